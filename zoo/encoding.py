@@ -1,0 +1,79 @@
+"""Text -> base codes -> one-hot, and reverse complement. Lookup tables, no loops over bases.
+
+Base codes are the currency of the zoo: uint8, A 0, C 1, G 2, T 3, anything else 4. Axes: N sequences, L positions,
+C = 4 channels in the order of spec.ALPHABET.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from zoo.errors import ZooError
+from zoo.spec import ALPHABET, UNKNOWN_BASE
+
+INVALID = 255
+"""Code that `ascii_codes` gives to a byte which is neither a base nor N."""
+
+
+def _ascii_table() -> np.ndarray:
+    table = np.full(256, INVALID, np.uint8)
+    for code, base in enumerate(ALPHABET):
+        table[[ord(base), ord(base.lower())]] = code
+    table[[ord("N"), ord("n")]] = UNKNOWN_BASE
+    return table
+
+
+ASCII_TO_CODE = _ascii_table()
+"""uint8 (256,): ASCII byte -> base code; lower case as upper case; INVALID for letters outside ACGTN."""
+
+ONE_HOT = np.vstack([np.eye(len(ALPHABET)), np.zeros(len(ALPHABET))]).astype(np.float32)
+"""float32 (5, 4): base code -> one-hot row; the row of UNKNOWN_BASE is zeros."""
+
+COMPLEMENT = np.array([3, 2, 1, 0, UNKNOWN_BASE], np.uint8)
+"""uint8 (5,): base code -> code of the complementary base."""
+
+
+def ascii_codes(text: bytes | bytearray | memoryview) -> np.ndarray:
+    """ASCII letters, n bytes -> uint8 (n,): base codes, INVALID where a letter is neither ACGT nor N."""
+    return ASCII_TO_CODE[np.frombuffer(text, np.uint8)]
+
+
+def encode(sequences: Sequence[str]) -> np.ndarray:
+    """Sequences of one length L -> base codes, uint8 (N, L).
+
+    Raises ZooError that names the sequence, counted from 1, if lengths differ or a letter is outside ACGTN.
+    """
+    length = len(sequences[0]) if len(sequences) else 0
+    for number, sequence in enumerate(sequences, 1):
+        if len(sequence) != length:
+            raise ZooError(f"sequence {number}: expected {length} bases like the first, got {len(sequence)}")
+    joined = "".join(sequences).encode("ascii", "replace")
+    codes = ascii_codes(joined).reshape(len(sequences), length)
+    if (codes == INVALID).any():
+        row, column = (int(index) for index in np.argwhere(codes == INVALID)[0])
+        raise ZooError(
+            f"sequence {row + 1}, position {column + 1}: expected a letter of ACGTN, got {sequences[row][column]!r}"
+        )
+    return codes
+
+
+def check_codes(codes: np.ndarray, length: int) -> None:
+    """Raise ZooError unless `codes` is a uint8 array (N, length) with values 0 to 4."""
+    if not isinstance(codes, np.ndarray) or codes.dtype != np.uint8 or codes.ndim != 2 or codes.shape[1] != length:
+        got = f"{codes.dtype} {codes.shape}" if isinstance(codes, np.ndarray) else type(codes).__name__
+        raise ZooError(f"codes: expected a uint8 array (N, {length}) of base codes, got {got}")
+    if codes.size and codes.max() > UNKNOWN_BASE:
+        row, column = (int(index) for index in np.argwhere(codes > UNKNOWN_BASE)[0])
+        raise ZooError(f"codes[{row}, {column}]: expected 0 to {UNKNOWN_BASE}, got {codes[row, column]}; see zoo.encode")
+
+
+def one_hot(codes: np.ndarray) -> np.ndarray:
+    """Base codes, uint8 (N, L) -> float32 (N, L, 4), channels last; transpose for channels first."""
+    return ONE_HOT[codes]
+
+
+def reverse_complement(codes: np.ndarray) -> np.ndarray:
+    """Base codes, uint8 (..., L) -> uint8 (..., L), the other strand read 5' to 3'."""
+    return COMPLEMENT[codes[..., ::-1]]

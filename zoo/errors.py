@@ -1,0 +1,20 @@
+"""Every error that a user can cause. One line each: what was expected, what came, what to do.
+
+The command line prints the line and ends with `exit_code`; nothing else decides exit codes.
+"""
+
+
+class ZooError(Exception):
+    """Bad input or usage: exit status 2."""
+
+    exit_code = 2
+
+
+class CheckFailed(ZooError):
+    """The input was fine and a check of the results was not (parity, export validation): exit status 1."""
+
+    exit_code = 1
+
+
+class MissingDependency(ZooError):
+    """A library that an extra brings is not installed, or a device is not there: exit status 2."""

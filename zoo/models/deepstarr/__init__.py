@@ -1,0 +1,118 @@
+"""DeepSTARR (de Almeida et al., Nature Genetics 2022, doi:10.1038/s41588-022-01048-5) and its relatives.
+
+What the network is, as numbers: Config, VARIANTS and the arrays that a weights file holds. The network itself is in
+network.py, which needs PyTorch; this file does not, so that the base install can read, check and serve weights.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import ZooError
+from zoo.spec import ALPHABET
+
+if TYPE_CHECKING:
+    from zoo.models.deepstarr.network import DeepSTARR
+
+POOL_SIZE = 2
+"""Stride and window of every max-pooling; a last odd position is dropped."""
+
+BATCH_NORM_EPSILON = 1e-3
+"""Added to the variance, as Keras does by default (PyTorch: 1e-5, off by up to 0.0098 on the published weights)."""
+
+BATCH_NORM_MOMENTUM = 0.01
+"""Weight of the newest batch in the running statistics: 1 - 0.99, Keras's momentum in PyTorch's sense."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Dimensions of one network. A bad value is refused when the Config is made.
+
+    filters, kernel_sizes: one entry a convolution.  dense_units: one entry a hidden dense layer.
+    dropout: probability after each dense layer.  sequence_length: L, bases.  targets: names of the T outputs.
+    """
+
+    filters: tuple[int, ...] = (256, 60, 60, 120)
+    kernel_sizes: tuple[int, ...] = (7, 3, 5, 3)
+    dense_units: tuple[int, ...] = (256, 256)
+    dropout: float = 0.4
+    sequence_length: int = 249
+    targets: tuple[str, ...] = ("dev", "hk")
+
+    def __post_init__(self) -> None:
+        for name in ("filters", "kernel_sizes", "dense_units", "targets"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in ("filters", "kernel_sizes", "dense_units"):
+            values = getattr(self, name)
+            if not values or any(type(value) is not int or value < 1 for value in values):
+                raise ZooError(f"{name}: expected one or more whole numbers of at least 1, got {list(values)}")
+        if len(self.filters) != len(self.kernel_sizes):
+            raise ZooError(
+                f"filters and kernel_sizes: expected one of each a convolution, got {len(self.filters)} filters "
+                f"and {len(self.kernel_sizes)} kernel sizes"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ZooError(f"dropout: expected a probability of at least 0 and under 1, got {self.dropout}")
+        shortest = POOL_SIZE ** len(self.filters)
+        if type(self.sequence_length) is not int or self.sequence_length < shortest:
+            raise ZooError(
+                f"sequence_length: expected at least {shortest} bases, halved by each of {len(self.filters)} "
+                f"poolings, got {self.sequence_length}"
+            )
+        if not self.targets or len(set(self.targets)) != len(self.targets) or not all(map(str, self.targets)):
+            raise ZooError(f"targets: expected one or more different names, got {list(self.targets)}")
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """Length of the sequence axis before the first convolution and after each pooling: 249, 124, 62, 31, 15."""
+        return tuple(self.sequence_length // POOL_SIZE**depth for depth in range(len(self.filters) + 1))
+
+    @property
+    def flat_features(self) -> int:
+        """Inputs of the first dense layer, in (channel, position) order."""
+        return self.filters[-1] * self.positions[-1]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON types only; `Config(**config.to_dict()) == config`."""
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(self).items()}
+
+
+VARIANTS = {
+    # the published network; its text says 246 filters, its weights and code have 256
+    "original": Config(),
+    # found by a hyper-parameter search over the original: a third of the arithmetic
+    "tuned": Config(filters=(128, 60, 60, 30), kernel_sizes=(7, 3, 3, 7), dense_units=(256,)),
+}
+
+
+def array_shapes(config: Config) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of every float32 array of a canonical weights file, first layer first.
+
+    Convolution kernels are (filter, input channel, position), dense kernels (output, input), as in PyTorch; `head`
+    holds one row a target. Names are those of the network's state dict.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def add(layer: str, norm: str | None, kernel: tuple[int, ...]) -> None:
+        shapes.update({f"{layer}.weight": kernel, f"{layer}.bias": kernel[:1]})
+        if norm:
+            shapes.update({f"{norm}.{name}": kernel[:1] for name in ("weight", "bias", "running_mean", "running_var")})
+
+    channels = len(ALPHABET)
+    for number, (filters, size) in enumerate(zip(config.filters, config.kernel_sizes, strict=True), 1):
+        add(f"conv{number}", f"conv{number}_norm", (filters, channels, size))
+        channels = filters
+    features = config.flat_features
+    for number, units in enumerate(config.dense_units, 1):
+        add(f"dense{number}", f"dense{number}_norm", (units, features))
+        features = units
+    add("head", None, (len(config.targets), features))
+    return shapes
+
+
+def network(config: Config) -> DeepSTARR:
+    """The PyTorch network, freshly initialised. Needs the extra `train`."""
+    from zoo.models.deepstarr.network import DeepSTARR
+
+    return DeepSTARR(config)
