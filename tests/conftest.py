@@ -1,0 +1,24 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+DATA = Path(os.environ.get("ZOO_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Folder with the published weights and real sequences; see CONTRIBUTING.md for what is in it."""
+    if not (DATA / "DeepSTARR.model.h5").is_file():
+        pytest.skip(f"the reference data is not at {DATA}; set ZOO_TEST_DATA")
+    return DATA
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _zoo_home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the tests out of the user's cache."""
+    os.environ["ZOO_HOME"] = str(tmp_path_factory.mktemp("zoo_home"))
