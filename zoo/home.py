@@ -1,0 +1,16 @@
+"""Where the zoo keeps what it can make or fetch again: ZOO_HOME, else the user's cache folder (XDG on Linux)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def folder(name: str) -> Path:
+    """The cache folder `name` ("exports", "pulled"), made if it is not there."""
+    from platformdirs import user_cache_path
+
+    root = Path(os.environ["ZOO_HOME"]) if os.environ.get("ZOO_HOME") else user_cache_path("deepstarr-zoo", appauthor=False)
+    path = root / name
+    path.mkdir(parents=True, exist_ok=True)
+    return path
