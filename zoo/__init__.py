@@ -6,7 +6,21 @@
     model.predict_codes(codes)            # base codes, uint8 (N, L) -> float32 (N, T)
 """
 
-from zoo.predict import Model, load
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zoo.predict import Model, load
 
 __all__ = ["Model", "load"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Import what a name needs when it is asked for: `import zoo` and `zoo --help` stay fast."""
+    if name in __all__:
+        from zoo import predict
+
+        return getattr(predict, name)
+    raise AttributeError(f"module 'zoo' has no attribute {name!r}")
