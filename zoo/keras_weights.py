@@ -8,7 +8,6 @@ input); the inputs of the first dense layer go from (position, channel) to (chan
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib.util
 import json
 import re
@@ -18,28 +17,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo import checkpoint, keras_graph
+from zoo import checkpoint, foreign, keras_graph
 from zoo.atomic import replacing
 from zoo.checkpoint import Checkpoint
 from zoo.errors import MissingDependency, ZooError
-from zoo.models.deepstarr import POOL_SIZE, Config
+from zoo.models.deepstarr import Config
 from zoo.spec import ALPHABET, SPEC_KEY, ModelSpec
 
 if TYPE_CHECKING:
     import h5py
 
-KERNEL = ("kernel", "bias")
-NORM = ("gamma", "beta", "moving_mean", "moving_variance")
-NORM_NAMES = dict(zip(NORM, ("weight", "bias", "running_mean", "running_var"), strict=True))
+NORM_NAMES = dict(zip(("gamma", "beta", "moving_mean", "moving_variance"), foreign.NORM, strict=True))
 """Keras name of a batch normalisation array -> the end of its canonical name."""
-
-KNOWN_FILES = {
-    "7e53a9351b2520a4713a5ffdb5f1566c": (
-        "de Almeida et al., Nature Genetics 2022, doi:10.1038/s41588-022-01048-5, Zenodo record 5502060",
-        "MIT",
-    )
-}
-"""md5 of a published weights file -> citation and licence."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +51,7 @@ class _File:
 def read_h5(
     path: Path,
     *,
+    alphabet: str = ALPHABET,
     length: int | None = None,
     targets: Sequence[str] | None = None,
     graph: Path | None = None,
@@ -70,18 +60,30 @@ def read_h5(
 ) -> Checkpoint:
     """A Keras DeepSTARR of any size -> canonical weights.
 
-    length: of the input sequences in bases, if neither the file nor `graph` (the model's .json) says; 249 where that
-    fits the arrays.  targets: names of the outputs, by default those of the output layers (Dense_Dev -> dev).
-    source, licence: for the ModelSpec; by default the file's name and md5, and the citation of a published file.
+    alphabet: base order that the network was trained on.  length: of the input sequences in bases, if neither the file
+    nor `graph` (the model's .json) says; 249 where that fits the arrays.  targets: names of the outputs, by default
+    those of the output layers (Dense_Dev -> dev).  source, licence: for the ModelSpec; by default the file's name and
+    md5, and the citation of a published file.
 
     Raises ZooError that names the file and the first layer which is not as in DeepSTARR.
     """
     file = _read_file(path)
     facts = _facts(file, path, graph)
-    config, arrays = _canonical(file, path, facts, length, targets)
-    digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-    cited, terms = KNOWN_FILES.get(digest, ("imported from", "unknown"))
-    cited = f"{cited} {path.name} (md5 {digest})"
+    layers = _layers(file, path)
+    first_head = next((index for index, layer in enumerate(layers) if layer.norm is None), len(layers))
+    heads = layers[first_head:]
+    if set(facts.outputs) == {head.name for head in heads}:
+        heads.sort(key=lambda head: facts.outputs.index(head.name))
+    config, arrays = foreign.assemble(
+        [*layers[:first_head], *heads],
+        str(path),
+        flatten="length",
+        alphabet=alphabet,
+        length=length or facts.sequence_length,
+        targets=targets or (file.spec.targets if file.spec else _target_names(heads, path)),
+        dropout=facts.dropout,
+    )
+    cited, terms = foreign.provenance(path)
     if file.spec and checkpoint.weights_id(arrays) == file.spec.weights_id:
         cited, terms = file.spec.source, file.spec.licence
     return checkpoint.make("deepstarr", config, arrays, source or cited, licence or terms)
@@ -199,110 +201,30 @@ def _facts(file: _File, path: Path, graph: Path | None) -> keras_graph.Facts:
     return keras_graph.Facts()
 
 
-def _canonical(
-    file: _File, path: Path, facts: keras_graph.Facts, length: int | None, targets: Sequence[str] | None
-) -> tuple[Config, dict[str, np.ndarray]]:
-    """Walk the layers, check each against the one before, and give the Config with the canonical arrays."""
-    arrays: dict[str, np.ndarray] = {}
-    filters: list[int] = []
-    sizes: list[int] = []
-    units: list[int] = []
-    heads: list[_Layer] = []
-    flat = positions = 0
-    inputs = len(ALPHABET)
-    waiting = list(file.layers)
-    while waiting:
-        layer = waiting.pop(0)
-        if set(layer.arrays) != set(KERNEL):
-            raise ZooError(f"{path}: layer {layer.name}: expected a kernel and a bias, got {_names(layer)}")
-        kernel = layer.arrays["kernel"]
-        norm = waiting.pop(0) if waiting and set(waiting[0].arrays) == set(NORM) else None
-        if kernel.ndim == 3 and norm and not units and not heads:
-            module = f"conv{len(filters) + 1}"
-            _check(path, layer, norm, (kernel.shape[0], inputs, kernel.shape[2]))
-            sizes.append(kernel.shape[0])
-            filters.append(kernel.shape[2])
-            inputs = kernel.shape[2]
-        elif kernel.ndim == 2 and filters and not (norm and heads):
-            module = f"dense{len(units) + 1}"
-            if not units:
-                flat = inputs = kernel.shape[0]
-                positions = flat // filters[-1]
-                if flat % filters[-1] or not positions or not norm:
-                    raise ZooError(
-                        f"{path}: layer {layer.name}: expected a dense layer on a multiple of {filters[-1]} features, "
-                        f"with batch normalization behind it, got kernel shape {list(kernel.shape)}"
-                    )
-                # (position, channel) order -> (channel, position) order
-                kernel = kernel.reshape(positions, filters[-1], -1).transpose(1, 0, 2).reshape(kernel.shape)
-            _check(path, layer, norm, (inputs, kernel.shape[1]))
-            if norm:
-                units.append(kernel.shape[1])
-                inputs = kernel.shape[1]
-            else:
-                heads.append(layer)
-                continue
+def _layers(file: _File, path: Path) -> list[foreign.Layer]:
+    """Kernels turned to canonical axes, each with the batch normalization that follows it."""
+    found: list[foreign.Layer] = []
+    for layer in file.layers:
+        if set(layer.arrays) == set(NORM_NAMES) and found and found[-1].norm is None:
+            norm = {end: layer.arrays[name] for name, end in NORM_NAMES.items()}
+            found[-1] = dataclasses.replace(found[-1], norm=norm)
+        elif set(layer.arrays) == {"kernel", "bias"}:
+            found.append(foreign.Layer(layer.name, layer.arrays["kernel"].T, layer.arrays["bias"]))
         else:
+            got = ", ".join(f"{name} {list(array.shape)}" for name, array in layer.arrays.items())
             raise ZooError(
-                f"{path}: layer {layer.name}: expected convolutions and then dense layers, each with batch "
-                f"normalization, and then the outputs; got kernel shape {list(kernel.shape)} "
-                f"{'with' if norm else 'without'} batch normalization"
+                f"{path}: layer {layer.name}: expected kernel and bias, or the four arrays of a batch normalization "
+                f"behind them, got {got}"
             )
-        arrays |= {f"{module}.weight": kernel.T, f"{module}.bias": layer.arrays["bias"]}
-        arrays |= {f"{module}_norm.{end}": norm.arrays[name] for name, end in NORM_NAMES.items()}
-    if not heads:
-        raise ZooError(f"{path}: expected output layers behind the last hidden layer, got none")
-    heads.sort(key=lambda head: facts.outputs.index(head.name) if head.name in facts.outputs else 0)
-    arrays["head.weight"] = np.concatenate([head.arrays["kernel"].T for head in heads])
-    arrays["head.bias"] = np.concatenate([head.arrays["bias"] for head in heads])
-    named = targets or (file.spec.targets if file.spec else _target_names(heads, path))
-    if len(named) != len(arrays["head.bias"]):
-        raise ZooError(f"{path}: expected names for {len(arrays['head.bias'])} outputs, got {', '.join(named)}")
-    config = Config(
-        filters=tuple(filters),
-        kernel_sizes=tuple(sizes),
-        dense_units=tuple(units),
-        dropout=Config.dropout if facts.dropout is None else facts.dropout,
-        sequence_length=_length(path, positions, len(filters), length or facts.sequence_length),
-        targets=tuple(named),
-    )
-    return config, {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    return found
 
 
-def _check(path: Path, layer: _Layer, norm: _Layer | None, kernel: tuple[int, ...]) -> None:
-    """Raise ZooError at the first array of a layer, or of its batch normalisation, that has another shape."""
-    expected = [(layer, "kernel", kernel), (layer, "bias", kernel[-1:])]
-    expected += [(norm, name, kernel[-1:]) for name in NORM] if norm else []
-    for owner, name, shape in expected:
-        got = owner.arrays[name].shape
-        if got != shape:
-            raise ZooError(f"{path}: layer {owner.name}: expected {name} of shape {list(shape)}, got {list(got)}")
-
-
-def _names(layer: _Layer) -> str:
-    return ", ".join(f"{name} {list(array.shape)}" for name, array in layer.arrays.items())
-
-
-def _target_names(heads: list[_Layer], path: Path) -> tuple[str, ...]:
+def _target_names(heads: list[foreign.Layer], path: Path) -> tuple[str, ...]:
     """Dense_Dev -> dev; two outputs that only Keras named (dense_3, or one layer of two units) are dev, hk."""
     names = [head.name for head in heads]
-    outputs = sum(len(head.arrays["bias"]) for head in heads)
+    outputs = sum(len(head.bias) for head in heads)
     if outputs == len(heads) and not any(re.fullmatch(r"dense(_\d+)?", name) for name in names):
         return tuple(name.removeprefix("Dense_").lower() for name in names)
     if outputs == len(Config.targets):
         return Config.targets
     raise ZooError(f"{path}: cannot tell the names of its {outputs} outputs; give them with --targets")
-
-
-def _length(path: Path, positions: int, depth: int, given: int | None) -> int:
-    """The sequence length, in bases, which must leave `positions` after `depth` poolings."""
-    shortest = positions * POOL_SIZE**depth
-    longest = shortest + POOL_SIZE**depth - 1
-    if given is None and not shortest <= Config.sequence_length <= longest:
-        raise ZooError(
-            f"{path}: does not say for which sequence length it was made, {shortest} to {longest} fit; give --length"
-        )
-    length = Config.sequence_length if given is None else given
-    if not shortest <= length <= longest:
-        raise ZooError(f"{path}: expected a sequence length of {shortest} to {longest} bases, got {length}")
-    return length
