@@ -10,6 +10,7 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
+from zoo.batch_norm import BatchNorm
 from zoo.models.deepstarr import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM, POOL_SIZE, Config
 from zoo.spec import ALPHABET
 
@@ -27,7 +28,7 @@ class DeepSTARR(nn.Module):
         channels = len(ALPHABET)
         for number, (filters, size) in enumerate(zip(config.filters, config.kernel_sizes, strict=True), 1):
             layers[f"conv{number}"] = nn.Conv1d(channels, filters, size, padding="same")
-            layers[f"conv{number}_norm"] = nn.BatchNorm1d(filters, BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM)
+            layers[f"conv{number}_norm"] = BatchNorm(filters, BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM)
             layers[f"conv{number}_relu"] = nn.ReLU()
             layers[f"conv{number}_pool"] = nn.MaxPool1d(POOL_SIZE)
             channels = filters
@@ -35,7 +36,7 @@ class DeepSTARR(nn.Module):
         features = config.flat_features
         for number, units in enumerate(config.dense_units, 1):
             layers[f"dense{number}"] = nn.Linear(features, units)
-            layers[f"dense{number}_norm"] = nn.BatchNorm1d(units, BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM)
+            layers[f"dense{number}_norm"] = BatchNorm(units, BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM)
             layers[f"dense{number}_relu"] = nn.ReLU()
             layers[f"dense{number}_dropout"] = nn.Dropout(config.dropout)
             features = units
