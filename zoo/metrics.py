@@ -1,0 +1,273 @@
+"""How well predictions agree with measurements: Pearson, Spearman, MSE, R2 and their bootstrap intervals.
+
+Arrays in, numbers out; NumPy only, float64 throughout. A measurement that is NaN is missing and is left out of its
+target. What is not defined (a constant target has no correlation) is None with a note, never NaN and never a warning.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+
+from zoo.errors import ZooError
+
+METRICS = ("pearson", "spearman", "mse", "r2")
+"""Names of the metrics, the fields of Score."""
+
+RESAMPLES = 1000
+LEVEL = 0.95
+
+_CHUNK = 4_000_000  # resamples x rows handled at once: 32 MB for each float64 array
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """One target. n: rows with a measurement. A metric that is not defined is None, and `note` says why."""
+
+    n: int
+    pearson: float | None
+    spearman: float | None
+    mse: float | None
+    r2: float | None
+    note: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """A value and the bootstrap percentile interval around it, `low` to `high`."""
+
+    value: float
+    low: float
+    high: float
+
+    def contains(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+
+def score(observed: np.ndarray, predicted: np.ndarray) -> list[Score]:
+    """Measurements (N, T), NaN where missing, and predictions (N, T) -> a Score for each target, over all rows at once.
+
+    R2 is 1 - residual sum of squares / total sum of squares, so it can be negative. Raises ZooError if shapes differ.
+    """
+    _check_shapes(observed, predicted)
+    return [_score_target(observed[:, t], predicted[:, t]) for t in range(observed.shape[1])]
+
+
+def mean_squared_error(observed: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Measurements (N, T), NaN where missing, and predictions (N, T) -> float64 (T,); NaN for a target without rows."""
+    _check_shapes(observed, predicted)
+    present = ~np.isnan(observed)
+    squares = np.where(present, np.subtract(observed, predicted, dtype=np.float64), 0.0) ** 2
+    counts = present.sum(axis=0)
+    return np.divide(squares.sum(axis=0), counts, out=np.full(observed.shape[1], np.nan), where=counts > 0)
+
+
+def ranks(values: np.ndarray) -> np.ndarray:
+    """Values (n,) without NaN -> float64 (n,): ranks from 1, equal values share the mean of their ranks."""
+    return _Ranker(values).ranks(np.ones((1, len(values))))[0]
+
+
+def intervals(
+    observed: np.ndarray,
+    predicted: np.ndarray,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    level: float = LEVEL,
+    groups: np.ndarray | None = None,
+) -> list[dict[str, Interval | None]]:
+    """Bootstrap percentile intervals: for each target, metric -> Interval, or None where the metric is not defined.
+
+    Rows are drawn with replacement. `groups`, int (N,), 0 to G - 1, draws whole groups instead, for rows that are not
+    independent, such as both strands of one sequence. Raises ZooError for a bad shape, level or number of resamples.
+    """
+    _check_bootstrap(observed, predicted, resamples, level, groups)
+    result = []
+    for t in range(observed.shape[1]):
+        target = _present(observed[:, t], groups, predicted[:, t])
+        values = dataclasses.asdict(_score_target(observed[:, t], predicted[:, t]))
+        if target is None:
+            result.append(dict.fromkeys(METRICS))
+            continue
+        draws = _bootstrap(*target, resamples=resamples, seed=seed)[0]
+        result.append({name: _interval(values[name], draws[:, i], level) for i, name in enumerate(METRICS)})
+    return result
+
+
+def differences(
+    observed: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    level: float = LEVEL,
+    groups: np.ndarray | None = None,
+) -> list[dict[str, Interval | None]]:
+    """Paired bootstrap of metric(first) - metric(second), both on the same draws of rows; arguments as in `intervals`.
+
+    An interval that does not hold 0 says that the two predictions (N, T) differ in that metric.
+    """
+    _check_bootstrap(observed, first, resamples, level, groups)
+    _check_shapes(observed, second)
+    result = []
+    for t in range(observed.shape[1]):
+        target = _present(observed[:, t], groups, first[:, t], second[:, t])
+        scores = [dataclasses.asdict(_score_target(observed[:, t], p[:, t])) for p in (first, second)]
+        if target is None:
+            result.append(dict.fromkeys(METRICS))
+            continue
+        draws = _bootstrap(*target, resamples=resamples, seed=seed)
+        found: dict[str, Interval | None] = {}
+        for i, name in enumerate(METRICS):
+            defined = scores[0][name] is not None and scores[1][name] is not None
+            value = scores[0][name] - scores[1][name] if defined else None
+            found[name] = _interval(value, draws[0, :, i] - draws[1, :, i], level)
+        result.append(found)
+    return result
+
+
+def _check_shapes(observed: np.ndarray, predicted: np.ndarray) -> None:
+    if observed.ndim != 2 or observed.shape != predicted.shape:
+        raise ZooError(f"metrics: expected two arrays of one shape (N, T), got {observed.shape} and {predicted.shape}")
+
+
+def _check_bootstrap(
+    observed: np.ndarray, predicted: np.ndarray, resamples: int, level: float, groups: np.ndarray | None
+) -> None:
+    _check_shapes(observed, predicted)
+    if resamples < 1:
+        raise ZooError(f"bootstrap resamples: expected at least 1, got {resamples}")
+    if not 0 < level < 1:
+        raise ZooError(f"bootstrap level: expected a share between 0 and 1, got {level}")
+    if groups is not None and groups.shape != (len(observed),):
+        raise ZooError(f"bootstrap groups: expected one for each of {len(observed)} rows, got shape {groups.shape}")
+
+
+def _score_target(observed: np.ndarray, predicted: np.ndarray) -> Score:
+    present = ~np.isnan(observed)
+    o, p = observed[present].astype(np.float64), predicted[present].astype(np.float64)
+    n = len(o)
+    if n == 0:
+        return Score(0, None, None, None, None, "no measurements")
+    if not (np.isfinite(o).all() and np.isfinite(p).all()):
+        which = "measurements" if not np.isfinite(o).all() else "predictions"
+        return Score(n, None, None, None, None, f"{which} that are not finite")
+    pearson, spearman, mse, r2 = _weighted_metrics(np.ones((1, n)), o, [p], _Ranker(o), [_Ranker(p)])[0, 0]
+    if n == 1:
+        return Score(1, None, None, float(mse), None, "one measurement: correlations and R2 are not defined")
+    if np.ptp(o) == 0:
+        return Score(n, None, None, float(mse), None, "constant target: correlations and R2 are not defined")
+    if np.ptp(p) == 0:
+        return Score(n, None, None, float(mse), float(r2), "constant predictions: correlations are not defined")
+    return Score(n, float(pearson), float(spearman), float(mse), float(r2))
+
+
+def _present(
+    observed: np.ndarray, groups: np.ndarray | None, *predictions: np.ndarray
+) -> tuple[np.ndarray, list[np.ndarray], np.ndarray] | None:
+    """Rows with a measurement as float64, and their group numbered from 0; None if nothing can be computed."""
+    present = ~np.isnan(observed)
+    o, found = observed[present].astype(np.float64), [p[present].astype(np.float64) for p in predictions]
+    if len(o) < 2 or not all(np.isfinite(values).all() for values in (o, *found)):
+        return None
+    rows = np.arange(len(o)) if groups is None else np.unique(groups[present], return_inverse=True)[1]
+    return o, found, rows
+
+
+def _bootstrap(
+    observed: np.ndarray, predictions: list[np.ndarray], groups: np.ndarray, *, resamples: int, seed: int
+) -> np.ndarray:
+    """float64 (predictions, resamples, metrics); NaN where a draw leaves a metric undefined."""
+    of_observed, of_predicted = _Ranker(observed), [_Ranker(p) for p in predictions]
+    parts = [
+        _weighted_metrics(counts[:, groups], observed, predictions, of_observed, of_predicted)
+        for counts in _draw_counts(int(groups.max()) + 1, resamples, max(1, _CHUNK // len(observed)), seed)
+    ]
+    return np.concatenate(parts, axis=1)
+
+
+def _draw_counts(n: int, resamples: int, chunk: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each of n things is drawn in n draws with replacement, float64 (<= chunk, n) at a time."""
+    generator = np.random.default_rng(seed)
+    for start in range(0, resamples, chunk):
+        rows = min(chunk, resamples - start)
+        drawn = generator.integers(0, n, size=(rows, n))
+        drawn += np.arange(rows)[:, None] * n
+        yield np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
+
+
+class _Ranker:
+    """Ranks of one set of values under many weightings, sorted once: weight w stands for w equal rows."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.order = np.argsort(values, kind="stable")
+        in_order = values[self.order]
+        first = np.ones(len(values), bool)
+        first[1:] = in_order[1:] != in_order[:-1]
+        self.starts = np.flatnonzero(first)  # where each run of equal values begins
+        self.run_of = np.empty(len(values), np.intp)
+        self.run_of[self.order] = np.cumsum(first) - 1
+
+    def ranks(self, weights: np.ndarray) -> np.ndarray:
+        """Weights, float64 (B, n) -> ranks from 1, float64 (B, n); equal values share the mean of their ranks."""
+        runs = np.add.reduceat(weights[:, self.order], self.starts, axis=1)
+        mean_rank = np.cumsum(runs, axis=1) - (runs - 1) / 2
+        return mean_rank[:, self.run_of]
+
+
+def _weighted_metrics(
+    weights: np.ndarray,
+    observed: np.ndarray,
+    predictions: list[np.ndarray],
+    of_observed: _Ranker,
+    of_predicted: list[_Ranker],
+) -> np.ndarray:
+    """Weights, float64 (B, n) -> float64 (predictions, B, metrics); NaN where a metric is not defined."""
+    out = np.empty((len(predictions), len(weights), len(METRICS)))
+    total = weights.sum(axis=1)
+    observed_ranks = of_observed.ranks(weights)
+    centred = observed - observed.mean()
+    mean = weights @ centred / total
+    squares = weights @ centred**2 / total
+    spread = _variance(mean, squares)
+    for i, (predicted, ranker) in enumerate(zip(predictions, of_predicted, strict=True)):
+        mse = weights @ (observed - predicted) ** 2 / total
+        out[i, :, 0] = _correlation(weights, centred, predicted - predicted.mean())
+        out[i, :, 1] = _correlation(weights, observed_ranks, ranker.ranks(weights))
+        out[i, :, 2] = mse
+        out[i, :, 3] = 1 - np.divide(mse, spread, out=np.full_like(mse, np.nan), where=spread > 0)
+    return out
+
+
+def _correlation(weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Weighted Pearson correlation, float64 (B,): x and y are (n,), or (B, n) when they differ from draw to draw."""
+    total = weights.sum(axis=1)
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return (weights @ values if values.ndim == 1 else np.einsum("bn,bn->b", weights, values)) / total
+
+    mean_x, mean_y = mean(x), mean(y)
+    if x.ndim == 2:  # ranks are far from 0: centre them before the products, or digits are lost
+        x, y = x - mean_x[:, None], y - mean_y[:, None]
+        mean_x = mean_y = np.zeros(len(weights))
+    covariance = mean(x * y) - mean_x * mean_y
+    scale = np.sqrt(_variance(mean_x, mean(x * x)) * _variance(mean_y, mean(y * y)))
+    found = np.divide(covariance, scale, out=np.full(len(weights), np.nan), where=scale > 0)
+    return np.clip(found, -1, 1)
+
+
+def _variance(mean: np.ndarray, mean_square: np.ndarray) -> np.ndarray:
+    """Exactly 0 for a draw of equal values, where rounding leaves a trace of 1e-16."""
+    variance = mean_square - mean**2
+    return np.where(variance > 1e-12 * mean_square, variance, 0.0)
+
+
+def _interval(value: float | None, draws: np.ndarray, level: float) -> Interval | None:
+    draws = draws[~np.isnan(draws)]
+    if value is None or len(draws) == 0:
+        return None
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(value), float(low), float(high))
