@@ -1,0 +1,271 @@
+"""onnx-cpu, onnx-cuda: ONNX Runtime, on exactly the execution provider that the name says, or an error.
+
+ONNX Runtime falls back to the CPU and says so in its log only; here the log is silent and the provider is verified,
+after loading and after the first run. Weights that are no .onnx file yet are exported once, into the zoo's cache.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib.util
+import io
+import os
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo import devices, home, registry
+from zoo.errors import MissingDependency, ZooError
+from zoo.spec import ModelSpec
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+    from zoo.checkpoint import Checkpoint
+    from zoo.session import Options
+
+DEVICES = ("cpu", "cuda")
+FILES = (".onnx",)
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+PRECISIONS = {"cpu": ("fp32",), "cuda": ("fp32", "tf32")}
+BATCH_SIZES = {"cpu": 256, "cuda": 4096}
+
+SILENT = 4
+"""Log level of ONNX Runtime: fatal errors only. Everything else that goes wrong is raised as well."""
+
+CUDA_WHEEL = "onnxruntime-gpu"
+CUDA_INSTALL = "pip install 'deepstarr-zoo[cuda]'"
+CPU_WHEELS = ("onnxruntime", "onnxruntime-directml", "onnxruntime-openvino")
+
+
+def missing(device: str) -> str | None:
+    """Why onnx-`device` cannot run here, and what helps; None if it can, as far as can be told without ONNX Runtime."""
+    if importlib.util.find_spec("onnxruntime") is None:
+        return "ONNX Runtime is not installed; pip install deepstarr-zoo"
+    return (conflict() or _cuda_wheel_missing() or devices.driver_missing()) if device == "cuda" else None
+
+
+def conflict() -> str | None:
+    """The wheels of ONNX Runtime that overwrite each other here, and the commands that help; None if there is one."""
+    wheels = [name for name in (CUDA_WHEEL, *CPU_WHEELS) if _installed(name)]
+    if len(wheels) < 2:
+        return None
+    return (
+        f"{' and '.join(wheels)} are both installed and overwrite each other; "
+        f"pip uninstall -y {' '.join(wheels)} && pip install --no-cache-dir {CUDA_WHEEL}"
+    )
+
+
+def start(weights: Checkpoint | Path, device: str, options: Options) -> OnnxEngine:
+    """Load an .onnx file of this zoo, or a checkpoint by way of one, on the provider of `device` and no other.
+
+    Raises ZooError for a file that is not ours or a precision that cannot be had, MissingDependency where the provider
+    does not come up.
+    """
+    if options.precision not in PRECISIONS[device]:
+        allowed = " or ".join(PRECISIONS[device])
+        raise ZooError(f"onnx-{device}: expected the precision {allowed}, got {options.precision}")
+    if isinstance(weights, Path):
+        return OnnxEngine(weights, device, options)
+    path = _cached(weights)
+    if path.is_file():
+        try:
+            engine = OnnxEngine(path, device, options)
+        except MissingDependency:
+            raise
+        except ZooError:
+            engine = None  # damaged: the cache may be made anew at any time
+        if engine and engine.spec.weights_id == weights.spec.weights_id:
+            return engine
+    registry.load("exporters", "onnx").export(weights, path, input="codes", overwrite=True)
+    return OnnxEngine(path, device, options)
+
+
+def _cached(weights: Checkpoint) -> Path:
+    """Where the export of these weights is kept. Processes that make it at once write the same; the last one wins."""
+    import zoo
+
+    exporter = registry.load("exporters", "onnx")
+    name = f"{weights.spec.weights_id}.codes.{zoo.__version__}.{exporter.GRAPH_VERSION}{exporter.SUFFIX}"
+    return home.folder("exports") / name
+
+
+class OnnxEngine:
+    """One ONNX Runtime session on one provider; see zoo.session.Engine."""
+
+    def __init__(self, path: Path, device: str, options: Options) -> None:
+        exporter = registry.load("exporters", "onnx")
+        self.provider = PROVIDERS[device]
+        self.batch_size = options.batch_size or BATCH_SIZES[device]
+        self._session = _load(path, device, options)
+        self._verified = False
+        self.spec: ModelSpec = exporter.spec_of(self._session.get_modelmeta().custom_metadata_map, path)
+        self._input = self._session.get_inputs()[0].name
+        feeds = {kind.name: kind.feed for kind in exporter.INPUTS.values()}
+        if self._input not in feeds:
+            raise ZooError(f"{path}: expected an input called {', '.join(feeds)}, got {self._input}")
+        self._feed = feeds[self._input]
+
+    def run(self, codes: np.ndarray) -> np.ndarray:
+        try:
+            (activities,) = self._session.run(None, {self._input: self._feed(codes)})
+        except _errors() as error:
+            raise ZooError(
+                f"ONNX Runtime failed on a batch of {len(codes)} ({_first_line(error)}); "
+                "if memory ran out, a smaller --batch-size helps"
+            ) from None
+        if not self._verified:
+            _verify(self._session, self.provider)
+            self._verified = True
+        return activities
+
+
+def library() -> ModuleType:
+    """ONNX Runtime, imported without its chatter. Every user of it in the zoo asks here."""
+    quiet = contextlib.nullcontext() if "onnxruntime" in sys.modules else _standard_error_closed()
+    try:
+        with quiet:
+            import onnxruntime
+    except ImportError as error:
+        reason = conflict() or f"{_first_line(error)}; pip install --force-reinstall {CUDA_WHEEL}"
+        raise MissingDependency(f"ONNX Runtime cannot be imported: {reason}") from None
+    if not hasattr(onnxruntime, "InferenceSession"):
+        # what uninstalling one of two wheels leaves behind
+        raise MissingDependency(f"ONNX Runtime is installed in part; pip install --force-reinstall {CUDA_WHEEL}")
+    onnxruntime.set_default_logger_severity(SILENT)
+    return onnxruntime
+
+
+def session_options(threads: int | None) -> onnxruntime.SessionOptions:
+    """All graph optimisations, one pool of `threads` (None: one for each core of this process), a silent log."""
+    library_ = library()
+    settings = library_.SessionOptions()
+    settings.graph_optimization_level = library_.GraphOptimizationLevel.ORT_ENABLE_ALL
+    settings.intra_op_num_threads = threads or devices.cores()
+    settings.inter_op_num_threads = 1
+    settings.log_severity_level = SILENT
+    return settings
+
+
+def _load(path: Path, device: str, options: Options) -> onnxruntime.InferenceSession:
+    if not path.is_file():
+        raise ZooError(f"{path}: no such file")
+    provider = PROVIDERS[device]
+    settings = session_options(options.threads)
+    provider_options: dict[str, Any] = {}
+    if device == "cuda":
+        _preload()
+        # without it, a layer that CUDA cannot run would run on the CPU
+        settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        provider_options = {
+            "use_tf32": str(int(options.precision == "tf32")),
+            # the exhaustive search starts again with every new batch size
+            "cudnn_conv_algo_search": "HEURISTIC",
+        }
+    try:
+        # `enable_fallback` would start the session again on the CPU, at loading and at the first failing run
+        session = library().InferenceSession(
+            path, settings, providers=[(provider, provider_options)], enable_fallback=0
+        )
+    except _errors() as error:
+        if device == "cuda":
+            reason = _cuda_failure() or _first_line(error)
+            raise MissingDependency(f"onnx-cuda cannot run {path} here: {reason}") from None
+        raise ZooError(f"{path}: ONNX Runtime cannot load it, cut off or not ONNX ({_first_line(error)})") from None
+    _verify(session, provider)
+    return session
+
+
+def _verify(session: onnxruntime.InferenceSession, provider: str) -> None:
+    """Raise MissingDependency unless `provider` is what computes."""
+    running = session.get_providers()
+    if not running or running[0] != provider:
+        reason = _cuda_failure() if provider == PROVIDERS["cuda"] else None
+        raise MissingDependency(
+            f"ONNX Runtime runs on {', '.join(running) or 'nothing'} instead of {provider}"
+            + (f": {reason}" if reason else "")
+        )
+
+
+def _preload() -> None:
+    """Load CUDA and cuDNN from the wheels that the extra `cuda` brings, else from the system's paths."""
+    preload = getattr(library(), "preload_dlls", None)  # since 1.21
+    if preload:
+        # it prints what it does not find, whether needed or not; what is needed is named by _cuda_failure
+        with contextlib.redirect_stdout(io.StringIO()):
+            preload()
+
+
+def _cuda_failure() -> str | None:
+    """Why ONNX Runtime's CUDA provider does not load, and what helps; None if it loads."""
+    if PROVIDERS["cuda"] not in library().get_available_providers():
+        return _cuda_wheel_missing() or f"this build of ONNX Runtime has no CUDA provider; {CUDA_INSTALL}"
+    try:
+        for path in _provider_libraries():
+            ctypes.CDLL(str(path), ctypes.RTLD_GLOBAL)
+        ctypes.CDLL("cudnn64_9.dll" if sys.platform == "win32" else "libcudnn.so.9")
+    except OSError as error:
+        # "libcublasLt.so.13: cannot open shared object file: No such file or directory"
+        return f"a library cannot be loaded, {_first_line(error)}; {CUDA_INSTALL}"
+    return None
+
+
+def _cuda_wheel_missing() -> str | None:
+    path = _provider_libraries()[-1]
+    if path.is_file():
+        return None
+    return f"the installed ONNX Runtime is for CPUs only; pip uninstall -y {' '.join(CPU_WHEELS[:1])} && {CUDA_INSTALL}"
+
+
+def _provider_libraries() -> list[Path]:
+    """ONNX Runtime's own libraries of the CUDA provider, in the order in which they load."""
+    spec = importlib.util.find_spec("onnxruntime")
+    folder = Path(spec.origin).parent / "capi" if spec and spec.origin else Path()
+    names = ("onnxruntime_providers_shared", "onnxruntime_providers_cuda")
+    return [folder / (f"{name}.dll" if sys.platform == "win32" else f"lib{name}.so") for name in names]
+
+
+def _installed(wheel: str) -> bool:
+    try:
+        metadata.distribution(wheel)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises: classes of its own without a common parent, and plain ones from its Python part."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    own = (value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception))
+    return (*own, RuntimeError, ValueError)
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).strip().partition("\n")[0].split())
+
+
+@contextlib.contextmanager
+def _standard_error_closed() -> Iterator[None]:
+    """Discard what C code writes to standard error: ONNX Runtime warns of odd devices before it can be told not to."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is no standard error to protect
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    sys.stderr.flush()
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
