@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,11 +39,55 @@ def replacing(path: Path, overwrite: bool = False) -> Iterator[Path]:
         yield partial
         with partial.open("rb") as written:
             os.fsync(written.fileno())
-        os.chmod(partial, 0o666 & ~_umask())
+        partial.chmod(0o666 & ~_umask())
         check_target(path, overwrite)
-        os.replace(partial, path)
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def check_folder_target(path: Path, overwrite: bool = False, ours: tuple[str, ...] = ()) -> None:
+    """Raise ZooError if the folder `path` exists, unless `overwrite` and all that it holds matches a pattern in `ours`.
+
+    The patterns, such as "*.png", keep a slip of the hand from replacing a folder of something else.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise ZooError(f"{path}: expected a folder to write to, this is a file or a link")
+    if path.exists() and not overwrite:
+        raise ZooError(f"{path}: exists already; give another name or --overwrite")
+    if path.is_dir():
+        for held in sorted(path.iterdir()):
+            if held.is_dir() or not any(held.match(pattern) for pattern in ours):
+                raise ZooError(f"{path}: is not overwritten, it holds {held.name}; give another name")
+    elif not path.absolute().parent.is_dir():
+        raise ZooError(f"{path}: the folder {path.parent} does not exist; make it first")
+
+
+@contextlib.contextmanager
+def replacing_folder(path: Path, overwrite: bool = False, ours: tuple[str, ...] = ()) -> Iterator[Path]:
+    """Give a temporary folder beside `path` to fill; it becomes `path` when the block ends well, else it is removed.
+
+    Raises ZooError as check_folder_target does, or if the folder cannot be written to.
+    """
+    check_folder_target(path, overwrite, ours)
+    target = path.absolute()
+    try:
+        partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    except OSError as error:
+        raise ZooError(f"{path}: cannot be written ({error.strerror})") from None
+    before = partial.with_suffix(".before")
+    try:
+        yield partial
+        partial.chmod(0o777 & ~_umask())
+        check_folder_target(path, overwrite, ours)
+        if target.is_dir():
+            target.replace(before)
+        partial.replace(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        if before.is_dir() and not target.exists():
+            before.replace(target)
+        shutil.rmtree(before, ignore_errors=True)
 
 
 def _umask() -> int:
