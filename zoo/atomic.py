@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -42,6 +43,10 @@ def replacing(path: Path, overwrite: bool = False) -> Iterator[Path]:
         partial.chmod(0o666 & ~_umask())
         check_target(path, overwrite)
         partial.replace(path)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ZooError(f"{path}: cannot be written ({error.strerror})") from None
     finally:
         partial.unlink(missing_ok=True)
 

@@ -16,7 +16,7 @@ from zoo.spec import ALPHABET
 
 
 class DeepSTARR(nn.Module):
-    """[conv, batch norm, ReLU, max-pool] x len(filters), flatten, [dense, batch norm, ReLU, dropout] x len(dense), head.
+    """[conv, batch norm, ReLU, max-pool] a filter count, flatten, [dense, batch norm, ReLU, dropout] a dense, head.
 
     Initialised as Keras does: Glorot-uniform kernels, zero biases, unit batch norm.
     """

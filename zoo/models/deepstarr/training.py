@@ -57,7 +57,7 @@ def _folded_stem(
     conv: nn.Conv1d, norm: nn.BatchNorm1d, one_hot: torch.Tensor, dtype: torch.dtype
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Kernel (2 F, (K + 1) * 4) of both members of a pooled pair, shift (F,), windows (N, L // 2, (K + 1) * 4)."""
-    filters, channels, size = conv.weight.shape
+    _, channels, size = conv.weight.shape
     left = (size - 1) // 2
     padded = functional.pad(one_hot, (0, 0, left, size - left))
     count, length = one_hot.shape[:2]

@@ -1,0 +1,366 @@
+"""The trainer: the recipe, determinism, resumption, and what a run leaves behind."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from zoo import checkpoint, network, registry  # noqa: E402
+from zoo.encoding import one_hot  # noqa: E402
+from zoo.errors import CheckFailed, ZooError  # noqa: E402
+from zoo.labelled import Split  # noqa: E402
+from zoo.models.deepstarr import VARIANTS, Config  # noqa: E402
+from zoo.run_folder import RunFolder  # noqa: E402
+from zoo.train import Reporter, Trainer, one_cycle, predict  # noqa: E402
+from zoo.train_config import TrainConfig  # noqa: E402
+from zoo.train_run import Job, read_model, run  # noqa: E402
+
+SMALL = Config(filters=(8, 6), kernel_sizes=(5, 4), dense_units=(8,), dropout=0.3, sequence_length=40)
+
+
+@dataclasses.dataclass
+class Toy:
+    """Sequences whose first target is the share of G and C, and the second that of A; some labels are missing."""
+
+    targets: tuple[str, ...] = ("dev", "hk")
+    sequence_length: int = 40
+    size: int = 200
+    seed: int = 0
+
+    def _split(self, seed: int, size: int) -> Split:
+        generator = np.random.default_rng((self.seed, seed))
+        share = generator.random((size, 1))
+        codes = np.where(
+            generator.random((size, 40)) < share,
+            generator.integers(1, 3, (size, 40)),
+            generator.choice([0, 3], (size, 40)),
+        ).astype(np.uint8)
+        targets = np.stack([np.isin(codes, (1, 2)).mean(1), (codes == 0).mean(1)], 1).astype(np.float32)
+        targets[::17, 1] = np.nan
+        return Split(codes, targets, None)
+
+    @property
+    def validation(self) -> Split:
+        return self._split(1, 64)
+
+    def epoch(self, number: int) -> Split:  # noqa: ARG002
+        return self._split(0, self.size)
+
+    def identity(self) -> dict[str, object]:
+        return {"source": "toy", "seed": self.seed}
+
+
+def trainer(folder: Path, config: Config = SMALL, source: Toy | None = None, **settings: object) -> Trainer:
+    made = RunFolder(folder)
+    if not folder.exists():
+        made.create()
+    return Trainer("deepstarr", config, source or Toy(), TrainConfig(**{"epochs": 3, **settings}), made)
+
+
+def test_training_learns_and_leaves_a_whole_run_folder(tmp_path: Path) -> None:
+    settings = TrainConfig(epochs=8, batch_size=32)
+    best = run(Job("deepstarr", SMALL, settings, tmp_path / "run", command="zoo train toy"), Toy(size=600))
+    assert best["validation_pearson_dev"] > 0.9
+    weights = checkpoint.load(tmp_path / "run" / "weights.safetensors")
+    assert weights.config == SMALL
+    receipts = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert receipts["status"] == "finished"
+    assert receipts["command"] == "zoo train toy"
+    assert receipts["train"]["learning_rate"] == 0.002
+    assert receipts["best_epoch"] == best["epoch"]
+    with (tmp_path / "run" / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == list(range(1, 9))
+    assert float(rows[best["epoch"] - 1]["validation_loss"]) == min(float(row["validation_loss"]) for row in rows)
+    assert (tmp_path / "run" / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_weights_kept_are_those_of_the_best_epoch_not_the_last(tmp_path: Path) -> None:
+    made = trainer(tmp_path / "run", epochs=6, learning_rate=0.05)
+    made.run()
+    kept = network.from_checkpoint(checkpoint.load(tmp_path / "run" / "weights.safetensors"))
+    validation = Toy().validation
+    error = np.nanmean((predict(kept, validation.codes, torch.device("cpu")) - validation.targets) ** 2, 0).sum()
+    losses = [row["validation_loss"] for row in made.progress.history]
+    assert error == pytest.approx(min(losses), rel=1e-5)
+    assert losses[-1] != min(losses)
+
+
+def test_patience_counts_epochs_since_the_best(tmp_path: Path) -> None:
+    made = trainer(tmp_path / "run", epochs=50, patience=2, learning_rate=0.2)
+    made.run()
+    assert made.progress.epoch == made.progress.best_epoch + 2 < 50
+
+
+def test_same_seed_same_weights_bit_for_bit(tmp_path: Path) -> None:
+    first, second = trainer(tmp_path / "a"), trainer(tmp_path / "b")
+    first.run()
+    second.run()
+    assert first.weights().spec.weights_id == second.weights().spec.weights_id
+    other = trainer(tmp_path / "c", seed=1)
+    other.run()
+    assert other.weights().spec.weights_id != first.weights().spec.weights_id
+
+
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_interrupted_in_an_epoch_and_resumed_is_bit_identical(tmp_path: Path, average: float) -> None:
+    settings = {"epochs": 4, "batch_size": 16, "weight_average": average, "augment": ("mutate", "shift")}
+    whole = trainer(tmp_path / "whole", **settings)
+    whole.run()
+    part = trainer(tmp_path / "part", **settings)
+    original_step = part._step
+
+    def step(*arguments: object) -> object:
+        result = original_step(*arguments)
+        if part.progress.epoch == 2 and part.progress.step == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+        return result
+
+    part._step = step  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        part.run()
+    again = trainer(tmp_path / "part", **settings)
+    again.resume()
+    assert (again.progress.epoch, again.progress.step) == (2, 5)
+    again.run()
+    names = ("validation_loss", "train_loss", "train_pearson_dev")
+    for row, expected in zip(again.progress.history, whole.progress.history, strict=True):
+        assert [row[name] for name in names] == [expected[name] for name in names]
+    for name in ("weights.safetensors",):
+        assert (tmp_path / "part" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[2])
+from pathlib import Path
+from test_train import Toy, trainer
+made = trainer(Path(sys.argv[1]), epochs=5)
+step = made._step
+def killing(*arguments):
+    if made.progress.epoch == 3 and made.progress.step == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(*arguments)
+made._step = killing
+made.run()
+"""
+
+
+def test_killed_and_resumed_is_bit_identical(tmp_path: Path) -> None:
+    here = str(Path(__file__).parent)
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path / "run"), here], cwd=Path(here).parent, check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+    again = trainer(tmp_path / "run", epochs=5)
+    again.resume()
+    assert again.progress.epoch == 3
+    again.run()
+    whole = trainer(tmp_path / "whole", epochs=5)
+    whole.run()
+    assert again.weights().spec.weights_id == whole.weights().spec.weights_id
+    assert (tmp_path / "run" / "weights.safetensors").read_bytes() == (
+        tmp_path / "whole" / "weights.safetensors"
+    ).read_bytes()
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path) -> None:
+    made = trainer(tmp_path / "run", epochs=3)
+    made.run()
+    newest, before = sorted((tmp_path / "run" / "checkpoints").iterdir(), reverse=True)
+    data = bytearray(newest.read_bytes())
+    data[-5] ^= 0xFF
+    newest.write_bytes(data)
+    again = trainer(tmp_path / "run", epochs=3)
+    again.resume()
+    assert again.progress.epoch == 2
+    before.write_bytes(b"")
+    with pytest.raises(ZooError, match="all its checkpoints are damaged"):
+        trainer(tmp_path / "run", epochs=3).resume()
+
+
+def test_resuming_with_another_setting_or_other_data_says_what_differs(tmp_path: Path) -> None:
+    trainer(tmp_path / "run", epochs=1).run()
+    with pytest.raises(ZooError, match=r"train differs: batch_size was 128, is 64"):
+        trainer(tmp_path / "run", epochs=1, batch_size=64).resume()
+    with pytest.raises(ZooError, match=r"data differs: seed was 0, is 5"):
+        trainer(tmp_path / "run", epochs=1, source=Toy(seed=5)).resume()
+
+
+def test_a_run_folder_that_exists_is_not_touched(tmp_path: Path) -> None:
+    with pytest.raises(ZooError, match=r"exists already; give another --output, or --resume"):
+        run(Job("deepstarr", SMALL, TrainConfig(), tmp_path), Toy())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(tmp_path: Path) -> None:
+    made = trainer(tmp_path / "run", epochs=3)
+    step = made._step
+
+    def broken(*arguments: object) -> object:
+        if made.progress.epoch == 1:
+            with torch.no_grad():
+                made.model.head.bias.fill_(math.nan)
+        return step(*arguments)
+
+    made._step = broken  # type: ignore[method-assign]
+    with pytest.raises(CheckFailed, match=r"epoch 2, step 1: the loss is not finite; try a lower --learning-rate"):
+        made.run()
+    again = trainer(tmp_path / "run", epochs=3)
+    again.resume()
+    assert again.progress.epoch == 1
+    assert np.isfinite(network.arrays(again.model)["head.bias"]).all()
+
+
+def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = trainer(tmp_path / "run", epochs=3)
+    write = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        if made.progress.epoch == 2:
+            write(path, data[: len(data) // 2])
+            raise OSError(28, "No space left on device")
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(ZooError, match="No space left on device"):
+        made.run()
+    again = trainer(tmp_path / "run", epochs=3)
+    again.resume()
+    assert again.progress.epoch == 1
+
+
+def test_missing_labels_do_not_pull(tmp_path: Path) -> None:
+    made = trainer(tmp_path / "run")
+    predicted = torch.tensor([[1.0, 5.0], [3.0, 7.0]], requires_grad=True)
+    loss = made._loss(predicted, torch.tensor([[0.0, math.nan], [1.0, 4.0]]))
+    assert loss.item() == pytest.approx((1 + 4) / 2 + 9)
+    loss.backward()
+    assert predicted.grad is not None
+    assert predicted.grad[0, 1] == 0
+
+
+@pytest.mark.parametrize("variant", sorted(VARIANTS))
+def test_the_fast_training_step_is_the_networks_own(variant: str) -> None:
+    """Same values, gradients and running statistics as the modules in training mode."""
+    config = dataclasses.replace(VARIANTS[variant], dropout=0.0)
+    torch.manual_seed(0)
+    plain = network.registry.load("models", "deepstarr").network(config).train()
+    fast = registry.load("models", "deepstarr").network(config).train()
+    fast.load_state_dict(plain.state_dict())
+    generator = np.random.default_rng(0)
+    hot = torch.from_numpy(one_hot(generator.integers(0, 5, (24, 249)).astype(np.uint8)))
+    weight = torch.randn(24, 2)
+    expected = plain(hot.transpose(1, 2))
+    got = registry.load("models", "deepstarr").training_forward(fast, hot, torch.float32)
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+    (expected * weight).sum().backward()
+    (got * weight).sum().backward()
+    for (name, one), other in zip(plain.named_parameters(), fast.parameters(), strict=True):
+        if name.startswith(("conv", "dense")) and name.endswith(".bias") and "norm" not in name:
+            continue  # in front of a batch norm: no gradient but rounding
+        scale = one.grad.abs().max()
+        assert (one.grad - other.grad).abs().max() < 5e-3 * scale, name
+    for (name, one), other in zip(plain.named_buffers(), fast.buffers(), strict=True):
+        if "running" in name:
+            torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-5, msg=name)
+
+
+def test_schedule_and_settings() -> None:
+    assert one_cycle(0.05, 1.0) == pytest.approx(0.5)
+    assert one_cycle(0.1, 1.0) == pytest.approx(1.0)
+    assert one_cycle(1.0, 1.0) == pytest.approx(1e-3)
+    with pytest.raises(ZooError, match="epochs: expected a whole number of at least 1, got 0"):
+        TrainConfig(epochs=0)
+    with pytest.raises(ZooError, match="augment: expected some of reverse-complement, shift, mutate"):
+        TrainConfig(augment=("flip",))
+
+
+def test_a_toml_file_gives_the_network_and_the_settings(tmp_path: Path) -> None:
+    path = tmp_path / "small.toml"
+    path.write_text('[model]\nvariant = "tuned"\nfilters = [8, 8, 8, 8]\n[train]\nepochs = 3\n')
+    architecture, config, settings = read_model(str(path))
+    assert (architecture, config.filters, config.kernel_sizes) == ("deepstarr", (8, 8, 8, 8), (7, 3, 3, 7))
+    assert settings == {"epochs": 3}
+    path.write_text("[model]\nfilter = [8]\n")
+    with pytest.raises(ZooError, match=r"\[model\]: no setting is called 'filter'; there are filters, kernel_sizes"):
+        read_model(str(path))
+    path.write_text("[modell]\n")
+    with pytest.raises(ZooError, match="no table is called 'modell'"):
+        read_model(str(path))
+    with pytest.raises(ZooError, match="no model is called 'orignal'"):
+        read_model("orignal")
+
+
+def test_trackers_log_every_epoch_or_say_what_is_missing(tmp_path: Path) -> None:
+    job = Job("deepstarr", SMALL, TrainConfig(epochs=1), tmp_path / "run", track="tensorboard")
+    try:
+        import tensorboard  # noqa: F401
+    except ImportError:
+        with pytest.raises(ZooError, match="tensorboard is not installed; pip install tensorboard"):
+            run(job, Toy())
+    else:
+        run(job, Toy())
+        assert list((tmp_path / "run" / "tensorboard").iterdir())
+
+
+def test_reporter_hears_steps_and_epochs(tmp_path: Path) -> None:
+    steps, rows = [], []
+    trainer(tmp_path / "run", epochs=2).run(Reporter(lambda *now: steps.append(now), rows.append))
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert steps[-1][:2] == (2, 2)
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
+
+
+DISTRIBUTED = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from pathlib import Path
+from test_train import SMALL, Toy
+import dataclasses
+from zoo.train_config import TrainConfig
+from zoo.train_run import Job, run
+config = dataclasses.replace(SMALL, dropout=0.0)
+settings = TrainConfig(epochs=1, batch_size=100)
+run(Job("deepstarr", config, settings, Path(sys.argv[1]), device="cpu"), Toy())
+"""
+
+
+def test_two_processes_make_the_step_of_one(tmp_path: Path) -> None:
+    here = str(Path(__file__).parent)
+    arguments = [sys.executable, "-c", DISTRIBUTED]
+    base = {**os.environ, "PYTHONPATH": str(Path(here).parent), "OMP_NUM_THREADS": "1"}
+    subprocess.run([*arguments, str(tmp_path / "one"), here], env=base, check=True, timeout=300)
+    torchrun = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    processes = [
+        subprocess.Popen(
+            [*arguments, str(tmp_path / "two"), here],
+            env={**base, **torchrun, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+        )
+        for rank in range(2)
+    ]  # fmt: skip
+    assert [process.wait(timeout=300) for process in processes] == [0, 0]
+    one, two = (checkpoint.load(tmp_path / name / "weights.safetensors").arrays for name in ("one", "two"))
+    for name, array in one.items():
+        if not (name.endswith(".bias") and name.split(".")[0] in ("conv1", "conv2", "dense1")):
+            np.testing.assert_allclose(two[name], array, rtol=1e-3, atol=2e-5, err_msg=name)
+    assert json.loads((tmp_path / "two" / "run.json").read_text())["processes"] == 2

@@ -1,0 +1,67 @@
+"""`zoo train`: train a network on the published data or on anyone's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="original, tuned, or a .toml file with [model] and [train] tables.")],
+    data: Annotated[Path, typer.Option(help="Folder in the published layout, or one TSV, CSV or Parquet file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the run, made anew.")],
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --output.")] = False,
+    targets: Annotated[str | None, typer.Option(help="Columns of the labels, separated by commas.")] = None,
+    split_by: Annotated[str | None, typer.Option(help="chromosome or fraction: divide one file into splits.")] = None,
+    allow_leakage: Annotated[bool, typer.Option("--allow-leakage", help="Go on if splits share sequences.")] = False,
+    learning_rate: Annotated[float | None, typer.Option(help="Of Adam; default 0.002.")] = None,
+    epsilon: Annotated[float | None, typer.Option(help="Of Adam; default 1e-7.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Sequences a step, over all processes; default 128.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="At most; default 100.")] = None,
+    patience: Annotated[int | None, typer.Option(help="Epochs without a better validation loss; default 10.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="constant (default) or one-cycle.")] = None,
+    weight_average: Annotated[float | None, typer.Option(help="Decay of a moving average of the weights.")] = None,
+    precision: Annotated[str | None, typer.Option(help="fp32 (default) or bf16.")] = None,
+    augment: Annotated[str | None, typer.Option(help="Some of reverse-complement,shift,mutate.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything that is drawn; default 0.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    compiled: Annotated[bool, typer.Option("--compile", help="Compile the network with torch.compile.")] = False,
+    threads: Annotated[int | None, typer.Option(help="CPU threads; default: one a core.")] = None,
+    track: Annotated[str | None, typer.Option(help="tensorboard or wandb.")] = None,
+    licence: Annotated[str, typer.Option(help="Of the weights to come.")] = "unknown",
+) -> None:
+    """Train a network; the defaults are the recipe of the DeepSTARR paper."""
+    from zoo.network import require_torch
+
+    require_torch()
+    import shlex
+    import sys
+
+    import torch
+
+    from zoo import dataset, train_run
+    from zoo.run_report import reporting
+    from zoo.train import DatasetSource
+    from zoo.train_config import TrainConfig, make
+
+    if threads:
+        torch.set_num_threads(threads)
+    architecture, config, table = train_run.read_model(model)
+    given = {
+        "learning_rate": learning_rate, "epsilon": epsilon, "batch_size": batch_size, "epochs": epochs,
+        "patience": patience, "schedule": schedule, "weight_average": weight_average, "precision": precision,
+        "augment": tuple(augment.split(",")) if augment else None, "seed": seed,
+    }  # fmt: skip
+    changes = {name: value for name, value in given.items() if value is not None}
+    settings = make(TrainConfig, {**table, **changes}, f"{model}, [train]")
+    columns = tuple(targets.split(",")) if targets else dataset.TARGETS
+    read = dataset.read(data, columns, split_by, allow_leakage, length=config.sequence_length)
+    for note in read.notes:
+        print(f"zoo: {note}", file=sys.stderr)
+    command_line = shlex.join(["zoo", *sys.argv[1:]])
+    job = train_run.Job(architecture, config, settings, output, resume, device, compiled, track, command_line, licence)
+    source = DatasetSource(read)
+    with reporting(job, source.targets) as reporter:
+        train_run.run(job, source, reporter)
