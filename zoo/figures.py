@@ -59,9 +59,8 @@ def scatter(
             panel.plot(limits, limits, **IDENTITY)
             panel.set(xlim=limits, ylim=limits, xlabel=f"observed {target}", ylabel=f"predicted {target}")
             panel.set_aspect("equal")
-            correlation = "r not defined" if score.pearson is None else f"r = {score.pearson:.2f}"
             name = f"{label}\n" if len(predicted) > 1 else ""
-            panel.set_title(f"{name}{target}: {correlation}, n = {score.n:,}", fontsize=10)
+            panel.set_title(f"{name}{target}: {_correlation(score.pearson)}, n = {score.n:,}", fontsize=10)
     _shade_legend(figure, shades, panels)
     _save(figure, path)
 
@@ -89,7 +88,7 @@ def diagnosis(
         present = np.isfinite(residuals[:, row])
         values = residuals[present, row]
         label = f"residual {target}"
-        _histogram(panels[row, 0], values, diagnoses[row], label)
+        _histogram(panels[row, 0], values, diagnoses[row], f"{label} (observed - predicted)")
         limits = _limits(values)
         for column, (name, covariate) in enumerate(covariates[row].items(), 1):
             panel, correlation = panels[row, column], diagnoses[row].correlations[name]
@@ -97,7 +96,7 @@ def diagnosis(
             shades = _points(panel, covariate[present][kept], values[kept], shades)
             panel.axhline(0, **IDENTITY)
             panel.set(xlabel=name, ylabel=label, ylim=limits)
-            panel.set_title("r not defined" if correlation is None else f"r = {correlation:+.2f}", fontsize=10)
+            panel.set_title(_correlation(correlation), fontsize=10)
         if by_strand:
             _by_strand(panels[row, -1], values, strands[present], label, limits)
     _shade_legend(figure, shades, panels)
@@ -161,10 +160,13 @@ def _shade_legend(figure: Figure, shades: object, panels: np.ndarray) -> None:
     if shades is None:
         return
     bar = figure.colorbar(shades, ax=panels, shrink=0.5, aspect=25, pad=0.02)  # type: ignore[arg-type]
-    bar.set_ticks([0, 1], labels=["few", "many"])
-    bar.ax.tick_params(labelsize=8, length=0)
-    bar.set_label("points", fontsize=8, labelpad=-12)
+    bar.set_ticks([])
+    bar.set_label("point density", fontsize=8)
     bar.outline.set_visible(False)  # type: ignore[operator]
+
+
+def _correlation(value: float | None) -> str:
+    return "r not defined" if value is None else f"r = {round(value, 2) + 0.0:.2f}"  # + 0.0: no "-0.00"
 
 
 def _limits(*values: np.ndarray) -> tuple[float, float]:
@@ -210,6 +212,8 @@ def _by_strand(panel: Axes, values: np.ndarray, strands: np.ndarray, label: str,
         )
     panel.axhline(0, **IDENTITY)
     panel.set(xlabel="strand", ylabel=label, ylim=limits)
+    means = ", ".join(f"{values[strands == side].mean():+.2f} ({side})" for side in sides)
+    panel.set_title(f"mean {means}" if sides else "no strand in the names", fontsize=10)
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -1,0 +1,33 @@
+"""The mean over both strands is the same for either strand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from zoo import strands
+from zoo.encoding import reverse_complement
+from zoo.errors import ZooError
+
+CODES = np.random.default_rng(0).integers(0, 5, size=(6, 9)).astype(np.uint8)
+
+
+def counts(codes: np.ndarray) -> np.ndarray:
+    """A model that depends on the strand: as many A as there are, and position-weighted C."""
+    weights = np.linspace(0, 1, codes.shape[1], dtype=np.float32)
+    return np.stack([(codes == 0).sum(axis=1), (codes == 1) @ weights], axis=1).astype(np.float32)
+
+
+def test_the_average_is_the_mean_of_both_strands_to_the_last_bit() -> None:
+    found = strands.average(counts, CODES)
+    np.testing.assert_array_equal(found, (counts(CODES) + counts(reverse_complement(CODES))) / 2)
+    np.testing.assert_array_equal(found, strands.average(counts, reverse_complement(CODES)))
+    assert found.dtype == np.float32
+    assert (counts(CODES) != found).any()
+
+
+def test_the_choice_is_checked_before_anything_is_computed() -> None:
+    assert strands.oriented(counts, None) is counts
+    np.testing.assert_array_equal(strands.oriented(counts, "average")(CODES), strands.average(counts, CODES))
+    with pytest.raises(ZooError, match="rc: expected average, got 'both'"):
+        strands.oriented(counts, "both")
