@@ -10,7 +10,7 @@ import contextlib
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,8 +41,8 @@ def start(weights: Checkpoint | Path, device: str, options: Options) -> TorchEng
     if isinstance(weights, Path):
         raise ZooError(f"{weights}: torch-{device} runs no files of this kind; give it a .safetensors file")
     if options.precision not in PRECISIONS[device]:
-        allowed = ", ".join(PRECISIONS[device])
-        raise ZooError(f"torch-{device}: expected a precision of {allowed}, got {options.precision}")
+        allowed = " or ".join(PRECISIONS[device])
+        raise ZooError(f"torch-{device}: expected the precision {allowed}, got {options.precision}")
     return TorchEngine(weights, device, options)
 
 
@@ -80,19 +80,37 @@ class TorchEngine:
     def _settings(self) -> Iterator[None]:
         import torch
 
-        matmul = torch.backends.cuda.matmul
-        before = torch.get_num_threads(), matmul.allow_tf32
+        threads = torch.get_num_threads()
         torch.set_num_threads(self._threads)
-        matmul.allow_tf32 = self._precision == "tf32"
         try:
             with (
-                # cuDNN uses TF32 unless told otherwise
-                torch.backends.cudnn.flags(
-                    enabled=True, benchmark=False, deterministic=False, allow_tf32=self._precision == "tf32"
-                ),
+                tensor_float_32(self._precision == "tf32"),
                 torch.autocast(self._device.type, torch.bfloat16, enabled=self._precision == "bf16"),
             ):
                 yield
         finally:
-            torch.set_num_threads(before[0])
-            matmul.allow_tf32 = before[1]
+            torch.set_num_threads(threads)
+
+
+@contextlib.contextmanager
+def tensor_float_32(allowed: bool) -> Iterator[None]:
+    """Let matrix products and convolutions use TF32 on a GPU, or not. PyTorch's own default lets convolutions."""
+    import torch
+
+    holders: list[Any] = [torch.backends.cuda.matmul]
+    if hasattr(torch.backends.cudnn, "conv"):  # since 2.9; the older switches must not be touched beside it
+        holders.append(torch.backends.cudnn.conv)
+        name = "fp32_precision"
+        value: str | bool = "tf32" if allowed else "ieee"
+    else:
+        holders.append(torch.backends.cudnn)
+        name = "allow_tf32"
+        value = allowed
+    before = [getattr(holder, name) for holder in holders]
+    try:
+        for holder in holders:
+            setattr(holder, name, value)
+        yield
+    finally:
+        for holder, kept in zip(holders, before, strict=True):
+            setattr(holder, name, kept)

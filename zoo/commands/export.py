@@ -14,7 +14,7 @@ def command(
     onnx: Annotated[bool, typer.Option("--onnx", help="The same as --format onnx.")] = False,
     keras: Annotated[bool, typer.Option("--keras", help="The same as --format keras.")] = False,
     format: Annotated[str | None, typer.Option(help="Format to write; zoo list shows them.")] = None,  # noqa: A002
-    weights: Annotated[Path | None, typer.Option(help="Weights file, .safetensors; else the model's own.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Weights file or name; else the model's own.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write; else MODEL.onnx or so.")] = None,
     opset: Annotated[int | None, typer.Option(help="ONNX: operator set to write.")] = None,
     input: Annotated[  # noqa: A002
@@ -38,9 +38,9 @@ def command(
     for key in settings:
         if key not in inspect.signature(exporter.export).parameters:
             raise ZooError(f"--{key}: the format {name} has no such setting")
-    source = sources.resolve(model, str(weights) if weights else None)
+    source = sources.resolve(model, weights)
     if isinstance(source, Path):
-        raise ZooError(f"{source}: expected weights as a .safetensors file")
-    path = output or Path(Path(model).name.removesuffix(checkpoint.SUFFIX).replace(":", "-") + exporter.SUFFIX)
+        raise ZooError(f"{source}: expected weights as a {checkpoint.SUFFIX} file")
+    path = output or Path(f"{model.replace(':', '-')}{exporter.SUFFIX}")
     exporter.export(source, path, overwrite=overwrite, **settings)
     print(f"{path}: {name}, {path.stat().st_size:,} bytes, weights id {source.spec.weights_id[:12]}")
