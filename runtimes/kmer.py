@@ -1,8 +1,9 @@
 """kmer-cpu: the first layers compiled into tables over k-mers, exact up to rounding, and the rest computed.
 
 The input is DNA, so most of the arithmetic of the network is a lookup (zoo/kmer/tables.py). Blocks of sequences that
-fit a core's second-level cache go to one worker thread a core. A sequence with an N has no k-mers and is computed in
-full; so are the first few sequences, since a handful of predictions should not wait for tables to be built.
+fit a core's second-level cache go to one worker thread a core, into the compiled kernel or, where it was not built,
+into NumPy for the lookup and ONNX Runtime for the rest. A sequence with an N has no k-mers and is computed in full; so
+are the first few sequences, since a handful of predictions should not wait for tables to be built.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 from zoo import devices
 from zoo.encoding import one_hot
 from zoo.errors import ZooError
-from zoo.kmer import graph, tables
+from zoo.kmer import graph, kernel, tables
 from zoo.kmer.layers import Layers, fold
 from zoo.models.deepstarr import Config
 from zoo.spec import UNKNOWN_BASE
@@ -68,13 +69,14 @@ class KmerEngine:
     def __init__(self, weights: Checkpoint, options: Options, plan: tables.Plan) -> None:
         self.spec = weights.spec
         self.batch_size = options.batch_size or BATCH_SIZE
-        self.provider = "cpu"
+        self._instruction_set = next(iter(kernel.instruction_sets()), None)
+        self.provider = f"cpu, {self._instruction_set or 'NumPy and ONNX Runtime'}"
         self._layers = fold(weights.config, weights.arrays)
         self._plan = plan
         self._threads = options.threads or devices.cores()
         self._pool = ThreadPoolExecutor(self._threads, "kmer")
         self._build = threading.Lock()
-        self._dense: Forward | None = None
+        self._full: Forward | None = None
         self._fast: Forward | None = None
         self._seen = 0
 
@@ -104,17 +106,23 @@ class KmerEngine:
 
     def _in_full(self) -> Forward:
         with self._build:
-            if self._dense is None:
-                network = _onnx_session(self._layers, 0)
-                self._dense = lambda codes: network(one_hot(codes))
-            return self._dense
+            if self._full is None:
+                if self._instruction_set:
+                    self._full = kernel.Kernel(self._layers, None, self._instruction_set)
+                else:
+                    network = _onnx_session(self._layers, 0)
+                    self._full = lambda codes: network(one_hot(codes))
+            return self._full
 
     def _by_tables(self) -> Forward:
         with self._build:
             if self._fast is None:
                 built = tables.Tables(self._layers, self._plan)
-                rest = _onnx_session(self._layers, self._plan.convolutions)
-                self._fast = lambda codes: rest(built.look_up(codes))
+                if self._instruction_set:
+                    self._fast = kernel.Kernel(self._layers, built, self._instruction_set)
+                else:
+                    rest = _onnx_session(self._layers, self._plan.convolutions)
+                    self._fast = lambda codes: rest(built.look_up(codes))
             return self._fast
 
 

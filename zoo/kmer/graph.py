@@ -6,6 +6,8 @@ and runs the same network in one dimension at half the speed.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from zoo.kmer.layers import Layers
@@ -25,13 +27,13 @@ IR_VERSION = 8
 
 def last_layers(layers: Layers, done: int) -> bytes:
     """An ONNX model, serialised, of everything after the first `done` convolutions."""
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-    nodes = []
-    constants = []
+    nodes: list[NodeProto] = []
+    constants: list[TensorProto] = []
     current = INPUT
 
-    def add(operator: str, arrays: dict[str, np.ndarray] | None = None, **attributes: object) -> None:
+    def add(operator: str, arrays: dict[str, np.ndarray] | None = None, **attributes: Any) -> None:
         nonlocal current
         inputs = [current]
         for name, array in (arrays or {}).items():

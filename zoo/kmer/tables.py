@@ -1,9 +1,9 @@
 """The leading layers of a network compiled into tables over k-mers: which layers fit a budget, the tables, the lookup.
 
 After d rounds of convolution, ReLU and pooling by two, one position is a function of the few bases that it sees, so all
-its values fit a table with a row for each k-mer. The convolution that follows is a sum of one row a tap, and its weights
-are multiplied into the table beforehand. Where 'same' padding reaches in, a position sees fewer bases and has a smaller
-table of its own. Exact up to float32 rounding. A sequence with an N has no k-mers and no place here. NumPy alone.
+its values fit a table with a row for each k-mer. The convolution that follows is a sum of one row a tap, and its
+weights are multiplied into the table beforehand. Where 'same' padding reaches in, a position sees fewer bases and has a
+smaller table of its own. Exact up to float32 rounding. A sequence with an N has no k-mers and no place here.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ _BITS = 2
 
 _CHUNK = 1024
 """k-mers worked on at a time while building: their values stay in the cache, and little memory is needed beside."""
+
+
+_BLOCK = 16
+"""Sequences looked up at a time by NumPy: what it holds in between fits a second-level cache."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +160,7 @@ class Tables:
     """The tables of a plan, ready to be looked up.
 
     table: float32 (rows + 1, taps * width), 64-byte aligned; the last row is zeros, for taps that fall on padding.
-    starts, lengths, offsets: int32 (positions before the lookup's pooling,), where each k-mer lies and its table begins.
+    starts, lengths, offsets: int32 (windows,), where the k-mer of each position lies and its table begins.
     """
 
     def __init__(self, layers: Layers, plan: Plan) -> None:
@@ -185,7 +189,7 @@ class Tables:
         return slice(int(inside[0]), int(inside[-1]) + 1)
 
     def rows(self, codes: np.ndarray) -> np.ndarray:
-        """Base codes without N, uint8 (N, L) -> table row of each position before the lookup's pooling, int32 (N, P)."""
+        """Base codes without N, uint8 (N, L) -> table row of each window, int32 (N, windows)."""
         rows = np.zeros((len(codes), len(self.starts)), np.int32)
         inside = self._interior
         stride = POOL_SIZE**self.plan.depth
@@ -199,20 +203,27 @@ class Tables:
         return rows + self.offsets
 
     def look_up(self, codes: np.ndarray) -> np.ndarray:
-        """Base codes without N, uint8 (N, L) -> input of the first layer that is left, float32 (N, positions, channels)."""
+        """Base codes without N, uint8 (N, L) -> input of the first layer left, float32 (N, positions, channels)."""
         plan = self.plan
-        rows = self.rows(codes)
-        parts = self.table.reshape(-1, plan.width)
-        if not plan.projected:
-            return parts[rows][..., : plan.channels]
-        padded = np.full((len(codes), rows.shape[1] + plan.taps - 1), plan.rows, np.int32)
-        padded[:, plan.left : plan.left + rows.shape[1]] = rows
+        out = np.empty((len(codes), plan.positions, plan.channels), np.float32)
+        for first in range(0, len(codes), _BLOCK):
+            part = slice(first, first + _BLOCK)
+            sums = self._sums(self.rows(codes[part]))
+            pooled = sums.reshape(len(sums), plan.positions, plan.pool, plan.width)[..., : plan.channels].max(axis=2)
+            np.maximum(pooled, 0, out=out[part])
+        return out
+
+    def _sums(self, rows: np.ndarray) -> np.ndarray:
+        """Each tap's part of its row, added up: float32 (N, positions * pool, width)."""
+        plan = self.plan
         used = plan.positions * plan.pool
+        padded = np.full((len(rows), rows.shape[1] + plan.taps - 1), plan.rows, np.int32)
+        padded[:, plan.left : plan.left + rows.shape[1]] = rows
+        parts = self.table.reshape(-1, plan.width)
         sums = parts[padded[:, :used] * plan.taps]
         for tap in range(1, plan.taps):
             sums += parts[padded[:, tap : tap + used] * plan.taps + tap]
-        pooled = sums.reshape(len(codes), plan.positions, plan.pool, plan.width).max(axis=2)
-        return np.maximum(pooled[..., : plan.channels], 0)
+        return sums
 
 
 def aligned(*shape: int) -> np.ndarray:
@@ -233,9 +244,8 @@ def _values(layers: Layers, depth: int) -> _Values:
         return
     convolution = layers.convolutions[depth - 1]
     below, below_rows = _windows(layers.config, depth - 1)
-    parts = np.empty((below_rows, convolution.taps * convolution.bias.size), np.float32)
-    _project(_values(layers, depth - 1), convolution.weight, parts)
-    parts = parts.reshape(below_rows, convolution.taps, convolution.bias.size)
+    parts = np.empty((below_rows, convolution.taps, convolution.bias.size), np.float32)
+    _project(_values(layers, depth - 1), convolution.weight, parts.reshape(below_rows, -1))
     room = np.empty((2, _CHUNK, convolution.bias.size), np.float32)
     done = set()
     for position, window in enumerate(_windows(layers.config, depth)[0]):
@@ -257,7 +267,7 @@ def _values(layers: Layers, depth: int) -> _Values:
 def _summed(
     convolution: Convolution, below: tuple[Window, ...], parts: np.ndarray, position: int
 ) -> tuple[Window, np.ndarray]:
-    """The convolution at one position: the bases it sees, and its value for each of their k-mers, float32 (k-mers, out).
+    """The convolution at one position: the bases it sees, and its values for their k-mers, float32 (k-mers, out).
 
     Grown from the left, a tap at a time, so that all but the last sums are over short k-mers.
     """
