@@ -1,0 +1,129 @@
+"""keras-cpu: the published Keras graph in real Keras (tf_keras on TensorFlow), the reference for all others.
+
+Fed length-first one-hot, float32. The graph is generated for the Config of the weights, so that any size has a
+reference. TensorFlow is slow to start, and takes its number of threads once a process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo import encoding, keras_graph
+from zoo.errors import ZooError
+from zoo.keras_weights import layer_arrays
+
+if TYPE_CHECKING:
+    from zoo.checkpoint import Checkpoint
+    from zoo.session import Options
+
+DEVICES = ("cpu",)
+FILES: tuple[str, ...] = ()
+
+BATCH_SIZE = 128
+
+
+def missing(device: str) -> str | None:  # noqa: ARG001 - there is one device
+    """Why keras-cpu cannot run here, and what helps; None if it can, as far as can be told without TensorFlow."""
+    for library in ("tensorflow", "tf_keras"):
+        if importlib.util.find_spec(library) is None:
+            return f"{library} is not installed; pip install 'deepstarr-zoo[keras]'"
+    return None
+
+
+def start(weights: Checkpoint | Path, device: str, options: Options) -> KerasEngine:
+    """Build the Keras model of a checkpoint. Raises ZooError for what Keras on the CPU cannot give."""
+    if isinstance(weights, Path):
+        raise ZooError(f"{weights}: keras-{device} runs no files of this kind; give it a .safetensors file")
+    if options.precision != "fp32":
+        raise ZooError(f"keras-{device}: expected a precision of fp32, got {options.precision}")
+    return KerasEngine(weights, options)
+
+
+class KerasEngine:
+    """A Keras model on the CPU; see zoo.session.Engine."""
+
+    def __init__(self, weights: Checkpoint, options: Options) -> None:
+        tensorflow, keras = _keras(options.threads)
+        self.spec = weights.spec
+        self.batch_size = options.batch_size or BATCH_SIZE
+        self.provider = f"cpu (tf_keras {keras.__version__}, TensorFlow {tensorflow.__version__})"
+        self._model = model(weights, options.threads)
+
+    def run(self, codes: np.ndarray) -> np.ndarray:
+        outputs = self._model.predict_on_batch(encoding.one_hot(codes))
+        return np.concatenate(outputs if isinstance(outputs, list) else [outputs], axis=1)
+
+
+def model(weights: Checkpoint, threads: int | None = None) -> Any:
+    """The tf_keras Model of a checkpoint: the published graph at its Config, with its weights."""
+    tensorflow, keras = _keras(threads)
+    with tensorflow.device("/CPU:0"):
+        built = keras.models.model_from_json(json.dumps(keras_graph.graph(weights.config)))
+        for layer in keras_graph.layers(weights.config):
+            built.get_layer(layer.name).set_weights(list(layer_arrays(weights, layer).values()))
+    return built
+
+
+def layer_outputs(weights: Checkpoint, codes: np.ndarray) -> dict[str, np.ndarray]:
+    """Base codes, uint8 (N, L) -> what each Keras layer gives, float32 (N, ...), channels last, by layer name."""
+    _, keras = _keras(None)
+    whole = model(weights)
+    layers = [layer for layer in whole.layers if layer.name != keras_graph.INPUT]
+    outputs = keras.Model(whole.input, [layer.output for layer in layers]).predict_on_batch(encoding.one_hot(codes))
+    return {layer.name: output for layer, output in zip(layers, outputs, strict=True)}
+
+
+def _keras(threads: int | None) -> tuple[Any, Any]:
+    """TensorFlow and tf_keras, quiet and off the GPU. Raises ZooError if TensorFlow runs with other threads already."""
+    with _quiet() if "tensorflow" not in sys.modules else contextlib.nullcontext():
+        import tensorflow
+        import tf_keras
+
+        try:
+            # a GPU that is hidden is neither used nor has its memory taken; PyTorch in this process keeps seeing it
+            tensorflow.config.set_visible_devices([], "GPU")
+            if threads is not None:
+                tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+                tensorflow.config.threading.set_inter_op_parallelism_threads(threads)
+        except RuntimeError:
+            running = tensorflow.config.threading.get_intra_op_parallelism_threads()
+            if threads is not None and threads != running:
+                raise ZooError(
+                    f"keras-cpu: TensorFlow runs with {running or 'all'} threads in this process already and cannot "
+                    f"change to {threads}; start a new process"
+                ) from None
+            if tensorflow.config.get_visible_devices("GPU"):
+                raise ZooError("keras-cpu: TensorFlow took the GPU in this process already; start a new one") from None
+    return tensorflow, tf_keras
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what TensorFlow's libraries log on standard error while they load, and show it only if loading fails.
+
+    TF_CPP_MIN_LOG_LEVEL alone does not silence them since 2.17: they log before their logging is set up.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as log:
+        os.dup2(log.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            log.seek(0)
+            os.write(kept, log.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
