@@ -1,0 +1,60 @@
+"""A progress bar on standard error, where that is a terminal and the work is long; otherwise silence."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+PATIENCE_SECONDS = 2.0
+"""Work that ends sooner shows no bar."""
+
+
+class Bar:
+    """`with Bar("sequences", total) as bar: bar.update(done, count)`; `total` None draws a bar without an end."""
+
+    def __init__(self, unit: str, total: float | None = None) -> None:
+        self._unit = unit
+        self._total = total
+        self._began = time.monotonic()
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def update(self, done: float, count: int) -> None:
+        """`done` of `total`, and what to say beside the bar: `count` units so far."""
+        seconds = time.monotonic() - self._began
+        if self._progress is None:
+            if seconds < PATIENCE_SECONDS or not sys.stderr.isatty():
+                return
+            self._start()
+        if self._progress is not None and self._task is not None:
+            text = f"{count:,} {self._unit}, {count / seconds:,.0f} a second"
+            self._progress.update(self._task, completed=done, text=text)
+
+    def _start(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        self._progress = Progress(
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[text]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._progress.add_task("", total=self._total, text="")
+        self._progress.start()
