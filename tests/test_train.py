@@ -71,7 +71,7 @@ def trainer(folder: Path, config: Config = SMALL, source: Toy | None = None, **s
 
 def test_training_learns_and_leaves_a_whole_run_folder(tmp_path: Path) -> None:
     settings = TrainConfig(epochs=8, batch_size=32)
-    best = run(Job("deepstarr", SMALL, settings, tmp_path / "run", command="zoo train toy"), Toy(size=600))
+    best = run(Job("deepstarr", SMALL, settings, tmp_path / "run", command="zoo train toy"), Toy(size=1200))
     assert best["validation_pearson_dev"] > 0.9
     weights = checkpoint.load(tmp_path / "run" / "weights.safetensors")
     assert weights.config == SMALL

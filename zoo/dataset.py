@@ -22,8 +22,10 @@ from zoo.splits import SIDES
 
 __all__ = ["TARGETS", "Dataset", "Layout", "Split", "read", "read_split"]
 
-TARGETS = ("Dev_log2_enrichment", "Hk_log2_enrichment")
-"""Columns of the published labels that DeepSTARR was trained on."""
+COLUMNS = {"dev": "Dev_log2_enrichment", "hk": "Hk_log2_enrichment"}
+"""Target -> column of the published labels that DeepSTARR was trained on; any other target is called as its column."""
+
+TARGETS = tuple(COLUMNS.values())
 
 PUBLISHED_NAMES = {"train": "Train", "validation": "Val", "test": "Test"}
 """Side -> its name in Sequences_{}.fa and Sequences_activity_{}.txt."""

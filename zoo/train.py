@@ -29,7 +29,7 @@ from torch import nn
 from zoo import network, registry
 from zoo.augment import augment
 from zoo.checkpoint import save as save_weights
-from zoo.dataset import Dataset
+from zoo.dataset import COLUMNS, Dataset
 from zoo.distributed import Group
 from zoo.errors import CheckFailed, ZooError
 from zoo.labelled import Split
@@ -65,7 +65,8 @@ class DatasetSource:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        return self.dataset.targets
+        names = {column: name for name, column in COLUMNS.items()}
+        return tuple(names.get(column, column) for column in self.dataset.targets)
 
     @property
     def sequence_length(self) -> int:

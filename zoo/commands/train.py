@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from zoo import data_options as options
+
 
 def command(
     model: Annotated[str, typer.Argument(help="original, tuned, or a .toml file with [model] and [train] tables.")],
@@ -14,7 +16,16 @@ def command(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the run, made anew.")],
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --output.")] = False,
     targets: Annotated[str | None, typer.Option(help="Columns of the labels, separated by commas.")] = None,
-    split_by: Annotated[str | None, typer.Option(help="chromosome or fraction: divide one file into splits.")] = None,
+    labels: options.Labels = None,
+    split_by: options.SplitBy = None,
+    validation_chromosomes: options.ValidationChromosomes = "",
+    test_chromosomes: options.TestChromosomes = "",
+    validation_fraction: options.ValidationFraction = 0.1,
+    test_fraction: options.TestFraction = 0.1,
+    split_seed: options.SplitSeed = 0,
+    sequence_column: options.SequenceColumn = "sequence",
+    resize: options.Resize = None,
+    ambiguous: options.Ambiguous = None,
     allow_leakage: Annotated[bool, typer.Option("--allow-leakage", help="Go on if splits share sequences.")] = False,
     learning_rate: Annotated[float | None, typer.Option(help="Of Adam; default 0.002.")] = None,
     epsilon: Annotated[float | None, typer.Option(help="Of Adam; default 1e-7.")] = None,
@@ -52,12 +63,16 @@ def command(
     given = {
         "learning_rate": learning_rate, "epsilon": epsilon, "batch_size": batch_size, "epochs": epochs,
         "patience": patience, "schedule": schedule, "weight_average": weight_average, "precision": precision,
-        "augment": tuple(augment.split(",")) if augment else None, "seed": seed,
+        "augment": options.names(augment), "seed": seed,
     }  # fmt: skip
     changes = {name: value for name, value in given.items() if value is not None}
     settings = make(TrainConfig, {**table, **changes}, f"{model}, [train]")
-    columns = tuple(targets.split(",")) if targets else dataset.TARGETS
-    read = dataset.read(data, columns, split_by, allow_leakage, length=config.sequence_length)
+    layout = options.layout(
+        sequence_column, labels, resize, ambiguous, validation_chromosomes, test_chromosomes, validation_fraction,
+        test_fraction, split_seed,
+    )  # fmt: skip
+    columns = options.names(targets) or dataset.TARGETS
+    read = dataset.read(data, columns, split_by, allow_leakage, length=config.sequence_length, layout=layout)
     for note in read.notes:
         print(f"zoo: {note}", file=sys.stderr)
     command_line = shlex.join(["zoo", *sys.argv[1:]])
