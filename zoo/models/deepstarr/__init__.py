@@ -1,7 +1,7 @@
 """DeepSTARR (de Almeida et al., Nature Genetics 2022, doi:10.1038/s41588-022-01048-5) and its relatives.
 
 What the network is, as numbers: Config, VARIANTS and the arrays that a weights file holds. The network itself is in
-network.py, which needs PyTorch; this file does not, so that the base install can read, check and serve weights.
+torch_network.py, which needs PyTorch; this file does not, so that the base install can read, check and serve weights.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from zoo.spec import ALPHABET
 if TYPE_CHECKING:
     import torch
 
-    from zoo.models.deepstarr.network import DeepSTARR
+    from zoo.models.deepstarr.torch_network import DeepSTARR
 
 POOL_SIZE = 2
 """Stride and window of every max-pooling; a last odd position is dropped."""
@@ -115,7 +115,7 @@ def array_shapes(config: Config) -> dict[str, tuple[int, ...]]:
 
 def network(config: Config) -> DeepSTARR:
     """The PyTorch network, freshly initialised. Needs the extra `train`."""
-    from zoo.models.deepstarr.network import DeepSTARR
+    from zoo.models.deepstarr.torch_network import DeepSTARR
 
     return DeepSTARR(config)
 

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from zoo.batch_norm import moments, update_running
 from zoo.models.deepstarr import POOL_SIZE
-from zoo.models.deepstarr.network import DeepSTARR
+from zoo.models.deepstarr.torch_network import DeepSTARR
 
 CHUNK = 16
 """Sequences whose first-layer activations exist at once: 2 MB in bfloat16 for 256 filters of 249 bases."""
