@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import sys
+from pathlib import Path
+
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+"""Where a Linux container reads how much CPU time it may use: microseconds of every period of microseconds."""
 
 
 def cores() -> int:
-    """CPU cores that this process may use: the affinity that a scheduler such as Slurm grants, not the machine's."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """CPU cores that this process may use: those that a scheduler or a container grants it, not the machine's."""
+    granted = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return max(1, min(granted, _quota()))
+
+
+def _quota() -> int:
+    try:
+        allowed, period = CPU_QUOTA.read_text().split()
+        return sys.maxsize if allowed == "max" else math.ceil(int(allowed) / int(period))
+    except (OSError, ValueError):  # no control group of version 2: nothing is rationed this way
+        return sys.maxsize
 
 
 def driver_missing() -> str | None:

@@ -38,9 +38,11 @@ def command(
     for key in settings:
         if key not in inspect.signature(exporter.export).parameters:
             raise ZooError(f"--{key}: the format {name} has no such setting")
+    path = output or Path(f"{model.replace(':', '-')}{exporter.SUFFIX}")
+    if path.suffix != exporter.SUFFIX:
+        raise ZooError(f"{path}: expected an output name that ends in {exporter.SUFFIX}")
     source = sources.resolve(model, weights)
     if isinstance(source, Path):
         raise ZooError(f"{source}: expected weights as a {checkpoint.SUFFIX} file")
-    path = output or Path(f"{model.replace(':', '-')}{exporter.SUFFIX}")
     exporter.export(source, path, overwrite=overwrite, **settings)
     print(f"{path}: {name}, {path.stat().st_size:,} bytes, weights id {source.spec.weights_id[:12]}")
