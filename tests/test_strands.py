@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from zoo import strands
+from zoo import predict, strands
 from zoo.encoding import reverse_complement
 from zoo.errors import ZooError
+from zoo.spec import ModelSpec
 
 CODES = np.random.default_rng(0).integers(0, 5, size=(6, 9)).astype(np.uint8)
 
@@ -31,3 +35,23 @@ def test_the_choice_is_checked_before_anything_is_computed() -> None:
     np.testing.assert_array_equal(strands.oriented(counts, "average")(CODES), strands.average(counts, CODES))
     with pytest.raises(ZooError, match="rc: expected average, got 'both'"):
         strands.oriented(counts, "both")
+
+
+class Counter:
+    """Stands in for a loaded model."""
+
+    runtime, provider, batch_size = "counting-cpu", "NumPy", 4
+    spec = ModelSpec("deepstarr", {}, 9, ("dev", "hk"), "0")
+    predict_codes = staticmethod(counts)
+
+
+def test_predict_writes_the_average_and_says_so(tmp_path: Path) -> None:
+    fasta = tmp_path / "a.fa"
+    fasta.write_text("".join(f">{i}\n{''.join('ACGTN'[code] for code in row)}\n" for i, row in enumerate(CODES)))
+    description = predict.predict_file(Counter(), predict.Job(fasta, tmp_path / "a.tsv", rc="average"))
+    rows = [line.split("\t") for line in (tmp_path / "a.tsv").read_text().splitlines()]
+    np.testing.assert_array_equal(np.array(rows[1:])[:, 1:].astype(np.float32), strands.average(counts, CODES))
+    assert description["rc"] == "average"
+    assert json.loads((tmp_path / "a.tsv.json").read_text())["rc"] == "average"
+    with pytest.raises(ZooError, match="rc: expected average, got 'mean'"):
+        predict.Job(fasta, rc="mean")

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 import zoo
-from zoo import pipeline, registry, session, table
+from zoo import pipeline, registry, session, strands, table
 from zoo.atomic import check_target, replacing
 from zoo.defaults import MODEL, RUNTIME
 from zoo.encoding import encode
@@ -99,7 +99,7 @@ class Job:
     """Where the records of one prediction come from, where the table goes, and how.
 
     output: the table; None is standard output. A description of the run is written beside it, see `description_path`.
-    command: what the user typed, for that description.
+    command: what the user typed, for that description.  rc: "average" for the mean of both strands, see zoo.strands.
     """
 
     source: str | Path
@@ -107,6 +107,10 @@ class Job:
     leniency: Leniency = STRICT
     overwrite: bool = False
     command: str = ""
+    rc: str | None = None
+
+    def __post_init__(self) -> None:
+        strands.check(self.rc)
 
     def check_output(self) -> None:
         """Raise ZooError if the outputs could not be written, before any work is done."""
@@ -131,12 +135,13 @@ def predict_file(model: Model, job: Job, on_progress: Callable[[Reader], None] |
     job.check_output()
     chunk = model.batch_size * max(1, round(CHUNK_RECORDS / model.batch_size))
     reader = Reader(job.source, model.spec.sequence_length, chunk, job.leniency)
+    compute = strands.oriented(model.predict_codes, job.rc)
     with _outputs(job) as (rows, description_file):
         rows.write(table.header(model.spec.targets))
 
         def work(batch: Batch) -> tuple[list[str], np.ndarray]:
             names, codes = batch
-            activities = model.predict_codes(codes)
+            activities = compute(codes)
             if on_progress is not None:
                 on_progress(reader)
             return names, activities
@@ -166,6 +171,7 @@ def describe(model: Model, job: Job, reader: Reader) -> dict[str, Any]:
             "source": spec.source,
             "licence": spec.licence,
         },
+        "rc": job.rc,
         "input": str(job.source),
         "sequence_length": spec.sequence_length,
         "targets": list(spec.targets),

@@ -27,8 +27,11 @@ def average(predict: Predict, codes: np.ndarray) -> np.ndarray:
 
 def oriented(predict: Predict, choice: str | None) -> Predict:
     """`predict` itself for None, its strand average for "average". Raises ZooError for anything else."""
-    if choice is None:
-        return predict
-    if choice not in CHOICES:
+    check(choice)
+    return predict if choice is None else lambda codes: average(predict, codes)
+
+
+def check(choice: str | None) -> None:
+    """Raise ZooError unless `choice` is None or one of CHOICES."""
+    if choice is not None and choice not in CHOICES:
         raise ZooError(f"rc: expected {' or '.join(CHOICES)}, got {choice!r}")
-    return lambda codes: average(predict, codes)

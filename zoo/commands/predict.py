@@ -25,6 +25,7 @@ def command(
         str | None, typer.Option(help="center: crop or pad with N, around the middle, what has another length.")
     ] = None,
     ambiguous: Annotated[str | None, typer.Option(help="n: take letters other than ACGTN as N.")] = None,
+    rc: Annotated[str | None, typer.Option(help="average: the mean of both strands, for twice the time.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Sequences computed at once; default: the runtime's.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads; default: one a core.")] = None,
     precision: Annotated[str, typer.Option(help="fp32, or tf32 or bf16 where the runtime has it.")] = "fp32",
@@ -39,7 +40,8 @@ def command(
 
     if output == Path("-"):
         output = None
-    job = predict.Job(sequences, output, Leniency(resize, ambiguous), overwrite, shlex.join(["zoo", *sys.argv[1:]]))
+    command_line = shlex.join(["zoo", *sys.argv[1:]])
+    job = predict.Job(sequences, output, Leniency(resize, ambiguous), overwrite, command_line, rc)
     job.check_output()
     loaded = predict.load(model, weights, runtime, batch_size=batch_size, threads=threads, precision=precision)
     size = Path(sequences).stat().st_size if Path(sequences).is_file() else None
