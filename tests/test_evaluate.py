@@ -68,7 +68,7 @@ def test_a_report_holds_the_metrics_of_every_model(split: Split) -> None:
     assert (difference.first, difference.second) == ("good", "flat")
     assert difference.differences[0]["mse"].high < 0
     assert difference.differences[0]["pearson"] is None
-    assert list(good.diagnoses[0].correlations) == ["observed Hk_log2_enrichment", "GC content"]
+    assert list(good.diagnoses[0].correlations) == ["observed hk", "GC content"]
     assert {strand: n for strand, (n, _) in good.diagnoses[1].strands.items()} == {"+": 58, "-": 60}
 
 

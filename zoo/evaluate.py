@@ -17,17 +17,13 @@ import numpy as np
 import zoo
 from zoo import diagnosis, figures, metrics, strands, table
 from zoo.atomic import check_folder_target, replacing_folder
-from zoo.dataset import TARGETS, Split
+from zoo.dataset import COLUMNS, Split
 from zoo.diagnosis import Diagnosis
 from zoo.errors import CheckFailed, ZooError
 from zoo.metrics import METRICS, Interval, Score
-from zoo.models.deepstarr import Config
 from zoo.predict import Model
 from zoo.spec import ModelSpec
 from zoo.splits import keys
-
-COLUMNS = dict(zip(Config.targets, TARGETS, strict=True))
-"""Target of the published model -> the column of the published data that holds its measurements."""
 
 FILES = ("metrics.json", "predictions.tsv", "scatter.png", "diagnosis*.png")
 """What `save` writes, and all that it may replace."""
@@ -63,6 +59,13 @@ class Settings:
     rc: str | None = None
     resamples: int = metrics.RESAMPLES
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        strands.check(self.rc)
+        if self.resamples < 1:
+            raise ZooError(f"resamples: expected at least 1, got {self.resamples}")
+        if self.seed < 0:
+            raise ZooError(f"seed: expected a whole number of at least 0, got {self.seed}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,6 +128,7 @@ def evaluate(models: Mapping[str, Model], data: Split, columns: tuple[str, ...],
     groups = np.unique(keys(data.codes), return_inverse=True)[1]
     bootstrap: dict[str, Any] = {"resamples": settings.resamples, "seed": settings.seed, "groups": groups}
     side = strands_of(data)
+    targets = next(iter(models.values())).spec.targets
     evaluations = []
     for label, model in models.items():
         if len(model.spec.targets) != len(columns):
@@ -145,7 +149,7 @@ def evaluate(models: Mapping[str, Model], data: Split, columns: tuple[str, ...],
                 metrics.intervals(data.targets, predicted, **bootstrap),
                 [
                     diagnosis.diagnose(data.targets[:, t] - predicted[:, t], covariates, side)
-                    for t, covariates in enumerate(covariates_of(data, columns))
+                    for t, covariates in enumerate(covariates_of(data, targets))
                 ],
             )
         )
@@ -158,9 +162,7 @@ def evaluate(models: Mapping[str, Model], data: Split, columns: tuple[str, ...],
         )
         for other in others
     ]
-    return Report(
-        data, first.spec.targets, columns, evaluations, comparisons, settings, int(groups.max(initial=-1)) + 1
-    )
+    return Report(data, targets, columns, evaluations, comparisons, settings, int(groups.max(initial=-1)) + 1)
 
 
 def _check_finite(predicted: np.ndarray, label: str) -> None:
@@ -176,12 +178,12 @@ def strands_of(data: Split) -> np.ndarray:
     return diagnosis.strands_of(data.names) if data.names is not None else np.full(len(data), "", "<U1")
 
 
-def covariates_of(data: Split, columns: tuple[str, ...]) -> list[dict[str, np.ndarray]]:
+def covariates_of(data: Split, targets: tuple[str, ...]) -> list[dict[str, np.ndarray]]:
     """For each target, what its residuals are held against, by name: the other targets, then GC content, float (N,)."""
     gc = diagnosis.gc_content(data.codes)
     return [
-        {f"observed {name}": data.targets[:, o] for o, name in enumerate(columns) if o != t} | {"GC content": gc}
-        for t in range(len(columns))
+        {f"observed {name}": data.targets[:, o] for o, name in enumerate(targets) if o != t} | {"GC content": gc}
+        for t in range(len(targets))
     ]
 
 

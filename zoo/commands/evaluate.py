@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zoo import data_options as options
 from zoo.defaults import MODEL, RUNTIME
 
 if TYPE_CHECKING:
@@ -26,28 +27,26 @@ def command(
         Path | None, typer.Option(help="Folder in the published layout, table, or FASTA with its labels beside it.")
     ] = None,
     sequences: Annotated[Path | None, typer.Option(help="FASTA instead of --data, all of it; needs --labels.")] = None,
-    labels: Annotated[Path | None, typer.Option(help="Table whose row i belongs to record i of the FASTA.")] = None,
+    labels: options.Labels = None,
     split: Annotated[str, typer.Option(help="train, validation or test; all for every row of one file.")] = "test",
-    split_by: Annotated[
-        str | None, typer.Option(help="chromosome or fraction: divide one file as zoo train does with these options.")
-    ] = None,
-    validation_chromosomes: Annotated[str, typer.Option(help="Of --split-by chromosome: A,B.")] = "",
-    test_chromosomes: Annotated[str, typer.Option(help="Of --split-by chromosome: A,B.")] = "",
-    validation_fraction: Annotated[float, typer.Option(help="Of --split-by fraction.")] = 0.1,
-    test_fraction: Annotated[float, typer.Option(help="Of --split-by fraction.")] = 0.1,
-    split_seed: Annotated[int, typer.Option(help="Of --split-by fraction.")] = 0,
+    split_by: options.SplitBy = None,
+    validation_chromosomes: options.ValidationChromosomes = "",
+    test_chromosomes: options.TestChromosomes = "",
+    validation_fraction: options.ValidationFraction = 0.1,
+    test_fraction: options.TestFraction = 0.1,
+    split_seed: options.SplitSeed = 0,
+    sequence_column: options.SequenceColumn = "sequence",
+    resize: options.Resize = None,
+    ambiguous: options.Ambiguous = None,
     targets: Annotated[
         str | None, typer.Option(help="Columns to compare with, A,B; default: what it predicts.")
     ] = None,
-    sequence_column: Annotated[str, typer.Option(help="Column of a table that holds the sequences.")] = "sequence",
     rc: Annotated[str | None, typer.Option(help="average: predict the mean of both strands.")] = None,
     runtime: Annotated[str, typer.Option(help="What computes, engine-device; see zoo list.")] = RUNTIME,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for tables and figures.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it exists.")] = False,
     resamples: Annotated[int, typer.Option(help="Bootstrap resamples for the 95% intervals.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
-    resize: Annotated[str | None, typer.Option(help="center: crop or pad with N what has another length.")] = None,
-    ambiguous: Annotated[str | None, typer.Option(help="n: take letters other than ACGTN as N.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Sequences computed at once; default: the runtime's.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads; default: one a core.")] = None,
     precision: Annotated[str, typer.Option(help="fp32, or tf32 or bf16 where the runtime has it.")] = "fp32",
@@ -58,7 +57,6 @@ def command(
 
     from zoo import dataset, evaluate, predict
     from zoo.errors import ZooError
-    from zoo.sequences import Leniency
 
     source = data or sequences
     if source is None or (data is not None and sequences is not None):
@@ -68,23 +66,17 @@ def command(
     if output is not None:
         evaluate.check_output(output, overwrite)
     settings = evaluate.Settings(rc, resamples, seed)
-    layout = dataset.Layout(
-        sequence_column,
-        labels=labels,
-        leniency=Leniency(resize, ambiguous),
-        validation_chromosomes=tuple(filter(None, validation_chromosomes.split(","))),
-        test_chromosomes=tuple(filter(None, test_chromosomes.split(","))),
-        validation_fraction=validation_fraction,
-        test_fraction=test_fraction,
-        seed=split_seed,
-    )
+    layout = options.layout(
+        sequence_column, labels, resize, ambiguous, validation_chromosomes, test_chromosomes, validation_fraction,
+        test_fraction, split_seed,
+    )  # fmt: skip
     names = evaluate.labels(weights or [model])
-    options = {"batch_size": batch_size, "threads": threads, "precision": precision}
+    running = {"batch_size": batch_size, "threads": threads, "precision": precision}
     models = {
-        name: predict.load(model, given, runtime, **options)
+        name: predict.load(model, given, runtime, **running)
         for name, given in zip(names, weights or [None], strict=True)
     }
-    columns = tuple(targets.split(",")) if targets else evaluate.columns_of(models)
+    columns = options.names(targets) or evaluate.columns_of(models)
     measured = dataset.read_split(
         source, "all" if sequences else split, columns, split_by, length=evaluate.sequence_length(models), layout=layout
     )
