@@ -66,7 +66,7 @@ def assemble(
     """
     if flatten not in FLATTEN_ORDERS:
         raise ZooError(f"flatten: expected {' or '.join(FLATTEN_ORDERS)}, got {flatten!r}")
-    convolutions, dense, heads = _sort([_with_own_epsilon(layer, epsilon) for layer in layers], where)
+    convolutions, dense, heads = sort([_with_own_epsilon(layer, epsilon) for layer in layers], where)
     arrays: dict[str, np.ndarray] = {}
     inputs = len(ALPHABET)
     for number, layer in enumerate(convolutions, 1):
@@ -119,8 +119,8 @@ def provenance(path: Path) -> tuple[str, str]:
     return (f"{citation}; {name}" if citation else f"imported from {name}"), licence
 
 
-def _sort(layers: Sequence[Layer], where: str) -> tuple[list[Layer], list[Layer], list[Layer]]:
-    """Convolutions, hidden dense layers, outputs; each kind must follow the one before."""
+def sort(layers: Sequence[Layer], where: str) -> tuple[list[Layer], list[Layer], list[Layer]]:
+    """Convolutions, hidden dense layers, outputs. Raises ZooError at a layer whose kind has no place where it is."""
     kinds: tuple[list[Layer], list[Layer], list[Layer]] = ([], [], [])
     for layer in layers:
         dimensions, normed = layer.kernel.ndim, layer.norm is not None

@@ -70,12 +70,11 @@ def read_h5(
     file = _read_file(path)
     facts = _facts(file, path, graph)
     layers = _layers(file, path)
-    first_head = next((index for index, layer in enumerate(layers) if layer.norm is None), len(layers))
-    heads = layers[first_head:]
+    *_, heads = foreign.sort(layers, str(path))
     if set(facts.outputs) == {head.name for head in heads}:
         heads.sort(key=lambda head: facts.outputs.index(head.name))
     config, arrays = foreign.assemble(
-        [*layers[:first_head], *heads],
+        [*(layer for layer in layers if layer.norm), *heads],
         str(path),
         flatten="length",
         alphabet=alphabet,

@@ -68,7 +68,7 @@ def read_state_dict(
         alphabet=alphabet,
         epsilon=epsilon,
         length=length,
-        targets=targets or _target_names(layers, path),
+        targets=targets or _target_names(foreign.sort(layers, str(path))[2], path),
     )
     cited, terms = foreign.provenance(path)
     return checkpoint.make("deepstarr", config, canonical, source or cited, licence or terms)
@@ -180,9 +180,8 @@ def _array(arrays: dict[str, np.ndarray], name: str, where: str) -> np.ndarray:
     return arrays[name]
 
 
-def _target_names(layers: list[foreign.Layer], path: Path) -> tuple[str, ...]:
+def _target_names(heads: list[foreign.Layer], path: Path) -> tuple[str, ...]:
     """Outputs called ..._dev and ..._hk in either order, else two outputs are dev, hk."""
-    heads = [layer for layer in layers if layer.norm is None]
     outputs = sum(len(head.bias) for head in heads)
     ends = tuple(re.split(r"[._]", head.name)[-1].lower() for head in heads)
     if sorted(ends) == sorted(Config.targets):
