@@ -8,7 +8,7 @@ A runtime is one file in runtimes/ (or an entry point), named after its engine, 
     start(weights, device, options) -> Engine   `weights` a Checkpoint, or a Path with a suffix in FILES
 
 Heavy libraries are imported inside these functions. NumPy at the border: base codes in, float32 out.
-Imports spec, registry and encoding; knows no runtime by name.
+Imports spec, registry, encoding and defaults, where alone runtimes have names.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from zoo import registry
+from zoo.defaults import AUTOMATIC
 from zoo.encoding import check_codes
 from zoo.errors import MissingDependency, ZooError
 from zoo.spec import ModelSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from zoo.checkpoint import Checkpoint
@@ -95,9 +97,13 @@ class Session:
 
 
 def split_name(runtime: str) -> tuple[str, str]:
-    """"onnx-cpu" -> ("onnx", "cpu"). Raises ZooError if no runtime has that name, and lists those that exist."""
+    """ "onnx-cpu" -> ("onnx", "cpu"). Raises ZooError if no runtime has that name, and lists those that exist."""
     engine, _, device = runtime.rpartition("-")
-    if not engine or engine not in registry.names("runtimes") or device not in registry.load("runtimes", engine).DEVICES:
+    if (
+        not engine
+        or engine not in registry.names("runtimes")
+        or device not in registry.load("runtimes", engine).DEVICES
+    ):
         raise ZooError(f"no runtime is called {runtime!r}; there are {', '.join(runtime_names())}")
     return engine, device
 
@@ -126,3 +132,28 @@ def open_session(weights: Checkpoint | Path, runtime: str, options: Options | No
     if reason:
         raise MissingDependency(f"{runtime} cannot run here: {reason}")
     return Session(module.start(weights, device, options), runtime, options.batch_size)
+
+
+def open_automatic(find: Callable[[tuple[str, ...]], Checkpoint | Path], options: Options | None = None) -> Session:
+    """Start the first of defaults.AUTOMATIC that can run these weights here; `Session.runtime` says which it is.
+
+    find: suffixes of the files that a runtime runs as they are (see FILES above) -> the weights in a form for it.
+
+    Raises what stopped the last of them, if none can.
+    """
+    *preferred, last = AUTOMATIC
+    for runtime in preferred:
+        if missing(runtime):
+            continue
+        try:
+            return open_session(find(files(runtime)), runtime, options)
+        except ZooError:
+            # the device does not work, or this runtime does not take these weights or options: the next may
+            continue
+    return open_session(find(files(last)), last, options)
+
+
+def files(runtime: str) -> tuple[str, ...]:
+    """Suffixes of the files that `runtime` runs as they are."""
+    engine, _ = split_name(runtime)
+    return registry.load("runtimes", engine).FILES

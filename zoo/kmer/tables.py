@@ -98,23 +98,29 @@ class Plan:
         return len(self.windows) // self.pool
 
 
-def plan(config: Config, budget: int = BUDGET) -> Plan:
-    """The deepest plan whose tables fit `budget` bytes. Raises ZooError with the reason if none does."""
-    candidates = []
+def plans(config: Config) -> list[Plan]:
+    """Everything that could be compiled, the fewest layers first."""
+    possible = []
     for depth in range(1, len(config.filters) + 1):
         windows, rows = _windows(config, depth)
-        candidates.append(Plan(depth, False, windows, rows, config.filters[depth - 1]))
+        possible.append(Plan(depth, False, windows, rows, config.filters[depth - 1]))
         if depth < len(config.filters):
-            candidates.append(Plan(depth, True, windows, rows, config.filters[depth], config.kernel_sizes[depth]))
-    # the same layers as one row are a lookup less than as a sum of rows
-    fitting = [candidate for candidate in candidates if candidate.bytes <= budget]
+            possible.append(Plan(depth, True, windows, rows, config.filters[depth], config.kernel_sizes[depth]))
+    # the same convolutions as one row take a lookup less than as a sum of rows
+    return sorted(possible, key=lambda plan: (plan.convolutions, not plan.projected))
+
+
+def plan(config: Config, budget: int = BUDGET) -> Plan:
+    """The deepest plan whose tables fit `budget` bytes. Raises ZooError with the reason if none does."""
+    possible = plans(config)
+    fitting = [plan for plan in possible if plan.bytes <= budget]
     if fitting:
-        return max(fitting, key=lambda candidate: (candidate.convolutions, not candidate.projected))
-    smallest = min(candidates, key=lambda candidate: candidate.bytes)
-    bases = max(window.stop - window.start for window in candidates[0].windows)
+        return fitting[-1]
+    bases = max(window.stop - window.start for window in possible[0].windows)
+    smallest = min(plan.bytes for plan in possible)
     raise ZooError(
         f"kmer-cpu: this network sees {bases} bases at a time after its first pooling, and tables for that take "
-        f"{smallest.bytes / 1e6:,.0f} MB where the budget is {budget / 1e6:,.0f} MB; use onnx-cpu"
+        f"{smallest / 1e6:,.0f} MB where the budget is {budget / 1e6:,.0f} MB; use onnx-cpu"
     )
 
 
