@@ -89,7 +89,7 @@ def diagnosis(
         values = residuals[present, row]
         label = f"residual {target}"
         _histogram(panels[row, 0], values, diagnoses[row], f"{label} (observed - predicted)")
-        limits = _limits(values)
+        limits = _limits(values, np.zeros(1))
         for column, (name, covariate) in enumerate(covariates[row].items(), 1):
             panel, correlation = panels[row, column], diagnoses[row].correlations[name]
             kept = np.isfinite(covariate[present])
@@ -134,7 +134,8 @@ def _grid(rows: int, columns: int, height: float = PANEL_INCHES) -> tuple[Figure
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(PANEL_INCHES * columns + 0.6, (height + 0.3) * rows), layout="constrained")
+    figure = Figure(figsize=(PANEL_INCHES * columns + 0.6, (height + 0.3) * rows))
+    figure.set_layout_engine("constrained", hspace=0.05, wspace=0.03)
     FigureCanvasAgg(figure)
     panels = figure.subplots(rows, columns, squeeze=False)
     for panel in panels.flat:
