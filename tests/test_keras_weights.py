@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from checkpoints import ODD, random_checkpoint
+from checkpoints import ODD, random_checkpoint, random_codes, traced_once
 
-from zoo import foreign, importing, keras_graph, registry
+from zoo import foreign, importing, keras_graph, registry, session
 from zoo.checkpoint import Checkpoint
+from zoo.encoding import one_hot
 from zoo.errors import ZooError
 from zoo.keras_weights import read_h5, write_h5
 from zoo.models.deepstarr import Config
+from zoo.session import open_session
 from zoo.spec import SPEC_KEY
 
 h5py = pytest.importorskip("h5py")
@@ -289,3 +291,97 @@ def test_importers_refuse_a_base_order_that_is_none() -> None:
         foreign.assemble(layers, "file", flatten="length", targets=["a"])
     with pytest.raises(ZooError, match="flatten: expected length or channel, got 'rows'"):
         foreign.assemble(layers, "file", flatten="rows", targets=["a"])
+
+
+LENGTH = 269
+
+
+@pytest.fixture(scope="module")
+def retrained(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A network of other sizes as a user's tf_keras makes it: the model, its weights file and its whole-model file."""
+    reason = session.missing("keras-cpu")
+    if reason:
+        pytest.skip(f"keras-cpu: {reason}")
+    open_session(random_checkpoint(ODD), "keras-cpu")  # loads TensorFlow without its log
+    import tf_keras
+    from tf_keras import layers
+
+    tf_keras.utils.set_random_seed(5)
+    hidden = inputs = layers.Input((LENGTH, 4))
+    for number, (filters, size) in enumerate([(24, 7), (16, 4), (20, 3)]):
+        hidden = layers.Conv1D(filters, size, padding="same", bias_initializer="random_normal")(hidden)
+        hidden = layers.BatchNormalization(name=f"norm_{9 - number}")(hidden)
+        hidden = layers.MaxPooling1D(2)(layers.Activation("relu")(hidden))
+    hidden = layers.Dense(32)(layers.Flatten()(hidden))
+    hidden = layers.Dropout(0.25)(layers.ReLU()(layers.BatchNormalization()(hidden)))
+    model = tf_keras.Model(inputs, [layers.Dense(1, name=f"Dense_{name}")(hidden) for name in ("Dev", "Hk")])
+    random = np.random.default_rng(5)
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            units = layer.get_weights()[0].size
+            scale, shift, mean, variance = random.uniform(0.5, 2, (4, units))
+            layer.set_weights([scale, shift - 1, mean - 1, variance])
+    folder = tmp_path_factory.mktemp("retrained")
+    model.save_weights(folder / "weights.h5", save_format="h5")
+    model.save(folder / "model.h5", save_format="h5")
+    return model, folder
+
+
+def keras_predictions(model: Any, codes: np.ndarray) -> np.ndarray:
+    return np.concatenate(model.predict_on_batch(one_hot(codes)), axis=1)
+
+
+def test_a_retrained_keras_network_of_other_sizes_gives_its_numbers_on_every_runtime(
+    retrained: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, folder = retrained
+    monkeypatch.setattr(registry.load("exporters", "onnx"), "_trace", traced_once)
+    weights = importing.read(folder / "model.h5")
+    assert weights.config == Config((24, 16, 20), (7, 4, 3), (32,), 0.25, LENGTH)
+    codes = random_codes(100, LENGTH)
+    wanted = keras_predictions(model, codes)
+    assert np.ptp(wanted) > 0.1
+    for runtime in ("torch-cpu", "onnx-cpu", "keras-cpu"):
+        if session.missing(runtime) is None:
+            assert np.abs(open_session(weights, runtime).predict(codes) - wanted).max() < 1e-4, runtime
+
+
+def test_the_weights_alone_of_a_retrained_network_need_a_length(retrained: Any) -> None:
+    _, folder = retrained
+    with pytest.raises(ZooError, match=r"weights.h5: does not say .* 264 to 271 bases fit; give it with --length"):
+        importing.read(folder / "weights.h5")
+    alone, whole = importing.read(folder / "weights.h5", length=LENGTH), importing.read(folder / "model.h5")
+    assert alone.spec.weights_id == whole.spec.weights_id
+    assert alone.spec.targets == ("dev", "hk")
+
+
+def test_keras_loads_an_export_and_gives_the_same_bits(retrained: Any, tmp_path: Path) -> None:
+    import tf_keras
+
+    model, folder = retrained
+    weights = importing.read(folder / "model.h5")
+    registry.load("exporters", "keras").export(weights, tmp_path / "exported.h5")
+    assert read_h5(tmp_path / "exported.h5").spec == weights.spec
+    codes = random_codes(10, LENGTH)
+    wanted = keras_predictions(model, codes)
+    clone = tf_keras.models.clone_model(model)
+    clone.load_weights(tmp_path / "exported.h5")
+    assert np.array_equal(keras_predictions(clone, codes), wanted)
+    generated = tf_keras.models.model_from_json(json.dumps(keras_graph.graph(weights.config)))
+    generated.load_weights(tmp_path / "exported.h5", by_name=True)
+    assert np.array_equal(keras_predictions(generated, codes), wanted)
+
+
+@pytest.mark.usefixtures("retrained")
+def test_the_published_graph_loads_an_export_of_the_published_weights(
+    published: Checkpoint, data: Path, tmp_path: Path
+) -> None:
+    import tf_keras
+
+    write_h5(published, tmp_path / "exported.h5")
+    models = []
+    for path in (tmp_path / "exported.h5", data / "DeepSTARR.model.h5"):
+        models.append(tf_keras.models.model_from_json((data / "DeepSTARR.model.json").read_text()))
+        models[-1].load_weights(path)
+    ours, theirs = ([array.tobytes() for array in model.get_weights()] for model in models)
+    assert ours == theirs
