@@ -257,7 +257,7 @@ def test_the_fast_training_step_is_the_networks_own(variant: str) -> None:
     """Same values, gradients and running statistics as the modules in training mode."""
     config = dataclasses.replace(VARIANTS[variant], dropout=0.0)
     torch.manual_seed(0)
-    plain = network.registry.load("models", "deepstarr").network(config).train()
+    plain = registry.load("models", "deepstarr").network(config).train()
     fast = registry.load("models", "deepstarr").network(config).train()
     fast.load_state_dict(plain.state_dict())
     generator = np.random.default_rng(0)
@@ -349,7 +349,7 @@ def test_two_processes_make_the_step_of_one(tmp_path: Path) -> None:
     here = str(Path(__file__).parent)
     arguments = [sys.executable, "-c", DISTRIBUTED]
     base = {**os.environ, "PYTHONPATH": str(Path(here).parent), "OMP_NUM_THREADS": "1"}
-    subprocess.run([*arguments, str(tmp_path / "one"), here], env=base, check=True, timeout=300)
+    subprocess.run([*arguments, str(tmp_path / "one"), here], env=base, check=True, timeout=600)
     torchrun = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
     processes = [
         subprocess.Popen(
@@ -358,7 +358,7 @@ def test_two_processes_make_the_step_of_one(tmp_path: Path) -> None:
         )
         for rank in range(2)
     ]  # fmt: skip
-    assert [process.wait(timeout=300) for process in processes] == [0, 0]
+    assert [process.wait(timeout=600) for process in processes] == [0, 0]
     one, two = (checkpoint.load(tmp_path / name / "weights.safetensors").arrays for name in ("one", "two"))
     for name, array in one.items():
         if not (name.endswith(".bias") and name.split(".")[0] in ("conv1", "conv2", "dense1")):

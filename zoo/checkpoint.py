@@ -78,7 +78,9 @@ def load(path: Path) -> Checkpoint:
     """
     arrays, metadata = _read(path)
     if SPEC_KEY not in metadata:
-        raise ZooError(f"{path}: has no deepstarr-zoo model spec in its header; convert foreign weights with zoo import")
+        raise ZooError(
+            f"{path}: has no deepstarr-zoo model spec in its header; convert foreign weights with zoo import"
+        )
     spec = ModelSpec.from_json(metadata[SPEC_KEY], str(path))
     checkpoint = Checkpoint(spec, arrays)
     _check_arrays(arrays, registry.load("models", spec.architecture).array_shapes(checkpoint.config), str(path))

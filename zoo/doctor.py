@@ -59,11 +59,8 @@ def _cpu() -> str:
     name, flags = platform.processor() or platform.machine(), ""
     information = Path("/proc/cpuinfo")
     if information.is_file():
-        fields = dict(
-            (part.strip() for part in line.split(":", 1))
-            for line in information.read_text().splitlines()
-            if ":" in line
-        )
+        lines = (line.partition(":") for line in information.read_text().splitlines())
+        fields = {key.strip(): value.strip() for key, colon, value in lines if colon}
         name = fields.get("model name", name)
         present = set(fields.get("flags", "").split())
         flags = f"; {' '.join(flag for flag in CPU_FLAGS if flag in present)}"

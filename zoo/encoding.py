@@ -66,7 +66,9 @@ def check_codes(codes: np.ndarray, length: int) -> None:
         raise ZooError(f"codes: expected a uint8 array (N, {length}) of base codes, got {got}")
     if codes.size and codes.max() > UNKNOWN_BASE:
         row, column = (int(index) for index in np.argwhere(codes > UNKNOWN_BASE)[0])
-        raise ZooError(f"codes[{row}, {column}]: expected 0 to {UNKNOWN_BASE}, got {codes[row, column]}; see zoo.encode")
+        raise ZooError(
+            f"codes[{row}, {column}]: expected 0 to {UNKNOWN_BASE}, got {codes[row, column]}; see zoo.encode"
+        )
 
 
 def one_hot(codes: np.ndarray) -> np.ndarray:

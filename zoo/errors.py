@@ -10,11 +10,11 @@ class ZooError(Exception):
     exit_code = 2
 
 
-class CheckFailed(ZooError):
+class CheckFailed(ZooError):  # noqa: N818
     """The input was fine and a check of the results was not (parity, export validation): exit status 1."""
 
     exit_code = 1
 
 
-class MissingDependency(ZooError):
+class MissingDependency(ZooError):  # noqa: N818
     """A library that an extra brings is not installed, or a device is not there: exit status 2."""

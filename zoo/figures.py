@@ -24,7 +24,7 @@ PANEL_INCHES = 3.4
 DOTS_PER_INCH = 150
 
 COLOURS = "viridis"
-IDENTITY = {"color": "0.35", "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 3}
+IDENTITY: dict[str, Any] = {"color": "0.35", "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 3}
 ONE_COLOUR, TWO_COLOUR = "0.25", "tab:red"
 
 _BINS = 256

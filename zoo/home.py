@@ -10,7 +10,7 @@ def folder(name: str) -> Path:
     """The cache folder `name` ("exports", "pulled"), made if it is not there."""
     from platformdirs import user_cache_path
 
-    root = Path(os.environ["ZOO_HOME"]) if os.environ.get("ZOO_HOME") else user_cache_path("deepstarr-zoo", appauthor=False)
-    path = root / name
+    home = os.environ.get("ZOO_HOME")
+    path = (Path(home) if home else user_cache_path("deepstarr-zoo", appauthor=False)) / name
     path.mkdir(parents=True, exist_ok=True)
     return path

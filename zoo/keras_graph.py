@@ -23,7 +23,7 @@ class Layer:
     """One Keras layer.
 
     name: as in the published file.  class_name: the Keras class.  module: the PyTorch module that computes the same
-    (zoo/models/deepstarr/torch_network.py).  settings: what is not Keras's default.  row: for an output, its row of `head`.
+    (zoo/models/deepstarr/torch_network.py).  settings: what is not Keras's default.  row: of `head`, for an output.
     """
 
     name: str

@@ -46,9 +46,17 @@ CHECK_EVERY = 50
 class Source(Protocol):
     """Where sequences and their targets come from."""
 
-    targets: tuple[str, ...]
-    sequence_length: int
-    validation: Split
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the T targets."""
+
+    @property
+    def sequence_length(self) -> int:
+        """L, bases."""
+
+    @property
+    def validation(self) -> Split:
+        """What the weights to keep are chosen by."""
 
     def epoch(self, number: int) -> Split:
         """Training sequences of epoch `number`, counted from 1; the same whenever it is asked for."""

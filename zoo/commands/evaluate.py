@@ -72,10 +72,8 @@ def command(
     )  # fmt: skip
     names = evaluate.labels(weights or [model])
     running = {"batch_size": batch_size, "threads": threads, "precision": precision}
-    models = {
-        name: predict.load(model, given, runtime, **running)
-        for name, given in zip(names, weights or [None], strict=True)
-    }
+    chosen: list[str] | list[None] = weights or [None]
+    models = {name: predict.load(model, given, runtime, **running) for name, given in zip(names, chosen, strict=True)}
     columns = options.names(targets) or evaluate.columns_of(models)
     measured = dataset.read_split(
         source, "all" if sequences else split, columns, split_by, length=evaluate.sequence_length(models), layout=layout
@@ -140,7 +138,9 @@ def _comparisons(report: Report) -> Table:
     for one in report.comparisons:
         for target, found in zip(report.targets, one.differences, strict=True):
             cells = [
-                _cell(interval and interval.value, interval, "+") for name in METRICS for interval in [found[name]]
+                _cell(interval.value if interval else None, interval, "+")
+                for name in METRICS
+                for interval in [found[name]]
             ]
             stars = [
                 cell + (" *" if interval is not None and not interval.contains(0) else "  ")
