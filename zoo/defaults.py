@@ -4,5 +4,7 @@ MODEL = "original"
 
 RUNTIME = "onnx-cpu"
 
+AUTO = "auto"
+
 AUTOMATIC = ("onnx-cuda", "torch-cuda", "kmer-cpu", "onnx-cpu")
 """What the runtime "auto" stands for: the first of these that can run the weights at hand on this machine."""

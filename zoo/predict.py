@@ -15,9 +15,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 import zoo
-from zoo import pipeline, registry, session, strands, table
+from zoo import pipeline, session, strands, table
 from zoo.atomic import check_target, replacing
-from zoo.defaults import MODEL, RUNTIME
+from zoo.defaults import AUTO, MODEL, RUNTIME
 from zoo.encoding import encode
 from zoo.errors import ZooError
 from zoo.sequences import STRICT, Batch, Leniency, Reader
@@ -79,7 +79,8 @@ def load(model: str = MODEL, weights: str | Path | None = None, runtime: str = R
 
     model: a name such as "original", for its bundled weights, or "original:published" for those of the paper.
     weights: a file instead: .safetensors, or .onnx where the runtime takes it. It says itself which network it holds.
-    runtime: engine and device, such as "onnx-cpu" or "torch-cuda"; see `zoo list`.
+    runtime: engine and device, such as "onnx-cpu" or "torch-cuda"; see `zoo list`. "auto" takes the fastest that can
+        run here.
     options: batch_size, threads, precision; see zoo.session.Options.
 
     Raises ZooError for unknown names, options and files, MissingDependency where the runtime cannot run here.
@@ -89,9 +90,9 @@ def load(model: str = MODEL, weights: str | Path | None = None, runtime: str = R
         if name not in known:
             raise ZooError(f"no option is called {name!r}; there are {', '.join(known)}")
     settings = Options(**options)
-    engine, _ = session.split_name(runtime)
-    files = registry.load("runtimes", engine).FILES
-    return Model(session.open_session(resolve(model, weights, files), runtime, settings))
+    if runtime == AUTO:
+        return Model(session.open_automatic(lambda files: resolve(model, weights, files), settings))
+    return Model(session.open_session(resolve(model, weights, session.files(runtime)), runtime, settings))
 
 
 @dataclasses.dataclass(frozen=True)
