@@ -88,8 +88,7 @@ def test_what_is_not_defined_is_none_with_a_note_and_no_warning(
 def test_the_bootstrap_is_the_one_that_draws_rows() -> None:
     """Weights per row must give what the metrics give on the rows drawn one by one."""
     observed, predicted = (np.round(a, 1) for a in linear(40, 1.0, seed=5))
-    o, p = observed[:, 0].astype(float), predicted[:, 0].astype(float)
-    draws = metrics._bootstrap(o, [p], np.arange(40), resamples=20, seed=9)[0]
+    draws = metrics.resample(observed[:, :1], [predicted[:, :1]], resamples=20, seed=9).draws[0, 0]
     generator = np.random.default_rng(9)
     for found, rows in zip(draws, generator.integers(0, 40, size=(20, 40)), strict=True):
         expected = metrics.score(observed[rows, :1], predicted[rows, :1])[0]

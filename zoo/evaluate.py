@@ -125,44 +125,47 @@ def evaluate(models: Mapping[str, Model], data: Split, columns: tuple[str, ...],
     Intervals are bootstrap ones over sequences, the two strands of a sequence always drawn together.
     Raises ZooError if there is not one column for each target, CheckFailed if a prediction is not finite.
     """
-    groups = np.unique(keys(data.codes), return_inverse=True)[1]
-    bootstrap: dict[str, Any] = {"resamples": settings.resamples, "seed": settings.seed, "groups": groups}
-    side = strands_of(data)
     targets = next(iter(models.values())).spec.targets
-    evaluations = []
-    for label, model in models.items():
-        if len(model.spec.targets) != len(columns):
-            raise ZooError(
-                f"{label}: predicts {len(model.spec.targets)} targets ({', '.join(model.spec.targets)}), "
-                f"got {len(columns)} columns to compare with ({', '.join(columns)})"
-            )
-        predicted = strands.oriented(model.predict_codes, settings.rc)(data.codes)
-        _check_finite(predicted, label)
-        evaluations.append(
-            Evaluation(
-                label,
-                model.spec,
-                model.runtime,
-                model.provider,
-                predicted,
-                metrics.score(data.targets, predicted),
-                metrics.intervals(data.targets, predicted, **bootstrap),
-                [
-                    diagnosis.diagnose(data.targets[:, t] - predicted[:, t], covariates, side)
-                    for t, covariates in enumerate(covariates_of(data, targets))
-                ],
-            )
+    predicted = {label: _predict(model, label, data, columns, settings) for label, model in models.items()}
+    groups = np.unique(keys(data.codes), return_inverse=True)[1]
+    resampled = metrics.resample(
+        data.targets, list(predicted.values()), resamples=settings.resamples, seed=settings.seed, groups=groups
+    )
+    covariates, side = covariates_of(data, targets), strands_of(data)
+    evaluations = [
+        Evaluation(
+            label,
+            model.spec,
+            model.runtime,
+            model.provider,
+            predicted[label],
+            resampled.scores[number],
+            resampled.intervals(number),
+            [
+                diagnosis.diagnose(data.targets[:, t] - predicted[label][:, t], covariates[t], side)
+                for t in range(len(targets))
+            ],
         )
+        for number, (label, model) in enumerate(models.items())
+    ]
     first, *others = evaluations
     comparisons = [
-        Comparison(
-            first.label,
-            other.label,
-            metrics.differences(data.targets, first.predicted, other.predicted, **bootstrap),
-        )
-        for other in others
+        Comparison(first.label, other.label, resampled.differences(0, number)) for number, other in enumerate(others, 1)
     ]
-    return Report(data, targets, columns, evaluations, comparisons, settings, int(groups.max(initial=-1)) + 1)
+    sequences = int(groups.max(initial=-1)) + 1
+    return Report(data, targets, columns, evaluations, comparisons, settings, sequences)
+
+
+def _predict(model: Model, label: str, data: Split, columns: tuple[str, ...], settings: Settings) -> np.ndarray:
+    names = model.spec.targets
+    if len(names) != len(columns):
+        raise ZooError(
+            f"{label}: predicts {len(names)} targets ({', '.join(names)}), "
+            f"got {len(columns)} columns to compare with ({', '.join(columns)})"
+        )
+    predicted = strands.oriented(model.predict_codes, settings.rc)(data.codes)
+    _check_finite(predicted, label)
+    return predicted
 
 
 def _check_finite(predicted: np.ndarray, label: str) -> None:

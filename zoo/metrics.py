@@ -7,7 +7,8 @@ target. What is not defined (a constant target has no correlation) is None with 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ METRICS = ("pearson", "spearman", "mse", "r2")
 RESAMPLES = 1000
 LEVEL = 0.95
 
-_CHUNK = 4_000_000  # resamples x rows handled at once: 32 MB for each float64 array
+_CHUNK = 250_000  # resamples x rows handled at once: 2 MB for each float64 array, what a cache holds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,64 +70,83 @@ def ranks(values: np.ndarray) -> np.ndarray:
     return _Ranker(values).ranks(np.ones((1, len(values))))[0]
 
 
-def intervals(
+class Resampled:
+    """The metrics of P predictions on the same bootstrap draws. Made by `resample`.
+
+    draws: float64 (P, T, resamples, metrics), NaN where a draw leaves a metric undefined.
+    """
+
+    def __init__(self, scores: list[list[Score]], draws: np.ndarray) -> None:
+        self.scores = scores
+        self.draws = draws
+
+    def intervals(self, number: int = 0, level: float = LEVEL) -> list[dict[str, Interval | None]]:
+        """Percentile intervals of prediction `number`: for each target, metric -> Interval, None if not defined."""
+        _check_level(level)
+        return [
+            {name: _interval(getattr(score, name), draws[:, i], level) for i, name in enumerate(METRICS)}
+            for score, draws in zip(self.scores[number], self.draws[number], strict=True)
+        ]
+
+    def differences(self, first: int, second: int, level: float = LEVEL) -> list[dict[str, Interval | None]]:
+        """Paired bootstrap: for each target, metric -> Interval of metric(first) - metric(second).
+
+        An interval that does not hold 0 says that the two predictions differ in that metric.
+        """
+        _check_level(level)
+        found = []
+        for t, (a, b) in enumerate(zip(self.scores[first], self.scores[second], strict=True)):
+            draws = self.draws[first, t] - self.draws[second, t]
+            values = {name: (getattr(a, name), getattr(b, name)) for name in METRICS}
+            found.append(
+                {
+                    name: None if x is None or y is None else _interval(x - y, draws[:, i], level)
+                    for i, (name, (x, y)) in enumerate(values.items())
+                }
+            )
+        return found
+
+
+def resample(
     observed: np.ndarray,
-    predicted: np.ndarray,
+    predictions: Sequence[np.ndarray],
     *,
     resamples: int = RESAMPLES,
     seed: int = 0,
-    level: float = LEVEL,
     groups: np.ndarray | None = None,
-) -> list[dict[str, Interval | None]]:
-    """Bootstrap percentile intervals: for each target, metric -> Interval, or None where the metric is not defined.
+) -> Resampled:
+    """Bootstrap the metrics of one or more predictions (N, T) of the same measurements (N, T), NaN where missing.
 
-    Rows are drawn with replacement. `groups`, int (N,), 0 to G - 1, draws whole groups instead, for rows that are not
-    independent, such as both strands of one sequence. Raises ZooError for a bad shape, level or number of resamples.
+    Rows are drawn with replacement. `groups`, int (N,), draws whole groups instead, for rows that are not
+    independent, such as both strands of one sequence. Raises ZooError for a bad shape or number of resamples.
     """
-    _check_bootstrap(observed, predicted, resamples, level, groups)
-    result = []
+    if resamples < 1:
+        raise ZooError(f"bootstrap resamples: expected at least 1, got {resamples}")
+    if groups is not None and groups.shape != (len(observed),):
+        raise ZooError(f"bootstrap groups: expected one for each of {len(observed)} rows, got shape {groups.shape}")
+    scores = [score(observed, predicted) for predicted in predictions]
+    draws = np.full((len(predictions), observed.shape[1], resamples, len(METRICS)), np.nan)
     for t in range(observed.shape[1]):
-        target = _present(observed[:, t], groups, predicted[:, t])
-        values = dataclasses.asdict(_score_target(observed[:, t], predicted[:, t]))
-        if target is None:
-            result.append(dict.fromkeys(METRICS))
-            continue
-        draws = _bootstrap(*target, resamples=resamples, seed=seed)[0]
-        result.append({name: _interval(values[name], draws[:, i], level) for i, name in enumerate(METRICS)})
-    return result
+        rows = np.flatnonzero(~np.isnan(observed[:, t]))
+        columns = [values[rows, t].astype(np.float64) for values in (observed, *predictions)]
+        if len(rows) > 1 and all(np.isfinite(column).all() for column in columns):
+            units = None if groups is None else np.unique(groups[rows], return_inverse=True)[1]
+            draws[:, t] = _bootstrap(columns[0], columns[1:], units, resamples, seed)
+    return Resampled(scores, draws)
+
+
+def intervals(
+    observed: np.ndarray, predicted: np.ndarray, *, level: float = LEVEL, **bootstrap: Any
+) -> list[dict[str, Interval | None]]:
+    """Bootstrap intervals of one prediction; see `resample` for the arguments and Resampled.intervals."""
+    return resample(observed, [predicted], **bootstrap).intervals(0, level)
 
 
 def differences(
-    observed: np.ndarray,
-    first: np.ndarray,
-    second: np.ndarray,
-    *,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    level: float = LEVEL,
-    groups: np.ndarray | None = None,
+    observed: np.ndarray, first: np.ndarray, second: np.ndarray, *, level: float = LEVEL, **bootstrap: Any
 ) -> list[dict[str, Interval | None]]:
-    """Paired bootstrap of metric(first) - metric(second), both on the same draws of rows; arguments as in `intervals`.
-
-    An interval that does not hold 0 says that the two predictions (N, T) differ in that metric.
-    """
-    _check_bootstrap(observed, first, resamples, level, groups)
-    _check_shapes(observed, second)
-    result = []
-    for t in range(observed.shape[1]):
-        target = _present(observed[:, t], groups, first[:, t], second[:, t])
-        scores = [dataclasses.asdict(_score_target(observed[:, t], p[:, t])) for p in (first, second)]
-        if target is None:
-            result.append(dict.fromkeys(METRICS))
-            continue
-        draws = _bootstrap(*target, resamples=resamples, seed=seed)
-        found: dict[str, Interval | None] = {}
-        for i, name in enumerate(METRICS):
-            defined = scores[0][name] is not None and scores[1][name] is not None
-            value = scores[0][name] - scores[1][name] if defined else None
-            found[name] = _interval(value, draws[0, :, i] - draws[1, :, i], level)
-        result.append(found)
-    return result
+    """Paired bootstrap of two predictions; see `resample` for the arguments and Resampled.differences."""
+    return resample(observed, [first, second], **bootstrap).differences(0, 1, level)
 
 
 def _check_shapes(observed: np.ndarray, predicted: np.ndarray) -> None:
@@ -134,16 +154,9 @@ def _check_shapes(observed: np.ndarray, predicted: np.ndarray) -> None:
         raise ZooError(f"metrics: expected two arrays of one shape (N, T), got {observed.shape} and {predicted.shape}")
 
 
-def _check_bootstrap(
-    observed: np.ndarray, predicted: np.ndarray, resamples: int, level: float, groups: np.ndarray | None
-) -> None:
-    _check_shapes(observed, predicted)
-    if resamples < 1:
-        raise ZooError(f"bootstrap resamples: expected at least 1, got {resamples}")
+def _check_level(level: float) -> None:
     if not 0 < level < 1:
         raise ZooError(f"bootstrap level: expected a share between 0 and 1, got {level}")
-    if groups is not None and groups.shape != (len(observed),):
-        raise ZooError(f"bootstrap groups: expected one for each of {len(observed)} rows, got shape {groups.shape}")
 
 
 def _score_target(observed: np.ndarray, predicted: np.ndarray) -> Score:
@@ -165,26 +178,17 @@ def _score_target(observed: np.ndarray, predicted: np.ndarray) -> Score:
     return Score(n, float(pearson), float(spearman), float(mse), float(r2))
 
 
-def _present(
-    observed: np.ndarray, groups: np.ndarray | None, *predictions: np.ndarray
-) -> tuple[np.ndarray, list[np.ndarray], np.ndarray] | None:
-    """Rows with a measurement as float64, and their group numbered from 0; None if nothing can be computed."""
-    present = ~np.isnan(observed)
-    o, found = observed[present].astype(np.float64), [p[present].astype(np.float64) for p in predictions]
-    if len(o) < 2 or not all(np.isfinite(values).all() for values in (o, *found)):
-        return None
-    rows = np.arange(len(o)) if groups is None else np.unique(groups[present], return_inverse=True)[1]
-    return o, found, rows
-
-
 def _bootstrap(
-    observed: np.ndarray, predictions: list[np.ndarray], groups: np.ndarray, *, resamples: int, seed: int
+    observed: np.ndarray, predictions: list[np.ndarray], groups: np.ndarray | None, resamples: int, seed: int
 ) -> np.ndarray:
     """float64 (predictions, resamples, metrics); NaN where a draw leaves a metric undefined."""
     of_observed, of_predicted = _Ranker(observed), [_Ranker(p) for p in predictions]
+    units = len(observed) if groups is None else int(groups.max()) + 1
     parts = [
-        _weighted_metrics(counts[:, groups], observed, predictions, of_observed, of_predicted)
-        for counts in _draw_counts(int(groups.max()) + 1, resamples, max(1, _CHUNK // len(observed)), seed)
+        _weighted_metrics(
+            counts if groups is None else counts[:, groups], observed, predictions, of_observed, of_predicted
+        )
+        for counts in _draw_counts(units, resamples, max(1, _CHUNK // len(observed)), seed)
     ]
     return np.concatenate(parts, axis=1)
 
@@ -228,34 +232,34 @@ def _weighted_metrics(
     """Weights, float64 (B, n) -> float64 (predictions, B, metrics); NaN where a metric is not defined."""
     out = np.empty((len(predictions), len(weights), len(METRICS)))
     total = weights.sum(axis=1)
-    observed_ranks = of_observed.ranks(weights)
+    mean_rank = (total[:, None] + 1) / 2
+    observed_ranks = of_observed.ranks(weights) - mean_rank
+    weighted_ranks = weights * observed_ranks
+    rank_spread = np.einsum("bn,bn->b", weighted_ranks, observed_ranks)
     centred = observed - observed.mean()
-    mean = weights @ centred / total
-    squares = weights @ centred**2 / total
-    spread = _variance(mean, squares)
+    spread = _variance(weights @ centred / total, weights @ centred**2 / total)
     for i, (predicted, ranker) in enumerate(zip(predictions, of_predicted, strict=True)):
+        ranks = ranker.ranks(weights) - mean_rank
+        joint = np.einsum("bn,bn->b", weighted_ranks, ranks)
         mse = weights @ (observed - predicted) ** 2 / total
-        out[i, :, 0] = _correlation(weights, centred, predicted - predicted.mean())
-        out[i, :, 1] = _correlation(weights, observed_ranks, ranker.ranks(weights))
+        out[i, :, 0] = _pearson(weights, total, centred, predicted - predicted.mean())
+        out[i, :, 1] = _ratio(joint, rank_spread, np.einsum("bn,bn,bn->b", weights, ranks, ranks))
         out[i, :, 2] = mse
         out[i, :, 3] = 1 - np.divide(mse, spread, out=np.full_like(mse, np.nan), where=spread > 0)
     return out
 
 
-def _correlation(weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Weighted Pearson correlation, float64 (B,): x and y are (n,), or (B, n) when they differ from draw to draw."""
-    total = weights.sum(axis=1)
+def _pearson(weights: np.ndarray, total: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Weights (B, n), their sums (B,), values (n,) with means near 0 -> Pearson correlation, float64 (B,)."""
+    mean_x, mean_y, mean_xy = (weights @ values / total for values in (x, y, x * y))
+    x_spread, y_spread = _variance(mean_x, weights @ x**2 / total), _variance(mean_y, weights @ y**2 / total)
+    return _ratio(mean_xy - mean_x * mean_y, x_spread, y_spread)
 
-    def mean(values: np.ndarray) -> np.ndarray:
-        return (weights @ values if values.ndim == 1 else np.einsum("bn,bn->b", weights, values)) / total
 
-    mean_x, mean_y = mean(x), mean(y)
-    if x.ndim == 2:  # ranks are far from 0: centre them before the products, or digits are lost
-        x, y = x - mean_x[:, None], y - mean_y[:, None]
-        mean_x = mean_y = np.zeros(len(weights))
-    covariance = mean(x * y) - mean_x * mean_y
-    scale = np.sqrt(_variance(mean_x, mean(x * x)) * _variance(mean_y, mean(y * y)))
-    found = np.divide(covariance, scale, out=np.full(len(weights), np.nan), where=scale > 0)
+def _ratio(covariance: np.ndarray, x_variance: np.ndarray, y_variance: np.ndarray) -> np.ndarray:
+    """Correlation, float64 (B,); NaN where a variance is 0."""
+    scale = np.sqrt(x_variance * y_variance)
+    found = np.divide(covariance, scale, out=np.full(len(scale), np.nan), where=scale > 0)
     return np.clip(found, -1, 1)
 
 
