@@ -2,9 +2,9 @@
 
 MODEL = "original"
 
-RUNTIME = "onnx-cpu"
-
 AUTO = "auto"
+
+RUNTIME = AUTO
 
 AUTOMATIC = ("onnx-cuda", "torch-cuda", "kmer-cpu", "onnx-cpu")
 """What the runtime "auto" stands for: the first of these that can run the weights at hand on this machine."""

@@ -42,7 +42,7 @@ def command(
         str | None, typer.Option(help="Columns to compare with, A,B; default: what it predicts.")
     ] = None,
     rc: Annotated[str | None, typer.Option(help="average: predict the mean of both strands.")] = None,
-    runtime: Annotated[str, typer.Option(help="What computes, engine-device; see zoo list.")] = RUNTIME,
+    runtime: Annotated[str, typer.Option(help="What computes: auto, or engine-device; see zoo list.")] = RUNTIME,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for tables and figures.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it exists.")] = False,
     resamples: Annotated[int, typer.Option(help="Bootstrap resamples for the 95% intervals.")] = 1000,

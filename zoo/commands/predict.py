@@ -16,7 +16,7 @@ def command(
     weights: Annotated[
         str | None, typer.Option(help="A file instead, .safetensors or .onnx; it says itself which model it is.")
     ] = None,
-    runtime: Annotated[str, typer.Option(help="What computes, engine-device; see zoo list.")] = RUNTIME,
+    runtime: Annotated[str, typer.Option(help="What computes: auto, or engine-device; see zoo list.")] = RUNTIME,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Table to write, instead of to standard output.")
     ] = None,
