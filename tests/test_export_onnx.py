@@ -12,7 +12,7 @@ import pytest
 from checkpoints import CONFIGS, ODD, random_checkpoint, random_codes, traced_once
 
 from zoo import encoding, network, registry
-from zoo.checkpoint import Checkpoint
+from zoo.checkpoint import Checkpoint, save
 from zoo.errors import CheckFailed, ZooError
 from zoo.spec import SPEC_KEY
 
@@ -136,14 +136,6 @@ def test_convolutions_are_widened_without_detours_and_give_the_numbers_of_the_pl
     np.testing.assert_allclose(wide, plain, rtol=0, atol=1e-5)
 
 
-def test_the_opset_is_18_or_the_one_asked_for(odd: Checkpoint, export: Callable[..., None], tmp_path: Path) -> None:
-    for opset in (None, 20):
-        path = tmp_path / f"{opset}.onnx"
-        export(odd, path, opset=opset, input="bytes")
-        (used,) = onnx.load(path).opset_import
-        assert used.version == (opset or 18)
-
-
 def test_an_opset_or_an_input_that_cannot_be_had_is_refused(odd: Checkpoint, tmp_path: Path) -> None:
     with pytest.raises(ZooError, match=r"^opset: expected 18 to \d+, got 11$"):
         exporter.export(odd, tmp_path / "model.onnx", opset=11)
@@ -199,28 +191,57 @@ def test_a_graph_that_disagrees_with_pytorch_is_an_error_and_no_file(
     assert not list(tmp_path.iterdir())
 
 
-def test_the_command_is_quiet_and_writes_the_file_that_was_asked_for(odd: Checkpoint, tmp_path: Path) -> None:
-    pytest.importorskip("onnxscript")
+def test_the_command_is_quiet_and_writes_the_file_and_the_opset_that_were_asked_for(
+    odd: Checkpoint, export: Callable[..., None], tmp_path: Path
+) -> None:
     # its own process, since what C code and import hooks print escapes every capture inside this one
-    from zoo import checkpoint
-
-    checkpoint.save(odd, tmp_path / "odd.safetensors")
-    path = tmp_path / "odd.onnx"
-    line = [
-        sys.executable,
-        "-m",
-        "zoo",
-        "export",
-        "original",
-        "--onnx",
-        "--weights",
-        "odd.safetensors",
-        "-o",
-        path.name,
-    ]
-    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    save(odd, tmp_path / "odd.safetensors")
+    arguments = ["export", "original", "--onnx", "--weights", "odd.safetensors", "-o", "odd.onnx", "--opset", "20"]
+    done = subprocess.run(
+        [sys.executable, "-m", "zoo", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
+    path = tmp_path / "odd.onnx"
     assert done.stdout == f"odd.onnx: onnx, {path.stat().st_size:,} bytes, weights id {odd.spec.weights_id[:12]}\n"
+    export(odd, tmp_path / "default.onnx")
+    assert [onnx.load(file).opset_import[0].version for file in (path, tmp_path / "default.onnx")] == [20, 18]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, r"^format: expected one, as --onnx, --keras or --format NAME \(keras, onnx\), got 0$"),
+        ({"onnx": True, "keras": True}, r"^format: expected one, .* got 2$"),
+        ({"format": "coreml"}, r"^no exporter is called 'coreml'; there are keras, onnx$"),
+        ({"keras": True, "opset": 18}, r"^--opset: the format keras has no such setting$"),
+        ({"onnx": True, "output": Path("model.h5")}, r"^model\.h5: expected an output name that ends in \.onnx$"),
+        ({"onnx": True, "format": "onnx", "weights": "absent"}, r"absent: no such weights file"),
+    ],
+)
+def test_the_command_refuses_what_it_cannot_write(settings: dict[str, object], message: str) -> None:
+    from zoo.commands.export import command
+
+    with pytest.raises(ZooError, match=message):
+        command("original", **settings)
+
+
+@pytest.mark.parametrize("format_", ["onnx", "keras"])
+def test_the_command_names_its_output_after_the_model(
+    format_: str, monkeypatch: pytest.MonkeyPatch, odd: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from zoo.commands.export import command
+
+    def write(weights: Checkpoint, path: Path, *, overwrite: bool) -> None:  # noqa: ARG001
+        path.write_text(weights.spec.weights_id)
+
+    monkeypatch.chdir(tmp_path)
+    module = registry.load("exporters", format_)
+    monkeypatch.setattr(module, "export", write)
+    save(odd, tmp_path / "odd.safetensors")
+    command("original", format=format_, weights="odd.safetensors")
+    written = tmp_path / f"original{module.SUFFIX}"
+    assert written.read_text() == odd.spec.weights_id
+    assert capsys.readouterr().out.startswith(f"{written.name}: {format_}, 64 bytes, ")
 
 
 @pytest.mark.parametrize(
