@@ -17,7 +17,7 @@ help:
 .venv-demo/installed: pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed: make PYTHON=python3.12')"
 	$(PYTHON) -m venv .venv-demo
-	.venv-demo/bin/python -m pip install --quiet --upgrade -c constraints.txt .
+	.venv-demo/bin/python -m pip install --quiet --upgrade -c constraints.txt -e .
 	touch $@
 
 .venv/installed: pyproject.toml constraints.txt
