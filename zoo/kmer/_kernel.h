@@ -96,10 +96,12 @@ TARGET static void NAME(look_up)(const Program *program, const uint8_t *codes, i
     const int32_t *start = (const int32_t *)program->starts, *length = (const int32_t *)program->lengths,
                   *offset = (const int32_t *)program->offsets;
     const int64_t line = program->taps * program->width, pool = program->pool, taps = program->taps;
-    for (int64_t p = 0; p < program->windows; p++) {
-        uint32_t kmer = 0;
-        for (int32_t b = 0; b < length[p]; b++) kmer = kmer << 2 | codes[start[p] + b];
-        rows[program->left + p] = offset[p] + (int32_t)kmer;
+    uint32_t kmer = 0;
+    for (int64_t p = 0, base = 0; p < program->windows; p++) {
+        /* windows on one table follow each other, so that only the bases behind the last one are new */
+        if (p == 0 || offset[p] != offset[p - 1]) base = start[p];
+        for (; base < start[p] + length[p]; base++) kmer = kmer << 2 | codes[base];
+        rows[program->left + p] = offset[p] + (int32_t)(kmer & ((1u << 2 * length[p]) - 1));
     }
     const int64_t last = program->positions * pool + taps - 1;
     int64_t fetched = 0;
