@@ -44,8 +44,15 @@ def torch_numbers(weights: Checkpoint, codes: np.ndarray) -> np.ndarray:
         return network.from_checkpoint(weights)(one_hot).numpy()
 
 
+def plain_session(model: Path | bytes) -> onnxruntime.InferenceSession:
+    """ONNX Runtime without any code of ours; one thread, since its idle threads spin and slow down other tests."""
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
+
+
 def plain_run(path: Path, feed: np.ndarray) -> np.ndarray:
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = plain_session(path)
     (taken,) = session.get_inputs()
     (output,) = session.run(["activity"], {taken.name: feed})
     return output
@@ -114,7 +121,7 @@ def test_the_file_is_alone_names_its_tensors_frees_the_batch_axis_and_carries_it
     path = tmp_path / "model.onnx"
     export(odd, path, input=kind)
     assert list(tmp_path.iterdir()) == [path]
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = plain_session(path)
     (taken,), (given,) = session.get_inputs(), session.get_outputs()
     assert (taken.name, taken.shape) == (name, shape)
     assert (given.name, given.shape) == ("activity", ["batch", 3])
@@ -321,12 +328,8 @@ def test_widening_any_graph_keeps_its_numbers(layers: list[onnx.NodeProto], expe
         *(onnx.NodeProto.FromString(layer.SerializeToString()) for layer in layers), k=random.random((4, 4, 3))
     )
     inputs = {"x": random.random((5, 4, 11), np.float32)}
-    before = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"]).run(
-        None, inputs
-    )
+    before = plain_session(model.SerializeToString()).run(None, inputs)
     exporter._widen(model.graph)
     assert [node.op_type for node in model.graph.node] == expected
-    after = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"]).run(
-        None, inputs
-    )
+    after = plain_session(model.SerializeToString()).run(None, inputs)
     np.testing.assert_allclose(after[0], before[0], rtol=1e-5, atol=1e-6)
