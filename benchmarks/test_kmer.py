@@ -22,8 +22,8 @@ from zoo.session import Options, open_session
 
 torch = pytest.importorskip("torch")
 
-SEQUENCES = 2048
-ROUNDS = 7
+SEQUENCES = 1024
+ROUNDS = 5
 NAIVE_BATCHES = (16, 32, 128, 1024)
 EAGER_BATCH = 128
 SQUARE = 2048
