@@ -5,8 +5,8 @@ A source gives the training sequences of each epoch and one validation split. Al
 same weights, bit for bit on a CPU, as one that was not.
 
 Where PyTorch and Keras differ, and what is done here:
-- Adam: Keras adds epsilon to sqrt(v) before the bias correction, PyTorch after it. With epsilon 1e-7 that matters only
-  where gradients are below about 1e-5 (biases in front of a batch norm, which have no effect). PyTorch's is kept.
+- Adam: Keras adds epsilon to sqrt(v) before the bias correction, PyTorch after it, so that Keras's counts 32 times more
+  in the first step. Keras's is taken: PyTorch's Adam is given epsilon / sqrt(1 - beta2^t) at step t.
 - Running variance of batch norm: Keras takes the biased variance of the batch. So does this trainer (batch_norm.py).
 - A last batch of one sequence has no batch variance: it is left out of the epoch.
 """
@@ -218,6 +218,10 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self._share_gradients()
+        self.progress.updates += 1
+        for parameters in self.optimiser.param_groups:
+            correction = 1 - parameters["betas"][1] ** self.progress.updates
+            parameters["eps"] = self.settings.epsilon / math.sqrt(correction)
         self.optimiser.step()
         if self.average is not None:
             self.average.update_parameters(self.model)
@@ -346,10 +350,11 @@ class Trainer:
 
 @dataclasses.dataclass
 class Progress:
-    """epoch: epochs done.  step: steps done of the next one.  history: a row of metrics for each epoch."""
+    """epoch: epochs done.  step: steps done of the next one.  updates: steps done in all.  history: a row an epoch."""
 
     epoch: int = 0
     step: int = 0
+    updates: int = 0
     best_loss: float = math.inf
     best_epoch: int = 0
     history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
