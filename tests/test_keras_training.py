@@ -1,8 +1,14 @@
-"""Twenty steps of Adam here and in real Keras, from the same weights on the same batches, without dropout."""
+"""Twenty steps of Adam here and in real Keras, from the same weights on the same batches, without dropout.
+
+In float64, where the two agree to rounding. In float32 they part for a reason that is neither's fault: an activation
+within rounding of zero passes ReLU in one and not in the other, and Adam's first steps, of a size that hardly depends
+on the gradient, make the difference grow.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +29,6 @@ from zoo.train import Trainer
 from zoo.train_config import TrainConfig
 
 STEPS, BATCH = 20, 64
-DEPARTS = "the losses departed from Keras by 0.3% at the second step before Adam's epsilon was placed as Keras does"
-unverified = pytest.mark.xfail(reason=DEPARTS, strict=False)
 CONFIG = dataclasses.replace(VARIANTS["tuned"], dropout=0.0, sequence_length=120)
 
 
@@ -51,7 +55,17 @@ Trained = tuple[checkpoint.Checkpoint, checkpoint.Checkpoint, np.ndarray]
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def float64() -> Iterator[None]:
+    """Keras in double precision: networks, the loss and the optimiser's variables."""
+    import tf_keras
+
+    tf_keras.backend.set_floatx("float64")
+    yield
+    tf_keras.backend.set_floatx("float32")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, float64: None) -> Trained:  # noqa: ARG001
     """Weights after the steps here and in Keras, and the losses, (STEPS, 2)."""
     folder = tmp_path_factory.mktemp("fidelity")
     generator = np.random.default_rng(0)
@@ -60,55 +74,44 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     split = Split(codes, targets)
     run = RunFolder(folder / "run")
     run.create()
-    trainer = Trainer("deepstarr", CONFIG, Source(split), TrainConfig(batch_size=BATCH), run)
-    start = network.to_checkpoint(trainer.model, "deepstarr", "test", "MIT")
-
-    model = keras_runtime.model(start)
+    trainer = Trainer("deepstarr", CONFIG, Source(split), TrainConfig(batch_size=BATCH, precision="fp64"), run)
     import tf_keras
 
-    model.compile(tf_keras.optimizers.Adam(0.002, epsilon=1e-7), loss=["mse", "mse"])
+    single = keras_runtime.model(_single(trainer))
+    model = tf_keras.models.model_from_json(single.to_json().replace('"float32"', '"float64"'))
+    model.set_weights(single.get_weights())
+    # Keras takes the powers of its betas from float32: with 0.999 itself, 1 - 0.999**t would be off by 1.3e-5 at first
+    betas = {"beta_1": float(np.float32(0.9)), "beta_2": float(np.float32(0.999))}
+    model.compile(tf_keras.optimizers.Adam(0.002, epsilon=1e-7, **betas), loss=["mse", "mse"])
     trainer.model.train()
     losses = []
     for step in range(STEPS):
         rows = np.arange(step * BATCH, (step + 1) * BATCH)
         ours, _ = trainer._step(split, rows, (0,))
-        theirs = model.train_on_batch(one_hot(codes[rows]), [targets[rows, :1], targets[rows, 1:]])
+        wanted = targets[rows].astype(np.float64)
+        theirs = model.train_on_batch(one_hot(codes[rows]).astype(np.float64), [wanted[:, :1], wanted[:, 1:]])
         losses.append((float(ours), theirs[0]))
     model.save_weights(folder / "keras.h5")
     theirs = keras_weights.read_h5(folder / "keras.h5", length=CONFIG.sequence_length)
-    return network.to_checkpoint(trainer.model, "deepstarr", "test", "MIT"), theirs, np.array(losses)
+    return _single(trainer), theirs, np.array(losses)
 
 
-@unverified
+def _single(trainer: Trainer) -> checkpoint.Checkpoint:
+    return network.to_checkpoint(trainer.model, "deepstarr", "test", "MIT")
+
+
 def test_loss_curves_agree_with_keras(trained: Trained) -> None:
     losses = trained[2]
     assert losses[-1, 0] < losses[0, 0]
     np.testing.assert_allclose(losses[:, 0], losses[:, 1], rtol=1e-3)
 
 
-@unverified
 def test_weights_and_running_statistics_agree_with_keras(trained: Trained) -> None:
-    """To 1e-3 of the largest value of each array.
-
-    The bias in front of a batch norm has no effect and a gradient of rounding noise only, which Adam scales up to the
-    learning rate; it moves the running mean along. So these two are compared as what counts, their difference.
-    """
+    """To 1e-3 of the largest value of each array; a bias in front of a batch norm has no gradient and stays near 0."""
     ours, theirs = trained[0].arrays, trained[1].arrays
     for name, expected in theirs.items():
-        layer, _, field = name.partition(".")
-        if f"{layer}_norm.weight" in theirs and field == "bias":
-            continue
-        got = ours[name]
-        if field == "running_mean":
-            bias = f"{layer.removesuffix('_norm')}.bias"
-            expected, got = expected - _followed(theirs[bias]), got - _followed(ours[bias])
-        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-3 * np.abs(expected).max(), err_msg=name)
-
-
-def _followed(bias: np.ndarray) -> np.ndarray:
-    """What a bias that grows evenly from zero over the steps adds to a running mean of momentum 0.01."""
-    weights = 0.01 * 0.99 ** np.arange(STEPS - 1, -1, -1)
-    return bias * (weights * np.arange(1, STEPS + 1) / STEPS).sum()
+        limit = 1e-3 * np.abs(expected).max() + 1e-6
+        np.testing.assert_allclose(ours[name], expected, rtol=0, atol=limit, err_msg=name)
 
 
 def test_kernels_are_initialised_as_keras_does(tmp_path: Path) -> None:  # noqa: ARG001

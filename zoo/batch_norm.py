@@ -15,12 +15,21 @@ from torch.distributed.nn.functional import all_reduce
 def moments(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """(R, C) -> mean and biased variance of each column, (C,) each, over the rows of all processes together."""
     if not _several_processes():
-        variance, mean = torch.var_mean(rows, 0, correction=0)
-        return mean, variance
+        mean = rows.mean(0)
+        return mean, (rows - mean).square().mean(0)
     count = rows.new_full((1,), len(rows))
     sums = all_reduce(torch.cat([rows.sum(0), rows.square().sum(0), count]))
     mean, square = (sums[:-1] / sums[-1]).chunk(2)
     return mean, square - mean.square()
+
+
+def mean_over_processes(sums: torch.Tensor, count: int) -> torch.Tensor:
+    """Sums of this process over `count` rows -> means over the rows of all processes together. Without gradient."""
+    if not _several_processes():
+        return sums / count
+    both = torch.cat([sums.flatten(), sums.new_tensor([count])])
+    distributed.all_reduce(both)
+    return (both[:-1] / both[-1]).view_as(sums)
 
 
 def update_running(norm: nn.BatchNorm1d, mean: torch.Tensor, variance: torch.Tensor) -> None:
@@ -39,7 +48,7 @@ class BatchNorm(nn.BatchNorm1d):
         """(N, C) or (N, C, L) -> the same shape."""
         if not self.training:
             return super().forward(hidden)
-        wide = hidden.float()
+        wide = hidden.to(torch.promote_types(hidden.dtype, torch.float32))
         rows = wide if wide.ndim == 2 else wide.transpose(1, 2).flatten(0, 1)
         mean, variance = moments(rows)
         update_running(self, mean, variance)

@@ -153,7 +153,7 @@ def _read_file(path: Path) -> _File:
             layers = [_Layer(name, _weights(group[name])) for name in _text_list(group, "layer_names")]
             text = file.attrs.get("model_config")
             spec = file.attrs.get(SPEC_KEY)
-    except (OSError, KeyError, RuntimeError, AttributeError, UnicodeDecodeError) as error:
+    except (OSError, KeyError, RuntimeError, AttributeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ZooError(f"{path}: cannot be read as a Keras .h5 file, cut off or of another kind ({reason})") from None
     return _File(
@@ -164,9 +164,9 @@ def _read_file(path: Path) -> _File:
 
 
 def _weights(group: h5py.Group) -> dict[str, np.ndarray]:
-    """ "Conv1D_1st_11/kernel:0" -> {"kernel": array}, in order."""
+    """ "Conv1D_1st_11/kernel:0" -> {"kernel": float32 array}, in order, whatever precision it was trained in."""
     names = _text_list(group, "weight_names")
-    return {name.rpartition("/")[2].partition(":")[0]: np.asarray(group[name]) for name in names}
+    return {name.rpartition("/")[2].partition(":")[0]: np.asarray(group[name], np.float32) for name in names}
 
 
 def _text_list(group: h5py.Group, name: str) -> list[str]:

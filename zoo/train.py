@@ -121,7 +121,8 @@ class Trainer:
         self.group = group or Group()
         self.licence = licence
         torch.manual_seed(settings.seed)
-        self.model = registry.load("models", architecture).network(self.config).to(self.device)
+        self.dtype = torch.float64 if settings.precision == "fp64" else torch.float32
+        self.model = registry.load("models", architecture).network(self.config).to(self.device, self.dtype)
         self._forward = self._make_forward(compiled)
         self.optimiser = torch.optim.Adam(
             self.model.parameters(), lr=settings.learning_rate, eps=settings.epsilon, fused=True
@@ -212,8 +213,8 @@ class Trainer:
         if self.settings.augment:
             generator = np.random.default_rng((*seed, self.group.rank))
             codes = augment(codes, self.settings.augment, generator)
-        predicted = self._forward(one_hot(codes, self.device))
-        observed = torch.from_numpy(split.targets[mine]).to(self.device)
+        predicted = self._forward(one_hot(codes, self.device, self.dtype))
+        observed = torch.from_numpy(split.targets[mine]).to(self.device, self.dtype)
         loss = self._loss(predicted, observed)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -232,7 +233,7 @@ class Trainer:
         """Sum over targets of the mean squared error over the measurements of the joint batch; this share of it."""
         present = ~observed.isnan()
         counts = self.group.sum(present.sum(0).float()).clamp(min=1)
-        squares = (predicted.float() - observed.nan_to_num()).square() * present
+        squares = (predicted.to(observed.dtype) - observed.nan_to_num()).square() * present
         return (squares.sum(0) / counts).sum()
 
     def _share_gradients(self) -> None:
@@ -286,14 +287,14 @@ class Trainer:
 
     def _make_forward(self, compiled: bool) -> Callable[[torch.Tensor], torch.Tensor]:
         """One-hot (N, L, 4) on the device -> activities (N, T), in training mode."""
-        dtype = torch.bfloat16 if self.settings.precision == "bf16" else torch.float32
+        dtype = torch.bfloat16 if self.settings.precision == "bf16" else self.dtype
         plugin = registry.load("models", self.architecture)
         if self.device.type == "cpu" and not compiled and hasattr(plugin, "training_forward"):
             return lambda hot: plugin.training_forward(self.model, hot, dtype)
         module = torch.compile(self.model) if compiled else self.model
 
         def forward(hot: torch.Tensor) -> torch.Tensor:
-            with torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
+            with torch.autocast(self.device.type, dtype, enabled=dtype == torch.bfloat16):
                 return module(hot.transpose(1, 2))
 
         return forward
@@ -360,9 +361,9 @@ class Progress:
     history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
 
-def one_hot(codes: np.ndarray, device: torch.device) -> torch.Tensor:
-    """Base codes, uint8 (N, L) -> float32 (N, L, 4), channels last, made on the device."""
-    table = torch.eye(len(ALPHABET) + 1, len(ALPHABET), device=device)
+def one_hot(codes: np.ndarray, device: torch.device, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """Base codes, uint8 (N, L) -> (N, L, 4), channels last, made on the device."""
+    table = torch.eye(len(ALPHABET) + 1, len(ALPHABET), device=device, dtype=dtype)
     return nn.functional.embedding(torch.from_numpy(codes).to(device).int(), table)
 
 
@@ -381,7 +382,7 @@ def predict(module: nn.Module, codes: np.ndarray, device: torch.device) -> np.nd
     out = []
     with torch.inference_mode():
         for start in range(0, len(codes), EVALUATION_BATCH):
-            hot = one_hot(codes[start : start + EVALUATION_BATCH], device)
+            hot = one_hot(codes[start : start + EVALUATION_BATCH], device, next(module.parameters()).dtype)
             out.append(module(hot.transpose(1, 2)).float().cpu().numpy())
     module.train(training)
     return np.concatenate(out)

@@ -12,7 +12,7 @@ from zoo.errors import ZooError
 
 AUGMENTATIONS = ("reverse-complement", "shift", "mutate")
 SCHEDULES = ("constant", "one-cycle")
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = ("fp32", "bf16", "fp64")
 TRACKERS = ("tensorboard", "wandb")
 
 
@@ -24,7 +24,8 @@ class TrainConfig:
     epochs: at most.  patience: epochs without a lower validation loss before the run stops; the best weights win.
     schedule: "constant", or "one-cycle": up to learning_rate over the first tenth, then down to 1/1000 along a cosine.
     weight_average: decay of an exponential moving average of the weights, which is then what is validated and kept;
-        0 for none.  precision: "fp32", or "bf16" for the operands of matrix products.
+        0 for none.
+    precision: "fp32"; "bf16" for the operands of matrix products; "fp64" for everything, to compare frameworks.
     augment: any of AUGMENTATIONS, see augment.py.  seed: of initialisation, order, dropout and augmentation.
     """
 

@@ -25,7 +25,7 @@ def command(
     batch_size: Annotated[int, typer.Option(help="Sequences a step.")] = 128,
     learning_rate: Annotated[float, typer.Option(help="Of Adam, at the peak of the one-cycle schedule.")] = 0.002,
     weight_average: Annotated[float, typer.Option(help="Decay of the moving average of the weights.")] = 0.999,
-    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
+    precision: Annotated[str, typer.Option(help="fp32, bf16 or fp64.")] = "fp32",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="CPU threads of the training; default: one a core.")] = None,
     runtime: Annotated[str, typer.Option(help="What computes the teacher's labels; see zoo list.")] = "kmer-cpu",

@@ -34,7 +34,7 @@ def command(
     patience: Annotated[int | None, typer.Option(help="Epochs without a better validation loss; default 10.")] = None,
     schedule: Annotated[str | None, typer.Option(help="constant (default) or one-cycle.")] = None,
     weight_average: Annotated[float | None, typer.Option(help="Decay of a moving average of the weights.")] = None,
-    precision: Annotated[str | None, typer.Option(help="fp32 (default) or bf16.")] = None,
+    precision: Annotated[str | None, typer.Option(help="fp32 (default), bf16 or fp64.")] = None,
     augment: Annotated[str | None, typer.Option(help="Some of reverse-complement,shift,mutate.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything that is drawn; default 0.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",

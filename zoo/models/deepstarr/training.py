@@ -5,6 +5,7 @@ covariance of the windows, and its normalisation folds into its kernel before an
 and max-pooling of the first layer are then one matrix product that yields both members of each pooled pair. And the
 256-channel activations live for a few sequences at a time, small enough for the second-level cache: the backward
 pass makes them again instead of reading them from memory. Hidden layers are rows of positions, channels last.
+A bias in front of a batch norm has no effect in training: it gets no gradient, where the modules get rounding noise.
 
 `forward` gives what DeepSTARR.forward gives in training mode (tests compare values and gradients); it does not call
 the modules, so hooks on them see nothing while training.
@@ -18,18 +19,22 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from zoo.batch_norm import moments, update_running
+from zoo.batch_norm import mean_over_processes, moments, update_running
 from zoo.models.deepstarr import POOL_SIZE
 from zoo.models.deepstarr.torch_network import DeepSTARR
 
-CHUNK = 16
-"""Sequences whose first-layer activations exist at once: 2 MB in bfloat16 for 256 filters of 249 bases."""
+CHUNK = 8
+"""Sequences whose first-layer activations exist at once: 1 MB in bfloat16 for 256 filters of 249 bases."""
+
+JUST_BELOW_ZERO = -1e-38
+"""Threshold that lets a difference of zero pass: of two equal members of a pair, the first takes the gradient."""
 
 
 def forward(model: DeepSTARR, one_hot: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
     """One-hot DNA, float32 (N, L, 4), channels last -> activities, float32 (N, T); updates the running statistics.
 
-    dtype: of the operands of matrix products, float32 or bfloat16; sums, statistics and weights stay float32.
+    dtype: of the operands of matrix products; in bfloat16, sums, statistics and weights stay float32. The network and
+    the input are float64 for float64.
     """
     config = model.config
     layers: dict[str, Any] = dict(model.named_children())
@@ -38,16 +43,16 @@ def forward(model: DeepSTARR, one_hot: torch.Tensor, dtype: torch.dtype = torch.
         hidden = _pooled_stem(windows, kernel, shift)
     else:
         second = layers["conv2"]
-        hidden = _StemAndSecond.apply(windows, kernel, shift, second.weight.to(dtype)) + second.bias
-        hidden = _norm_relu_pool(layers["conv2_norm"], hidden)
+        hidden = _StemAndSecond.apply(windows, kernel, shift, second.weight.to(dtype))
+        hidden = _norm_relu_pool(hidden, layers["conv2_norm"], second.bias)
     for number in range(3, len(config.filters) + 1):
         conv = layers[f"conv{number}"]
-        hidden = _Convolution.apply(hidden.to(dtype), conv.weight.to(dtype)) + conv.bias
-        hidden = _norm_relu_pool(layers[f"conv{number}_norm"], hidden)
+        hidden = _Convolution.apply(hidden.to(dtype), conv.weight.to(dtype))
+        hidden = _norm_relu_pool(hidden, layers[f"conv{number}_norm"], conv.bias)
     features = hidden.transpose(1, 2).flatten(1)
     for number in range(1, len(config.dense_units) + 1):
         dense = layers[f"dense{number}"]
-        features = functional.linear(features.to(dtype), dense.weight.to(dtype)).float() + dense.bias
+        features = _wide(functional.linear(features.to(dtype), dense.weight.to(dtype))) + dense.bias
         features = functional.relu(layers[f"dense{number}_norm"](features))
         features = functional.dropout(features, config.dropout, training=True)
     return functional.linear(features, layers["head"].weight, layers["head"].bias)
@@ -85,12 +90,20 @@ def _window_moments(windows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         torch.distributed.all_reduce(counts)
     second = counts / counts[-1, -1]
     mean = second[-1, :-1]
-    return mean.float(), (second[:-1, :-1] - torch.outer(mean, mean)).float()
+    covariance = second[:-1, :-1] - torch.outer(mean, mean)
+    return mean.to(windows.dtype), covariance.to(windows.dtype)
 
 
 def _pooled_stem(windows: torch.Tensor, kernel: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
-    first, second = (windows @ kernel.T).chunk(2, dim=-1)
-    return functional.relu(torch.maximum(first, second) + shift)
+    first, second = _pairs(windows, kernel, shift)
+    return functional.relu(torch.maximum(first, second))
+
+
+def _pairs(windows: torch.Tensor, kernel: torch.Tensor, shift: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Both members of each pair that max-pooling takes one of: windows (N, P, W) -> (N, P, F) each."""
+    rows = windows.flatten(0, 1)
+    first, second = (torch.addmm(shift, rows, half.T).view(*windows.shape[:2], -1) for half in kernel.chunk(2))
+    return first, second
 
 
 class _StemAndSecond(torch.autograd.Function):
@@ -100,93 +113,156 @@ class _StemAndSecond(torch.autograd.Function):
     def forward(  # type: ignore[override]
         ctx: Any, windows: torch.Tensor, kernel: torch.Tensor, shift: torch.Tensor, weight: torch.Tensor
     ) -> torch.Tensor:
-        """(N, P, W), (2 F, W), (F,), (G, F, K) -> float32 (N, P, G)."""
+        """(N, P, W), (2 F, W), (F,), (G, F, K) -> (N, P, G), float32 or wider."""
         ctx.save_for_backward(windows, kernel, shift, weight)
-        taps = weight.permute(2, 1, 0).contiguous()
-        out = [_taps_forward(_pad(_pooled_stem(part, kernel, shift), len(taps)), taps) for part in windows.split(CHUNK)]
-        return torch.cat(out).float()
+        taps = _beside(weight)
+        outputs = windows.new_empty(*windows.shape[:2], len(weight), dtype=_wide(weight).dtype)
+        padded = _padding(windows[:CHUNK], len(shift), weight.shape[2])
+        for part, output in zip(windows.split(CHUNK), outputs.split(CHUNK), strict=True):
+            inside = _fill(padded[: len(part)], *_pairs(part, kernel, shift))
+            output.copy_(_taps_forward(padded[: len(part)], taps, inside.shape[1]))
+        return outputs
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
         windows, kernel, shift, weight = ctx.saved_tensors
-        taps = weight.permute(2, 0, 1).contiguous()
-        kernel_gradient = torch.zeros(kernel.shape, dtype=torch.float32)
-        shift_gradient = torch.zeros(shift.shape, dtype=torch.float32)
-        taps_gradient = torch.zeros(taps.shape, dtype=torch.float32)
+        size = weight.shape[2]
+        taps = _beside(weight)
+        kernel_gradient, shift_gradient, taps_gradient = (torch.zeros_like(_wide(t)) for t in (kernel, shift, taps))
+        padded = _padding(windows[:CHUNK], len(shift), size)
         for part, outer in zip(windows.split(CHUNK), gradient.to(windows.dtype).split(CHUNK), strict=True):
+            first, second = _pairs(part, kernel, shift)
+            pooled = _fill(padded[: len(part)], first, second)
+            inner = _taps_backward(padded[: len(part)], taps, outer, taps_gradient, size)
+            inner = torch.ops.aten.threshold_backward(inner, pooled, 0)
+            to_first = torch.ops.aten.threshold_backward(inner, first.sub_(second), JUST_BELOW_ZERO).flatten(0, 1)
+            inner = inner.flatten(0, 1)
             rows = part.flatten(0, 1)
-            first, second = (rows @ kernel.T).chunk(2, dim=-1)
-            pooled = functional.relu(torch.maximum(first, second) + shift)
-            padded = _pad(pooled.view(*part.shape[:2], -1), len(taps))
-            inner = _taps_backward(padded, taps, outer, taps_gradient).flatten(0, 1)
-            inner = torch.where(pooled > 0, inner, 0)
-            to_first = torch.where(first >= second, inner, 0)
-            kernel_gradient += torch.cat([to_first, inner - to_first], 1).T @ rows
-            shift_gradient += inner.sum(0, dtype=torch.float32)
+            shift_gradient += inner.sum(0, dtype=shift_gradient.dtype)
+            kernel_gradient[: len(shift)] += to_first.T @ rows
+            kernel_gradient[len(shift) :] += inner.sub_(to_first).T @ rows
         dtype = windows.dtype
-        return None, kernel_gradient.to(dtype), shift_gradient.to(dtype), taps_gradient.permute(1, 2, 0).to(dtype)
+        return None, kernel_gradient.to(dtype), shift_gradient.to(dtype), _apart(taps_gradient, size).to(dtype)
 
 
 class _Convolution(torch.autograd.Function):
-    """Convolution with 'same' padding over channels-last rows, a matrix product a tap, without bias."""
+    """Convolution with 'same' padding over channels-last rows, all taps in one matrix product, without bias."""
 
     @staticmethod
     def forward(ctx: Any, hidden: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
-        """(N, P, F), (G, F, K) -> float32 (N, P, G)."""
-        padded = _pad(hidden, weight.shape[2])
+        """(N, P, F), (G, F, K) -> (N, P, G), float32 or wider."""
+        size = weight.shape[2]
+        left = (size - 1) // 2
+        padded = functional.pad(hidden, (0, 0, left, size - 1 - left))
         ctx.save_for_backward(padded, weight)
-        return _taps_forward(padded, weight.permute(2, 1, 0).contiguous()).float()
+        return _wide(_taps_forward(padded, _beside(weight), hidden.shape[1]))
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[override]
         padded, weight = ctx.saved_tensors
-        taps = weight.permute(2, 0, 1).contiguous()
-        taps_gradient = torch.zeros(taps.shape, dtype=torch.float32)
-        inner = _taps_backward(padded, taps, gradient.to(padded.dtype), taps_gradient)
-        return inner, taps_gradient.permute(1, 2, 0).to(weight.dtype)
+        taps = _beside(weight)
+        taps_gradient = torch.zeros_like(_wide(taps))
+        inner = _taps_backward(padded, taps, gradient.to(padded.dtype), taps_gradient, weight.shape[2])
+        return inner, _apart(taps_gradient, weight.shape[2]).to(weight.dtype)
 
 
-def _pad(hidden: torch.Tensor, size: int) -> torch.Tensor:
-    """(N, P, F) -> (N, P + size - 1, F), zeros as Keras's and PyTorch's 'same' padding puts them."""
-    left = (size - 1) // 2
-    return functional.pad(hidden, (0, 0, left, size - 1 - left))
+def _wide(values: torch.Tensor) -> torch.Tensor:
+    """What sums and statistics are kept in: float32, or float64 where the operands are."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
-def _taps_forward(padded: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
-    """(N, P + K - 1, F), (K, F, G) -> (N, P, G). Rows run through all sequences; those across two are dropped."""
-    count, wide, features = padded.shape
-    flat = padded.view(-1, features)
-    kept = len(flat) - len(taps) + 1
-    out = padded.new_empty(len(flat), taps.shape[2])
-    torch.mm(flat[:kept], taps[0], out=out[:kept])
-    for tap in range(1, len(taps)):
-        out[:kept].addmm_(flat[tap : tap + kept], taps[tap])
-    return out.view(count, wide, -1)[:, : wide - len(taps) + 1]
+def _beside(weight: torch.Tensor) -> torch.Tensor:
+    """Convolution kernel (G, F, K) -> (K * G, F), the taps one after another."""
+    return weight.permute(2, 0, 1).reshape(-1, weight.shape[1])
+
+
+def _apart(taps: torch.Tensor, size: int) -> torch.Tensor:
+    """The reverse of `_beside`: (K * G, F) -> (G, F, K)."""
+    return taps.view(size, -1, taps.shape[1]).permute(1, 2, 0)
+
+
+def _padding(windows: torch.Tensor, features: int, size: int) -> torch.Tensor:
+    """Zeros (N, P + size - 1, F) for a convolution of kernel `size` over the pooled positions of (N, P, W)."""
+    return windows.new_zeros(len(windows), windows.shape[1] + size - 1, features)
+
+
+def _fill(padded: torch.Tensor, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Put ReLU and max-pooling of two (N, P, F) inside the zeros of `padded`; returns that inside."""
+    left = (padded.shape[1] - first.shape[1]) // 2
+    inside = padded[:, left : left + first.shape[1]]
+    return torch.maximum(first, second, out=inside).relu_()
+
+
+def _taps_forward(padded: torch.Tensor, taps: torch.Tensor, length: int) -> torch.Tensor:
+    """(N, P + K - 1, F), (K * G, F) -> (N, P, G). Rows run through all sequences; those across two are dropped."""
+    size = padded.shape[1] - length + 1
+    every = (padded.flatten(0, 1) @ taps.T).view(*padded.shape[:2], size, -1)
+    out = every[:, :length, 0]
+    for tap in range(1, size):
+        out = out + every[:, tap : tap + length, tap]
+    return out
 
 
 def _taps_backward(
-    padded: torch.Tensor, taps: torch.Tensor, gradient: torch.Tensor, taps_gradient: torch.Tensor
+    padded: torch.Tensor, taps: torch.Tensor, gradient: torch.Tensor, taps_gradient: torch.Tensor, size: int
 ) -> torch.Tensor:
-    """Gradient (N, P, G) -> gradient of the unpadded input (N, P, F); adds to taps_gradient (K, G, F), float32."""
-    count, wide, features = padded.shape
-    size = len(taps)
-    flat = padded.view(-1, features)
-    kept = len(flat) - size + 1
-    outer = functional.pad(gradient, (0, 0, 0, size - 1)).view(len(flat), -1)[:kept]
-    inner = torch.zeros_like(flat)
-    for tap in range(size):
-        taps_gradient[tap] += outer.T @ flat[tap : tap + kept]
-        inner[tap : tap + kept].addmm_(outer, taps[tap])
+    """Gradient (N, P, G) -> gradient of the unpadded input (N, P, F); adds to taps_gradient (K * G, F)."""
+    length = gradient.shape[1]
+    outer = functional.pad(gradient, (0, 0, 0, size - 1)).flatten(0, 1)
+    shifted = torch.cat([outer.roll(tap, 0) for tap in range(size)], 1)
+    taps_gradient += shifted.T @ padded.flatten(0, 1)
     left = (size - 1) // 2
-    return inner.view(count, wide, features)[:, left : left + wide - size + 1]
+    return (shifted @ taps).view(padded.shape)[:, left : left + length]
 
 
-def _norm_relu_pool(norm: nn.BatchNorm1d, hidden: torch.Tensor) -> torch.Tensor:
-    """Batch norm over rows, ReLU, max-pool: float32 (N, P, F) -> (N, P // 2, F)."""
-    mean, variance = moments(hidden.flatten(0, 1))
-    update_running(norm, mean, variance)
-    scale = norm.weight * torch.rsqrt(variance + norm.eps)
-    normed = torch.addcmul(norm.bias - mean * scale, hidden, scale)
+def _norm_relu_pool(hidden: torch.Tensor, norm: nn.BatchNorm1d, before: torch.Tensor) -> torch.Tensor:
+    """before: a bias that `hidden` lacks. The norm takes it away again, so it counts in the running mean only."""
+    return _NormReluPool.apply(hidden, norm, before, norm.weight, norm.bias)
+
+
+class _NormReluPool(torch.autograd.Function):
+    """Batch norm over rows, ReLU and max-pool in few passes over memory, with the running statistics updated."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any,
+        hidden: torch.Tensor,
+        norm: nn.BatchNorm1d,
+        before: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor,
+    ) -> torch.Tensor:
+        """(N, P, F) -> (N, P // 2, F)."""
+        mean, variance = moments(hidden.flatten(0, 1))
+        update_running(norm, mean + before, variance)
+        inverse = torch.rsqrt(variance + norm.eps)
+        normed = torch.addcmul(bias - mean * inverse * weight, hidden, inverse * weight)
+        first, second = _halves(normed)
+        pooled = torch.maximum(first, second).relu_()
+        from_first = first - second
+        ctx.save_for_backward(hidden, pooled, from_first, mean, inverse, weight)
+        return pooled
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+        hidden, pooled, from_first, mean, inverse, weight = ctx.saved_tensors
+        gate = torch.ops.aten.threshold_backward(gradient, pooled, 0)
+        outer = torch.zeros_like(hidden)
+        first, second = _halves(outer)
+        first.copy_(torch.ops.aten.threshold_backward(gate, from_first, JUST_BELOW_ZERO))
+        torch.sub(gate, first, out=second)
+        bias_gradient = gate.sum((0, 1))
+        weight_gradient = ((outer * hidden).sum((0, 1)) - mean * bias_gradient) * inverse
+        # through the statistics of the batch: the mean over all processes, of the gradient and along the normed values
+        rows = hidden.shape[0] * hidden.shape[1]
+        every = mean_over_processes(torch.stack([bias_gradient, weight_gradient]), rows)
+        slope = -inverse * every[1] * inverse * weight
+        outer.mul_(inverse * weight).addcmul_(hidden, slope).sub_(every[0] * inverse * weight + mean * slope)
+        return outer, None, None, weight_gradient, bias_gradient
+
+
+def _halves(hidden: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """First and second members of the pooled pairs of (N, P, F), views (N, P // 2, F); an odd last position is left."""
     length = hidden.shape[1] // POOL_SIZE
-    pairs = normed[:, : length * POOL_SIZE].unflatten(1, (length, POOL_SIZE))
-    return functional.relu(torch.maximum(pairs[:, :, 0], pairs[:, :, 1]))
+    pairs = hidden[:, : length * POOL_SIZE].unflatten(1, (length, POOL_SIZE))
+    return pairs[:, :, 0], pairs[:, :, 1]
