@@ -1,73 +1,56 @@
-"""Prediction: reading, inference and writing by themselves, and the whole command with its peak memory.
-
-Rates differ from machine to machine and from hour to hour; ratios are of two ways that ran in turns.
-"""
+"""The parts of prediction, each against what a user would take instead: reading, writing, each runtime's model."""
 
 from __future__ import annotations
 
-import itertools
-import os
-import resource
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import dnaio
 import numpy as np
 import pytest
 
-from zoo import checkpoint, encoding, predict, session, table
-from zoo.models import deepstarr
+from benchmarks.measure import in_turns, random_fasta, random_weights
+from zoo import bench, checkpoint, encoding, session, table
 from zoo.models.deepstarr import VARIANTS
 from zoo.sequences import Reader
 
 RECORDS = 20_000
 LENGTH = VARIANTS["original"].sequence_length
 ROUNDS = 5
-BATCH_SIZES = (1, 32, 128, 1024)
-MODEL_ONLY_SEQUENCES = 1024
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random numbers: what is measured does not depend on them."""
-    random = np.random.default_rng(0)
-    config = VARIANTS["original"]
-    arrays = {
-        name: random.uniform(0.5, 1.5, shape) if name.endswith("running_var") else random.normal(0, 0.05, shape)
-        for name, shape in deepstarr.array_shapes(config).items()
-    }
-    arrays = {name: values.astype(np.float32) for name, values in arrays.items()}
-    path = tmp_path_factory.mktemp("predict") / "original.safetensors"
-    checkpoint.save(checkpoint.make("deepstarr", config, arrays, "random numbers", "none"), path)
-    return path
+DICTIONARY = {"A": [1, 0, 0, 0], "C": [0, 1, 0, 0], "G": [0, 0, 1, 0], "T": [0, 0, 0, 1], "N": [0, 0, 0, 0]}
 
 
 @pytest.fixture(scope="module")
 def fasta(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("predict") / "random.fa"
-    letters = np.frombuffer(b"ACGT", np.uint8)[np.random.default_rng(0).integers(0, 4, (RECORDS, LENGTH))]
-    path.write_bytes(b"".join(b">record_%d\n%s\n" % (number, row.tobytes()) for number, row in enumerate(letters)))
+    path.write_bytes(random_fasta(RECORDS, LENGTH))
     return path
 
 
-def in_turns(ways: dict[str, Callable[[], Any]]) -> dict[str, float]:
-    """Seconds of the best of ROUNDS turns of each."""
-    best = dict.fromkeys(ways, float("inf"))
-    for _, (name, way) in itertools.product(range(ROUNDS), ways.items()):
-        began = time.perf_counter()
-        way()
-        best[name] = min(best[name], time.perf_counter() - began)
-    return best
-
-
 def read_with_dnaio(path: Path) -> np.ndarray:
-    """A well-kept reader, record by record, and the zoo's own lookup table for all of them at once."""
+    import dnaio
+
     with dnaio.open(path) as records:
         return encoding.encode([record.sequence for record in records])
+
+
+def read_with_biopython(path: Path) -> np.ndarray:
+    from Bio import SeqIO
+
+    return encoding.encode([str(record.seq) for record in SeqIO.parse(path, "fasta")])
+
+
+def read_with_pyfaidx(path: Path) -> np.ndarray:
+    import pyfaidx
+
+    with pyfaidx.Fasta(str(path), as_raw=True) as records:
+        return encoding.encode([record[:] for record in records])
+
+
+def read_with_a_dictionary(path: Path) -> np.ndarray:
+    """Biopython and a dictionary a base, as ports do it: one-hot straight away."""
+    from Bio import SeqIO
+
+    return np.array([[DICTIONARY[base] for base in str(record.seq)] for record in SeqIO.parse(path, "fasta")])
 
 
 def test_reading_and_encoding(benchmark: Any, fasta: Path) -> None:
@@ -75,10 +58,21 @@ def test_reading_and_encoding(benchmark: Any, fasta: Path) -> None:
         return list(Reader(fasta, LENGTH))
 
     assert np.array_equal(np.concatenate([codes for _, codes in ours()]), read_with_dnaio(fasta))
-    best = in_turns({"zoo": ours, "dnaio": lambda: read_with_dnaio(fasta)})
-    benchmark.extra_info["records"] = RECORDS
-    benchmark.extra_info["times_faster_than_dnaio"] = best["dnaio"] / best["zoo"]
-    benchmark(ours)
+    ways = {
+        "zoo": ours,
+        "dnaio": lambda: read_with_dnaio(fasta),
+        "pyfaidx": lambda: read_with_pyfaidx(fasta),
+        "Biopython": lambda: read_with_biopython(fasta),
+        "Biopython and a dictionary": lambda: read_with_a_dictionary(fasta),
+    }
+    read_with_pyfaidx(fasta)  # makes its index
+    best: dict[str, float] = {}
+    benchmark.pedantic(lambda: best.update(in_turns(ways, 3)), rounds=1)
+    benchmark.group = "reading FASTA and encoding it"
+    benchmark.extra_info["rows"] = [
+        {"way": name, "records a second": round(RECORDS / seconds), "zoo is faster by": round(seconds / best["zoo"], 1)}
+        for name, seconds in best.items()
+    ]
 
 
 def test_writing(benchmark: Any) -> None:
@@ -89,33 +83,34 @@ def test_writing(benchmark: Any) -> None:
         cells = tuple(cell for name, row in zip(names, values.tolist(), strict=True) for cell in (name, *row))
         return ("%s\t%.9g\t%.9g\n" * RECORDS % cells).encode()
 
-    best = in_turns({"zoo": lambda: table.rows(names, values), "percent": percent})
-    benchmark.extra_info["records"] = RECORDS
-    benchmark.extra_info["times_faster_than_percent_formatting"] = best["percent"] / best["zoo"]
-    benchmark(table.rows, names, values)
+    def pandas() -> bytes:
+        import pandas as pd
+
+        rows = pd.DataFrame({"name": names, "dev": values[:, 0], "hk": values[:, 1]})
+        return rows.to_csv(sep="\t", index=False, header=False).encode()
+
+    ways = {"zoo": lambda: table.rows(names, values), "% formatting": percent, "pandas": pandas}
+    best: dict[str, float] = {}
+    benchmark.pedantic(lambda: best.update(in_turns(ways, ROUNDS)), rounds=1)
+    benchmark.group = "writing the table"
+    benchmark.extra_info["rows"] = [
+        {"way": name, "records a second": round(RECORDS / seconds), "zoo is faster by": round(seconds / best["zoo"], 1)}
+        for name, seconds in best.items()
+    ]
 
 
-@pytest.mark.parametrize("batch_size", BATCH_SIZES)
+@pytest.mark.parametrize("variant", ["original", "tuned"])
 @pytest.mark.parametrize("runtime", session.runtime_names())
-def test_model_only(benchmark: Any, weights: Path, runtime: str, batch_size: int) -> None:
-    reason = session.missing(runtime)
-    if reason:
+def test_every_runtime(benchmark: Any, runtime: str, variant: str, tmp_path: Path) -> None:
+    """What `zoo bench` measures: sequences a second by sequences a call, and the peak memory of the process."""
+    if reason := session.missing(runtime):
         pytest.skip(reason)
-    model = predict.load(weights=weights, runtime=runtime, batch_size=batch_size)
-    number = min(MODEL_ONLY_SEQUENCES, 32 * batch_size)
-    codes = np.random.default_rng(0).integers(0, 4, (number, LENGTH), np.uint8)
-    model.predict_codes(codes)
-    benchmark.pedantic(model.predict_codes, (codes,), rounds=ROUNDS)
-    benchmark.extra_info["sequences_a_second"] = number / benchmark.stats.stats.min
-
-
-def test_whole_command(benchmark: Any, weights: Path, fasta: Path, tmp_path: Path) -> None:
-    output = tmp_path / "out.tsv"
-    command = [sys.executable, "-m", "zoo", "predict", "--weights", str(weights), str(fasta)]
-    command += ["-o", str(output), "--overwrite"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    benchmark.pedantic(subprocess.run, (command,), {"check": True, "env": environment}, rounds=2, warmup_rounds=1)
-    assert output.read_bytes().count(b"\n") == RECORDS + 1
-    benchmark.extra_info["sequences_a_second"] = RECORDS / benchmark.stats.stats.min
-    # the largest child so far, in kilobytes on Linux
-    benchmark.extra_info["peak_megabytes"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3
+    path = tmp_path / "weights.safetensors"
+    checkpoint.save(random_weights(variant), path)
+    results = []
+    benchmark.pedantic(lambda: results.append(bench.run(weights=path, runtimes=[runtime], seconds=0.5)), rounds=1)
+    (measured,) = results[0].measurements
+    benchmark.group = f"every runtime, {variant}: sequences a second by sequences a call"
+    rates = {f"{call:,}": round(measured.rate(call)) for call in measured.seconds}
+    memory = {"peak MB": round(measured.memory / 1e6)} if measured.memory else {}
+    benchmark.extra_info["rows"] = [{"runtime": runtime, **rates, **memory}]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
-import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,16 +12,21 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("scipy")
 
+from benchmarks.measure import in_turns  # noqa: E402
 from benchmarks.peers import training_loop  # noqa: E402
+from zoo import devices  # noqa: E402
 from zoo.labelled import Split  # noqa: E402
 from zoo.models.deepstarr import VARIANTS  # noqa: E402
 from zoo.run_folder import RunFolder  # noqa: E402
 from zoo.train import Trainer  # noqa: E402
 from zoo.train_config import TrainConfig  # noqa: E402
 
-SEQUENCES = 1280
-ROUNDS = 3
-CHOICES = {"default": {}, "bf16": {"precision": "bf16"}}
+SEQUENCES = 256
+"""A few steps a turn: short turns find moments in which the machine does nothing else."""
+
+ROUNDS = 15
+CHOICES = {"zoo train": {}, "zoo train --precision bf16": {"precision": "bf16"}}
+PORT = "earlier ports' loop"
 
 
 class Fixed:
@@ -43,33 +48,31 @@ class Fixed:
         return {}
 
 
+@pytest.mark.parametrize("threads", sorted({1, devices.cores()}))
 @pytest.mark.parametrize("variant", sorted(VARIANTS))
-def test_training_epoch(benchmark, variant: str, tmp_path: Path) -> None:
-    """Best of ROUNDS turns each; the ratios to the earlier ports' loop go into extra_info."""
+def test_training_steps(benchmark: Any, variant: str, threads: int, tmp_path: Path) -> None:
     source, config = Fixed(), VARIANTS[variant]
     data = training_loop.OneHotDataset(source.split.codes, source.split.targets)
     port = training_loop.port(config.filters, config.kernel_sizes, config.dense_units)
-    trainers = {}
+    ways: dict[str, Callable[[], object]] = {PORT: lambda: training_loop.epoch(port, data)}
     for name, settings in CHOICES.items():
         folder = RunFolder(tmp_path / name)
         folder.create()
-        trainers[name] = Trainer("deepstarr", config, source, TrainConfig(**settings), folder)
-    runs = {"earlier ports": lambda: training_loop.epoch(port, data)}
-    runs.update({name: lambda made=made: _epoch(made) for name, made in trainers.items()})
-    best = dict.fromkeys(runs, float("inf"))
-
-    def turns() -> None:
-        for _, (name, run) in itertools.product(range(ROUNDS), runs.items()):
-            began = time.perf_counter()
-            run()
-            best[name] = min(best[name], time.perf_counter() - began)
-
-    benchmark.pedantic(turns, rounds=1)
-    benchmark.group = f"training, {variant}"
-    benchmark.extra_info["sequences_per_second"] = {name: round(SEQUENCES / seconds) for name, seconds in best.items()}
-    ratios = {name: round(best["earlier ports"] / seconds, 2) for name, seconds in best.items()}
-    benchmark.extra_info["ratio_to_earlier_ports"] = ratios
-    print(f"\ntraining, {variant}: {ratios}")
+        trainer = Trainer("deepstarr", config, source, TrainConfig(**settings), folder)
+        ways[name] = lambda trainer=trainer: _epoch(trainer)
+    best: dict[str, float] = {}
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        in_turns(ways, 1)
+        benchmark.pedantic(lambda: best.update(in_turns(ways, ROUNDS)), rounds=1)
+    finally:
+        torch.set_num_threads(before)
+    benchmark.group = f"training, {variant}, {threads} thread{'s' * (threads > 1)}"
+    benchmark.extra_info["rows"] = [
+        {"way": name, "sequences a second": round(SEQUENCES / seconds), "faster by": round(best[PORT] / seconds, 2)}
+        for name, seconds in best.items()
+    ]
 
 
 def _epoch(trainer: Trainer) -> None:

@@ -14,19 +14,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
-pytest.importorskip("tf_keras")
+torch = pytest.importorskip("torch")
 
-import torch
-
-from runtimes import keras as keras_runtime
-from zoo import checkpoint, keras_weights, network
-from zoo.encoding import one_hot
-from zoo.labelled import Split
-from zoo.models.deepstarr import VARIANTS
-from zoo.run_folder import RunFolder
-from zoo.train import Trainer
-from zoo.train_config import TrainConfig
+from runtimes import keras as keras_runtime  # noqa: E402
+from zoo import checkpoint, keras_weights, network  # noqa: E402
+from zoo.encoding import one_hot  # noqa: E402
+from zoo.labelled import Split  # noqa: E402
+from zoo.models.deepstarr import VARIANTS  # noqa: E402
+from zoo.run_folder import RunFolder  # noqa: E402
+from zoo.train import Trainer  # noqa: E402
+from zoo.train_config import TrainConfig  # noqa: E402
 
 STEPS, BATCH = 20, 64
 CONFIG = dataclasses.replace(VARIANTS["tuned"], dropout=0.0, sequence_length=120)
@@ -57,8 +54,7 @@ Trained = tuple[checkpoint.Checkpoint, checkpoint.Checkpoint, np.ndarray]
 @pytest.fixture(scope="module")
 def float64() -> Iterator[None]:
     """Keras in double precision: networks, the loss and the optimiser's variables."""
-    import tf_keras
-
+    tf_keras = pytest.importorskip("tf_keras")
     tf_keras.backend.set_floatx("float64")
     yield
     tf_keras.backend.set_floatx("float32")

@@ -20,11 +20,11 @@ def session(config: Config, arrays: dict[str, np.ndarray], threads: int) -> Call
     """One-hot DNA, float32 (N, 4, L) -> activities, float32 (N, T)."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    running = onnxruntime.InferenceSession(_graph(config, arrays), options, providers=["CPUExecutionProvider"])
+    running = onnxruntime.InferenceSession(graph(config, arrays), options, providers=["CPUExecutionProvider"])
     return lambda one_hot: running.run(None, {"one_hot": one_hot})[0]
 
 
-def _graph(config: Config, arrays: dict[str, np.ndarray]) -> bytes:
+def graph(config: Config, arrays: dict[str, np.ndarray]) -> bytes:
     nodes = []
     current = "one_hot"
 

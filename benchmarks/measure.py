@@ -1,0 +1,89 @@
+"""How benchmarks measure: ways in turns, whole commands with their memory, and rows that the report shows."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from zoo import checkpoint
+from zoo.models import deepstarr
+
+ROOT = Path(__file__).parents[1]
+
+
+def in_turns(ways: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+    """Seconds of the best turn of each way. In turns, so that what else the machine does meets all alike."""
+    best = dict.fromkeys(ways, float("inf"))
+    for _, (name, way) in itertools.product(range(rounds), ways.items()):
+        began = time.perf_counter()
+        way()
+        best[name] = min(best[name], time.perf_counter() - began)
+    return best
+
+
+class Usage(NamedTuple):
+    """seconds: on the clock.  busy: user and system time of all threads.  memory: peak resident bytes."""
+
+    seconds: float
+    busy: float
+    memory: int
+
+
+def run(command: Sequence[str], block: bytes = b"", repeats: int = 0) -> Usage:
+    """Run a command from the clone's root; its standard input gets `block` as often as `repeats` says."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        command, env=environment, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    assert process.stdin is not None
+    assert process.stderr is not None
+    feeder = threading.Thread(target=_feed, args=(process.stdin, block, repeats))
+    feeder.start()
+    errors = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - began
+    feeder.join()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {errors.decode(errors='replace')}")
+    kilobyte = 1 if sys.platform == "darwin" else 1024
+    return Usage(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * kilobyte)
+
+
+def _feed(pipe: Any, block: bytes, repeats: int) -> None:
+    with pipe:
+        for _ in range(repeats):
+            pipe.write(block)
+
+
+def random_weights(variant: str) -> checkpoint.Checkpoint:
+    """Random numbers: what is measured does not depend on them."""
+    random = np.random.default_rng(0)
+    config = deepstarr.VARIANTS[variant]
+    arrays = {
+        name: random.uniform(0.5, 1.5, shape) if name.endswith("running_var") else random.normal(0, 0.05, shape)
+        for name, shape in deepstarr.array_shapes(config).items()
+    }
+    arrays = {name: values.astype(np.float32) for name, values in arrays.items()}
+    return checkpoint.make("deepstarr", config, arrays, "random numbers", "none")
+
+
+def random_fasta(records: int, length: int) -> bytes:
+    """FASTA of random DNA, two lines a record."""
+    letters = np.frombuffer(b"ACGT", np.uint8)[np.random.default_rng(0).integers(0, 4, (records, length))]
+    return b"".join(b">record_%d\n%s\n" % (number, row.tobytes()) for number, row in enumerate(letters))
+
+
+def zoo(*arguments: object) -> list[str]:
+    """The command line of a `zoo` command."""
+    return [sys.executable, "-m", "zoo", *map(str, arguments)]

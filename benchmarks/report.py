@@ -1,0 +1,127 @@
+"""Stored results -> docs/benchmarks.md and its plots: python -m benchmarks.report [RESULT.json ...]
+
+Without arguments it takes every benchmarks/results/*.json: what pytest-benchmark wrote, see the page's first lines.
+No figure on that page is typed by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import ROOT
+
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "docs" / "benchmarks.md"
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+HEAD = """# Benchmarks
+
+Made by `python -m benchmarks.report` from the files in `benchmarks/results/`, each written by
+
+    pytest benchmarks --benchmark-json=benchmarks/results/NAME.json
+
+A rate is that of the best of several turns, and the ways of one table ran in turns in one run: compare within a
+table, not between tables. Random DNA and random weights, on which speed does not depend.
+"""
+
+Rows = list[dict[str, Any]]
+
+
+def main(paths: list[Path]) -> None:
+    text = [HEAD]
+    for path in paths or sorted(RESULTS.glob("*.json")):
+        document = json.loads(path.read_text("utf-8"))
+        groups = _groups(document)
+        text += [f"## {path.stem}", "", _machine(document), ""]
+        for plot in _plots(groups, PAGE.parent, path.stem):
+            text += [f"![{plot.stem}]({plot.name})", ""]
+        for name, rows in groups.items():
+            text += [f"### {name[0].upper()}{name[1:]}", "", *_table(rows), ""]
+    PAGE.write_text("\n".join(text).rstrip() + "\n", "utf-8")
+
+
+def _groups(document: dict[str, Any]) -> dict[str, Rows]:
+    groups: dict[str, Rows] = {}
+    for entry in document["benchmarks"]:
+        groups.setdefault(entry["group"] or entry["name"], []).extend(entry["extra_info"].get("rows", []))
+    return groups
+
+
+def _machine(document: dict[str, Any]) -> str:
+    machine = document["machine_info"]
+    libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items())
+    gpu = f", {machine['gpu']}" if machine["gpu"] else ""
+    return (
+        f"{machine['cpu']['brand_raw']}, {machine['cores']} cores{gpu}; {machine['system']}, Python "
+        f"{machine['python_version']}; {libraries}; measured {document['datetime'][:10]} at commit "
+        f"{document['commit_info']['id'][:7]}."
+    )
+
+
+def _table(rows: Rows) -> list[str]:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
+    lines += [f"| {' | '.join(_cell(row.get(name, '')) for name in columns)} |" for row in rows]
+    return lines
+
+
+def _cell(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, (int, float)) else str(value)
+
+
+def _plots(groups: dict[str, Rows], folder: Path, stem: str) -> list[Path]:
+    """Rates of the model alone, and time and memory over the number of records; each where it was measured."""
+    made = []
+    model_only = {name: rows for name, rows in groups.items() if name.startswith("model only")}
+    if model_only:
+        made.append(_plot_rates(model_only, folder / f"{stem}-model-only.svg"))
+    scaling = {name.rpartition(", ")[2]: rows for name, rows in groups.items() if name.startswith("scaling")}
+    if scaling:
+        made.append(_plot_scaling(scaling, folder / f"{stem}-scaling.svg"))
+    return made
+
+
+def _plot_rates(groups: dict[str, Rows], path: Path) -> Path:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 2.1 * len(groups)), layout="constrained")
+    for axes, (name, rows) in zip(figure.subplots(len(groups), 1, squeeze=False)[:, 0], groups.items(), strict=True):
+        rates = [row["sequences a second"] for row in rows]
+        colours = [COLOURS[0] if row["way"].startswith("kmer-cpu") else "#999999" for row in rows]
+        bars = axes.barh([row["way"] for row in rows], rates, color=colours)
+        axes.bar_label(bars, [f"{rate:,}" for rate in rates], padding=3, fontsize=8)
+        axes.invert_yaxis()
+        axes.set_title(name, loc="left", fontsize=9)
+        axes.tick_params(labelsize=8)
+        axes.margins(x=0.15)
+        axes.spines[["top", "right"]].set_visible(False)
+    axes.set_xlabel("sequences a second", fontsize=8)
+    return _save(figure, path)
+
+
+def _plot_scaling(groups: dict[str, Rows], path: Path) -> Path:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for colour, (runtime, rows) in zip(COLOURS, groups.items(), strict=False):
+        records = [row["records"] for row in rows]
+        left.plot(records, [row["seconds"] for row in rows], "o-", color=colour, label=runtime)
+        right.plot(records, [row["peak MB"] for row in rows], "o-", color=colour, label=runtime)
+    left.set(xscale="log", yscale="log", xlabel="records", ylabel="seconds")
+    right.set(xscale="log", ylim=(0, None), xlabel="records", ylabel="peak memory, MB")
+    left.legend(frameon=False)
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    return _save(figure, path)
+
+
+def _save(figure: Any, path: Path) -> Path:
+    figure.savefig(path, metadata={"Date": None})
+    return path
+
+
+if __name__ == "__main__":
+    main([Path(argument) for argument in sys.argv[1:]])

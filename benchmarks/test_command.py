@@ -1,0 +1,162 @@
+"""The whole command, FASTA to table: against what users run today, at every size, and how long it takes to begin."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.measure import Usage, random_fasta, random_weights, run, zoo
+from benchmarks.peers import naive_graph
+from zoo import checkpoint, devices, keras_graph, registry, session
+from zoo.checkpoint import Checkpoint
+
+WINDOWS = 41_186
+"""Records of the published test set."""
+
+ROUNDS = 2
+BLOCK = 1_000
+SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
+RUNTIMES = ("kmer-cpu", "onnx-cpu")
+
+
+@pytest.fixture(scope="module")
+def weights() -> Checkpoint:
+    return random_weights("original")
+
+
+@pytest.fixture(scope="module")
+def folder(weights: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same weights in the form that each peer loads."""
+    torch = pytest.importorskip("torch")
+    from benchmarks.peers.training_loop import port
+
+    path = tmp_path_factory.mktemp("command")
+    checkpoint.save(weights, path / "zoo.safetensors")
+    registry.load("exporters", "keras").export(weights, path / "keras.h5")
+    (path / "keras.json").write_text(json.dumps(keras_graph.graph(weights.config)))
+    (path / "naive.onnx").write_bytes(naive_graph.graph(weights.config, weights.arrays))
+    config = weights.config
+    module = port(config.filters, config.kernel_sizes, config.dense_units)
+    ours = iter(torch.from_numpy(array) for array in weights.arrays.values())
+    names = [name for name in module.state_dict() if not name.endswith("num_batches_tracked")]
+    module.load_state_dict(dict(zip(names, ours, strict=True)), strict=False)
+    torch.save(module.state_dict(), path / "port.pt")
+    return path
+
+
+def peers(folder: Path, fasta: Path) -> dict[str, list[str]]:
+    output = folder / "out.tsv"
+
+    def peer(name: str, *arguments: object) -> list[str]:
+        return [sys.executable, "-m", f"benchmarks.peers.{name}", *map(str, (*arguments, fasta, output))]
+
+    ways = {
+        f"zoo predict, {name}": zoo(
+            "predict", "--weights", folder / "zoo.safetensors", "--runtime", name, fasta, "-o", output, "--overwrite"
+        )
+        for name in RUNTIMES
+    }
+    ways["ONNX Runtime, naive graph"] = peer("inference_engine", "onnxruntime", folder / "naive.onnx")
+    if importlib.util.find_spec("openvino"):
+        ways["OpenVINO"] = peer("inference_engine", "openvino", folder / "naive.onnx")
+    ways["PyTorch port"] = peer("pytorch_port", folder / "port.pt")
+    if session.missing("keras-cpu") is None:
+        ways["Keras script"] = peer("keras_script", folder / "keras.json", folder / "keras.h5")
+    return ways
+
+
+def test_against_the_peers(benchmark: Any, folder: Path) -> None:
+    """Every way over the same file, in turns; all write the same table."""
+    fasta = folder / "windows.fa"
+    fasta.write_bytes(random_fasta(WINDOWS, 249))
+    ways = peers(folder, fasta)
+    used: dict[str, list[Usage]] = {name: [] for name in ways}
+
+    def turns() -> None:
+        for _, (name, command) in itertools.product(range(ROUNDS), ways.items()):
+            used[name].append(run(command))
+            assert (folder / "out.tsv").read_bytes().count(b"\n") == WINDOWS + 1
+
+    benchmark.pedantic(turns, rounds=1)
+    seconds = {name: min(usage.seconds for usage in usages) for name, usages in used.items()}
+    fastest = seconds[f"zoo predict, {RUNTIMES[0]}"]
+    benchmark.group = f"the whole command, {WINDOWS:,} windows from FASTA to table"
+    benchmark.extra_info["rows"] = [
+        {
+            "way": name,
+            "seconds": round(seconds[name], 1),
+            "zoo is faster by": round(seconds[name] / fastest, 1),
+            "processor seconds": round(min(usage.busy for usage in usages), 1),
+            "peak MB": round(max(usage.memory for usage in usages) / 1e6),
+        }
+        for name, usages in used.items()
+    ]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_scaling(benchmark: Any, folder: Path, runtime: str, request: pytest.FixtureRequest) -> None:
+    """Time and memory at growing sizes, read from a pipe; time is that of the command less that of one record."""
+    block = random_fasta(BLOCK, 249)
+    command = zoo("predict", "--weights", folder / "zoo.safetensors", "--runtime", runtime, "-")
+    sizes = [size for size in SIZES if size <= request.config.getoption("--records")]
+    used: dict[int, Usage] = {}
+
+    def sizes_in_turn() -> None:
+        used[0] = run(command, random_fasta(1, 249), 1)
+        for size in sizes:
+            used[size] = run(command, block, size // BLOCK)
+
+    benchmark.pedantic(sizes_in_turn, rounds=1)
+    benchmark.group = f"scaling of zoo predict, {runtime}"
+    benchmark.extra_info["rows"] = [
+        {
+            "records": size,
+            "seconds": round(used[size].seconds, 1),
+            "records a second, start left out": round(size / max(used[size].seconds - used[0].seconds, 1e-9)),
+            "peak MB": round(used[size].memory / 1e6),
+        }
+        for size in sizes
+    ]
+
+
+@pytest.mark.parametrize("threads", sorted({1, devices.cores()}))
+def test_threads(benchmark: Any, folder: Path, threads: int) -> None:
+    size = 100_000
+    command = zoo(
+        "predict", "--weights", folder / "zoo.safetensors", "--runtime", "kmer-cpu", "--threads", threads, "-"
+    )
+    used: list[Usage] = []
+    block = random_fasta(BLOCK, 249)
+    benchmark.pedantic(lambda: used.append(run(command, block, size // BLOCK)), rounds=ROUNDS)
+    benchmark.group = f"threads, {size:,} records, kmer-cpu"
+    best = min(used, key=lambda usage: usage.seconds)
+    benchmark.extra_info["rows"] = [
+        {"threads": threads, "seconds": round(best.seconds, 1), "processor seconds": round(best.busy, 1)}
+    ]
+
+
+@pytest.mark.parametrize("what", ["zoo --help", "zoo predict of one sequence, cold", "zoo export --onnx"])
+def test_start(benchmark: Any, folder: Path, what: str) -> None:
+    one = random_fasta(1, 249)
+    weights = folder / "zoo.safetensors"
+    command, block = {
+        "zoo --help": (zoo("--help"), b""),
+        "zoo predict of one sequence, cold": (zoo("predict", "--weights", weights, "-"), one),
+        "zoo export --onnx": (
+            zoo("export", "original", "--onnx", "--weights", weights, "-o", folder / "x.onnx", "--overwrite"),
+            b"",
+        ),
+    }[what]
+    used: list[Usage] = []
+    benchmark.pedantic(lambda: used.append(run(command, block, 1)), rounds=5, warmup_rounds=1)
+    milliseconds = sorted(1e3 * usage.seconds for usage in used[1:])
+    benchmark.group = "start and latency"
+    benchmark.extra_info["rows"] = [
+        {"what": what, "best ms": round(milliseconds[0]), "median ms": round(milliseconds[len(milliseconds) // 2])}
+    ]
