@@ -12,6 +12,7 @@ import json
 import multiprocessing
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -143,7 +144,7 @@ def measure(model: str, weights: str | Path | None, runtime: str, seconds: float
     checked[generator.random(checked.shape) < 0.02] = 4
     predictions = running.predict_codes(checked)
     running.predict_codes(codes[: CALLS[-2]])  # whatever is built or tuned on first use is built now
-    fastest = {call: _fastest(lambda part=codes[:call]: running.predict_codes(part), seconds) for call in CALLS}
+    fastest = {call: _fastest(partial(running.predict_codes, codes[:call]), seconds) for call in CALLS}
     return Measurement(
         running.runtime,
         running.provider,

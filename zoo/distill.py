@@ -65,7 +65,7 @@ class DistillConfig:
 
 
 class DistillSource:
-    """A training source (see train.Source). The next epoch is drawn while one is trained on."""
+    """A training source (see zoo/source.py). The next epoch is drawn while one is trained on."""
 
     def __init__(
         self, genome: Genome, label: Label, teacher: str, targets: tuple[str, ...], config: DistillConfig

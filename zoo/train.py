@@ -1,8 +1,8 @@
 """The trainer, the same for every model of the zoo and every source of data. Needs the extra `train`.
 
-A source gives the training sequences of each epoch and one validation split. All randomness of an epoch follows from
-(seed, epoch) and the saved state of PyTorch's generator, so that a run which was killed and resumed ends with the
-same weights, bit for bit on a CPU, as one that was not.
+A source (source.py) gives the training sequences of each epoch and one validation split. All randomness of an epoch
+follows from (seed, epoch) and the saved state of PyTorch's generator, so that a run which was killed and resumed ends
+with the same weights, bit for bit on a CPU, as one that was not.
 
 Where PyTorch and Keras differ, and what is done here:
 - Adam: Keras adds epsilon to sqrt(v) before the bias correction, PyTorch after it, so that Keras's counts 32 times more
@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,67 +29,18 @@ from torch import nn
 from zoo import network, registry
 from zoo.augment import augment
 from zoo.checkpoint import save as save_weights
-from zoo.dataset import COLUMNS, Dataset
 from zoo.distributed import Group
 from zoo.errors import CheckFailed, ZooError
 from zoo.labelled import Split
 from zoo.metrics import METRICS, score
 from zoo.run_folder import RunFolder, State
+from zoo.source import Source
 from zoo.spec import ALPHABET
 from zoo.train_config import TrainConfig
 
 EVALUATION_BATCH = 512
 CHECK_EVERY = 50
 """Steps between looks at whether the loss is finite; on a GPU each look waits for the device."""
-
-
-class Source(Protocol):
-    """Where sequences and their targets come from."""
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        """Names of the T targets."""
-
-    @property
-    def sequence_length(self) -> int:
-        """L, bases."""
-
-    @property
-    def validation(self) -> Split:
-        """What the weights to keep are chosen by."""
-
-    def epoch(self, number: int) -> Split:
-        """Training sequences of epoch `number`, counted from 1; the same whenever it is asked for."""
-
-    def identity(self) -> dict[str, Any]:
-        """What the data is, JSON types: for the receipts, and to refuse to resume on other data."""
-
-
-@dataclasses.dataclass(frozen=True)
-class DatasetSource:
-    """A data set read from files: every epoch the same sequences."""
-
-    dataset: Dataset
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        names = {column: name for name, column in COLUMNS.items()}
-        return tuple(names.get(column, column) for column in self.dataset.targets)
-
-    @property
-    def sequence_length(self) -> int:
-        return self.dataset.train.codes.shape[1]
-
-    @property
-    def validation(self) -> Split:
-        return self.dataset.validation
-
-    def epoch(self, number: int) -> Split:  # noqa: ARG002
-        return self.dataset.train
-
-    def identity(self) -> dict[str, Any]:
-        sizes = {"train": len(self.dataset.train.codes), "validation": len(self.dataset.validation.codes)}
-        return {"source": self.dataset.source, "sha256": self.dataset.sha256, **sizes}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,8 @@ import torch
 from zoo import distributed, registry, weights
 from zoo.errors import MissingDependency, ZooError
 from zoo.run_folder import RunFolder
-from zoo.train import Reporter, Source, Trainer
+from zoo.source import Source
+from zoo.train import Reporter, Trainer
 from zoo.train_config import TRACKERS, TrainConfig, make, read_toml
 
 LIBRARIES = ("deepstarr-zoo", "torch", "numpy")

@@ -54,7 +54,7 @@ def command(
 
     from zoo import dataset, train_run
     from zoo.run_report import reporting
-    from zoo.train import DatasetSource
+    from zoo.source import DatasetSource
     from zoo.train_config import TrainConfig, make
 
     if threads:

@@ -1,0 +1,120 @@
+"""Does the trainer get what is in the data? Noisy labels whose best possible correlation is known.
+
+A teacher labels genome windows; to each label comes Gaussian noise of such a size that the teacher itself, a perfect
+model, reaches r = 0.80 with its noisy labels. A network is trained on them by the recipe of the paper, early stopping
+included, and measured on held-out windows with labels of the same noise, against what the teacher reaches there.
+
+    python -m benchmarks.noise_ceiling --weights original.safetensors --genome dm6.fa --run runs/ceiling
+
+The result goes to benchmarks/results/noise_ceiling.json; the run folder can be resumed with the same command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.measure import ROOT
+from zoo import genome, predict
+from zoo.genome import Genome, Region
+from zoo.labelled import Split
+from zoo.metrics import score
+from zoo.models.deepstarr import VARIANTS
+from zoo.predict import Model
+from zoo.train_config import TrainConfig
+
+CEILING = 0.80
+"""Pearson r of a perfect model with the noisy labels."""
+
+HELD_OUT = 10_000
+RESULT = ROOT / "benchmarks" / "results" / "noise_ceiling" / "original.json"
+
+
+class Noisy:
+    """A training source (see zoo/source.py): the same noisy windows every epoch."""
+
+    def __init__(self, windows: Genome, teacher: Model, count: int, seed: int) -> None:
+        self.targets = teacher.spec.targets
+        self.sequence_length = windows.length
+        self.facts = {"source": "genome windows with noisy labels", "genome_sha256": windows.sha256, "count": count}
+        self.facts |= {"teacher": teacher.spec.weights_id, "ceiling": CEILING, "seed": seed}
+        generator = np.random.default_rng(seed)
+        self._train, spread = _labelled(windows, windows.train, teacher, count, generator, None)
+        self.validation, _ = _labelled(windows, windows.validation, teacher, HELD_OUT, generator, spread)
+        self.test, _ = _labelled(windows, windows.test, teacher, HELD_OUT, generator, spread)
+        self.clean = teacher.predict_codes(self.test.codes)
+
+    def epoch(self, number: int) -> Split:  # noqa: ARG002
+        return self._train
+
+    def identity(self) -> dict[str, Any]:
+        return self.facts
+
+
+def _labelled(
+    windows: Genome,
+    region: Region,
+    teacher: Model,
+    count: int,
+    generator: np.random.Generator,
+    spread: np.ndarray | None,
+) -> tuple[Split, np.ndarray]:
+    """Windows and noisy labels; `spread` is the noise's standard deviation for each target, made if not given."""
+    codes = windows.windows(region, count, generator)
+    clean = teacher.predict_codes(codes)
+    if spread is None:
+        spread = clean.std(0) * np.sqrt(1 / CEILING**2 - 1)
+    noise = generator.standard_normal(clean.shape).astype(np.float32) * spread.astype(np.float32)
+    return Split(codes, clean + noise), spread
+
+
+def main(options: argparse.Namespace) -> None:
+    from zoo import train
+    from zoo.run_folder import RunFolder
+
+    teacher = predict.load(weights=options.weights, runtime=options.runtime)
+    source = Noisy(genome.read(options.genome, teacher.spec.sequence_length), teacher, options.windows, options.seed)
+    settings = TrainConfig(epochs=options.epochs, precision=options.precision, seed=options.seed)
+    folder = RunFolder(options.run)
+    resumed = options.run.exists()
+    if not resumed:
+        folder.create()
+    trainer = train.Trainer("deepstarr", VARIANTS[options.variant], source, settings, folder, options.device)
+    if resumed:
+        trainer.resume()
+    best = trainer.run(train.Reporter(epoch=lambda row: print(row["epoch"], row["validation_loss"], flush=True)))
+    predicted = predict.load(weights=folder.weights, runtime=options.runtime).predict_codes(source.test.codes)
+    student, perfect = score(source.test.targets, predicted), score(source.test.targets, source.clean)
+    rows = [
+        {"target": name, "ceiling": limit.pearson, "reached": got.pearson, "share": got.pearson / limit.pearson}
+        for name, got, limit in zip(source.targets, student, perfect, strict=True)
+    ]
+    facts = {**source.facts, "model": options.variant, "train": dataclasses.asdict(settings), "epochs": best["epoch"]}
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    RESULT.write_text(json.dumps({"held_out_windows": rows, **facts}, indent=2) + "\n", "utf-8")
+    for row in rows:
+        print(f"{row['target']}: r {row['reached']:.3f} of {row['ceiling']:.3f}, {100 * row['share']:.1f}%")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--weights", type=Path, required=True, help="the teacher")
+    parser.add_argument("--genome", type=Path, required=True)
+    parser.add_argument("--run", type=Path, required=True, help="run folder; resumed if it is there")
+    parser.add_argument("--variant", choices=sorted(VARIANTS), default="original")
+    parser.add_argument("--windows", type=int, default=400_000)
+    parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--runtime", default="auto", help="what computes the labels")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main(arguments())
