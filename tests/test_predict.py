@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -213,18 +214,38 @@ class TestWeights:
     @pytest.fixture
     def bundled(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setattr(weights, "PRETRAINED", tmp_path)
-        (tmp_path / "catalog.toml").write_text('[tuned]\nfile = "tuned"\nsource = "a test"\n')
         checkpoint.save(random_checkpoint(ODD), tmp_path / "tuned.safetensors")
+        (tmp_path / "tuned.onnx").write_bytes(b"a graph")
+        sums = {path.suffix: hashlib.sha256(path.read_bytes()).hexdigest() for path in tmp_path.iterdir()}
+        table = "".join(f'"{suffix}" = "{value}"\n' for suffix, value in sums.items())
+        weights_id = random_checkpoint(ODD).spec.weights_id
+        text = f'[tuned]\nfile = "tuned"\nsource = "a test"\nweights_id = "{weights_id}"\n[tuned.sha256]\n{table}'
+        (tmp_path / "catalog.toml").write_text(text)
         return tmp_path
 
     def test_a_name_means_the_bundled_weights_in_the_form_that_the_runtime_takes(self, bundled: Path) -> None:
-        loaded = weights.resolve("tuned", None, (".onnx",))
+        loaded = weights.resolve("tuned")
         assert isinstance(loaded, checkpoint.Checkpoint)
         assert loaded.spec == random_checkpoint(ODD).spec
-        (bundled / "tuned.onnx").touch()
         assert weights.resolve("tuned", None, (".onnx",)) == bundled / "tuned.onnx"
         assert isinstance(weights.resolve("tuned"), checkpoint.Checkpoint)
         assert isinstance(weights.resolve("original", "tuned"), checkpoint.Checkpoint)
+
+    def test_damaged_bundled_weights_are_refused(self, bundled: Path) -> None:
+        (bundled / "tuned.onnx").write_bytes(b"another graph")
+        with pytest.raises(ZooError, match=r"tuned\.onnx: the bundled weights are damaged \(sha256 differs\); install"):
+            weights.resolve("tuned", None, (".onnx",))
+        (bundled / "tuned.safetensors").unlink()
+        with pytest.raises(ZooError, match="the bundled weights of tuned are not there; install deepstarr-zoo again"):
+            weights.resolve("tuned")
+
+    def test_who_runs_bundled_weights_hears_how_to_get_the_published_ones(self, bundled: Path) -> None:
+        fasta = bundled / "one.fa"
+        fasta.write_text(f">one\n{'A' * ODD.sequence_length}\n")
+        model = predict.load("tuned", runtime="kmer-cpu")
+        line = predict.summary(predict.predict_file(model, predict.Job(fasta, bundled / "out.tsv")))
+        assert "; bundled weights " in line
+        assert line.endswith("; zoo pull tuned brings the published ones")
 
     def test_the_published_weights_are_the_pulled_ones(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ZOO_HOME", str(tmp_path))

@@ -23,7 +23,7 @@ from zoo.errors import ZooError
 from zoo.sequences import STRICT, Batch, Leniency, Reader
 from zoo.session import Options, Session
 from zoo.spec import ModelSpec
-from zoo.weights import resolve
+from zoo.weights import bundled_as, resolve
 
 CHUNK_RECORDS = 4096
 """Records that go through the pipeline together, as near as whole batches of the runtime come to it."""
@@ -171,6 +171,7 @@ def describe(model: Model, job: Job, reader: Reader) -> dict[str, Any]:
             "architecture": spec.architecture,
             "source": spec.source,
             "licence": spec.licence,
+            "bundled": bundled_as(spec.weights_id),
         },
         "rc": job.rc,
         "input": str(job.source),
@@ -187,9 +188,11 @@ def summary(description: dict[str, Any]) -> str:
     bent = "".join(
         f", {counts[name]:,} {name.replace('_', ' ')}" for name in counts if name != "records" and counts[name]
     )
+    name = weights["bundled"]
     return (
         f"{counts['records']:,} sequences{bent}; {description['runtime']} ({description['provider']}); "
-        f"weights {weights['id'][:12]} ({weights['source']})"
+        f"{'bundled ' if name else ''}weights {weights['id'][:12]} ({weights['source']})"
+        + (f"; zoo pull {name} brings the published ones" if name else "")
     )
 
 

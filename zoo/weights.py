@@ -5,6 +5,7 @@ Reads files, knows no runtime; a caller says which file suffixes its runtime run
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from zoo.errors import ZooError
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 """Folder of the bundled weights: NAME.safetensors and NAME.onnx, described by catalog.toml."""
+
+CATALOG = "catalog.toml"
 
 PUBLISHED = "published"
 """What stands behind the colon for the weights of the paper, which `zoo pull` brings."""
@@ -32,13 +35,19 @@ def variants() -> dict[str, str]:
     }
 
 
-def catalog() -> dict[str, dict[str, Any]]:
-    """Model name -> what zoo/pretrained/catalog.toml says of its bundled weights; empty where none are bundled.
+def catalog(folder: Path | None = None) -> dict[str, dict[str, Any]]:
+    """Model name -> what catalog.toml says of its bundled weights; empty where none are bundled.
 
-    An entry has `file`, the name of its files without suffix, `sha256` of each file by suffix, `source` and `licence`.
+    An entry has `file`, the name of its files without suffix, `sha256` of each file by suffix, `weights_id`, `source`,
+    `licence`, `command` and `fidelity`, how near the weights come to their teacher; zoo/bundle.py writes it.
     """
-    path = PRETRAINED / "catalog.toml"
+    path = (folder or PRETRAINED) / CATALOG
     return tomllib.loads(path.read_text("utf-8")) if path.is_file() else {}
+
+
+def bundled_as(weights_id: str) -> str | None:
+    """The name under which weights are bundled; None if they are not."""
+    return next((name for name, entry in catalog().items() if entry.get("weights_id") == weights_id), None)
 
 
 def published_path(name: str) -> Path:
@@ -86,11 +95,18 @@ def _named(model: str, files: tuple[str, ...]) -> Checkpoint | Path:
             f"no weights for {name} are bundled with this release; give a file with --weights, "
             f"or zoo pull {name} and use {name}:{PUBLISHED}"
         )
-    stem = PRETRAINED / catalog()[name].get("file", name)
-    for suffix in files:
-        if (path := stem.with_suffix(suffix)).is_file():
-            return path
-    return checkpoint.load(stem.with_suffix(checkpoint.SUFFIX))
+    entry = catalog()[name]
+    for suffix in (*files, checkpoint.SUFFIX):
+        path = PRETRAINED / f"{entry['file']}{suffix}"
+        if path.is_file():
+            _check_sum(path, entry["sha256"].get(suffix))
+            return checkpoint.load(path) if suffix == checkpoint.SUFFIX else path
+    raise ZooError(f"{PRETRAINED}: the bundled weights of {name} are not there; install deepstarr-zoo again")
+
+
+def _check_sum(path: Path, expected: str | None) -> None:
+    if hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+        raise ZooError(f"{path}: the bundled weights are damaged (sha256 differs); install deepstarr-zoo again")
 
 
 def _file(path: Path, files: tuple[str, ...]) -> Checkpoint | Path:
