@@ -14,6 +14,7 @@ LIBRARIES = ("numpy", "onnxruntime", "onnxruntime-gpu", "torch", "tensorflow", "
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--records", type=int, default=1_000_000, help="scaling goes up to this number of records")
+    parser.addoption("--runtime", default="kmer-cpu", help="whose scaling is measured")
 
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:  # noqa: ARG001

@@ -99,9 +99,9 @@ def test_against_the_peers(benchmark: Any, folder: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
-def test_scaling(benchmark: Any, folder: Path, runtime: str, request: pytest.FixtureRequest) -> None:
+def test_scaling(benchmark: Any, folder: Path, request: pytest.FixtureRequest) -> None:
     """Time and memory at growing sizes, read from a pipe; time is that of the command less that of one record."""
+    runtime = request.config.getoption("--runtime")
     block = random_fasta(BLOCK, 249)
     command = zoo("predict", "--weights", folder / "zoo.safetensors", "--runtime", runtime, "-")
     sizes = [size for size in SIZES if size <= request.config.getoption("--records")]

@@ -21,9 +21,9 @@ from zoo.session import Options, open_session
 
 torch = pytest.importorskip("torch")
 
-SEQUENCES = 1024
-ROUNDS = 15
-NAIVE_BATCHES = (16, 32, 128, 1024)
+SEQUENCES = 512
+ROUNDS = 20
+NAIVE_BATCHES = (8, 16, 32, 128, 512)
 EAGER_BATCH = 128
 SQUARE = 1024
 """Side of the matrices whose product measures the ceiling."""
