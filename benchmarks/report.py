@@ -45,7 +45,8 @@ def main(paths: list[Path]) -> None:
 def _groups(document: dict[str, Any]) -> dict[str, Rows]:
     groups: dict[str, Rows] = {}
     for entry in document["benchmarks"]:
-        groups.setdefault(entry["group"] or entry["name"], []).extend(entry["extra_info"].get("rows", []))
+        shown = entry["extra_info"]
+        groups.setdefault(shown["table"], []).extend(shown["rows"])
     return groups
 
 

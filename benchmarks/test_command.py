@@ -86,7 +86,7 @@ def test_against_the_peers(benchmark: Any, folder: Path) -> None:
     benchmark.pedantic(turns, rounds=1)
     seconds = {name: min(usage.seconds for usage in usages) for name, usages in used.items()}
     fastest = seconds[f"zoo predict, {RUNTIMES[0]}"]
-    benchmark.group = f"the whole command, {WINDOWS:,} windows from FASTA to table"
+    benchmark.extra_info["table"] = f"the whole command, {WINDOWS:,} windows from FASTA to table"
     benchmark.extra_info["rows"] = [
         {
             "way": name,
@@ -113,7 +113,7 @@ def test_scaling(benchmark: Any, folder: Path, request: pytest.FixtureRequest) -
             used[size] = run(command, block, size // BLOCK)
 
     benchmark.pedantic(sizes_in_turn, rounds=1)
-    benchmark.group = f"scaling of zoo predict, {runtime}"
+    benchmark.extra_info["table"] = f"scaling of zoo predict, {runtime}"
     benchmark.extra_info["rows"] = [
         {
             "records": size,
@@ -134,7 +134,7 @@ def test_threads(benchmark: Any, folder: Path, threads: int) -> None:
     used: list[Usage] = []
     block = random_fasta(BLOCK, 249)
     benchmark.pedantic(lambda: used.append(run(command, block, size // BLOCK)), rounds=ROUNDS)
-    benchmark.group = f"threads, {size:,} records, kmer-cpu"
+    benchmark.extra_info["table"] = f"threads, {size:,} records, kmer-cpu"
     best = min(used, key=lambda usage: usage.seconds)
     benchmark.extra_info["rows"] = [
         {"threads": threads, "seconds": round(best.seconds, 1), "processor seconds": round(best.busy, 1)}
@@ -156,7 +156,7 @@ def test_start(benchmark: Any, folder: Path, what: str) -> None:
     used: list[Usage] = []
     benchmark.pedantic(lambda: used.append(run(command, block, 1)), rounds=5, warmup_rounds=1)
     milliseconds = sorted(1e3 * usage.seconds for usage in used[1:])
-    benchmark.group = "start and latency"
+    benchmark.extra_info["table"] = "start and latency"
     benchmark.extra_info["rows"] = [
         {"what": what, "best ms": round(milliseconds[0]), "median ms": round(milliseconds[len(milliseconds) // 2])}
     ]
