@@ -38,6 +38,16 @@ def in_turns(ways: Mapping[str, Callable[[], Any]], budget: float) -> dict[str, 
     return best
 
 
+LAUNCHER = """
+import resource, subprocess, sys
+status = subprocess.call(sys.argv[1:])
+usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(usage.ru_utime + usage.ru_stime, usage.ru_maxrss, file=sys.stderr)
+sys.exit(status)
+"""
+"""A small process between: a child's peak memory counts from that of the process it was forked from."""
+
+
 class Usage(NamedTuple):
     """seconds: on the clock.  busy: user and system time of all threads.  memory: peak resident bytes."""
 
@@ -51,21 +61,23 @@ def run(command: Sequence[str], block: bytes = b"", repeats: int = 0) -> Usage:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     began = time.perf_counter()
     process = subprocess.Popen(
-        command, env=environment, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        [sys.executable, "-S", "-c", LAUNCHER, *command],
+        env=environment,
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
-    assert process.stdin is not None
-    assert process.stderr is not None
     feeder = threading.Thread(target=_feed, args=(process.stdin, block, repeats))
     feeder.start()
-    errors = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
+    errors = process.stderr.read().decode(errors="replace") if process.stderr else ""
+    status = process.wait()
     seconds = time.perf_counter() - began
     feeder.join()
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {errors.decode(errors='replace')}")
-    kilobyte = 1 if sys.platform == "darwin" else 1024
-    return Usage(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * kilobyte)
+    if status:
+        raise RuntimeError(f"{' '.join(command)} ended with {status}: {errors}")
+    busy, memory = errors.splitlines()[-1].split()
+    return Usage(seconds, float(busy), int(memory) * (1 if sys.platform == "darwin" else 1024))
 
 
 def _feed(pipe: Any, block: bytes, repeats: int) -> None:
