@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import time
 from typing import Any
 
 import pytest
@@ -22,7 +23,23 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
     machine_info.pop("node", None)
     machine_info["cores"] = devices.cores()
     machine_info["gpu"] = _gpu()
+    machine_info["stalled"] = stalled()
     machine_info["libraries"] = {name: version for name in LIBRARIES if (version := _version(name))}
+
+
+def stalled(seconds: float = 2.0, gap: float = 1e-3) -> float:
+    """Share of the time that a core stands still, as on a host that lends it to others: 0 on a machine of one's own.
+
+    Found by reading the clock over and over; what is lost in pieces longer than `gap` seconds counts.
+    """
+    lost = 0.0
+    before = began = time.perf_counter()
+    while before - began < seconds:
+        now = time.perf_counter()
+        if now - before > gap:
+            lost += now - before
+        before = now
+    return lost / (before - began)
 
 
 def _version(name: str) -> str | None:

@@ -15,6 +15,9 @@ from benchmarks.measure import ROOT
 
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "benchmarks.md"
+SHARED = 0.02
+"""Share of stalled time above which a result is said to come from a shared machine."""
+
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 HEAD = """# Benchmarks
 
@@ -54,11 +57,17 @@ def _machine(document: dict[str, Any]) -> str:
     machine = document["machine_info"]
     libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items())
     gpu = f", {machine['gpu']}" if machine["gpu"] else ""
-    return (
+    text = (
         f"{machine['cpu']['brand_raw']}, {machine['cores']} cores{gpu}; {machine['system']}, Python "
         f"{machine['python_version']}; {libraries}; measured {document['datetime'][:10]} at commit "
         f"{document['commit_info']['id'][:7]}."
     )
+    if machine["stalled"] > SHARED:
+        text += (
+            f" **On a shared machine, whose cores stood still {machine['stalled']:.0%} of the time.** Short turns fall "
+            "between the pauses; times of whole commands contain them, so only their ratios mean something, roughly."
+        )
+    return text
 
 
 def _table(rows: Rows) -> list[str]:

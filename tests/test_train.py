@@ -191,6 +191,52 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path) -> No
         trainer(tmp_path / "run", epochs=3).resume()
 
 
+def test_the_moving_average_soon_forgets_the_random_weights_of_the_beginning(tmp_path: Path) -> None:
+    made = trainer(tmp_path / "run", epochs=5, batch_size=20, weight_average=0.999)
+    begin = network.arrays(made.model)["conv1.weight"]
+    made.run()
+    end, kept = (network.arrays(module)["conv1.weight"] for module in (made.model, made.kept))
+    assert 0 < np.abs(kept - end).mean() < 0.5 * np.abs(kept - begin).mean()
+
+
+def test_training_begins_with_the_weights_given(tmp_path: Path) -> None:
+    """With their head where the targets are the same, with a random head where they are others."""
+    trainer(tmp_path / "first", epochs=1).run()
+    begin = checkpoint.load(tmp_path / "first" / "weights.safetensors")
+    job = Job("deepstarr", SMALL, TrainConfig(epochs=1, learning_rate=1e-12), tmp_path / "second", start=begin)
+    run(job, Toy())
+    second = checkpoint.load(tmp_path / "second" / "weights.safetensors")
+    for name in (name for name in begin.arrays if "running" not in name):
+        np.testing.assert_allclose(second.arrays[name], begin.arrays[name], atol=1e-6)
+    assert f"beginning with weights {begin.spec.weights_id[:12]}" in second.spec.source
+    receipts = json.loads((tmp_path / "second" / "run.json").read_text())
+    assert receipts["start"] == {"weights_id": begin.spec.weights_id}
+
+    with pytest.raises(ZooError, match=r"start differs: weights_id was '\w+', is None"):
+        run(dataclasses.replace(job, start=None, resume=True), Toy())
+
+    other = dataclasses.replace(job, folder=tmp_path / "third", settings=dataclasses.replace(job.settings, seed=1))
+    run(other, Toy(targets=("leaf", "root")))
+    third = checkpoint.load(tmp_path / "third" / "weights.safetensors")
+    np.testing.assert_allclose(third.arrays["conv1.weight"], begin.arrays["conv1.weight"], atol=1e-6)
+    assert np.abs(third.arrays["head.weight"] - begin.arrays["head.weight"]).max() > 0.01
+
+
+def test_weights_of_another_network_are_no_beginning(tmp_path: Path) -> None:
+    trainer(tmp_path / "first", epochs=1).run()
+    begin = checkpoint.load(tmp_path / "first" / "weights.safetensors")
+    wider = dataclasses.replace(SMALL, filters=(9, 6))
+    job = Job("deepstarr", wider, TrainConfig(epochs=1), tmp_path / "second", start=begin)
+    with pytest.raises(
+        ZooError, match=r"of another network than the one to train: conv1.weight is \(8, 4, 5\) there, \(9"
+    ):
+        run(job, Toy())
+    deeper = dataclasses.replace(SMALL, dense_units=(8, 8))
+    with pytest.raises(ZooError, match=r"they lack dense2"):
+        run(dataclasses.replace(job, config=deeper), Toy())
+    assert not (tmp_path / "second").exists()
+
+
 def test_resuming_with_another_setting_or_other_data_says_what_differs(tmp_path: Path) -> None:
     trainer(tmp_path / "run", epochs=1).run()
     with pytest.raises(ZooError, match=r"train differs: batch_size was 128, is 64"):

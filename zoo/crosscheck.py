@@ -24,7 +24,7 @@ from zoo.parity import LayerReport, Report, Tolerance
 from zoo.sequences import Reader
 from zoo.session import Session
 from zoo.spec import ALPHABET
-from zoo.weights import resolve
+from zoo.weights import load, resolve
 
 REFERENCES = ("keras-cpu", "torch-cpu", "onnx-cpu")
 """Runtimes that may be the reference, the most trusted first."""
@@ -178,9 +178,7 @@ def run_layers(
     Raises ZooError for bad input, MissingDependency if PyTorch, or without `outputs` tf_keras, is not installed.
     """
     network.require_torch()
-    weights = resolve(subject.model, subject.weights)
-    if not isinstance(weights, Checkpoint):
-        raise ZooError(f"{weights}: expected weights as a .safetensors file")
+    weights = load(subject.model, subject.weights)
     length = weights.spec.sequence_length
     if outputs is not None:
         expected = read_layers(outputs, weights)

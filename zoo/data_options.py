@@ -1,4 +1,4 @@
-"""Options that say what lies in a data file, the same for every command that reads labelled sequences."""
+"""Options that several commands have: what lies in a data file of labelled sequences, and what training begins with."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from zoo.labelled import Layout
 
+Start = Annotated[str | None, typer.Option(help="Weights to begin with: a file, or a name such as original:published.")]
 Labels = Annotated[Path | None, typer.Option(help="Table whose row i belongs to record i of the FASTA.")]
 SplitBy = Annotated[str | None, typer.Option(help="chromosome or fraction: divide one file, both strands together.")]
 ValidationChromosomes = Annotated[str, typer.Option(help="Of --split-by chromosome: A,B.")]

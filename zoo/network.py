@@ -8,7 +8,7 @@ import numpy as np
 
 from zoo import checkpoint, registry
 from zoo.checkpoint import Checkpoint
-from zoo.errors import MissingDependency
+from zoo.errors import MissingDependency, ZooError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,6 +34,31 @@ def from_checkpoint(weights: Checkpoint) -> nn.Module:
     if missing or unexpected:
         raise RuntimeError(f"{weights.spec.architecture}: array_shapes and network disagree: {missing} {unexpected}")
     return module.eval()
+
+
+def begin_with(module: nn.Module, weights: Checkpoint) -> None:
+    """Give a network that is to be trained these weights; the head stays as it is if the targets are others.
+
+    Raises ZooError if the weights are of a network of another shape.
+    """
+    import torch
+
+    begin = weights.spec.weights_id[:12]
+    same_targets = module.config.targets == weights.config.targets
+    state = module.state_dict()
+    for name, array in weights.arrays.items():
+        if name.startswith("head.") and not same_targets:
+            continue
+        shape = tuple(state[name].shape) if name in state else None
+        if shape != array.shape:
+            raise ZooError(
+                f"weights {begin} are of another network than the one to train: "
+                f"{name} is {array.shape} there, {shape or 'absent'} here"
+            )
+        state[name].copy_(torch.from_numpy(array))
+    absent = sorted(name for name in arrays(module) if name not in weights.arrays)
+    if absent:
+        raise ZooError(f"weights {begin} are of another network than the one to train: they lack {absent[0]}")
 
 
 def arrays(module: nn.Module) -> dict[str, np.ndarray]:

@@ -28,6 +28,7 @@ from torch import nn
 
 from zoo import network, registry
 from zoo.augment import augment
+from zoo.checkpoint import Checkpoint
 from zoo.checkpoint import save as save_weights
 from zoo.distributed import Group
 from zoo.errors import CheckFailed, ZooError
@@ -65,15 +66,20 @@ class Trainer:
         compiled: bool = False,
         group: Group | None = None,
         licence: str = "unknown",
+        start: Checkpoint | None = None,
     ) -> None:
         self.architecture, self.source, self.settings, self.folder = architecture, source, settings, folder
         self.config = dataclasses.replace(config, sequence_length=source.sequence_length, targets=source.targets)
         self.device = torch.device(device)
         self.group = group or Group()
         self.licence = licence
+        self.start = start
         torch.manual_seed(settings.seed)
         self.dtype = torch.float64 if settings.precision == "fp64" else torch.float32
-        self.model = registry.load("models", architecture).network(self.config).to(self.device, self.dtype)
+        self.model = registry.load("models", architecture).network(self.config)
+        if start is not None:
+            network.begin_with(self.model, start)
+        self.model.to(self.device, self.dtype)
         self._forward = self._make_forward(compiled)
         self.optimiser = torch.optim.Adam(
             self.model.parameters(), lr=settings.learning_rate, eps=settings.epsilon, fused=True
@@ -94,23 +100,18 @@ class Trainer:
             "architecture": self.architecture,
             "model": self.config.to_dict(),
             "train": self.settings.to_dict(),
+            "start": {"weights_id": self.start.spec.weights_id} if self.start else {},
             "data": self.source.identity(),
         }
 
     def resume(self) -> None:
         """Take up the newest whole checkpoint. Raises ZooError if it belongs to another config or other data."""
         state = self.folder.load_state()
-        expected, got = self.facts(), state.facts["run"]
-        for part in expected:
-            different = (
-                sorted(k for k in {*expected[part], *got[part]} if expected[part].get(k) != got[part].get(k))
-                if isinstance(expected[part], dict)
-                else [part] * (expected[part] != got[part])
-            )
-            if different:
-                name = different[0]
-                was, now = (v[part].get(name) if isinstance(v[part], dict) else v[part] for v in (got, expected))
-                raise ZooError(f"{self.folder.path}: cannot resume, {part} differs: {name} was {was!r}, is {now!r}")
+        was, now = _flat(state.facts["run"]), _flat(self.facts())
+        for part, name in sorted({*was, *now}):
+            old, new = was.get((part, name)), now.get((part, name))
+            if old != new:
+                raise ZooError(f"{self.folder.path}: cannot resume, {part} differs: {name} was {old!r}, is {new!r}")
         self._load(state)
 
     def run(self, reporter: Reporter | None = None) -> dict[str, Any]:
@@ -221,6 +222,8 @@ class Trainer:
     def weights(self) -> Any:
         """A Checkpoint of the kept weights, copied."""
         source = f"trained by deepstarr-zoo on {self.source.identity().get('source', 'unknown data')}"
+        if self.start is not None:
+            source += f", beginning with weights {self.start.spec.weights_id[:12]} ({self.start.spec.source})"
         return network.to_checkpoint(self.kept, self.architecture, source, self.licence)
 
     def _set_learning_rate(self, epochs_done: float) -> None:
@@ -340,11 +343,23 @@ def predict(module: nn.Module, codes: np.ndarray, device: torch.device) -> np.nd
 
 
 def _average(model: nn.Module, decay: float) -> Any:
+    """A moving average of weights and running statistics. The window grows from a few steps to 1 / (1 - decay) of them,
+    so that the random weights of the beginning are soon forgotten."""
     if not decay:
         return None
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    def mix(averaged: Any, current: Any, count: torch.Tensor) -> None:
+        so_far = int(count)
+        get_ema_multi_avg_fn(min(decay, (1 + so_far) / (10 + so_far)))(averaged, current, count)
+
+    return AveragedModel(model, multi_avg_fn=mix, use_buffers=True)
+
+
+def _flat(facts: dict[str, Any]) -> dict[tuple[str, str], Any]:
+    """Facts of a run by (part, name)."""
+    tables = {part: value if isinstance(value, dict) else {part: value} for part, value in facts.items()}
+    return {(part, name): value for part, table in tables.items() for name, value in table.items()}
 
 
 def _scores(split: str, targets: tuple[str, ...], observed: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:

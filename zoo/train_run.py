@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from zoo import distributed, registry, weights
+from zoo.checkpoint import Checkpoint
 from zoo.errors import MissingDependency, ZooError
 from zoo.run_folder import RunFolder
 from zoo.source import Source
@@ -28,6 +29,7 @@ class Job:
 
     device: "cpu", "cuda", or "auto" for CUDA where it works.  compiled: torch.compile the network.
     track: one of TRACKERS, or None.  command: as the user typed it, for the receipts.  licence: of the weights to come.
+    start: weights to begin with, random ones for None; the head is random all the same if its targets are others.
     """
 
     architecture: str
@@ -40,6 +42,7 @@ class Job:
     track: str | None = None
     command: str = ""
     licence: str = "unknown"
+    start: Checkpoint | None = None
 
 
 def read_model(model: str, changes: dict[str, Any] | None = None) -> tuple[str, Any, dict[str, Any]]:
@@ -61,6 +64,11 @@ def read_model(model: str, changes: dict[str, Any] | None = None) -> tuple[str, 
     return architecture, make(plugin.Config, {**base, **table, **(changes or {})}, where), tables["train"]
 
 
+def read_start(name: str | None) -> Checkpoint | None:
+    """Weights to begin with: a file, or a name such as "original:published". Raises ZooError if they are not there."""
+    return weights.load("original", name) if name else None
+
+
 def run(job: Job, source: Source, reporter: Reporter | None = None) -> dict[str, Any]:
     """Train; leave a whole run folder. Returns the row of metrics of the best epoch.
 
@@ -75,7 +83,16 @@ def run(job: Job, source: Source, reporter: Reporter | None = None) -> dict[str,
         device = f"cuda:{group.local_rank}"
     try:
         trainer = Trainer(
-            job.architecture, job.config, source, job.settings, folder, device, job.compiled, group, job.licence
+            job.architecture,
+            job.config,
+            source,
+            job.settings,
+            folder,
+            device,
+            compiled=job.compiled,
+            group=group,
+            licence=job.licence,
+            start=job.start,
         )
         before = 0.0
         if job.resume:

@@ -74,6 +74,13 @@ def resolve(model: str, weights: str | Path | None = None, files: tuple[str, ...
     return _file(Path(weights), files)
 
 
+def load(model: str, weights: str | Path | None = None) -> Checkpoint:
+    """As `resolve`, for those who need the arrays."""
+    found = resolve(model, weights)
+    assert isinstance(found, Checkpoint), found
+    return found
+
+
 def _check_name(model: str) -> None:
     name, colon, source = model.partition(":")
     if name not in variants():

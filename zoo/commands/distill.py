@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from zoo import data_options as options
+
 
 def command(
     model: Annotated[str, typer.Argument(help="The student: original, tuned, or a .toml file with a [model] table.")],
@@ -30,6 +32,7 @@ def command(
     threads: Annotated[int | None, typer.Option(help="CPU threads of the training; default: one a core.")] = None,
     runtime: Annotated[str, typer.Option(help="What computes the teacher's labels; see zoo list.")] = "kmer-cpu",
     licence: Annotated[str, typer.Option(help="Of the weights to come.")] = "unknown",
+    start: options.Start = None,
 ) -> None:
     """Train a network on a teacher's outputs: shrink a model, or move it to another variant."""
     from zoo.network import require_torch
@@ -64,6 +67,7 @@ def command(
         device,
         command=shlex.join(["zoo", *sys.argv[1:]]),
         licence=licence,
+        start=train_run.read_start(start),
     )
     name = f"weights {loaded.spec.weights_id[:12]} ({loaded.spec.source})"
     source = DistillSource(

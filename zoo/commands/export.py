@@ -24,7 +24,7 @@ def command(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
 ) -> None:
     """Export a model to ONNX, to Keras or to another format, checked before it is written."""
-    from zoo import checkpoint, registry
+    from zoo import registry
     from zoo import weights as sources
     from zoo.errors import ZooError
 
@@ -41,8 +41,6 @@ def command(
     path = output or Path(f"{model.replace(':', '-')}{exporter.SUFFIX}")
     if path.suffix != exporter.SUFFIX:
         raise ZooError(f"{path}: expected an output name that ends in {exporter.SUFFIX}")
-    source = sources.resolve(model, weights)
-    if isinstance(source, Path):
-        raise ZooError(f"{source}: expected weights as a {checkpoint.SUFFIX} file")
+    source = sources.load(model, weights)
     exporter.export(source, path, overwrite=overwrite, **settings)
     print(f"{path}: {name}, {path.stat().st_size:,} bytes, weights id {source.spec.weights_id[:12]}")

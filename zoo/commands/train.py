@@ -42,6 +42,7 @@ def command(
     threads: Annotated[int | None, typer.Option(help="CPU threads; default: one a core.")] = None,
     track: Annotated[str | None, typer.Option(help="tensorboard or wandb.")] = None,
     licence: Annotated[str, typer.Option(help="Of the weights to come.")] = "unknown",
+    start: options.Start = None,
 ) -> None:
     """Train a network; the defaults are the recipe of the DeepSTARR paper."""
     from zoo.network import require_torch
@@ -72,11 +73,14 @@ def command(
         test_fraction, split_seed,
     )  # fmt: skip
     columns = options.names(targets) or dataset.TARGETS
+    begin = train_run.read_start(start)
     read = dataset.read(data, columns, split_by, allow_leakage, length=config.sequence_length, layout=layout)
     for note in read.notes:
         print(f"zoo: {note}", file=sys.stderr)
     command_line = shlex.join(["zoo", *sys.argv[1:]])
-    job = train_run.Job(architecture, config, settings, output, resume, device, compiled, track, command_line, licence)
+    job = train_run.Job(
+        architecture, config, settings, output, resume, device, compiled, track, command_line, licence, begin
+    )
     source = DatasetSource(read)
     with reporting(job, source.targets) as reporter:
         train_run.run(job, source, reporter)
