@@ -14,8 +14,15 @@ LIBRARIES = ("numpy", "onnxruntime", "onnxruntime-gpu", "torch", "tensorflow", "
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--seconds", type=float, default=15.0, help="for the turns of a table; more on a shared machine")
     parser.addoption("--records", type=int, default=1_000_000, help="scaling goes up to this number of records")
     parser.addoption("--runtime", default="kmer-cpu", help="whose scaling is measured")
+
+
+@pytest.fixture
+def budget(request: pytest.FixtureRequest) -> float:
+    """Seconds that the ways of one table spend on their turns, all together."""
+    return request.config.getoption("--seconds")
 
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:  # noqa: ARG001

@@ -24,7 +24,6 @@ torch = pytest.importorskip("torch")
 SEQUENCES = 256
 """Of a turn, unless a way takes another number at once: turns are short, and about as long for the slow as the fast."""
 
-SECONDS = 40.0
 NAIVE_BATCHES = (8, 16, 64, 256)
 EAGER_BATCH = 128
 SQUARE = 1024
@@ -46,7 +45,7 @@ def operations(config: Config) -> int:
 
 @pytest.mark.parametrize("threads", THREADS)
 @pytest.mark.parametrize("variant", sorted(VARIANTS))
-def test_against_the_peers(benchmark: Any, variant: str, threads: int) -> None:
+def test_against_the_peers(benchmark: Any, variant: str, threads: int, budget: float) -> None:
     weights = random_weights(variant)
     config = weights.config
     codes = np.random.default_rng(0).integers(0, 4, (SEQUENCES, config.sequence_length), np.uint8)
@@ -56,7 +55,7 @@ def test_against_the_peers(benchmark: Any, variant: str, threads: int) -> None:
         torch.set_num_threads(threads)
         best: dict[str, float] = {}
         turns = {name: turn for name, (turn, _) in ways.items()}
-        benchmark.pedantic(lambda: best.update(in_turns(turns, SECONDS)), rounds=1)
+        benchmark.pedantic(lambda: best.update(in_turns(turns, budget)), rounds=1)
     finally:
         torch.set_num_threads(before)
     rates = {name: ways[name][1] / seconds for name, seconds in best.items()}

@@ -15,7 +15,6 @@ from zoo.sequences import Reader
 
 RECORDS = 20_000
 LENGTH = VARIANTS["original"].sequence_length
-SECONDS = 10.0
 DICTIONARY = {"A": [1, 0, 0, 0], "C": [0, 1, 0, 0], "G": [0, 0, 1, 0], "T": [0, 0, 0, 1], "N": [0, 0, 0, 0]}
 
 
@@ -53,7 +52,7 @@ def read_with_a_dictionary(path: Path) -> np.ndarray:
     return np.array([[DICTIONARY[base] for base in str(record.seq)] for record in SeqIO.parse(path, "fasta")])
 
 
-def test_reading_and_encoding(benchmark: Any, fasta: Path) -> None:
+def test_reading_and_encoding(benchmark: Any, fasta: Path, budget: float) -> None:
     def ours() -> list[tuple[list[str], np.ndarray]]:
         return list(Reader(fasta, LENGTH))
 
@@ -67,7 +66,7 @@ def test_reading_and_encoding(benchmark: Any, fasta: Path) -> None:
     }
     read_with_pyfaidx(fasta)  # makes its index
     best: dict[str, float] = {}
-    benchmark.pedantic(lambda: best.update(in_turns(ways, SECONDS)), rounds=1)
+    benchmark.pedantic(lambda: best.update(in_turns(ways, budget)), rounds=1)
     benchmark.extra_info["table"] = "reading FASTA and encoding it"
     benchmark.extra_info["rows"] = [
         {"way": name, "records a second": round(RECORDS / seconds), "zoo is faster by": round(seconds / best["zoo"], 1)}
@@ -75,7 +74,7 @@ def test_reading_and_encoding(benchmark: Any, fasta: Path) -> None:
     ]
 
 
-def test_writing(benchmark: Any) -> None:
+def test_writing(benchmark: Any, budget: float) -> None:
     names = [f"record_{number}" for number in range(RECORDS)]
     values = np.random.default_rng(0).standard_normal((RECORDS, 2)).astype(np.float32)
 
@@ -91,7 +90,7 @@ def test_writing(benchmark: Any) -> None:
 
     ways = {"zoo": lambda: table.rows(names, values), "% formatting": percent, "pandas": pandas}
     best: dict[str, float] = {}
-    benchmark.pedantic(lambda: best.update(in_turns(ways, SECONDS)), rounds=1)
+    benchmark.pedantic(lambda: best.update(in_turns(ways, budget)), rounds=1)
     benchmark.extra_info["table"] = "writing the table"
     benchmark.extra_info["rows"] = [
         {"way": name, "records a second": round(RECORDS / seconds), "zoo is faster by": round(seconds / best["zoo"], 1)}

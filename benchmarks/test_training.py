@@ -24,7 +24,6 @@ from zoo.train_config import TrainConfig  # noqa: E402
 SEQUENCES = 256
 """A few steps a turn: short turns find moments in which the machine does nothing else."""
 
-SECONDS = 30.0
 CHOICES = {"zoo train": {}, "zoo train --precision bf16": {"precision": "bf16"}}
 PORT = "earlier ports' loop"
 
@@ -50,7 +49,7 @@ class Fixed:
 
 @pytest.mark.parametrize("threads", sorted({1, devices.cores()}))
 @pytest.mark.parametrize("variant", sorted(VARIANTS))
-def test_training_steps(benchmark: Any, variant: str, threads: int, tmp_path: Path) -> None:
+def test_training_steps(benchmark: Any, variant: str, threads: int, budget: float, tmp_path: Path) -> None:
     source, config = Fixed(), VARIANTS[variant]
     data = training_loop.OneHotDataset(source.split.codes, source.split.targets)
     port = training_loop.port(config.filters, config.kernel_sizes, config.dense_units)
@@ -65,7 +64,7 @@ def test_training_steps(benchmark: Any, variant: str, threads: int, tmp_path: Pa
     torch.set_num_threads(threads)
     try:
         in_turns(ways, 0.0)
-        benchmark.pedantic(lambda: best.update(in_turns(ways, SECONDS)), rounds=1)
+        benchmark.pedantic(lambda: best.update(in_turns(ways, budget)), rounds=1)
     finally:
         torch.set_num_threads(before)
     benchmark.extra_info["table"] = f"training, {variant}, {threads} thread{'s' * (threads > 1)}"
