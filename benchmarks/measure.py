@@ -63,11 +63,23 @@ sys.exit(status)
 
 
 class Usage(NamedTuple):
-    """seconds: on the clock.  busy: user and system time of all threads.  memory: peak resident bytes."""
+    """seconds: on the clock.  busy: user and system time of all threads.  memory: peak resident bytes.
+
+    taken: times, in seconds on a clock of its own, at which the command had taken in each block.
+    """
 
     seconds: float
     busy: float
     memory: int
+    taken: tuple[float, ...] = ()
+
+    def best_pace(self, blocks: int) -> float | None:
+        """Seconds of the fastest stretch of so many blocks; None if there were no more than that.
+
+        On a machine that is shared it says more than the whole time does, and it leaves the start out.
+        """
+        stretches = [end - begin for begin, end in zip(self.taken, self.taken[blocks:], strict=False)]
+        return min(stretches, default=None)
 
 
 def run(command: Sequence[str], block: bytes = b"", repeats: int = 0) -> Usage:
@@ -82,7 +94,8 @@ def run(command: Sequence[str], block: bytes = b"", repeats: int = 0) -> Usage:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
-    feeder = threading.Thread(target=_feed, args=(process.stdin, block, repeats))
+    taken: list[float] = []
+    feeder = threading.Thread(target=_feed, args=(process.stdin, block, repeats, taken))
     feeder.start()
     errors = process.stderr.read().decode(errors="replace") if process.stderr else ""
     status = process.wait()
@@ -91,13 +104,14 @@ def run(command: Sequence[str], block: bytes = b"", repeats: int = 0) -> Usage:
     if status:
         raise RuntimeError(f"{' '.join(command)} ended with {status}: {errors}")
     busy, memory = errors.splitlines()[-1].split()
-    return Usage(seconds, float(busy), int(memory) * (1 if sys.platform == "darwin" else 1024))
+    return Usage(seconds, float(busy), int(memory) * (1 if sys.platform == "darwin" else 1024), tuple(taken))
 
 
-def _feed(pipe: Any, block: bytes, repeats: int) -> None:
+def _feed(pipe: Any, block: bytes, repeats: int, taken: list[float]) -> None:
     with pipe:
         for _ in range(repeats):
             pipe.write(block)
+            taken.append(time.perf_counter())
 
 
 def random_weights(variant: str) -> checkpoint.Checkpoint:

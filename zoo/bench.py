@@ -10,6 +10,8 @@ import concurrent.futures
 import dataclasses
 import json
 import multiprocessing
+import re
+import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -183,12 +185,14 @@ def _fastest(call: Callable[[], object], seconds: float) -> float:
 
 
 def _peak_memory() -> int | None:
-    """Peak resident memory of this process in bytes."""
-    import sys
-
+    """Peak resident memory of this process in bytes; None where the system does not tell."""
+    status = Path("/proc/self/status")
+    if status.exists():  # ru_maxrss of a child begins with the size of the process that it was forked from
+        peak = re.search(r"^VmHWM:\s*(\d+) kB$", status.read_text(), re.MULTILINE)
+        return int(peak[1]) * 1024 if peak else None
     try:
         import resource
     except ImportError:  # not on Windows
         return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    peak_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak_rss if sys.platform == "darwin" else peak_rss * 1024
