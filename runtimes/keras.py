@@ -56,6 +56,7 @@ class KerasEngine:
         tensorflow, keras = _keras(options.threads)
         self.spec = weights.spec
         self.batch_size = options.batch_size or BATCH_SIZE
+        self.lanes = 1
         self.provider = f"cpu (tf_keras {keras.__version__}, TensorFlow {tensorflow.__version__})"
         self._model = model(weights, options.threads)
 

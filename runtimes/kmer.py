@@ -69,6 +69,7 @@ class KmerEngine:
     def __init__(self, weights: Checkpoint, options: Options, plan: tables.Plan) -> None:
         self.spec = weights.spec
         self.batch_size = options.batch_size or BATCH_SIZE
+        self.lanes = 1
         self._instruction_set = next(iter(kernel.instruction_sets()), None)
         self.provider = f"cpu, {self._instruction_set or 'NumPy and ONNX Runtime'}"
         self._layers = fold(weights.config, weights.arrays)

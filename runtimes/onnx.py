@@ -12,6 +12,7 @@ import importlib.util
 import io
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -35,7 +36,12 @@ FILES = (".onnx",)
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 PRECISIONS = {"cpu": ("fp32",), "cuda": ("fp32", "tf32")}
-CUDA_BATCH_SIZE = 4096
+CUDA_BATCH_SIZE = 2048
+LANES = {"cpu": 1, "cuda": 3}
+"""Batches under way at once: one that computes, one that waits for it on the device, one that is copied."""
+
+CONVOLUTION_SEARCH = "HEURISTIC"
+"""How cuDNN chooses its algorithms; the exhaustive search starts again with every new batch size."""
 
 BATCH_PER_THREAD = 32
 """Sequences a CPU thread: their activations fit its caches, and there is work enough between two barriers."""
@@ -108,18 +114,23 @@ class OnnxEngine:
         self.provider = PROVIDERS[device]
         own = CUDA_BATCH_SIZE if device == "cuda" else BATCH_PER_THREAD * (options.threads or devices.cores())
         self.batch_size = options.batch_size or own
+        self.lanes = LANES[device]
+        self._device = device
         self._session = _load(path, device, options)
         self._verified = False
+        self._local = threading.local()
         self.spec: ModelSpec = exporter.spec_of(self._session.get_modelmeta().custom_metadata_map, path)
-        self._input = self._session.get_inputs()[0].name
+        name = self._session.get_inputs()[0].name
         feeds = {kind.name: kind.feed for kind in exporter.INPUTS.values()}
-        if self._input not in feeds:
-            raise ZooError(f"{path}: expected an input called {', '.join(feeds)}, got {self._input}")
-        self._feed = feeds[self._input]
+        if name not in feeds:
+            raise ZooError(f"{path}: expected an input called {', '.join(feeds)}, got {name}")
+        self._feed = feeds[name]
 
     def run(self, codes: np.ndarray) -> np.ndarray:
+        if not hasattr(self._local, "lane"):
+            self._local.lane = _Lane(self._session, self._device, self.batch_size, len(self.spec.targets))
         try:
-            (activities,) = self._session.run(None, {self._input: self._feed(codes)})
+            activities = self._local.lane.run(self._feed(codes))
         except _errors() as error:
             raise ZooError(
                 f"ONNX Runtime failed on a batch of {len(codes)} ({_first_line(error)}); "
@@ -129,6 +140,38 @@ class OnnxEngine:
             _verify(self._session, self.provider)
             self._verified = True
         return activities
+
+
+class _Lane:
+    """What one thread needs to have a batch under way: memory on the device for it and its activities, bound once.
+
+    The copies to and from it are blocking, and `run` returns when the device is done; other threads go on meanwhile.
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession, device: str, rows: int, targets: int) -> None:
+        self._session = session
+        self._device = device
+        self._binding = session.io_binding()
+        self._input, self._output = session.get_inputs()[0].name, session.get_outputs()[0].name
+        self._rows = rows
+        self._activities = library().OrtValue.ortvalue_from_shape_and_type([rows, targets], np.float32, device)
+        self._batch: onnxruntime.OrtValue | None = None
+        self._staged = np.empty(0)
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        """(N, ...) as the graph takes it -> float32 (N, T)."""
+        if self._batch is None:
+            self._staged = np.zeros((self._rows, *batch.shape[1:]), batch.dtype)
+            self._batch = library().OrtValue.ortvalue_from_numpy(self._staged, self._device)
+        self._staged[: len(batch)] = batch
+        if self._device != "cpu":  # on a CPU the value is the staged array itself
+            self._batch.update_inplace(self._staged)
+        shape = [len(batch), *batch.shape[1:]]
+        self._binding.bind_input(self._input, self._device, 0, batch.dtype, shape, self._batch.data_ptr())
+        activities = [len(batch), self._activities.shape()[1]]
+        self._binding.bind_output(self._output, self._device, 0, np.float32, activities, self._activities.data_ptr())
+        self._session.run_with_iobinding(self._binding)
+        return self._activities.numpy()[: len(batch)].copy()
 
 
 def library() -> ModuleType:
@@ -175,8 +218,7 @@ def _load(path: Path, device: str, options: Options) -> onnxruntime.InferenceSes
         settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         provider_options = {
             "use_tf32": str(int(options.precision == "tf32")),
-            # the exhaustive search starts again with every new batch size
-            "cudnn_conv_algo_search": "HEURISTIC",
+            "cudnn_conv_algo_search": CONVOLUTION_SEARCH,
         }
     try:
         # `enable_fallback` would start the session again on the CPU, at loading and at the first failing run

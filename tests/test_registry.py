@@ -48,7 +48,7 @@ def other_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
         "def missing(device): return None\n"
         "def start(weights, device, options): return Engine(weights.spec)\n"
         "class Engine:\n"
-        "    provider, batch_size = 'counting', 2\n"
+        "    provider, batch_size, lanes = 'counting', 2, 1\n"
         "    def __init__(self, spec): self.spec = spec\n"
         "    def run(self, codes):\n"
         "        counts = [(codes == base).sum(1) for base in range(len(self.spec.targets))]\n"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +16,8 @@ from checkpoints import CONFIGS, ODD, random_checkpoint, random_codes, traced_on
 from zoo import devices, home, registry, session
 from zoo.checkpoint import Checkpoint
 from zoo.errors import MissingDependency, ZooError
-from zoo.session import Options, open_session
+from zoo.session import Options, Session, open_session
+from zoo.spec import ModelSpec
 
 onnx_runtime = registry.load("runtimes", "onnx")
 torch_runtime = registry.load("runtimes", "torch")
@@ -83,6 +86,65 @@ def test_batch_size_and_threads_change_no_number_beyond_rounding(runtime: str, o
     engine = open_session(odd, runtime, Options(batch_size=7, threads=threads))
     assert engine.batch_size == 7
     np.testing.assert_allclose(engine.predict(codes), expected, rtol=1e-4, atol=1e-5)
+
+
+@needs_torch
+@pytest.mark.parametrize("runtime", ["torch-cpu", "onnx-cpu"])
+def test_several_batches_under_way_give_the_rows_in_order(
+    runtime: str, odd: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # as on a GPU: buffers, bindings and threads are the same, the device is not
+    monkeypatch.setitem(torch_runtime.LANES, "cpu", 3)
+    monkeypatch.setitem(onnx_runtime.LANES, "cpu", 3)
+    codes = random_codes(500, 53)
+    expected = open_session(odd, REFERENCE).predict(codes)
+    running = open_session(odd, runtime, Options(batch_size=16, threads=1))
+    begun = [running.begin(codes[start : start + 100]) for start in range(0, 500, 100)]
+    activities = [wait() for wait in reversed(begun)][::-1]
+    np.testing.assert_allclose(np.concatenate(activities), expected, rtol=1e-4, atol=1e-5)
+    assert running.begin(codes[:0])().shape == (0, expected.shape[1])
+
+
+class Slow:
+    """An engine of two lanes whose second batch fails; counts what it was asked for."""
+
+    provider, batch_size, lanes = "none", 1, 2
+    spec = ModelSpec("deepstarr", {}, 4, ("dev",), "0")
+
+    def __init__(self) -> None:
+        self.together = threading.Barrier(2, timeout=20)
+        self.asked: list[int] = []
+
+    def run(self, codes: np.ndarray) -> np.ndarray:
+        number = int(codes[0, 0])
+        self.asked.append(number)
+        if number < 2:
+            self.together.wait()  # both lanes are at work at once
+        if number == 1:
+            raise ZooError("second batch")
+        time.sleep(0.2)
+        return np.zeros((1, 1), np.float32)
+
+
+def test_an_error_in_a_lane_is_raised_and_ends_the_rest() -> None:
+    engine = Slow()
+    with pytest.raises(ZooError, match="second batch"):
+        Session(engine, "slow-cpu").predict(np.repeat(np.array([[0], [1], *[[2]] * 30], np.uint8), 4, 1))
+    assert len(engine.asked) < 20
+
+
+@needs_torch
+def test_a_gpu_without_memory_left_is_one_line(odd: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    engine = torch_runtime.start(odd, "cpu", Options())
+
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(engine, "_module", full)
+    with pytest.raises(ZooError, match=r"too little memory for batches of 5, 1 at once; a smaller --batch-size helps$"):
+        engine.run(random_codes(5, 53))
 
 
 @needs_torch

@@ -163,7 +163,7 @@ def _predict(model: Model, label: str, data: Split, columns: tuple[str, ...], se
             f"{label}: predicts {len(names)} targets ({', '.join(names)}), "
             f"got {len(columns)} columns to compare with ({', '.join(columns)})"
         )
-    predicted = strands.oriented(model.predict_codes, settings.rc)(data.codes)
+    predicted = strands.oriented(model.begin_codes, settings.rc)(data.codes)()
     _check_finite(predicted, label)
     return predicted
 

@@ -73,6 +73,13 @@ class Model:
         """Base codes, uint8 (N, L): A 0, C 1, G 2, T 3, N 4 -> float32 (N, T). Raises ZooError for any other array."""
         return self._session.predict(codes)
 
+    def begin_codes(self, codes: np.ndarray) -> Callable[[], np.ndarray]:
+        """As `predict_codes`, but returns at once where a GPU computes: call what is returned to wait for the result.
+
+        So a program that makes sequences while others are predicted keeps the GPU busy.
+        """
+        return self._session.begin(codes)
+
 
 def load(model: str = MODEL, weights: str | Path | None = None, runtime: str = RUNTIME, **options: Any) -> Model:
     """Start a model.
@@ -136,19 +143,20 @@ def predict_file(model: Model, job: Job, on_progress: Callable[[Reader], None] |
     job.check_output()
     chunk = model.batch_size * max(1, round(CHUNK_RECORDS / model.batch_size))
     reader = Reader(job.source, model.spec.sequence_length, chunk, job.leniency)
-    compute = strands.oriented(model.predict_codes, job.rc)
+    begin = strands.oriented(model.begin_codes, job.rc)
     with _outputs(job) as (rows, description_file):
         rows.write(table.header(model.spec.targets))
 
-        def work(batch: Batch) -> tuple[list[str], np.ndarray]:
+        def work(batch: Batch) -> tuple[list[str], Callable[[], np.ndarray]]:
             names, codes = batch
-            activities = compute(codes)
+            activities = begin(codes)
             if on_progress is not None:
                 on_progress(reader)
             return names, activities
 
-        def write(result: tuple[list[str], np.ndarray]) -> None:
-            rows.write(table.rows(*result))
+        def write(result: tuple[list[str], Callable[[], np.ndarray]]) -> None:
+            names, activities = result
+            rows.write(table.rows(names, activities()))
             rows.flush()
 
         pipeline.run(reader, work, write)

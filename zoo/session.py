@@ -14,6 +14,7 @@ Imports spec, registry, encoding and defaults, where alone runtimes have names.
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -25,7 +26,7 @@ from zoo.errors import MissingDependency, ZooError
 from zoo.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from zoo.checkpoint import Checkpoint
@@ -56,14 +57,21 @@ class Options:
 
 
 class Engine(Protocol):
-    """What a runtime starts. `provider` says what really computes, as the engine reports it."""
+    """What a runtime starts.
+
+    provider: what really computes, as the engine reports it.
+    lanes: batches that should be under way at once, so that a device which is fed from here never waits for the next
+        one; `run` is then called from that many threads. 1 for an engine that keeps all cores busy with one batch.
+    """
 
     spec: ModelSpec
     provider: str
     batch_size: int
+    lanes: int
 
     def run(self, codes: np.ndarray) -> np.ndarray:
-        """Base codes, uint8 (N, L), 1 <= N <= batch size, C-contiguous -> activities, float32 (N, T)."""
+        """Base codes, uint8 (N, L), 1 <= N <= batch size, C-contiguous -> activities, float32 (N, T), an array of its
+        own that no later run changes."""
 
 
 class Session:
@@ -73,6 +81,7 @@ class Session:
         self._engine = engine
         self.runtime = runtime
         self.batch_size = batch_size or engine.batch_size
+        self._lanes = ThreadPoolExecutor(engine.lanes, runtime) if engine.lanes > 1 else None
 
     @property
     def spec(self) -> ModelSpec:
@@ -88,12 +97,33 @@ class Session:
 
         Raises ZooError if the dtype, the length or a code is not what the model takes.
         """
+        return self.begin(codes)()
+
+    def begin(self, codes: np.ndarray) -> Callable[[], np.ndarray]:
+        """Begin to predict; what is returned waits for the end and gives the activities. See `predict`.
+
+        With an engine of one lane, the work is done when this returns; with several, what is begun later joins it on
+        the device. `codes` must not change until the end.
+        """
         check_codes(codes, self.spec.sequence_length)
-        out = np.empty((len(codes), len(self.spec.targets)), np.float32)
-        for start in range(0, len(codes), self.batch_size):
-            part = slice(start, start + self.batch_size)
-            out[part] = self._engine.run(np.ascontiguousarray(codes[part]))
-        return out
+        starts = range(0, len(codes), self.batch_size)
+        parts = (np.ascontiguousarray(codes[start : start + self.batch_size]) for start in starts)
+        if self._lanes is None:
+            done = [self._engine.run(part) for part in parts]
+            return lambda: self._joined(done)
+        under_way = [self._lanes.submit(self._engine.run, part) for part in parts]
+
+        def wait() -> np.ndarray:
+            try:
+                return self._joined([future.result() for future in under_way])
+            finally:  # an error or an interruption ends the rest
+                for future in under_way:
+                    future.cancel()
+
+        return wait
+
+    def _joined(self, activities: Sequence[np.ndarray]) -> np.ndarray:
+        return np.concatenate(activities) if activities else np.empty((0, len(self.spec.targets)), np.float32)
 
 
 def split_name(runtime: str) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """Predictions that do not depend on the strand: the mean over a sequence and its reverse complement.
 
 The published network was trained on both strands, yet the strand moves a prediction by up to 1.5; the mean takes that
-out for twice the arithmetic. Works on any function from base codes to activities.
+out for twice the arithmetic.
 """
 
 from __future__ import annotations
@@ -13,22 +13,23 @@ import numpy as np
 from zoo.encoding import reverse_complement
 from zoo.errors import ZooError
 
-Predict = Callable[[np.ndarray], np.ndarray]
-"""Base codes, uint8 (N, L) -> activities, float32 (N, T), such as Session.predict."""
+Begin = Callable[[np.ndarray], Callable[[], np.ndarray]]
+"""Base codes, uint8 (N, L) -> a function that waits for the activities, float32 (N, T), such as Session.begin."""
 
 CHOICES = ("average",)
 """What `--rc` can be, besides not given."""
 
 
-def average(predict: Predict, codes: np.ndarray) -> np.ndarray:
-    """Base codes, uint8 (N, L) -> float32 (N, T): mean of both strands, the same whichever strand is given."""
-    return (predict(codes) + predict(reverse_complement(codes))) * np.float32(0.5)
+def average(begin: Begin, codes: np.ndarray) -> Callable[[], np.ndarray]:
+    """The mean of both strands, begun: the same whichever strand is given."""
+    given, other = begin(codes), begin(reverse_complement(codes))
+    return lambda: (given() + other()) * np.float32(0.5)
 
 
-def oriented(predict: Predict, choice: str | None) -> Predict:
-    """`predict` itself for None, its strand average for "average". Raises ZooError for anything else."""
+def oriented(begin: Begin, choice: str | None) -> Begin:
+    """`begin` itself for None, its strand average for "average". Raises ZooError for anything else."""
     check(choice)
-    return predict if choice is None else lambda codes: average(predict, codes)
+    return begin if choice is None else lambda codes: average(begin, codes)
 
 
 def check(choice: str | None) -> None:
