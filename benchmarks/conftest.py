@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ LIBRARIES = ("numpy", "onnxruntime", "onnxruntime-gpu", "torch", "tensorflow", "
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seconds", type=float, default=15.0, help="for the turns of a table; more on a shared machine")
     parser.addoption("--records", type=int, default=1_000_000, help="scaling goes up to this number of records")
+    parser.addoption("--weights", type=Path, help="what the benchmarks of a GPU run on; random numbers by default")
+    parser.addoption("--device", default="cuda", help="cpu: try the benchmarks of a GPU where there is none")
     parser.addoption("--runtime", default="kmer-cpu", help="whose scaling is measured")
 
 

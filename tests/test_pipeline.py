@@ -77,7 +77,7 @@ def failing(number: int) -> int:
 @pytest.mark.parametrize("stage", ["items", "work", "write"])
 def test_an_error_in_any_stage_is_raised_and_stops_the_others(stage: str) -> None:
     endless = iter(int, 1)
-    before = threading.active_count()
+    before = set(threading.enumerate())
 
     def items() -> Iterator[int]:
         for number, _ in enumerate(endless):
