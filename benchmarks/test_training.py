@@ -21,8 +21,8 @@ from zoo.run_folder import RunFolder  # noqa: E402
 from zoo.train import Trainer  # noqa: E402
 from zoo.train_config import TrainConfig  # noqa: E402
 
-SEQUENCES = 256
-"""A few steps a turn: short turns find moments in which the machine does nothing else."""
+SEQUENCES = 128
+"""One step a turn: short turns find moments in which the machine does nothing else."""
 
 CHOICES = {"zoo train": {}, "zoo train --precision bf16": {"precision": "bf16"}}
 PORT = "earlier ports' loop"
