@@ -34,7 +34,7 @@ Rows = list[dict[str, Any]]
 
 def main(paths: list[Path]) -> None:
     text = [HEAD]
-    for path in paths or sorted(RESULTS.glob("*.json")):
+    for path in paths or sorted(RESULTS.glob("*.json"), key=lambda path: path.stem):
         document = json.loads(path.read_text("utf-8"))
         groups = _groups(document)
         text += [f"## {path.stem}", "", _machine(document), ""]
@@ -121,7 +121,8 @@ def _plot_scaling(groups: dict[str, Rows], path: Path) -> Path:
         left.plot(records, [row["seconds"] for row in rows], "o-", color=colour, label=runtime)
         right.plot(records, [row["peak MB"] for row in rows], "o-", color=colour, label=runtime)
     left.set(xscale="log", yscale="log", xlabel="records", ylabel="seconds")
-    right.set(xscale="log", ylim=(0, None), xlabel="records", ylabel="peak memory, MB")
+    highest = max(row["peak MB"] for rows in groups.values() for row in rows)
+    right.set(xscale="log", ylim=(0, 1.2 * highest), xlabel="records", ylabel="peak memory, MB")
     left.legend(frameon=False)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
@@ -129,7 +130,10 @@ def _plot_scaling(groups: dict[str, Rows], path: Path) -> Path:
 
 
 def _save(figure: Any, path: Path) -> Path:
-    figure.savefig(path, metadata={"Date": None})
+    import matplotlib
+
+    with matplotlib.rc_context({"svg.hashsalt": path.stem}):  # the same results give the same file
+        figure.savefig(path, metadata={"Date": None})
     return path
 
 
