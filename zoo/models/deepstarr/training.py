@@ -20,8 +20,11 @@ from torch import nn
 from torch.nn import functional
 
 from zoo.batch_norm import mean_over_processes, moments, update_running
-from zoo.models.deepstarr import POOL_SIZE
+from zoo.models.deepstarr import POOL_SIZE, trunk
 from zoo.models.deepstarr.torch_network import DeepSTARR
+
+PARTS = {torch.bfloat16: 1, torch.float32: 2}
+"""How many bfloat16 numbers stand for an operand of a product on the matrix unit."""
 
 CHUNK = 8
 """Sequences whose first-layer activations exist at once: 1 MB in bfloat16 for 256 filters of 249 bases."""
@@ -38,17 +41,12 @@ def forward(model: DeepSTARR, one_hot: torch.Tensor, dtype: torch.dtype = torch.
     """
     config = model.config
     layers: dict[str, Any] = dict(model.named_children())
-    kernel, shift, windows = _folded_stem(layers["conv1"], layers["conv1_norm"], one_hot, dtype)
-    if len(config.filters) == 1:
-        hidden = _pooled_stem(windows, kernel, shift)
+    kernel, shift, windows = _folded_stem(layers["conv1"], layers["conv1_norm"], one_hot)
+    later = [(layers[f"conv{number}"], layers[f"conv{number}_norm"]) for number in range(2, len(config.filters) + 1)]
+    if later and dtype in PARTS and trunk.available():
+        hidden = trunk.convolve(one_hot, kernel, shift, later, PARTS[dtype])
     else:
-        second = layers["conv2"]
-        hidden = _StemAndSecond.apply(windows, kernel, shift, second.weight.to(dtype))
-        hidden = _norm_relu_pool(hidden, layers["conv2_norm"], second.bias)
-    for number in range(3, len(config.filters) + 1):
-        conv = layers[f"conv{number}"]
-        hidden = _Convolution.apply(hidden.to(dtype), conv.weight.to(dtype))
-        hidden = _norm_relu_pool(hidden, layers[f"conv{number}_norm"], conv.bias)
+        hidden = _convolve(windows.to(dtype).contiguous(), kernel.to(dtype), shift.to(dtype), later)
     features = hidden.transpose(1, 2).flatten(1)
     for number in range(1, len(config.dense_units) + 1):
         dense = layers[f"dense{number}"]
@@ -58,8 +56,23 @@ def forward(model: DeepSTARR, one_hot: torch.Tensor, dtype: torch.dtype = torch.
     return functional.linear(features, layers["head"].weight, layers["head"].bias)
 
 
+def _convolve(
+    windows: torch.Tensor, kernel: torch.Tensor, shift: torch.Tensor, later: list[tuple[nn.Conv1d, nn.BatchNorm1d]]
+) -> torch.Tensor:
+    """The folded first layer, then the later ones, each with norm, ReLU and pooling -> (N, P, C)."""
+    if not later:
+        return _pooled_stem(windows, kernel, shift)
+    (second, norm), *rest = later
+    hidden = _StemAndSecond.apply(windows, kernel, shift, second.weight.to(windows.dtype))
+    hidden = _norm_relu_pool(hidden, norm, second.bias)  # type: ignore[arg-type]
+    for conv, norm in rest:
+        hidden = _Convolution.apply(hidden.to(windows.dtype), conv.weight.to(windows.dtype))
+        hidden = _norm_relu_pool(hidden, norm, conv.bias)  # type: ignore[arg-type]
+    return hidden
+
+
 def _folded_stem(
-    conv: nn.Conv1d, norm: nn.BatchNorm1d, one_hot: torch.Tensor, dtype: torch.dtype
+    conv: nn.Conv1d, norm: nn.BatchNorm1d, one_hot: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Kernel (2 F, (K + 1) * 4) of both members of a pooled pair, shift (F,), windows (N, L // 2, (K + 1) * 4)."""
     _, channels, size = conv.weight.shape
@@ -78,8 +91,8 @@ def _folded_stem(
     shift = norm.bias - batch_mean * scale
     kernel = torch.cat([functional.pad(scaled, (0, channels)), functional.pad(scaled, (channels, 0))])
     pairs = (count, length // POOL_SIZE, (size + 1) * channels)
-    windows = padded.as_strided(pairs, (stride[0], POOL_SIZE * channels, 1)).to(dtype).contiguous()
-    return kernel.to(dtype), shift.to(dtype), windows
+    windows = padded.as_strided(pairs, (stride[0], POOL_SIZE * channels, 1))
+    return kernel, shift, windows
 
 
 def _window_moments(windows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
