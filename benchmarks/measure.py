@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import subprocess
 import sys
@@ -18,7 +17,6 @@ from zoo import checkpoint
 from zoo.models import deepstarr
 
 ROOT = Path(__file__).parents[1]
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 
 def in_turns(ways: Mapping[str, Callable[[], Any]], budget: float) -> dict[str, float]:
@@ -38,18 +36,6 @@ def in_turns(ways: Mapping[str, Callable[[], Any]], budget: float) -> dict[str, 
             best[name] = min(best[name], time.perf_counter() - began)
         rounds += 1
     return best
-
-
-def keep_memory() -> None:
-    """Have the C library keep what this process frees, for the good of peers with large buffers.
-
-    Each call would fetch new pages from the system otherwise, which a virtual machine may take ten times as long for as
-    the arithmetic. Without effect where the library is not GNU's.
-    """
-    allocator = ctypes.CDLL(None) if sys.platform == "linux" else None
-    if hasattr(allocator, "mallopt"):
-        for parameter, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1)):
-            allocator.mallopt(parameter, value)
 
 
 LAUNCHER = """

@@ -10,9 +10,9 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from benchmarks.measure import in_turns, keep_memory, random_weights
+from benchmarks.measure import in_turns, random_weights
 from benchmarks.peers import naive_graph
-from zoo import devices, encoding
+from zoo import devices, encoding, memory
 from zoo.checkpoint import Checkpoint
 from zoo.kmer import kernel, tables
 from zoo.kmer.layers import fold
@@ -50,7 +50,7 @@ def test_against_the_peers(benchmark: Any, variant: str, threads: int, budget: f
     config = weights.config
     codes = np.random.default_rng(0).integers(0, 4, (SEQUENCES, config.sequence_length), np.uint8)
     before = torch.get_num_threads()
-    keep_memory()
+    memory.keep()
     try:
         ways = _ways(weights, codes, threads)
         torch.set_num_threads(threads)

@@ -12,9 +12,9 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("scipy")
 
-from benchmarks.measure import in_turns, keep_memory  # noqa: E402
+from benchmarks.measure import in_turns  # noqa: E402
 from benchmarks.peers import training_loop  # noqa: E402
-from zoo import devices  # noqa: E402
+from zoo import devices, memory  # noqa: E402
 from zoo.labelled import Split  # noqa: E402
 from zoo.models.deepstarr import VARIANTS  # noqa: E402
 from zoo.run_folder import RunFolder  # noqa: E402
@@ -61,7 +61,7 @@ def test_training_steps(benchmark: Any, variant: str, threads: int, budget: floa
         ways[name] = lambda trainer=trainer: _epoch(trainer)
     best: dict[str, float] = {}
     before = torch.get_num_threads()
-    keep_memory()
+    memory.keep()
     torch.set_num_threads(threads)
     try:
         in_turns(ways, 0.0)

@@ -39,7 +39,9 @@ from zoo.source import Source
 from zoo.spec import ALPHABET
 from zoo.train_config import TrainConfig
 
-EVALUATION_BATCH = 512
+EVALUATION_BATCH = {"cpu": 16, "cuda": 2048}
+"""Sequences that are predicted at once. On a CPU the widest activations of 16 stay in the second-level cache."""
+
 CHECK_EVERY = 50
 """Steps between looks at whether the loss is finite; on a GPU each look waits for the device."""
 
@@ -334,9 +336,10 @@ def predict(module: nn.Module, codes: np.ndarray, device: torch.device) -> np.nd
     training = module.training
     module.eval()
     out = []
+    batch = EVALUATION_BATCH.get(device.type, EVALUATION_BATCH["cuda"])
     with torch.inference_mode():
-        for start in range(0, len(codes), EVALUATION_BATCH):
-            hot = one_hot(codes[start : start + EVALUATION_BATCH], device, next(module.parameters()).dtype)
+        for start in range(0, len(codes), batch):
+            hot = one_hot(codes[start : start + batch], device, next(module.parameters()).dtype)
             out.append(module(hot.transpose(1, 2)).float().cpu().numpy())
     module.train(training)
     return np.concatenate(out)

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from zoo import distributed, registry, weights
+from zoo import distributed, memory, registry, weights
 from zoo.checkpoint import Checkpoint
 from zoo.errors import MissingDependency, ZooError
 from zoo.run_folder import RunFolder
@@ -75,6 +75,7 @@ def run(job: Job, source: Source, reporter: Reporter | None = None) -> dict[str,
     Raises ZooError if the folder exists (or, to resume, does not fit), MissingDependency for a device or a tracker
     that is not there, CheckFailed if the loss is not finite.
     """
+    memory.keep()
     device = _device(job.device)
     track = _tracker(job)
     folder = RunFolder(job.folder)

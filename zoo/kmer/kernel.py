@@ -11,7 +11,8 @@ import threading
 import numpy as np
 
 from zoo.kmer.layers import Layers
-from zoo.kmer.tables import Tables, aligned
+from zoo.kmer.tables import Tables
+from zoo.memory import aligned
 
 try:
     from zoo.kmer import _kernel

@@ -16,6 +16,7 @@ import numpy as np
 
 from zoo.errors import ZooError
 from zoo.kmer.layers import Convolution, Layers
+from zoo.memory import aligned
 from zoo.models.deepstarr import POOL_SIZE, Config
 from zoo.spec import ALPHABET
 
@@ -230,14 +231,6 @@ class Tables:
         for tap in range(1, plan.taps):
             sums += parts[padded[:, tap : tap + used] * plan.taps + tap]
         return sums
-
-
-def aligned(*shape: int) -> np.ndarray:
-    """Uninitialised float32 array that begins at a multiple of 64 bytes, a cache line."""
-    size = int(np.prod(shape))
-    room = np.empty(size + LANES, np.float32)
-    first = -room.ctypes.data // room.itemsize % LANES
-    return room[first : first + size].reshape(shape)
 
 
 _Values = Iterator[tuple[slice, np.ndarray]]

@@ -5,8 +5,8 @@
 
    A layer here is: its input, pooled, as rows of positions; then a convolution with 'same' padding, without bias. The
    input is either a hidden layer before its batch norm (norm, ReLU and pooling are applied on the way in) or the first
-   layer, computed from one-hot bases. Products take bfloat16 operands and sum in float32; with two parts, each float32
-   operand is split into a sum of two bfloat16 numbers, and the product of the two small ones is left out. */
+   layer, computed from one-hot bases. Products take bfloat16 operands and sum in float32. With three parts, each float32
+   operand is split into a sum of three bfloat16 numbers, all 24 bits, and only products below them are left out. */
 
 #define Py_LIMITED_API 0x030B0000
 #define PY_SSIZE_T_CLEAN
@@ -39,7 +39,7 @@ enum {
 
 /* What the caller says. Channels and filters of hidden layers lie in rows of whole STEPs, zeros behind the last. */
 typedef struct {
-    int64_t parts;    /* 1: bfloat16, 2: float32 as a sum of two */
+    int64_t parts;    /* 1: bfloat16, 3: float32 as a sum of three */
     int64_t before;   /* positions of the input before pooling */
     int64_t channels; /* of the input */
     int64_t filters, taps;
@@ -108,27 +108,24 @@ static Plan lay_out(const Layer *layer, char *room) {
 
 /* ---- bfloat16 ---- */
 
-INLINE __m512i rounded(__m512 x) { return _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(x)); }
+/* 16 numbers rounded, each in the lower half of a word; x becomes what rounding lost */
+INLINE __m512i rounded(__m512 *x) {
+    const __m512i kept = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(*x));
+    *x = _mm512_sub_ps(*x, _mm512_castsi512_ps(_mm512_slli_epi32(kept, 16)));
+    return kept;
+}
 
-INLINE __m512 lost(__m512 x, __m512i kept) { return _mm512_sub_ps(x, _mm512_castsi512_ps(_mm512_slli_epi32(kept, 16))); }
-
-/* 16 numbers, and what rounding lost one part further on */
+/* 16 numbers, and what rounding lost, part by part */
 INLINE void put(__m512 x, half *to, int64_t part, int64_t parts) {
-    const __m256i large = (__m256i)_mm512_cvtneps_pbh(x);
-    _mm256_storeu_si256((__m256i *)to, large);
-    if (parts > 1)
-        _mm256_storeu_si256((__m256i *)(to + part),
-                            (__m256i)_mm512_cvtneps_pbh(lost(x, _mm512_cvtepu16_epi32(large))));
+    for (; parts > 1; parts--, to += part) _mm256_storeu_si256((__m256i *)to, _mm512_cvtepi32_epi16(rounded(&x)));
+    _mm256_storeu_si256((__m256i *)to, (__m256i)_mm512_cvtneps_pbh(x));
 }
 
 /* 16 numbers of one position and of the next, as words of two */
 INLINE __m512i words(__m512i one, __m512i next) { return _mm512_or_si512(one, _mm512_slli_epi32(next, 16)); }
 
 INLINE void put_words(__m512 one, __m512 next, half *to, int64_t part, int64_t parts) {
-    const __m512i large = rounded(one), large_next = rounded(next);
-    _mm512_storeu_si512(to, words(large, large_next));
-    if (parts > 1)
-        _mm512_storeu_si512(to + part, words(rounded(lost(one, large)), rounded(lost(next, large_next))));
+    for (; parts; parts--, to += part) _mm512_storeu_si512(to, words(rounded(&one), rounded(&next)));
 }
 
 static half nearest(float x) {
@@ -139,11 +136,13 @@ static half nearest(float x) {
 }
 
 static void put_one(float x, half *to, int64_t part, int64_t parts) {
-    *to = nearest(x);
-    const uint32_t bits = (uint32_t)*to << 16;
-    float kept;
-    memcpy(&kept, &bits, 4);
-    if (parts > 1) to[part] = nearest(x - kept);
+    for (; parts; parts--, to += part) {
+        *to = nearest(x);
+        const uint32_t bits = (uint32_t)*to << 16;
+        float kept;
+        memcpy(&kept, &bits, 4);
+        x -= kept;
+    }
 }
 
 /* Place of element (k, n) of a matrix in its packed tile: pairs of k lie side by side. */
@@ -151,9 +150,13 @@ static int64_t in_tile(int64_t k, int64_t n) { return k / 2 * STEP + n * 2 + k %
 
 /* ---- products ---- */
 
-static const int64_t PARTS[3][2] = {{0, 0}, {0, 1}, {1, 0}};
+/* Which parts of the left operand meet which of the right. An exact left operand has one part. */
+static const int64_t EVERY[][2] = {{0, 0}, {0, 1}, {1, 0}, {1, 1}, {0, 2}, {2, 0}}, EXACT[][2] = {{0, 0}, {0, 1}, {0, 2}};
 
-static inline int products(int64_t parts, int exact) { return parts == 1 ? 1 : exact ? 2 : 3; }
+static inline int64_t products(int64_t parts, int exact) { return exact ? parts : parts * (parts + 1) / 2; }
+
+/* gcc does not know that a tile is loaded from memory: what was stored before has to be there */
+#define ALL_STORED __asm__ volatile("" ::: "memory")
 
 #define MULTIPLY             \
     _tile_dpbf16ps(0, 4, 6); \
@@ -165,14 +168,16 @@ static inline int products(int64_t parts, int exact) { return parts == 1 ? 1 : e
 TARGET static void product(const half *a, int64_t a_part, int64_t stride, int64_t taps, int64_t steps,
                            const half *packed, int64_t packed_part, int64_t parts, int exact, float *out,
                            int64_t out_stride) {
+    ALL_STORED;
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
     for (int pair = 0; pair < products(parts, exact); pair++) {
-        const half *b = packed + PARTS[pair][1] * packed_part;
+        const int64_t *which = exact ? EXACT[pair] : EVERY[pair];
+        const half *b = packed + which[1] * packed_part;
         for (int64_t tap = 0; tap < taps; tap++) {
-            const half *rows = a + PARTS[pair][0] * a_part + tap * stride;
+            const half *rows = a + which[0] * a_part + tap * stride;
             for (int64_t step = 0; step < steps; step++, rows += STEP, b += 2 * TILE) {
                 _tile_loadd(4, rows, stride * 2);
                 _tile_loadd(5, rows + LANES * stride, stride * 2);
@@ -191,12 +196,14 @@ TARGET static void product(const half *a, int64_t a_part, int64_t stride, int64_
 /* sums[4 tiles] += a[32][depth] x words[depth / 2][32][2] */
 TARGET static void accumulate(const half *a, int64_t a_part, int64_t a_stride, const half *words, int64_t words_part,
                               int64_t words_stride, int64_t steps, int64_t parts, int exact, float *sums) {
+    ALL_STORED;
     _tile_loadd(0, sums, 64);
     _tile_loadd(1, sums + SUMS, 64);
     _tile_loadd(2, sums + 2 * SUMS, 64);
     _tile_loadd(3, sums + 3 * SUMS, 64);
     for (int pair = 0; pair < products(parts, exact); pair++) {
-        const half *rows = a + PARTS[pair][0] * a_part, *b = words + PARTS[pair][1] * words_part;
+        const int64_t *which = exact ? EXACT[pair] : EVERY[pair];
+        const half *rows = a + which[0] * a_part, *b = words + which[1] * words_part;
         for (int64_t step = 0; step < steps; step++, rows += STEP, b += LANES * words_stride) {
             _tile_loadd(4, rows, a_stride * 2);
             _tile_loadd(5, rows + LANES * a_stride, a_stride * 2);
@@ -218,7 +225,7 @@ TARGET static void begin_tiles(void) {
         uint8_t rows[16];
     } __attribute__((packed)) config = {.palette = 1};
     for (int tile = 0; tile < 8; tile++) config.columns[tile] = 64, config.rows[tile] = LANES;
-    _tile_loadconfig(&config);
+    __asm__ volatile("ldtilecfg %0" ::"m"(config));
 }
 
 /* ---- packed weights ---- */
@@ -390,12 +397,9 @@ TARGET static void enter(const Plan *p, const float *pooled, const float *output
                 one = _mm512_fmadd_ps(along, _mm512_loadu_ps(output + at * stride + g), level);
             }
             put(one, p->slopes + (at + first_row) * stride + g, p->slopes_part, parts);
-            const __m512i large = rounded(one), large_next = rounded(two);
             half *to = p->turned + g * p->wide + at + p->shifted;
-            _mm512_i32scatter_epi32((int *)to, lanes, words(large, large_next), 4);
-            if (parts > 1)
-                _mm512_i32scatter_epi32((int *)(to + p->turned_part), lanes,
-                                        words(rounded(lost(one, large)), rounded(lost(two, large_next))), 4);
+            for (int64_t part = 0; part < parts; part++, to += p->turned_part)
+                _mm512_i32scatter_epi32((int *)to, lanes, words(rounded(&one), rounded(&two)), 4);
         }
 }
 
@@ -429,18 +433,17 @@ TARGET static void input_gradient(const Plan *p, int64_t top) {
                 p->channels);
 }
 
-/* the gradient of the pooled input of a hidden layer, shut where ReLU was, and what its batch norm needs to know:
-   totals (2, channels) += the sum of it, the sum of it times the member of the pair that it goes to */
-TARGET static void leave_hidden(const Plan *p, int64_t top, const float *hidden, const float *scale,
-                                const float *shift, float *gradient, double *totals) {
-    const int64_t stride = p->channels, rows = p->length - top < STEP ? p->length - top : STEP;
+/* from (rows, stride): the gradient of pooled pairs of `hidden`. It is shut where ReLU was, in gradient, and totals
+   (2, stride) += what the batch norm needs: the sum of it, the sum of it times the member of the pair that it goes to */
+TARGET static void shut(const float *from, int64_t rows, int64_t stride, const float *hidden, const float *scale,
+                        const float *shift, float *gradient, double *totals) {
     for (int64_t c = 0; c < stride; c += LANES) {
         __m512 sum = _mm512_setzero_ps(), along = sum;
         for (int64_t row = 0; row < rows; row++) {
-            const Pair pair = pair_at(hidden + (top + row) * POOL * stride + c, stride, _mm512_loadu_ps(scale + c),
+            const Pair pair = pair_at(hidden + row * POOL * stride + c, stride, _mm512_loadu_ps(scale + c),
                                       _mm512_loadu_ps(shift + c));
-            const __m512 x = _mm512_maskz_loadu_ps(pair.open, p->sums + row * stride + c);
-            _mm512_storeu_ps(gradient + (top + row) * stride + c, x);
+            const __m512 x = _mm512_maskz_loadu_ps(pair.open, from + row * stride + c);
+            _mm512_storeu_ps(gradient + row * stride + c, x);
             sum = _mm512_add_ps(sum, x);
             along = _mm512_fmadd_ps(x, _mm512_mask_mov_ps(pair.two, pair.first, pair.one), along);
         }
@@ -454,9 +457,9 @@ TARGET static void leave_hidden(const Plan *p, int64_t top, const float *hidden,
     }
 }
 
-/* the gradient of the first layer's pooled output, routed to the members of its pairs; shift_gradient (channels) */
-TARGET static void leave_stem(const Plan *p, int64_t top, float *shift_gradient) {
-    const int64_t stride = p->channels, rows = p->length - top < STEP ? p->length - top : STEP;
+/* the gradient of the first layer's pooled output in sums, routed to the members of its pairs; shift_gradient (channels) */
+TARGET static void leave_stem(const Plan *p, int64_t top, int64_t rows, float *shift_gradient) {
+    const int64_t stride = p->channels;
     for (int64_t c = 0; c < stride; c += LANES) {
         __m512 sum = _mm512_setzero_ps();
         for (int64_t row = 0; row < rows; row += 2) {
@@ -538,14 +541,27 @@ TARGET static void backward_share(Plan *p, int64_t count, const float *input, co
         weight_gradient(p);
         for (int64_t top = 0; top < p->length; top += STEP) {
             input_gradient(p, top);
-            if (p->is.window) leave_stem(p, top, rest);
-            else leave_hidden(p, top, from, scale, shift, gradient + i * p->length * p->channels, rest);
+            const int64_t rows = p->length - top < STEP ? p->length - top : STEP;
+            if (p->is.window) leave_stem(p, top, rows, rest);
+            else shut(p->sums, rows, p->channels, from + top * POOL * p->channels, scale, shift,
+                      gradient + (i * p->length + top) * p->channels, rest);
         }
         if (p->is.window) stem_gradient(p);
     }
     _tile_release();
     unpack_weight(p, weight_out);
     if (p->is.window) unpack_stem(p, gradient);
+}
+
+/* hidden (N, before, channels) -> norm, ReLU and max-pooling of it (N, before / 2, channels) */
+TARGET static void pool_share(int64_t count, int64_t before, int64_t channels, const float *hidden, const float *scale,
+                              const float *shift, float *pooled) {
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t at = 0; at < before / POOL; at++, pooled += channels)
+            for (int64_t c = 0; c < channels; c += LANES)
+                _mm512_storeu_ps(pooled + c, pair_at(hidden + (i * before + at * POOL) * channels + c, channels,
+                                                     _mm512_loadu_ps(scale + c), _mm512_loadu_ps(shift + c))
+                                                 .pooled);
 }
 
 /* ---- Python ---- */
@@ -650,6 +666,33 @@ static PyObject *py_backward(PyObject *self, PyObject *arguments) {
     Py_RETURN_NONE;
 }
 
+/* after the last layer: with a gradient what `shut` does, without one what `pool_share` does */
+static PyObject *py_pool(PyObject *self, PyObject *arguments) {
+    (void)self;
+    long long count, before, channels;
+    Py_buffer b[6];
+    if (!PyArg_ParseTuple(arguments, "LLLy*y*y*w*y*w*", &count, &before, &channels, b, b + 1, b + 2, b + 3, b + 4, b + 5))
+        return NULL;
+    const int backward = b[4].len > 0;
+    const int64_t pooled = count * (before / POOL) * channels * 4;
+    const int64_t bytes[] = {count * before * channels * 4, channels * 4, channels * 4, pooled,
+                             backward ? pooled : 0, backward ? 2 * channels * 8 : 0};
+    const int good = fit(b, bytes, 6) && channels % STEP == 0;
+    if (good) {
+        Py_BEGIN_ALLOW_THREADS
+        const float *hidden = b[0].buf, *gradient = b[4].buf;
+        float *out = b[3].buf;
+        if (!backward) pool_share(count, before, channels, hidden, b[1].buf, b[2].buf, out);
+        for (int64_t i = 0; backward && i < count; i++)
+            shut(gradient + i * (before / POOL) * channels, before / POOL, channels, hidden + i * before * channels,
+                 b[1].buf, b[2].buf, out + i * (before / POOL) * channels, b[5].buf);
+        Py_END_ALLOW_THREADS
+    }
+    release(b, 6);
+    if (!good) return refuse();
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef METHODS[] = {
     {"available", py_available, METH_NOARGS, "Whether this processor and system have what the functions need."},
     {"room", py_room, METH_VARARGS, "room(layer) -> bytes of working memory, aligned to 64, that a call needs."},
@@ -658,6 +701,9 @@ static PyMethodDef METHODS[] = {
     {"backward", py_backward, METH_VARARGS,
      "backward(layer, count, room, input, scale, shift, weight, output, norm_scale, norm_shift, along, level, pooled, "
      "weight_gradient, gradient, rest). Releases the GIL."},
+    {"pool", py_pool, METH_VARARGS,
+     "pool(count, before, channels, hidden, scale, shift, out, gradient, totals): the pooled of a hidden layer, or the "
+     "gradient of the pooled shut where ReLU was. Releases the GIL."},
     {NULL, NULL, 0, NULL},
 };
 

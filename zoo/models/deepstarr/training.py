@@ -23,7 +23,7 @@ from zoo.batch_norm import mean_over_processes, moments, update_running
 from zoo.models.deepstarr import POOL_SIZE, trunk
 from zoo.models.deepstarr.torch_network import DeepSTARR
 
-PARTS = {torch.bfloat16: 1, torch.float32: 2}
+PARTS = {torch.bfloat16: 1, torch.float32: 3}
 """How many bfloat16 numbers stand for an operand of a product on the matrix unit."""
 
 CHUNK = 8
@@ -52,7 +52,8 @@ def forward(model: DeepSTARR, one_hot: torch.Tensor, dtype: torch.dtype = torch.
         dense = layers[f"dense{number}"]
         features = _wide(functional.linear(features.to(dtype), dense.weight.to(dtype))) + dense.bias
         features = functional.relu(layers[f"dense{number}_norm"](features))
-        features = functional.dropout(features, config.dropout, training=True)
+        if config.dropout:
+            features = functional.dropout(features, config.dropout, training=True)
     return functional.linear(features, layers["head"].weight, layers["head"].bias)
 
 
@@ -97,13 +98,9 @@ def _folded_stem(
 
 def _window_moments(windows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """One-hot windows (R, W) -> mean (W,), covariance (W, W), biased, over all processes. Counts are exact."""
-    ones = functional.pad(windows, (0, 1), value=1.0)
-    counts = (ones.T @ ones).double()
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.all_reduce(counts)
-    second = counts / counts[-1, -1]
-    mean = second[-1, :-1]
-    covariance = second[:-1, :-1] - torch.outer(mean, mean)
+    second = mean_over_processes((windows.T @ windows).double(), len(windows))
+    mean = second.diagonal()
+    covariance = second - torch.outer(mean, mean)
     return mean.to(windows.dtype), covariance.to(windows.dtype)
 
 

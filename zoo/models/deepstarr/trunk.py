@@ -8,6 +8,7 @@ Hidden layers are kept before their batch norm, float32 (N, P, C), with C filled
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from torch import nn
 from torch.nn import functional
 
 from zoo.batch_norm import mean_over_processes, update_running
-from zoo.kmer.tables import aligned
+from zoo.memory import aligned
 from zoo.models.deepstarr import POOL_SIZE
 
 try:
@@ -51,12 +52,33 @@ def convolve(
     """One-hot DNA, float32 (N, L, 4) -> what the last of the convolutions makes of it, float32 (N, P, C), pooled.
 
     kernel (2 F, (K + 1) * 4), shift (F,): the first layer, folded (see training.py).  layers: the second and later
-    ones; their running statistics are updated.  parts: bfloat16 numbers that stand for an operand of a product, 1 or 2.
+    ones; their running statistics are updated.  parts: bfloat16 numbers that stand for an operand of a product, 1, or
+    3 for all bits of float32.
     """
     norms = [norm for _, norm in layers]
     biases = [conv.bias for conv, _ in layers]
     weights = [tensor for conv, norm in layers for tensor in (conv.weight, norm.weight, norm.bias)]
     return _Convolutions.apply(one_hot, norms, biases, parts, kernel, shift, *weights)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Rows:
+    """A hidden layer before its norm (N, P, C), its norm folded, (C,) each; or one-hot DNA, folded kernel and shift."""
+
+    values: torch.Tensor
+    scale: torch.Tensor
+    shift: torch.Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class _Convolved:
+    """A convolution that was computed.  shape: Layer of _trunk.c.  mean, inverse deviation: of `after`, (C,) each."""
+
+    shape: tuple[int, ...]
+    before: _Rows
+    after: _Rows
+    mean: torch.Tensor
+    inverse: torch.Tensor
 
 
 class _Convolutions(torch.autograd.Function):
@@ -71,115 +93,120 @@ class _Convolutions(torch.autograd.Function):
         shift: torch.Tensor,
         *weights: torch.Tensor,
     ) -> torch.Tensor:
-        # an input, and the two vectors that make rows of it: kernel and shift of the first layer, then of a norm
-        inputs = [(one_hot.contiguous(), kernel.contiguous(), _filled(shift))]
-        shapes, means, inverses = [], [], []
-        for number, (norm, bias) in enumerate(zip(norms, biases, strict=True)):
-            weight, gain, offset = weights[3 * number : 3 * number + 3]
-            shape = _shape(parts, inputs[-1][0], weight, kernel if number == 0 else None)
-            output, totals = _forward(shape, *inputs[-1], weight.contiguous())
+        rows = _Rows(one_hot.contiguous(), kernel.contiguous(), _filled(shift))
+        ctx.layers = []
+        for norm, bias, (weight, gain, offset) in zip(norms, biases, _threes(weights), strict=True):
+            shape = _shape(parts, rows, weight, first=not ctx.layers)
+            output, totals = _forward(shape, rows, weight)
             mean, square = mean_over_processes(totals, output.shape[0] * output.shape[1])
             variance = (square - mean.square()).clamp_(min=0)
-            mean, inverse = mean.float(), torch.rsqrt(variance + norm.eps).float()
             update_running(norm, mean[: len(bias)] + bias, variance[: len(bias)])
+            mean, inverse = mean.float(), torch.rsqrt(variance + norm.eps).float()
             scale = _filled(gain) * inverse
-            inputs.append((output, scale, _filled(offset) - mean * scale))
-            shapes.append(shape)
-            means.append(mean)
-            inverses.append(inverse)
-        hidden, scale, shift = inputs[-1]
-        first, second = _members(hidden)
-        chosen = torch.where(torch.addcmul(shift, first, scale) >= torch.addcmul(shift, second, scale), first, second)
-        pooled = torch.addcmul(shift, chosen, scale).relu_()
-        ctx.inputs, ctx.shapes, ctx.means, ctx.inverses = inputs, shapes, means, inverses
-        ctx.save_for_backward(*weights, chosen, pooled)
-        return pooled[..., : len(biases[-1])]
+            after = _Rows(output, scale, _filled(offset) - mean * scale)
+            ctx.layers.append(_Convolved(shape, rows, after, mean, inverse))
+            rows = after
+        ctx.save_for_backward(*weights)
+        return _pool(rows)[..., : len(biases[-1])]
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[Any, ...]:  # type: ignore[override]
-        *weights, chosen, pooled = ctx.saved_tensors
+        layers: list[_Convolved] = ctx.layers
+        pooled, totals = _shut(layers[-1].after, _filled(gradient))
         gradients: list[torch.Tensor] = []
-        inside = functional.pad(gradient, (0, pooled.shape[2] - gradient.shape[2])) * (pooled > 0)
-        totals = torch.stack([inside.sum((0, 1)), (inside * chosen).sum((0, 1))])
-        for number in reversed(range(len(ctx.shapes))):
-            shape, mean, inverse = ctx.shapes[number], ctx.means[number], ctx.inverses[number]
-            output, scale, shift = ctx.inputs[number + 1]
-            along = (totals[1] - mean * totals[0]) * inverse
-            weight = weights[3 * number]
-            gradients[:0] = [along[: len(weight)].float(), totals[0, : len(weight)].float()]
-            level, slope = mean_over_processes(torch.stack([totals[0], along]), output.shape[0] * output.shape[1])
-            slope = -slope * inverse * scale
-            norm = (scale, shift, slope.float(), -(level * scale + mean * slope).float())
-            weight_gradient, inside, totals = _backward(
-                shape, *ctx.inputs[number], weight.contiguous(), output, norm, inside
-            )
+        for layer, (weight, _, _) in zip(reversed(layers), reversed(_threes(ctx.saved_tensors)), strict=True):
+            scale, rows = layer.after.scale, layer.after.values.shape[0] * layer.after.values.shape[1]
+            along = (totals[1] - layer.mean * totals[0]) * layer.inverse
+            gradients[:0] = [values[: len(weight)].float() for values in (along, totals[0])]
+            level, slope = mean_over_processes(torch.stack([totals[0], along]), rows)
+            slope = -slope * layer.inverse * scale
+            through = slope.float(), -(level * scale + layer.mean * slope).float()
+            weight_gradient, pooled, totals = _backward(layer, weight, through, pooled)
             gradients.insert(0, weight_gradient)
-        return None, None, None, None, inside, totals[: ctx.inputs[0][1].shape[0] // POOL_SIZE], *gradients
+        return None, None, None, None, pooled, totals[: len(pooled) // POOL_SIZE], *gradients
 
 
-def _filled(vector: torch.Tensor) -> torch.Tensor:
-    """(C,) -> with zeros behind, to a multiple of STEP."""
-    return functional.pad(vector, (0, -len(vector) % STEP))
+def _threes(tensors: Sequence[torch.Tensor]) -> list[tuple[torch.Tensor, ...]]:
+    return [tuple(tensors[at : at + 3]) for at in range(0, len(tensors), 3)]
 
 
-def _members(hidden: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    length = hidden.shape[1] // POOL_SIZE * POOL_SIZE
-    return hidden[:, 0:length:2], hidden[:, 1:length:2]
+def _filled(values: torch.Tensor) -> torch.Tensor:
+    """(..., C) -> with zeros behind, to a multiple of STEP."""
+    return functional.pad(values, (0, -values.shape[-1] % STEP))
 
 
-def _shape(parts: int, source: torch.Tensor, weight: torch.Tensor, kernel: torch.Tensor | None) -> tuple[int, ...]:
+def _shape(parts: int, rows: _Rows, weight: torch.Tensor, first: bool) -> tuple[int, ...]:
     """A Layer of _trunk.c."""
     filters, channels, taps = weight.shape
-    window = 0 if kernel is None else kernel.shape[1] // source.shape[2]
-    return parts, source.shape[1], channels, filters, taps, window
+    window = rows.scale.shape[1] // rows.values.shape[2] if first else 0
+    return parts, rows.values.shape[1], channels, filters, taps, window
 
 
-def _forward(shape: tuple[int, ...], source: torch.Tensor, *vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _arrays(*tensors: torch.Tensor) -> list[np.ndarray]:
+    return [tensor.detach().contiguous().numpy() for tensor in tensors]
+
+
+def _forward(shape: tuple[int, ...], rows: _Rows, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """-> the layer's output before its norm (N, P, C), its sums and sums of squares over positions, float64 (2, C)."""
     filters = shape[3] + -shape[3] % STEP
-    output = torch.empty(len(source), shape[1] // POOL_SIZE, filters)
-    constant = [vector.detach().numpy() for vector in vectors]
+    output = torch.empty(len(rows.values), shape[1] // POOL_SIZE, filters)
+    constant = _arrays(rows.scale, rows.shift, weight)
 
-    def share(rows: slice) -> np.ndarray:
+    def share(part: slice) -> np.ndarray:
         totals = np.zeros((2, filters))
-        part = source[rows].numpy()
-        _trunk.forward(shape, len(part), _room(shape), part, *constant, output[rows].numpy(), totals)
+        source, to = _arrays(rows.values[part], output[part])
+        _trunk.forward(shape, len(source), _room(shape), source, *constant, to, totals)
         return totals
 
-    return output, torch.from_numpy(sum(_shares(share, len(source))))
+    return output, torch.from_numpy(sum(_shares(share, len(output))))
 
 
 def _backward(
-    shape: tuple[int, ...],
-    source: torch.Tensor,
-    scale: torch.Tensor,
-    shift: torch.Tensor,
-    weight: torch.Tensor,
-    output: torch.Tensor,
-    norm: tuple[torch.Tensor, ...],
-    pooled: torch.Tensor,
+    layer: _Convolved, weight: torch.Tensor, through: tuple[torch.Tensor, torch.Tensor], pooled: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """-> gradients of the weight, of the pooled input (of the folded kernel, for the first layer), and the totals that
-    the norm of the input needs (the gradient of the folded shift)."""
-    stem = shape[5] > 0
-    inside = torch.empty(() if stem else (len(source), output.shape[1], source.shape[2]))
-    constant = [vector.detach().numpy() for vector in (scale, shift, weight)]
-    behind = [vector.numpy() for vector in norm]
-    pooled = pooled.contiguous()
+    """through: what passes the statistics of the norm.  pooled: gradient of what is pooled after it, as `_shut` gives.
 
-    def share(rows: slice) -> tuple[np.ndarray, ...]:
-        part = source[rows].numpy()
+    -> gradients of the weight, of the pooled input (of the folded kernel, for the first layer), and the totals that the
+    norm of the input needs (the gradient of the folded shift).
+    """
+    before, output = layer.before, layer.after.values
+    first = layer.shape[-1] > 0
+    inside = torch.empty(0 if first else (len(output), output.shape[1], before.values.shape[2]))  # type: ignore[arg-type]
+    constant = _arrays(before.scale, before.shift, weight)
+    norm = _arrays(layer.after.scale, layer.after.shift, *through)
+
+    def share(part: slice) -> tuple[np.ndarray, ...]:
+        source, after, gradient = _arrays(before.values[part], output[part], pooled[part])
         weight_gradient = np.empty(weight.shape, np.float32)
-        gradient = np.empty(scale.shape, np.float32) if stem else inside[rows].numpy()
-        totals = np.zeros(len(shift), np.float32) if stem else np.zeros((2, len(shift)))
-        arrays = (part, *constant, output[rows].numpy(), *behind, pooled[rows].numpy())
-        _trunk.backward(shape, len(part), _room(shape), *arrays, weight_gradient, gradient, totals)
-        return weight_gradient, gradient, totals
+        to = np.empty(before.scale.shape, np.float32) if first else inside[part].numpy()
+        totals = np.zeros(len(before.shift), np.float32) if first else np.zeros((2, len(before.shift)))
+        arrays = (source, *constant, after, *norm, gradient, weight_gradient, to, totals)
+        _trunk.backward(layer.shape, len(source), _room(layer.shape), *arrays)
+        return weight_gradient, to, totals
 
-    results = list(_shares(share, len(source)))
-    weight_gradient, gradient, totals = (torch.from_numpy(sum(column)) if i != 1 or stem else inside
-                                         for i, column in enumerate(zip(*results, strict=True)))
-    return weight_gradient, gradient, totals
+    weight_gradients, kernels, totals = zip(*_shares(share, len(output)), strict=True)
+    to_input = torch.from_numpy(sum(kernels)) if first else inside
+    return torch.from_numpy(sum(weight_gradients)), to_input, torch.from_numpy(sum(totals))
+
+
+def _pool(rows: _Rows) -> torch.Tensor:
+    """(N, P, C) -> normed, through ReLU and max-pooling, (N, P // 2, C)."""
+    count, before, channels = rows.values.shape
+    pooled = torch.empty(count, before // POOL_SIZE, channels)
+    none = np.empty(0, np.float32)
+    _trunk.pool(count, before, channels, *_arrays(rows.values, rows.scale, rows.shift, pooled), none, none)
+    return pooled
+
+
+def _shut(rows: _Rows, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """-> the gradient of the pooled (N, P // 2, C) without what ReLU holds back, and the totals that the norm needs:
+    sums of it, and of it times the member of the pair that it goes to, float64 (2, C)."""
+    count, before, channels = rows.values.shape
+    inside = torch.empty(gradient.shape)
+    totals = torch.zeros(2, channels, dtype=torch.float64)
+    arrays = _arrays(rows.values, rows.scale, rows.shift, inside, gradient, totals)
+    _trunk.pool(count, before, channels, *arrays)
+    return inside, totals
 
 
 def _shares(work: Callable[[slice], Any], count: int) -> Iterator[Any]:
@@ -189,11 +216,11 @@ def _shares(work: Callable[[slice], Any], count: int) -> Iterator[Any]:
         yield work(slice(None))
         return
     edges = [count * i // threads for i in range(threads + 1)]
-    yield from _pool(threads).map(work, map(slice, edges[:-1], edges[1:]))
+    yield from _workers(threads).map(work, map(slice, edges[:-1], edges[1:]))
 
 
 @cache
-def _pool(threads: int) -> ThreadPoolExecutor:
+def _workers(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, "trunk")
 
 
