@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from benchmarks.measure import in_turns  # noqa: E402
 from benchmarks.peers import training_loop  # noqa: E402
 from zoo import devices, memory  # noqa: E402
 from zoo.labelled import Split  # noqa: E402
-from zoo.models.deepstarr import VARIANTS  # noqa: E402
+from zoo.models.deepstarr import VARIANTS, trunk  # noqa: E402
 from zoo.run_folder import RunFolder  # noqa: E402
 from zoo.train import Trainer  # noqa: E402
 from zoo.train_config import TrainConfig  # noqa: E402
@@ -24,7 +25,14 @@ from zoo.train_config import TrainConfig  # noqa: E402
 SEQUENCES = 128
 """One step a turn: short turns find moments in which the machine does nothing else."""
 
-CHOICES = {"zoo train": {}, "zoo train --precision bf16": {"precision": "bf16"}}
+COMPILED = trunk.available()
+CHOICES = {
+    f"zoo train{option}{'' if compiled else ', step in PyTorch alone'}": (precision, compiled)
+    for compiled in sorted({COMPILED, False}, reverse=True)
+    for option, precision in {"": "fp32", " --precision bf16": "bf16"}.items()
+}
+"""Where the compiled step works, what PyTorch alone gives is shown beside it."""
+
 PORT = "earlier ports' loop"
 
 
@@ -54,11 +62,11 @@ def test_training_steps(benchmark: Any, variant: str, threads: int, budget: floa
     data = training_loop.OneHotDataset(source.split.codes, source.split.targets)
     port = training_loop.port(config.filters, config.kernel_sizes, config.dense_units)
     ways: dict[str, Callable[[], object]] = {PORT: lambda: training_loop.epoch(port, data)}
-    for name, settings in CHOICES.items():
+    for name, (precision, compiled) in CHOICES.items():
         folder = RunFolder(tmp_path / name)
         folder.create()
-        trainer = Trainer("deepstarr", config, source, TrainConfig(**settings), folder)
-        ways[name] = lambda trainer=trainer: _epoch(trainer)
+        trainer = Trainer("deepstarr", config, source, TrainConfig(precision=precision), folder)
+        ways[name] = lambda trainer=trainer, compiled=compiled: _epoch(trainer, compiled)
     best: dict[str, float] = {}
     before = torch.get_num_threads()
     memory.keep()
@@ -75,8 +83,9 @@ def test_training_steps(benchmark: Any, variant: str, threads: int, budget: floa
     ]
 
 
-def _epoch(trainer: Trainer) -> None:
+def _epoch(trainer: Trainer, compiled: bool) -> None:
     """A training epoch: every step, without validation and checkpoint, which the earlier ports' loop leaves out too."""
     order = np.random.default_rng(0).permutation(SEQUENCES)
-    for start in range(0, SEQUENCES, trainer.settings.batch_size):
-        trainer._step(trainer.source.epoch(1), order[start : start + trainer.settings.batch_size], (0,))
+    with mock.patch.object(trunk, "available", lambda: compiled):
+        for start in range(0, SEQUENCES, trainer.settings.batch_size):
+            trainer._step(trainer.source.epoch(1), order[start : start + trainer.settings.batch_size], (0,))

@@ -109,6 +109,18 @@ def test_an_epoch_is_fresh_labelled_by_the_teacher_and_can_be_drawn_again(genome
     assert sum(sequence.tobytes() in seen for sequence in second.codes) < 0.1 * len(second)
 
 
+@pytest.mark.parametrize("ahead", [False, True])
+def test_passes_use_the_same_sequences_again(genome: Genome, ahead: bool) -> None:
+    drawing = DistillSource(genome, label, "a test", ("dev", "hk"), DistillConfig(epoch_size=480, passes=2), ahead)
+    first, second, third = (drawing.epoch(number).codes for number in (1, 2, 3))
+    drawing.close()
+    np.testing.assert_array_equal(first, second)
+    assert (first != third).any()
+    fresh = source(genome)
+    np.testing.assert_array_equal(third, fresh.epoch(2).codes)
+    fresh.close()
+
+
 def test_climbing_reaches_beyond_the_windows(genome: Genome) -> None:
     drawing = source(genome)
     climbed = drawing._climb(2400, np.random.default_rng(0))
@@ -132,6 +144,8 @@ def test_held_out_windows_do_not_overlap_training(genome: Genome) -> None:
 def test_shares_are_checked() -> None:
     with pytest.raises(ZooError, match="climb: expected a share from 0 to 1, got 2"):
         DistillConfig(climb=2)
+    with pytest.raises(ZooError, match="passes: expected at least 1, got 0"):
+        DistillConfig(passes=0)
     with pytest.raises(ZooError, match=r"expected at most 1 together, got 1\.3"):
         DistillConfig(climb=0.5, mutate=0.6, shuffle=0.05)
 

@@ -3,7 +3,7 @@
 Five kinds of sequences, so that the student sees what the teacher does to real DNA and to what is not DNA of this
 genome: windows of both strands at any offset; the same dinucleotide-shuffled; mutated; spliced from two; and climbed,
 that is evolved by rounds of mutation and selection towards higher or lower activity, so that the tails are covered.
-Every sequence of an epoch follows from (seed, epoch) and the teacher.
+Every sequence follows from (seed, number of the drawing) and the teacher.
 """
 
 from __future__ import annotations
@@ -42,9 +42,11 @@ HELD_OUT_WINDOWS = 10_000
 
 @dataclasses.dataclass(frozen=True)
 class DistillConfig:
-    """epoch_size: sequences an epoch.  shuffle, mutate, splice, climb: shares of each kind; the rest are windows."""
+    """epoch_size: sequences an epoch.  passes: epochs in a row that use the same ones; more where labels cost as much as
+    steps.  shuffle, mutate, splice, climb: shares of each kind; the rest are windows."""
 
     epoch_size: int = 200_000
+    passes: int = 1
     shuffle: float = 0.05
     mutate: float = 0.15
     splice: float = 0.15
@@ -54,6 +56,8 @@ class DistillConfig:
     def __post_init__(self) -> None:
         if self.epoch_size < CLIMB_ROUNDS * CLIMB_CANDIDATES:
             raise ZooError(f"epoch_size: expected at least {CLIMB_ROUNDS * CLIMB_CANDIDATES}, got {self.epoch_size}")
+        if self.passes < 1:
+            raise ZooError(f"passes: expected at least 1, got {self.passes}")
         shares = {name: getattr(self, name) for name in ("shuffle", "mutate", "splice", "climb")}
         for name, share in shares.items():
             if not 0 <= share <= 1:
@@ -65,20 +69,32 @@ class DistillConfig:
 
 
 class DistillSource:
-    """A training source (see zoo/source.py). The next epoch is drawn while one is trained on."""
+    """A training source (see zoo/source.py).
+
+    ahead: draw the next sequences while some are trained on. That helps where another device trains; on the same
+    processor both would only wait for each other.
+    """
 
     def __init__(
-        self, genome: Genome, label: Label, teacher: str, targets: tuple[str, ...], config: DistillConfig
+        self,
+        genome: Genome,
+        label: Label,
+        teacher: str,
+        targets: tuple[str, ...],
+        config: DistillConfig,
+        ahead: bool = False,
     ) -> None:
         self.genome, self.label, self.teacher, self.targets, self.config = genome, label, teacher, targets, config
         self.sequence_length = genome.length
-        self._ahead: dict[int, Future[Split]] = {}
+        self.ahead = ahead
+        self._drawn: dict[int, Future[Split]] = {}
         self._worker = ThreadPoolExecutor(1, "distill")
 
     def epoch(self, number: int) -> Split:
-        future = self._ahead.pop(number, None) or self._worker.submit(self._draw, number)
-        self._ahead = {number + 1: self._worker.submit(self._draw, number + 1)}
-        return future.result()
+        drawing = (number - 1) // self.config.passes + 1
+        wanted = (drawing, drawing + 1) if self.ahead else (drawing,)
+        self._drawn = {n: self._drawn.get(n) or self._worker.submit(self._draw, n) for n in wanted}
+        return self._drawn[drawing].result()
 
     def close(self) -> None:
         """Stop drawing ahead."""

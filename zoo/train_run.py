@@ -76,7 +76,7 @@ def run(job: Job, source: Source, reporter: Reporter | None = None) -> dict[str,
     that is not there, CheckFailed if the loss is not finite.
     """
     memory.keep()
-    device = _device(job.device)
+    device = training_device(job.device)
     track = _tracker(job)
     folder = RunFolder(job.folder)
     group = distributed.join(device)
@@ -173,7 +173,8 @@ def _architecture(variant: str) -> str:
     return found[variant]
 
 
-def _device(name: str) -> str:
+def training_device(name: str) -> str:
+    """What "auto" means here. Raises MissingDependency without a usable GPU, ZooError for another name."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():

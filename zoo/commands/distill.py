@@ -16,7 +16,8 @@ def command(
     genome: Annotated[Path, typer.Option(help="FASTA of the genome that sequences are drawn from.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the run, made anew.")],
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --output.")] = False,
-    epoch_size: Annotated[int, typer.Option(help="Sequences an epoch, all of them fresh.")] = 200_000,
+    epoch_size: Annotated[int, typer.Option(help="Sequences an epoch.")] = 200_000,
+    passes: Annotated[int, typer.Option(help="Epochs in a row that use the same sequences.")] = 1,
     epochs: Annotated[int, typer.Option(help="Epochs.")] = 50,
     shuffle: Annotated[float, typer.Option(help="Share of dinucleotide-shuffled windows.")] = 0.05,
     mutate: Annotated[float, typer.Option(help="Share of mutated windows.")] = 0.15,
@@ -53,7 +54,7 @@ def command(
         torch.set_num_threads(threads)
     loaded = predict.load("original", teacher, runtime, threads=1)
     architecture, config, _ = train_run.read_model(model, {"dropout": dropout})
-    drawing = DistillConfig(epoch_size, shuffle, mutate, splice, climb, seed)
+    drawing = DistillConfig(epoch_size, passes, shuffle, mutate, splice, climb, seed)
     settings = TrainConfig(
         learning_rate=learning_rate, batch_size=batch_size, epochs=epochs, patience=epochs, schedule="one-cycle",
         weight_average=weight_average, precision=precision, seed=seed,
@@ -71,7 +72,12 @@ def command(
     )
     name = f"weights {loaded.spec.weights_id[:12]} ({loaded.spec.source})"
     source = DistillSource(
-        genomes.read(genome, loaded.spec.sequence_length), loaded.predict_codes, name, loaded.spec.targets, drawing
+        genomes.read(genome, loaded.spec.sequence_length),
+        loaded.predict_codes,
+        name,
+        loaded.spec.targets,
+        drawing,
+        ahead=train_run.training_device(device) != "cpu",
     )
     try:
         with reporting(job, source.targets) as reporter:

@@ -5,6 +5,7 @@ covariance of the windows, and its normalisation folds into its kernel before an
 and max-pooling of the first layer are then one matrix product that yields both members of each pooled pair. And the
 256-channel activations live for a few sequences at a time, small enough for the second-level cache: the backward
 pass makes them again instead of reading them from memory. Hidden layers are rows of positions, channels last.
+Where the processor has a matrix unit of Intel's kind, trunk.py takes the convolutions, compiled and fused.
 A bias in front of a batch norm has no effect in training: it gets no gradient, where the modules get rounding noise.
 
 `forward` gives what DeepSTARR.forward gives in training mode (tests compare values and gradients); it does not call
