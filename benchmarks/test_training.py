@@ -86,6 +86,6 @@ def test_training_steps(benchmark: Any, variant: str, threads: int, budget: floa
 def _epoch(trainer: Trainer, compiled: bool) -> None:
     """A training epoch: every step, without validation and checkpoint, which the earlier ports' loop leaves out too."""
     order = np.random.default_rng(0).permutation(SEQUENCES)
-    with mock.patch.object(trunk, "available", lambda: compiled):
+    with mock.patch.object(trunk, "available", return_value=compiled):
         for start in range(0, SEQUENCES, trainer.settings.batch_size):
             trainer._step(trainer.source.epoch(1), order[start : start + trainer.settings.batch_size], (0,))

@@ -42,8 +42,8 @@ HELD_OUT_WINDOWS = 10_000
 
 @dataclasses.dataclass(frozen=True)
 class DistillConfig:
-    """epoch_size: sequences an epoch.  passes: epochs in a row that use the same ones; more where labels cost as much as
-    steps.  shuffle, mutate, splice, climb: shares of each kind; the rest are windows."""
+    """epoch_size: sequences an epoch.  passes: epochs in a row that use the same ones; more where labels cost as much
+    as steps.  shuffle, mutate, splice, climb: shares of each kind; the rest are windows."""
 
     epoch_size: int = 200_000
     passes: int = 1
