@@ -19,9 +19,7 @@ CONFIGS = {
     "wide kernel": Config(filters=(70, 20), kernel_sizes=(15, 1), dense_units=(16,), sequence_length=77),
 }
 COUNT = 24
-COMPILED = pytest.param(
-    True, marks=pytest.mark.skipif(not trunk.available(), reason="no matrix unit here, or built without a compiler")
-)
+NEEDS_COMPILED = pytest.mark.skipif(not trunk.available(), reason="no matrix unit here, or built without a compiler")
 
 
 def made(config: Config) -> torch.nn.Module:
@@ -72,24 +70,26 @@ def distance(got: np.ndarray, expected: np.ndarray) -> float:
     return float(np.linalg.norm(got - expected) / np.linalg.norm(expected))
 
 
-@pytest.mark.parametrize("compiled", [COMPILED, False])
-@pytest.mark.parametrize("name", sorted(CONFIGS))
-def test_float32_is_float32(name: str, compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, hot = made(CONFIGS[name]), batch(CONFIGS[name])
-    if not compiled:
+@pytest.fixture(params=[pytest.param("compiled", marks=NEEDS_COMPILED), "PyTorch"])
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "PyTorch":
         monkeypatch.setattr(trunk, "available", lambda: False)
-    got, expected = step(model, hot, torch.float32), exact(model, hot)
-    for part, value in expected.items():
-        assert distance(got[part], value) < 2e-5, part
 
 
-@pytest.mark.parametrize("compiled", [COMPILED, False])
+@pytest.mark.usefixtures("_way")
 @pytest.mark.parametrize("name", sorted(CONFIGS))
-def test_bfloat16_rounds_operands_and_nothing_else(name: str, compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_float32_is_float32(name: str) -> None:
+    model, hot = made(CONFIGS[name]), batch(CONFIGS[name])
+    got = step(model, hot, torch.float32)
+    for part, expected in exact(model, hot).items():
+        assert distance(got[part], expected) < 2e-5, part
+
+
+@pytest.mark.usefixtures("_way")
+@pytest.mark.parametrize("name", sorted(CONFIGS))
+def test_bfloat16_rounds_operands_and_nothing_else(name: str) -> None:
     """Activities to the rounding of bfloat16; a ReLU or a pooling that rounding turns changes single gradients."""
     model, hot = made(CONFIGS[name]), batch(CONFIGS[name])
-    if not compiled:
-        monkeypatch.setattr(trunk, "available", lambda: False)
     got, expected = step(model, hot, torch.bfloat16), exact(model, hot)
     assert distance(got["activities"], expected["activities"]) < 0.05
     for part, value in expected.items():
@@ -97,7 +97,7 @@ def test_bfloat16_rounds_operands_and_nothing_else(name: str, compiled: bool, mo
         assert cosine > 0.9, part
 
 
-@pytest.mark.skipif(not trunk.available(), reason="no matrix unit here, or built without a compiler")
+@NEEDS_COMPILED
 class TestCompiled:
     def test_the_same_on_any_number_of_threads_and_every_time(self) -> None:
         model, hot = made(VARIANTS["tuned"]), batch(VARIANTS["tuned"])
