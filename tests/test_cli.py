@@ -23,6 +23,7 @@ from safetensors.numpy import save_file
 
 import zoo as package
 from zoo import checkpoint, cli, inventory, predict, session
+from zoo.kmer import kernel
 from zoo.spec import SPEC_KEY
 
 ROOT = Path(__file__).parents[1]
@@ -370,6 +371,9 @@ class TestLookingAround:
             assert text in out
         report = json.loads(zoo("doctor", "--json")[1])
         assert report["runtimes"] == {name: session.missing(name) or "ready" for name in session.runtime_names()}
+        sets = kernel.instruction_sets()
+        assert report["compiled parts"]["k-mer tables"].startswith(sets[0] if sets else "not built")
+        assert report["compiled parts"]["training step"].startswith(("ready", "not built", "needs a processor"))
         if not shutil.which("nvidia-smi"):
             assert report["machine"]["GPU"] == "none: nvidia-smi is not there"
 

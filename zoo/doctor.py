@@ -13,6 +13,7 @@ from pathlib import Path
 import zoo
 from zoo import devices, home, registry, session
 from zoo.errors import MissingDependency
+from zoo.kmer import kernel
 
 LIBRARIES = ("numpy", "onnx", "safetensors", "torch", "tensorflow", "tf_keras")
 """Libraries whose version decides what can run; ONNX Runtime is looked at more closely."""
@@ -32,6 +33,7 @@ def report() -> dict[str, dict[str, str]]:
         "zoo": {"version": zoo.__version__, "installed at": str(Path(zoo.__file__).parent), "cache": _cache()},
         "python": {"version": platform.python_version(), "executable": sys.executable, **_libraries()},
         "machine": {"system": platform.platform(), "CPU": _cpu(), "GPU": _gpu()},
+        "compiled parts": _compiled(),
         "ONNX Runtime": _onnx_runtime(),
         "runtimes": {name: session.missing(name) or "ready" for name in session.runtime_names()},
     }
@@ -65,6 +67,18 @@ def _cpu() -> str:
         present = set(fields.get("flags", "").split())
         flags = f"; {' '.join(flag for flag in CPU_FLAGS if flag in present)}"
     return f"{name}, {devices.cores()} of {os.cpu_count()} cores usable{flags}"
+
+
+def _compiled() -> dict[str, str]:
+    """What a C compiler at installation adds: without it, the same numbers come slower."""
+    not_built = "not built; install again where there is a C compiler"
+    try:
+        from zoo.models.deepstarr import _trunk
+    except ImportError:
+        training = not_built
+    else:
+        training = "ready" if _trunk.available() else "needs a processor with AMX, on Linux"
+    return {"k-mer tables": next(iter(kernel.instruction_sets()), not_built), "training step": training}
 
 
 def _gpu() -> str:
