@@ -596,8 +596,6 @@ static PyObject *py_room(PyObject *self, PyObject *arguments) {
     return PyLong_FromLongLong(lay_out(&layer, NULL).bytes);
 }
 
-enum { MOST = 16 };
-
 static void release(Py_buffer *buffers, int count) {
     for (int i = 0; i < count; i++) PyBuffer_Release(buffers + i);
 }

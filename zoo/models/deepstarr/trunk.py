@@ -127,6 +127,7 @@ class _Convolutions(torch.autograd.Function):
 
 
 def _threes(tensors: Sequence[torch.Tensor]) -> list[tuple[torch.Tensor, ...]]:
+    """Weight, gain and offset of each layer, from all of them in a row."""
     return [tuple(tensors[at : at + 3]) for at in range(0, len(tensors), 3)]
 
 
@@ -143,6 +144,7 @@ def _shape(parts: int, rows: _Rows, weight: torch.Tensor, first: bool) -> tuple[
 
 
 def _arrays(*tensors: torch.Tensor) -> list[np.ndarray]:
+    """NumPy's view of each; only of one that is not contiguous a copy, so what is written to must be."""
     return [tensor.detach().contiguous().numpy() for tensor in tensors]
 
 
