@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from zoo.errors import ZooError
@@ -30,13 +30,10 @@ def replacing(path: Path, overwrite: bool = False) -> Iterator[Path]:
     Raises ZooError as check_target does, or if the folder cannot be written to or the disk is full.
     """
     check_target(path, overwrite)
+    # named before it is made, and made within the block that removes it: an interrupt may come at any point
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part{path.suffix}")
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=f".part{path.suffix}", dir=path.parent)
-        os.close(handle)
-    except OSError as error:
-        raise ZooError(f"{path}: cannot be written ({error.strerror})") from None
-    partial = Path(name)
-    try:
+        _make(path, lambda: partial.touch(0o600, exist_ok=False))
         yield partial
         with partial.open("rb") as written:
             os.fsync(written.fileno())
@@ -76,12 +73,10 @@ def replacing_folder(path: Path, overwrite: bool = False, ours: tuple[str, ...] 
     """
     check_folder_target(path, overwrite, ours)
     target = path.absolute()
-    try:
-        partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
-    except OSError as error:
-        raise ZooError(f"{path}: cannot be written ({error.strerror})") from None
+    partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
     before = partial.with_suffix(".before")
     try:
+        _make(path, lambda: partial.mkdir(0o700))
         yield partial
         partial.chmod(0o777 & ~_umask())
         check_folder_target(path, overwrite, ours)
@@ -93,6 +88,13 @@ def replacing_folder(path: Path, overwrite: bool = False, ours: tuple[str, ...] 
         if before.is_dir() and not target.exists():
             before.replace(target)
         shutil.rmtree(before, ignore_errors=True)
+
+
+def _make(path: Path, make: Callable[[], None]) -> None:
+    try:
+        make()
+    except OSError as error:
+        raise ZooError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def _umask() -> int:
