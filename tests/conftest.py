@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # the workers share the cores: the threads of each would wait for those of the other; children inherit it
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 DATA = Path(os.environ.get("ZOO_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 

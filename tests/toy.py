@@ -1,0 +1,55 @@
+"""A network and a task small enough to train in a second."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from zoo.labelled import Split
+from zoo.models.deepstarr import Config
+from zoo.run_folder import RunFolder
+from zoo.train import Trainer
+from zoo.train_config import TrainConfig
+
+SMALL = Config(filters=(8, 6), kernel_sizes=(5, 4), dense_units=(8,), dropout=0.3, sequence_length=40)
+
+
+@dataclasses.dataclass
+class Toy:
+    """Sequences whose first target is the share of G and C, and the second that of A; some labels are missing."""
+
+    targets: tuple[str, ...] = ("dev", "hk")
+    sequence_length: int = 40
+    size: int = 200
+    seed: int = 0
+
+    def _split(self, seed: int, size: int) -> Split:
+        generator = np.random.default_rng((self.seed, seed))
+        share = generator.random((size, 1))
+        codes = np.where(
+            generator.random((size, 40)) < share,
+            generator.integers(1, 3, (size, 40)),
+            generator.choice([0, 3], (size, 40)),
+        ).astype(np.uint8)
+        targets = np.stack([np.isin(codes, (1, 2)).mean(1), (codes == 0).mean(1)], 1).astype(np.float32)
+        targets[::17, 1] = np.nan
+        return Split(codes, targets, None)
+
+    @property
+    def validation(self) -> Split:
+        return self._split(1, 64)
+
+    def epoch(self, number: int) -> Split:  # noqa: ARG002
+        return self._split(0, self.size)
+
+    def identity(self) -> dict[str, object]:
+        return {"source": "toy", "seed": self.seed}
+
+
+def trainer(folder: Path, config: Config = SMALL, source: Toy | None = None, **settings: object) -> Trainer:
+    made = RunFolder(folder)
+    if not folder.exists():
+        made.create()
+    return Trainer("deepstarr", config, source or Toy(), TrainConfig(**{"epochs": 3, **settings}), made)
