@@ -49,7 +49,7 @@ def test_a_run_becomes_the_weights_that_a_name_stands_for(
     pretrained = tmp_path / "pretrained"
     entry = bundle.add("tuned", run, teacher, *data, pretrained)
     assert entry["command"] == "zoo distill tuned"
-    assert len(entry["fidelity"]) == 8
+    assert len(entry["fidelity"]) == 12
     assert {value for name, value in entry["fidelity"].items() if name.endswith("pearson")} == {1.0}
     assert {value for name, value in entry["fidelity"].items() if name.endswith("rmse")} == {0.0}
 

@@ -245,7 +245,7 @@ class TestWeights:
         model = predict.load("tuned", runtime="kmer-cpu")
         line = predict.summary(predict.predict_file(model, predict.Job(fasta, bundled / "out.tsv")))
         assert "; bundled weights " in line
-        assert line.endswith("; zoo pull tuned brings the published ones")
+        assert line.endswith("; zoo pull original brings the published ones")
 
     def test_the_published_weights_are_the_pulled_ones(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ZOO_HOME", str(tmp_path))
@@ -281,7 +281,13 @@ class TestWeights:
             (("small", "w.onnx"), "no model is called 'small'; there are original, tuned"),
             (
                 ("original:mine",),
-                "expected original for the bundled weights or original:published, got 'original:mine'",
+                "expected original for the bundled weights or original:published for those of the paper, "
+                "got 'original:mine'",
+            ),
+            (
+                ("tuned:published",),
+                "expected tuned for the bundled weights or original:published for those of the paper, "
+                "got 'tuned:published'",
             ),
             (
                 ("original:published",),
@@ -290,7 +296,7 @@ class TestWeights:
             (
                 ("tuned",),
                 "no weights for tuned are bundled with this release; give a file with --weights, "
-                "or zoo pull tuned and use tuned:published",
+                "or zoo pull original and use original:published",
             ),
             (("original", "none.onnx"), "none.onnx: no such weights file; names are original, tuned"),
             (("original", "."), ".: expected a weights file, this is a folder"),

@@ -24,7 +24,11 @@ from zoo.run_folder import RunFolder
 from zoo.sequences import Reader
 
 CATALOG_HEAD = "# What is in this folder. Written by zoo/bundle.py; a table a model.\n"
-WINDOWS_SEED = 0
+SEED = 0
+"""Of the windows and the variants that fidelity is measured on."""
+
+VARIANTS = 20
+"""Single-base variants of each sequence that fidelity is measured on."""
 
 
 def add(name: str, run: RunFolder, teacher: Path, genome_path: Path, sequences: Path, folder: Path) -> dict[str, Any]:
@@ -59,23 +63,38 @@ def add(name: str, run: RunFolder, teacher: Path, genome_path: Path, sequences: 
 
 
 def fidelity(student: Path, teacher: Path, genome_path: Path, sequences: Path) -> dict[str, float]:
-    """Pearson r and root mean squared error against the teacher, for each target, on sequences and on windows."""
+    """Pearson r and root mean squared error against the teacher, for each target.
+
+    On the sequences, on the differences that single-base variants make to them, and on windows of the genome.
+    """
     models = [predict.load(weights=path, runtime="kmer-cpu") for path in (teacher, student)]
     length = models[0].spec.sequence_length
     windows = genome.read(genome_path, length)
-    generator = np.random.default_rng(WINDOWS_SEED)
-    sets = {
-        sequences.stem: np.concatenate([codes for _, codes in Reader(sequences, length)]),
-        "windows": windows.windows(windows.test, HELD_OUT_WINDOWS, generator),
-    }
+    generator = np.random.default_rng(SEED)
+    real = np.concatenate([codes for _, codes in Reader(sequences, length)])
+    drawn = windows.windows(windows.test, HELD_OUT_WINDOWS, generator)
+    variants = _variants(np.repeat(real, VARIANTS, 0), generator)
+
+    def both(codes: np.ndarray) -> np.ndarray:
+        return np.stack([model.predict_codes(codes).astype(np.float64) for model in models])
+
+    sets = {sequences.stem: both(real), "windows": both(drawn)}
+    sets["variants"] = both(variants) - np.repeat(sets[sequences.stem], VARIANTS, 1)
     found: dict[str, float] = {}
-    for label, codes in sets.items():
-        expected, got = (model.predict_codes(codes).astype(np.float64) for model in models)
+    for label, (expected, got) in sets.items():
         for column, target in enumerate(models[0].spec.targets):
             pair = expected[:, column], got[:, column]
             found[f"{label}_{target}_pearson"] = round(float(np.corrcoef(*pair)[0, 1]), 4)
             found[f"{label}_{target}_rmse"] = round(float(np.sqrt(np.mean((pair[0] - pair[1]) ** 2))), 4)
     return found
+
+
+def _variants(codes: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Each sequence with another base at one position."""
+    changed = codes.copy()
+    at = np.arange(len(codes)), generator.integers(0, codes.shape[1], len(codes))
+    changed[at] = (codes[at] + generator.integers(1, 4, len(codes))) % 4
+    return changed
 
 
 def _toml(name: str, entry: dict[str, Any]) -> str:

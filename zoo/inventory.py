@@ -48,11 +48,10 @@ def known_weights() -> list[Entry]:
             entries.append(Entry(name, f"bundled; {bundled[name].get('source', 'source unknown')}"))
         else:
             entries.append(Entry(name, "bundled", "not bundled with this release; give a file with --weights"))
-    published = [name for name in weights.variants() if weights.published_path(name).is_file()]
-    for name in published or ["original"]:
-        obstacle = None if published else f"not on this machine; zoo pull {name} brings them"
-        entries.append(Entry(f"{name}:{weights.PUBLISHED}", "the weights of the paper", obstacle))
-    return entries
+    name = weights.PUBLISHED_MODEL
+    here = weights.published_path(name).is_file()
+    obstacle = None if here else f"not on this machine; zoo pull {name} brings them"
+    return [*entries, Entry(f"{name}:{weights.PUBLISHED}", "the weights of the paper", obstacle)]
 
 
 def runtimes() -> list[Entry]:

@@ -23,7 +23,7 @@ from zoo.errors import ZooError
 from zoo.sequences import STRICT, Batch, Leniency, Reader
 from zoo.session import Options, Session
 from zoo.spec import ModelSpec
-from zoo.weights import bundled_as, resolve
+from zoo.weights import PUBLISHED_MODEL, bundled_as, resolve
 
 CHUNK_RECORDS = 4096
 """Records that go through the pipeline together, as near as whole batches of the runtime come to it."""
@@ -200,7 +200,7 @@ def summary(description: dict[str, Any]) -> str:
     return (
         f"{counts['records']:,} sequences{bent}; {description['runtime']} ({description['provider']}); "
         f"{'bundled ' if name else ''}weights {weights['id'][:12]} ({weights['source']})"
-        + (f"; zoo pull {name} brings the published ones" if name else "")
+        + (f"; zoo pull {PUBLISHED_MODEL} brings the published ones" if name else "")
     )
 
 

@@ -30,9 +30,6 @@ ZENODO = "https://zenodo.org/records/5502060/files"
 STARKLAB = "https://data.starklab.org/almeida/DeepSTARR/Data"
 """The same sequences and activities at the authors' laboratory."""
 
-MODEL = "original"
-"""The model that the published weights are of."""
-
 WEIGHTS_FILE, GRAPH_FILE = "DeepSTARR.model.h5", "DeepSTARR.model.json"
 
 TIMEOUT_SECONDS = (15.0, 60.0)
@@ -102,7 +99,7 @@ def original(origin: Origin | None = None, report: Report | None = None) -> tupl
     """
     folder = fetch(WEIGHTS, origin or Origin(), report)
     imported = keras_weights.read_h5(folder / WEIGHTS_FILE, graph=folder / GRAPH_FILE)
-    path = weights.published_path(MODEL)
+    path = weights.published_path(weights.PUBLISHED_MODEL)
     checkpoint.save(imported, path, overwrite=True)
     return path, imported
 

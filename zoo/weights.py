@@ -22,6 +22,9 @@ CATALOG = "catalog.toml"
 PUBLISHED = "published"
 """What stands behind the colon for the weights of the paper, which `zoo pull` brings."""
 
+PUBLISHED_MODEL = "original"
+"""The model that the paper published weights of."""
+
 FOREIGN = (".h5", ".hdf5", ".keras", ".pt", ".pth", ".ckpt", ".bin")
 """Suffixes of weights that other programs write."""
 
@@ -85,8 +88,11 @@ def _check_name(model: str) -> None:
     name, colon, source = model.partition(":")
     if name not in variants():
         raise ZooError(f"no model is called {name!r}; there are {', '.join(sorted(variants()))}")
-    if colon and source != PUBLISHED:
-        raise ZooError(f"expected {name} for the bundled weights or {name}:{PUBLISHED}, got {model!r}")
+    if colon and (name, source) != (PUBLISHED_MODEL, PUBLISHED):
+        raise ZooError(
+            f"expected {name} for the bundled weights or {PUBLISHED_MODEL}:{PUBLISHED} for those of the paper, "
+            f"got {model!r}"
+        )
 
 
 def _named(model: str, files: tuple[str, ...]) -> Checkpoint | Path:
@@ -100,7 +106,7 @@ def _named(model: str, files: tuple[str, ...]) -> Checkpoint | Path:
     if name not in catalog():
         raise ZooError(
             f"no weights for {name} are bundled with this release; give a file with --weights, "
-            f"or zoo pull {name} and use {name}:{PUBLISHED}"
+            f"or zoo pull {PUBLISHED_MODEL} and use {PUBLISHED_MODEL}:{PUBLISHED}"
         )
     entry = catalog()[name]
     for suffix in (*files, checkpoint.SUFFIX):

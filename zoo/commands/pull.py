@@ -30,9 +30,10 @@ def command(
     from zoo import pull
     from zoo.errors import ZooError
     from zoo.progress import Bar
+    from zoo.weights import PUBLISHED_MODEL
 
-    if what not in ("data", pull.MODEL):
-        raise ZooError(f"expected data or {pull.MODEL} to pull, got {what!r}")
+    if what not in ("data", PUBLISHED_MODEL):
+        raise ZooError(f"expected data or {PUBLISHED_MODEL} to pull, got {what!r}")
     origin = pull.Origin(source, tuple(mirror or ()), offline)
     bars: dict[str, Bar] = {}
     with contextlib.ExitStack() as shown:
@@ -45,8 +46,9 @@ def command(
 
         if what == "data":
             folder = pull.data(origin, report)
-            print(f"{folder}: {len(pull.DATA.files)} files, as published; zoo train {pull.MODEL} --data {folder}")
+            print(f"{folder}: {len(pull.DATA.files)} files, as published; zoo train {PUBLISHED_MODEL} --data {folder}")
         else:
             path, weights = pull.original(origin, report)
-            print(f"{path}: weights id {weights.spec.weights_id[:12]}; zoo predict --weights {pull.MODEL}:published")
-            print(f"source: {weights.spec.source}; licence: {weights.spec.licence}")
+            spec = weights.spec
+            print(f"{path}: weights id {spec.weights_id[:12]}; zoo predict --weights {PUBLISHED_MODEL}:published")
+            print(f"source: {spec.source}; licence: {spec.licence}")
