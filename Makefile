@@ -2,17 +2,15 @@
 # Both make the environment they need from Python 3.11 or newer and pip; nothing else has to be there.
 
 PYTHON ?= python3
-WEIGHTS ?=
 INSTALL := .venv/bin/python -m pip install --quiet --no-compile -c constraints.txt
-BUNDLED := $(wildcard zoo/pretrained/original.safetensors)
 
 .PHONY: help demo test lint bench clean
 
 help:
-	@echo "make demo                 predict the example sequences (until weights are bundled: WEIGHTS=DeepSTARR.model.h5)"
-	@echo "make test                 lint, types and tests"
-	@echo "make bench                the benchmarks"
-	@echo "make clean                remove the environments and what the demo made"
+	@echo "make demo     predict the example sequences"
+	@echo "make test     lint, types and tests"
+	@echo "make bench    the benchmarks"
+	@echo "make clean    remove the environment and what was built"
 
 # Two steps of one environment: what `pip install deepstarr-zoo` gives, without PyTorch, and all that the tests need.
 # Modules are compiled when they are first imported (--no-compile): most of a large package never is.
@@ -27,16 +25,7 @@ help:
 	touch $@
 
 demo: .venv/base
-ifeq ($(WEIGHTS)$(BUNDLED),)
-	@echo "no weights are bundled yet: make demo WEIGHTS=DeepSTARR.model.h5, the published file of Zenodo record 5502060"; exit 2
-endif
-	@mkdir -p demo
-ifneq ($(WEIGHTS),)
-	.venv/bin/zoo import $(WEIGHTS) -o demo/original.safetensors --overwrite
-	.venv/bin/zoo predict --weights demo/original.safetensors docs/example.fa
-else
 	.venv/bin/zoo predict docs/example.fa
-endif
 
 test: lint
 	.venv/bin/python -m pytest -n 2 --dist loadfile
@@ -50,4 +39,4 @@ bench: .venv/dev
 	.venv/bin/python -m pytest benchmarks
 
 clean:
-	rm -rf .venv demo build
+	rm -rf .venv build

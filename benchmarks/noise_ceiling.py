@@ -1,19 +1,22 @@
 """Does the trainer get what is in the data? Noisy labels whose best possible correlation is known.
 
 A teacher labels genome windows; to each label comes Gaussian noise of such a size that the teacher itself, a perfect
-model, reaches r = 0.80 with its noisy labels. A network is trained on them by the recipe of the paper, early stopping
-included, and measured on held-out windows with labels of the same noise, against what the teacher reaches there.
+model, reaches r = 0.80 with its noisy labels. A network is trained on them and measured on held-out windows with labels
+of the same noise, against what the teacher reaches there.
 
-    python -m benchmarks.noise_ceiling --weights original.safetensors --genome dm6.fa --run runs/ceiling
+    python -m benchmarks.noise_ceiling MODEL --weights original.safetensors --genome dm6.fa --run runs/ceiling
 
-The result goes to benchmarks/results/noise_ceiling.json; the run folder can be resumed with the same command.
+MODEL is what `zoo train` takes: the name of a variant, trained by the recipe of the paper, or a TOML file with settings
+of its own; noise_ceiling.toml is for a CPU. The result goes to benchmarks/results/noise_ceiling; the same command
+resumes a run that was interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,6 @@ from zoo import genome, predict
 from zoo.genome import Genome, Region
 from zoo.labelled import Split
 from zoo.metrics import score
-from zoo.models.deepstarr import VARIANTS
 from zoo.predict import Model
 from zoo.train_config import TrainConfig
 
@@ -32,7 +34,7 @@ CEILING = 0.80
 """Pearson r of a perfect model with the noisy labels."""
 
 HELD_OUT = 10_000
-RESULT = ROOT / "benchmarks" / "results" / "noise_ceiling" / "original.json"
+RESULTS = ROOT / "benchmarks" / "results" / "noise_ceiling"
 
 
 class Noisy:
@@ -74,42 +76,52 @@ def _labelled(
 
 
 def main(options: argparse.Namespace) -> None:
-    from zoo import train
+    from zoo import train_run
     from zoo.run_folder import RunFolder
+    from zoo.train import Reporter
 
+    architecture, config, settings = train_run.read_model(options.model)
     teacher = predict.load(weights=options.weights, runtime=options.runtime)
     source = Noisy(genome.read(options.genome, teacher.spec.sequence_length), teacher, options.windows, options.seed)
-    settings = TrainConfig(epochs=options.epochs, precision=options.precision, seed=options.seed)
+    resume = options.run.exists()
+    command = f"python -m benchmarks.noise_ceiling {shlex.join(sys.argv[1:])}"
+    job = train_run.Job(
+        architecture, config, TrainConfig(**settings), options.run, resume, options.device, command=command
+    )
+    best = train_run.run(
+        job, source, Reporter(epoch=lambda row: print(row["epoch"], row["validation_loss"], flush=True))
+    )
     folder = RunFolder(options.run)
-    resumed = options.run.exists()
-    if not resumed:
-        folder.create()
-    trainer = train.Trainer("deepstarr", VARIANTS[options.variant], source, settings, folder, options.device)
-    if resumed:
-        trainer.resume()
-    best = trainer.run(train.Reporter(epoch=lambda row: print(row["epoch"], row["validation_loss"], flush=True)))
     predicted = predict.load(weights=folder.weights, runtime=options.runtime).predict_codes(source.test.codes)
-    student, perfect = score(source.test.targets, predicted), score(source.test.targets, source.clean)
+    scores = (
+        score(source.test.targets, predicted),
+        score(source.test.targets, source.clean),
+        score(source.clean, predicted),
+    )
     rows = [
-        {"target": name, "ceiling": limit.pearson, "reached": got.pearson, "share": got.pearson / limit.pearson}
-        for name, got, limit in zip(source.targets, student, perfect, strict=True)
+        {
+            "target": name,
+            "ceiling": limit.pearson,
+            "reached": got.pearson,
+            "share": got.pearson / limit.pearson,
+            "pearson with labels without noise": clean.pearson,
+        }
+        for name, got, limit, clean in zip(source.targets, *scores, strict=True)
     ]
-    facts = {**source.facts, "model": options.variant, "train": dataclasses.asdict(settings), "epochs": best["epoch"]}
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps({"held_out_windows": rows, **facts}, indent=2) + "\n", "utf-8")
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    result = {"held_out_windows": rows, "epoch": best["epoch"], **folder.read_receipts()}
+    (RESULTS / f"{Path(options.model).stem}.json").write_text(json.dumps(result, indent=2) + "\n", "utf-8")
     for row in rows:
         print(f"{row['target']}: r {row['reached']:.3f} of {row['ceiling']:.3f}, {100 * row['share']:.1f}%")
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("model", help="a variant, or a TOML file")
     parser.add_argument("--weights", type=Path, required=True, help="the teacher")
     parser.add_argument("--genome", type=Path, required=True)
     parser.add_argument("--run", type=Path, required=True, help="run folder; resumed if it is there")
-    parser.add_argument("--variant", choices=sorted(VARIANTS), default="original")
     parser.add_argument("--windows", type=int, default=400_000)
-    parser.add_argument("--epochs", type=int, default=100)
-    parser.add_argument("--precision", default="fp32")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--runtime", default="auto", help="what computes the labels")
     parser.add_argument("--seed", type=int, default=0)

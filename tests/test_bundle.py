@@ -13,9 +13,12 @@ from zoo import bundle, checkpoint, predict, registry, weights
 from zoo.errors import ZooError
 from zoo.models.deepstarr import VARIANTS
 from zoo.run_folder import RunFolder
+from zoo.sequences import Reader
 
 pytest.importorskip("torch")
 pytest.importorskip("dnaio")
+
+ROOT = Path(__file__).parents[1]
 
 TUNED = random_checkpoint(VARIANTS["tuned"])
 
@@ -25,13 +28,13 @@ def run(tmp_path: Path) -> RunFolder:
     folder = RunFolder(tmp_path / "run")
     folder.create()
     checkpoint.save(TUNED, folder.weights)
-    folder.receipts.write_text(json.dumps({"command": "zoo distill tuned"}))
+    folder.receipts.write_text(json.dumps({"command": "zoo distill tuned", "start": {}}))
     folder.metrics.write_text("epoch\n1\n")
     return folder
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> tuple[Path, Path]:
+def drawn_from(tmp_path: Path) -> tuple[Path, Path]:
     """A genome and sequences that are not of it."""
     letters = np.frombuffer(b"ACGT", np.uint8)[np.random.default_rng(0).integers(0, 4, 20_000)].tobytes().decode()
     (tmp_path / "genome.fa").write_text(f">contig\n{letters}\n")
@@ -40,33 +43,46 @@ def data(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_a_run_becomes_the_weights_that_a_name_stands_for(
-    run: RunFolder, data: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: RunFolder, drawn_from: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registry.load("exporters", "onnx"), "_trace", traced_once)
     monkeypatch.setattr(bundle, "HELD_OUT_WINDOWS", 200)
     teacher = tmp_path / "teacher.safetensors"
     checkpoint.save(TUNED, teacher)
     pretrained = tmp_path / "pretrained"
-    entry = bundle.add("tuned", run, teacher, *data, pretrained)
-    assert entry["command"] == "zoo distill tuned"
+    entry = bundle.add("tuned", [run], teacher, *drawn_from, pretrained)
+    assert entry["commands"] == ["zoo distill tuned"]
     assert len(entry["fidelity"]) == 12
     assert {value for name, value in entry["fidelity"].items() if name.endswith("pearson")} == {1.0}
     assert {value for name, value in entry["fidelity"].items() if name.endswith("rmse")} == {0.0}
+    near = "r 1.00 (dev) and 1.00 (hk) on genome windows with the outputs of weights"
+    assert entry["source"].startswith(f"distilled by deepstarr-zoo, {near} {TUNED.spec.weights_id[:12]} (")
 
     monkeypatch.setattr(weights, "PRETRAINED", pretrained)
     assert weights.catalog() == {"tuned": entry}
     assert weights.bundled_as(TUNED.spec.weights_id) == "tuned"
-    assert (pretrained / "tuned.run.json").read_bytes() == run.receipts.read_bytes()
+    assert (pretrained / "tuned.run-1.json").read_bytes() == run.receipts.read_bytes()
     codes = random_codes(20, 249)
     both = [predict.load("tuned", runtime=runtime) for runtime in ("torch-cpu", "onnx-cpu")]
     assert [model.spec.weights_id for model in both] == [TUNED.spec.weights_id] * 2
     np.testing.assert_allclose(both[1].predict_codes(codes), both[0].predict_codes(codes), rtol=1e-4, atol=1e-4)
 
 
-def test_weights_of_another_network_are_refused(run: RunFolder, data: tuple[Path, Path], tmp_path: Path) -> None:
+def test_weights_of_another_network_are_refused(run: RunFolder, drawn_from: tuple[Path, Path], tmp_path: Path) -> None:
     checkpoint.save(random_checkpoint(ODD), run.weights, overwrite=True)
     with pytest.raises(ZooError, match="expected weights of the variant tuned, got"):
-        bundle.add("tuned", run, run.weights, *data, tmp_path / "pretrained")
+        bundle.add("tuned", [run], run.weights, *drawn_from, tmp_path / "pretrained")
+    assert not (tmp_path / "pretrained").exists()
+
+
+def test_runs_that_are_no_chain_are_refused(run: RunFolder, drawn_from: tuple[Path, Path], tmp_path: Path) -> None:
+    second = RunFolder(tmp_path / "second")
+    second.create()
+    checkpoint.save(TUNED, second.weights)
+    second.receipts.write_text(json.dumps({"command": "zoo distill tuned", "start": {"weights_id": "0" * 64}}))
+    for runs in ([run, second], [second], [run, run]):
+        with pytest.raises(ZooError, match=f"{runs[-1].path}: began with weights (0{{12}}|random ones), which are not"):
+            bundle.add("tuned", runs, run.weights, *drawn_from, tmp_path / "pretrained")
     assert not (tmp_path / "pretrained").exists()
 
 
@@ -77,3 +93,27 @@ def test_the_bundled_files_of_a_name_agree(name: str) -> None:
     assert {model.spec.weights_id for model in both} == {weights.catalog()[name]["weights_id"]}
     codes = random_codes(50, both[0].spec.sequence_length)
     np.testing.assert_allclose(both[1].predict_codes(codes), both[0].predict_codes(codes), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", sorted(weights.catalog()))
+def test_bundled_weights_are_as_near_to_the_published_ones_as_the_catalog_says(name: str, data: Path) -> None:
+    published = np.loadtxt(data / "enhancers_500.keras.tsv", skiprows=1, usecols=(1, 2))
+    codes = np.concatenate([codes for _, codes in Reader(data / "enhancers_500.fa", 249)])
+    ours = predict.load(name, runtime="kmer-cpu").predict_codes(codes)
+    fidelity = weights.catalog()[name]["fidelity"]
+    for column, target in enumerate(("dev", "hk")):
+        pearson = np.corrcoef(ours[:, column], published[:, column])[0, 1]
+        assert pearson == pytest.approx(fidelity[f"enhancers_500_{target}_pearson"], abs=1e-3)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/bundled-weights.md"])
+def test_the_pages_show_the_figures_of_the_catalog(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    shown = {row for row in text.splitlines() if row.startswith("| ")}
+    fidelity = [weights.catalog()[name]["fidelity"] for name in ("original", "tuned")]
+    labels = {"enhancers_500": "strong enhancers", "windows": "windows", "variants": "variants"}
+    measures = ("pearson", "rmse") if page.startswith("docs") else ("pearson",)
+    for label, title in labels.items():
+        for target in ("dev", "hk"):
+            figures = [f"{entry[f'{label}_{target}_{measure}']:.3f}" for entry in fidelity for measure in measures]
+            assert f"| {title} | {target} | {' | '.join(figures)} |" in shown

@@ -1,23 +1,26 @@
-"""Bundled weights: how a training run becomes the weights that a name such as "original" stands for.
+"""Bundled weights: how training becomes the weights that a name such as "original" stands for.
 
-For those who make a release: python -m zoo.bundle NAME RUN --teacher FILE --genome FASTA --sequences FASTA
-writes NAME.safetensors, NAME.onnx and the receipts of the run into zoo/pretrained/, and the entry of catalog.toml with
-how near the weights come to their teacher. docs/bundled-weights.md has the commands.
+For those who make a release: python -m zoo.bundle NAME RUN... --teacher FILE --genome FASTA --sequences FASTA
+writes NAME.safetensors, NAME.onnx and the receipts of the runs into zoo/pretrained/, and the entry of catalog.toml with
+how near the weights come to their teacher. Several runs are a chain in which each began with the weights of the one
+before (--start). docs/bundled-weights.md has the commands.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from zoo import checkpoint, genome, predict, registry, weights
-from zoo.checkpoint import SUFFIX
+from zoo.checkpoint import SUFFIX, Checkpoint
 from zoo.distill import HELD_OUT_WINDOWS
 from zoo.errors import ZooError
 from zoo.run_folder import RunFolder
@@ -31,35 +34,69 @@ VARIANTS = 20
 """Single-base variants of each sequence that fidelity is measured on."""
 
 
-def add(name: str, run: RunFolder, teacher: Path, genome_path: Path, sequences: Path, folder: Path) -> dict[str, Any]:
-    """Bundle the best weights of a run as `name`. Returns the new entry of the catalog.
+def add(
+    name: str, runs: Sequence[RunFolder], teacher: Path, genome_path: Path, sequences: Path, folder: Path
+) -> dict[str, Any]:
+    """Bundle the best weights of the last run as `name`. Returns the new entry of the catalog.
 
+    runs: in the order they were trained, each from the weights of the one before.
     sequences: real sequences that were not trained on, FASTA.  genome_path: windows are drawn from its test region.
-    Raises ZooError if the run is not there or the weights are not of the variant `name`.
+    Raises ZooError if a run is not there, does not begin with the weights of the one before, or the weights are not of
+    the variant `name`.
     """
-    made = checkpoint.load(run.weights)
+    receipts = _chain(runs)
+    made = checkpoint.load(runs[-1].weights)
     variant = registry.load("models", made.spec.architecture).VARIANTS.get(name)
     if variant is None or (variant.filters, variant.dense_units) != (made.config.filters, made.config.dense_units):
-        raise ZooError(f"{run.weights}: expected weights of the variant {name}, got {made.spec.config}")
+        raise ZooError(f"{runs[-1].weights}: expected weights of the variant {name}, got {made.spec.config}")
+    near = fidelity(runs[-1].weights, teacher, genome_path, sequences)
+    made = dataclasses.replace(made, spec=dataclasses.replace(made.spec, source=_source(made, teacher, near)))
     folder.mkdir(exist_ok=True)
+    for old in folder.glob(f"{name}.*"):
+        old.unlink()
     files = {suffix: folder / f"{name}{suffix}" for suffix in (SUFFIX, ".onnx")}
-    shutil.copyfile(run.weights, files[SUFFIX])
+    checkpoint.save(made, files[SUFFIX], overwrite=True)
     registry.load("exporters", "onnx").export(made, files[".onnx"], input="codes", overwrite=True)
-    receipts = json.loads(run.receipts.read_text("utf-8"))
-    shutil.copyfile(run.receipts, folder / f"{name}.run.json")
-    shutil.copyfile(run.metrics, folder / f"{name}.metrics.csv")
+    for number, run in enumerate(runs, 1):
+        shutil.copyfile(run.receipts, folder / f"{name}.run-{number}.json")
+        shutil.copyfile(run.metrics, folder / f"{name}.metrics-{number}.csv")
     entry = {
         "file": name,
         "weights_id": made.spec.weights_id,
         "source": made.spec.source,
         "licence": made.spec.licence,
-        "command": receipts["command"],
+        "commands": [receipt["command"] for receipt in receipts],
         "sha256": {suffix: hashlib.sha256(path.read_bytes()).hexdigest() for suffix, path in files.items()},
-        "fidelity": fidelity(files[SUFFIX], teacher, genome_path, sequences),
+        "fidelity": near,
     }
     catalog = {**weights.catalog(folder), name: entry}
     (folder / weights.CATALOG).write_text(CATALOG_HEAD + "".join(_toml(key, catalog[key]) for key in sorted(catalog)))
     return entry
+
+
+def _chain(runs: Sequence[RunFolder]) -> list[dict[str, Any]]:
+    """Receipts of runs of which each began with the weights of the one before, the first with random ones."""
+    found = []
+    before: dict[str, str] = {}
+    for run in runs:
+        made = checkpoint.load(run.weights)
+        receipts = run.read_receipts()
+        if receipts["start"] != before:
+            began = receipts["start"].get("weights_id", "random ones")[:12]
+            raise ZooError(f"{run.path}: began with weights {began}, which are not those of the run before it")
+        found.append(receipts)
+        before = {"weights_id": made.spec.weights_id}
+    return found
+
+
+def _source(made: Checkpoint, teacher: Path, near: dict[str, float]) -> str:
+    """What the weights are, in a line that every prediction with them shows."""
+    taught = checkpoint.load(teacher).spec
+    figures = " and ".join(f"{near[f'windows_{target}_pearson']:.2f} ({target})" for target in made.spec.targets)
+    return (
+        f"distilled by deepstarr-zoo, r {figures} on genome windows with the outputs of weights "
+        f"{taught.weights_id[:12]} ({taught.source})"
+    )
 
 
 def fidelity(student: Path, teacher: Path, genome_path: Path, sequences: Path) -> dict[str, float]:
@@ -110,11 +147,12 @@ def _toml(name: str, entry: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("name")
-    parser.add_argument("run", type=Path)
+    parser.add_argument("runs", type=Path, nargs="+")
     for option in ("--teacher", "--genome", "--sequences"):
         parser.add_argument(option, type=Path, required=True)
     given = parser.parse_args()
-    entry = add(given.name, RunFolder(given.run), given.teacher, given.genome, given.sequences, weights.PRETRAINED)
+    runs = [RunFolder(run) for run in given.runs]
+    entry = add(given.name, runs, given.teacher, given.genome, given.sequences, weights.PRETRAINED)
     print(_toml(given.name, entry))
 
 

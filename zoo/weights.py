@@ -42,7 +42,7 @@ def catalog(folder: Path | None = None) -> dict[str, dict[str, Any]]:
     """Model name -> what catalog.toml says of its bundled weights; empty where none are bundled.
 
     An entry has `file`, the name of its files without suffix, `sha256` of each file by suffix, `weights_id`, `source`,
-    `licence`, `command` and `fidelity`, how near the weights come to their teacher; zoo/bundle.py writes it.
+    `licence`, `commands` and `fidelity`, how near the weights come to their teacher; zoo/bundle.py writes it.
     """
     path = (folder or PRETRAINED) / CATALOG
     return tomllib.loads(path.read_text("utf-8")) if path.is_file() else {}
