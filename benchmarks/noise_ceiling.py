@@ -7,8 +7,8 @@ of the same noise, against what the teacher reaches there.
     python -m benchmarks.noise_ceiling MODEL --weights original.safetensors --genome dm6.fa --run runs/ceiling
 
 MODEL is what `zoo train` takes: the name of a variant, trained by the recipe of the paper, or a TOML file with settings
-of its own; noise_ceiling.toml is for a CPU. The result goes to benchmarks/results/noise_ceiling; the same command
-resumes a run that was interrupted.
+of its own; those in benchmarks/noise are for a CPU. The result goes to benchmarks/results/noise_ceiling; the same
+command resumes a run that was interrupted.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Stored results -> docs/benchmarks.md and its plots: python -m benchmarks.report [RESULT.json ...]
 
 Without arguments it takes every benchmarks/results/*.json: what pytest-benchmark wrote, see the page's first lines.
-No figure on that page is typed by hand.
+What noise_ceiling.py wrote comes last. No figure on that page is typed by hand.
 """
 
 from __future__ import annotations
@@ -29,6 +29,13 @@ A rate is that of the best of several turns, and the ways of one table ran in tu
 table, not between tables. Random DNA and random weights, on which speed does not depend.
 """
 
+CEILING_HEAD = """## What the trainer gets out of noisy labels
+
+`python -m benchmarks.noise_ceiling`: genome windows whose labels, a teacher's, carry so much noise that the teacher
+itself, a perfect model, reaches only r = 0.80 on training windows; its r on held-out windows is the ceiling below. The
+last column is r with the labels before the noise.
+"""
+
 Rows = list[dict[str, Any]]
 
 
@@ -42,6 +49,7 @@ def main(paths: list[Path]) -> None:
             text += [f"![{plot.stem}]({plot.name})", ""]
         for name, rows in groups.items():
             text += [f"### {name[0].upper()}{name[1:]}", "", *_table(rows), ""]
+    text += _ceilings(sorted((RESULTS / "noise_ceiling").glob("*.json")))
     PAGE.write_text("\n".join(text).rstrip() + "\n", "utf-8")
 
 
@@ -68,6 +76,17 @@ def _machine(document: dict[str, Any]) -> str:
             "between the pauses; times of whole commands contain them, so only their ratios mean something, roughly."
         )
     return text
+
+
+def _ceilings(paths: list[Path]) -> list[str]:
+    rows: Rows = []
+    for path in paths:
+        document = json.loads(path.read_text("utf-8"))
+        for row in document["held_out_windows"]:
+            figures = {name: round(value, 3) for name, value in row.items() if name != "target"}
+            windows, epochs = document["data"]["count"], document["epochs"]
+            rows.append({"windows": windows, "epochs": epochs, "target": row["target"], **figures})
+    return [CEILING_HEAD, *_table(rows), ""] if rows else []
 
 
 def _table(rows: Rows) -> list[str]:
