@@ -26,13 +26,10 @@ TURNS = [(1, 32), *((threads, 128) for threads in sorted({1, devices.cores()}))]
 """Threads, and sequences a turn, which is one step. The ports' batch is 128, as this trainer's. Batches of 32 are there
 for shared machines, which seldom leave a whole step of the ports alone; a step's fixed costs weigh more in them."""
 
-COMPILED = trunk.available()
-CHOICES = {
-    f"zoo train{option}{'' if compiled else ', step in PyTorch alone'}": (precision, compiled)
-    for compiled in sorted({COMPILED, False}, reverse=True)
-    for option, precision in {"": "fp32", " --precision bf16": "bf16"}.items()
-}
-"""Where the compiled step works, what PyTorch alone gives is shown beside it."""
+OPTIONS = {"": ("fp32", 3), " --precision bf16": ("bf16", 1)}
+CHOICES = {f"zoo train{option}": (precision, trunk.pays(parts)) for option, (precision, parts) in OPTIONS.items()}
+CHOICES |= {f"{name}, step in PyTorch alone": (choice[0], False) for name, choice in CHOICES.items() if choice[1]}
+"""Precision, and whether the step is compiled: where it is, what PyTorch alone gives is shown beside it."""
 
 PORT = "earlier ports' loop"
 
@@ -87,6 +84,6 @@ def _epoch(trainer: Trainer, compiled: bool) -> None:
     """A training epoch: every step, without validation and checkpoint, which the earlier ports' loop leaves out too."""
     split = trainer.source.epoch(1)
     order = np.random.default_rng(0).permutation(len(split.codes))
-    with mock.patch.object(trunk, "available", return_value=compiled):
+    with mock.patch.object(trunk, "pays", return_value=compiled):
         for start in range(0, len(order), trainer.settings.batch_size):
             trainer._step(split, order[start : start + trainer.settings.batch_size], (0,))

@@ -1,9 +1,10 @@
-"""The training step on a CPU, compiled for the matrix unit and in PyTorch: both are the network's own step."""
+"""The training step on a CPU, compiled and in PyTorch: both are the network's own step."""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ CONFIGS = {
     "wide kernel": Config(filters=(70, 20), kernel_sizes=(15, 1), dense_units=(16,), sequence_length=77),
 }
 COUNT = 24
-NEEDS_COMPILED = pytest.mark.skipif(not trunk.available(), reason="no matrix unit here, or built without a compiler")
+PAYS_IN_FLOAT32 = trunk.pays(3)
+NEEDS_COMPILED = pytest.mark.skipif(not trunk.available(), reason="not built, or no bfloat16 in this processor")
 
 
 def made(config: Config) -> torch.nn.Module:
@@ -98,8 +100,7 @@ def test_float64_is_the_networks_own_to_rounding(variant: str) -> None:
 
 @pytest.fixture(params=[pytest.param("compiled", marks=NEEDS_COMPILED), "PyTorch"])
 def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "PyTorch":
-        monkeypatch.setattr(trunk, "available", lambda: False)
+    monkeypatch.setattr(trunk, "pays", lambda parts: request.param == "compiled")  # noqa: ARG005
 
 
 @pytest.mark.usefixtures("_way")
@@ -125,19 +126,33 @@ def test_bfloat16_rounds_operands_and_nothing_else(name: str) -> None:
 
 @NEEDS_COMPILED
 class TestCompiled:
-    def test_the_same_on_any_number_of_threads_and_every_time(self) -> None:
-        model, hot = made(VARIANTS["tuned"]), batch(VARIANTS["tuned"])
+    @pytest.fixture(autouse=True)
+    def _always(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(trunk, "pays", lambda parts: True)  # noqa: ARG005
+
+    @pytest.fixture
+    def _three_threads(self) -> Iterator[None]:
         before = torch.get_num_threads()
-        try:
-            torch.set_num_threads(1)
-            one = step(model, hot, torch.float32)
-            torch.set_num_threads(3)
-            three, again = step(model, hot, torch.float32), step(model, hot, torch.float32)
-        finally:
-            torch.set_num_threads(before)
-        for part, value in one.items():
+        torch.set_num_threads(3)
+        yield
+        torch.set_num_threads(before)
+
+    @pytest.mark.usefixtures("_three_threads")
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+    def test_the_same_every_time(self, dtype: torch.dtype) -> None:
+        model, hot = made(VARIANTS["tuned"]), batch(VARIANTS["tuned"])
+        first, again = step(model, hot, dtype), step(model, hot, dtype)
+        for part, value in first.items():
+            np.testing.assert_array_equal(again[part], value, err_msg=part)
+
+    @pytest.mark.skipif(not PAYS_IN_FLOAT32, reason="float32 steps are not compiled here")
+    @pytest.mark.usefixtures("_three_threads")
+    def test_the_same_on_any_number_of_threads(self) -> None:
+        model, hot = made(VARIANTS["tuned"]), batch(VARIANTS["tuned"])
+        three = step(model, hot, torch.float32)
+        torch.set_num_threads(1)
+        for part, value in step(model, hot, torch.float32).items():
             assert distance(three[part], value) < 2e-6, part
-            np.testing.assert_array_equal(again[part], three[part])
 
     def test_a_weight_that_is_not_finite_shows(self) -> None:
         model, hot = made(VARIANTS["tuned"]), batch(VARIANTS["tuned"])

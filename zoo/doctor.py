@@ -77,7 +77,12 @@ def _compiled() -> dict[str, str]:
     except ImportError:
         training = not_built
     else:
-        training = "ready" if _trunk.available() else "needs a processor with AMX, on Linux"
+        if not _trunk.available():
+            training = "needs a processor with AMX or AVX-512 BF16, on Linux"
+        elif _trunk.matrix_unit():
+            training = "ready, on the matrix unit (AMX)"
+        else:
+            training = "ready for --precision bf16, on AVX-512"
     return {"k-mer tables": next(iter(kernel.instruction_sets()), not_built), "training step": training}
 
 

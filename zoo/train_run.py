@@ -95,9 +95,9 @@ def run(job: Job, source: Source, reporter: Reporter | None = None) -> dict[str,
             licence=job.licence,
             start=job.start,
         )
-        before = 0.0
+        before: dict[str, Any] = {}
         if job.resume:
-            before = folder.read_receipts().get("seconds", 0.0)
+            before = folder.read_receipts()
             trainer.resume()
         elif group.writes:
             folder.create()
@@ -138,17 +138,21 @@ def _run(
 
 
 class _Receipts:
-    """run.json: what was trained, on what, with what, for how long, and how far it came."""
+    """run.json: what was trained, on what, with what, for how long, and how far it came.
 
-    def __init__(self, job: Job, trainer: Trainer, seconds_before: float) -> None:
-        self._job, self._trainer, self._before = job, trainer, seconds_before
+    before: what it said when a resumed run was stopped; the command is the one that began the run.
+    """
+
+    def __init__(self, job: Job, trainer: Trainer, before: dict[str, Any]) -> None:
+        self._job, self._trainer = job, trainer
+        self._command, self._seconds = before.get("command", job.command), before.get("seconds", 0.0)
         self._began = time.monotonic()
 
     def write(self, status: str) -> None:
         trainer = self._trainer
         trainer.folder.write_receipts(
             {
-                "command": self._job.command,
+                "command": self._command,
                 "status": status,
                 **trainer.facts(),
                 "licence": self._job.licence,
@@ -158,7 +162,7 @@ class _Receipts:
                 "threads": torch.get_num_threads(),
                 "python": platform.python_version(),
                 "libraries": {name: metadata.version(name) for name in LIBRARIES if _installed(name)},
-                "seconds": round(self._before + time.monotonic() - self._began, 1),
+                "seconds": round(self._seconds + time.monotonic() - self._began, 1),
                 "epochs": trainer.progress.epoch,
                 "best_epoch": trainer.progress.best_epoch,
                 "best_validation_loss": trainer.progress.best_loss if trainer.progress.best_epoch else None,

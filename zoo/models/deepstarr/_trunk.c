@@ -1,7 +1,8 @@
-/* Convolution, batch norm, ReLU and max-pooling of a training step on a processor's matrix unit (AMX), fused: what is
-   wide lives for one sequence at a time, in its second-level cache. trunk.py calls this and says what the layers are.
+/* Convolution, batch norm, ReLU and max-pooling of a training step, fused: what is wide lives for one sequence at a
+   time, in the second-level cache. Products run on the processor's matrix unit (AMX) or, without one, on its bfloat16
+   lanes (AVX-512). trunk.py calls this and says what the layers are.
 
-   Optional: where it was not built, or the processor has no matrix unit, training.py does the same with PyTorch.
+   Optional: where it was not built, or the processor has neither, training.py does the same with PyTorch.
 
    A layer here is: its input, pooled, as rows of positions; then a convolution with 'same' padding, without bias. The
    input is either a hidden layer before its batch norm (norm, ReLU and pooling are applied on the way in) or the first
@@ -165,60 +166,171 @@ static inline int64_t products(int64_t parts, int exact) { return exact ? parts 
     _tile_dpbf16ps(3, 5, 7);
 
 /* out[32][32] = the sum over taps of a[row + tap][depth] x packed[tap][depth][32]; `exact`: a is its first part alone */
-TARGET static void product(const half *a, int64_t a_part, int64_t stride, int64_t taps, int64_t steps,
-                           const half *packed, int64_t packed_part, int64_t parts, int exact, float *out,
-                           int64_t out_stride) {
+typedef struct {
+    const half *a;
+    int64_t a_part, stride, taps, steps;
+    const half *packed;
+    int64_t packed_part, parts;
+    int exact;
+    float *out;
+    int64_t out_stride;
+} Product;
+
+TARGET static void product_of_tiles(const Product *p) {
     ALL_STORED;
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
-    for (int pair = 0; pair < products(parts, exact); pair++) {
-        const int64_t *which = exact ? EXACT[pair] : EVERY[pair];
-        const half *b = packed + which[1] * packed_part;
-        for (int64_t tap = 0; tap < taps; tap++) {
-            const half *rows = a + which[0] * a_part + tap * stride;
-            for (int64_t step = 0; step < steps; step++, rows += STEP, b += 2 * TILE) {
-                _tile_loadd(4, rows, stride * 2);
-                _tile_loadd(5, rows + LANES * stride, stride * 2);
+    for (int pair = 0; pair < products(p->parts, p->exact); pair++) {
+        const int64_t *which = p->exact ? EXACT[pair] : EVERY[pair];
+        const half *b = p->packed + which[1] * p->packed_part;
+        for (int64_t tap = 0; tap < p->taps; tap++) {
+            const half *rows = p->a + which[0] * p->a_part + tap * p->stride;
+            for (int64_t step = 0; step < p->steps; step++, rows += STEP, b += 2 * TILE) {
+                _tile_loadd(4, rows, p->stride * 2);
+                _tile_loadd(5, rows + LANES * p->stride, p->stride * 2);
                 _tile_loadd(6, b, 64);
                 _tile_loadd(7, b + TILE, 64);
                 MULTIPLY
             }
         }
     }
-    _tile_stored(0, out, out_stride * 4);
-    _tile_stored(1, out + LANES, out_stride * 4);
-    _tile_stored(2, out + LANES * out_stride, out_stride * 4);
-    _tile_stored(3, out + LANES * out_stride + LANES, out_stride * 4);
+    _tile_stored(0, p->out, p->out_stride * 4);
+    _tile_stored(1, p->out + LANES, p->out_stride * 4);
+    _tile_stored(2, p->out + LANES * p->out_stride, p->out_stride * 4);
+    _tile_stored(3, p->out + LANES * p->out_stride + LANES, p->out_stride * 4);
 }
 
 /* sums[4 tiles] += a[32][depth] x words[depth / 2][32][2] */
-TARGET static void accumulate(const half *a, int64_t a_part, int64_t a_stride, const half *words, int64_t words_part,
-                              int64_t words_stride, int64_t steps, int64_t parts, int exact, float *sums) {
+typedef struct {
+    const half *a;
+    int64_t a_part, a_stride;
+    const half *words;
+    int64_t words_part, words_stride, steps, parts;
+    int exact;
+    float *sums;
+} Accumulation;
+
+TARGET static void accumulate_tiles(const Accumulation *p) {
     ALL_STORED;
-    _tile_loadd(0, sums, 64);
-    _tile_loadd(1, sums + SUMS, 64);
-    _tile_loadd(2, sums + 2 * SUMS, 64);
-    _tile_loadd(3, sums + 3 * SUMS, 64);
-    for (int pair = 0; pair < products(parts, exact); pair++) {
-        const int64_t *which = exact ? EXACT[pair] : EVERY[pair];
-        const half *rows = a + which[0] * a_part, *b = words + which[1] * words_part;
-        for (int64_t step = 0; step < steps; step++, rows += STEP, b += LANES * words_stride) {
-            _tile_loadd(4, rows, a_stride * 2);
-            _tile_loadd(5, rows + LANES * a_stride, a_stride * 2);
-            _tile_loadd(6, b, words_stride * 2);
-            _tile_loadd(7, b + STEP, words_stride * 2);
+    _tile_loadd(0, p->sums, 64);
+    _tile_loadd(1, p->sums + SUMS, 64);
+    _tile_loadd(2, p->sums + 2 * SUMS, 64);
+    _tile_loadd(3, p->sums + 3 * SUMS, 64);
+    for (int pair = 0; pair < products(p->parts, p->exact); pair++) {
+        const int64_t *which = p->exact ? EXACT[pair] : EVERY[pair];
+        const half *rows = p->a + which[0] * p->a_part, *b = p->words + which[1] * p->words_part;
+        for (int64_t step = 0; step < p->steps; step++, rows += STEP, b += LANES * p->words_stride) {
+            _tile_loadd(4, rows, p->a_stride * 2);
+            _tile_loadd(5, rows + LANES * p->a_stride, p->a_stride * 2);
+            _tile_loadd(6, b, p->words_stride * 2);
+            _tile_loadd(7, b + STEP, p->words_stride * 2);
             MULTIPLY
         }
     }
-    _tile_stored(0, sums, 64);
-    _tile_stored(1, sums + SUMS, 64);
-    _tile_stored(2, sums + 2 * SUMS, 64);
-    _tile_stored(3, sums + 3 * SUMS, 64);
+    _tile_stored(0, p->sums, 64);
+    _tile_stored(1, p->sums + SUMS, 64);
+    _tile_stored(2, p->sums + 2 * SUMS, 64);
+    _tile_stored(3, p->sums + 3 * SUMS, 64);
+}
+
+/* Without a matrix unit: ROWS rows of 32 columns stay in registers. */
+enum { ROWS = 8 };
+
+/* sums[ROWS][32] += a[ROWS][32] x b[16][16][2] beside next[16][16][2], whose rows lie b_stride apart */
+INLINE void lanes_multiply(__m512 sums[ROWS][2], const half *a, int64_t stride, const half *b, const half *next,
+                           int64_t b_stride) {
+    for (int k = 0; k < LANES; k++, b += b_stride, next += b_stride) {
+        const __m512bh one = (__m512bh)_mm512_loadu_si512(b), two = (__m512bh)_mm512_loadu_si512(next);
+#pragma GCC unroll 8
+        for (int row = 0; row < ROWS; row++) {
+            int32_t both;
+            memcpy(&both, a + row * stride + k * 2, 4);
+            const __m512bh left = (__m512bh)_mm512_set1_epi32(both);
+            sums[row][0] = _mm512_dpbf16_ps(sums[row][0], left, one);
+            sums[row][1] = _mm512_dpbf16_ps(sums[row][1], left, two);
+        }
+    }
+}
+
+TARGET static void product_of_lanes(const Product *p) {
+    for (int64_t top = 0; top < STEP; top += ROWS) {
+        __m512 sums[ROWS][2] = {0};
+        for (int pair = 0; pair < products(p->parts, p->exact); pair++) {
+            const int64_t *which = p->exact ? EXACT[pair] : EVERY[pair];
+            const half *b = p->packed + which[1] * p->packed_part;
+            for (int64_t tap = 0; tap < p->taps; tap++) {
+                const half *rows = p->a + which[0] * p->a_part + (top + tap) * p->stride;
+                for (int64_t step = 0; step < p->steps; step++, rows += STEP, b += 2 * TILE)
+                    lanes_multiply(sums, rows, p->stride, b, b + TILE, STEP);
+            }
+        }
+#pragma GCC unroll 8
+        for (int row = 0; row < ROWS; row++) {
+            float *out = p->out + (top + row) * p->out_stride;
+            _mm512_storeu_ps(out, sums[row][0]);
+            _mm512_storeu_ps(out + LANES, sums[row][1]);
+        }
+    }
+}
+
+TARGET static void accumulate_lanes(const Accumulation *p) {
+    for (int64_t top = 0; top < STEP; top += ROWS) {
+        float *to = p->sums + top / LANES * 2 * SUMS + top % LANES * LANES;
+        __m512 sums[ROWS][2];
+#pragma GCC unroll 8
+        for (int row = 0; row < ROWS; row++) {
+            sums[row][0] = _mm512_loadu_ps(to + row * LANES);
+            sums[row][1] = _mm512_loadu_ps(to + SUMS + row * LANES);
+        }
+        for (int pair = 0; pair < products(p->parts, p->exact); pair++) {
+            const int64_t *which = p->exact ? EXACT[pair] : EVERY[pair];
+            const half *rows = p->a + which[0] * p->a_part + top * p->a_stride;
+            const half *b = p->words + which[1] * p->words_part;
+            for (int64_t step = 0; step < p->steps; step++, rows += STEP, b += LANES * p->words_stride)
+                lanes_multiply(sums, rows, p->a_stride, b, b + STEP, p->words_stride);
+        }
+#pragma GCC unroll 8
+        for (int row = 0; row < ROWS; row++) {
+            _mm512_storeu_ps(to + row * LANES, sums[row][0]);
+            _mm512_storeu_ps(to + SUMS + row * LANES, sums[row][1]);
+        }
+    }
+}
+
+/* What the processor has. */
+enum { NOTHING, BFLOAT16_LANES, MATRIX_UNIT };
+
+static int asked, found;
+
+static int unit(void) {
+    if (asked) return found;
+    asked = 1;
+    unsigned a, b, c, d;
+    if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a >> 5 & 1)) return found;
+    if (!__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq"))
+        return found;
+    found = BFLOAT16_LANES;
+    enum { REQUEST = 0x1023, TILE_DATA = 18 }; /* Linux lends the tile registers to a process that asks */
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d) && d >> 22 & 1 && d >> 24 & 1 &&
+        syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0)
+        found = MATRIX_UNIT;
+    return found;
+}
+
+static void multiply(Product p) {
+    if (unit() == MATRIX_UNIT) product_of_tiles(&p);
+    else product_of_lanes(&p);
+}
+
+static void accumulate(Accumulation p) {
+    if (unit() == MATRIX_UNIT) accumulate_tiles(&p);
+    else accumulate_lanes(&p);
 }
 
 TARGET static void begin_tiles(void) {
+    if (unit() != MATRIX_UNIT) return;
     struct {
         uint8_t palette, row, reserved[14];
         uint16_t columns[16];
@@ -226,6 +338,10 @@ TARGET static void begin_tiles(void) {
     } __attribute__((packed)) config = {.palette = 1};
     for (int tile = 0; tile < 8; tile++) config.columns[tile] = 64, config.rows[tile] = LANES;
     __asm__ volatile("ldtilecfg %0" ::"m"(config));
+}
+
+TARGET static void end_tiles(void) {
+    if (unit() == MATRIX_UNIT) _tile_release();
 }
 
 /* ---- packed weights ---- */
@@ -281,8 +397,9 @@ TARGET static void stem_input(const Plan *p, const float *shift, int gated) {
     for (int64_t top = 0; top < p->length; top += STEP)
         for (int64_t c = 0; c < p->channels; c += LANES) {
             float *sums = p->sums;
-            product(p->bases + top * POOL * BASES, 0, POOL * BASES, 1, p->window_steps,
-                    p->stem + c / LANES * p->window_steps * POOL * TILE, p->stem_part, p->is.parts, 1, sums, STEP);
+            multiply((Product){p->bases + top * POOL * BASES, 0, POOL * BASES, 1, p->window_steps,
+                               p->stem + c / LANES * p->window_steps * POOL * TILE, p->stem_part, p->is.parts, 1, sums,
+                               STEP});
             const __m512 moved = _mm512_loadu_ps(shift + c), zero = _mm512_setzero_ps();
             const int64_t rows = p->length - top < STEP ? p->length - top : STEP;
             for (int64_t row = 0; row < rows; row++) {
@@ -344,9 +461,9 @@ TARGET static void pair_input(const Plan *p) {
 TARGET static void convolve(const Plan *p, float *output, double *totals) {
     for (int64_t top = 0; top < p->length; top += STEP) {
         for (int64_t panel = 0; panel < p->filters; panel += STEP)
-            product(p->input + top * p->channels, p->input_part, p->channels, p->is.taps, p->channels / STEP,
-                    p->weight + panel * p->is.taps * p->channels, p->weight_part, p->is.parts, 0, p->sums + panel,
-                    p->filters);
+            multiply((Product){p->input + top * p->channels, p->input_part, p->channels, p->is.taps, p->channels / STEP,
+                               p->weight + panel * p->is.taps * p->channels, p->weight_part, p->is.parts, 0,
+                               p->sums + panel, p->filters});
         const int64_t rows = p->length - top < STEP ? p->length - top : STEP;
         memcpy(output + top * p->filters, p->sums, rows * p->filters * 4);
         for (int64_t g = 0; g < p->filters; g += LANES) {
@@ -409,8 +526,8 @@ TARGET static void weight_gradient(const Plan *p) {
     for (int64_t tap = 0; tap < p->is.taps; tap++)
         for (int64_t g = 0; g < p->filters; g += STEP)
             for (int64_t c = 0; c < p->channels; c += STEP, sums += 4 * SUMS)
-                accumulate(p->turned + g * p->wide + p->shifted - tap, p->turned_part, p->wide, p->pairs + c * 2,
-                           p->pairs_part, p->channels * 2, steps, p->is.parts, 0, sums);
+                accumulate((Accumulation){p->turned + g * p->wide + p->shifted - tap, p->turned_part, p->wide,
+                                          p->pairs + c * 2, p->pairs_part, p->channels * 2, steps, p->is.parts, 0, sums});
 }
 
 /* weight_sums -> (filters, channels, taps) */
@@ -428,9 +545,9 @@ static void unpack_weight(const Plan *p, float *gradient) {
 /* rows top .. top + 31 of the gradient of the input, into sums (32, channels) */
 TARGET static void input_gradient(const Plan *p, int64_t top) {
     for (int64_t panel = 0; panel < p->channels; panel += STEP)
-        product(p->slopes + top * p->filters, p->slopes_part, p->filters, p->is.taps, p->filters / STEP,
-                p->reversed + panel * p->is.taps * p->filters, p->weight_part, p->is.parts, 0, p->sums + panel,
-                p->channels);
+        multiply((Product){p->slopes + top * p->filters, p->slopes_part, p->filters, p->is.taps, p->filters / STEP,
+                           p->reversed + panel * p->is.taps * p->filters, p->weight_part, p->is.parts, 0,
+                           p->sums + panel, p->channels});
 }
 
 /* from (rows, stride): the gradient of pooled pairs of `hidden`. It is shut where ReLU was, in gradient, and totals
@@ -483,8 +600,8 @@ TARGET static void stem_gradient(const Plan *p) {
     for (int member = 0; member < POOL; member++)
         for (int64_t entry = 0; entry < p->window_steps * STEP; entry += STEP)
             for (int64_t c = 0; c < p->channels; c += STEP, sums += 4 * SUMS)
-                accumulate(p->windows + entry * p->rows, 0, p->rows, p->routed[member] + c * 2, p->routed_part,
-                           p->channels * 2, p->rows / STEP, p->is.parts, 1, sums);
+                accumulate((Accumulation){p->windows + entry * p->rows, 0, p->rows, p->routed[member] + c * 2,
+                                          p->routed_part, p->channels * 2, p->rows / STEP, p->is.parts, 1, sums});
 }
 
 /* stem_sums -> (POOL x channels, window x BASES) */
@@ -518,7 +635,7 @@ TARGET static void forward_share(Plan *p, int64_t count, const float *input, con
         }
         convolve(p, output + i * p->length * p->filters, totals);
     }
-    _tile_release();
+    end_tiles();
 }
 
 TARGET static void backward_share(Plan *p, int64_t count, const float *input, const float *scale, const float *shift,
@@ -548,7 +665,7 @@ TARGET static void backward_share(Plan *p, int64_t count, const float *input, co
         }
         if (p->is.window) stem_gradient(p);
     }
-    _tile_release();
+    end_tiles();
     unpack_weight(p, weight_out);
     if (p->is.window) unpack_stem(p, gradient);
 }
@@ -566,24 +683,14 @@ TARGET static void pool_share(int64_t count, int64_t before, int64_t channels, c
 
 /* ---- Python ---- */
 
-static int asked, granted;
-
-static int available(void) {
-    if (asked) return granted;
-    asked = 1;
-    unsigned a, b, c, d;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d >> 22 & 1) || !(d >> 24 & 1)) return 0;
-    if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a >> 5 & 1)) return 0;
-    if (!__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq"))
-        return 0;
-    enum { REQUEST = 0x1023, TILE_DATA = 18 }; /* Linux lends the tile registers to a process that asks */
-    granted = syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
-    return granted;
-}
-
 static PyObject *py_available(PyObject *self, PyObject *nothing) {
     (void)self, (void)nothing;
-    return PyBool_FromLong(available());
+    return PyBool_FromLong(unit() != NOTHING);
+}
+
+static PyObject *py_matrix_unit(PyObject *self, PyObject *nothing) {
+    (void)self, (void)nothing;
+    return PyBool_FromLong(unit() == MATRIX_UNIT);
 }
 
 #define SIX "LLLLLL"
@@ -604,10 +711,10 @@ static void release(Py_buffer *buffers, int count) {
 static int fit(const Py_buffer *buffers, const int64_t *bytes, int count) {
     for (int i = 0; i < count; i++)
         if (buffers[i].len < bytes[i]) return 0;
-    return available();
+    return unit() != NOTHING;
 }
 
-static PyObject *refuse(void) { return PyErr_Format(PyExc_ValueError, "an array is too small, or there is no matrix unit"); }
+static PyObject *refuse(void) { return PyErr_Format(PyExc_ValueError, "an array is too small, or this processor lacks bfloat16"); }
 
 static PyObject *py_forward(PyObject *self, PyObject *arguments) {
     (void)self;
@@ -692,7 +799,8 @@ static PyObject *py_pool(PyObject *self, PyObject *arguments) {
 }
 
 static PyMethodDef METHODS[] = {
-    {"available", py_available, METH_NOARGS, "Whether this processor and system have what the functions need."},
+    {"available", py_available, METH_NOARGS, "Whether this processor has what the functions need."},
+    {"matrix_unit", py_matrix_unit, METH_NOARGS, "Whether products run on its matrix unit, and the system lends it."},
     {"room", py_room, METH_VARARGS, "room(layer) -> bytes of working memory, aligned to 64, that a call needs."},
     {"forward", py_forward, METH_VARARGS,
      "forward(layer, count, room, input, scale, shift, weight, output, totals). Releases the GIL."},

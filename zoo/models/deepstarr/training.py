@@ -1,11 +1,11 @@
-"""DeepSTARR's training step arranged for a CPU's matrix units: the same function of the weights, other arithmetic.
+"""DeepSTARR's training step arranged for a CPU: the same function of the weights, other arithmetic.
 
 Three ideas. The first convolution is linear in one-hot windows, so its batch statistics follow from the mean and the
 covariance of the windows, and its normalisation folds into its kernel before anything wide is computed. Convolution
 and max-pooling of the first layer are then one matrix product that yields both members of each pooled pair. And the
 256-channel activations live for a few sequences at a time, small enough for the second-level cache: the backward
 pass makes them again instead of reading them from memory. Hidden layers are rows of positions, channels last.
-Where the processor has a matrix unit of Intel's kind, trunk.py takes the convolutions, compiled and fused.
+Where the processor multiplies bfloat16 itself, trunk.py takes the convolutions, compiled and fused.
 A bias in front of a batch norm has no effect in training: it gets no gradient, where the modules get rounding noise.
 
 `forward` gives what DeepSTARR.forward gives in training mode (tests compare values and gradients); it does not call
@@ -25,7 +25,7 @@ from zoo.models.deepstarr import POOL_SIZE, trunk
 from zoo.models.deepstarr.torch_network import DeepSTARR
 
 PARTS = {torch.bfloat16: 1, torch.float32: 3}
-"""How many bfloat16 numbers stand for an operand of a product on the matrix unit."""
+"""How many bfloat16 numbers stand for an operand of a product of the compiled step."""
 
 CHUNK = 8
 """Sequences whose first-layer activations exist at once: 1 MB in bfloat16 for 256 filters of 249 bases."""
@@ -44,7 +44,7 @@ def forward(model: DeepSTARR, one_hot: torch.Tensor, dtype: torch.dtype = torch.
     layers: dict[str, Any] = dict(model.named_children())
     kernel, shift, windows = _folded_stem(layers["conv1"], layers["conv1_norm"], one_hot)
     later = [(layers[f"conv{number}"], layers[f"conv{number}_norm"]) for number in range(2, len(config.filters) + 1)]
-    if later and dtype in PARTS and trunk.available():
+    if later and dtype in PARTS and trunk.pays(PARTS[dtype]):
         hidden = trunk.convolve(one_hot, kernel, shift, later, PARTS[dtype])
     else:
         hidden = _convolve(windows.to(dtype).contiguous(), kernel.to(dtype), shift.to(dtype), later)

@@ -1,7 +1,7 @@
-"""The convolutions of a training step on a processor's matrix unit, by the compiled module _trunk.
+"""The convolutions of a training step, fused, by the compiled module _trunk: on a matrix unit, or on bfloat16 lanes.
 
 Owns what _trunk.c does not: the statistics of the batch norms, the threads, the working memory. Without a compiler at
-installation, or without a matrix unit, `available` says no, and training.py takes its PyTorch path.
+installation, or where the processor has neither, `pays` says no, and training.py takes its PyTorch path.
 
 Hidden layers are kept before their batch norm, float32 (N, P, C), with C filled up to a multiple of 32 by zeros.
 """
@@ -40,6 +40,14 @@ _working = threading.local()
 def available() -> bool:
     """Whether `convolve` works here."""
     return BUILT and _trunk.available()
+
+
+def pays(parts: int) -> bool:
+    """Whether `convolve` is faster here than PyTorch: on a matrix unit always, on lanes with bfloat16 operands only.
+
+    Lanes multiply bfloat16 twice as fast as float32, and operands in three parts take six products.
+    """
+    return available() and (parts == 1 or _trunk.matrix_unit())
 
 
 def convolve(
