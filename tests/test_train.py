@@ -43,6 +43,16 @@ def test_training_learns_and_leaves_a_whole_run_folder(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_receipts_of_a_resumed_run_keep_the_command_that_began_it(tmp_path: Path) -> None:
+    job = Job("deepstarr", SMALL, TrainConfig(epochs=1), tmp_path / "run", command="zoo train toy -o run")
+    run(job, Toy())
+    before = json.loads((tmp_path / "run" / "run.json").read_text())
+    run(dataclasses.replace(job, resume=True, command="zoo train toy -o run --resume"), Toy())
+    receipts = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert receipts["command"] == "zoo train toy -o run"
+    assert receipts["seconds"] >= before["seconds"]
+
+
 def test_the_weights_kept_are_those_of_the_best_epoch_not_the_last(tmp_path: Path) -> None:
     made = trainer(tmp_path / "run", epochs=6, learning_rate=0.05)
     made.run()
