@@ -26,8 +26,8 @@ TURNS = [(1, 32), *((threads, 128) for threads in sorted({1, devices.cores()}))]
 """Threads, and sequences a turn, which is one step. The ports' batch is 128, as this trainer's. Batches of 32 are there
 for shared machines, which seldom leave a whole step of the ports alone; a step's fixed costs weigh more in them."""
 
-OPTIONS = {"": ("fp32", 3), " --precision bf16": ("bf16", 1)}
-CHOICES = {f"zoo train{option}": (precision, trunk.pays(parts)) for option, (precision, parts) in OPTIONS.items()}
+OPTIONS = {"": ("fp32", torch.float32), " --precision bf16": ("bf16", torch.bfloat16)}
+CHOICES = {f"zoo train{option}": (precision, trunk.pays(dtype)) for option, (precision, dtype) in OPTIONS.items()}
 CHOICES |= {f"{name}, step in PyTorch alone": (choice[0], False) for name, choice in CHOICES.items() if choice[1]}
 """Precision, and whether the step is compiled: where it is, what PyTorch alone gives is shown beside it."""
 

@@ -154,7 +154,9 @@ class _Lane:
         self._binding = session.io_binding()
         self._input, self._output = session.get_inputs()[0].name, session.get_outputs()[0].name
         self._rows = rows
-        self._activities = library().OrtValue.ortvalue_from_shape_and_type([rows, targets], np.float32, device)
+        self._activities = import_onnxruntime().OrtValue.ortvalue_from_shape_and_type(
+            [rows, targets], np.float32, device
+        )
         self._batch: onnxruntime.OrtValue | None = None
         self._staged = np.empty(0)
 
@@ -162,7 +164,7 @@ class _Lane:
         """(N, ...) as the graph takes it -> float32 (N, T)."""
         if self._batch is None:
             self._staged = np.zeros((self._rows, *batch.shape[1:]), batch.dtype)
-            self._batch = library().OrtValue.ortvalue_from_numpy(self._staged, self._device)
+            self._batch = import_onnxruntime().OrtValue.ortvalue_from_numpy(self._staged, self._device)
         self._staged[: len(batch)] = batch
         if self._device != "cpu":  # on a CPU the value is the staged array itself
             self._batch.update_inplace(self._staged)
@@ -174,7 +176,7 @@ class _Lane:
         return self._activities.numpy()[: len(batch)].copy()
 
 
-def library() -> ModuleType:
+def import_onnxruntime() -> ModuleType:
     """ONNX Runtime, imported without its chatter. Every user of it in the zoo asks here."""
     quiet = contextlib.nullcontext() if "onnxruntime" in sys.modules else _standard_error_closed()
     try:
@@ -196,9 +198,9 @@ def session_options(threads: int | None) -> onnxruntime.SessionOptions:
     Threads that wait sleep instead of spinning: no slower on an idle machine, several times faster on a shared one,
     and the cores are free for reading and writing between two batches.
     """
-    library_ = library()
-    settings = library_.SessionOptions()
-    settings.graph_optimization_level = library_.GraphOptimizationLevel.ORT_ENABLE_ALL
+    onnxruntime = import_onnxruntime()
+    settings = onnxruntime.SessionOptions()
+    settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     settings.intra_op_num_threads = threads or devices.cores()
     settings.inter_op_num_threads = 1
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -222,7 +224,7 @@ def _load(path: Path, device: str, options: Options) -> onnxruntime.InferenceSes
         }
     try:
         # `enable_fallback` would start the session again on the CPU, at loading and at the first failing run
-        session = library().InferenceSession(
+        session = import_onnxruntime().InferenceSession(
             path, settings, providers=[(provider, provider_options)], enable_fallback=0
         )
     except _errors() as error:
@@ -247,7 +249,7 @@ def _verify(session: onnxruntime.InferenceSession, provider: str) -> None:
 
 def _preload() -> None:
     """Load CUDA and cuDNN from the wheels that the extra `cuda` brings, else from the system's paths."""
-    preload = getattr(library(), "preload_dlls", None)  # since 1.21
+    preload = getattr(import_onnxruntime(), "preload_dlls", None)  # since 1.21
     if preload:
         # it prints what it does not find, whether needed or not; what is needed is named by _cuda_failure
         with contextlib.redirect_stdout(io.StringIO()):
@@ -256,7 +258,7 @@ def _preload() -> None:
 
 def _cuda_failure() -> str | None:
     """Why ONNX Runtime's CUDA provider does not load, and what helps; None if it loads."""
-    if PROVIDERS["cuda"] not in library().get_available_providers():
+    if PROVIDERS["cuda"] not in import_onnxruntime().get_available_providers():
         return _cuda_wheel_missing() or f"this build of ONNX Runtime has no CUDA provider; {CUDA_INSTALL}"
     try:
         for path in _provider_libraries():

@@ -50,9 +50,11 @@ def test_a_run_becomes_the_weights_that_a_name_stands_for(
     teacher = tmp_path / "teacher.safetensors"
     checkpoint.save(TUNED, teacher)
     pretrained = tmp_path / "pretrained"
+    pretrained.mkdir()
+    (pretrained / "tuned.run-2.json").write_text("of a longer chain")
     entry = bundle.add("tuned", [run], teacher, *drawn_from, pretrained)
     assert entry["commands"] == ["zoo distill tuned"]
-    assert len(entry["fidelity"]) == 12
+    assert len(entry["fidelity"]) == 16
     assert {value for name, value in entry["fidelity"].items() if name.endswith("pearson")} == {1.0}
     assert {value for name, value in entry["fidelity"].items() if name.endswith("rmse")} == {0.0}
     near = "r 1.00 (dev) and 1.00 (hk) on genome windows with the outputs of weights"
@@ -60,6 +62,13 @@ def test_a_run_becomes_the_weights_that_a_name_stands_for(
 
     monkeypatch.setattr(weights, "PRETRAINED", pretrained)
     assert weights.catalog() == {"tuned": entry}
+    receipts = {"tuned.run-1.json", "tuned.metrics-1.csv"}
+    assert {path.name for path in pretrained.iterdir()} == {
+        *receipts,
+        "tuned.safetensors",
+        "tuned.onnx",
+        "catalog.toml",
+    }
     assert weights.bundled_as(TUNED.spec.weights_id) == "tuned"
     assert (pretrained / "tuned.run-1.json").read_bytes() == run.receipts.read_bytes()
     codes = random_codes(20, 249)
@@ -112,7 +121,10 @@ def test_the_pages_show_the_figures_of_the_catalog(page: str) -> None:
     shown = {row for row in text.splitlines() if row.startswith("| ")}
     fidelity = [weights.catalog()[name]["fidelity"] for name in ("original", "tuned")]
     labels = {"enhancers_500": "strong enhancers", "windows": "windows", "variants": "variants"}
-    measures = ("pearson", "rmse") if page.startswith("docs") else ("pearson",)
+    measures: tuple[str, ...] = ("pearson",)
+    if page.startswith("docs"):
+        measures = ("pearson", "rmse")
+        labels["training_windows"] = "training windows"
     for label, title in labels.items():
         for target in ("dev", "hk"):
             figures = [f"{entry[f'{label}_{target}_{measure}']:.3f}" for entry in fidelity for measure in measures]

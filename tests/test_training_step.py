@@ -20,7 +20,7 @@ CONFIGS = {
     "wide kernel": Config(filters=(70, 20), kernel_sizes=(15, 1), dense_units=(16,), sequence_length=77),
 }
 COUNT = 24
-PAYS_IN_FLOAT32 = trunk.pays(3)
+PAYS_IN_FLOAT32 = trunk.pays(torch.float32)
 NEEDS_COMPILED = pytest.mark.skipif(not trunk.available(), reason="not built, or no bfloat16 in this processor")
 
 
@@ -100,7 +100,7 @@ def test_float64_is_the_networks_own_to_rounding(variant: str) -> None:
 
 @pytest.fixture(params=[pytest.param("compiled", marks=NEEDS_COMPILED), "PyTorch"])
 def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trunk, "pays", lambda parts: request.param == "compiled")  # noqa: ARG005
+    monkeypatch.setattr(trunk, "pays", lambda dtype: request.param == "compiled")  # noqa: ARG005
 
 
 @pytest.mark.usefixtures("_way")
@@ -128,7 +128,7 @@ def test_bfloat16_rounds_operands_and_nothing_else(name: str) -> None:
 class TestCompiled:
     @pytest.fixture(autouse=True)
     def _always(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(trunk, "pays", lambda parts: True)  # noqa: ARG005
+        monkeypatch.setattr(trunk, "pays", lambda dtype: True)  # noqa: ARG005
 
     @pytest.fixture
     def _three_threads(self) -> Iterator[None]:

@@ -52,14 +52,15 @@ def add(
     near = fidelity(runs[-1].weights, teacher, genome_path, sequences)
     made = dataclasses.replace(made, spec=dataclasses.replace(made.spec, source=_source(made, teacher, near)))
     folder.mkdir(exist_ok=True)
-    for old in folder.glob(f"{name}.*"):
-        old.unlink()
     files = {suffix: folder / f"{name}{suffix}" for suffix in (SUFFIX, ".onnx")}
     checkpoint.save(made, files[SUFFIX], overwrite=True)
     registry.load("exporters", "onnx").export(made, files[".onnx"], input="codes", overwrite=True)
+    written = list(files.values())
     for number, run in enumerate(runs, 1):
-        shutil.copyfile(run.receipts, folder / f"{name}.run-{number}.json")
-        shutil.copyfile(run.metrics, folder / f"{name}.metrics-{number}.csv")
+        written.append(shutil.copyfile(run.receipts, folder / f"{name}.run-{number}.json"))
+        written.append(shutil.copyfile(run.metrics, folder / f"{name}.metrics-{number}.csv"))
+    for stale in {*folder.glob(f"{name}.*")}.difference(written):
+        stale.unlink()
     entry = {
         "file": name,
         "weights_id": made.spec.weights_id,
@@ -102,7 +103,8 @@ def _source(made: Checkpoint, teacher: Path, near: dict[str, float]) -> str:
 def fidelity(student: Path, teacher: Path, genome_path: Path, sequences: Path) -> dict[str, float]:
     """Pearson r and root mean squared error against the teacher, for each target.
 
-    On the sequences, on the differences that single-base variants make to them, and on windows of the genome.
+    On the sequences, on the differences that single-base variants make to them, on windows of the genome's test region,
+    and, to see how much of it was learned by heart, on windows of its training region.
     """
     models = [predict.load(weights=path, runtime="kmer-cpu") for path in (teacher, student)]
     length = models[0].spec.sequence_length
@@ -117,6 +119,7 @@ def fidelity(student: Path, teacher: Path, genome_path: Path, sequences: Path) -
 
     sets = {sequences.stem: both(real), "windows": both(drawn)}
     sets["variants"] = both(variants) - np.repeat(sets[sequences.stem], VARIANTS, 1)
+    sets["training_windows"] = both(windows.windows(windows.train, HELD_OUT_WINDOWS, generator))
     found: dict[str, float] = {}
     for label, (expected, got) in sets.items():
         for column, target in enumerate(models[0].spec.targets):

@@ -77,12 +77,11 @@ def _compiled() -> dict[str, str]:
     except ImportError:
         training = not_built
     else:
-        if not _trunk.available():
+        training = "ready for --precision bf16 (AVX-512 BF16)"
+        if _trunk.matrix_unit():
+            training = "ready (AMX)"
+        elif not _trunk.available():
             training = "needs a processor with AMX or AVX-512 BF16, on Linux"
-        elif _trunk.matrix_unit():
-            training = "ready, on the matrix unit (AMX)"
-        else:
-            training = "ready for --precision bf16, on AVX-512"
     return {"k-mer tables": next(iter(kernel.instruction_sets()), not_built), "training step": training}
 
 
@@ -106,7 +105,7 @@ def _onnx_runtime() -> dict[str, str]:
             found[name] = distribution.version
     runtime = registry.load("runtimes", "onnx")
     try:
-        providers = ", ".join(runtime.library().get_available_providers())
+        providers = ", ".join(runtime.import_onnxruntime().get_available_providers())
     except MissingDependency as error:
         providers = f"none: {error}"
     return {

@@ -714,7 +714,9 @@ static int fit(const Py_buffer *buffers, const int64_t *bytes, int count) {
     return unit() != NOTHING;
 }
 
-static PyObject *refuse(void) { return PyErr_Format(PyExc_ValueError, "an array is too small, or this processor lacks bfloat16"); }
+static PyObject *refuse(void) {
+    return PyErr_Format(PyExc_ValueError, "an array is too small, or this processor does not multiply bfloat16");
+}
 
 static PyObject *py_forward(PyObject *self, PyObject *arguments) {
     (void)self;

@@ -24,9 +24,6 @@ from zoo.batch_norm import mean_over_processes, moments, update_running
 from zoo.models.deepstarr import POOL_SIZE, trunk
 from zoo.models.deepstarr.torch_network import DeepSTARR
 
-PARTS = {torch.bfloat16: 1, torch.float32: 3}
-"""How many bfloat16 numbers stand for an operand of a product of the compiled step."""
-
 CHUNK = 8
 """Sequences whose first-layer activations exist at once: 1 MB in bfloat16 for 256 filters of 249 bases."""
 
@@ -44,8 +41,8 @@ def forward(model: DeepSTARR, one_hot: torch.Tensor, dtype: torch.dtype = torch.
     layers: dict[str, Any] = dict(model.named_children())
     kernel, shift, windows = _folded_stem(layers["conv1"], layers["conv1_norm"], one_hot)
     later = [(layers[f"conv{number}"], layers[f"conv{number}_norm"]) for number in range(2, len(config.filters) + 1)]
-    if later and dtype in PARTS and trunk.pays(PARTS[dtype]):
-        hidden = trunk.convolve(one_hot, kernel, shift, later, PARTS[dtype])
+    if later and trunk.pays(dtype):
+        hidden = trunk.convolve(one_hot, kernel, shift, later, dtype)
     else:
         hidden = _convolve(windows.to(dtype).contiguous(), kernel.to(dtype), shift.to(dtype), later)
     features = hidden.transpose(1, 2).flatten(1)

@@ -31,6 +31,9 @@ except ImportError:
 else:
     BUILT = True
 
+PARTS = {torch.bfloat16: 1, torch.float32: 3}
+"""How many bfloat16 numbers stand for an operand of a product; three hold all bits of float32."""
+
 STEP = 32
 """Channels of hidden layers are filled up to a multiple of this, as STEP in _trunk.c."""
 
@@ -42,12 +45,12 @@ def available() -> bool:
     return BUILT and _trunk.available()
 
 
-def pays(parts: int) -> bool:
-    """Whether `convolve` is faster here than PyTorch: on a matrix unit always, on lanes with bfloat16 operands only.
+def pays(dtype: torch.dtype) -> bool:
+    """Whether `convolve` works here with operands of dtype, and faster than PyTorch.
 
-    Lanes multiply bfloat16 twice as fast as float32, and operands in three parts take six products.
+    On a matrix unit always. Lanes multiply bfloat16 twice as fast as float32, but float32 takes six products of parts.
     """
-    return available() and (parts == 1 or _trunk.matrix_unit())
+    return available() and dtype in PARTS and (PARTS[dtype] == 1 or _trunk.matrix_unit())
 
 
 def convolve(
@@ -55,18 +58,17 @@ def convolve(
     kernel: torch.Tensor,
     shift: torch.Tensor,
     layers: Sequence[tuple[nn.Conv1d, nn.BatchNorm1d]],
-    parts: int,
+    dtype: torch.dtype,
 ) -> torch.Tensor:
     """One-hot DNA, float32 (N, L, 4) -> what the last of the convolutions makes of it, float32 (N, P, C), pooled.
 
     kernel (2 F, (K + 1) * 4), shift (F,): the first layer, folded (see training.py).  layers: the second and later
-    ones; their running statistics are updated.  parts: bfloat16 numbers that stand for an operand of a product, 1, or
-    3 for all bits of float32.
+    ones; their running statistics are updated.  dtype: of the operands of products, one of PARTS.
     """
     norms = [norm for _, norm in layers]
     biases = [conv.bias for conv, _ in layers]
     weights = [tensor for conv, norm in layers for tensor in (conv.weight, norm.weight, norm.bias)]
-    return _Convolutions.apply(one_hot, norms, biases, parts, kernel, shift, *weights)
+    return _Convolutions.apply(one_hot, norms, biases, PARTS[dtype], kernel, shift, *weights)
 
 
 @dataclasses.dataclass(frozen=True)
