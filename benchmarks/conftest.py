@@ -11,6 +11,8 @@ import pytest
 
 from zoo import devices
 
+devices.sleep_soon()  # as the commands that train do; here, since the files of benchmarks import PyTorch
+
 LIBRARIES = ("numpy", "onnxruntime", "onnxruntime-gpu", "torch", "tensorflow", "openvino", "biopython", "dnaio")
 
 

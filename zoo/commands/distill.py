@@ -30,15 +30,17 @@ def command(
     weight_average: Annotated[float, typer.Option(help="Decay of the moving average of the weights.")] = 0.999,
     precision: Annotated[str, typer.Option(help="fp32, bf16 or fp64.")] = "fp32",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    threads: Annotated[int | None, typer.Option(help="CPU threads of the training; default: one a core.")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads; default: one a core.")] = None,
     runtime: Annotated[str, typer.Option(help="What computes the teacher's labels; see zoo list.")] = "kmer-cpu",
     licence: Annotated[str, typer.Option(help="Of the weights to come.")] = "unknown",
     start: options.Start = None,
 ) -> None:
     """Train a network on a teacher's outputs: shrink a model, or move it to another variant."""
+    from zoo import devices
     from zoo.network import require_torch
 
     require_torch()
+    devices.sleep_soon()
     import shlex
     import sys
 
@@ -52,7 +54,7 @@ def command(
 
     if threads:
         torch.set_num_threads(threads)
-    loaded = predict.load("original", teacher, runtime, threads=1)
+    loaded = predict.load("original", teacher, runtime, threads=threads)
     architecture, config, _ = train_run.read_model(model, {"dropout": dropout})
     drawing = DistillConfig(epoch_size, passes, shuffle, mutate, splice, climb, seed)
     settings = TrainConfig(

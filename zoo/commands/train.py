@@ -45,9 +45,11 @@ def command(
     start: options.Start = None,
 ) -> None:
     """Train a network; the defaults are the recipe of the DeepSTARR paper."""
+    from zoo import devices
     from zoo.network import require_torch
 
     require_torch()
+    devices.sleep_soon()
     import shlex
     import sys
 
