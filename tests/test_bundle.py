@@ -54,7 +54,7 @@ def test_a_run_becomes_the_weights_that_a_name_stands_for(
     (pretrained / "tuned.run-2.json").write_text("of a longer chain")
     entry = bundle.add("tuned", [run], teacher, *drawn_from, pretrained)
     assert entry["commands"] == ["zoo distill tuned"]
-    assert len(entry["fidelity"]) == 16
+    assert len(entry["fidelity"]) == 20
     assert {value for name, value in entry["fidelity"].items() if name.endswith("pearson")} == {1.0}
     assert {value for name, value in entry["fidelity"].items() if name.endswith("rmse")} == {0.0}
     near = "r 1.00 (dev) and 1.00 (hk) on genome windows with the outputs of weights"
@@ -124,7 +124,7 @@ def test_the_pages_show_the_figures_of_the_catalog(page: str) -> None:
     measures: tuple[str, ...] = ("pearson",)
     if page.startswith("docs"):
         measures = ("pearson", "rmse")
-        labels["training_windows"] = "training windows"
+        labels |= {"training_windows": "training windows", "shuffled_windows": "shuffled windows"}
     for label, title in labels.items():
         for target in ("dev", "hk"):
             figures = [f"{entry[f'{label}_{target}_{measure}']:.3f}" for entry in fidelity for measure in measures]

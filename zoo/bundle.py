@@ -25,6 +25,7 @@ from zoo.distill import HELD_OUT_WINDOWS
 from zoo.errors import ZooError
 from zoo.run_folder import RunFolder
 from zoo.sequences import Reader
+from zoo.shuffle import dinucleotide_shuffle
 
 CATALOG_HEAD = "# What is in this folder. Written by zoo/bundle.py; a table a model.\n"
 SEED = 0
@@ -103,8 +104,9 @@ def _source(made: Checkpoint, teacher: Path, near: dict[str, float]) -> str:
 def fidelity(student: Path, teacher: Path, genome_path: Path, sequences: Path) -> dict[str, float]:
     """Pearson r and root mean squared error against the teacher, for each target.
 
-    On the sequences, on the differences that single-base variants make to them, on windows of the genome's test region,
-    and, to see how much of it was learned by heart, on windows of its training region.
+    On the sequences, on the differences that single-base variants make to them, and on windows of the genome's test
+    region. To see how much was learned by heart, on windows of its training region, and on those with their
+    dinucleotides shuffled, a kind that was trained on and never repeats.
     """
     models = [predict.load(weights=path, runtime="kmer-cpu") for path in (teacher, student)]
     length = models[0].spec.sequence_length
@@ -119,7 +121,9 @@ def fidelity(student: Path, teacher: Path, genome_path: Path, sequences: Path) -
 
     sets = {sequences.stem: both(real), "windows": both(drawn)}
     sets["variants"] = both(variants) - np.repeat(sets[sequences.stem], VARIANTS, 1)
-    sets["training_windows"] = both(windows.windows(windows.train, HELD_OUT_WINDOWS, generator))
+    trained = windows.windows(windows.train, HELD_OUT_WINDOWS, generator)
+    sets["training_windows"] = both(trained)
+    sets["shuffled_windows"] = both(dinucleotide_shuffle(trained, generator))
     found: dict[str, float] = {}
     for label, (expected, got) in sets.items():
         for column, target in enumerate(models[0].spec.targets):
