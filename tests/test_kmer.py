@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,12 +59,12 @@ def in_float64(weights: Checkpoint, codes: np.ndarray) -> np.ndarray:
 
 
 _build = tables.Tables
-_built: dict[tuple[bytes, tables.Plan], tables.Tables] = {}
+_built: dict[bytes, tables.Tables] = {}
 
 
 def built_once(layers: Layers, plan: tables.Plan) -> tables.Tables:
     """The tables of a network, built once for all the ways to compute with them."""
-    key = layers.convolutions[0].weight.tobytes(), plan
+    key = pickle.dumps((layers, plan))  # all of it: networks that differ in a deeper layer alone can share the first
     if key not in _built:
         _built[key] = _build(layers, plan)
     return _built[key]
