@@ -16,10 +16,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from checkpoints import random_checkpoint  # noqa: E402
 from toy import SMALL, Toy, trainer  # noqa: E402
 
 from zoo import checkpoint, network  # noqa: E402
 from zoo.errors import ZooError  # noqa: E402
+from zoo.models import deepstarr  # noqa: E402
 from zoo.train import Reporter, one_cycle, predict  # noqa: E402
 from zoo.train_config import TrainConfig  # noqa: E402
 from zoo.train_run import Job, read_model, run  # noqa: E402
@@ -109,6 +111,29 @@ def test_training_begins_with_the_weights_given(tmp_path: Path) -> None:
     third = checkpoint.load(tmp_path / "third" / "weights.safetensors")
     np.testing.assert_allclose(third.arrays["conv1.weight"], begin.arrays["conv1.weight"], atol=1e-6)
     assert np.abs(third.arrays["head.weight"] - begin.arrays["head.weight"]).max() > 0.01
+
+
+def test_rescaled_weights_are_as_large_as_fresh_ones_and_predict_the_same(tmp_path: Path) -> None:
+    grown = random_checkpoint(SMALL)
+    for name in ("conv2", "dense1"):
+        grown.arrays[f"{name}.weight"] *= 50
+        grown.arrays[f"{name}_norm.running_mean"] *= 50
+        grown.arrays[f"{name}_norm.running_var"] *= 2500
+    grown.arrays["conv1.weight"][3] = 0
+    module = network.from_checkpoint(grown)
+    network.rescale(module)
+    rescaled, fresh = network.arrays(module), network.arrays(deepstarr.network(SMALL))
+    for name in ("conv1", "conv2", "dense1"):
+        spread, wanted = (np.std(arrays[f"{name}.weight"]) for arrays in (rescaled, fresh))
+        assert 0.7 < spread / wanted < 1.3, name
+    one_hot = torch.from_numpy(np.eye(4, dtype=np.float32)[np.random.default_rng(0).integers(0, 4, (50, 40))]).mT
+    with torch.no_grad():
+        expected = network.from_checkpoint(grown)(one_hot)
+        torch.testing.assert_close(module(one_hot), expected, rtol=1e-4, atol=1e-5)
+
+    job = Job("deepstarr", SMALL, TrainConfig(rescale_start=True), tmp_path / "run")
+    with pytest.raises(ZooError, match=r"^rescale_start: there are no weights to rescale; give some with --start$"):
+        run(job, Toy())
 
 
 def test_weights_of_another_network_are_no_beginning(tmp_path: Path) -> None:

@@ -81,6 +81,10 @@ class Trainer:
         self.model = registry.load("models", architecture).network(self.config)
         if start is not None:
             network.begin_with(self.model, start)
+        if settings.rescale_start:
+            if start is None:
+                raise ZooError("rescale_start: there are no weights to rescale; give some with --start")
+            network.rescale(self.model)
         self.model.to(self.device, self.dtype)
         self._forward = self._make_forward(compiled)
         self.optimiser = torch.optim.Adam(

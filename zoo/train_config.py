@@ -26,6 +26,7 @@ class TrainConfig:
     weight_average: decay of an exponential moving average of the weights, which is then what is validated and kept;
         0 for none.
     precision: "fp32"; "bf16" for the operands of matrix products; "fp64" for everything, to compare frameworks.
+    rescale_start: first make weights that are followed by a batch norm as large as fresh ones, see network.rescale.
     augment: any of AUGMENTATIONS, see augment.py.  seed: of initialisation, order, dropout and augmentation.
     """
 
@@ -37,6 +38,7 @@ class TrainConfig:
     schedule: str = "constant"
     weight_average: float = 0.0
     precision: str = "fp32"
+    rescale_start: bool = False
     augment: tuple[str, ...] = ()
     seed: int = 0
 
@@ -50,6 +52,7 @@ class TrainConfig:
         self._require("weight_average", lambda v: 0 <= v < 1, "a number of at least 0 and under 1")
         self._require("schedule", lambda v: v in SCHEDULES, f"one of {', '.join(SCHEDULES)}")
         self._require("precision", lambda v: v in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
+        self._require("rescale_start", lambda v: type(v) is bool, "true or false")
         self._require("augment", lambda v: set(v) <= set(AUGMENTATIONS), f"some of {', '.join(AUGMENTATIONS)}")
 
     def _require(self, name: str, fits: Any, expected: str) -> None:

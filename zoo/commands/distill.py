@@ -34,6 +34,7 @@ def command(
     runtime: Annotated[str, typer.Option(help="What computes the teacher's labels; see zoo list.")] = "kmer-cpu",
     licence: Annotated[str, typer.Option(help="Of the weights to come.")] = "unknown",
     start: options.Start = None,
+    rescale_start: options.RescaleStart = False,
 ) -> None:
     """Train a network on a teacher's outputs: shrink a model, or move it to another variant."""
     from zoo import devices
@@ -59,7 +60,7 @@ def command(
     drawing = DistillConfig(epoch_size, passes, shuffle, mutate, splice, climb, seed)
     settings = TrainConfig(
         learning_rate=learning_rate, batch_size=batch_size, epochs=epochs, patience=epochs, schedule="one-cycle",
-        weight_average=weight_average, precision=precision, seed=seed,
+        weight_average=weight_average, precision=precision, rescale_start=rescale_start, seed=seed,
     )  # fmt: skip
     job = train_run.Job(
         architecture,

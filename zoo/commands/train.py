@@ -43,6 +43,7 @@ def command(
     track: Annotated[str | None, typer.Option(help="tensorboard or wandb.")] = None,
     licence: Annotated[str, typer.Option(help="Of the weights to come.")] = "unknown",
     start: options.Start = None,
+    rescale_start: options.RescaleStart = False,
 ) -> None:
     """Train a network; the defaults are the recipe of the DeepSTARR paper."""
     from zoo import devices
@@ -66,7 +67,7 @@ def command(
     given = {
         "learning_rate": learning_rate, "epsilon": epsilon, "batch_size": batch_size, "epochs": epochs,
         "patience": patience, "schedule": schedule, "weight_average": weight_average, "precision": precision,
-        "augment": options.names(augment), "seed": seed,
+        "rescale_start": rescale_start or None, "augment": options.names(augment), "seed": seed,
     }  # fmt: skip
     changes = {name: value for name, value in given.items() if value is not None}
     settings = make(TrainConfig, {**table, **changes}, f"{model}, [train]")
