@@ -135,7 +135,7 @@ def _grid(rows: int, columns: int, height: float = PANEL_INCHES) -> tuple[Figure
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(PANEL_INCHES * columns + 0.6, (height + 0.3) * rows))
-    figure.set_layout_engine("constrained", hspace=0.05, wspace=0.03)
+    figure.set_layout_engine("constrained", h_pad=0.1, w_pad=0.1, hspace=0.05, wspace=0.03)
     FigureCanvasAgg(figure)
     panels = figure.subplots(rows, columns, squeeze=False)
     for panel in panels.flat:
