@@ -131,6 +131,8 @@ def test_rescaled_weights_are_as_large_as_fresh_ones_and_predict_the_same(tmp_pa
         expected = network.from_checkpoint(grown)(one_hot)
         torch.testing.assert_close(module(one_hot), expected, rtol=1e-4, atol=1e-5)
 
+    with pytest.raises(ZooError, match=r"^rescale_start: expected a layer LAYER before each batch norm .*, got 0$"):
+        network.rescale(torch.nn.Sequential(torch.nn.BatchNorm1d(4)))
     job = Job("deepstarr", SMALL, TrainConfig(rescale_start=True), tmp_path / "run")
     with pytest.raises(ZooError, match=r"^rescale_start: there are no weights to rescale; give some with --start$"):
         run(job, Toy())

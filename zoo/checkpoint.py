@@ -1,7 +1,8 @@
 """Weights and their ModelSpec in one .safetensors file: read, checked, written whole or not at all.
 
 Needs NumPy and safetensors, no PyTorch. An architecture is a plug-in under zoo/models that offers `Config` (with
-`to_dict`, `sequence_length` and `targets`), `VARIANTS`, `array_shapes(config)` and `network(config)`.
+`to_dict`, `sequence_length` and `targets`), `VARIANTS`, `array_shapes(config)` and `network(config)`. A batch norm after
+LAYER is called LAYER_norm.
 """
 
 from __future__ import annotations

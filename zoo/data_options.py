@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from zoo.labelled import Layout
 
 Start = Annotated[str | None, typer.Option(help="Weights to begin with: a file, or a name such as original:published.")]
-RescaleStart = Annotated[bool, typer.Option("--rescale-start", help="Weights of --start as small as fresh ones.")]
+RescaleStart = Annotated[bool, typer.Option("--rescale-start", help="First make --start as small as fresh weights.")]
 Labels = Annotated[Path | None, typer.Option(help="Table whose row i belongs to record i of the FASTA.")]
 SplitBy = Annotated[str | None, typer.Option(help="chromosome or fraction: divide one file, both strands together.")]
 ValidationChromosomes = Annotated[str, typer.Option(help="Of --split-by chromosome: A,B.")]

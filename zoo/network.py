@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -62,19 +62,24 @@ def begin_with(module: nn.Module, weights: Checkpoint) -> None:
 
 
 def rescale(module: nn.Module) -> None:
-    """Make each filter and dense unit before a batch norm (LAYER before LAYER_norm) as large as a fresh one is.
+    """Make each filter and dense unit before a batch norm (LAYER before LAYER_norm) as large as a fresh one, in place.
 
-    In evaluation mode the network computes the same, since the batch norm divides by the size. In training it learns
-    faster: weights under a batch norm only grow (van Laarhoven 2017, arXiv:1706.05350), up to a hundredfold in a long
-    run, and the larger they are, the less a step of the same learning rate turns them.
+    In evaluation mode the network computes the same, since the batch norm divides by the size. In training a learning
+    rate turns the weights as it turns fresh ones again: under a batch norm they only grow (van Laarhoven 2017,
+    arXiv:1706.05350), up to a hundredfold in a long run, and the larger they are, the less a step turns them.
+
+    Raises ZooError if a batch norm has no layer of its name.
     """
     import torch
 
+    layers: dict[str, Any] = dict(module.named_modules())
     with torch.no_grad():
-        for name, norm in module.named_modules():
+        for name, norm in layers.items():
             if not isinstance(norm, torch.nn.BatchNorm1d):
                 continue
-            layer = module.get_submodule(name.removesuffix("_norm"))
+            layer = layers.get(name.removesuffix("_norm"))
+            if layer is None or layer is norm:
+                raise ZooError(f"rescale_start: expected a layer LAYER before each batch norm LAYER_norm, got {name}")
             size = layer.weight.double().flatten(1).norm(dim=1)
             fan_in, fan_out = layer.weight[0].numel(), layer.weight[:, 0].numel()
             fresh = (2 * fan_in / (fan_in + fan_out)) ** 0.5  # Glorot's
