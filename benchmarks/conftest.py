@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from zoo import devices
+from zoo.system import devices
 
 devices.sleep_soon()  # as the commands that train do; here, since the files of benchmarks import PyTorch
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from zoo import checkpoint
 from zoo.models import deepstarr
+from zoo.weights import checkpoint
 
 ROOT = Path(__file__).parents[1]
 

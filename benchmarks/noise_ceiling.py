@@ -23,12 +23,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import ROOT
-from zoo import genome, predict
-from zoo.genome import Genome, Region
-from zoo.labelled import Split
-from zoo.metrics import score
-from zoo.predict import Model
-from zoo.train_config import TrainConfig
+from zoo.data.labelled import Split
+from zoo.evaluation.metrics import score
+from zoo.formats import genome
+from zoo.formats.genome import Genome, Region
+from zoo.inference import predict
+from zoo.inference.predict import Model
+from zoo.training.config import TrainConfig
 
 CEILING = 0.80
 """Pearson r of a perfect model with the noisy labels."""
@@ -38,7 +39,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "noise_ceiling"
 
 
 class Noisy:
-    """A training source (see zoo/source.py): the same noisy windows every epoch."""
+    """A training source (see zoo/data/training_source.py): the same noisy windows every epoch."""
 
     def __init__(self, windows: Genome, teacher: Model, count: int, seed: int) -> None:
         self.targets = teacher.spec.targets
@@ -76,21 +77,17 @@ def _labelled(
 
 
 def main(options: argparse.Namespace) -> None:
-    from zoo import train_run
-    from zoo.run_folder import RunFolder
-    from zoo.train import Reporter
+    from zoo.training import run
+    from zoo.training.run_folder import RunFolder
+    from zoo.training.trainer import Reporter
 
-    architecture, config, settings = train_run.read_model(options.model)
+    architecture, config, settings = run.read_model(options.model)
     teacher = predict.load(weights=options.weights, runtime=options.runtime)
     source = Noisy(genome.read(options.genome, teacher.spec.sequence_length), teacher, options.windows, options.seed)
     resume = options.run.exists()
     command = f"python -m benchmarks.noise_ceiling {shlex.join(sys.argv[1:])}"
-    job = train_run.Job(
-        architecture, config, TrainConfig(**settings), options.run, resume, options.device, command=command
-    )
-    best = train_run.run(
-        job, source, Reporter(epoch=lambda row: print(row["epoch"], row["validation_loss"], flush=True))
-    )
+    job = run.Job(architecture, config, TrainConfig(**settings), options.run, resume, options.device, command=command)
+    best = run.run(job, source, Reporter(epoch=lambda row: print(row["epoch"], row["validation_loss"], flush=True)))
     folder = RunFolder(options.run)
     predicted = predict.load(weights=folder.weights, runtime=options.runtime).predict_codes(source.test.codes)
     scores = (

@@ -14,8 +14,12 @@ import pytest
 
 from benchmarks.measure import Usage, random_fasta, random_weights, run, zoo
 from benchmarks.peers import naive_graph
-from zoo import checkpoint, devices, keras_graph, registry, session
-from zoo.checkpoint import Checkpoint
+from zoo import registry
+from zoo.inference import session
+from zoo.models.deepstarr import keras_graph
+from zoo.system import devices
+from zoo.weights import checkpoint
+from zoo.weights.checkpoint import Checkpoint
 
 WINDOWS = 41_186
 """Records of the published test set."""

@@ -18,9 +18,11 @@ import numpy as np
 import pytest
 
 from benchmarks.measure import in_turns, random_fasta, random_weights, run, zoo
-from zoo import checkpoint, registry, session
+from zoo import registry
+from zoo.inference import session
+from zoo.inference.session import Options
 from zoo.models.deepstarr import Config
-from zoo.session import Options
+from zoo.weights import checkpoint
 
 ENGINES = ("torch", "onnx")
 PRECISIONS = ("fp32", "tf32", "bf16")

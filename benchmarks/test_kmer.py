@@ -12,12 +12,13 @@ import pytest
 
 from benchmarks.measure import in_turns, random_weights
 from benchmarks.peers import naive_graph
-from zoo import devices, encoding, memory
-from zoo.checkpoint import Checkpoint
-from zoo.kmer import kernel, tables
-from zoo.kmer.layers import fold
+from runtimes.kmer import kernel, tables
+from runtimes.kmer.layers import fold
+from zoo.dna import encoding
+from zoo.inference.session import Options, open_session
 from zoo.models.deepstarr import VARIANTS, Config
-from zoo.session import Options, open_session
+from zoo.system import devices, memory
+from zoo.weights.checkpoint import Checkpoint
 
 torch = pytest.importorskip("torch")
 

@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 
 from benchmarks.measure import in_turns, random_fasta, random_weights
-from zoo import bench, checkpoint, encoding, session, table
+from zoo.checks import bench
+from zoo.dna import encoding
+from zoo.formats import prediction_table
+from zoo.formats.fasta import Reader
+from zoo.inference import session
 from zoo.models.deepstarr import VARIANTS
-from zoo.sequences import Reader
+from zoo.weights import checkpoint
 
 RECORDS = 20_000
 LENGTH = VARIANTS["original"].sequence_length
@@ -88,7 +92,7 @@ def test_writing(benchmark: Any, budget: float) -> None:
         rows = pd.DataFrame({"name": names, "dev": values[:, 0], "hk": values[:, 1]})
         return rows.to_csv(sep="\t", index=False, header=False).encode()
 
-    ways = {"zoo": lambda: table.rows(names, values), "% formatting": percent, "pandas": pandas}
+    ways = {"zoo": lambda: prediction_table.rows(names, values), "% formatting": percent, "pandas": pandas}
     best: dict[str, float] = {}
     benchmark.pedantic(lambda: best.update(in_turns(ways, budget)), rounds=1)
     benchmark.extra_info["table"] = "writing the table"

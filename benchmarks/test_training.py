@@ -15,12 +15,12 @@ pytest.importorskip("scipy")
 
 from benchmarks.measure import in_turns  # noqa: E402
 from benchmarks.peers import training_loop  # noqa: E402
-from zoo import devices, memory  # noqa: E402
-from zoo.labelled import Split  # noqa: E402
+from zoo.data.labelled import Split  # noqa: E402
 from zoo.models.deepstarr import VARIANTS, trunk  # noqa: E402
-from zoo.run_folder import RunFolder  # noqa: E402
-from zoo.train import Trainer  # noqa: E402
-from zoo.train_config import TrainConfig  # noqa: E402
+from zoo.system import devices, memory  # noqa: E402
+from zoo.training.config import TrainConfig  # noqa: E402
+from zoo.training.run_folder import RunFolder  # noqa: E402
+from zoo.training.trainer import Trainer  # noqa: E402
 
 TURNS = [(1, 32), *((threads, 128) for threads in sorted({1, devices.cores()}))]
 """Threads, and sequences a turn, which is one step. The ports' batch is 128, as this trainer's. Batches of 32 are there

@@ -1,1 +1,1 @@
-"""Export formats, one file each; the contract is in zoo/export.py. They import from zoo/, never from each other."""
+"""Export formats, one file each; the contract is in zoo/contracts.py. They never import each other."""

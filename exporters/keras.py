@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zoo.checkpoint import Checkpoint
-from zoo.keras_weights import write_h5
+from zoo.models.deepstarr.keras_weights import write_h5
+from zoo.weights.checkpoint import Checkpoint
 
 SUFFIX = ".h5"
 

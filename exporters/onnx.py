@@ -17,16 +17,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo import encoding, network, session
-from zoo.atomic import check_target, replacing
+from zoo.dna import encoding
 from zoo.errors import CheckFailed, MissingDependency, ZooError
+from zoo.inference import session
 from zoo.spec import ALPHABET, SPEC_KEY, UNKNOWN_BASE, ModelSpec
+from zoo.system.atomic import check_target, replacing
+from zoo.weights import network
 
 if TYPE_CHECKING:
     import onnx
     import torch
 
-    from zoo.checkpoint import Checkpoint
+    from zoo.weights.checkpoint import Checkpoint
 
 SUFFIX = ".onnx"
 

@@ -1,1 +1,1 @@
-"""Inference engines, one file each; the contract is in zoo/session.py. They import from zoo/, never from each other."""
+"""Inference engines, one file or folder each; the contract is in zoo/contracts.py. They never import each other."""

@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo import encoding, keras_graph
+from zoo.dna import encoding
 from zoo.errors import ZooError
-from zoo.keras_weights import layer_arrays
+from zoo.models.deepstarr import keras_graph
+from zoo.models.deepstarr.keras_weights import layer_arrays
 
 if TYPE_CHECKING:
-    from zoo.checkpoint import Checkpoint
-    from zoo.session import Options
+    from zoo.inference.session import Options
+    from zoo.weights.checkpoint import Checkpoint
 
 DEVICES = ("cpu",)
 FILES: tuple[str, ...] = ()

@@ -21,15 +21,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo import devices, home, registry
+from zoo import registry
 from zoo.errors import MissingDependency, ZooError
 from zoo.spec import ModelSpec
+from zoo.system import cache, devices
 
 if TYPE_CHECKING:
     import onnxruntime
 
-    from zoo.checkpoint import Checkpoint
-    from zoo.session import Options
+    from zoo.inference.session import Options
+    from zoo.weights.checkpoint import Checkpoint
 
 DEVICES = ("cpu", "cuda")
 FILES = (".onnx",)
@@ -103,7 +104,7 @@ def _cached(weights: Checkpoint) -> Path:
 
     exporter = registry.load("exporters", "onnx")
     name = f"{weights.spec.weights_id}.codes.{zoo.__version__}.{exporter.GRAPH_VERSION}{exporter.SUFFIX}"
-    return home.folder("exports") / name
+    return cache.folder("exports") / name
 
 
 class OnnxEngine:

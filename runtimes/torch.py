@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo import devices, network
 from zoo.errors import MissingDependency, ZooError
 from zoo.spec import ALPHABET
+from zoo.system import devices
+from zoo.weights import network
 
 if TYPE_CHECKING:
-    from zoo.checkpoint import Checkpoint
-    from zoo.session import Options
+    from zoo.inference.session import Options
+    from zoo.weights.checkpoint import Checkpoint
 
 DEVICES = ("cpu", "cuda")
 FILES: tuple[str, ...] = ()

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from zoo import checkpoint, registry
-from zoo.checkpoint import Checkpoint
+from zoo import registry
 from zoo.models import deepstarr
+from zoo.weights import checkpoint
+from zoo.weights.checkpoint import Checkpoint
 
 ODD = deepstarr.Config(
     filters=(9, 5, 7), kernel_sizes=(6, 1, 4), dense_units=(11,), sequence_length=53, targets=("a", "b", "c")

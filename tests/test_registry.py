@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from zoo import registry, session, weights
+from zoo import registry
 from zoo.errors import ZooError
+from zoo.inference import session
+from zoo.weights import named
 
 
 @pytest.mark.parametrize("kind", registry.PACKAGES)
@@ -35,7 +37,7 @@ def test_an_unknown_name_is_refused_with_those_that_exist() -> None:
 def test_model_names_belong_to_one_architecture_each() -> None:
     names = [name for kind in registry.names("models") for name in registry.load("models", kind).VARIANTS]
     assert len(names) == len(set(names))
-    assert weights.variants() == {"original": "deepstarr", "tuned": "deepstarr"}
+    assert named.variants() == {"original": "deepstarr", "tuned": "deepstarr"}
 
 
 @pytest.fixture
@@ -69,7 +71,7 @@ def other_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
 def test_another_package_adds_a_runtime_through_an_entry_point() -> None:
     from checkpoints import ODD, random_checkpoint
 
-    from zoo.encoding import encode
+    from zoo.dna.encoding import encode
 
     assert "counting-cpu" in session.runtime_names()
     running = session.open_session(random_checkpoint(ODD), "counting-cpu")

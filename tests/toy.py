@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.labelled import Split
+from zoo.data.labelled import Split
 from zoo.models.deepstarr import Config
-from zoo.run_folder import RunFolder
-from zoo.train import Trainer
-from zoo.train_config import TrainConfig
+from zoo.training.config import TrainConfig
+from zoo.training.run_folder import RunFolder
+from zoo.training.trainer import Trainer
 
 SMALL = Config(filters=(8, 6), kernel_sizes=(5, 4), dense_units=(8,), dropout=0.3, sequence_length=40)
 

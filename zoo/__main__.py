@@ -2,4 +2,4 @@
 
 from zoo.cli import main
 
-main()
+main.main()

@@ -1,1 +1,1 @@
-"""Architectures, one folder each; the contract is in zoo/checkpoint.py. Imported when asked for."""
+"""Architectures, one folder each; the contract is in zoo/weights/checkpoint.py. Imported when asked for."""

@@ -10,7 +10,7 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
-from zoo.batch_norm import BatchNorm
+from zoo.layers.batch_norm import BatchNorm
 from zoo.models.deepstarr import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM, POOL_SIZE, Config
 from zoo.spec import ALPHABET
 

@@ -20,7 +20,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from zoo.batch_norm import mean_over_processes, moments, update_running
+from zoo.layers.batch_norm import mean_over_processes, moments, update_running
 from zoo.models.deepstarr import POOL_SIZE, trunk
 from zoo.models.deepstarr.torch_network import DeepSTARR
 

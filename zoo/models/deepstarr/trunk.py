@@ -20,9 +20,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from zoo.batch_norm import mean_over_processes, update_running
-from zoo.memory import aligned
+from zoo.layers.batch_norm import mean_over_processes, update_running
 from zoo.models.deepstarr import POOL_SIZE
+from zoo.system.memory import aligned
 
 try:
     from zoo.models.deepstarr import _trunk

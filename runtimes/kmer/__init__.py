@@ -1,0 +1,139 @@
+"""kmer-cpu: the first layers compiled into tables over k-mers, exact up to rounding, and the rest computed.
+
+The input is DNA, so most of the arithmetic of the network is a lookup. layers.py folds a checkpoint into plain
+convolutions and matrices, tables.py compiles the leading ones into tables over short words of DNA (k-mers), kernel.py
+runs tables and remaining layers in compiled code, graph.py describes them to ONNX Runtime for where that was not built.
+Blocks of sequences that fit a core's second-level cache go to one worker thread a core. A sequence with an N has no
+k-mers and is computed in full; so are the first few sequences, which should not wait for tables to be built.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from runtimes.kmer import graph, kernel, tables
+from runtimes.kmer.layers import Layers, fold
+from zoo.dna.encoding import one_hot
+from zoo.errors import ZooError
+from zoo.models.deepstarr import Config
+from zoo.spec import UNKNOWN_BASE
+from zoo.system import devices
+
+if TYPE_CHECKING:
+    from zoo.inference.session import Options
+    from zoo.weights.checkpoint import Checkpoint
+
+DEVICES = ("cpu",)
+FILES: tuple[str, ...] = ()
+
+BATCH_SIZE = 4096
+BLOCK = 64
+"""Sequences that a worker takes through the network at once: their activations fit a second-level cache."""
+
+WARM_UP = 512
+"""Sequences computed in full before tables are built: about as long as building them takes."""
+
+Forward = Callable[[np.ndarray], np.ndarray]
+"""Base codes, uint8 (N, L) -> activities, float32 (N, T)."""
+
+
+def missing(device: str) -> str | None:  # noqa: ARG001
+    """None: the base install brings everything."""
+    return None
+
+
+def start(weights: Checkpoint | Path, device: str, options: Options, budget: int = tables.BUDGET) -> KmerEngine:
+    """Compile a checkpoint into tables of at most `budget` bytes.
+
+    Raises ZooError if it is not a DeepSTARR, if its first layer fits no table of that size, or for another precision.
+    """
+    if isinstance(weights, Path):
+        raise ZooError(f"{weights}: kmer-{device} runs no files of this kind; give it a .safetensors file")
+    if options.precision != "fp32":
+        raise ZooError(f"kmer-{device}: expected the precision fp32, got {options.precision}")
+    if not isinstance(weights.config, Config):
+        raise ZooError(
+            f"kmer-{device}: expected the architecture deepstarr, got {weights.spec.architecture}; use onnx-cpu"
+        )
+    return KmerEngine(weights, options, tables.plan(weights.config, budget))
+
+
+class KmerEngine:
+    """Tables, the layers after them, and the whole network for what has no k-mers; see zoo.session.Engine."""
+
+    def __init__(self, weights: Checkpoint, options: Options, plan: tables.Plan) -> None:
+        self.spec = weights.spec
+        self.batch_size = options.batch_size or BATCH_SIZE
+        self.lanes = 1
+        self._instruction_set = next(iter(kernel.instruction_sets()), None)
+        self.provider = f"cpu, {self._instruction_set or 'NumPy and ONNX Runtime'}"
+        self._layers = fold(weights.config, weights.arrays)
+        self._plan = plan
+        self._threads = options.threads or devices.cores()
+        self._pool = ThreadPoolExecutor(self._threads, "kmer")
+        self._build = threading.Lock()
+        self._full: Forward | None = None
+        self._fast: Forward | None = None
+        self._seen = 0
+
+    def run(self, codes: np.ndarray) -> np.ndarray:
+        out = np.empty((len(codes), len(self.spec.targets)), np.float32)
+        known = codes.max(axis=1) < UNKNOWN_BASE
+        self._seen += int(known.sum())
+        if self._seen < WARM_UP:
+            self._forward(self._in_full(), codes, np.arange(len(codes)), out)
+            return out
+        self._forward(self._by_tables(), codes, np.flatnonzero(known), out)
+        self._forward(self._in_full(), codes, np.flatnonzero(~known), out)
+        return out
+
+    def _forward(self, forward: Forward, codes: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
+        """Fill `rows` of `out`, a block at a time on every thread."""
+
+        def block(first: int) -> None:
+            part = rows[first : first + BLOCK]
+            out[part] = forward(codes[part])
+
+        firsts = range(0, len(rows), BLOCK)
+        if len(firsts) == 1:
+            block(0)
+        else:
+            list(self._pool.map(block, firsts))
+
+    def _in_full(self) -> Forward:
+        with self._build:
+            if self._full is None:
+                if self._instruction_set:
+                    self._full = kernel.Kernel(self._layers, None, self._instruction_set)
+                else:
+                    network = _onnx_session(self._layers, 0)
+                    self._full = lambda codes: network(one_hot(codes))
+            return self._full
+
+    def _by_tables(self) -> Forward:
+        with self._build:
+            if self._fast is None:
+                built = tables.Tables(self._layers, self._plan)
+                if self._instruction_set:
+                    self._fast = kernel.Kernel(self._layers, built, self._instruction_set)
+                else:
+                    rest = _onnx_session(self._layers, self._plan.convolutions)
+                    self._fast = lambda codes: rest(built.look_up(codes))
+            return self._fast
+
+
+def _onnx_session(layers: Layers, done: int) -> Forward:
+    """The layers after `done` convolutions in ONNX Runtime, in the thread that calls."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    model = graph.last_layers(layers, done)
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return lambda hidden: session.run([graph.OUTPUT], {graph.INPUT: hidden})[0]

@@ -1,0 +1,91 @@
+"""`zoo bench`: every runtime in a process of its own, and only one with the reference's numbers is recommended."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checkpoints import ODD, random_checkpoint
+from typer.testing import CliRunner
+
+from zoo.checks import bench, comparison
+from zoo.checks.bench import CALLS, CHECKED, Measurement, Result
+from zoo.cli import main
+from zoo.errors import ZooError
+from zoo.inference import session
+from zoo.weights import checkpoint
+
+pytestmark = pytest.mark.skipif(session.missing("torch-cpu") is not None, reason=str(session.missing("torch-cpu")))
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bench") / "odd.safetensors"
+    checkpoint.save(random_checkpoint(ODD), path)
+    return path
+
+
+def measured(runtime: str, seconds: float, predictions: np.ndarray) -> Measurement:
+    return Measurement(runtime, "cpu", "0" * 64, ("a",), 0.1, {1: 1.0, 100: seconds}, 10**8, predictions)
+
+
+def test_runtimes_are_measured_and_compared(weights: Path) -> None:
+    heard: list[str] = []
+    result = bench.run(weights=weights, runtimes=["kmer-cpu", "torch-cpu"], seconds=0.01, report=heard.append)
+    assert heard == ["kmer-cpu", "torch-cpu"]
+    assert result.reference == "torch-cpu"
+    assert result.reports["kmer-cpu"].passed
+    assert result.reports["kmer-cpu"].records == CHECKED
+    assert result.recommended.runtime in heard
+    for row in result.measurements:
+        assert list(row.seconds) == list(CALLS)
+        assert all(seconds > 0 for seconds in row.seconds.values())
+        assert row.memory is None or row.memory > 10_000_000
+
+
+def test_the_fastest_is_not_recommended_if_its_numbers_differ() -> None:
+    right = np.arange(4, dtype=np.float32)[:, None]
+    rows = [measured("torch-cpu", 0.5, right), measured("kmer-cpu", 0.01, right + 1), measured("onnx-cpu", 0.1, right)]
+    reports = {row.runtime: comparison.compare(right, row.predictions, list("wxyz"), ["a"]) for row in rows[1:]}
+    result = Result("torch-cpu", rows, reports, {"onnx-cuda": "no GPU"})
+    assert result.recommended.runtime == "onnx-cpu"
+    document = json.loads(result.to_json())
+    assert document["recommended"] == "onnx-cpu"
+    assert [row["sequences_per_second"]["100"] for row in document["runtimes"]] == [200.0, 10000.0, 1000.0]
+    assert document["skipped"] == {"onnx-cuda": "no GPU"}
+    alone = dataclasses.replace(result, measurements=rows[:2], reports={"kmer-cpu": reports["kmer-cpu"]})
+    assert alone.recommended.runtime == "torch-cpu"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"runtimes": ["gpu"]}, "no runtime is called 'gpu'"),
+        ({"seconds": 0.0}, "seconds: expected more than 0, got 0"),
+        ({"weights": "absent.safetensors", "runtimes": ["torch-cpu"]}, "torch-cpu: absent.safetensors: no such"),
+    ],
+)
+def test_bad_input_is_one_line(arguments: dict[str, object], message: str, weights: Path) -> None:
+    with pytest.raises(ZooError, match=message):
+        bench.run(**{"weights": weights, **arguments})  # type: ignore[arg-type]
+
+
+def test_the_command_prints_a_table(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = np.arange(4, dtype=np.float32)[:, None]
+    rows = [
+        dataclasses.replace(measured(name, 0.1, right), seconds=dict.fromkeys(CALLS, 0.5))
+        for name in ("torch-cpu", "onnx-cpu")
+    ]
+    reports = {"onnx-cpu": comparison.compare(right, right, list("wxyz"), ["a"])}
+    monkeypatch.setattr(bench, "run", lambda *_: Result("torch-cpu", rows, reports, {"onnx-cuda": "no GPU"}))
+    shown = CliRunner().invoke(main.app, ["bench", "--weights", str(weights)])
+    assert shown.exit_code == 0, shown.output
+    lines = shown.output.splitlines()
+    assert lines[1].split()[:3] == ["runtime", "1", "32"]
+    assert lines[2].split()[-1] == "reference"
+    assert lines[3].split()[-2:] == ["0.0e+00", "same"]
+    assert lines[4].startswith("onnx-cuda   not run here: no GPU")
+    assert lines[5].startswith("fastest with the same numbers: torch-cpu, 16,384 sequences a second")

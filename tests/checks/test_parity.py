@@ -1,0 +1,378 @@
+"""All runtimes agree with real Keras on real sequences, and every known mistake of a port is caught: exit status 1."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from checkpoints import ODD, random_checkpoint, random_codes, traced_once
+
+from zoo import registry
+from zoo.checks import comparison, parity
+from zoo.checks.comparison import Tolerance
+from zoo.cli import main
+from zoo.errors import CheckFailed, MissingDependency, ZooError
+from zoo.formats.fasta import Reader
+from zoo.inference import predict, session
+from zoo.models.deepstarr.keras_weights import read_h5
+from zoo.weights import checkpoint
+from zoo.weights.checkpoint import Checkpoint
+
+FILES = ("enhancers_500", "Sequences_example", "test_first10", "edge_cases")
+
+GOLDEN_TOLERANCE = 2e-5
+"""Largest absolute difference to what real Keras printed."""
+
+pytest.importorskip("h5py")
+
+
+def usable(*runtimes: str) -> pytest.MarkDecorator:
+    reasons = [f"{name}: {session.missing(name)}" for name in runtimes if session.missing(name)]
+    return pytest.mark.skipif(bool(reasons), reason="; ".join(reasons))
+
+
+needs_torch = usable("torch-cpu")
+needs_keras = usable("keras-cpu")
+
+
+@pytest.fixture(autouse=True)
+def _fast_tracing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry.load("exporters", "onnx"), "_trace", traced_once)
+
+
+@pytest.fixture(scope="module")
+def published(data: Path) -> Checkpoint:
+    return read_h5(data / "DeepSTARR.model.h5")
+
+
+@pytest.fixture(scope="module")
+def published_file(published: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("parity") / "published.safetensors"
+    checkpoint.save(published, path)
+    return path
+
+
+@functools.cache
+def loaded(runtime: str, weights: Path) -> predict.Model:
+    """A runtime takes seconds to start: one of each for all files."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry.load("exporters", "onnx"), "_trace", traced_once)
+        return predict.load(weights=weights, runtime=runtime)
+
+
+@pytest.fixture
+def zoo(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run the command line in this process: exit status, standard output, standard error."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["zoo", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main.main()
+        captured = capsys.readouterr()
+        return int(end.value.code or 0), captured.out, captured.err
+
+    return run
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("runtime", [pytest.param(name, marks=usable(name)) for name in session.runtime_names()])
+def test_every_runtime_gives_what_keras_printed(data: Path, published_file: Path, runtime: str, file: str) -> None:
+    model = loaded(runtime, published_file)
+    (names, codes), *rest = Reader(data / f"{file}.fa", model.spec.sequence_length)
+    assert not rest
+    golden = parity.read_table(data / f"{file}.keras.tsv", names, model.spec.targets)
+    assert np.abs(model.predict_codes(codes) - golden).max() <= GOLDEN_TOLERANCE
+
+
+def scaled(name: str) -> Callable[[dict[str, np.ndarray]], None]:
+    def scale(arrays: dict[str, np.ndarray]) -> None:
+        arrays[name] = arrays[name] * np.float32(1.01)
+
+    return scale
+
+
+def base_order_actg(arrays: dict[str, np.ndarray]) -> None:
+    arrays["conv1.weight"] = arrays["conv1.weight"][:, [0, 1, 3, 2]]
+
+
+def keras_flatten_order(arrays: dict[str, np.ndarray]) -> None:
+    kernel = arrays["dense1.weight"]
+    arrays["dense1.weight"] = kernel.reshape(len(kernel), 120, 15).transpose(0, 2, 1).reshape(kernel.shape)
+
+
+def epsilon_of_pytorch(arrays: dict[str, np.ndarray]) -> None:
+    for name in [name for name in arrays if name.endswith("running_var")]:
+        scale = name.replace("running_var", "weight")
+        variance = arrays[name].astype(np.float64)
+        arrays[scale] = (arrays[scale] * np.sqrt((variance + 1e-3) / (variance + 1e-5))).astype(np.float32)
+
+
+@needs_torch
+@pytest.mark.parametrize(
+    ("mistake", "correlation"),
+    [
+        (scaled("conv1.weight"), (0.99, 1)),
+        (scaled("conv2_norm.running_var"), (0.99, 1)),
+        (scaled("dense1.weight"), (0.99, 1)),
+        (scaled("head.bias"), (0.9999, 1)),
+        (base_order_actg, (-0.9, 0.9)),
+        (keras_flatten_order, (-0.9, 0.9)),
+        (epsilon_of_pytorch, (0.9999, 1)),
+    ],
+    ids=["conv1+1%", "variance+1%", "dense1+1%", "head bias+1%", "ACTG", "flatten", "epsilon"],
+)
+def test_every_known_mistake_of_a_port_is_caught(
+    zoo: Callable[..., tuple[int, str, str]],
+    data: Path,
+    published: Checkpoint,
+    tmp_path: Path,
+    mistake: Callable[[dict[str, np.ndarray]], None],
+    correlation: tuple[float, float],
+) -> None:
+    arrays = dict(published.arrays)
+    mistake(arrays)
+    path = tmp_path / "wrong.safetensors"
+    checkpoint.save(checkpoint.make("deepstarr", published.config, arrays, "a mistake", "none"), path)
+    code, out, err = zoo(
+        "parity", "--weights", path, "--sequences", data / "enhancers_500.fa",
+        "--reference", data / "enhancers_500.keras.tsv", "--runtimes", "torch-cpu", "--json",
+    )  # fmt: skip
+    report = json.loads(out)["comparisons"][0]
+    assert code == 1
+    assert report["passed"] is False
+    assert report["max_difference"] > 1e-3
+    # correlation alone would let several of them pass
+    assert correlation[0] < report["pearson"] <= correlation[1]
+    assert err.startswith("zoo: parity: differs from ")
+    assert "torch-cpu (" in err
+    assert err.count("\n") == 1
+
+
+@needs_keras
+@needs_torch
+def test_all_runtimes_agree_with_keras_on_generated_sequences(
+    zoo: Callable[..., tuple[int, str, str]], published_file: Path
+) -> None:
+    code, out, _ = zoo("parity", "--weights", published_file, "--json")
+    result = json.loads(out)
+    assert code == 0
+    assert result["passed"] is True
+    assert result["reference"].startswith("keras-cpu (cpu (tf_keras ")
+    assert result["records"] == parity.RANDOM_RECORDS + 9
+    compared = {row["runtime"] for row in result["comparisons"]}
+    assert {"torch-cpu", "onnx-cpu"} <= compared
+    assert compared | set(result["skipped"]) | {"keras-cpu"} == set(session.runtime_names())
+    assert all(row["max_difference"] < GOLDEN_TOLERANCE and row["pearson"] > 0.999999 for row in result["comparisons"])
+
+
+@needs_torch
+def test_a_runtime_that_departs_from_the_others_is_named(
+    zoo: Callable[..., tuple[int, str, str]], published_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded("onnx-cpu", published_file)  # exported before the mistake is made
+    torch = pytest.importorskip("torch")
+    from zoo.weights import network
+
+    right = network.from_checkpoint
+
+    def wrong(weights: Checkpoint) -> Any:
+        module = right(weights)
+        for layer in module.modules():
+            if isinstance(layer, torch.nn.BatchNorm1d):
+                layer.eps = 1e-5
+        return module
+
+    monkeypatch.setattr(network, "from_checkpoint", wrong)
+    code, out, err = zoo(
+        "parity", "--weights", published_file, "--reference", "onnx-cpu", "--runtimes", "onnx-cpu,torch-cpu"
+    )
+    assert code == 1
+    assert "DIFFERS" in out
+    assert "zoo: parity: differs from onnx-cpu (" in err
+    assert "torch-cpu (" in err
+
+
+@needs_torch
+def test_every_layer_agrees_with_keras(
+    zoo: Callable[..., tuple[int, str, str]], data: Path, published_file: Path
+) -> None:
+    npz = data / "Sequences_example.layers.npz"
+    code, out, _ = zoo(
+        "parity", npz, "--layers", "--weights", published_file, "--sequences", data / "Sequences_example.fa", "--json"
+    )
+    layers = json.loads(out)["layers"]
+    assert code == 0
+    assert len(layers) == 27
+    assert [layer["name"] for layer in layers[:2]] == ["Conv1D_1st", "batch_normalization_60"]
+    assert all(layer["max_difference"] <= 1e-4 for layer in layers)
+
+
+@needs_torch
+@pytest.mark.parametrize(
+    ("mistake", "first"),
+    [
+        (scaled("conv3.weight"), "Conv1D_3"),
+        (base_order_actg, "Conv1D_1st"),
+        (epsilon_of_pytorch, "batch_normalization_60"),
+        (keras_flatten_order, "Dense_1"),
+        (scaled("head.bias"), "Dense_Dev"),
+    ],
+)
+def test_the_first_layer_that_departs_is_named(
+    data: Path,
+    published: Checkpoint,
+    tmp_path: Path,
+    mistake: Callable[[dict[str, np.ndarray]], None],
+    first: str,
+) -> None:
+    arrays = dict(published.arrays)
+    mistake(arrays)
+    path = tmp_path / "wrong.safetensors"
+    checkpoint.save(checkpoint.make("deepstarr", published.config, arrays, "a mistake", "none"), path)
+    subject = parity.Subject(weights=path, sequences=data / "Sequences_example.fa")
+    label, reports = parity.run_layers(subject, data / "Sequences_example.layers.npz")
+    with pytest.raises(CheckFailed, match=f"parity: {first} is the first layer that departs from .*layers.npz, by "):
+        parity.check_layers(label, reports)
+
+
+@needs_keras
+@needs_torch
+def test_layers_of_a_network_with_odd_sizes_agree_with_keras(tmp_path: Path) -> None:
+    path = tmp_path / "odd.safetensors"
+    checkpoint.save(random_checkpoint(ODD), path)
+    label, reports = parity.run_layers(parity.Subject(weights=path))
+    parity.check_layers(label, reports)
+    assert label == "keras-cpu"
+    assert [report.name for report in reports[-3:]] == ["Dense_A", "Dense_B", "Dense_C"]
+
+
+def test_keras_cpu_says_which_extra_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    keras = registry.load("runtimes", "keras")
+    monkeypatch.setattr(keras.importlib.util, "find_spec", lambda name: None if name == "tf_keras" else object())
+    assert keras.missing("cpu") == "tf_keras is not installed; pip install 'deepstarr-zoo[keras]'"
+    with pytest.raises(MissingDependency, match=r"keras-cpu cannot run here: tf_keras is not installed; pip install"):
+        session.open_session(random_checkpoint(ODD), "keras-cpu")
+
+
+def test_keras_cpu_refuses_another_precision_and_files(tmp_path: Path) -> None:
+    keras = registry.load("runtimes", "keras")
+    with pytest.raises(ZooError, match="keras-cpu: expected a precision of fp32, got bf16"):
+        keras.start(random_checkpoint(ODD), "cpu", session.Options(precision="bf16"))
+    with pytest.raises(ZooError, match="keras-cpu runs no files of this kind"):
+        keras.start(tmp_path / "a.onnx", "cpu", session.Options())
+
+
+def test_compare_says_how_far_and_where() -> None:
+    expected = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]], np.float32)
+    actual = expected + np.array([[0, 0], [0, 0.5], [1e-5, 0]], np.float32)
+    report = comparison.compare(expected, actual, ["a", "b", "c"], ["dev", "hk"])
+    assert not report.passed
+    assert report.failures == 1
+    assert report.max_difference == 0.5
+    assert report.mean_difference == pytest.approx((0.5 + 1e-5) / 6, rel=0.02)
+    assert report.worst == comparison.Worst("b", "hk", 4.0, 4.5)
+    assert report.pearson == pytest.approx(np.corrcoef([2, 4, 7], [2, 4.5, 7])[0, 1])
+    assert json.loads(json.dumps(report.to_dict()))["worst"]["record"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "passed"),
+    [
+        (1.0, 1.0 + 1.9e-4, True),
+        (1.0, 1.0 + 2.1e-4, False),
+        (0.0, 0.9e-4, True),
+        (100.0, 100.0099, True),
+        (100.0, 100.02, False),
+        (1.0, math.nan, False),
+        (math.nan, math.nan, False),
+        (math.inf, math.inf, False),
+    ],
+)
+def test_the_verdict_is_that_of_numpy_and_nothing_that_is_not_finite_passes(
+    expected: float, actual: float, passed: bool
+) -> None:
+    report = comparison.compare(np.array([[expected]]), np.array([[actual]]), ["a"], ["dev"])
+    assert report.passed is passed
+    json.dumps(report.to_dict(), allow_nan=False)
+
+
+def test_the_worst_is_what_is_not_a_number() -> None:
+    expected = np.array([[0.0], [0.0], [0.0]])
+    report = comparison.compare(expected, np.array([[5.0], [math.nan], [9.0]]), ["a", "b", "c"], ["dev"])
+    assert report.worst.record == "b"
+    assert math.isnan(report.pearson)
+    assert report.failures == 3
+
+
+def test_tables_of_other_shapes_and_bad_tolerances_are_refused() -> None:
+    table = np.zeros((2, 2))
+    with pytest.raises(ZooError, match="actual: expected a table of 2 records and 2 targets, got"):
+        comparison.compare(table, table[:1], ["a", "b"], ["dev", "hk"])
+    with pytest.raises(ZooError, match="expected: expected a table of 0 records"):
+        comparison.compare(table[:0], table[:0], [], ["dev", "hk"])
+    with pytest.raises(ZooError, match="absolute tolerance: expected a number of at least 0, got nan"):
+        Tolerance(absolute=math.nan)
+
+
+def test_a_reference_that_is_neither_runtime_nor_table_is_refused(tmp_path: Path, published_file: Path) -> None:
+    subject = parity.Subject(weights=published_file)
+    with pytest.raises(
+        ZooError, match=r"none.tsv: expected a table of predictions or a runtime \(.*onnx-cpu.*\), found"
+    ):
+        parity.run(subject, reference="none.tsv")
+    table = tmp_path / "table.tsv"
+    table.write_text("name\tdev\thk\n")
+    with pytest.raises(ZooError, match="needs the FASTA file that it was made from; give it with --sequences"):
+        parity.run(subject, reference=str(table))
+    with pytest.raises(ZooError, match="no runtime is called 'abacus-cpu'"):
+        parity.run(subject, runtimes=["abacus-cpu"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name\tdev\thk\na\t1\t2\n", "expected a row for each of 2 sequences, got 1"),
+        ("name\tdev\thk\na\t1\t2\nc\t1\t2\n", "line 3: expected the sequence b in the column name, got c"),
+        ("name\tdev\na\t1\nb\t1\n", "line 2: expected a number in the column hk, got no such column"),
+        ("name\tdev\thk\na\t1\t2\nb\t1\tx\n", "line 3: expected a number in the column hk, got x"),
+    ],
+)
+def test_a_table_that_does_not_fit_the_sequences_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "table.tsv"
+    path.write_text(text)
+    with pytest.raises(ZooError, match=message):
+        parity.read_table(path, ["a", "b"], ["dev", "hk"])
+
+
+def test_layer_outputs_with_other_numbers_in_their_names_go_by_order(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    assert torch is not None
+    weights = random_checkpoint(ODD)
+    outputs = parity.torch_layers(weights, random_codes(3, ODD.sequence_length))
+    path = tmp_path / "layers.npz"
+    np.savez(path, **{f"layer_{99 - number}": output for number, output in enumerate(outputs.values())})
+    assert list(parity.read_layers(path, weights)) == list(outputs)
+    np.savez(path, Conv1D_1st=outputs["Conv1D_1st"])
+    with pytest.raises(ZooError, match="expected outputs of 20 layers, got 1; batch_normalization_60 is missing"):
+        parity.read_layers(path, weights)
+    path.write_bytes(b"PK\x03\x04 nothing")
+    with pytest.raises(ZooError, match=r"cannot be read as a \.npz of layer outputs"):
+        parity.read_layers(path, weights)
+
+
+def test_generated_sequences_are_the_same_every_time_and_fit_any_length(tmp_path: Path) -> None:
+    assert parity.example_fasta(249) == parity.example_fasta(249)
+    for length in (8, 53, 249):
+        path = tmp_path / "generated.fa"
+        path.write_bytes(parity.example_fasta(length))
+        names = [name for batch, _ in Reader(path, length) for name in batch]
+        assert len(names) == len(set(names)) == parity.RANDOM_RECORDS + 9
+    assert dataclasses.is_dataclass(parity.Subject)

@@ -1,0 +1,218 @@
+"""`zoo evaluate`: the numbers of an evaluation, its folder, and its answers to bad input."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from zoo.cli.main import app
+from zoo.data.dataset import Split
+from zoo.dna.encoding import reverse_complement
+from zoo.errors import CheckFailed, ZooError
+from zoo.evaluation import evaluate, metrics
+from zoo.evaluation.evaluate import Settings
+from zoo.spec import ModelSpec
+
+LENGTH = 20
+COLUMNS = ("Dev_log2_enrichment", "Hk_log2_enrichment")
+QUICK = Settings(resamples=50)
+
+pytest.importorskip("matplotlib")
+
+
+class Counter:
+    """Stands in for a loaded model: dev is the share of A, hk that of C, times `slope`."""
+
+    runtime, provider = "counting-cpu", "NumPy"
+
+    def __init__(self, slope: float = 1.0, targets: tuple[str, ...] = ("dev", "hk"), length: int = LENGTH) -> None:
+        self.slope = slope
+        self.spec = ModelSpec("deepstarr", {}, length, targets, f"{slope}")
+
+    def predict_codes(self, codes: np.ndarray) -> np.ndarray:
+        shares = [(codes == base).mean(axis=1) for base in range(len(self.spec.targets))]
+        return (np.stack(shares, axis=1) * self.slope).astype(np.float32)
+
+    def begin_codes(self, codes: np.ndarray) -> Callable[[], np.ndarray]:
+        return lambda: self.predict_codes(codes)
+
+
+@pytest.fixture
+def split() -> Split:
+    """60 sequences and their other strands; measurements are the counts and noise, two are missing."""
+    generator = np.random.default_rng(0)
+    forward = generator.integers(0, 4, size=(60, LENGTH)).astype(np.uint8)
+    codes = np.concatenate([forward, reverse_complement(forward)])
+    targets = Counter().predict_codes(codes) + generator.normal(scale=0.05, size=(120, 2)).astype(np.float32)
+    targets[[0, 7], 1] = np.nan
+    names = [f"chr2L_{100 * i + 1}_{100 * i + LENGTH}_{strand}_peak" for strand in "+-" for i in range(60)]
+    return Split(codes, targets, names)
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+def test_a_report_holds_the_metrics_of_every_model(split: Split) -> None:
+    models = {"good": Counter(), "flat": Counter(0.0)}
+    report = evaluate.evaluate(models, split, COLUMNS, QUICK)
+    good, flat = report.evaluations
+    assert good.scores == metrics.score(split.targets, Counter().predict_codes(split.codes))
+    assert [score.n for score in good.scores] == [120, 118]
+    assert [score.note for score in flat.scores] == ["constant predictions: correlations are not defined"] * 2
+    assert report.sequences == 60
+    (difference,) = report.comparisons
+    assert (difference.first, difference.second) == ("good", "flat")
+    assert difference.differences[0]["mse"].high < 0
+    assert difference.differences[0]["pearson"] is None
+    assert list(good.diagnoses[0].correlations) == ["observed hk", "GC content"]
+    assert {strand: n for strand, (n, _) in good.diagnoses[1].strands.items()} == {"+": 58, "-": 60}
+
+
+def test_the_strand_average_does_not_see_the_strand(split: Split) -> None:
+    report = evaluate.evaluate({"one": Counter()}, split, COLUMNS, Settings(rc="average", resamples=10))
+    predicted = report.evaluations[0].predicted
+    np.testing.assert_array_equal(predicted[:60], predicted[60:])
+    assert evaluate.to_json(report)["weights"][0]["rc"] == "average"
+
+
+def test_a_folder_holds_numbers_table_and_figures(split: Split, tmp_path: Path) -> None:
+    models = {"good": Counter(), "half": Counter(0.5)}
+    report = evaluate.evaluate(models, split, COLUMNS, QUICK)
+    evaluate.save(report, tmp_path / "out", command="zoo evaluate", source="data.tsv")
+    written = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert written == ["diagnosis-1.png", "diagnosis-2.png", "metrics.json", "predictions.tsv", "scatter.png"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    for figure in (tmp_path / "out").glob("*.png"):
+        assert figure.read_bytes()[:4] == b"\x89PNG"
+
+    found = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert found["data"]["rows"] == 120
+    assert found["data"]["columns"] == {"dev": COLUMNS[0], "hk": COLUMNS[1]}
+    target = found["weights"][1]["targets"]["hk"]
+    assert target["pearson"] == report.evaluations[1].scores[1].pearson
+    assert target["intervals"]["mse"][0] < target["mse"] < target["intervals"]["mse"][1]
+    assert target["residuals"]["split"] is False
+    assert found["comparisons"][0]["targets"]["dev"]["mse"]["high"] < 0
+
+    rows = read_table(tmp_path / "out" / "predictions.tsv")
+    assert list(rows[0]) == [
+        "name",
+        *("predicted_dev_good", "predicted_hk_good", "predicted_dev_half", "predicted_hk_half"),
+        *("observed_dev", "observed_hk"),
+    ]
+    assert [row["name"] for row in rows] == split.names
+    assert rows[0]["observed_hk"] == ""
+    values = np.array([[row["predicted_dev_half"], row["observed_dev"]] for row in rows], np.float32)
+    np.testing.assert_array_equal(values[:, 0], report.evaluations[1].predicted[:, 0])
+    np.testing.assert_array_equal(values[:, 1], split.targets[:, 0])
+
+
+def test_a_constant_target_is_reported(split: Split, tmp_path: Path) -> None:
+    constant = Split(split.codes, np.ones_like(split.targets))
+    report = evaluate.evaluate({"one": Counter()}, constant, COLUMNS, QUICK)
+    evaluate.save(report, tmp_path / "out")
+    target = json.loads((tmp_path / "out" / "metrics.json").read_text())["weights"][0]["targets"]["dev"]
+    assert target["pearson"] is None
+    assert target["intervals"]["pearson"] is None
+    assert target["mse"] > 0
+    assert target["note"] == "constant target: correlations and R2 are not defined"
+    assert read_table(tmp_path / "out" / "predictions.tsv")[2]["name"] == "3"
+
+
+def test_a_folder_is_replaced_when_asked_and_never_one_of_something_else(split: Split, tmp_path: Path) -> None:
+    report = evaluate.evaluate({"one": Counter()}, split, COLUMNS, QUICK)
+    out = tmp_path / "out"
+    evaluate.save(report, out)
+    with pytest.raises(ZooError, match="out: exists already; give another name or --overwrite"):
+        evaluate.check_output(out)
+    (out / "metrics.json").write_text("old")
+    evaluate.save(report, out, overwrite=True)
+    assert json.loads((out / "metrics.json").read_text())["data"]["rows"] == 120
+    (out / "thesis.docx").write_text("irreplaceable")
+    with pytest.raises(ZooError, match=r"is not overwritten, it holds thesis\.docx"):
+        evaluate.save(report, out, overwrite=True)
+    assert (out / "thesis.docx").read_text() == "irreplaceable"
+    with pytest.raises(ZooError, match=r"the folder .* does not exist"):
+        evaluate.check_output(tmp_path / "no" / "out")
+
+
+def test_a_failure_while_writing_leaves_no_folder(
+    split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = evaluate.evaluate({"one": Counter()}, split, COLUMNS, QUICK)
+
+    def full(*_: object) -> None:
+        raise ZooError("disk full")
+
+    monkeypatch.setattr(evaluate.figures, "scatter", full)
+    with pytest.raises(ZooError, match="disk full"):
+        evaluate.save(report, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_models_that_cannot_be_compared_say_what_differs(split: Split) -> None:
+    own = Counter(targets=COLUMNS)
+    assert evaluate.columns_of({"published": Counter(), "own": own}) == COLUMNS
+    with pytest.raises(ZooError, match="Dev_log2_enrichment, Hk_log2_enrichment for a and expression for b"):
+        evaluate.columns_of({"a": Counter(), "b": Counter(targets=("expression",))})
+    with pytest.raises(ZooError, match="one sequence length, got 20 for a and 10 for b"):
+        evaluate.sequence_length({"a": Counter(), "b": Counter(length=10)})
+    with pytest.raises(ZooError, match=r"a: predicts 2 targets \(dev, hk\), got 1 columns"):
+        evaluate.evaluate({"a": Counter()}, split, ("Dev_log2_enrichment",), QUICK)
+
+
+def test_predictions_that_are_not_finite_fail_the_evaluation(split: Split) -> None:
+    with pytest.raises(CheckFailed, match="a: 120 predictions are not finite, the first for row 1"):
+        evaluate.evaluate({"a": Counter(np.nan)}, split, COLUMNS, QUICK)
+
+
+def test_weights_are_called_by_the_shortest_name_that_tells_them_apart() -> None:
+    assert evaluate.labels(["original", "runs/a.safetensors"]) == ["original", "a"]
+    assert evaluate.labels(["a/weights.onnx", "b/weights.onnx"]) == ["a/weights.onnx", "b/weights.onnx"]
+    with pytest.raises(ZooError, match="original is given twice"):
+        evaluate.labels(["original", "original"])
+
+
+@pytest.fixture(scope="module")
+def published(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "published.safetensors"
+    result = CliRunner().invoke(app, ["import", str(data / "DeepSTARR.model.h5"), "-o", str(path)])
+    assert result.exit_code == 0, result.output
+    return path
+
+
+def test_the_command_gives_the_pearson_of_the_published_predictions(
+    data: Path, published: Path, tmp_path: Path
+) -> None:
+    arguments = ["--sequences", str(data / "test_first10.fa"), "--labels", str(data / "test_first10_activity.txt")]
+    out = tmp_path / "out"
+    result = CliRunner().invoke(
+        app, ["evaluate", "--weights", str(published), *arguments, "--runtime", "torch-cpu", "-o", str(out)]
+    )
+    assert result.exit_code == 0, result.output
+    assert "dev: not decided: 10 measurements, at least 50 are needed" in result.output
+
+    labels = read_table(data / "test_first10_activity.txt")
+    predicted = read_table(data / "test_first10.keras.tsv")
+    found = json.loads((out / "metrics.json").read_text())["weights"][0]["targets"]
+    for target, column in zip(("dev", "hk"), COLUMNS, strict=True):
+        x, y = [float(row[column]) for row in labels], [float(row[target]) for row in predicted]
+        assert found[target]["pearson"] == pytest.approx(np.corrcoef(x, y)[0, 1], abs=1e-6)
+        assert found[target]["n"] == 10
+
+
+def test_the_command_wants_sequences_with_measurements() -> None:
+    for arguments in ([], ["--data", "a", "--sequences", "b"]):
+        result = CliRunner().invoke(app, ["evaluate", *arguments])
+        assert isinstance(result.exception, ZooError)
+        assert str(result.exception).startswith("expected the measured sequences as --data PATH, or as --sequences")
+    result = CliRunner().invoke(app, ["evaluate", "--sequences", "b.fa"])
+    assert str(result.exception) == "--sequences b.fa: needs the measurements, --labels TABLE"

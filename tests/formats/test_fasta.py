@@ -1,0 +1,287 @@
+"""Records in: every way to write the same FASTA gives the same records; what is not FASTA is refused by its place."""
+
+from __future__ import annotations
+
+import bz2
+import errno
+import gzip
+import lzma
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import dnaio
+import numpy as np
+import pytest
+import xopen
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zoo.dna.encoding import encode
+from zoo.errors import ZooError
+from zoo.formats import compressed
+from zoo.formats.fasta import BLOCK_BYTES, STRICT, Leniency, Reader
+
+LENGTH = 12
+
+WRITTEN = b">first of three\nACGTACGTACGT\n>second\tx\nacgtn\nNNNnn\nTT\n\n>third\r\nTTTTTTTTTTTT"
+NAMES = ["first", "second", "third"]
+SEQUENCES = ["ACGTACGTACGT", "ACGTNNNNNNTT", "TTTTTTTTTTTT"]
+
+
+def read(path: Path, length: int = LENGTH, leniency: Leniency = STRICT) -> tuple[list[str], list[str]]:
+    """Names and sequences, all batches together."""
+    names: list[str] = []
+    texts: list[str] = []
+    for batch_names, codes in Reader(path, length, leniency=leniency):
+        assert codes.dtype == np.uint8
+        assert codes.shape == (len(batch_names), length)
+        names += batch_names
+        texts += ["".join("ACGTN"[code] for code in row) for row in codes]
+    return names, texts
+
+
+def refusal(path: Path, leniency: Leniency = STRICT) -> str:
+    with pytest.raises(ZooError) as refused:
+        read(path, leniency=leniency)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+@pytest.fixture
+def fasta(tmp_path: Path) -> Callable[[bytes], Path]:
+    def write(content: bytes) -> Path:
+        path = tmp_path / "seqs.fa"
+        path.write_bytes(content)
+        return path
+
+    return write
+
+
+def bgzip(content: bytes, block: int = 20) -> bytes:
+    """As the SAM specification has it, section 4.1: gzip members that know their size, and an empty one at the end."""
+    members = b""
+    for start in range(0, len(content), block):
+        piece = content[start : start + block]
+        packer = zlib.compressobj(wbits=-15)
+        packed = packer.compress(piece) + packer.flush()
+        header = b"\x1f\x8b\x08\x04" + bytes(5) + b"\xff" + struct.pack("<H2sHH", 6, b"BC", 2, len(packed) + 25)
+        members += header + packed + struct.pack("<II", zlib.crc32(piece), len(piece))
+    return members + compressed.BGZIP_END
+
+
+COMPRESSIONS = {"gzip": gzip.compress, "bgzip": bgzip, "bzip2": bz2.compress, "xz": lzma.compress}
+
+
+def test_names_end_at_white_space_and_lines_case_and_line_ends_do_not_matter(fasta: Callable[[bytes], Path]) -> None:
+    assert read(fasta(WRITTEN)) == (NAMES, SEQUENCES)
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_compressed_files_are_known_by_their_content(fasta: Callable[[bytes], Path], compression: str) -> None:
+    assert read(fasta(COMPRESSIONS[compression](WRITTEN))) == (NAMES, SEQUENCES)
+
+
+def test_zstd_files_are_known_by_their_content(tmp_path: Path) -> None:
+    with xopen.xopen(tmp_path / "seqs.zst", "wb", threads=0) as file:
+        file.write(WRITTEN)
+    path = (tmp_path / "seqs.zst").rename(tmp_path / "seqs.fa")
+    assert read(path) == (NAMES, SEQUENCES)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-10])
+    assert refusal(path) == f"{path}: the compressed file is cut off; copy or make it again"
+    path.write_bytes(whole[:4] + b"\xff" * 6 + whole[10:])
+    assert refusal(path).startswith(f"{path}: cannot be read, damaged on the way? (")
+
+
+record = st.tuples(
+    st.text("abcXYZ019_.|:=+-", min_size=1, max_size=12),
+    st.sampled_from(["", " described", "\tafter a tab", "  two  blanks "]),
+    st.text("ACGTNacgtn", min_size=LENGTH, max_size=LENGTH),
+    st.integers(1, LENGTH + 2),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(record, min_size=1, max_size=7),
+    st.sampled_from([b"\n", b"\r\n", b"\n\n", b" \n"]),
+    st.booleans(),
+    st.integers(1, 90),
+    st.integers(1, 5),
+)
+def test_blocks_cut_anywhere_give_what_a_reader_line_by_line_gives(
+    tmp_path_factory: pytest.TempPathFactory,
+    records: list[tuple[str, str, str, int]],
+    line_end: bytes,
+    ends: bool,
+    block_bytes: int,
+    batch_size: int,
+) -> None:
+    lines: list[bytes] = []
+    for name, description, text, width in records:
+        lines.append(f">{name}{description}".encode())
+        lines += [text[start : start + width].encode() for start in range(0, LENGTH, width)]
+    path = tmp_path_factory.getbasetemp() / "blocks.fa"
+    path.write_bytes(line_end.join(lines) + (line_end if ends else b""))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("zoo.formats.fasta.BLOCK_BYTES", block_bytes)
+        reader = Reader(path, LENGTH, batch_size)
+        batches = list(reader)
+    with dnaio.open(path) as expected_records:
+        expected = [(record.name.split(maxsplit=1)[0], record.sequence) for record in expected_records]
+    assert [name for names, _ in batches for name in names] == [name for name, _ in expected]
+    assert np.array_equal(np.concatenate([codes for _, codes in batches]), encode([text for _, text in expected]))
+    assert [len(names) for names, _ in batches[:-1]] == [batch_size] * (len(batches) - 1)
+    assert reader.counts.records == len(records)
+
+
+def test_equal_names_and_names_that_are_not_utf_8_are_kept(fasta: Callable[[bytes], Path]) -> None:
+    names, _ = read(fasta(b">a\nACGTACGTACGT\n>a\nACGTACGTACGT\n>caf\xe9\nACGTACGTACGT\n>\nACGTACGTACGT\n"))
+    assert [name.encode("utf-8", "surrogateescape") for name in names] == [b"a", b"a", b"caf\xe9", b""]
+
+
+def test_a_byte_order_mark_and_blank_lines_before_the_first_header_are_skipped(
+    fasta: Callable[[bytes], Path],
+) -> None:
+    assert read(fasta(b"\xef\xbb\xbf\r\n\n>a\nACGTACGTACGT\n"))[0] == ["a"]
+
+
+def test_reading_does_not_run_ahead_of_what_is_asked_for(fasta: Callable[[bytes], Path]) -> None:
+    path = fasta(WRITTEN.rstrip() + b"\n" + b">more\nACGTACGTACGT\n" * 200_000)
+    reader = Reader(path, LENGTH, batch_size=10)
+    next(iter(reader))
+    assert 0 < reader.bytes_read <= 2 * BLOCK_BYTES < path.stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ACGT" * 3, "ACGTACGTACGT"),
+        ("G" + "ACGT" * 3, "GACGTACGTACG"),  # one too many: cut from the right
+        ("GG" + "ACGT" * 3 + "CC", "ACGTACGTACGT"),
+        ("ACGTACGTACG", "ACGTACGTACGN"),  # one too few: padded at the right
+        ("TT", "NNNNNTTNNNNN"),
+        ("ACGT" * 100, "GTACGTACGTAC"),
+    ],
+)
+def test_resize_center_crops_and_pads_around_the_middle(
+    fasta: Callable[[bytes], Path], text: str, expected: str
+) -> None:
+    path = fasta(f">a\n{text[:1]}\n{text[1:]}\n>b\n{'A' * LENGTH}\n".encode())
+    reader = Reader(path, LENGTH, leniency=Leniency(resize="center"))
+    ((names, codes),) = reader
+    assert names == ["a", "b"]
+    assert np.array_equal(codes, encode([expected, "A" * LENGTH]))
+    assert reader.counts.resized == (len(text) != LENGTH)
+
+
+def test_resized_to_the_middle_like_the_text_itself(fasta: Callable[[bytes], Path]) -> None:
+    random = np.random.default_rng(0)
+    texts = ["".join("ACGT"[code] for code in random.integers(0, 4, size)) for size in random.integers(1, 40, 300)]
+    path = fasta("".join(f">{number}\n{text}\n" for number, text in enumerate(texts)).encode())
+
+    def middle(text: str) -> str:
+        cut = max(0, len(text) - LENGTH) // 2
+        text = text[cut : cut + LENGTH]
+        left = (LENGTH - len(text)) // 2
+        return "N" * left + text + "N" * (LENGTH - len(text) - left)
+
+    assert read(path, leniency=Leniency(resize="center"))[1] == [middle(text) for text in texts]
+
+
+def test_other_letters_are_taken_as_n_and_counted_if_asked_for(fasta: Callable[[bytes], Path]) -> None:
+    path = fasta(b">a\nACGTRYACGTAC\n>b\nuCGTACGTACGT\n")
+    reader = Reader(path, LENGTH, leniency=Leniency(ambiguous="n"))
+    ((_, codes),) = reader
+    assert np.array_equal(codes, encode(["ACGTNNACGTAC", "NCGTACGTACGT"]))
+    assert reader.counts.ambiguous_letters == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "expected FASTA records, found none; the file is empty"),
+        (b"\n \n", "expected FASTA records, found none; the file is empty"),
+        (gzip.compress(b"", mtime=0), "expected FASTA records, found none; the file is empty"),
+        (b"%PDF-1.7\n%\xe2\xe3", "expected FASTA, whose first line starts with '>', this is a PDF"),
+        (
+            b"@read\nACGT\n+\nIIII\n",
+            "expected FASTA, whose first line starts with '>', this looks like FASTQ; "
+            "convert it, for example with seqtk seq -A",
+        ),
+        (b"\x89HDF\r\n\x1a\n\0", "expected FASTA, whose first line starts with '>', this is not a text file"),
+        (
+            b"ACGTACGTACGT\n>a\nACGTACGTACGT\n",
+            "expected FASTA, whose first line starts with '>', got 'ACGTACGTACGT': a sequence before the first header?",
+        ),
+        (b">a\nACGTACGTACGT\n>b\n>c\nACGTACGTACGT\n", "record 2 (b): a header without a sequence"),
+        (b">a\nACGTACGTACGT\n>b\n", "record 2 (b): a header without a sequence"),
+        (
+            b">a\nACGTACGTACGT\n>b x\nACGTA\n",
+            "record 2 (b): expected 12 bases, got 5; --resize center crops or pads with N",
+        ),
+        (
+            b">a\nACGTACGTACGT\n>b x\nACGTA\nCRTACGT\n>c\nA\n",
+            "record 2 (b), position 7: expected a letter of ACGTN, got 'R'; --ambiguous n takes it as N",
+        ),
+        (b">a\nACGTAC GTACG\n", "record 1 (a), position 7: expected a letter of ACGTN, got ' '"),
+        (b">a\nACGTAC\xffGTACG\n", "record 1 (a), position 7: expected a letter of ACGTN, got '\\\\xff'"),
+        (gzip.compress(WRITTEN, mtime=0)[:-9], "the compressed file is cut off; copy or make it again"),
+        (bz2.compress(WRITTEN)[:-9], "the compressed file is cut off; copy or make it again"),
+        (lzma.compress(WRITTEN)[:-9], "the compressed file is cut off; copy or make it again"),
+        (
+            bgzip(WRITTEN)[: -len(compressed.BGZIP_END)],
+            "the bgzip file is cut off, its end marker is missing; copy or make it again",
+        ),
+    ],
+)
+def test_what_is_not_as_expected_is_refused_with_its_place(
+    fasta: Callable[[bytes], Path], content: bytes, message: str
+) -> None:
+    path = fasta(content)
+    assert refusal(path) == f"{path}: {message}"
+
+
+def test_a_damaged_gzip_file_is_refused(fasta: Callable[[bytes], Path]) -> None:
+    content = bytearray(gzip.compress(WRITTEN))
+    content[-8] ^= 1  # the checksum
+    path = fasta(bytes(content))
+    assert refusal(path).startswith(f"{path}: cannot be read, damaged on the way? (")
+
+
+def test_the_record_number_counts_over_blocks(fasta: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo.formats.fasta.BLOCK_BYTES", 64)
+    path = fasta(b">a\nACGTACGTACGT\n" * 77 + b">bad\nACGTACGTACGX\n" + b">a\nACGTACGTACGT\n" * 9)
+    assert refusal(path).startswith(f"{path}: record 78 (bad), position 12: ")
+
+
+def test_leniency_bends_no_more_than_it_says(fasta: Callable[[bytes], Path]) -> None:
+    path = fasta(b">a\n\n>b\nACGT-CGTACGT\n")
+    assert "record 1 (a): a header without a sequence" in refusal(path, Leniency("center", "n"))
+    path = fasta(b">b\nACGT-CGTACGT\n")
+    assert refusal(path, Leniency("center", "n")).endswith("position 5: expected a letter of ACGTN, got '-'")
+    with pytest.raises(ZooError, match="resize: expected center, got 'left'"):
+        Leniency(resize="left")
+    with pytest.raises(ZooError, match="ambiguous: expected n, got 'x'"):
+        Leniency(ambiguous="x")
+
+
+def test_a_folder_and_a_missing_file_are_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path) == f"{tmp_path}: expected a file, this is a folder"
+    missing = tmp_path / "none.fa"
+    assert refusal(missing) == f"{missing}: no such file"
+
+
+def test_a_file_that_may_not_be_read_is_refused(
+    fasta: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # not by its permissions: the tests may run as root, who reads everything
+    def forbid(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(compressed, "open", forbid, raising=False)
+    path = fasta(WRITTEN)
+    assert refusal(path) == f"{path}: cannot be read (Permission denied)"

@@ -1,0 +1,389 @@
+"""The published Keras file and its like come in and go out bit for bit; what is not DeepSTARR is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from checkpoints import ODD, random_checkpoint, random_codes, traced_once
+
+from zoo import registry
+from zoo.dna.encoding import one_hot
+from zoo.errors import ZooError
+from zoo.inference import session
+from zoo.inference.session import open_session
+from zoo.models.deepstarr import Config, importer, keras_graph
+from zoo.models.deepstarr.keras_weights import read_h5, write_h5
+from zoo.spec import SPEC_KEY
+from zoo.weights import importing
+from zoo.weights.checkpoint import Checkpoint
+
+h5py = pytest.importorskip("h5py")
+
+PUBLISHED_ID = "b8a0c2cf12fc0cc5ca2ea1bf2eafa093d1b5ce82238e420cbc5156848498863a"
+
+
+@pytest.fixture(scope="module")
+def published(data: Path) -> Checkpoint:
+    return read_h5(data / "DeepSTARR.model.h5")
+
+
+@pytest.fixture(scope="module")
+def odd() -> Checkpoint:
+    return random_checkpoint(ODD)
+
+
+@pytest.fixture
+def odd_h5(odd: Checkpoint, tmp_path: Path) -> Path:
+    """The odd network as plain Keras writes it: without the spec that our own exports carry."""
+    return without_spec(odd, tmp_path / "odd.h5")
+
+
+def without_spec(weights: Checkpoint, path: Path) -> Path:
+    write_h5(weights, path)
+    with h5py.File(path, "r+") as file:
+        del file.attrs[SPEC_KEY]
+    return path
+
+
+def layer_order(file: Any) -> list[str]:
+    return [name.decode() for name in file.attrs["layer_names"]]
+
+
+def test_the_published_file_is_read_with_its_dimensions_citation_and_licence(published: Checkpoint) -> None:
+    assert published.config == Config()
+    assert sum(array.size for array in published.arrays.values()) == 624_738
+    assert published.spec.weights_id == PUBLISHED_ID
+    assert published.spec.targets == ("dev", "hk")
+    assert published.spec.licence == "MIT"
+    assert "de Almeida" in published.spec.source
+    assert "Zenodo record 5502060" in published.spec.source
+    assert "DeepSTARR.model.h5 (md5 7e53a9351b2520a4713a5ffdb5f1566c)" in published.spec.source
+
+
+def test_export_gives_the_names_the_order_and_the_bits_of_the_published_file(
+    published: Checkpoint, data: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "exported.h5"
+    registry.load("exporters", "keras").export(published, path)
+    with h5py.File(path) as ours, h5py.File(data / "DeepSTARR.model.h5") as theirs:
+        assert layer_order(ours) == layer_order(theirs)
+        for layer in layer_order(theirs):
+            wanted, got = theirs[layer].attrs["weight_names"], ours[layer].attrs["weight_names"]
+            assert len(wanted) == len(got)
+            for left, right in zip(wanted, got, strict=True):
+                assert left.split(b"/")[-1] == right.split(b"/")[-1]
+                assert np.array_equal(theirs[layer][left][()], ours[layer][right][()])
+
+
+@pytest.mark.parametrize("with_spec", [True, False])
+def test_import_of_an_export_is_bit_identical(odd: Checkpoint, tmp_path: Path, with_spec: bool) -> None:
+    path = tmp_path / "odd.h5"
+    if with_spec:
+        write_h5(odd, path)
+        back = read_h5(path)
+        assert back.spec == odd.spec
+    else:
+        back = read_h5(without_spec(odd, path), length=ODD.sequence_length)
+        assert back.spec.weights_id == odd.spec.weights_id
+        assert back.spec.source.startswith("imported from odd.h5 (md5 ")
+    assert {name: array.tobytes() for name, array in back.arrays.items()} == {
+        name: array.tobytes() for name, array in odd.arrays.items()
+    }
+
+
+def test_an_export_whose_arrays_were_changed_loses_its_source(odd: Checkpoint, tmp_path: Path) -> None:
+    path = tmp_path / "odd.h5"
+    write_h5(odd, path)
+    with h5py.File(path, "r+") as file:
+        file["Dense_1/Dense_1/bias:0"][0] += 1
+    back = read_h5(path)
+    assert back.spec.source.startswith("imported from odd.h5")
+    assert back.config == ODD
+
+
+def test_layers_go_by_their_order_and_not_by_the_number_in_their_names(odd: Checkpoint, odd_h5: Path) -> None:
+    with h5py.File(odd_h5, "r+") as file:
+        order = layer_order(file)
+        norms = [name for name in order if name.startswith("batch_normalization")]
+        renamed = {name: f"batch_normalization_{9 - number}" for number, name in enumerate(norms)}
+        for old, new in renamed.items():
+            file.move(old, new)
+        file.attrs["layer_names"] = np.array([renamed.get(name, name).encode() for name in order])
+    assert read_h5(odd_h5, length=53).spec.weights_id == odd.spec.weights_id
+
+
+def test_a_list_of_layers_that_keras_cut_in_two_is_read(odd: Checkpoint, odd_h5: Path) -> None:
+    with h5py.File(odd_h5, "r+") as file:
+        order = file.attrs["layer_names"]
+        del file.attrs["layer_names"]
+        file.attrs["layer_names0"], file.attrs["layer_names1"] = order[:7], order[7:]
+    assert read_h5(odd_h5, length=53).spec.weights_id == odd.spec.weights_id
+
+
+def test_another_base_order_is_put_right_on_import(odd: Checkpoint, odd_h5: Path) -> None:
+    swapped = read_h5(odd_h5, length=53, alphabet="ACTG").arrays["conv1.weight"]
+    assert np.array_equal(swapped[:, [0, 1, 3, 2]], odd.arrays["conv1.weight"])
+
+
+def test_the_sequence_length_comes_from_the_option_the_graph_or_the_default(odd_h5: Path, tmp_path: Path) -> None:
+    with pytest.raises(ZooError, match="does not say for which sequence length it was made, 48 to 55 bases fit; give"):
+        read_h5(odd_h5)
+    assert read_h5(odd_h5, length=50).spec.sequence_length == 50
+    with pytest.raises(ZooError, match="expected a sequence length of 48 to 55 bases, got 56"):
+        read_h5(odd_h5, length=56)
+    graph = tmp_path / "odd.json"
+    graph.write_text(json.dumps(keras_graph.graph(ODD)))
+    assert read_h5(odd_h5, graph=graph).config == ODD
+    default = random_checkpoint(Config(filters=(4, 4), kernel_sizes=(3, 3), dense_units=(5,)))
+    assert read_h5(without_spec(default, tmp_path / "default.h5")).spec.sequence_length == 249
+
+
+def test_names_of_outputs_come_from_their_layers_or_the_option(odd_h5: Path) -> None:
+    assert read_h5(odd_h5, length=53).spec.targets == ("a", "b", "c")
+    assert read_h5(odd_h5, length=53, targets=["x", "y", "z"]).spec.targets == ("x", "y", "z")
+    with pytest.raises(ZooError, match="expected names for 3 outputs, got x, y"):
+        read_h5(odd_h5, length=53, targets=["x", "y"])
+
+
+def drop_bias(file: Any) -> None:
+    file["Conv1D_2"].attrs["weight_names"] = file["Conv1D_2"].attrs["weight_names"][:1]
+
+
+def drop_norm(file: Any) -> None:
+    order = file.attrs["layer_names"]
+    file.attrs["layer_names"] = order[order != b"batch_normalization_61"]
+
+
+def widen_norm(file: Any) -> None:
+    name = "batch_normalization_60/batch_normalization_60/gamma:0"
+    del file[name]
+    file[name] = np.ones(10, np.float32)
+
+
+def narrow_kernel(file: Any) -> None:
+    del file["Conv1D_3/Conv1D_3/kernel:0"]
+    file["Conv1D_3/Conv1D_3/kernel:0"] = np.ones((4, 6, 7), np.float32)
+
+
+def flatten_wrongly(file: Any) -> None:
+    del file["Dense_1/Dense_1/kernel:0"]
+    file["Dense_1/Dense_1/kernel:0"] = np.ones((43, 11), np.float32)
+
+
+def lose_array(file: Any) -> None:
+    del file["Dense_A/Dense_A/bias:0"]
+
+
+def lose_outputs(file: Any) -> None:
+    file.attrs["layer_names"] = file.attrs["layer_names"][:-3]
+
+
+def lose_names(file: Any) -> None:
+    del file.attrs["layer_names"]
+
+
+def poison(file: Any) -> None:
+    file["Dense_1/Dense_1/bias:0"][3] = np.nan
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (drop_bias, "layer Conv1D_2: expected kernel and bias, or the four arrays .* got kernel"),
+        (drop_norm, "layer Conv1D_2: expected convolutions.* got a kernel of 3 dimensions without it"),
+        (widen_norm, r"layer Conv1D_1st: expected 9 values in norm weight, got \[10\]"),
+        (narrow_kernel, "layer Conv1D_3: expected a kernel for 5 inputs, got one for 6"),
+        (
+            flatten_wrongly,
+            "layer Dense_1: expected inputs that are a multiple of the last convolution's 7 filters, got 43",
+        ),
+        (lose_array, "odd.h5: cannot be read as a Keras .h5 file"),
+        (lose_outputs, "expected convolutions, hidden dense layers and outputs, got 4 layers"),
+        (lose_names, "expected a legacy Keras .h5 with the attribute layer_names"),
+        (poison, "array dense1.bias holds values that are not finite"),
+    ],
+)
+def test_what_is_not_deepstarr_is_refused_with_the_first_mismatch(
+    odd_h5: Path, damage: Callable[[Any], None], message: str
+) -> None:
+    with h5py.File(odd_h5, "r+") as file:
+        damage(file)
+    with pytest.raises(ZooError, match=message) as error:
+        read_h5(odd_h5, length=53)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_cut_off_or_something_else_is_refused_in_one_line(odd_h5: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.h5"
+    cut.write_bytes(odd_h5.read_bytes()[:5000])
+    with pytest.raises(ZooError, match=r"cut.h5: cannot be read as a Keras .h5 file, cut off") as error:
+        importing.read(cut)
+    assert "\n" not in str(error.value)
+    empty = tmp_path / "empty.h5"
+    empty.write_bytes(b"")
+    with pytest.raises(ZooError, match=r"empty.h5: expected a Keras .h5 or a PyTorch"):
+        importing.read(empty)
+    with pytest.raises(ZooError, match=r"none.h5: no such file"):
+        importing.read(tmp_path / "none.h5")
+    with pytest.raises(ZooError, match="this is a folder"):
+        importing.read(tmp_path)
+    with pytest.raises(ZooError, match=r"--flatten does not apply to odd.h5, a Keras file"):
+        importing.read(odd_h5, flatten="channel")
+
+
+def change(layer: str, setting: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    def changed(graph: dict[str, Any]) -> None:
+        for node in graph["config"]["layers"]:
+            if node["name"] == layer:
+                node["config"][setting] = value
+
+    return changed
+
+
+def drop(layer: str) -> Callable[[dict[str, Any]], None]:
+    def dropped(graph: dict[str, Any]) -> None:
+        graph["config"]["layers"] = [node for node in graph["config"]["layers"] if node["name"] != layer]
+
+    return dropped
+
+
+@pytest.mark.parametrize(
+    ("altered", "message"),
+    [
+        (change("batch_normalization_61", "epsilon", 1e-5), "layer batch_normalization_61: expected epsilon 0.001"),
+        (change("Conv1D_2", "padding", "valid"), "layer Conv1D_2: expected padding same as in DeepSTARR, got valid"),
+        (change("Conv1D_1st", "activation", "relu"), "layer Conv1D_1st: expected activation linear"),
+        (change("activation_60", "activation", "elu"), "layer activation_60: expected activation relu .* got elu"),
+        (change("max_pooling1d_45", "pool_size", [3]), r"layer max_pooling1d_45: expected pool_size \[2\]"),
+        (change("input_12", "batch_input_shape", [None, 53, 5]), r"expected an input of shape \(length, 4\)"),
+        (drop("activation_61"), "layer 7: expected Activation as in DeepSTARR, got MaxPooling1D max_pooling1d_45"),
+        (drop("flatten_11"), "expected Flatten as in DeepSTARR, got Dense Dense_1"),
+    ],
+)
+def test_a_graph_that_computes_something_else_is_refused_where_it_begins_to(
+    odd_h5: Path, tmp_path: Path, altered: Callable[[dict[str, Any]], None], message: str
+) -> None:
+    graph = keras_graph.graph(ODD)
+    altered(graph)
+    path = tmp_path / "graph.json"
+    path.write_text(json.dumps(graph))
+    with pytest.raises(ZooError, match=message):
+        read_h5(odd_h5, graph=path)
+
+
+def test_the_generated_graph_is_the_published_one(data: Path) -> None:
+    published = json.loads((data / "DeepSTARR.model.json").read_text())
+    ours = keras_graph.graph(Config())
+    assert keras_graph.read(published, "published") == keras_graph.read(ours, "ours")
+    for theirs, mine in zip(published["config"]["layers"], ours["config"]["layers"], strict=True):
+        assert (theirs["name"], theirs["class_name"]) == (mine["name"], mine["class_name"])
+        assert theirs["inbound_nodes"] == mine["inbound_nodes"]
+        shared = set(theirs["config"]) & set(mine["config"])
+        assert {name: theirs["config"][name] for name in shared} == {name: mine["config"][name] for name in shared}
+
+
+def test_importers_refuse_a_base_order_that_is_none() -> None:
+    layers = [importer.Layer("only", np.zeros((2, 4, 3), np.float32), np.zeros(2, np.float32))]
+    with pytest.raises(ZooError, match="without it"):
+        importer.assemble(layers, "file", flatten="length", targets=["a"])
+    with pytest.raises(ZooError, match="flatten: expected length or channel, got 'rows'"):
+        importer.assemble(layers, "file", flatten="rows", targets=["a"])
+
+
+LENGTH = 269
+
+
+@pytest.fixture(scope="module")
+def retrained(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A network of other sizes as a user's tf_keras makes it: the model, its weights file and its whole-model file."""
+    reason = session.missing("keras-cpu")
+    if reason:
+        pytest.skip(f"keras-cpu: {reason}")
+    open_session(random_checkpoint(ODD), "keras-cpu")  # loads TensorFlow without its log
+    import tf_keras
+    from tf_keras import layers
+
+    tf_keras.utils.set_random_seed(5)
+    hidden = inputs = layers.Input((LENGTH, 4))
+    for number, (filters, size) in enumerate([(24, 7), (16, 4), (20, 3)]):
+        hidden = layers.Conv1D(filters, size, padding="same", bias_initializer="random_normal")(hidden)
+        hidden = layers.BatchNormalization(name=f"norm_{9 - number}")(hidden)
+        hidden = layers.MaxPooling1D(2)(layers.Activation("relu")(hidden))
+    hidden = layers.Dense(32)(layers.Flatten()(hidden))
+    hidden = layers.Dropout(0.25)(layers.ReLU()(layers.BatchNormalization()(hidden)))
+    model = tf_keras.Model(inputs, [layers.Dense(1, name=f"Dense_{name}")(hidden) for name in ("Dev", "Hk")])
+    random = np.random.default_rng(5)
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            units = layer.get_weights()[0].size
+            scale, shift, mean, variance = random.uniform(0.5, 2, (4, units))
+            layer.set_weights([scale, shift - 1, mean - 1, variance])
+    folder = tmp_path_factory.mktemp("retrained")
+    model.save_weights(folder / "weights.h5", save_format="h5")
+    model.save(folder / "model.h5", save_format="h5")
+    return model, folder
+
+
+def keras_predictions(model: Any, codes: np.ndarray) -> np.ndarray:
+    return np.concatenate(model.predict_on_batch(one_hot(codes)), axis=1)
+
+
+def test_a_retrained_keras_network_of_other_sizes_gives_its_numbers_on_every_runtime(
+    retrained: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, folder = retrained
+    monkeypatch.setattr(registry.load("exporters", "onnx"), "_trace", traced_once)
+    weights = importing.read(folder / "model.h5")
+    assert weights.config == Config((24, 16, 20), (7, 4, 3), (32,), 0.25, LENGTH)
+    codes = random_codes(100, LENGTH)
+    wanted = keras_predictions(model, codes)
+    assert np.ptp(wanted) > 0.1
+    for runtime in ("torch-cpu", "onnx-cpu", "keras-cpu"):
+        if session.missing(runtime) is None:
+            assert np.abs(open_session(weights, runtime).predict(codes) - wanted).max() < 1e-4, runtime
+
+
+def test_the_weights_alone_of_a_retrained_network_need_a_length(retrained: Any) -> None:
+    _, folder = retrained
+    with pytest.raises(ZooError, match=r"weights.h5: does not say .* 264 to 271 bases fit; give it with --length"):
+        importing.read(folder / "weights.h5")
+    alone, whole = importing.read(folder / "weights.h5", length=LENGTH), importing.read(folder / "model.h5")
+    assert alone.spec.weights_id == whole.spec.weights_id
+    assert alone.spec.targets == ("dev", "hk")
+
+
+def test_keras_loads_an_export_and_gives_the_same_bits(retrained: Any, tmp_path: Path) -> None:
+    import tf_keras
+
+    model, folder = retrained
+    weights = importing.read(folder / "model.h5")
+    registry.load("exporters", "keras").export(weights, tmp_path / "exported.h5")
+    assert read_h5(tmp_path / "exported.h5").spec == weights.spec
+    codes = random_codes(10, LENGTH)
+    wanted = keras_predictions(model, codes)
+    clone = tf_keras.models.clone_model(model)
+    clone.load_weights(tmp_path / "exported.h5")
+    assert np.array_equal(keras_predictions(clone, codes), wanted)
+    generated = tf_keras.models.model_from_json(json.dumps(keras_graph.graph(weights.config)))
+    generated.load_weights(tmp_path / "exported.h5", by_name=True)
+    assert np.array_equal(keras_predictions(generated, codes), wanted)
+
+
+@pytest.mark.usefixtures("retrained")
+def test_the_published_graph_loads_an_export_of_the_published_weights(
+    published: Checkpoint, data: Path, tmp_path: Path
+) -> None:
+    import tf_keras
+
+    write_h5(published, tmp_path / "exported.h5")
+    models = []
+    for path in (tmp_path / "exported.h5", data / "DeepSTARR.model.h5"):
+        models.append(tf_keras.models.model_from_json((data / "DeepSTARR.model.json").read_text()))
+        models[-1].load_weights(path)
+    ours, theirs = ([array.tobytes() for array in model.get_weights()] for model in models)
+    assert ours == theirs

@@ -1,0 +1,233 @@
+"""kmer-cpu: tables and kernels against the network written out in float64, for any config, length and place of an N."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+from checkpoints import CONFIGS, ODD, random_checkpoint, random_codes
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runtimes.kmer import kernel, tables
+from runtimes.kmer.layers import Layers, fold
+from zoo import registry
+from zoo.errors import ZooError
+from zoo.inference.session import Options, Session, open_session
+from zoo.models.deepstarr import BATCH_NORM_EPSILON, VARIANTS, Config
+from zoo.weights.checkpoint import Checkpoint
+
+runtime = registry.load("runtimes", "kmer")
+
+WAYS = [*kernel.instruction_sets(), "NumPy and ONNX Runtime"]
+"""Every way in which kmer-cpu can compute on this machine."""
+
+SMALL = 2**21
+"""A budget in bytes that several plans fit and several do not, and that is built in no time."""
+
+
+def in_float64(weights: Checkpoint, codes: np.ndarray) -> np.ndarray:
+    """The network as its paper has it, layer by layer: base codes (N, L) -> float64 (N, T)."""
+    array = {name: values.astype(np.float64) for name, values in weights.arrays.items()}
+
+    def normalised(hidden: np.ndarray, layer: str) -> np.ndarray:
+        gain, shift, mean, variance = (
+            array[f"{layer}_norm.{part}"].reshape(-1, *[1] * (hidden.ndim - 2))
+            for part in ("weight", "bias", "running_mean", "running_var")
+        )
+        return np.maximum((hidden - mean) / np.sqrt(variance + BATCH_NORM_EPSILON) * gain + shift, 0)
+
+    hidden = np.vstack([np.eye(4), np.zeros(4)])[codes].transpose(0, 2, 1)
+    for number, size in enumerate(weights.config.kernel_sizes, 1):
+        length = hidden.shape[2]
+        padded = np.pad(hidden, ((0, 0), (0, 0), ((size - 1) // 2, size // 2)))
+        kernel_ = array[f"conv{number}.weight"]
+        summed = sum(kernel_[:, :, tap] @ padded[:, :, tap : tap + length] for tap in range(size))
+        hidden = normalised(summed + array[f"conv{number}.bias"][:, None], f"conv{number}")
+        even = length // 2 * 2
+        hidden = np.maximum(hidden[:, :, 0:even:2], hidden[:, :, 1:even:2])
+    hidden = hidden.reshape(len(codes), -1)
+    for number in range(1, len(weights.config.dense_units) + 1):
+        layer = f"dense{number}"
+        hidden = normalised(hidden @ array[f"{layer}.weight"].T + array[f"{layer}.bias"], layer)
+    return hidden @ array["head.weight"].T + array["head.bias"]
+
+
+_build = tables.Tables
+_built: dict[bytes, tables.Tables] = {}
+
+
+def built_once(layers: Layers, plan: tables.Plan) -> tables.Tables:
+    """The tables of a network, built once for all the ways to compute with them."""
+    key = pickle.dumps((layers, plan))  # all of it: networks that differ in a deeper layer alone can share the first
+    if key not in _built:
+        _built[key] = _build(layers, plan)
+    return _built[key]
+
+
+@contextmanager
+def computing(way: str) -> Iterator[None]:
+    """kmer-cpu computes in one of WAYS, with tables from the first sequence on."""
+    sets = [way] if way in kernel.instruction_sets() else []
+    with (
+        mock.patch.object(kernel, "instruction_sets", return_value=sets),
+        mock.patch.object(runtime, "WARM_UP", 0),
+        mock.patch.object(tables, "Tables", built_once),
+    ):
+        yield
+
+
+def started(weights: Checkpoint, way: str, budget: int = tables.BUDGET, **options: int) -> Session:
+    with computing(way):
+        engine = runtime.start(weights, "cpu", Options(**options), budget)
+    assert engine.provider == f"cpu, {way}"
+    return Session(engine, "kmer-cpu")
+
+
+@st.composite
+def networks(draw: st.DrawFn) -> Config:
+    depth = draw(st.integers(1, 3))
+    filters = draw(st.lists(st.sampled_from([1, 3, 7, 16, 17, 35]), min_size=depth, max_size=depth))
+    sizes = draw(st.lists(st.integers(1, 5), min_size=depth, max_size=depth))
+    dense = draw(st.lists(st.sampled_from([1, 5, 33]), min_size=1, max_size=2))
+    length = draw(st.integers(2**depth, 70))
+    return Config(tuple(filters), tuple(sizes), tuple(dense), 0.0, length, ("a", "b", "c")[: draw(st.integers(1, 3))])
+
+
+@settings(max_examples=50, deadline=None)
+@given(networks(), st.integers(0, 2**32), st.sampled_from([0, 0.001, 0.3]), st.sampled_from(WAYS), st.data())
+def test_any_network_any_length_and_any_ns_give_the_numbers_of_the_network_written_out(
+    config: Config, seed: int, share_of_ns: float, way: str, data: st.DataObject
+) -> None:
+    weights = random_checkpoint(config, seed)
+    random = np.random.default_rng(seed)
+    codes = random.integers(0, 4, (data.draw(st.sampled_from([1, 5, 70])), config.sequence_length), np.uint8)
+    codes[random.random(codes.shape) < share_of_ns] = 4
+    # every plan is reached: the smallest budget that is enough for one is its own size
+    budget = data.draw(st.sampled_from([plan.bytes for plan in tables.plans(config) if plan.bytes <= SMALL] or [0]))
+    if not budget:
+        with pytest.raises(ZooError, match=r"^kmer-cpu: .* use onnx-cpu$"):
+            started(weights, way, budget)
+        return
+    with computing(way):
+        activities = started(weights, way, budget).predict(codes)
+    np.testing.assert_allclose(activities, in_float64(weights, codes), rtol=1e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", CONFIGS)
+def test_named_networks_keep_order_and_rows_with_ns_between_rows_without(name: str, way: str) -> None:
+    weights = random_checkpoint(CONFIGS[name])
+    codes = random_codes(70, weights.spec.sequence_length)
+    codes[::3] %= 4
+    assert 0 < (codes == 4).any(axis=1).sum() < 70
+    with computing(way):
+        session = started(weights, way, 2**27)
+        activities = session.predict(codes)
+        np.testing.assert_allclose(activities, in_float64(weights, codes), rtol=1e-5, atol=1e-5)
+        np.testing.assert_array_equal(session.predict(codes[::-1])[::-1], activities)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_threads_and_batch_size_change_nothing_beyond_rounding(way: str) -> None:
+    weights = random_checkpoint(ODD)
+    codes = random_codes(300, ODD.sequence_length)
+    with computing(way):
+        expected = started(weights, way).predict(codes)
+        for options in ({"threads": 1}, {"threads": 5}, {"batch_size": 1}, {"batch_size": 77}):
+            np.testing.assert_allclose(started(weights, way, **options).predict(codes), expected, rtol=0, atol=1e-6)
+
+
+def test_tables_come_with_the_first_many_sequences_and_change_nothing_beyond_rounding() -> None:
+    codes = random_codes(runtime.WARM_UP, ODD.sequence_length) % 4
+    session = open_session(random_checkpoint(ODD), "kmer-cpu")
+    with mock.patch.object(tables, "Tables", wraps=tables.Tables) as built:
+        few = session.predict(codes[:-1])
+        assert not built.called
+        many = session.predict(codes)
+        assert built.call_count == 1
+        np.testing.assert_array_equal(session.predict(codes), many)
+        assert built.call_count == 1
+    np.testing.assert_allclose(many[:-1], few, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_tables_of_the_published_networks_replace_two_convolutions_and_fit_seventy_megabytes(name: str) -> None:
+    plan = tables.plan(VARIANTS[name])
+    assert (plan.depth, plan.projected, plan.convolutions) == (1, True, 2)
+    assert plan.bytes < 70e6
+    # 8-mers; 5 and 7 bases where the first kernels reach beyond the left end, 6 bases at the right end
+    assert plan.rows == 4**8 + 4**5 + 4**7 + 4**6
+    assert plan.positions == 62
+
+
+def test_the_deepest_layers_that_fit_the_budget_are_compiled() -> None:
+    config = Config((8, 8, 8), (2, 2, 3), (4,), 0.0, 40)
+    possible = tables.plans(config)
+    assert [(plan.depth, plan.projected) for plan in possible] == [
+        (1, False),
+        (1, True),
+        (2, False),
+        (2, True),
+        (3, False),
+    ]
+    for plan in possible:
+        chosen = tables.plan(config, plan.bytes)
+        assert chosen.bytes <= plan.bytes
+        assert all(other.bytes > plan.bytes for other in possible[possible.index(chosen) + 1 :])
+
+
+def test_a_stem_that_does_not_fit_is_refused_with_its_size_and_a_way_out() -> None:
+    weights = random_checkpoint(Config((16, 8), (11, 3), (4,), 0.0, 40))
+    message = (
+        "kmer-cpu: this network sees 12 bases at a time after its first pooling, and tables for that take "
+        r"[\d,]+ MB where the budget is 268 MB; use onnx-cpu"
+    )
+    with pytest.raises(ZooError, match=f"^{message}$"):
+        open_session(weights, "kmer-cpu")
+
+
+def test_other_precisions_and_files_are_refused(tmp_path: Path) -> None:
+    weights = random_checkpoint(ODD)
+    with pytest.raises(ZooError, match=r"^kmer-cpu: expected the precision fp32, got tf32$"):
+        open_session(weights, "kmer-cpu", Options(precision="tf32"))
+    with pytest.raises(ZooError, match=r"model\.onnx: kmer-cpu runs no files of this kind"):
+        open_session(tmp_path / "model.onnx", "kmer-cpu")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_published_weights_give_the_numbers_of_keras(way: str, data: Path) -> None:
+    pytest.importorskip("h5py")
+    from zoo.dna.encoding import encode
+    from zoo.weights import importing
+
+    with computing(way):
+        session = started(importing.read(data / "DeepSTARR.model.h5"), way)
+        for name in ("Sequences_example", "test_first10", "enhancers_500", "edge_cases"):
+            records = (data / f"{name}.fa").read_text().split(">")[1:]
+            codes = encode(["".join(record.split("\n")[1:]) for record in records])
+            rows = [line.split("\t")[1:] for line in (data / f"{name}.keras.tsv").read_text().splitlines()[1:]]
+            np.testing.assert_allclose(session.predict(codes), np.array(rows, np.float64), rtol=0, atol=2e-5)
+
+
+def test_layers_are_folded_for_channels_last() -> None:
+    layers = fold(ODD, random_checkpoint(ODD).arrays)
+    assert [layer.weight.shape for layer in layers.convolutions] == [(6, 4, 9), (1, 9, 5), (4, 5, 7)]
+    assert [(layer.left, layer.positions) for layer in layers.convolutions] == [(2, 53), (0, 26), (1, 13)]
+    assert [(layer.weight.shape, layer.relu) for layer in layers.dense] == [((42, 11), True), ((11, 3), False)]
+
+
+@pytest.mark.skipif(not kernel.BUILT, reason="the compiled kernel was not built at installation")
+def test_the_kernel_refuses_memory_that_is_too_small() -> None:
+    weights = random_checkpoint(ODD)
+    compiled = kernel.Kernel(fold(ODD, weights.arrays), None, kernel.instruction_sets()[0])
+    codes, out = np.zeros((2, 53), np.uint8), np.empty((2, 3), np.float32)
+    with pytest.raises(ValueError, match="room or out is too small for 2 sequences"):
+        kernel._kernel.forward(kernel.instruction_sets()[0], compiled._program, codes, np.empty(10, np.float32), out)
+    with pytest.raises(ValueError, match="no instruction set is called 8086 here"):
+        kernel._kernel.forward("8086", compiled._program, codes, compiled._room(), out)

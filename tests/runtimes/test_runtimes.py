@@ -1,0 +1,367 @@
+"""Every runtime of the registry that can run here gives PyTorch's numbers; one that cannot says why in one line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from checkpoints import CONFIGS, ODD, random_checkpoint, random_codes, traced_once
+
+from zoo import registry
+from zoo.errors import MissingDependency, ZooError
+from zoo.inference import session
+from zoo.inference.session import Options, Session, open_session
+from zoo.spec import ModelSpec
+from zoo.system import cache, devices
+from zoo.weights.checkpoint import Checkpoint
+
+onnx_runtime = registry.load("runtimes", "onnx")
+torch_runtime = registry.load("runtimes", "torch")
+exporter = registry.load("exporters", "onnx")
+
+REFERENCE = "torch-cpu"
+LARGE = 700
+
+needs_torch = pytest.mark.skipif(session.missing(REFERENCE) is not None, reason=str(session.missing(REFERENCE)))
+
+
+@pytest.fixture(autouse=True)
+def _fast_tracing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporter, "_trace", traced_once)
+
+
+@pytest.fixture(scope="session")
+def odd() -> Checkpoint:
+    return random_checkpoint(ODD)
+
+
+@pytest.fixture(scope="session")
+def odd_file(odd: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The odd network as an .onnx file that takes base codes."""
+    pytest.importorskip("torch")
+    path = tmp_path_factory.mktemp("runtimes") / "odd.onnx"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exporter, "_trace", traced_once)
+        exporter.export(odd, path, input="codes")
+    return path
+
+
+def runnable(runtime: str) -> list[pytest.MarkDecorator]:
+    reason = session.missing(runtime)
+    marks = [pytest.mark.gpu] if runtime.endswith("-cuda") else []
+    return [*marks, pytest.mark.skipif(reason is not None, reason=f"{runtime}: {reason}")]
+
+
+RUNTIMES = [
+    pytest.param(runtime, marks=runnable(runtime)) for runtime in session.runtime_names() if runtime != REFERENCE
+]
+
+
+@needs_torch
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_every_runtime_gives_the_numbers_of_pytorch_whatever_the_batch(runtime: str, name: str) -> None:
+    weights = random_checkpoint(CONFIGS[name])
+    codes = random_codes(LARGE, weights.spec.sequence_length)
+    expected = open_session(weights, REFERENCE).predict(codes)
+    engine = open_session(weights, runtime)
+    for number in (LARGE, 1, 3, 0):
+        activities = engine.predict(codes[:number])
+        assert activities.dtype == np.float32
+        np.testing.assert_allclose(activities, expected[:number], rtol=1e-4, atol=1e-4)
+    assert engine.spec == weights.spec
+    assert engine.provider
+
+
+@needs_torch
+@pytest.mark.parametrize("runtime", [*RUNTIMES, REFERENCE])
+def test_batch_size_and_threads_change_no_number_beyond_rounding(runtime: str, odd: Checkpoint) -> None:
+    codes = random_codes(40, 53)
+    expected = open_session(odd, runtime).predict(codes)
+    threads = None if runtime == "keras-cpu" else 1  # TensorFlow's belong to the process
+    engine = open_session(odd, runtime, Options(batch_size=7, threads=threads))
+    assert engine.batch_size == 7
+    np.testing.assert_allclose(engine.predict(codes), expected, rtol=1e-4, atol=1e-5)
+
+
+@needs_torch
+@pytest.mark.parametrize("runtime", ["torch-cpu", "onnx-cpu"])
+def test_several_batches_under_way_give_the_rows_in_order(
+    runtime: str, odd: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # as on a GPU: buffers, bindings and threads are the same, the device is not
+    monkeypatch.setitem(torch_runtime.LANES, "cpu", 3)
+    monkeypatch.setitem(onnx_runtime.LANES, "cpu", 3)
+    codes = random_codes(500, 53)
+    expected = open_session(odd, REFERENCE).predict(codes)
+    running = open_session(odd, runtime, Options(batch_size=16, threads=1))
+    begun = [running.begin(codes[start : start + 100]) for start in range(0, 500, 100)]
+    activities = [wait() for wait in reversed(begun)][::-1]
+    np.testing.assert_allclose(np.concatenate(activities), expected, rtol=1e-4, atol=1e-5)
+    assert running.begin(codes[:0])().shape == (0, expected.shape[1])
+
+
+class Slow:
+    """An engine of two lanes whose second batch fails; counts what it was asked for."""
+
+    provider, batch_size, lanes = "none", 1, 2
+    spec = ModelSpec("deepstarr", {}, 4, ("dev",), "0")
+
+    def __init__(self) -> None:
+        self.together = threading.Barrier(2, timeout=20)
+        self.asked: list[int] = []
+
+    def run(self, codes: np.ndarray) -> np.ndarray:
+        number = int(codes[0, 0])
+        self.asked.append(number)
+        if number < 2:
+            self.together.wait()  # both lanes are at work at once
+        if number == 1:
+            raise ZooError("second batch")
+        time.sleep(0.2)
+        return np.zeros((1, 1), np.float32)
+
+
+def test_an_error_in_a_lane_is_raised_and_ends_the_rest() -> None:
+    engine = Slow()
+    with pytest.raises(ZooError, match="second batch"):
+        Session(engine, "slow-cpu").predict(np.repeat(np.array([[0], [1], *[[2]] * 30], np.uint8), 4, 1))
+    assert len(engine.asked) < 20
+
+
+@needs_torch
+def test_a_gpu_without_memory_left_is_one_line(odd: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    engine = torch_runtime.start(odd, "cpu", Options())
+
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(engine, "_module", full)
+    with pytest.raises(ZooError, match=r"too little memory for batches of 5, 1 at once; a smaller --batch-size helps$"):
+        engine.run(random_codes(5, 53))
+
+
+@needs_torch
+@pytest.mark.parametrize("kind", ["onehot", "bytes", "codes"])
+def test_onnx_runs_a_file_of_any_input_kind(kind: str, odd: Checkpoint, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    exporter.export(odd, path, input=kind)
+    codes = random_codes(50, 53)
+    expected = open_session(odd, REFERENCE).predict(codes)
+    np.testing.assert_allclose(open_session(path, "onnx-cpu").predict(codes), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_onnx_refuses_what_is_not_onnx_or_not_from_the_zoo(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    foreign = onnx.parser.parse_model(
+        '<ir_version: 9, opset_import: ["" : 18]> g (float[N] x) => (float[N] y) {y = Relu(x)}'
+    )
+    onnx.save(foreign, tmp_path / "foreign.onnx")
+    (tmp_path / "text.onnx").write_text("not a graph\n")
+    for name, message in [
+        ("absent", "no such file"),
+        ("text", "ONNX Runtime cannot load it, cut off or not ONNX"),
+        ("foreign", "has no deepstarr-zoo model spec in its metadata_props"),
+    ]:
+        with pytest.raises(ZooError, match=message) as failure:
+            open_session(tmp_path / f"{name}.onnx", "onnx-cpu")
+        assert "\n" not in str(failure.value)
+
+
+def test_onnx_refuses_a_truncated_file(odd_file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cut.onnx"
+    path.write_bytes(odd_file.read_bytes()[:-1000])
+    with pytest.raises(ZooError, match=r"cut\.onnx: ONNX Runtime cannot load it, cut off or not ONNX"):
+        open_session(path, "onnx-cpu")
+
+
+class Exports:
+    """Stands in for the exporter: counts, and copies a file that is known to be good."""
+
+    def __init__(self, good: Path, patch: pytest.MonkeyPatch, folder: Path) -> None:
+        self.count = 0
+        self.good = good
+        patch.setenv("ZOO_HOME", str(folder))
+        patch.setattr(exporter, "export", self)
+
+    def __call__(self, weights: Checkpoint, path: Path, *, input: str, overwrite: bool) -> None:  # noqa: A002, ARG002
+        self.count += 1
+        path.write_bytes(self.good.read_bytes())
+
+
+def test_an_export_is_made_once_and_kept_by_weights_id(
+    odd: Checkpoint, odd_file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    exports = Exports(odd_file, monkeypatch, tmp_path)
+    codes = random_codes(5, 53)
+    first = open_session(odd, "onnx-cpu").predict(codes)
+    second = open_session(odd, "onnx-cpu").predict(codes)
+    assert exports.count == 1
+    np.testing.assert_array_equal(first, second)
+    (kept,) = cache.folder("exports").iterdir()
+    assert kept.name.startswith(odd.spec.weights_id)
+
+
+@pytest.mark.parametrize("damage", [b"", b"garbage", None], ids=["empty", "garbage", "weights of another model"])
+def test_a_damaged_export_is_made_anew(
+    damage: bytes | None, odd: Checkpoint, odd_file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    exports = Exports(odd_file, monkeypatch, tmp_path)
+    codes = random_codes(5, 53)
+    expected = open_session(odd, "onnx-cpu").predict(codes)
+    (kept,) = cache.folder("exports").iterdir()
+    if damage is None:
+        import onnx
+
+        other = onnx.load(odd_file)
+        other.metadata_props[0].value = other.metadata_props[0].value.replace(odd.spec.weights_id, "0" * 64)
+        damage = other.SerializeToString()
+    kept.write_bytes(damage)
+    np.testing.assert_array_equal(open_session(odd, "onnx-cpu").predict(codes), expected)
+    assert exports.count == 2
+    assert kept.read_bytes() == odd_file.read_bytes()
+
+
+def test_onnx_cpu_starts_without_pytorch_and_without_a_word_on_either_stream(odd_file: Path) -> None:
+    program = (
+        "import sys, pathlib, numpy; from zoo.inference.session import open_session\n"
+        f"engine = open_session(pathlib.Path({str(odd_file)!r}), 'onnx-cpu')\n"
+        "engine.predict(numpy.zeros((2, 53), numpy.uint8))\n"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'onnx', 'tensorflow')))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("runtime", "precision", "message"),
+    [
+        ("onnx-cpu", "bf16", "^onnx-cpu: expected the precision fp32, got bf16$"),
+        ("torch-cpu", "tf32", "^torch-cpu: expected the precision fp32 or bf16, got tf32$"),
+    ],
+)
+@needs_torch
+def test_a_precision_that_cannot_be_had_is_refused(runtime: str, precision: str, message: str, odd: Checkpoint) -> None:
+    with pytest.raises(ZooError, match=message):
+        open_session(odd, runtime, Options(precision=precision))
+
+
+@needs_torch
+def test_torch_with_bf16_is_near_and_says_float32(odd: Checkpoint) -> None:
+    codes = random_codes(64, 53)
+    expected = open_session(odd, REFERENCE).predict(codes)
+    rough = open_session(odd, REFERENCE, Options(precision="bf16")).predict(codes)
+    assert rough.dtype == np.float32
+    assert 0 < np.abs(rough - expected).max() < 0.2
+
+
+@needs_torch
+def test_torch_runs_no_files_and_leaves_global_settings_as_they_were(odd: Checkpoint) -> None:
+    import torch
+
+    with pytest.raises(ZooError, match=r"model\.onnx: torch-cpu runs no files of this kind; .*\.safetensors"):
+        open_session(Path("model.onnx"), REFERENCE)
+    threads = torch.get_num_threads()
+    open_session(odd, REFERENCE, Options(threads=threads + 1)).predict(random_codes(2, 53))
+    assert torch.get_num_threads() == threads
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    with torch_runtime.tensor_float_32(not before[0]):
+        pass
+    assert (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32) == before
+
+
+# Where CUDA is not what it should be. None of it needs a GPU, most of it needs that there is none.
+
+
+@pytest.mark.parametrize("runtime", ["onnx-cuda", "torch-cuda"])
+def test_a_machine_without_a_driver_is_one_clear_line(
+    runtime: str, odd: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_driver(name: str, mode: int = 0) -> None:  # noqa: ARG001
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr(devices.ctypes, "CDLL", no_driver)
+    monkeypatch.setattr(onnx_runtime, "_cuda_wheel_missing", lambda: None)
+    monkeypatch.setattr(onnx_runtime, "conflict", lambda: None)
+    monkeypatch.setattr(torch_runtime.importlib.util, "find_spec", lambda name: name)
+    with pytest.raises(MissingDependency, match=rf"^{runtime} cannot run here: there is no NVIDIA driver .*\)$"):
+        open_session(odd, runtime)
+
+
+def test_two_wheels_of_onnx_runtime_are_named_with_the_command_that_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_runtime, "_installed", lambda wheel: wheel in ("onnxruntime", "onnxruntime-gpu"))
+    assert onnx_runtime.missing("cuda") == (
+        "onnxruntime-gpu and onnxruntime are both installed and overwrite each other; "
+        "pip uninstall -y onnxruntime-gpu onnxruntime && pip install --no-cache-dir onnxruntime-gpu"
+    )
+    assert onnx_runtime.missing("cpu") is None
+
+
+def test_a_wheel_for_cpus_only_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(onnx_runtime, "_provider_libraries", lambda: [tmp_path / "absent.so"])
+    monkeypatch.setattr(onnx_runtime, "conflict", lambda: None)
+    assert onnx_runtime.missing("cuda") == (
+        "the installed ONNX Runtime is for CPUs only; pip uninstall -y onnxruntime && pip install 'deepstarr-zoo[cuda]'"
+    )
+
+
+def test_a_missing_cuda_library_is_named_and_nothing_runs_on_the_cpu_instead(
+    odd_file: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if session.missing("onnx-cuda") is None:
+        pytest.skip("this machine has CUDA")
+    monkeypatch.setattr(onnx_runtime, "missing", lambda device: None)  # noqa: ARG005
+    with pytest.raises(MissingDependency, match=r"pip install 'deepstarr-zoo\[cuda\]'$") as failure:
+        open_session(odd_file, "onnx-cuda")
+    assert "\n" not in str(failure.value)
+    if sys.platform == "linux" and "for CPUs only" not in str(failure.value):
+        assert "lib" in str(failure.value)
+        assert ".so" in str(failure.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_another_provider_than_the_one_asked_for_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_runtime, "_cuda_failure", lambda: "no cuDNN")
+    fallen = SimpleNamespace(get_providers=lambda: ["CPUExecutionProvider"])
+    onnx_runtime._verify(fallen, "CPUExecutionProvider")
+    with pytest.raises(
+        MissingDependency,
+        match=r"^ONNX Runtime runs on CPUExecutionProvider instead of CUDAExecutionProvider: no cuDNN$",
+    ):
+        onnx_runtime._verify(fallen, "CUDAExecutionProvider")
+
+
+def test_a_provider_lost_at_the_first_run_is_an_error(odd_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_runtime, "_cuda_failure", lambda: None)
+    engine = onnx_runtime.start(odd_file, "cpu", Options())
+    engine.provider = "CUDAExecutionProvider"
+    with pytest.raises(MissingDependency, match="runs on CPUExecutionProvider instead of CUDAExecutionProvider"):
+        engine.run(np.zeros((1, 53), np.uint8))
+
+
+def test_a_run_that_fails_is_one_line_with_advice(odd_file: Path) -> None:
+    engine = onnx_runtime.start(odd_file, "cpu", Options())
+    with pytest.raises(
+        ZooError, match=r"^ONNX Runtime failed on a batch of 2 \(.*\); .* a smaller --batch-size helps$"
+    ):
+        engine.run(np.zeros((2, 52), np.uint8))
+
+
+@needs_torch
+@pytest.mark.parametrize("runtime", [param for param in RUNTIMES if param.values[0].endswith("-cuda")])
+@pytest.mark.parametrize(("precision", "tolerance"), [("tf32", 1e-2), ("bf16", 0.2)])
+def test_lower_precision_on_a_gpu_is_near(runtime: str, precision: str, tolerance: float, odd: Checkpoint) -> None:
+    if precision not in registry.load("runtimes", runtime.rpartition("-")[0]).PRECISIONS["cuda"]:
+        pytest.skip(f"{runtime} has no {precision}")
+    codes = random_codes(LARGE, 53)
+    expected = open_session(odd, REFERENCE).predict(codes)
+    engine = open_session(odd, runtime, Options(precision=precision))
+    np.testing.assert_allclose(engine.predict(codes), expected, rtol=tolerance, atol=tolerance)

@@ -1,0 +1,134 @@
+"""A training run becomes bundled weights that a name stands for, in both forms, with their distance to the teacher."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checkpoints import ODD, random_checkpoint, random_codes, traced_once
+
+from zoo import registry
+from zoo.errors import ZooError
+from zoo.formats.fasta import Reader
+from zoo.inference import predict
+from zoo.models.deepstarr import VARIANTS
+from zoo.training import release
+from zoo.training.run_folder import RunFolder
+from zoo.weights import checkpoint, named
+
+pytest.importorskip("torch")
+pytest.importorskip("dnaio")
+
+ROOT = Path(__file__).parents[2]
+
+TUNED = random_checkpoint(VARIANTS["tuned"])
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    checkpoint.save(TUNED, folder.weights)
+    folder.receipts.write_text(json.dumps({"command": "zoo distill tuned", "start": {}}))
+    folder.metrics.write_text("epoch\n1\n")
+    return folder
+
+
+@pytest.fixture
+def drawn_from(tmp_path: Path) -> tuple[Path, Path]:
+    """A genome and sequences that are not of it."""
+    letters = np.frombuffer(b"ACGT", np.uint8)[np.random.default_rng(0).integers(0, 4, 20_000)].tobytes().decode()
+    (tmp_path / "genome.fa").write_text(f">contig\n{letters}\n")
+    (tmp_path / "real.fa").write_text("".join(f">{n}\n{letters[n : n + 249]}\n" for n in range(0, 5000, 100)))
+    return tmp_path / "genome.fa", tmp_path / "real.fa"
+
+
+def test_a_run_becomes_the_weights_that_a_name_stands_for(
+    run: RunFolder, drawn_from: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry.load("exporters", "onnx"), "_trace", traced_once)
+    monkeypatch.setattr(release, "HELD_OUT_WINDOWS", 200)
+    teacher = tmp_path / "teacher.safetensors"
+    checkpoint.save(TUNED, teacher)
+    pretrained = tmp_path / "pretrained"
+    pretrained.mkdir()
+    (pretrained / "tuned.run-2.json").write_text("of a longer chain")
+    entry = release.add("tuned", [run], teacher, *drawn_from, pretrained)
+    assert entry["commands"] == ["zoo distill tuned"]
+    assert len(entry["fidelity"]) == 20
+    assert {value for name, value in entry["fidelity"].items() if name.endswith("pearson")} == {1.0}
+    assert {value for name, value in entry["fidelity"].items() if name.endswith("rmse")} == {0.0}
+    near = "r 1.00 (dev) and 1.00 (hk) on genome windows with the outputs of weights"
+    assert entry["source"].startswith(f"distilled by deepstarr-zoo, {near} {TUNED.spec.weights_id[:12]} (")
+
+    monkeypatch.setattr(named, "PRETRAINED", pretrained)
+    assert named.catalog() == {"tuned": entry}
+    receipts = {"tuned.run-1.json", "tuned.metrics-1.csv"}
+    assert {path.name for path in pretrained.iterdir()} == {
+        *receipts,
+        "tuned.safetensors",
+        "tuned.onnx",
+        "catalog.toml",
+    }
+    assert named.bundled_as(TUNED.spec.weights_id) == "tuned"
+    assert (pretrained / "tuned.run-1.json").read_bytes() == run.receipts.read_bytes()
+    codes = random_codes(20, 249)
+    both = [predict.load("tuned", runtime=runtime) for runtime in ("torch-cpu", "onnx-cpu")]
+    assert [model.spec.weights_id for model in both] == [TUNED.spec.weights_id] * 2
+    np.testing.assert_allclose(both[1].predict_codes(codes), both[0].predict_codes(codes), rtol=1e-4, atol=1e-4)
+
+
+def test_weights_of_another_network_are_refused(run: RunFolder, drawn_from: tuple[Path, Path], tmp_path: Path) -> None:
+    checkpoint.save(random_checkpoint(ODD), run.weights, overwrite=True)
+    with pytest.raises(ZooError, match="expected weights of the variant tuned, got"):
+        release.add("tuned", [run], run.weights, *drawn_from, tmp_path / "pretrained")
+    assert not (tmp_path / "pretrained").exists()
+
+
+def test_runs_that_are_no_chain_are_refused(run: RunFolder, drawn_from: tuple[Path, Path], tmp_path: Path) -> None:
+    second = RunFolder(tmp_path / "second")
+    second.create()
+    checkpoint.save(TUNED, second.weights)
+    second.receipts.write_text(json.dumps({"command": "zoo distill tuned", "start": {"weights_id": "0" * 64}}))
+    for runs in ([run, second], [second], [run, run]):
+        with pytest.raises(ZooError, match=f"{runs[-1].path}: began with weights (0{{12}}|random ones), which are not"):
+            release.add("tuned", runs, run.weights, *drawn_from, tmp_path / "pretrained")
+    assert not (tmp_path / "pretrained").exists()
+
+
+@pytest.mark.parametrize("name", sorted(named.catalog()))
+def test_the_bundled_files_of_a_name_agree(name: str) -> None:
+    """In both forms, with the sums and the identity that the catalog gives."""
+    both = [predict.load(name, runtime=runtime) for runtime in ("torch-cpu", "onnx-cpu")]
+    assert {model.spec.weights_id for model in both} == {named.catalog()[name]["weights_id"]}
+    codes = random_codes(50, both[0].spec.sequence_length)
+    np.testing.assert_allclose(both[1].predict_codes(codes), both[0].predict_codes(codes), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", sorted(named.catalog()))
+def test_bundled_weights_are_as_near_to_the_published_ones_as_the_catalog_says(name: str, data: Path) -> None:
+    published = np.loadtxt(data / "enhancers_500.keras.tsv", skiprows=1, usecols=(1, 2))
+    codes = np.concatenate([codes for _, codes in Reader(data / "enhancers_500.fa", 249)])
+    ours = predict.load(name, runtime="kmer-cpu").predict_codes(codes)
+    fidelity = named.catalog()[name]["fidelity"]
+    for column, target in enumerate(("dev", "hk")):
+        pearson = np.corrcoef(ours[:, column], published[:, column])[0, 1]
+        assert pearson == pytest.approx(fidelity[f"enhancers_500_{target}_pearson"], abs=1e-3)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/bundled-weights.md"])
+def test_the_pages_show_the_figures_of_the_catalog(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    shown = {row for row in text.splitlines() if row.startswith("| ")}
+    fidelity = [named.catalog()[name]["fidelity"] for name in ("original", "tuned")]
+    labels = {"enhancers_500": "strong enhancers", "windows": "windows", "variants": "variants"}
+    measures: tuple[str, ...] = ("pearson",)
+    if page.startswith("docs"):
+        measures = ("pearson", "rmse")
+        labels |= {"training_windows": "training windows", "shuffled_windows": "shuffled windows"}
+    for label, title in labels.items():
+        for target in ("dev", "hk"):
+            figures = [f"{entry[f'{label}_{target}_{measure}']:.3f}" for entry in fidelity for measure in measures]
+            assert f"| {title} | {target} | {' | '.join(figures)} |" in shown

@@ -1,0 +1,142 @@
+"""A run that stops, for whatever reason, loses nothing and goes on bit for bit as if it had not."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from toy import Toy, trainer  # noqa: E402
+
+from zoo.errors import CheckFailed, ZooError  # noqa: E402
+from zoo.weights import network  # noqa: E402
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_interrupted_in_an_epoch_and_resumed_is_bit_identical(tmp_path: Path, average: float) -> None:
+    settings = {"epochs": 4, "batch_size": 16, "weight_average": average, "augment": ("mutate", "shift")}
+    whole = trainer(tmp_path / "whole", **settings)
+    whole.run()
+    part = trainer(tmp_path / "part", **settings)
+    original_step = part._step
+
+    def step(*arguments: object) -> object:
+        result = original_step(*arguments)
+        if part.progress.epoch == 2 and part.progress.step == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+        return result
+
+    part._step = step  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        part.run()
+    again = trainer(tmp_path / "part", **settings)
+    again.resume()
+    assert (again.progress.epoch, again.progress.step) == (2, 5)
+    again.run()
+    names = ("validation_loss", "train_loss", "train_pearson_dev")
+    for row, expected in zip(again.progress.history, whole.progress.history, strict=True):
+        assert [row[name] for name in names] == [expected[name] for name in names]
+    for name in ("weights.safetensors",):
+        assert (tmp_path / "part" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[2])
+from pathlib import Path
+from toy import trainer
+made = trainer(Path(sys.argv[1]), epochs=5)
+step = made._step
+def killing(*arguments):
+    if made.progress.epoch == 3 and made.progress.step == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(*arguments)
+made._step = killing
+made.run()
+"""
+
+
+def test_killed_and_resumed_is_bit_identical(tmp_path: Path) -> None:
+    here = str(ROOT / "tests")
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "run"), here], cwd=ROOT, check=False)
+    assert done.returncode == -signal.SIGKILL
+    again = trainer(tmp_path / "run", epochs=5)
+    again.resume()
+    assert again.progress.epoch == 3
+    again.run()
+    whole = trainer(tmp_path / "whole", epochs=5)
+    whole.run()
+    assert again.weights().spec.weights_id == whole.weights().spec.weights_id
+    assert (tmp_path / "run" / "weights.safetensors").read_bytes() == (
+        tmp_path / "whole" / "weights.safetensors"
+    ).read_bytes()
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path) -> None:
+    made = trainer(tmp_path / "run", epochs=3)
+    made.run()
+    newest, before = sorted((tmp_path / "run" / "checkpoints").iterdir(), reverse=True)
+    data = bytearray(newest.read_bytes())
+    data[-5] ^= 0xFF
+    newest.write_bytes(data)
+    again = trainer(tmp_path / "run", epochs=3)
+    again.resume()
+    assert again.progress.epoch == 2
+    before.write_bytes(b"")
+    with pytest.raises(ZooError, match="all its checkpoints are damaged"):
+        trainer(tmp_path / "run", epochs=3).resume()
+
+
+def test_resuming_with_another_setting_or_other_data_says_what_differs(tmp_path: Path) -> None:
+    trainer(tmp_path / "run", epochs=1).run()
+    with pytest.raises(ZooError, match=r"train differs: batch_size was 128, is 64"):
+        trainer(tmp_path / "run", epochs=1, batch_size=64).resume()
+    with pytest.raises(ZooError, match=r"data differs: seed was 0, is 5"):
+        trainer(tmp_path / "run", epochs=1, source=Toy(seed=5)).resume()
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(tmp_path: Path) -> None:
+    made = trainer(tmp_path / "run", epochs=3)
+    step = made._step
+
+    def broken(*arguments: object) -> object:
+        if made.progress.epoch == 1:
+            with torch.no_grad():
+                made.model.head.bias.fill_(math.nan)
+        return step(*arguments)
+
+    made._step = broken  # type: ignore[method-assign]
+    with pytest.raises(CheckFailed, match=r"epoch 2, step 1: the loss is not finite; try a lower --learning-rate"):
+        made.run()
+    again = trainer(tmp_path / "run", epochs=3)
+    again.resume()
+    assert again.progress.epoch == 1
+    assert np.isfinite(network.arrays(again.model)["head.bias"]).all()
+
+
+def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = trainer(tmp_path / "run", epochs=3)
+    write = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        if made.progress.epoch == 2:
+            write(path, data[: len(data) // 2])
+            raise OSError(28, "No space left on device")
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(ZooError, match="No space left on device"):
+        made.run()
+    again = trainer(tmp_path / "run", epochs=3)
+    again.resume()
+    assert again.progress.epoch == 1

@@ -1,0 +1,257 @@
+"""The trainer: the recipe, determinism, and what a run leaves behind."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from checkpoints import random_checkpoint  # noqa: E402
+from toy import SMALL, Toy, trainer  # noqa: E402
+
+from zoo.errors import ZooError  # noqa: E402
+from zoo.models import deepstarr  # noqa: E402
+from zoo.training.config import TrainConfig  # noqa: E402
+from zoo.training.run import Job, read_model, run  # noqa: E402
+from zoo.training.trainer import Reporter, one_cycle, predict  # noqa: E402
+from zoo.weights import checkpoint, network  # noqa: E402
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_training_learns_and_leaves_a_whole_run_folder(tmp_path: Path) -> None:
+    settings = TrainConfig(epochs=8, batch_size=32)
+    best = run(Job("deepstarr", SMALL, settings, tmp_path / "run", command="zoo train toy"), Toy(size=1200))
+    assert best["validation_pearson_dev"] > 0.9
+    weights = checkpoint.load(tmp_path / "run" / "weights.safetensors")
+    assert weights.config == SMALL
+    receipts = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert receipts["status"] == "finished"
+    assert receipts["command"] == "zoo train toy"
+    assert receipts["train"]["learning_rate"] == 0.002
+    assert receipts["best_epoch"] == best["epoch"]
+    with (tmp_path / "run" / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == list(range(1, 9))
+    assert float(rows[best["epoch"] - 1]["validation_loss"]) == min(float(row["validation_loss"]) for row in rows)
+    assert (tmp_path / "run" / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_receipts_of_a_resumed_run_keep_the_command_that_began_it(tmp_path: Path) -> None:
+    job = Job("deepstarr", SMALL, TrainConfig(epochs=1), tmp_path / "run", command="zoo train toy -o run")
+    run(job, Toy())
+    before = json.loads((tmp_path / "run" / "run.json").read_text())
+    run(dataclasses.replace(job, resume=True, command="zoo train toy -o run --resume"), Toy())
+    receipts = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert receipts["command"] == "zoo train toy -o run"
+    assert receipts["seconds"] >= before["seconds"]
+
+
+def test_the_weights_kept_are_those_of_the_best_epoch_not_the_last(tmp_path: Path) -> None:
+    made = trainer(tmp_path / "run", epochs=6, learning_rate=0.05)
+    made.run()
+    kept = network.from_checkpoint(checkpoint.load(tmp_path / "run" / "weights.safetensors"))
+    validation = Toy().validation
+    error = np.nanmean((predict(kept, validation.codes, torch.device("cpu")) - validation.targets) ** 2, 0).sum()
+    losses = [row["validation_loss"] for row in made.progress.history]
+    assert error == pytest.approx(min(losses), rel=1e-5)
+    assert losses[-1] != min(losses)
+
+
+def test_patience_counts_epochs_since_the_best(tmp_path: Path) -> None:
+    made = trainer(tmp_path / "run", epochs=50, patience=2, learning_rate=0.2)
+    made.run()
+    assert made.progress.epoch == made.progress.best_epoch + 2 < 50
+
+
+def test_same_seed_same_weights_bit_for_bit(tmp_path: Path) -> None:
+    first, second = trainer(tmp_path / "a"), trainer(tmp_path / "b")
+    first.run()
+    second.run()
+    assert first.weights().spec.weights_id == second.weights().spec.weights_id
+    other = trainer(tmp_path / "c", seed=1)
+    other.run()
+    assert other.weights().spec.weights_id != first.weights().spec.weights_id
+
+
+def test_the_moving_average_soon_forgets_the_random_weights_of_the_beginning(tmp_path: Path) -> None:
+    made = trainer(tmp_path / "run", epochs=5, batch_size=20, weight_average=0.999)
+    begin = network.arrays(made.model)["conv1.weight"]
+    made.run()
+    end, kept = (network.arrays(module)["conv1.weight"] for module in (made.model, made.kept))
+    assert 0 < np.abs(kept - end).mean() < 0.5 * np.abs(kept - begin).mean()
+
+
+def test_training_begins_with_the_weights_given(tmp_path: Path) -> None:
+    """With their head where the targets are the same, with a random head where they are others."""
+    trainer(tmp_path / "first", epochs=1).run()
+    begin = checkpoint.load(tmp_path / "first" / "weights.safetensors")
+    job = Job("deepstarr", SMALL, TrainConfig(epochs=1, learning_rate=1e-12), tmp_path / "second", start=begin)
+    run(job, Toy())
+    second = checkpoint.load(tmp_path / "second" / "weights.safetensors")
+    for name in (name for name in begin.arrays if "running" not in name):
+        np.testing.assert_allclose(second.arrays[name], begin.arrays[name], atol=1e-6)
+    assert f"beginning with weights {begin.spec.weights_id[:12]}" in second.spec.source
+    receipts = json.loads((tmp_path / "second" / "run.json").read_text())
+    assert receipts["start"] == {"weights_id": begin.spec.weights_id}
+
+    with pytest.raises(ZooError, match=r"start differs: weights_id was '\w+', is None"):
+        run(dataclasses.replace(job, start=None, resume=True), Toy())
+
+    other = dataclasses.replace(job, folder=tmp_path / "third", settings=dataclasses.replace(job.settings, seed=1))
+    run(other, Toy(targets=("leaf", "root")))
+    third = checkpoint.load(tmp_path / "third" / "weights.safetensors")
+    np.testing.assert_allclose(third.arrays["conv1.weight"], begin.arrays["conv1.weight"], atol=1e-6)
+    assert np.abs(third.arrays["head.weight"] - begin.arrays["head.weight"]).max() > 0.01
+
+
+def test_rescaled_weights_are_as_large_as_fresh_ones_and_predict_the_same(tmp_path: Path) -> None:
+    grown = random_checkpoint(SMALL)
+    for name in ("conv2", "dense1"):
+        grown.arrays[f"{name}.weight"] *= 50
+        grown.arrays[f"{name}_norm.running_mean"] *= 50
+        grown.arrays[f"{name}_norm.running_var"] *= 2500
+    grown.arrays["conv1.weight"][3] = 0
+    module = network.from_checkpoint(grown)
+    network.rescale(module)
+    rescaled, fresh = network.arrays(module), network.arrays(deepstarr.network(SMALL))
+    for name in ("conv1", "conv2", "dense1"):
+        spread, wanted = (np.std(arrays[f"{name}.weight"]) for arrays in (rescaled, fresh))
+        assert 0.7 < spread / wanted < 1.3, name
+    one_hot = torch.from_numpy(np.eye(4, dtype=np.float32)[np.random.default_rng(0).integers(0, 4, (50, 40))]).mT
+    with torch.no_grad():
+        expected = network.from_checkpoint(grown)(one_hot)
+        torch.testing.assert_close(module(one_hot), expected, rtol=1e-4, atol=1e-5)
+
+    with pytest.raises(ZooError, match=r"^rescale_start: expected a layer LAYER before each batch norm .*, got 0$"):
+        network.rescale(torch.nn.Sequential(torch.nn.BatchNorm1d(4)))
+    job = Job("deepstarr", SMALL, TrainConfig(rescale_start=True), tmp_path / "run")
+    with pytest.raises(ZooError, match=r"^rescale_start: there are no weights to rescale; give some with --start$"):
+        run(job, Toy())
+
+
+def test_weights_of_another_network_are_no_beginning(tmp_path: Path) -> None:
+    trainer(tmp_path / "first", epochs=1).run()
+    begin = checkpoint.load(tmp_path / "first" / "weights.safetensors")
+    wider = dataclasses.replace(SMALL, filters=(9, 6))
+    job = Job("deepstarr", wider, TrainConfig(epochs=1), tmp_path / "second", start=begin)
+    with pytest.raises(ZooError, match=r"than the one to train: conv1.bias is \(8,\) there, \(9,\) here"):
+        run(job, Toy())
+    deeper = dataclasses.replace(SMALL, dense_units=(8, 8))
+    with pytest.raises(ZooError, match=r"they lack dense2"):
+        run(dataclasses.replace(job, config=deeper), Toy())
+    assert not (tmp_path / "second").exists()
+
+
+def test_a_run_folder_that_exists_is_not_touched(tmp_path: Path) -> None:
+    with pytest.raises(ZooError, match=r"exists already; give another --output, or --resume"):
+        run(Job("deepstarr", SMALL, TrainConfig(), tmp_path), Toy())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_labels_do_not_pull(tmp_path: Path) -> None:
+    made = trainer(tmp_path / "run")
+    predicted = torch.tensor([[1.0, 5.0], [3.0, 7.0]], requires_grad=True)
+    loss = made._loss(predicted, torch.tensor([[0.0, math.nan], [1.0, 4.0]]))
+    assert loss.item() == pytest.approx((1 + 4) / 2 + 9)
+    loss.backward()
+    assert predicted.grad is not None
+    assert predicted.grad[0, 1] == 0
+
+
+def test_schedule_and_settings() -> None:
+    assert one_cycle(0.05, 1.0) == pytest.approx(0.5)
+    assert one_cycle(0.1, 1.0) == pytest.approx(1.0)
+    assert one_cycle(1.0, 1.0) == pytest.approx(1e-3)
+    with pytest.raises(ZooError, match="epochs: expected a whole number of at least 1, got 0"):
+        TrainConfig(epochs=0)
+    with pytest.raises(ZooError, match="augment: expected some of reverse-complement, shift, mutate"):
+        TrainConfig(augment=("flip",))
+
+
+def test_a_toml_file_gives_the_network_and_the_settings(tmp_path: Path) -> None:
+    path = tmp_path / "small.toml"
+    path.write_text('[model]\nvariant = "tuned"\nfilters = [8, 8, 8, 8]\n[train]\nepochs = 3\n')
+    architecture, config, settings = read_model(str(path))
+    assert (architecture, config.filters, config.kernel_sizes) == ("deepstarr", (8, 8, 8, 8), (7, 3, 3, 7))
+    assert settings == {"epochs": 3}
+    path.write_text("[model]\nfilter = [8]\n")
+    with pytest.raises(ZooError, match=r"\[model\]: no setting is called 'filter'; there are filters, kernel_sizes"):
+        read_model(str(path))
+    path.write_text("[modell]\n")
+    with pytest.raises(ZooError, match="no table is called 'modell'"):
+        read_model(str(path))
+    with pytest.raises(ZooError, match="no model is called 'orignal'"):
+        read_model("orignal")
+
+
+def test_trackers_log_every_epoch_or_say_what_is_missing(tmp_path: Path) -> None:
+    job = Job("deepstarr", SMALL, TrainConfig(epochs=1), tmp_path / "run", track="tensorboard")
+    try:
+        import tensorboard  # noqa: F401
+    except ImportError:
+        with pytest.raises(ZooError, match="tensorboard is not installed; pip install tensorboard"):
+            run(job, Toy())
+    else:
+        run(job, Toy())
+        assert list((tmp_path / "run" / "tensorboard").iterdir())
+
+
+def test_reporter_hears_steps_and_epochs(tmp_path: Path) -> None:
+    steps, rows = [], []
+    trainer(tmp_path / "run", epochs=2).run(Reporter(lambda *now: steps.append(now), rows.append))
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert steps[-1][:2] == (2, 2)
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
+
+
+DISTRIBUTED = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from pathlib import Path
+from toy import SMALL, Toy
+import dataclasses
+from zoo.training.config import TrainConfig
+from zoo.training.run import Job, run
+config = dataclasses.replace(SMALL, dropout=0.0)
+settings = TrainConfig(epochs=1, batch_size=100)
+run(Job("deepstarr", config, settings, Path(sys.argv[1]), device="cpu"), Toy())
+"""
+
+
+def test_two_processes_make_the_step_of_one(tmp_path: Path) -> None:
+    here = str(ROOT / "tests")
+    arguments = [sys.executable, "-c", DISTRIBUTED]
+    base = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    subprocess.run([*arguments, str(tmp_path / "one"), here], env=base, check=True, timeout=600)
+    torchrun = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    processes = [
+        subprocess.Popen(
+            [*arguments, str(tmp_path / "two"), here],
+            env={**base, **torchrun, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+        )
+        for rank in range(2)
+    ]  # fmt: skip
+    assert [process.wait(timeout=600) for process in processes] == [0, 0]
+    one, two = (checkpoint.load(tmp_path / name / "weights.safetensors").arrays for name in ("one", "two"))
+    for name, array in one.items():
+        if not (name.endswith(".bias") and name.split(".")[0] in ("conv1", "conv2", "dense1")):
+            np.testing.assert_allclose(two[name], array, rtol=1e-3, atol=2e-5, err_msg=name)
+    assert json.loads((tmp_path / "two" / "run.json").read_text())["processes"] == 2

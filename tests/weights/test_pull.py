@@ -1,0 +1,247 @@
+"""Downloads from a server in a thread: whatever it does, a file is as published or absent, and nothing is lost."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from zoo.cli.main import app
+from zoo.errors import ZooError
+from zoo.models.deepstarr import importer, keras_weights
+from zoo.system.cache import folder
+from zoo.weights import checkpoint, named, pull
+from zoo.weights.pull import Origin
+
+pytest.importorskip("pooch", reason="pooch (extra train) is not installed")
+
+BODY = np.random.default_rng(0).bytes(700_000)
+MD5 = hashlib.md5(BODY).hexdigest()
+KEPT = 294_912
+"""Of 300,000 bytes: whole pieces of 16 KiB."""
+
+
+class Server(ThreadingHTTPServer):
+    """Serves `files`; `cut` gives, for each request in turn, after how many bytes of the answer the line breaks."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files: dict[str, bytes] = {"one.bin": BODY}
+        self.ranges = True
+        self.cut: list[int] = []
+        self.asked: list[tuple[str, str | None]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        name, wanted = self.path.lstrip("/"), self.headers["Range"]
+        self.server.asked.append((name, wanted))
+        if name not in self.server.files:
+            self.send_error(404)
+            return
+        body, start = self.server.files[name], 0
+        if wanted and self.server.ranges:
+            start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1])
+            if start >= len(body):
+                self.send_error(416)
+                return
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+        else:
+            self.send_response(200)
+        self.send_header("Content-Length", str(len(body) - start))
+        self.end_headers()
+        answer = body[start:]
+        self.wfile.write(answer[: self.server.cut.pop(0)] if self.server.cut else answer)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of one's own, and no proxy between the test and its server."""
+    monkeypatch.setenv("ZOO_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    return folder("pulled/one")
+
+
+ONE = pull.Collection("pulled/one", {"one.bin": MD5}, ())
+
+
+def refusal(server: Server, collection: pull.Collection = ONE, **origin) -> str:
+    with pytest.raises(ZooError) as caught:
+        pull.fetch(collection, Origin(**({"mirrors": (server.url,)} | origin)))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_file_arrives_whole_and_is_not_fetched_twice(server: Server, cache: Path) -> None:
+    seen: list[tuple[str, int, int | None]] = []
+    origin = Origin(mirrors=(f"{server.url}/",))
+    assert pull.fetch(ONE, origin, lambda *report: seen.append(report)) == cache
+    assert (cache / "one.bin").read_bytes() == BODY
+    assert seen[-1] == ("one.bin", len(BODY), len(BODY))
+    assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
+    pull.fetch(ONE, origin)
+    pull.fetch(ONE, Origin(offline=True))
+    assert server.asked == [("one.bin", None)]
+    assert [path.name for path in cache.iterdir()] == ["one.bin"]
+
+
+def test_a_file_that_was_damaged_in_the_cache_is_fetched_again(server: Server, cache: Path) -> None:
+    (cache / "one.bin").write_bytes(BODY[:-1])
+    pull.fetch(ONE, Origin(mirrors=(server.url,)))
+    assert (cache / "one.bin").read_bytes() == BODY
+
+
+def test_another_content_is_refused_and_leaves_nothing(server: Server, cache: Path) -> None:
+    server.files["one.bin"] = BODY[:-1] + b"?"
+    assert refusal(server) == (
+        f"one.bin: cannot be downloaded ({server.url}/one.bin: what arrived is not the published file, md5 {MD5}), "
+        "or --from DIR takes a copy"
+    )
+    assert list(cache.iterdir()) == []
+
+
+def test_a_connection_that_breaks_off_is_taken_up_where_it_was(server: Server, cache: Path) -> None:
+    server.cut = [300_000, 100_000]
+    pull.fetch(ONE, Origin(mirrors=(server.url,)))
+    assert (cache / "one.bin").read_bytes() == BODY
+    assert [wanted for _, wanted in server.asked] == [None, f"bytes={KEPT}-", f"bytes={KEPT + 98_304}-"]
+
+
+def test_what_a_stopped_run_left_is_kept_for_the_next(server: Server, cache: Path) -> None:
+    server.cut = [300_000, 0]
+    assert refusal(server) == (
+        f"one.bin: cannot be downloaded ({server.url}/one.bin: the connection broke off); "
+        f"run it again to go on after {KEPT:,} bytes, or --from DIR takes a copy"
+    )
+    assert (cache / "one.bin.part").read_bytes() == BODY[:KEPT]
+    assert not (cache / "one.bin").exists()
+    pull.fetch(ONE, Origin(mirrors=(server.url,)))
+    assert server.asked[-1] == ("one.bin", f"bytes={KEPT}-")
+    assert (cache / "one.bin").read_bytes() == BODY
+    assert not (cache / "one.bin.part").exists()
+
+
+def test_a_server_without_ranges_sends_it_all_again(server: Server, cache: Path) -> None:
+    server.ranges = False
+    (cache / "one.bin.part").write_bytes(BODY[:1000])
+    pull.fetch(ONE, Origin(mirrors=(server.url,)))
+    assert server.asked == [("one.bin", "bytes=1000-")]
+    assert (cache / "one.bin").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("left", [b"x" * 1000, b"x" * len(BODY)], ids=["start", "whole"])
+def test_a_leftover_of_another_file_is_dropped(server: Server, cache: Path, left: bytes) -> None:
+    (cache / "one.bin.part").write_bytes(left)
+    pull.fetch(ONE, Origin(mirrors=(server.url,)))
+    assert [wanted for _, wanted in server.asked] == [f"bytes={len(left)}-", None]
+    assert (cache / "one.bin").read_bytes() == BODY
+
+
+def test_a_leftover_that_is_whole_only_gets_its_name(server: Server, cache: Path) -> None:
+    (cache / "one.bin.part").write_bytes(BODY)
+    pull.fetch(ONE, Origin(mirrors=(server.url,)))
+    assert (cache / "one.bin").read_bytes() == BODY
+    assert server.asked == [("one.bin", f"bytes={len(BODY)}-")]
+
+
+def test_every_mirror_is_tried_and_what_each_answers_is_told(server: Server, cache: Path) -> None:
+    mirrors = (f"{server.url}/nowhere", "http://127.0.0.1:1")
+    assert refusal(server, mirrors=mirrors) == (
+        f"one.bin: cannot be downloaded ({mirrors[0]}/one.bin: the server answers 404 Not Found; "
+        f"{mirrors[1]}/one.bin: no connection), or --from DIR takes a copy"
+    )
+    pull.fetch(ONE, Origin(mirrors=(*mirrors, server.url)))
+    assert (cache / "one.bin").read_bytes() == BODY
+
+
+def test_offline_asks_nobody(server: Server, cache: Path) -> None:
+    assert refusal(server, offline=True) == (
+        f"{cache}/one.bin: is not there or damaged, and --offline (ZOO_OFFLINE) forbids to download it; "
+        "--from DIR takes a copy from a folder"
+    )
+    assert server.asked == []
+
+
+def test_a_copy_on_this_machine_is_checked_like_a_download(server: Server, cache: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "one.bin"
+    assert refusal(server, folder=tmp_path) == (f"{copy}: no such file; --from expects the folder that holds one.bin")
+    copy.write_bytes(b"other")
+    assert refusal(server, folder=tmp_path) == (
+        f"{copy}: expected the published file, md5 {MD5}, got md5 {hashlib.md5(b'other').hexdigest()}; "
+        "damaged or another file"
+    )
+    assert list(cache.iterdir()) == []
+    copy.write_bytes(BODY)
+    pull.fetch(ONE, Origin(folder=tmp_path, offline=True))
+    assert (cache / "one.bin").read_bytes() == BODY
+    assert server.asked == []
+
+
+def test_the_published_weights_are_imported_at_once(server: Server, data: Path) -> None:
+    for name in pull.WEIGHTS.files:
+        server.files[name] = (data / name).read_bytes()
+    path, imported = pull.original(Origin(mirrors=(server.url,)))
+    assert imported.spec.weights_id == keras_weights.read_h5(data / pull.WEIGHTS_FILE).spec.weights_id
+    assert imported.spec.source.startswith("de Almeida et al.")
+    assert imported.spec.licence == "MIT"
+    assert checkpoint.load(path).spec == imported.spec
+    found = named.resolve("original:published")
+    assert found.spec == imported.spec
+
+
+def test_the_importer_knows_the_weights_that_are_pulled() -> None:
+    assert pull.WEIGHTS.files[pull.WEIGHTS_FILE] in importer.KNOWN_FILES
+
+
+def test_the_command_takes_a_copy_and_says_where_things_are(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOO_OFFLINE", "1")
+    result = CliRunner().invoke(app, ["pull", "original", "--from", str(data)])
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith(f"{named.published_path('original')}: weights id ")
+    assert "licence: MIT" in result.output
+    result = CliRunner().invoke(app, ["pull", "data"])
+    assert "--offline (ZOO_OFFLINE) forbids to download it" in str(result.exception)
+    result = CliRunner().invoke(app, ["pull", "genome"])
+    assert str(result.exception) == "expected data or original to pull, got 'genome'"
+
+
+def test_the_command_pulls_all_files_of_the_data(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    contents = {name: name.encode() * 100 for name in pull.DATA.files}
+    server.files = contents
+    files = {name: hashlib.md5(content).hexdigest() for name, content in contents.items()}
+    monkeypatch.setattr(pull, "DATA", pull.Collection(pull.DATA.folder, files, (server.url,)))
+    result = CliRunner().invoke(app, ["pull", "data"], env={"ZOO_MIRROR": server.url})
+    assert result.exit_code == 0, result.output
+    there = folder("pulled/data")
+    assert result.output == f"{there}: 6 files, as published; zoo train original --data {there}\n"
+    assert {path.name: path.read_bytes() for path in there.iterdir()} == contents

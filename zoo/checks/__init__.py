@@ -1,0 +1,1 @@
+"""Do the runtimes of this machine agree, how fast are they, what is there, what is missing?"""

@@ -1,0 +1,199 @@
+"""How fast each runtime is on this machine, and whether it gives the numbers of the reference.
+
+Every runtime is measured in a process of its own, one after another: its memory, its threads and its libraries are not
+mixed with another's.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import json
+import multiprocessing
+import re
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from zoo.checks import comparison, parity
+from zoo.checks.comparison import Report
+from zoo.defaults import MODEL
+from zoo.errors import ZooError
+from zoo.inference import predict, session
+
+CALLS = (1, 32, 128, 1024, 8192)
+"""Sequences a call."""
+
+CHECKED = 512
+"""Sequences whose predictions are compared: random DNA, a fiftieth of its bases N."""
+
+MOST_CALLS = 200
+SEED = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    """One runtime. provider: what really computes.
+
+    start: seconds to load it.  seconds: sequences a call -> seconds of the fastest call.  memory: peak of its process,
+    bytes, None where the system does not tell.  predictions: float32 (CHECKED, T).
+    """
+
+    runtime: str
+    provider: str
+    weights_id: str
+    targets: tuple[str, ...]
+    start: float
+    seconds: dict[int, float]
+    memory: int | None
+    predictions: np.ndarray
+
+    def rate(self, call: int) -> float:
+        """Sequences a second at `call` sequences a call."""
+        return call / self.seconds[call]
+
+    @property
+    def best(self) -> float:
+        """Sequences a second at the best number of sequences a call."""
+        return max(self.rate(call) for call in self.seconds)
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """reports: runtime -> its comparison with `reference`, which is not among them.  skipped: runtime -> why."""
+
+    reference: str
+    measurements: list[Measurement]
+    reports: dict[str, Report]
+    skipped: dict[str, str]
+
+    @property
+    def recommended(self) -> Measurement:
+        """The fastest of those that give the numbers of the reference, and of the reference itself."""
+        safe = [m for m in self.measurements if m.runtime == self.reference or self.reports[m.runtime].passed]
+        return max(safe, key=lambda measurement: measurement.best)
+
+    def to_json(self) -> str:
+        rows = [
+            {
+                "runtime": m.runtime,
+                "provider": m.provider,
+                "start_seconds": m.start,
+                "sequences_per_second": {str(call): m.rate(call) for call in m.seconds},
+                "peak_memory_bytes": m.memory,
+                "parity": self.reports[m.runtime].to_dict() if m.runtime in self.reports else None,
+            }
+            for m in self.measurements
+        ]
+        head = {"reference": self.reference, "weights_id": self.measurements[0].weights_id}
+        return json.dumps({**head, "recommended": self.recommended.runtime, "runtimes": rows, "skipped": self.skipped})
+
+
+def run(
+    model: str = MODEL,
+    weights: str | Path | None = None,
+    runtimes: Sequence[str] | None = None,
+    seconds: float = 1.0,
+    threads: int | None = None,
+    report: Callable[[str], None] = lambda _: None,
+) -> Result:
+    """Measure runtimes, one after another.
+
+    runtimes: names; None takes all that can run here.  seconds: to spend on each number of sequences a call.
+    threads: CPU threads of each runtime.  report: hears which runtime is next.
+    Raises ZooError for bad input, and where a runtime that was asked for by name fails.
+    """
+    if not seconds > 0:
+        raise ZooError(f"seconds: expected more than 0, got {seconds:g}")
+    measurements, skipped = [], {}
+    for name in dict.fromkeys(runtimes or session.runtime_names()):
+        reason = session.missing(name)
+        if reason is None:
+            report(name)
+            try:
+                measurements.append(_in_a_process(model, weights, name, seconds, threads))
+            except ZooError as error:
+                reason = str(error)
+        if reason is not None:
+            if runtimes:
+                raise ZooError(f"{name}: {reason}" if name not in reason else reason)
+            skipped[name] = reason
+    if not measurements:
+        raise ZooError(f"no runtime could be measured: {'; '.join(f'{n}: {why}' for n, why in skipped.items())}")
+    by_name = {measurement.runtime: measurement for measurement in measurements}
+    trusted = [name for name in parity.REFERENCES if name in by_name]
+    reference = by_name[trusted[0] if trusted else measurements[0].runtime]
+    records = [f"random_{number}" for number in range(CHECKED)]
+    reports = {
+        name: comparison.compare(reference.predictions, measurement.predictions, records, reference.targets)
+        for name, measurement in by_name.items()
+        if measurement is not reference
+    }
+    return Result(reference.runtime, measurements, reports, skipped)
+
+
+def measure(model: str, weights: str | Path | None, runtime: str, seconds: float, threads: int | None) -> Measurement:
+    """Measure a runtime in this process."""
+    began = time.perf_counter()
+    running = predict.load(model, weights, runtime, threads=threads)
+    start = time.perf_counter() - began
+    generator = np.random.default_rng(SEED)
+    codes = generator.integers(0, 4, (max(CALLS), running.spec.sequence_length), np.uint8)
+    checked = codes[:CHECKED].copy()
+    checked[generator.random(checked.shape) < 0.02] = 4
+    predictions = running.predict_codes(checked)
+    running.predict_codes(codes[: CALLS[-2]])  # whatever is built or tuned on first use is built now
+    fastest = {call: _fastest(partial(running.predict_codes, codes[:call]), seconds) for call in CALLS}
+    return Measurement(
+        running.runtime,
+        running.provider,
+        running.spec.weights_id,
+        running.spec.targets,
+        start,
+        fastest,
+        _peak_memory(),
+        predictions,
+    )
+
+
+def _in_a_process(
+    model: str, weights: str | Path | None, runtime: str, seconds: float, threads: int | None
+) -> Measurement:
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, context) as pool:
+        try:
+            return pool.submit(measure, model, weights, runtime, seconds, threads).result()
+        except concurrent.futures.process.BrokenProcessPool:
+            raise ZooError(f"{runtime}: its process was killed, perhaps for want of memory") from None
+
+
+def _fastest(call: Callable[[], object], seconds: float) -> float:
+    """Seconds of the fastest of at least two calls: what else the machine does only ever adds to a call."""
+    end = time.perf_counter() + seconds
+    fastest = float("inf")
+    for number in range(MOST_CALLS):
+        began = time.perf_counter()
+        call()
+        now = time.perf_counter()
+        fastest = min(fastest, now - began)
+        if now > end and number:
+            break
+    return fastest
+
+
+def _peak_memory() -> int | None:
+    """Peak resident memory of this process in bytes; None where the system does not tell."""
+    status = Path("/proc/self/status")
+    if status.exists():  # ru_maxrss of a child begins with the size of the process that it was forked from
+        peak = re.search(r"^VmHWM:\s*(\d+) kB$", status.read_text(), re.MULTILINE)
+        return int(peak[1]) * 1024 if peak else None
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return None
+    peak_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak_rss if sys.platform == "darwin" else peak_rss * 1024

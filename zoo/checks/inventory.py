@@ -1,0 +1,119 @@
+"""What there is: models, weights, runtimes and formats, and what a file says of itself. Knows none of them by name."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+from zoo import registry
+from zoo.errors import ZooError
+from zoo.inference import session
+from zoo.spec import ModelSpec
+from zoo.weights import checkpoint, named
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One thing that exists. `obstacle`: why it cannot be used here and what helps; None if it can."""
+
+    name: str
+    about: str
+    obstacle: str | None = None
+
+
+def everything() -> dict[str, list[Entry]]:
+    """Section -> its entries."""
+    return {"models": models(), "weights": known_weights(), "runtimes": runtimes(), "formats": formats()}
+
+
+def models() -> list[Entry]:
+    """The variants of every architecture."""
+    entries = []
+    for name, architecture in named.variants().items():
+        module = registry.load("models", architecture)
+        config = module.VARIANTS[name]
+        numbers = sum(math.prod(shape) for shape in module.array_shapes(config).values())
+        targets = ", ".join(config.targets)
+        about = f"{architecture}, {config.sequence_length} bases to {targets}, {numbers:,} numbers"
+        entries.append(Entry(name, about))
+    return entries
+
+
+def known_weights() -> list[Entry]:
+    """Weights that have a name: those bundled, and those of the paper."""
+    bundled = named.catalog()
+    entries = []
+    for name in named.variants():
+        if name in bundled:
+            entries.append(Entry(name, f"bundled; {bundled[name].get('source', 'source unknown')}"))
+        else:
+            entries.append(Entry(name, "bundled", "not bundled with this release; give a file with --weights"))
+    name = named.PUBLISHED_MODEL
+    here = named.published_path(name).is_file()
+    obstacle = None if here else f"not on this machine; zoo pull {name} brings them"
+    return [*entries, Entry(f"{name}:{named.PUBLISHED}", "the weights of the paper", obstacle)]
+
+
+def runtimes() -> list[Entry]:
+    """Every engine on every device that it knows."""
+    entries = []
+    for name in session.runtime_names():
+        engine, _ = session.split_name(name)
+        taken = ", ".join((checkpoint.SUFFIX, *registry.load("runtimes", engine).FILES))
+        entries.append(Entry(name, f"runs {taken}", session.missing(name)))
+    return entries
+
+
+def formats() -> list[Entry]:
+    """What weights can be exported to; each exporter says in its first line what it writes."""
+    entries = []
+    for name in registry.names("exporters"):
+        module = registry.load("exporters", name)
+        entries.append(Entry(name, f"{module.SUFFIX}; {(module.__doc__ or '').strip().splitlines()[0]}"))
+    return entries
+
+
+def read_spec(path: Path) -> ModelSpec:
+    """The ModelSpec of a .safetensors file, checked against its arrays, or of a file that an exporter wrote.
+
+    Raises ZooError if the file is missing, damaged, or carries no spec.
+    """
+    if path.is_dir():
+        raise ZooError(f"{path}: expected a weights file, this is a folder")
+    if not path.is_file():
+        raise ZooError(f"{path}: no such file")
+    suffix = path.suffix.lower()
+    if suffix == checkpoint.SUFFIX:
+        return checkpoint.load(path).spec
+    readable = [checkpoint.SUFFIX]
+    for name in registry.names("exporters"):
+        module = registry.load("exporters", name)
+        if hasattr(module, "read_spec"):
+            if suffix == module.SUFFIX:
+                return module.read_spec(path)
+            readable.append(module.SUFFIX)
+    raise ZooError(
+        f"{path}: expected a {' or '.join(readable)} file, got {suffix or 'no suffix'}; "
+        "weights of another program go through zoo import"
+    )
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """What a file says of itself, with its size; JSON types only. Raises ZooError as read_spec does."""
+    spec = read_spec(path)
+    shapes = _array_shapes(spec)
+    return {
+        "file": str(path),
+        "bytes": path.stat().st_size,
+        **dataclasses.asdict(spec),
+        "targets": list(spec.targets),
+        "arrays": {name: list(shape) for name, shape in shapes.items()},
+        "numbers": sum(math.prod(shape) for shape in shapes.values()),
+    }
+
+
+def _array_shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
+    architecture = registry.load("models", spec.architecture)
+    return architecture.array_shapes(architecture.Config(**spec.config))

@@ -1,0 +1,318 @@
+"""The runtimes of this machine on the same FASTA text, against a reference; and PyTorch against Keras layer by layer.
+
+Finds runtimes by name through zoo.session and the registry; what "the same" means is parity's. One runtime at a time is
+in memory, with the predictions of all records.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from zoo import registry
+from zoo.checks import comparison
+from zoo.checks.comparison import LayerReport, Report, Tolerance
+from zoo.defaults import MODEL
+from zoo.errors import CheckFailed, MissingDependency, ZooError
+from zoo.formats.fasta import Reader
+from zoo.inference import session
+from zoo.inference.session import Session
+from zoo.models.deepstarr import keras_graph
+from zoo.spec import ALPHABET
+from zoo.weights import network
+from zoo.weights.checkpoint import Checkpoint
+from zoo.weights.named import load, resolve
+
+REFERENCES = ("keras-cpu", "torch-cpu", "onnx-cpu")
+"""Runtimes that may be the reference, the most trusted first."""
+
+RANDOM_RECORDS = 64
+"""Random sequences in the records that are made where none are given."""
+
+LAYER_RECORDS = 8
+"""Records that are compared layer by layer: enough to meet every filter, few enough to hold every output."""
+
+SEED = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """What to check. model, weights: as for zoo.load.  sequences: FASTA; None makes records, see example_fasta."""
+
+    model: str = MODEL
+    weights: str | Path | None = None
+    sequences: Path | None = None
+
+    def open(self, runtime: str) -> Session:
+        engine, _ = session.split_name(runtime)
+        files = registry.load("runtimes", engine).FILES
+        return session.open_session(resolve(self.model, self.weights, files), runtime)
+
+    def records(self, length: int, limit: int | None = None) -> tuple[list[str], np.ndarray]:
+        """Names and base codes, uint8 (N, L), of the first `limit` records, read from FASTA text."""
+        if self.sequences is None:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "generated.fa"
+                path.write_bytes(example_fasta(length))
+                return _read(path, length, limit)
+        return _read(self.sequences, length, limit)
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """One runtime against the reference. `provider` is what really computed."""
+
+    runtime: str
+    provider: str
+    report: Report
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """skipped: runtime -> why it cannot run here."""
+
+    reference: str
+    weights_id: str
+    records: int
+    comparisons: list[Comparison]
+    skipped: dict[str, str]
+
+    @property
+    def failed(self) -> list[Comparison]:
+        return [comparison for comparison in self.comparisons if not comparison.report.passed]
+
+    def to_json(self) -> str:
+        rows = [{"runtime": row.runtime, "provider": row.provider, **row.report.to_dict()} for row in self.comparisons]
+        return json.dumps({**dataclasses.asdict(self), "comparisons": rows, "passed": not self.failed}, indent=2)
+
+    def check(self) -> None:
+        """Raise CheckFailed, which names the runtimes, if one of them departs from the reference."""
+        if self.failed:
+            rows = [
+                f"{row.runtime} ({row.report.failures} of {row.report.records * row.report.targets} values)"
+                for row in self.failed
+            ]
+            raise CheckFailed(f"parity: differs from {self.reference} by more than the tolerance: {', '.join(rows)}")
+
+
+def run(
+    subject: Subject,
+    runtimes: Sequence[str] | None = None,
+    reference: str | None = None,
+    tolerance: Tolerance | None = None,
+) -> Result:
+    """Predict with every runtime and compare.
+
+    runtimes: names; None takes all that can run here and lists the others.  reference: a runtime, or a table of
+    predictions for `sequences` (tab-separated: name and the targets); None takes the most trusted that can run.
+    Raises ZooError for bad input, MissingDependency for a runtime that was asked for by name and cannot run.
+    """
+    for name in runtimes or ():
+        session.split_name(name)
+    table = _as_table(subject, reference)
+    first = _first_usable(runtimes or session.runtime_names()) if table else reference or _first_usable(REFERENCES)
+    opened = subject.open(first)
+    spec = opened.spec
+    names, codes = subject.records(spec.sequence_length)
+    predicted = opened.predict(codes)
+    expected = predicted if table is None else read_table(table, names, spec.targets)
+
+    def compared(running: Session, actual: np.ndarray) -> Comparison:
+        report = comparison.compare(expected, actual, names, spec.targets, tolerance)
+        return Comparison(running.runtime, running.provider, report)
+
+    comparisons = [compared(opened, predicted)] if table else []
+    label = str(table) if table else f"{first} ({opened.provider})"
+    del opened
+    skipped: dict[str, str] = {}
+    for name in runtimes or session.runtime_names():
+        if name == first:
+            continue
+        running = _open(subject, name, skipped if runtimes is None else None)
+        if running is None:
+            continue
+        if running.spec.weights_id != spec.weights_id:
+            mine, its = spec.weights_id[:12], running.spec.weights_id[:12]
+            raise CheckFailed(f"parity: {first} runs the weights {mine}, {name} runs others, {its}")
+        comparisons.append(compared(running, running.predict(codes)))
+    if not comparisons:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
+        raise ZooError(f"parity: nothing to compare {label} with; {reasons or 'name other runtimes'}")
+    return Result(label, spec.weights_id, len(names), comparisons, skipped)
+
+
+def _open(subject: Subject, name: str, skipped: dict[str, str] | None) -> Session | None:
+    """Start a runtime; where it cannot run, say why in `skipped`, or raise if there is none."""
+    try:
+        return subject.open(name)
+    except CheckFailed:
+        raise
+    except ZooError as error:
+        if skipped is None:
+            raise
+        skipped[name] = str(error).removeprefix(f"{name} cannot run here: ")
+        return None
+
+
+def _as_table(subject: Subject, reference: str | None) -> Path | None:
+    """The path of a reference that is a table; None for a runtime."""
+    if reference is None or reference in session.runtime_names():
+        return None
+    if not Path(reference).is_file():
+        known = ", ".join(session.runtime_names())
+        raise ZooError(f"{reference}: expected a table of predictions or a runtime ({known}), found neither")
+    if subject.sequences is None:
+        raise ZooError(f"{reference}: a table needs the FASTA file that it was made from; give it with --sequences")
+    return Path(reference)
+
+
+def run_layers(
+    subject: Subject, outputs: Path | None = None, tolerance: Tolerance | None = None
+) -> tuple[str, list[LayerReport]]:
+    """PyTorch against Keras, layer by layer: what the reference is, and a report a layer, the first layer first.
+
+    outputs: a .npz of Keras layer outputs for the first records, by layer name, channels last; None runs tf_keras.
+    Raises ZooError for bad input, MissingDependency if PyTorch, or without `outputs` tf_keras, is not installed.
+    """
+    network.require_torch()
+    weights = load(subject.model, subject.weights)
+    length = weights.spec.sequence_length
+    if outputs is not None:
+        expected = read_layers(outputs, weights)
+        count = len(next(iter(expected.values())))
+        codes = subject.records(length, count)[1]
+        if len(codes) != count:
+            raise ZooError(f"{outputs}: holds outputs for {count} records, there are only {len(codes)} sequences")
+        label = str(outputs)
+    else:
+        label = REFERENCES[0]
+        if reason := session.missing(label):
+            raise MissingDependency(f"{label} cannot run here: {reason}; or give a .npz of Keras layer outputs")
+        codes = subject.records(length, LAYER_RECORDS)[1]
+        expected = registry.load("runtimes", "keras").layer_outputs(weights, codes)
+    return label, comparison.compare_layers(expected, torch_layers(weights, codes), tolerance)
+
+
+def check_layers(label: str, reports: Sequence[LayerReport]) -> None:
+    """Raise CheckFailed that names the first layer which departs, and where."""
+    for report in reports:
+        if not report.passed:
+            raise CheckFailed(
+                f"parity: {report.name} is the first layer that departs from {label}, by {report.max_difference:.3g} "
+                f"at {list(report.index)}: expected {report.expected:.9g}, got {report.actual:.9g}"
+            )
+
+
+def torch_layers(weights: Checkpoint, codes: np.ndarray) -> dict[str, np.ndarray]:
+    """Base codes, uint8 (N, L) -> what each PyTorch module gives, named and laid out as its Keras layer."""
+    import torch
+
+    from zoo.dna.encoding import one_hot
+
+    module = network.from_checkpoint(weights)
+    given: dict[str, np.ndarray] = {}
+    for name, child in module.named_children():
+        child.register_forward_hook(lambda _, __, output, name=name: given.update({name: output.numpy().copy()}))
+    with torch.inference_mode():
+        module(torch.from_numpy(one_hot(codes).transpose(0, 2, 1).copy()))
+    found = {}
+    for layer in keras_graph.layers(weights.config):
+        output = given[layer.module]
+        if layer.class_name == "Flatten":
+            output = output.reshape(len(codes), weights.config.filters[-1], -1).transpose(0, 2, 1).reshape(output.shape)
+        elif output.ndim == 3:
+            output = output.transpose(0, 2, 1)
+        found[layer.name] = output if layer.row is None else output[:, layer.row : layer.row + 1]
+    return found
+
+
+def read_layers(path: Path, weights: Checkpoint) -> dict[str, np.ndarray]:
+    """Keras layer outputs of a .npz, under the names of the published file, in its order.
+
+    Layers that another Keras session numbered otherwise are taken in the order of the file, if there are as many.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        raise ZooError(f"{path}: cannot be read as a .npz of layer outputs ({error})") from None
+    names = [layer.name for layer in keras_graph.layers(weights.config)]
+    absent = [name for name in names if name not in arrays]
+    if not absent:
+        return {name: arrays[name] for name in names}
+    if len(arrays) != len(names):
+        raise ZooError(f"{path}: expected outputs of {len(names)} layers, got {len(arrays)}; {absent[0]} is missing")
+    return dict(zip(names, arrays.values(), strict=True))
+
+
+def read_table(path: Path, names: Sequence[str], targets: Sequence[str]) -> np.ndarray:
+    """Predictions of a table, float64 (N, T), whose rows must be those of `names` in that order."""
+    try:
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    except (OSError, csv.Error) as error:
+        raise ZooError(f"{path}: cannot be read as a table ({error})") from None
+    if len(rows) != len(names):
+        raise ZooError(f"{path}: expected a row for each of {len(names)} sequences, got {len(rows)}")
+    values = np.empty((len(names), len(targets)))
+    for line, (name, row) in enumerate(zip(names, rows, strict=True), 2):
+        if row.get("name") != name:
+            raise ZooError(
+                f"{path}, line {line}: expected the sequence {name} in the column name, got {row.get('name')}"
+            )
+        for column, target in enumerate(targets):
+            try:
+                values[line - 2, column] = float(row[target])
+            except (KeyError, TypeError, ValueError):
+                got = row.get(target, "no such column")
+                raise ZooError(f"{path}, line {line}: expected a number in the column {target}, got {got}") from None
+    return values
+
+
+def example_fasta(length: int) -> bytes:
+    """FASTA text, the same every time: random sequences of `length` bases, and the cases that ports get wrong."""
+    letters = np.frombuffer(ALPHABET.encode(), np.uint8)
+    random = np.random.default_rng(SEED)
+    sequences = letters[random.integers(len(letters), size=(RANDOM_RECORDS, length))]
+    sequences[RANDOM_RECORDS // 2 :][random.random((RANDOM_RECORDS // 2, length)) < 0.02] = ord("N")
+    records = {f"random_{number}": row.tobytes() for number, row in enumerate(sequences, 1)}
+    whole = records["random_1"]
+    edge, middle = max(1, length // 25), length // 2
+    records |= {
+        "lower_case": whole.lower(),
+        "one_N": whole[:middle] + b"N" + whole[middle + 1 :],
+        "N_at_both_ends": b"N" * edge + whole[edge:-edge] + b"N" * edge,
+        "N_run": whole[: middle - edge] + b"N" * (2 * edge) + whole[middle + edge :],
+        "all_N": b"N" * length,
+        **{f"poly_{base}": base.encode() * length for base in ALPHABET},
+    }
+    return b"".join(b">%b\n%b\n" % (name.encode(), sequence) for name, sequence in records.items())
+
+
+def _first_usable(names: Sequence[str]) -> str:
+    reasons = {}
+    for name in names:
+        reason = session.missing(name)
+        if reason is None:
+            return name
+        reasons[name] = reason
+    listed = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+    raise MissingDependency(f"parity: none of these can run here: {listed}")
+
+
+def _read(path: Path, length: int, limit: int | None) -> tuple[list[str], np.ndarray]:
+    names: list[str] = []
+    parts: list[np.ndarray] = []
+    for batch, codes in Reader(path, length):
+        names += batch
+        parts.append(codes)
+        if limit is not None and len(names) >= limit:
+            break
+    return names[:limit], np.concatenate(parts)[:limit]

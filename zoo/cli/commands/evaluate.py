@@ -1,0 +1,159 @@
+"""`zoo evaluate`: how well models agree with measurements."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zoo.cli import options
+from zoo.defaults import MODEL, RUNTIME
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from zoo.evaluation.evaluate import Report
+    from zoo.evaluation.metrics import Interval
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="A model by name, for its bundled weights; see zoo list.")] = MODEL,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(help="A weights file or name instead; repeat it to compare, each against the first."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder in the published layout, table, or FASTA with its labels beside it.")
+    ] = None,
+    sequences: Annotated[Path | None, typer.Option(help="FASTA instead of --data, all of it; needs --labels.")] = None,
+    labels: options.Labels = None,
+    split: Annotated[str, typer.Option(help="train, validation or test; all for every row of one file.")] = "test",
+    split_by: options.SplitBy = None,
+    validation_chromosomes: options.ValidationChromosomes = "",
+    test_chromosomes: options.TestChromosomes = "",
+    validation_fraction: options.ValidationFraction = 0.1,
+    test_fraction: options.TestFraction = 0.1,
+    split_seed: options.SplitSeed = 0,
+    sequence_column: options.SequenceColumn = "sequence",
+    resize: options.Resize = None,
+    ambiguous: options.Ambiguous = None,
+    targets: Annotated[
+        str | None, typer.Option(help="Columns to compare with, A,B; default: what it predicts.")
+    ] = None,
+    rc: Annotated[str | None, typer.Option(help="average: predict the mean of both strands.")] = None,
+    runtime: Annotated[str, typer.Option(help="What computes: auto, or engine-device; see zoo list.")] = RUNTIME,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for tables and figures.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it exists.")] = False,
+    resamples: Annotated[int, typer.Option(help="Bootstrap resamples for the 95% intervals.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    batch_size: Annotated[int | None, typer.Option(help="Sequences computed at once; default: the runtime's.")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads; default: one a core.")] = None,
+    precision: Annotated[str, typer.Option(help="fp32, or tf32 or bf16 where the runtime has it.")] = "fp32",
+) -> None:
+    """Measure how well models agree with data: correlations, errors and intervals, tables and figures."""
+    import shlex
+    import sys
+
+    from zoo.data import dataset
+    from zoo.errors import ZooError
+    from zoo.evaluation import evaluate
+    from zoo.inference import predict
+
+    source = data or sequences
+    if source is None or (data is not None and sequences is not None):
+        raise ZooError("expected the measured sequences as --data PATH, or as --sequences FASTA --labels TABLE")
+    if sequences is not None and labels is None:
+        raise ZooError(f"--sequences {sequences}: needs the measurements, --labels TABLE")
+    if output is not None:
+        evaluate.check_output(output, overwrite)
+    settings = evaluate.Settings(rc, resamples, seed)
+    layout = options.layout(
+        sequence_column, labels, resize, ambiguous, validation_chromosomes, test_chromosomes, validation_fraction,
+        test_fraction, split_seed,
+    )  # fmt: skip
+    names = evaluate.labels(weights or [model])
+    running = {"batch_size": batch_size, "threads": threads, "precision": precision}
+    chosen: list[str] | list[None] = weights or [None]
+    models = {name: predict.load(model, given, runtime, **running) for name, given in zip(names, chosen, strict=True)}
+    columns = options.names(targets) or evaluate.columns_of(models)
+    measured = dataset.read_split(
+        source, "all" if sequences else split, columns, split_by, length=evaluate.sequence_length(models), layout=layout
+    )
+    report = evaluate.evaluate(models, measured, columns, settings)
+    if output is not None:
+        evaluate.save(report, output, overwrite, shlex.join(["zoo", *sys.argv[1:]]), str(source))
+    _show(report, output)
+
+
+def _show(report: Report, output: Path | None) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 160
+    console.print(_scores(report))
+    if report.comparisons:
+        console.print(_comparisons(report))
+    several = len(report.evaluations) > 1
+    for one in report.evaluations:
+        for target, score, found in zip(report.targets, one.scores, one.diagnoses, strict=True):
+            name = f"{one.label}, {target}" if several else target
+            if score.note:
+                console.print(f"{name}: {score.note}", style="yellow", markup=False)
+            console.print(f"{name}: {found.statement}", soft_wrap=True, markup=False)
+    if output is not None:
+        console.print(f"{output}: metrics.json, predictions.tsv and figures", soft_wrap=True, markup=False)
+
+
+def _table(title: str, *columns: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    from zoo.evaluation.metrics import METRICS
+
+    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for name in columns:
+        made.add_column(name)
+    for name in METRICS:
+        made.add_column({"mse": "MSE", "r2": "R2"}.get(name, name.capitalize()), justify="right")
+    return made
+
+
+def _scores(report: Report) -> Table:
+    from zoo.evaluation.metrics import METRICS
+
+    title = f"{len(report.data):,} rows, {report.sequences:,} sequences; 95% intervals over sequences"
+    made = _table(title, "weights", "target", "n")
+    for one in report.evaluations:
+        for target, score, found in zip(report.targets, one.scores, one.intervals, strict=True):
+            cells = [_cell(getattr(score, name), found[name]) for name in METRICS]
+            made.add_row(one.label, target, f"{score.n:,}", *cells)
+    return made
+
+
+def _comparisons(report: Report) -> Table:
+    """Bold: the interval does not hold 0."""
+    from zoo.evaluation.metrics import METRICS
+
+    made = _table("differences, paired bootstrap; * where the interval does not hold 0", "difference", "target")
+    for one in report.comparisons:
+        for target, found in zip(report.targets, one.differences, strict=True):
+            cells = [
+                _cell(interval.value if interval else None, interval, "+")
+                for name in METRICS
+                for interval in [found[name]]
+            ]
+            stars = [
+                cell + (" *" if interval is not None and not interval.contains(0) else "  ")
+                for cell, interval in zip(cells, found.values(), strict=True)
+            ]
+            made.add_row(f"{one.first} - {one.second}", target, *stars)
+    return made
+
+
+def _cell(value: float | None, interval: Interval | None, sign: str = "") -> str:
+    if value is None:
+        return "not defined"
+    spread = f" ({interval.low:{sign}.3f} to {interval.high:{sign}.3f})" if interval is not None else ""
+    return f"{value:{sign}.3f}{spread}"

@@ -1,0 +1,54 @@
+"""`zoo pull`: the published data and weights, downloaded and checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    what: Annotated[str, typer.Argument(help="data: the published sequences and activities; original: the weights.")],
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Folder with a copy that is on this machine already.")
+    ] = None,
+    mirror: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Address that the files lie under, instead of the known ones; repeatable.", envvar="ZOO_MIRROR"
+        ),
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Never use the network.", envvar="ZOO_OFFLINE")] = False,
+) -> None:
+    """Fetch the published data or weights into the cache, check them, and say where they are.
+
+    A download that stopped goes on where it was.
+    """
+    import contextlib
+
+    from zoo.cli.progress import Bar
+    from zoo.errors import ZooError
+    from zoo.weights import pull
+    from zoo.weights.named import PUBLISHED_MODEL
+
+    if what not in ("data", PUBLISHED_MODEL):
+        raise ZooError(f"expected data or {PUBLISHED_MODEL} to pull, got {what!r}")
+    origin = pull.Origin(source, tuple(mirror or ()), offline)
+    bars: dict[str, Bar] = {}
+    with contextlib.ExitStack() as shown:
+
+        def report(name: str, done: int, total: int | None) -> None:
+            if name not in bars:
+                shown.close()
+                bars[name] = shown.enter_context(Bar(f"bytes of {name}", total))
+            bars[name].update(done, done)
+
+        if what == "data":
+            folder = pull.data(origin, report)
+            print(f"{folder}: {len(pull.DATA.files)} files, as published; zoo train {PUBLISHED_MODEL} --data {folder}")
+        else:
+            path, weights = pull.original(origin, report)
+            spec = weights.spec
+            print(f"{path}: weights id {spec.weights_id[:12]}; zoo predict --weights {PUBLISHED_MODEL}:published")
+            print(f"source: {spec.source}; licence: {spec.licence}")

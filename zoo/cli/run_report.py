@@ -1,0 +1,50 @@
+"""What the terminal shows of a training: a bar with what is left, a line an epoch, and how to go on after Ctrl-C."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from zoo.cli.progress import Bar
+from zoo.training.run import Job
+from zoo.training.trainer import Reporter
+
+
+@contextmanager
+def reporting(job: Job, targets: tuple[str, ...]) -> Iterator[Reporter]:
+    """A Reporter that writes to standard error; the line of an epoch, and the run folder at the end, stay there."""
+    with Bar("sequences", job.settings.epochs) as bar:
+        best: dict[str, Any] = {}
+        done_epochs = 0
+
+        def on_step(done: int, total: int) -> None:
+            batch = job.settings.batch_size
+            bar.update(done_epochs + done / total, (done_epochs * total + done) * batch)
+
+        def on_epoch(row: dict[str, Any]) -> None:
+            nonlocal best, done_epochs
+            done_epochs = row["epoch"]
+            if not best or row["validation_loss"] < best["validation_loss"]:
+                best = row
+            print(f"zoo: {_line(row, targets)}", file=sys.stderr)
+
+        try:
+            yield Reporter(on_step, on_epoch)
+        except KeyboardInterrupt:
+            print(f"zoo: stopped; the same command with --resume goes on in {job.folder}", file=sys.stderr)
+            raise
+    if best:
+        print(f"zoo: best epoch {best['epoch']}; weights and receipts are in {job.folder}", file=sys.stderr)
+
+
+def _line(row: dict[str, Any], targets: tuple[str, ...]) -> str:
+    def number(value: float | None) -> str:
+        return "undefined" if value is None else f"{value:.4f}"
+
+    correlations = ", ".join(f"r({name}) {number(row[f'validation_pearson_{name}'])}" for name in targets)
+    return (
+        f"epoch {row['epoch']}: loss {number(row['train_loss'])}, validation {number(row['validation_loss'])}, "
+        f"{correlations}, {row['sequences_per_second']:,.0f} sequences a second"
+    )

@@ -1,0 +1,189 @@
+"""Labelled sequences of one file, or of a FASTA and its table: base codes, targets, names, undivided.
+
+Row i of the labels belongs to record i of the FASTA, and the counts are checked. Needs pandas.
+Axes: N sequences, L positions, T targets.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from zoo.dna.encoding import INVALID, ascii_codes
+from zoo.errors import ZooError
+from zoo.formats import columns
+from zoo.formats.fasta import BATCH_SIZE, STRICT, Leniency, Reader
+from zoo.spec import UNKNOWN_BASE
+
+FASTA = (".fa", ".fasta", ".fna")
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """Where things stand in a file of one's own, and how it is divided where it does not say so itself.
+
+    *_column: of a table; the name, split and chromosome columns may be missing.  labels: the table that belongs to a
+    FASTA file, by default the one beside it (x.fa: x_activity.txt).  leniency: as for `zoo predict`.
+    validation_chromosomes, test_chromosomes: held out by --split-by chromosome, which goes by the chromosome column,
+    else by names such as chr2L_5750_5998.  validation_fraction, test_fraction, seed: of --split-by fraction.
+    """
+
+    sequence_column: str = "sequence"
+    name_column: str = "name"
+    split_column: str = "split"
+    chromosome_column: str = "chromosome"
+    labels: Path | None = None
+    leniency: Leniency = STRICT
+    validation_chromosomes: tuple[str, ...] = ()
+    test_chromosomes: tuple[str, ...] = ()
+    validation_fraction: float = 0.1
+    test_fraction: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("validation_chromosomes", "test_chromosomes"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        both = set(self.validation_chromosomes) & set(self.test_chromosomes)
+        if both:
+            raise ZooError(f"expected a chromosome for validation or for test, got {min(both)} for both")
+        validation, test = self.validation_fraction, self.test_fraction
+        if not (0 < validation < 1 and 0 <= test < 1 and validation + test < 1):
+            raise ZooError(
+                "expected fractions that leave something to validate and to train on, got "
+                f"{validation} for validation and {test} for test"
+            )
+        if not 0 <= self.seed < 2**64:
+            raise ZooError(f"split seed: expected a whole number of at least 0, got {self.seed}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """codes: base codes, uint8 (N, L).  targets: float32 (N, T), NaN where missing.  names: N names, if there are."""
+
+    codes: np.ndarray
+    targets: np.ndarray
+    names: list[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def rows(self, chosen: np.ndarray) -> Split:
+        """Those records for which `chosen`, bool (N,), is true, in order."""
+        names = None if self.names is None else [self.names[row] for row in np.flatnonzero(chosen)]
+        return Split(self.codes[chosen], self.targets[chosen], names)
+
+
+@dataclasses.dataclass(frozen=True)
+class Records:
+    """All records of one file; what its split and chromosome columns say of each, None where there is no column."""
+
+    split: Split
+    sides: list[str] | None = None
+    chromosomes: list[str] | None = None
+
+
+def is_fasta(path: Path) -> bool:
+    """By suffix; a second one such as .gz does not count."""
+    return columns.suffix(path) in FASTA
+
+
+def read_file(path: Path, targets: tuple[str, ...], length: int, layout: Layout) -> Records:
+    """A table with a sequence column, or a FASTA file with its labels beside it; `length` in bases.
+
+    Raises ZooError if it is neither, or not as described.
+    """
+    if is_fasta(path):
+        return Records(read_pair(path, _labels_beside(path, layout), targets, length, layout.leniency))
+    if columns.suffix(path) not in columns.SUFFIXES:
+        raise ZooError(
+            f"{path}: {'expected' if path.exists() else 'no such file or folder; expected'} a folder, a table "
+            f"({', '.join(columns.SUFFIXES)}) or a FASTA file ({', '.join(FASTA)})"
+        )
+    optional = (layout.name_column, layout.split_column, layout.chromosome_column)
+    table = columns.read(path, targets, (layout.sequence_column,), optional)
+    codes = _encode(table.text.pop(layout.sequence_column), length, layout.leniency, path)
+    return Records(
+        Split(codes, table.numbers, table.text.get(layout.name_column)),
+        table.text.get(layout.split_column),
+        table.text.get(layout.chromosome_column),
+    )
+
+
+def read_pair(fasta: Path, labels: Path, targets: tuple[str, ...], length: int, leniency: Leniency = STRICT) -> Split:
+    """A FASTA file and the table whose row i belongs to record i. Raises ZooError if the counts differ."""
+    if not fasta.is_file():
+        raise ZooError(f"{fasta}: no such file")
+    table = columns.read(labels, targets)
+    codes = np.empty((len(table), length), np.uint8)
+    names: list[str] = []
+    reader = Reader(fasta, length, leniency=leniency)
+    for batch_names, batch in reader:
+        room = codes[len(names) : len(names) + len(batch)]
+        room[:] = batch[: len(room)]
+        names += batch_names
+    if len(names) != len(table):
+        raise ZooError(
+            f"{fasta}: expected {len(table):,} records, one for each row of {labels.name}, got {len(names):,}; "
+            "row i must belong to record i"
+        )
+    return Split(codes, table.numbers, names)
+
+
+def first_file(path: Path) -> Path | None:
+    """The file, plain or gzipped; None if there is neither."""
+    return next((found for found in (path, path.with_name(f"{path.name}.gz")) if found.is_file()), None)
+
+
+def _labels_beside(fasta: Path, layout: Layout) -> Path:
+    if layout.labels is not None:
+        if columns.suffix(layout.labels) not in columns.SUFFIXES:
+            raise ZooError(f"{layout.labels}: expected a table, {', '.join(columns.SUFFIXES)}, got another suffix")
+        return layout.labels
+    stem = fasta.name[: fasta.name.lower().rindex(columns.suffix(fasta))]
+    wanted = [f"{stem}_activity{suffix}" for suffix in columns.SEPARATORS]
+    if stem.startswith("Sequences_"):
+        wanted = [f"{stem.replace('Sequences_', 'Sequences_activity_', 1)}.txt"]
+    for name in wanted:
+        found = first_file(fasta.with_name(name))
+        if found is not None:
+            return found
+    raise ZooError(f"{fasta}: found no labels beside it, expected {' or '.join(wanted)}; name them with --labels")
+
+
+def _encode(sequences: list[str], length: int, leniency: Leniency, path: Path) -> np.ndarray:
+    """Sequences of a table -> base codes, uint8 (N, length)."""
+    codes = np.empty((len(sequences), length), np.uint8)
+    for start in range(0, len(sequences), BATCH_SIZE):
+        part = sequences[start : start + BATCH_SIZE]
+        if leniency.resize:
+            part = [_centred(sequence, length) for sequence in part]
+        lengths = np.fromiter(map(len, part), np.int64, len(part))
+        if (lengths != length).any():
+            row = int(np.argmax(lengths != length))
+            advice = "" if leniency.resize else "; --resize center crops or pads with N"
+            raise ZooError(f"{path}: row {start + row + 1}: expected {length} bases, got {lengths[row]}{advice}")
+        letters = "".join(part).encode("ascii", "replace")
+        block = ascii_codes(letters).reshape(-1, length)
+        if leniency.ambiguous:
+            lower = np.frombuffer(letters, np.uint8).reshape(-1, length) | 32
+            block[(block == INVALID) & (lower >= ord("a")) & (lower <= ord("z"))] = UNKNOWN_BASE
+        if (block == INVALID).any():
+            row, column = (int(index) for index in np.argwhere(block == INVALID)[0])
+            letter = part[row][column]
+            advice = "; --ambiguous n takes it as N" if letter.isascii() and letter.isalpha() else ""
+            raise ZooError(
+                f"{path}: row {start + row + 1}, position {column + 1}: expected a letter of ACGTN, "
+                f"got {letter!r}{advice}"
+            )
+        codes[start : start + len(part)] = block
+    return codes
+
+
+def _centred(sequence: str, length: int) -> str:
+    """Cropped or padded as sequences.Leniency says; an empty one stays empty, to be refused."""
+    surplus = len(sequence) - length
+    if surplus > 0:
+        return sequence[surplus // 2 :][:length]
+    return f"{'N' * (-surplus // 2)}{sequence}".ljust(length, "N") if sequence else sequence

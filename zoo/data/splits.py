@@ -1,0 +1,125 @@
+"""Which sequences are the same molecule, and on which side of a division each one stands. Arrays in, arrays out.
+
+A sequence and its reverse complement share one key, so that nothing here can put the two strands on two sides. Imports
+encoding and errors; knows no file. Axes: N sequences, L positions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from zoo.dna.encoding import COMPLEMENT
+from zoo.errors import ZooError
+
+SIDES = ("train", "validation", "test")
+"""The sides of a division; a side array, uint8 (N,), holds indices into it. Train first: held-out sides come later."""
+
+SPELLINGS = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+"""Lower-case word in a split column or on the command line -> side."""
+
+ROWS_AT_ONCE = 4096
+
+_LOCUS = re.compile(r"(.+?)[_:](\d+)[_-](\d+)(?:\D|$)")
+"""chrom_start_end..., as in the published names, or chrom:start-end."""
+
+
+def side(word: str) -> str:
+    """One of SIDES, from any of its spellings in upper or lower case. Raises ZooError for another word."""
+    found = SPELLINGS.get(word.strip().lower())
+    if found is None:
+        raise ZooError(f"expected a split called {', '.join(SPELLINGS)}, got {word!r}")
+    return found
+
+
+def keys(codes: np.ndarray) -> np.ndarray:
+    """Base codes, uint8 (N, L) -> uint64 (N,): the same for a sequence and its reverse complement, and on any machine.
+
+    A multilinear hash (Carter and Wegman, 1979) of either strand, the smaller of the two: different sequences share a
+    key with a chance of about 2**-62 a pair, 10**-7 for any two of 500,000.
+    """
+    length = codes.shape[1]
+    factors = np.frombuffer(hashlib.shake_256(b"deepstarr-zoo sequence key").digest(8 * length), "<u8")
+    found = np.empty(len(codes), np.uint64)
+    for start in range(0, len(codes), ROWS_AT_ONCE):
+        part = codes[start : start + ROWS_AT_ONCE]
+        forward = part.astype(np.uint64) @ factors
+        # the other strand read 5' to 3' meets the factors from the other end
+        backward = COMPLEMENT[part].astype(np.uint64) @ factors[::-1]
+        found[start : start + ROWS_AT_ONCE] = np.minimum(forward, backward)
+    return found
+
+
+def by_fraction(sequence_keys: np.ndarray, validation: float, test: float, seed: int) -> np.ndarray:
+    """Keys, uint64 (N,) -> sides, uint8 (N,): about these fractions of the sequences are held out.
+
+    Decided by content and seed alone: a sequence stays on its side when rows are added, removed or reordered.
+    """
+    mixed = _mix(sequence_keys ^ _mix(np.array([seed], np.uint64)))
+    position = (mixed >> np.uint64(11)) * 2.0**-53
+    sides = np.zeros(len(sequence_keys), np.uint8)
+    sides[position < validation + test] = SIDES.index("validation")
+    sides[position < test] = SIDES.index("test")
+    return sides
+
+
+def by_chromosome(
+    sequence_keys: np.ndarray, chromosomes: Sequence[str], validation: Sequence[str], test: Sequence[str]
+) -> tuple[np.ndarray, int]:
+    """Sides, uint8 (N,), by chromosome, and how many sequences changed sides because they stand on several.
+
+    A sequence that also lies on a held-out chromosome goes there with all its copies, test before validation, so that
+    nothing that is tested was trained on. Raises ZooError if a held-out chromosome is not among `chromosomes`.
+    """
+    given = np.asarray(chromosomes)
+    present = np.unique(given)
+    for name in (*validation, *test):
+        if name not in present:
+            raise ZooError(f"no sequence lies on the chromosome {name!r}; there are {', '.join(present[:30])}")
+    sides = np.zeros(len(given), np.uint8)
+    sides[np.isin(given, validation)] = SIDES.index("validation")
+    sides[np.isin(given, test)] = SIDES.index("test")
+    before = sides.copy()
+    for name in ("validation", "test"):
+        number = SIDES.index(name)
+        sides[np.isin(sequence_keys, sequence_keys[before == number])] = number
+    return sides, int((sides != before).sum())
+
+
+def chromosome(name: str) -> str | None:
+    """ "chr2L_5750_5998_+_positive_peaks" or "chr2L:5750-5998" -> "chr2L"; None if the name tells no locus."""
+    found = _LOCUS.match(name)
+    return found and found[1]
+
+
+def shared(side_keys: Mapping[str, np.ndarray]) -> dict[tuple[str, str], np.ndarray]:
+    """Side -> keys, in the order of SIDES; gives (later side, earlier side) -> indices of the later one's records
+    whose sequence, or reverse complement, also stands in the earlier one. Pairs that share nothing are left out.
+    """
+    found = {}
+    names = list(side_keys)
+    for number, later in enumerate(names):
+        for earlier in names[:number]:
+            records = np.flatnonzero(np.isin(side_keys[later], side_keys[earlier]))
+            if len(records):
+                found[later, earlier] = records
+    return found
+
+
+def _mix(numbers: np.ndarray) -> np.ndarray:
+    """The output function of SplitMix64 (Steele, Lea and Flood, 2014): every bit depends on every bit."""
+    numbers = numbers + np.uint64(0x9E3779B97F4A7C15)
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return numbers ^ (numbers >> np.uint64(31))

@@ -1,0 +1,304 @@
+"""How good a model is on measured sequences: metrics with intervals, comparisons, the residuals, a folder of results.
+
+Reads no sequences and starts no runtime: it takes a Split and loaded models. Axes: N sequences, L positions, T targets.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import zoo
+from zoo.data.dataset import COLUMNS, Split
+from zoo.data.splits import keys
+from zoo.dna import both_strands
+from zoo.errors import CheckFailed, ZooError
+from zoo.evaluation import diagnosis, figures, metrics
+from zoo.evaluation.diagnosis import Diagnosis
+from zoo.evaluation.metrics import METRICS, Interval, Score
+from zoo.formats import prediction_table
+from zoo.inference.predict import Model
+from zoo.spec import ModelSpec
+from zoo.system.atomic import check_folder_target, replacing_folder
+
+FILES = ("metrics.json", "predictions.tsv", "scatter.png", "diagnosis*.png")
+"""What `save` writes, and all that it may replace."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """One set of weights on one set of sequences; lists have an entry for each target."""
+
+    label: str
+    spec: ModelSpec
+    runtime: str
+    provider: str
+    predicted: np.ndarray
+    scores: list[Score]
+    intervals: list[dict[str, Interval | None]]
+    diagnoses: list[Diagnosis]
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """first - second, metric by metric, for each target; an interval without 0 says that they differ."""
+
+    first: str
+    second: str
+    differences: list[dict[str, Interval | None]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """rc: None, or "average" for the mean of both strands.  resamples, seed: of the bootstrap."""
+
+    rc: str | None = None
+    resamples: int = metrics.RESAMPLES
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        both_strands.check(self.rc)
+        if self.resamples < 1:
+            raise ZooError(f"resamples: expected at least 1, got {self.resamples}")
+        if self.seed < 0:
+            raise ZooError(f"seed: expected a whole number of at least 0, got {self.seed}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """Everything that is known after an evaluation. targets: the model's names.  columns: those of the data."""
+
+    data: Split
+    targets: tuple[str, ...]
+    columns: tuple[str, ...]
+    evaluations: list[Evaluation]
+    comparisons: list[Comparison]
+    settings: Settings
+    sequences: int
+    """Different sequences among the N rows; both strands of one count once."""
+
+
+def columns_of(models: Mapping[str, Model]) -> tuple[str, ...]:
+    """The data columns that hold the measurements of what the models predict.
+
+    "dev" and "hk" are the published columns; any other target is a column of its own name, as the trainer leaves it.
+    Raises ZooError if the models do not predict the same.
+    """
+    found = {label: tuple(COLUMNS.get(name, name) for name in model.spec.targets) for label, model in models.items()}
+    (first, columns), *others = found.items()
+    for label, other in others:
+        if other != columns:
+            raise ZooError(
+                f"expected models of the same targets, got {', '.join(columns)} for {first} and {', '.join(other)} "
+                f"for {label}; name the columns with --targets, or evaluate one at a time"
+            )
+    return columns
+
+
+def sequence_length(models: Mapping[str, Model]) -> int:
+    """L, bases, of all the models. Raises ZooError if they differ."""
+    found = {label: model.spec.sequence_length for label, model in models.items()}
+    (first, length), *others = found.items()
+    for label, other in others:
+        if other != length:
+            raise ZooError(f"expected models of one sequence length, got {length} for {first} and {other} for {label}")
+    return length
+
+
+def labels(given: Sequence[str]) -> list[str]:
+    """A short name for each set of weights: the file's stem, or what was given where stems are the same."""
+    stems = [name if not Path(name).suffix else Path(name).stem for name in given]
+    found = [stem if stems.count(stem) == 1 else name for stem, name in zip(stems, given, strict=True)]
+    for name in found:
+        if found.count(name) > 1:
+            raise ZooError(f"weights: {name} is given twice; a comparison needs different weights")
+    return found
+
+
+def evaluate(models: Mapping[str, Model], data: Split, columns: tuple[str, ...], settings: Settings) -> Report:
+    """Predict `data` with every model, by label, and measure: each on its own, and all others against the first.
+
+    Intervals are bootstrap ones over sequences, the two strands of a sequence always drawn together.
+    Raises ZooError if there is not one column for each target, CheckFailed if a prediction is not finite.
+    """
+    targets = next(iter(models.values())).spec.targets
+    predicted = {label: _predict(model, label, data, columns, settings) for label, model in models.items()}
+    groups = np.unique(keys(data.codes), return_inverse=True)[1]
+    resampled = metrics.resample(
+        data.targets, list(predicted.values()), resamples=settings.resamples, seed=settings.seed, groups=groups
+    )
+    covariates, side = covariates_of(data, targets), strands_of(data)
+    evaluations = [
+        Evaluation(
+            label,
+            model.spec,
+            model.runtime,
+            model.provider,
+            predicted[label],
+            resampled.scores[number],
+            resampled.intervals(number),
+            [
+                diagnosis.diagnose(data.targets[:, t] - predicted[label][:, t], covariates[t], side)
+                for t in range(len(targets))
+            ],
+        )
+        for number, (label, model) in enumerate(models.items())
+    ]
+    first, *others = evaluations
+    comparisons = [
+        Comparison(first.label, other.label, resampled.differences(0, number)) for number, other in enumerate(others, 1)
+    ]
+    sequences = int(groups.max(initial=-1)) + 1
+    return Report(data, targets, columns, evaluations, comparisons, settings, sequences)
+
+
+def _predict(model: Model, label: str, data: Split, columns: tuple[str, ...], settings: Settings) -> np.ndarray:
+    names = model.spec.targets
+    if len(names) != len(columns):
+        raise ZooError(
+            f"{label}: predicts {len(names)} targets ({', '.join(names)}), "
+            f"got {len(columns)} columns to compare with ({', '.join(columns)})"
+        )
+    predicted = both_strands.oriented(model.begin_codes, settings.rc)(data.codes)()
+    _check_finite(predicted, label)
+    return predicted
+
+
+def _check_finite(predicted: np.ndarray, label: str) -> None:
+    wrong = ~np.isfinite(predicted).all(axis=1)
+    if wrong.any():
+        raise CheckFailed(
+            f"{label}: {wrong.sum():,} predictions are not finite, the first for row {wrong.argmax() + 1}"
+        )
+
+
+def strands_of(data: Split) -> np.ndarray:
+    """Strand of each record as its name tells it, "+", "-" or "" (N,)."""
+    return diagnosis.strands_of(data.names) if data.names is not None else np.full(len(data), "", "<U1")
+
+
+def covariates_of(data: Split, targets: tuple[str, ...]) -> list[dict[str, np.ndarray]]:
+    """For each target, what its residuals are held against, by name: the other targets, then GC content, float (N,)."""
+    gc = diagnosis.gc_content(data.codes)
+    return [
+        {f"observed {name}": data.targets[:, o] for o, name in enumerate(targets) if o != t} | {"GC content": gc}
+        for t in range(len(targets))
+    ]
+
+
+def check_output(folder: Path, overwrite: bool = False) -> None:
+    """Raise ZooError if `save` could not write there, before any work is done."""
+    figures.require()
+    check_folder_target(folder, overwrite, FILES)
+
+
+def save(report: Report, folder: Path, overwrite: bool = False, command: str = "", source: str = "") -> None:
+    """Write metrics.json, predictions.tsv, scatter.png and a diagnosis figure for each set of weights: all or none."""
+    with replacing_folder(folder, overwrite, FILES) as partial:
+        description = {"command": command, **to_json(report, source)}
+        (partial / "metrics.json").write_text(json.dumps(description, indent=2, allow_nan=False) + "\n")
+        (partial / "predictions.tsv").write_bytes(_predictions(report))
+        figures.scatter(
+            report.data.targets,
+            {one.label: one.predicted for one in report.evaluations},
+            {one.label: one.scores for one in report.evaluations},
+            report.targets,
+            partial / "scatter.png",
+        )
+        for number, one in enumerate(report.evaluations, 1):
+            figures.diagnosis(
+                report.data.targets - one.predicted,
+                covariates_of(report.data, report.targets),
+                strands_of(report.data),
+                one.diagnoses,
+                report.targets,
+                one.label,
+                partial / ("diagnosis.png" if len(report.evaluations) == 1 else f"diagnosis-{number}.png"),
+            )
+
+
+def to_json(report: Report, source: str = "") -> dict[str, Any]:
+    """The report as JSON types; what is not defined is null."""
+    data = report.data
+    return {
+        "version": zoo.__version__,
+        "data": {
+            "source": source,
+            "sha256": _sha256(data),
+            "rows": len(data),
+            "sequences": report.sequences,
+            "columns": dict(zip(report.targets, report.columns, strict=True)),
+        },
+        "bootstrap": {
+            "resamples": report.settings.resamples,
+            "seed": report.settings.seed,
+            "level": metrics.LEVEL,
+            "unit": "sequence, both strands together",
+        },
+        "weights": [_evaluation_json(one, report) for one in report.evaluations],
+        "comparisons": [
+            {
+                "first": one.first,
+                "second": one.second,
+                "targets": {
+                    target: {name: interval and dataclasses.asdict(interval) for name, interval in found.items()}
+                    for target, found in zip(report.targets, one.differences, strict=True)
+                },
+            }
+            for one in report.comparisons
+        ],
+    }
+
+
+def _sha256(data: Split) -> str:
+    """Hex, over codes and measurements; every missing one counts as the same NaN."""
+    digest = hashlib.sha256(np.ascontiguousarray(data.codes).data)
+    measured = np.where(np.isnan(data.targets), np.float32(np.nan), data.targets)
+    digest.update(np.ascontiguousarray(measured, "<f4").data)
+    return digest.hexdigest()
+
+
+def _evaluation_json(one: Evaluation, report: Report) -> dict[str, Any]:
+    targets = {}
+    for t, target in enumerate(report.targets):
+        spreads = {name: one.intervals[t][name] for name in METRICS}
+        targets[target] = {
+            **dataclasses.asdict(one.scores[t]),
+            "intervals": {name: [found.low, found.high] if found else None for name, found in spreads.items()},
+            "residuals": dataclasses.asdict(one.diagnoses[t]),
+        }
+    return {
+        "label": one.label,
+        "id": one.spec.weights_id,
+        "source": one.spec.source,
+        "runtime": one.runtime,
+        "provider": one.provider,
+        "rc": report.settings.rc,
+        "targets": targets,
+    }
+
+
+def _predictions(report: Report) -> bytes:
+    """A row a record: name, the predictions of each set of weights, the measurements (empty where missing)."""
+    alone = len(report.evaluations) == 1
+    predicted_names = [
+        f"predicted_{target}" + ("" if alone else f"_{one.label}")
+        for one in report.evaluations
+        for target in report.targets
+    ]
+    names = report.data.names or [str(row) for row in range(1, len(report.data) + 1)]
+    rows = prediction_table.rows(names, np.concatenate([one.predicted for one in report.evaluations], axis=1)).split(
+        b"\n"
+    )
+    observed = report.data.targets
+    measured = np.where(np.isnan(observed), b"", observed.astype("S32"))
+    lines = (b"\t".join((row, *values)) + b"\n" for row, values in zip(rows, measured.tolist(), strict=False))
+    return prediction_table.header([*predicted_names, *(f"observed_{target}" for target in report.targets)]) + b"".join(
+        lines
+    )

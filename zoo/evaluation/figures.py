@@ -1,0 +1,221 @@
+"""Figures of an evaluation: predicted against observed, and what the residuals say. Draws, computes no result.
+
+Needs matplotlib, imported inside; draws on the Agg canvas, so that no display is touched.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo.errors import MissingDependency
+from zoo.evaluation.diagnosis import Diagnosis, Mixture
+from zoo.evaluation.metrics import Score
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PANEL_INCHES = 3.4
+DOTS_PER_INCH = 150
+
+COLOURS = "viridis"
+IDENTITY: dict[str, Any] = {"color": "0.35", "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 3}
+ONE_COLOUR, TWO_COLOUR = "0.25", "tab:red"
+
+_BINS = 256
+_REACH = 3.0  # standard deviations to which the smoothing kernel is followed
+
+
+def require() -> None:
+    """Raise MissingDependency, with the command that helps, where matplotlib is not installed."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MissingDependency("figures need matplotlib; pip install 'deepstarr-zoo[train]' brings it")
+
+
+def scatter(
+    observed: np.ndarray,
+    predicted: dict[str, np.ndarray],
+    scores: dict[str, list[Score]],
+    targets: tuple[str, ...],
+    path: Path,
+) -> None:
+    """Predicted against observed: a row of panels for each set of weights, a column for each target.
+
+    observed, predicted: float32 (N, T), NaN where a measurement is missing. Axes of a column are the same.
+    """
+    figure, panels = _grid(len(predicted), len(targets))
+    shades = None
+    for row, (label, values) in enumerate(predicted.items()):
+        for column, target in enumerate(targets):
+            panel, score = panels[row, column], scores[label][column]
+            present = ~np.isnan(observed[:, column])
+            limits = _limits(observed[present, column], *(p[present, column] for p in predicted.values()))
+            shades = _points(panel, observed[present, column], values[present, column], shades)
+            panel.plot(limits, limits, **IDENTITY)
+            panel.set(xlim=limits, ylim=limits, xlabel=f"observed {target}", ylabel=f"predicted {target}")
+            panel.set_aspect("equal")
+            name = f"{label}\n" if len(predicted) > 1 else ""
+            panel.set_title(f"{name}{target}: {_correlation(score.pearson)}, n = {score.n:,}", fontsize=10)
+    _shade_legend(figure, shades, panels)
+    _save(figure, path)
+
+
+def diagnosis(
+    residuals: np.ndarray,
+    covariates: list[dict[str, np.ndarray]],
+    strands: np.ndarray,
+    diagnoses: list[Diagnosis],
+    targets: tuple[str, ...],
+    title: str,
+    path: Path,
+) -> None:
+    """A row of panels for each target: the residuals with one and with two Gaussians, then against each covariate.
+
+    residuals: observed - predicted, float (N, T), NaN where missing.  covariates: for each target, name -> values (N,).
+    strands: "+", "-" or "" (N,); the panel is left out where no name tells one.
+    """
+    by_strand = bool((strands != "").any())
+    columns = 1 + max(map(len, covariates)) + by_strand
+    figure, panels = _grid(len(targets), columns, height=2.9)
+    figure.suptitle(title, fontsize=10)
+    shades = None
+    for row, target in enumerate(targets):
+        present = np.isfinite(residuals[:, row])
+        values = residuals[present, row]
+        label = f"residual {target}"
+        _histogram(panels[row, 0], values, diagnoses[row], f"{label} (observed - predicted)")
+        limits = _limits(values, np.zeros(1))
+        for column, (name, covariate) in enumerate(covariates[row].items(), 1):
+            panel, correlation = panels[row, column], diagnoses[row].correlations[name]
+            kept = np.isfinite(covariate[present])
+            shades = _points(panel, covariate[present][kept], values[kept], shades)
+            panel.axhline(0, **IDENTITY)
+            panel.set(xlabel=name, ylabel=label, ylim=limits)
+            panel.set_title(_correlation(correlation), fontsize=10)
+        if by_strand:
+            _by_strand(panels[row, -1], values, strands[present], label, limits)
+    _shade_legend(figure, shades, panels)
+    _save(figure, path)
+
+
+def density(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Points (n,) -> float64 (n,), 0 to 1: how crowded it is around each, as a Gaussian kernel estimate on a grid.
+
+    Bandwidth by Scott's rule (1992) for two dimensions: standard deviation times n ** (-1/6).
+    """
+    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return np.ones(len(x))
+    places, kernels = [], []
+    for values in (x.astype(np.float64), y.astype(np.float64)):
+        width = np.ptp(values) / (_BINS - 1)
+        places.append(np.round((values - values.min()) / width).astype(np.intp))
+        spread = max(1.0, values.std() * len(values) ** (-1 / 6) / width)
+        reach = int(np.ceil(_REACH * spread))
+        kernels.append(np.exp(-0.5 * (np.arange(-reach, reach + 1) / spread) ** 2))
+    counts = np.bincount(places[0] * _BINS + places[1], minlength=_BINS**2).reshape(_BINS, _BINS).astype(np.float64)
+    for axis, kernel in enumerate(kernels):
+        counts = np.apply_along_axis(_smoothed, axis, counts, kernel)
+    found = counts[places[0], places[1]]
+    return found / found.max()
+
+
+def _smoothed(values: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    # "same" of np.convolve is as long as the longer of the two, which the kernel may be
+    reach = len(kernel) // 2
+    return np.convolve(values, kernel)[reach : reach + len(values)]
+
+
+def _grid(rows: int, columns: int, height: float = PANEL_INCHES) -> tuple[Figure, np.ndarray]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(PANEL_INCHES * columns + 0.6, (height + 0.3) * rows))
+    figure.set_layout_engine("constrained", h_pad=0.1, w_pad=0.1, hspace=0.05, wspace=0.03)
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for panel in panels.flat:
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.tick_params(labelsize=8)
+    return figure, panels
+
+
+def _points(panel: Axes, x: np.ndarray, y: np.ndarray, shades: object) -> object:
+    """Points coloured by density, the crowded ones on top. Returns what a colour bar is made from."""
+    if not len(x):
+        panel.text(0.5, 0.5, "no measurements", transform=panel.transAxes, ha="center", color="0.5")
+        return shades
+    shade = density(x, y)
+    order = np.argsort(shade)
+    size = float(np.clip(4000 / len(x), 2, 24))
+    return panel.scatter(
+        x[order], y[order], c=shade[order], s=size, cmap=COLOURS, vmin=0, vmax=1, linewidths=0, rasterized=True
+    )
+
+
+def _shade_legend(figure: Figure, shades: object, panels: np.ndarray) -> None:
+    if shades is None:
+        return
+    bar = figure.colorbar(shades, ax=panels, shrink=0.5, aspect=25, pad=0.02)  # type: ignore[arg-type]
+    bar.set_ticks([])
+    bar.set_label("point density", fontsize=8)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+
+
+def _correlation(value: float | None) -> str:
+    return "r not defined" if value is None else f"r = {round(value, 2) + 0.0:.2f}"  # + 0.0: no "-0.00"
+
+
+def _limits(*values: np.ndarray) -> tuple[float, float]:
+    joined = np.concatenate(values)
+    if not len(joined):
+        return 0.0, 1.0
+    low, high = float(joined.min()), float(joined.max())
+    margin = 0.05 * (high - low) or 0.5
+    return low - margin, high + margin
+
+
+def _histogram(panel: Axes, values: np.ndarray, found: Diagnosis, label: str) -> None:
+    panel.hist(values, bins=int(np.clip(2 * np.sqrt(len(values)), 5, 120)), density=True, color="0.82")
+    panel.set(xlabel=label, ylabel="density")
+    x = np.linspace(*_limits(values), 400)
+    curves: list[tuple[Mixture | None, str, str, Callable[[np.ndarray], np.ndarray]]] = [
+        (found.one, ONE_COLOUR, "one Gaussian", lambda d: d[0]),
+        (found.two, TWO_COLOUR, "two Gaussians", lambda d: d.sum(axis=0)),
+    ]
+    for mixture, colour, name, together in curves:
+        if mixture is None:
+            continue
+        parts = mixture.density(x)
+        panel.plot(x, together(parts), color=colour, linewidth=1.3, label=f"{name}, BIC {mixture.bic:,.0f}")
+        if len(parts) > 1:
+            panel.plot(x, parts.T, color=colour, linewidth=0.8, linestyle=":")
+    if found.one is not None:
+        panel.legend(frameon=False, fontsize=7, loc="upper left")
+        panel.set_ylim(top=1.3 * panel.get_ylim()[1])
+    verdict = {True: "split in two", False: "no split", None: "not decided"}[found.split]
+    panel.set_title(f"{verdict}, n = {found.n:,}", fontsize=10)
+
+
+def _by_strand(panel: Axes, values: np.ndarray, strands: np.ndarray, label: str, limits: tuple[float, float]) -> None:
+    sides = [side for side in "+-" if (strands == side).any()]
+    if sides:
+        panel.boxplot(
+            [values[strands == side] for side in sides],
+            tick_labels=[f"{side}\nn = {(strands == side).sum():,}" for side in sides],
+            widths=0.5,
+            flierprops={"markersize": 2, "markeredgecolor": "0.6"},
+            medianprops={"color": TWO_COLOUR},
+        )
+    panel.axhline(0, **IDENTITY)
+    panel.set(xlabel="strand", ylabel=label, ylim=limits)
+    means = ", ".join(f"{values[strands == side].mean():+.2f} ({side})" for side in sides)
+    panel.set_title(f"mean {means}" if sides else "no strand in the names", fontsize=10)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    figure.savefig(path, dpi=DOTS_PER_INCH, format="png")

@@ -1,0 +1,284 @@
+"""Records in: FASTA, plain or compressed, from a file or standard input, as batches of names and base codes.
+
+A block of text at a time, no loop over records or bases: memory does not grow with the file. Strict: whatever is not
+FASTA, or not what the model takes, is a ZooError that names the file, the record and what was expected.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from zoo.dna.encoding import ASCII_TO_CODE, INVALID
+from zoo.errors import ZooError
+from zoo.formats import compressed
+from zoo.spec import UNKNOWN_BASE
+
+BLOCK_BYTES = 1 << 20
+"""Text read at once: long enough to drown the cost of a NumPy call, short enough for the second-level cache."""
+
+BATCH_SIZE = 4096
+"""Records a batch, unless asked otherwise."""
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+AMBIGUOUS = UNKNOWN_BASE + 1
+"""Code of a letter that is taken as N, until it has been counted."""
+
+LINE_END_BLANKS = np.frombuffer(b"\r \t", np.uint8)
+
+Batch = tuple[list[str], np.ndarray]
+"""Names of N records, and their base codes, uint8 (N, L)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Leniency:
+    """What may be bent instead of refused.
+
+    resize: "center" crops a longer sequence to its middle and pads a shorter one with N on both sides; where the
+        difference is odd, the one base more is cut from, or padded at, the right.
+    ambiguous: "n" takes any other letter of the alphabet, such as the IUPAC codes R or Y, as N.
+    """
+
+    resize: str | None = None
+    ambiguous: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.resize not in (None, "center"):
+            raise ZooError(f"resize: expected center, got {self.resize!r}")
+        if self.ambiguous not in (None, "n"):
+            raise ZooError(f"ambiguous: expected n, got {self.ambiguous!r}")
+
+
+STRICT = Leniency()
+
+
+@dataclasses.dataclass
+class Counts:
+    """What a Reader has read, and how much of it had to be bent."""
+
+    records: int = 0
+    resized: int = 0
+    ambiguous_letters: int = 0
+
+
+class Reader:
+    """The records of a FASTA file in order, in batches; iterate over it once.
+
+    path: FASTA, plain or compressed with gzip, bgzip, zstd, bzip2 or xz, known by its content; "-" is standard input.
+    length: L, bases that every sequence must have, unless `leniency` says otherwise.
+    batch_size: records a batch; the last batch may be smaller.
+
+    A name is the header up to the first white space; equal names are all kept. Bytes of a name that are not UTF-8
+    survive as surrogate escapes. Upper and lower case are the same; blank lines are skipped.
+    Iterating raises ZooError if the file cannot be read, is not FASTA, or a record is not what the model takes.
+    """
+
+    def __init__(
+        self, path: str | Path, length: int, batch_size: int = BATCH_SIZE, leniency: Leniency = STRICT
+    ) -> None:
+        self._path = str(path)
+        self._where = compressed.title(self._path)
+        self._length = length
+        self._batch_size = batch_size
+        self._leniency = leniency
+        self.bytes_read = 0
+        """Bytes of the file consumed so far, as it lies there; 0 where it cannot be told, as for a pipe."""
+        self.counts = Counts()
+        """What has been read so far."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        names: list[str] = []
+        parts: list[np.ndarray] = []
+        size = self._batch_size
+        for block_names, block_codes in self._blocks():
+            names += block_names
+            parts.append(block_codes)
+            if len(names) >= size:
+                codes = np.concatenate(parts)
+                whole = len(names) - len(names) % size
+                for start in range(0, whole, size):
+                    yield names[start : start + size], codes[start : start + size]
+                names, parts = names[whole:], [codes[whole:]]
+        if names:
+            yield names, np.concatenate(parts)
+
+    def _blocks(self) -> Iterator[Batch]:
+        table = _letter_table(self._leniency)
+        for text in self._texts():
+            block = _Block(text, self._where, self.counts)
+            yield block.names(), block.codes(self._length, self._leniency, table)
+        if not self.counts.records:
+            raise ZooError(f"{self._where}: expected FASTA records, found none; the file is empty")
+
+    def _texts(self) -> Iterator[bytes]:
+        """Yield the text in pieces of whole records: each piece begins with ">" and ends with a line feed."""
+        with compressed.opened(self._path) as source:
+            # no boundary between records lies in `rest`; reading as much again keeps the copying linear
+            rest = b""
+            first = True
+            while piece := source.read(max(BLOCK_BYTES, len(rest))):
+                rest += piece
+                if first and (rest := rest.removeprefix(BYTE_ORDER_MARK).lstrip()):
+                    _check_beginning(rest, self._where)
+                    first = False
+                self.bytes_read = source.consumed()
+                boundary = rest.rfind(b"\n>") + 1
+                if boundary:
+                    yield rest[:boundary]
+                    rest = rest[boundary:]
+            if rest:
+                yield rest + b"\n"
+
+
+def _letter_table(leniency: Leniency) -> bytes:
+    table = ASCII_TO_CODE.copy()
+    if leniency.ambiguous:
+        letters = np.array([chr(byte).isascii() and chr(byte).isalpha() for byte in range(256)])
+        table[letters & (table == INVALID)] = AMBIGUOUS
+    return table.tobytes()
+
+
+def _check_beginning(text: bytes, where: str) -> None:
+    if text.startswith(b">"):
+        return
+    expected = f"{where}: expected FASTA, whose first line starts with '>'"
+    line = text.split(b"\n", 1)[0].rstrip()
+    if line.startswith(b"@"):
+        raise ZooError(f"{expected}, this looks like FASTQ; convert it, for example with seqtk seq -A")
+    if line.startswith(b"%PDF"):
+        raise ZooError(f"{expected}, this is a PDF")
+    if any(byte < 32 and byte != 9 for byte in line[:80]) or not line.isascii():
+        raise ZooError(f"{expected}, this is not a text file")
+    shown = line[:40].decode() + ("..." if len(line) > 40 else "")
+    raise ZooError(f"{expected}, got {shown!r}: a sequence before the first header?")
+
+
+class _Block:
+    """A piece of text of whole records, cut into lines. Spans are arrays of first byte and of byte after the last."""
+
+    def __init__(self, text: bytes, where: str, counts: Counts) -> None:
+        self._text = text
+        self._bytes = np.frombuffer(text, np.uint8)
+        self._where = where
+        self._counts = counts
+        ends = np.flatnonzero(self._bytes == ord("\n"))
+        starts = np.concatenate(([0], ends[:-1] + 1))
+        starts, ends = self._trimmed(starts, ends)
+        is_header = self._bytes[starts] == ord(">")
+        self._headers = starts[is_header] + 1, ends[is_header]
+        self._lines = starts[~is_header], ends[~is_header]
+        # sequence lines that lie before each header, then the count of all of them
+        self._line_bounds = np.append(np.cumsum(~is_header)[is_header], len(self._lines[0]))
+
+    @property
+    def records(self) -> int:
+        return len(self._headers[0])
+
+    def _trimmed(self, starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Without carriage returns and blanks at the end of lines, and without empty lines."""
+        while (blank := (ends > starts) & np.isin(self._bytes[ends - 1], LINE_END_BLANKS)).any():
+            ends = ends - blank
+        filled = ends > starts
+        return starts[filled], ends[filled]
+
+    def names(self) -> list[str]:
+        """Headers up to the first white space."""
+        starts, ends = self._headers
+        headers, starts, ends = _joined(self._bytes, starts, ends)
+        blanks = np.flatnonzero((headers == ord(" ")) | (headers == ord("\t")))
+        if len(blanks):
+            # white space between ">" and the name is skipped; headers have none at their end
+            while (blank := np.isin(starts, blanks)).any():
+                starts = starts + blank
+            first_blank = np.append(blanks, len(headers))[np.searchsorted(blanks, starts)]
+            headers, _, _ = _joined(headers, starts, np.minimum(ends, first_blank))
+        return headers.tobytes().decode("utf-8", "surrogateescape").split("\n")[:-1]
+
+    def codes(self, length: int, leniency: Leniency, table: bytes) -> np.ndarray:
+        """Base codes, uint8 (N, length), counted. Raises ZooError at the first record that is not as asked."""
+        starts, ends = self._lines
+        lengths = ends - starts
+        line_ends = np.cumsum(lengths)
+        letters = np.empty(int(lengths.sum()), np.uint8)
+        codes = np.frombuffer(self._text.translate(table), np.uint8)
+        _copy_spans(codes, starts, lengths, letters, line_ends - lengths)
+
+        bounds = np.concatenate(([0], line_ends))[self._line_bounds]
+        sizes = np.diff(bounds)
+        self._check(letters, bounds, sizes, length, leniency)
+        self._counts.records += self.records
+        if leniency.ambiguous:
+            self._counts.ambiguous_letters += int((letters == AMBIGUOUS).sum())
+            np.minimum(letters, UNKNOWN_BASE, out=letters)
+        surplus = sizes - length
+        if not surplus.any():
+            return letters.reshape(-1, length)
+        self._counts.resized += int(np.count_nonzero(surplus))
+        out = np.full((self.records, length), UNKNOWN_BASE, np.uint8)
+        cut, padding = np.maximum(surplus, 0) // 2, np.maximum(-surplus, 0) // 2
+        rows = np.arange(self.records) * length
+        _copy_spans(letters, bounds[:-1] + cut, np.minimum(sizes, length), out.reshape(-1), rows + padding)
+        return out
+
+    def _check(
+        self, letters: np.ndarray, bounds: np.ndarray, sizes: np.ndarray, length: int, leniency: Leniency
+    ) -> None:
+        wrong = sizes == 0 if leniency.resize else sizes != length
+        first_wrong = int(np.argmax(wrong)) if wrong.any() else self.records
+        first_letter = int(np.argmax(letters == INVALID)) if letters.size and letters.max() == INVALID else len(letters)
+        if first_letter < bounds[first_wrong]:
+            record = int(np.searchsorted(bounds, first_letter, "right")) - 1
+            position = first_letter - int(bounds[record])
+            advice = "; --ambiguous n takes it as N" if self._letter(first_letter).isalpha() else ""
+            raise ZooError(
+                f"{self._record(record)}, position {position + 1}: expected a letter of ACGTN, "
+                f"got {self._letter(first_letter)!r}{advice}"
+            )
+        if first_wrong < self.records:
+            size = int(sizes[first_wrong])
+            if not size:
+                raise ZooError(f"{self._record(first_wrong)}: a header without a sequence")
+            raise ZooError(
+                f"{self._record(first_wrong)}: expected {length} bases, got {size}; "
+                "--resize center crops or pads with N"
+            )
+
+    def _record(self, record: int) -> str:
+        return f"{self._where}: record {self._counts.records + record + 1} ({self.names()[record]})"
+
+    def _letter(self, number: int) -> str:
+        """The letter in the text that is letter `number` of all sequences of this block."""
+        starts, ends = self._lines
+        line_ends = np.cumsum(ends - starts)
+        line = int(np.searchsorted(line_ends, number, "right"))
+        byte = self._bytes[int(ends[line]) - int(line_ends[line]) + number]
+        return bytes([byte]).decode("ascii", "backslashreplace")
+
+
+def _joined(source: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The spans one behind the other, each with a line feed after it, and where they now start and end."""
+    lengths = ends - starts
+    new_ends = np.cumsum(lengths + 1) - 1
+    out = np.full(int(lengths.sum()) + len(lengths), ord("\n"), np.uint8)
+    _copy_spans(source, starts, lengths, out, new_ends - lengths)
+    return out, new_ends - lengths, new_ends
+
+
+def _copy_spans(
+    source: np.ndarray, starts: np.ndarray, lengths: np.ndarray, out: np.ndarray, positions: np.ndarray
+) -> None:
+    """out[positions[i] : positions[i] + lengths[i]] = source[starts[i] : starts[i] + lengths[i]] for all i.
+
+    All spans of one length are copied at once, as rows of a sliding window: there are few lengths among many spans.
+    """
+    from numpy.lib.stride_tricks import sliding_window_view
+
+    for length in np.unique(lengths):
+        if length:
+            chosen = np.flatnonzero(lengths == length)
+            windows = sliding_window_view(out, length, writeable=True)
+            windows[positions[chosen]] = sliding_window_view(source, length)[starts[chosen]]

@@ -1,0 +1,77 @@
+"""Windows of a genome: whole contigs as base codes, and regions that are set apart by position."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from zoo.dna.encoding import ASCII_TO_CODE, INVALID, reverse_complement
+from zoo.errors import ZooError
+from zoo.spec import UNKNOWN_BASE
+
+HELD_OUT = 0.05
+"""Share of each contig set apart for validation, and again for test: its last tenth, validation first."""
+
+MOST_UNKNOWN = 0.1
+"""Windows with a larger share of Ns (assembly gaps) are not drawn."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Region:
+    """Start positions of the windows that lie wholly in one part of the genome, as positions in `Genome.codes`."""
+
+    starts: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Genome:
+    """Contigs joined end to end, uint8 (bases,), and the windows of `length` bases in each part; none crosses two."""
+
+    codes: np.ndarray
+    length: int
+    train: Region
+    validation: Region
+    test: Region
+    sha256: str
+
+    def windows(self, region: Region, count: int, generator: np.random.Generator) -> np.ndarray:
+        """`count` windows at random starts, each on a random strand, uint8 (count, length)."""
+        starts = region.starts[generator.integers(0, len(region.starts), count)]
+        codes = np.lib.stride_tricks.sliding_window_view(self.codes, self.length)[starts]
+        flip = generator.random(count) < 0.5
+        return np.where(flip[:, None], reverse_complement(codes), codes)
+
+
+def read(path: Path, length: int) -> Genome:
+    """Read a genome from FASTA (compressed or not). Letters other than ACGT become N.
+
+    Raises ZooError if the file is no FASTA, or has no window for one of the parts.
+    """
+    import dnaio
+
+    try:
+        with dnaio.open(str(path), fileformat="fasta") as reader:
+            contigs = [record.sequence.encode("ascii", "replace") for record in reader]
+    except (OSError, dnaio.FileFormatError, EOFError) as error:
+        raise ZooError(f"{path}: expected a genome in FASTA ({error})") from None
+    codes = ASCII_TO_CODE[np.frombuffer(b"".join(contigs), np.uint8)]
+    codes[codes == INVALID] = UNKNOWN_BASE
+    known = np.concatenate([[0], np.cumsum(codes < UNKNOWN_BASE)])
+    parts: dict[str, list[np.ndarray]] = {"train": [], "validation": [], "test": []}
+    offset = 0
+    for contig in contigs:
+        bounds = [offset + round(len(contig) * share) for share in (0, 1 - 2 * HELD_OUT, 1 - HELD_OUT, 1)]
+        for part, start, stop in zip(parts, bounds[:-1], bounds[1:], strict=True):
+            starts = np.arange(start, max(start, stop - length + 1))
+            parts[part].append(starts[known[starts + length] - known[starts] >= (1 - MOST_UNKNOWN) * length])
+        offset += len(contig)
+    regions = {
+        part: Region(np.concatenate([*found, np.empty(0, np.intp)]).astype(np.intp)) for part, found in parts.items()
+    }
+    for part, region in regions.items():
+        if not len(region.starts):
+            raise ZooError(f"{path}: has no window of {length} known bases for the {part} part; give a longer genome")
+    return Genome(codes, length, **regions, sha256=hashlib.sha256(codes.tobytes()).hexdigest())

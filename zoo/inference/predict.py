@@ -1,0 +1,224 @@
+"""From sequences to activities: in Python through `load`, for files of any size through `predict_file`.
+
+Reading and encoding, inference, and formatting and writing overlap; memory does not grow with the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+import zoo
+from zoo.defaults import AUTO, MODEL, RUNTIME
+from zoo.dna import both_strands
+from zoo.dna.encoding import encode
+from zoo.errors import ZooError
+from zoo.formats import prediction_table
+from zoo.formats.fasta import STRICT, Batch, Leniency, Reader
+from zoo.inference import session
+from zoo.inference.session import Options, Session
+from zoo.spec import ModelSpec
+from zoo.system import pipeline
+from zoo.system.atomic import check_target, replacing
+from zoo.weights.named import PUBLISHED_MODEL, bundled_as, resolve
+
+CHUNK_RECORDS = 4096
+"""Records that go through the pipeline together, as near as whole batches of the runtime come to it."""
+
+STANDARD_OUTPUT = 1
+"""File descriptor; not sys.stdout, since a thread that is stuck in writing must not hold its lock at the end."""
+
+
+class Model:
+    """A model, loaded and ready: text or base codes in, activities out, the same numbers as `zoo predict`."""
+
+    def __init__(self, running: Session) -> None:
+        self._session = running
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the weights say of themselves: architecture, sequence length, targets, weights id, source, licence."""
+        return self._session.spec
+
+    @property
+    def runtime(self) -> str:
+        return self._session.runtime
+
+    @property
+    def provider(self) -> str:
+        """The device or execution provider that computes, as the engine reports it."""
+        return self._session.provider
+
+    @property
+    def batch_size(self) -> int:
+        return self._session.batch_size
+
+    def predict(self, sequences: Sequence[str]) -> np.ndarray:
+        """N sequences of `spec.sequence_length` letters of ACGTN, either case -> float32 (N, T), T = `spec.targets`.
+
+        Raises ZooError that names the sequence, counted from 1, if a length or a letter is not what the model takes.
+        """
+        if isinstance(sequences, str):
+            raise ZooError("sequences: expected a list of texts, got one text; put it in a list")
+        expected = self.spec.sequence_length
+        for number, sequence in enumerate(sequences, 1):
+            if len(sequence) != expected:
+                raise ZooError(f"sequence {number}: expected {expected} bases, got {len(sequence)}")
+        return self.predict_codes(encode(sequences).reshape(-1, expected))
+
+    def predict_codes(self, codes: np.ndarray) -> np.ndarray:
+        """Base codes, uint8 (N, L): A 0, C 1, G 2, T 3, N 4 -> float32 (N, T). Raises ZooError for any other array."""
+        return self._session.predict(codes)
+
+    def begin_codes(self, codes: np.ndarray) -> Callable[[], np.ndarray]:
+        """As `predict_codes`, but returns at once where a GPU computes: call what is returned to wait for the result.
+
+        So a program that makes sequences while others are predicted keeps the GPU busy.
+        """
+        return self._session.begin(codes)
+
+
+def load(model: str = MODEL, weights: str | Path | None = None, runtime: str = RUNTIME, **options: Any) -> Model:
+    """Start a model.
+
+    model: a name such as "original", for its bundled weights, or "original:published" for those of the paper.
+    weights: a file instead: .safetensors, or .onnx where the runtime takes it. It says itself which network it holds.
+    runtime: engine and device, such as "onnx-cpu" or "torch-cuda"; see `zoo list`. "auto" takes the fastest that can
+        run here.
+    options: batch_size, threads, precision; see zoo.session.Options.
+
+    Raises ZooError for unknown names, options and files, MissingDependency where the runtime cannot run here.
+    """
+    known = [field.name for field in dataclasses.fields(Options)]
+    for name in options:
+        if name not in known:
+            raise ZooError(f"no option is called {name!r}; there are {', '.join(known)}")
+    settings = Options(**options)
+    if runtime == AUTO:
+        return Model(session.open_automatic(lambda files: resolve(model, weights, files), settings))
+    return Model(session.open_session(resolve(model, weights, session.files(runtime)), runtime, settings))
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """Where the records of one prediction come from, where the table goes, and how.
+
+    output: the table; None is standard output. A description of the run is written beside it, see `description_path`.
+    command: what the user typed, for that description.  rc: "average" for the mean of both strands, see zoo.strands.
+    """
+
+    source: str | Path
+    output: Path | None = None
+    leniency: Leniency = STRICT
+    overwrite: bool = False
+    command: str = ""
+    rc: str | None = None
+
+    def __post_init__(self) -> None:
+        both_strands.check(self.rc)
+
+    def check_output(self) -> None:
+        """Raise ZooError if the outputs could not be written, before any work is done."""
+        if self.output is not None:
+            check_target(self.output, self.overwrite)
+            check_target(description_path(self.output), self.overwrite)
+
+
+def description_path(output: Path) -> Path:
+    """scores.tsv -> scores.tsv.json"""
+    return output.with_name(output.name + ".json")
+
+
+def predict_file(model: Model, job: Job, on_progress: Callable[[Reader], None] | None = None) -> dict[str, Any]:
+    """Predict every record of a FASTA file: a table with one row a record, in order. Returns the run's description.
+
+    The table has a header line with `name` and the targets; its numbers give the same float32 back when read.
+    Files appear whole or not at all; with standard output, rows may have been written before an error is met.
+    on_progress: called after each chunk.
+    Raises ZooError as Reader does, or if an output cannot be written.
+    """
+    job.check_output()
+    chunk = model.batch_size * max(1, round(CHUNK_RECORDS / model.batch_size))
+    reader = Reader(job.source, model.spec.sequence_length, chunk, job.leniency)
+    begin = both_strands.oriented(model.begin_codes, job.rc)
+    with _outputs(job) as (rows, description_file):
+        rows.write(prediction_table.header(model.spec.targets))
+
+        def work(batch: Batch) -> tuple[list[str], Callable[[], np.ndarray]]:
+            names, codes = batch
+            activities = begin(codes)
+            if on_progress is not None:
+                on_progress(reader)
+            return names, activities
+
+        def write(result: tuple[list[str], Callable[[], np.ndarray]]) -> None:
+            names, activities = result
+            rows.write(prediction_table.rows(names, activities()))
+            rows.flush()
+
+        pipeline.run(reader, work, write)
+        description = describe(model, job, reader)
+        if description_file is not None:
+            description_file.write((json.dumps(description, indent=2) + "\n").encode())
+    return description
+
+
+def describe(model: Model, job: Job, reader: Reader) -> dict[str, Any]:
+    """What ran on what, JSON types only; written beside the table."""
+    spec = model.spec
+    return {
+        "command": job.command,
+        "version": zoo.__version__,
+        "runtime": model.runtime,
+        "provider": model.provider,
+        "weights": {
+            "id": spec.weights_id,
+            "architecture": spec.architecture,
+            "source": spec.source,
+            "licence": spec.licence,
+            "bundled": bundled_as(spec.weights_id),
+        },
+        "rc": job.rc,
+        "input": str(job.source),
+        "sequence_length": spec.sequence_length,
+        "targets": list(spec.targets),
+        "counts": dataclasses.asdict(reader.counts),
+    }
+
+
+def summary(description: dict[str, Any]) -> str:
+    """One line: how many sequences, what computed, and with which weights."""
+    weights = description["weights"]
+    counts = description["counts"]
+    bent = "".join(
+        f", {counts[name]:,} {name.replace('_', ' ')}" for name in counts if name != "records" and counts[name]
+    )
+    name = weights["bundled"]
+    return (
+        f"{counts['records']:,} sequences{bent}; {description['runtime']} ({description['provider']}); "
+        f"{'bundled ' if name else ''}weights {weights['id'][:12]} ({weights['source']})"
+        + (f"; zoo pull {PUBLISHED_MODEL} brings the published ones" if name else "")
+    )
+
+
+@contextlib.contextmanager
+def _outputs(job: Job) -> Iterator[tuple[BinaryIO, BinaryIO | None]]:
+    """The open table and description; both files appear if the block ends well, none if it does not."""
+    if job.output is None:
+        with open(STANDARD_OUTPUT, "wb", closefd=False) as rows:
+            yield rows, None
+        return
+    beside = description_path(job.output)
+    with (
+        replacing(job.output, job.overwrite) as partial_table,
+        replacing(beside, job.overwrite) as partial_description,
+        partial_table.open("wb") as rows,
+        partial_description.open("wb") as description,
+    ):
+        yield rows, description

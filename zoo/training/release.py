@@ -1,0 +1,170 @@
+"""Bundled weights: how training becomes the weights that a name such as "original" stands for.
+
+For those who make a release: python -m zoo.bundle NAME RUN... --teacher FILE --genome FASTA --sequences FASTA
+writes NAME.safetensors, NAME.onnx and the receipts of the runs into zoo/pretrained/, and the entry of catalog.toml with
+how near the weights come to their teacher. Several runs are a chain in which each began with the weights of the one
+before (--start). docs/bundled-weights.md has the commands.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo import registry
+from zoo.dna.shuffle import dinucleotide_shuffle
+from zoo.errors import ZooError
+from zoo.formats import genome
+from zoo.formats.fasta import Reader
+from zoo.inference import predict
+from zoo.training.distill import HELD_OUT_WINDOWS
+from zoo.training.run_folder import RunFolder
+from zoo.weights import checkpoint, named
+from zoo.weights.checkpoint import SUFFIX, Checkpoint
+
+CATALOG_HEAD = "# What is in this folder. Written by zoo/training/release.py; a table a model.\n"
+SEED = 0
+"""Of the windows and the variants that fidelity is measured on."""
+
+VARIANTS = 20
+"""Single-base variants of each sequence that fidelity is measured on."""
+
+
+def add(
+    name: str, runs: Sequence[RunFolder], teacher: Path, genome_path: Path, sequences: Path, folder: Path
+) -> dict[str, Any]:
+    """Bundle the best weights of the last run as `name`. Returns the new entry of the catalog.
+
+    runs: in the order they were trained, each from the weights of the one before.
+    sequences: real sequences that were not trained on, FASTA.  genome_path: windows are drawn from its test region.
+    Raises ZooError if a run is not there, does not begin with the weights of the one before, or the weights are not of
+    the variant `name`.
+    """
+    receipts = _chain(runs)
+    made = checkpoint.load(runs[-1].weights)
+    variant = registry.load("models", made.spec.architecture).VARIANTS.get(name)
+    if variant is None or (variant.filters, variant.dense_units) != (made.config.filters, made.config.dense_units):
+        raise ZooError(f"{runs[-1].weights}: expected weights of the variant {name}, got {made.spec.config}")
+    near = fidelity(runs[-1].weights, teacher, genome_path, sequences)
+    made = dataclasses.replace(made, spec=dataclasses.replace(made.spec, source=_source(made, teacher, near)))
+    folder.mkdir(exist_ok=True)
+    files = {suffix: folder / f"{name}{suffix}" for suffix in (SUFFIX, ".onnx")}
+    checkpoint.save(made, files[SUFFIX], overwrite=True)
+    registry.load("exporters", "onnx").export(made, files[".onnx"], input="codes", overwrite=True)
+    written = list(files.values())
+    for number, run in enumerate(runs, 1):
+        written.append(shutil.copyfile(run.receipts, folder / f"{name}.run-{number}.json"))
+        written.append(shutil.copyfile(run.metrics, folder / f"{name}.metrics-{number}.csv"))
+    for stale in {*folder.glob(f"{name}.*")}.difference(written):
+        stale.unlink()
+    entry = {
+        "file": name,
+        "weights_id": made.spec.weights_id,
+        "source": made.spec.source,
+        "licence": made.spec.licence,
+        "commands": [receipt["command"] for receipt in receipts],
+        "sha256": {suffix: hashlib.sha256(path.read_bytes()).hexdigest() for suffix, path in files.items()},
+        "fidelity": near,
+    }
+    catalog = {**named.catalog(folder), name: entry}
+    (folder / named.CATALOG).write_text(CATALOG_HEAD + "".join(_toml(key, catalog[key]) for key in sorted(catalog)))
+    return entry
+
+
+def _chain(runs: Sequence[RunFolder]) -> list[dict[str, Any]]:
+    """Receipts of runs of which each began with the weights of the one before, the first with random ones."""
+    found = []
+    before: dict[str, str] = {}
+    for run in runs:
+        made = checkpoint.load(run.weights)
+        receipts = run.read_receipts()
+        if receipts["start"] != before:
+            began = receipts["start"].get("weights_id", "random ones")[:12]
+            raise ZooError(f"{run.path}: began with weights {began}, which are not those of the run before it")
+        found.append(receipts)
+        before = {"weights_id": made.spec.weights_id}
+    return found
+
+
+def _source(made: Checkpoint, teacher: Path, near: dict[str, float]) -> str:
+    """What the weights are, in a line that every prediction with them shows."""
+    taught = checkpoint.load(teacher).spec
+    figures = " and ".join(f"{near[f'windows_{target}_pearson']:.2f} ({target})" for target in made.spec.targets)
+    return (
+        f"distilled by deepstarr-zoo, r {figures} on genome windows with the outputs of weights "
+        f"{taught.weights_id[:12]} ({taught.source})"
+    )
+
+
+def fidelity(student: Path, teacher: Path, genome_path: Path, sequences: Path) -> dict[str, float]:
+    """Pearson r and root mean squared error against the teacher, for each target.
+
+    On the sequences, on the differences that single-base variants make to them, and on windows of the genome's test
+    region. To see how much was learned by heart, on windows of its training region, and on those with their
+    dinucleotides shuffled, a kind that was trained on and never repeats.
+    """
+    models = [predict.load(weights=path, runtime="kmer-cpu") for path in (teacher, student)]
+    length = models[0].spec.sequence_length
+    windows = genome.read(genome_path, length)
+    generator = np.random.default_rng(SEED)
+    real = np.concatenate([codes for _, codes in Reader(sequences, length)])
+    drawn = windows.windows(windows.test, HELD_OUT_WINDOWS, generator)
+    variants = _variants(np.repeat(real, VARIANTS, 0), generator)
+
+    def both(codes: np.ndarray) -> np.ndarray:
+        return np.stack([model.predict_codes(codes).astype(np.float64) for model in models])
+
+    sets = {sequences.stem: both(real), "windows": both(drawn)}
+    sets["variants"] = both(variants) - np.repeat(sets[sequences.stem], VARIANTS, 1)
+    trained = windows.windows(windows.train, HELD_OUT_WINDOWS, generator)
+    sets["training_windows"] = both(trained)
+    sets["shuffled_windows"] = both(dinucleotide_shuffle(trained, generator))
+    found: dict[str, float] = {}
+    for label, (expected, got) in sets.items():
+        for column, target in enumerate(models[0].spec.targets):
+            pair = expected[:, column], got[:, column]
+            found[f"{label}_{target}_pearson"] = round(float(np.corrcoef(*pair)[0, 1]), 4)
+            found[f"{label}_{target}_rmse"] = round(float(np.sqrt(np.mean((pair[0] - pair[1]) ** 2))), 4)
+    return found
+
+
+def _variants(codes: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Each sequence with another base at one position."""
+    changed = codes.copy()
+    at = np.arange(len(codes)), generator.integers(0, codes.shape[1], len(codes))
+    changed[at] = (codes[at] + generator.integers(1, 4, len(codes))) % 4
+    return changed
+
+
+def _toml(name: str, entry: dict[str, Any]) -> str:
+    """A table of text, numbers and one level of tables; JSON's quoting of text is TOML's."""
+    plain = {key: value for key, value in entry.items() if not isinstance(value, dict)}
+    text = f"\n[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in plain.items())
+    for key, table in entry.items():
+        if isinstance(table, dict):
+            text += f"\n[{name}.{key}]\n" + "".join(f"{json.dumps(k)} = {json.dumps(v)}\n" for k, v in table.items())
+    return text
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("name")
+    parser.add_argument("runs", type=Path, nargs="+")
+    for option in ("--teacher", "--genome", "--sequences"):
+        parser.add_argument(option, type=Path, required=True)
+    given = parser.parse_args()
+    runs = [RunFolder(run) for run in given.runs]
+    entry = add(given.name, runs, given.teacher, given.genome, given.sequences, named.PRETRAINED)
+    print(_toml(given.name, entry))
+
+
+if __name__ == "__main__":
+    main()

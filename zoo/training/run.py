@@ -1,0 +1,235 @@
+"""One training from start to finish: which network, folder, receipts, trackers, and errors that say what to do."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zoo import registry
+from zoo.data.training_source import Source
+from zoo.errors import MissingDependency, ZooError
+from zoo.system import memory
+from zoo.training import distributed
+from zoo.training.config import TRACKERS, TrainConfig, make, read_toml
+from zoo.training.run_folder import RunFolder
+from zoo.training.trainer import Reporter, Trainer
+from zoo.weights import named
+from zoo.weights.checkpoint import Checkpoint
+
+LIBRARIES = ("deepstarr-zoo", "torch", "numpy")
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What to train and where: `folder` of the run; `resume` goes on with the run that is there.
+
+    device: "cpu", "cuda", or "auto" for CUDA where it works.  compiled: torch.compile the network.
+    track: one of TRACKERS, or None.  command: as the user typed it, for the receipts.  licence: of the weights to come.
+    start: weights to begin with, random ones for None; the head is random all the same if its targets are others.
+    """
+
+    architecture: str
+    config: Any
+    settings: TrainConfig
+    folder: Path
+    resume: bool = False
+    device: str = "auto"
+    compiled: bool = False
+    track: str | None = None
+    command: str = ""
+    licence: str = "unknown"
+    start: Checkpoint | None = None
+
+
+def read_model(model: str, changes: dict[str, Any] | None = None) -> tuple[str, Any, dict[str, Any]]:
+    """A variant's name or a TOML file -> architecture, its Config, and the file's [train] settings (empty for a name).
+
+    The table [model] holds `architecture` and fields of its Config, or `variant` and the fields that differ from it;
+    `changes` are laid over either. Raises ZooError for an unknown name or field, or a value that Config refuses.
+    """
+    if Path(model).suffix == ".toml":
+        tables = read_toml(Path(model))
+        table, where = dict(tables["model"]), f"{model}, [model]"
+        variant = table.pop("variant", None)
+        architecture = table.pop("architecture", None) or _architecture(variant or "original")
+    else:
+        tables, table, where, variant = {"train": {}}, {}, model, model
+        architecture = _architecture(model)
+    plugin = registry.load("models", architecture)
+    base = plugin.VARIANTS[variant].to_dict() if variant else {}
+    return architecture, make(plugin.Config, {**base, **table, **(changes or {})}, where), tables["train"]
+
+
+def read_start(name: str | None) -> Checkpoint | None:
+    """Weights to begin with: a file, or a name such as "original:published". Raises ZooError if they are not there."""
+    return named.load("original", name) if name else None
+
+
+def run(job: Job, source: Source, reporter: Reporter | None = None) -> dict[str, Any]:
+    """Train; leave a whole run folder. Returns the row of metrics of the best epoch.
+
+    Raises ZooError if the folder exists (or, to resume, does not fit), MissingDependency for a device or a tracker
+    that is not there, CheckFailed if the loss is not finite.
+    """
+    memory.keep()
+    device = training_device(job.device)
+    track = _tracker(job)
+    folder = RunFolder(job.folder)
+    group = distributed.join(device)
+    if device == "cuda":
+        device = f"cuda:{group.local_rank}"
+    try:
+        trainer = Trainer(
+            job.architecture,
+            job.config,
+            source,
+            job.settings,
+            folder,
+            device,
+            compiled=job.compiled,
+            group=group,
+            licence=job.licence,
+            start=job.start,
+        )
+        before: dict[str, Any] = {}
+        if job.resume:
+            before = folder.read_receipts()
+            trainer.resume()
+        elif group.writes:
+            folder.create()
+        return _run(trainer, _Receipts(job, trainer, before), track, reporter or Reporter())
+    except torch.cuda.OutOfMemoryError:
+        half = max(job.settings.batch_size // 2, 1)
+        raise ZooError(
+            f"{device}: out of memory at a batch size of {job.settings.batch_size}; try --batch-size {half}"
+        ) from None
+    finally:
+        distributed.leave(group)
+
+
+def _run(
+    trainer: Trainer, receipts: _Receipts, track: Callable[[int, dict[str, Any]], None], reporter: Reporter
+) -> dict[str, Any]:
+    def on_epoch(row: dict[str, Any]) -> None:
+        if trainer.group.writes:
+            receipts.write("running")
+            track(row["epoch"], row)
+            reporter.epoch(row)
+
+    quiet = dataclasses.replace(reporter, epoch=on_epoch)
+    if not trainer.group.writes:
+        return trainer.run(dataclasses.replace(quiet, step=Reporter().step))
+    receipts.write("running")
+    try:
+        best = trainer.run(quiet)
+    except KeyboardInterrupt:
+        receipts.write("interrupted")
+        raise
+    except ZooError:
+        receipts.write("failed")
+        raise
+    trainer.folder.draw_curves(trainer.progress.history, trainer.source.targets)
+    receipts.write("finished")
+    return best
+
+
+class _Receipts:
+    """run.json: what was trained, on what, with what, for how long, and how far it came.
+
+    before: what it said when a resumed run was stopped; the command is the one that began the run.
+    """
+
+    def __init__(self, job: Job, trainer: Trainer, before: dict[str, Any]) -> None:
+        self._job, self._trainer = job, trainer
+        self._command, self._seconds = before.get("command", job.command), before.get("seconds", 0.0)
+        self._began = time.monotonic()
+
+    def write(self, status: str) -> None:
+        trainer = self._trainer
+        trainer.folder.write_receipts(
+            {
+                "command": self._command,
+                "status": status,
+                **trainer.facts(),
+                "licence": self._job.licence,
+                "device": _device_name(trainer.device),
+                "compiled": self._job.compiled,
+                "processes": trainer.group.size,
+                "threads": torch.get_num_threads(),
+                "python": platform.python_version(),
+                "libraries": {name: metadata.version(name) for name in LIBRARIES if _installed(name)},
+                "seconds": round(self._seconds + time.monotonic() - self._began, 1),
+                "epochs": trainer.progress.epoch,
+                "best_epoch": trainer.progress.best_epoch,
+                "best_validation_loss": trainer.progress.best_loss if trainer.progress.best_epoch else None,
+            }
+        )
+
+
+def _architecture(variant: str) -> str:
+    found = named.variants()
+    if variant not in found:
+        raise ZooError(f"no model is called {variant!r}; there are {', '.join(sorted(found))}, or give a .toml file")
+    return found[variant]
+
+
+def training_device(name: str) -> str:
+    """What "auto" means here. Raises MissingDependency without a usable GPU, ZooError for another name."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise MissingDependency(
+            "cuda: this PyTorch finds no usable NVIDIA GPU; train with --device cpu, or see zoo doctor"
+        )
+    if name not in ("cpu", "cuda"):
+        raise ZooError(f"device: expected auto, cpu or cuda, got {name!r}")
+    return name
+
+
+def _device_name(device: torch.device) -> str:
+    return (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"cpu ({platform.processor() or platform.machine()})"
+    )
+
+
+def _installed(library: str) -> bool:
+    try:
+        metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _tracker(job: Job) -> Callable[[int, dict[str, Any]], None]:
+    """A function that logs the row of an epoch. Raises MissingDependency where the tracker is not installed."""
+    if job.track is None:
+        return lambda *_: None
+    if job.track not in TRACKERS:
+        raise ZooError(f"track: expected one of {', '.join(TRACKERS)}, got {job.track!r}")
+    if not _installed(job.track):
+        raise MissingDependency(f"{job.track} is not installed; pip install {job.track} brings it")
+    if job.track == "tensorboard":
+        from torch.utils.tensorboard import SummaryWriter
+
+        writer = SummaryWriter(str(job.folder / "tensorboard"))
+
+        def log(epoch: int, row: dict[str, Any]) -> None:
+            for name, value in row.items():
+                if name != "epoch" and value is not None:
+                    writer.add_scalar(name, value, epoch)
+            writer.flush()
+
+        return log
+    import wandb
+
+    run = wandb.init(project="deepstarr-zoo", name=job.folder.name, config=job.settings.to_dict(), resume="allow")
+    return lambda epoch, row: run.log(row, step=epoch)

@@ -1,0 +1,143 @@
+"""What a training leaves behind: checkpoints to resume from, the best weights, metrics, receipts and curves.
+
+    weights.safetensors     the best weights so far, as any other weights file of the zoo
+    metrics.csv             a row an epoch          curves.png      the same, drawn
+    run.json                settings, data, versions, device, time: the receipts
+    checkpoints/*.safetensors   the state of the training, the newest two; a damaged one falls back to the one before
+
+Every file is replaced whole. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.errors import ZooError
+from zoo.system.atomic import replacing
+
+KEPT_CHECKPOINTS = 2
+
+
+@dataclasses.dataclass
+class State:
+    """A training at a certain step. `tensors` holds arrays by name, `facts` what JSON can hold."""
+
+    tensors: dict[str, np.ndarray]
+    facts: dict[str, Any]
+
+
+class RunFolder:
+    """Paths of a run, and the reading and writing of its files."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.weights = path / "weights.safetensors"
+        self.receipts = path / "run.json"
+        self.metrics = path / "metrics.csv"
+        self.curves = path / "curves.png"
+        self.checkpoints = path / "checkpoints"
+
+    def create(self) -> None:
+        """Make the folder. Raises ZooError if it exists, so that no run is lost by mistake."""
+        if self.path.exists():
+            raise ZooError(f"{self.path}: exists already; give another --output, or --resume {self.path} to go on")
+        try:
+            self.checkpoints.mkdir(parents=True)
+        except OSError as error:
+            raise ZooError(f"{self.path}: cannot be made ({error.strerror})") from None
+
+    def save_state(self, state: State) -> None:
+        """Write a checkpoint, then drop all but the newest KEPT_CHECKPOINTS."""
+        from safetensors.numpy import save
+
+        facts = json.dumps(state.facts, sort_keys=True)
+        blob = save(state.tensors, {"facts": facts, "digest": _digest(state.tensors, facts)})
+        name = f"{state.facts['epoch']:04d}-{state.facts['step']:07d}.safetensors"
+        with replacing(self.checkpoints / name, overwrite=True) as partial:
+            partial.write_bytes(blob)
+        for old in self._checkpoint_files()[KEPT_CHECKPOINTS:]:
+            old.unlink()
+
+    def load_state(self) -> State:
+        """The newest checkpoint that is whole. Raises ZooError if there is none."""
+        damaged = []
+        for path in self._checkpoint_files():
+            state = _read_state(path)
+            if state is not None:
+                return state
+            damaged.append(path.name)
+        if damaged:
+            raise ZooError(f"{self.path}: all its checkpoints are damaged ({', '.join(damaged)}); start a new run")
+        raise ZooError(f"{self.path}: has no checkpoint to resume from; start the run anew")
+
+    def write_metrics(self, history: list[dict[str, Any]]) -> None:
+        """metrics.csv, a row an epoch; a metric that is not defined is an empty field."""
+        with replacing(self.metrics, overwrite=True) as partial, partial.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(history[0]))
+            writer.writeheader()
+            writer.writerows(history)
+
+    def write_receipts(self, receipts: dict[str, Any]) -> None:
+        with replacing(self.receipts, overwrite=True) as partial:
+            partial.write_text(json.dumps(receipts, indent=2) + "\n")
+
+    def read_receipts(self) -> dict[str, Any]:
+        """Raises ZooError if the folder is no run."""
+        try:
+            return json.loads(self.receipts.read_text())
+        except (OSError, json.JSONDecodeError):
+            raise ZooError(f"{self.path}: is not a run folder, its run.json is missing or damaged") from None
+
+    def draw_curves(self, history: list[dict[str, Any]], targets: tuple[str, ...]) -> None:
+        """curves.png: loss, and Pearson r of each target, training and validation, by epoch."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(4 * (1 + len(targets)), 3.4), layout="constrained")
+        panels = figure.subplots(1, 1 + len(targets), squeeze=False)[0]
+        epochs = [row["epoch"] for row in history]
+        for panel, column, title in zip(
+            panels, ["loss", *(f"pearson_{t}" for t in targets)], ["loss", *(f"{t}: Pearson r" for t in targets)],
+            strict=True,
+        ):  # fmt: skip
+            for split, colour in (("train", "tab:grey"), ("validation", "tab:blue")):
+                values = [np.nan if row[f"{split}_{column}"] is None else row[f"{split}_{column}"] for row in history]
+                panel.plot(epochs, values, color=colour, label=split, marker="o" if len(epochs) == 1 else None)
+            panel.set(title=title, xlabel="epoch")
+            panel.spines[["top", "right"]].set_visible(False)
+        panels[0].legend(frameon=False)
+        with replacing(self.curves, overwrite=True) as partial:
+            figure.savefig(partial, dpi=120, format="png")
+
+    def _checkpoint_files(self) -> list[Path]:
+        return sorted((p for p in self.checkpoints.glob("*.safetensors") if p.name[0] != "."), reverse=True)
+
+
+def _digest(tensors: dict[str, np.ndarray], facts: str) -> str:
+    digest = hashlib.sha256(facts.encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(tensors[name]).tobytes())
+    return digest.hexdigest()
+
+
+def _read_state(path: Path) -> State | None:
+    """The state in a checkpoint file; None if the file is damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError):
+        return None
+    facts = metadata.get("facts", "")
+    if metadata.get("digest") != _digest(tensors, facts):
+        return None
+    return State(tensors, json.loads(facts))

@@ -1,0 +1,382 @@
+"""The trainer, the same for every model of the zoo and every source of data. Needs the extra `train`.
+
+A source (source.py) gives the training sequences of each epoch and one validation split. All randomness of an epoch
+follows from (seed, epoch) and the saved state of PyTorch's generator, so that a run which was killed and resumed ends
+with the same weights, bit for bit on a CPU, as one that was not.
+
+Where PyTorch and Keras differ, and what is done here:
+- Adam: Keras adds epsilon to sqrt(v) before the bias correction, PyTorch after it, so that Keras's counts 32 times more
+  in the first step. Keras's is taken: PyTorch's Adam is given epsilon / sqrt(1 - beta2^t) at step t.
+- Running variance of batch norm: Keras takes the biased variance of the batch. So does this trainer (batch_norm.py).
+- A last batch of one sequence has no batch variance: it is left out of the epoch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from zoo import registry
+from zoo.data.labelled import Split
+from zoo.data.training_source import Source
+from zoo.dna.augment import augment
+from zoo.errors import CheckFailed, ZooError
+from zoo.evaluation.metrics import METRICS, score
+from zoo.spec import ALPHABET
+from zoo.training.config import TrainConfig
+from zoo.training.distributed import Group
+from zoo.training.run_folder import RunFolder, State
+from zoo.weights import network
+from zoo.weights.checkpoint import Checkpoint
+from zoo.weights.checkpoint import save as save_weights
+
+EVALUATION_BATCH = {"cpu": 16, "cuda": 2048}
+"""Sequences that are predicted at once. On a CPU the widest activations of 16 stay in the second-level cache."""
+
+CHECK_EVERY = 50
+"""Steps between looks at whether the loss is finite; on a GPU each look waits for the device."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Reporter:
+    """What a caller wants to hear: `step(done, total)` now and then, `epoch(row)` after each epoch."""
+
+    step: Callable[[int, int], None] = lambda *_: None
+    epoch: Callable[[dict[str, Any]], None] = lambda _: None
+
+
+class Trainer:
+    """One run. `run()` trains to the end, or to an interruption, after which `resume` goes on where it stopped."""
+
+    def __init__(
+        self,
+        architecture: str,
+        config: Any,
+        source: Source,
+        settings: TrainConfig,
+        folder: RunFolder,
+        device: str = "cpu",
+        compiled: bool = False,
+        group: Group | None = None,
+        licence: str = "unknown",
+        start: Checkpoint | None = None,
+    ) -> None:
+        self.architecture, self.source, self.settings, self.folder = architecture, source, settings, folder
+        self.config = dataclasses.replace(config, sequence_length=source.sequence_length, targets=source.targets)
+        self.device = torch.device(device)
+        self.group = group or Group()
+        self.licence = licence
+        self.start = start
+        torch.manual_seed(settings.seed)
+        self.dtype = torch.float64 if settings.precision == "fp64" else torch.float32
+        self.model = registry.load("models", architecture).network(self.config)
+        if start is not None:
+            network.begin_with(self.model, start)
+        if settings.rescale_start:
+            if start is None:
+                raise ZooError("rescale_start: there are no weights to rescale; give some with --start")
+            network.rescale(self.model)
+        self.model.to(self.device, self.dtype)
+        self._forward = self._make_forward(compiled)
+        self.optimiser = torch.optim.Adam(
+            self.model.parameters(), lr=settings.learning_rate, eps=settings.epsilon, fused=True
+        )
+        self.average = _average(self.model, settings.weight_average)
+        self.progress = Progress()
+        self._interrupted = False
+        self._seen = np.empty((0, 0), np.float32)
+
+    @property
+    def kept(self) -> nn.Module:
+        """The weights that are validated and kept: the moving average where there is one."""
+        return self.average.module if self.average is not None else self.model
+
+    def facts(self) -> dict[str, Any]:
+        """What has to be the same for a run to be resumed."""
+        return {
+            "architecture": self.architecture,
+            "model": self.config.to_dict(),
+            "train": self.settings.to_dict(),
+            "start": {"weights_id": self.start.spec.weights_id} if self.start else {},
+            "data": self.source.identity(),
+        }
+
+    def resume(self) -> None:
+        """Take up the newest whole checkpoint. Raises ZooError if it belongs to another config or other data."""
+        state = self.folder.load_state()
+        was, now = _flat(state.facts["run"]), _flat(self.facts())
+        for part, name in sorted({*was, *now}):
+            old, new = was.get((part, name)), now.get((part, name))
+            if old != new:
+                raise ZooError(f"{self.folder.path}: cannot resume, {part} differs: {name} was {old!r}, is {new!r}")
+        self._load(state)
+
+    def run(self, reporter: Reporter | None = None) -> dict[str, Any]:
+        """Train until the last epoch or until patience is at its end. Returns the row of the best epoch.
+
+        Raises CheckFailed if the loss is not finite, KeyboardInterrupt after the state was saved if interrupted.
+        """
+        reporter = reporter or Reporter()
+        with self._interruptible():
+            while not self._finished():
+                row = self._epoch(reporter)
+                reporter.epoch(row)
+        return self.progress.history[self.progress.best_epoch - 1]
+
+    def _finished(self) -> bool:
+        progress = self.progress
+        waited = progress.epoch - progress.best_epoch
+        return progress.epoch >= self.settings.epochs or (progress.best_epoch > 0 and waited >= self.settings.patience)
+
+    def _epoch(self, reporter: Reporter) -> dict[str, Any]:
+        number = self.progress.epoch + 1
+        split = self.source.epoch(number)
+        order = np.random.default_rng((self.settings.seed, number)).permutation(len(split.codes))
+        batches = [order[i : i + self.settings.batch_size] for i in range(0, len(order), self.settings.batch_size)]
+        if len(batches) > 1 and len(batches[-1]) < 2 * self.group.size:
+            batches.pop()
+        if self.progress.step == 0:
+            torch.manual_seed(int(np.random.default_rng((self.settings.seed, number, self.group.rank)).integers(2**62)))
+            self._seen = np.full(split.targets.shape, np.nan, np.float32)
+        self.model.train()
+        started = time.perf_counter()
+        first = self.progress.step
+        for step in range(first, len(batches)):
+            self._set_learning_rate(number - 1 + step / len(batches))
+            loss, predicted = self._step(split, batches[step], (self.settings.seed, number, step, 1))
+            self._seen[batches[step]] = predicted
+            self.progress.step = step + 1
+            if step % CHECK_EVERY == 0 or step + 1 == len(batches):
+                self._check_finite(loss, number, step)
+                reporter.step(step + 1, len(batches))
+            if self._interrupted:
+                self._save()
+                raise KeyboardInterrupt
+        seconds = time.perf_counter() - started
+        return self._end_epoch(number, split, order, (len(batches) - first) * self.settings.batch_size / seconds)
+
+    def _step(self, split: Split, rows: np.ndarray, seed: tuple[int, ...]) -> tuple[torch.Tensor, np.ndarray]:
+        """One step of Adam on the rows of a batch -> the loss before it, the predictions (N, T) it was made from."""
+        mine = self.group.share(rows)
+        codes = split.codes[mine]
+        if self.settings.augment:
+            generator = np.random.default_rng((*seed, self.group.rank))
+            codes = augment(codes, self.settings.augment, generator)
+        predicted = self._forward(one_hot(codes, self.device, self.dtype))
+        observed = torch.from_numpy(split.targets[mine]).to(self.device, self.dtype)
+        loss = self._loss(predicted, observed)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self._share_gradients()
+        self.progress.updates += 1
+        for parameters in self.optimiser.param_groups:
+            correction = 1 - parameters["betas"][1] ** self.progress.updates
+            parameters["eps"] = self.settings.epsilon / math.sqrt(correction)
+        self.optimiser.step()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+        gathered = self.group.gather_rows(predicted.detach().float().cpu().numpy(), len(rows))
+        return self.group.sum(loss.detach().clone()), gathered
+
+    def _loss(self, predicted: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
+        """Sum over targets of the mean squared error over the measurements of the joint batch; this share of it."""
+        present = ~observed.isnan()
+        counts = self.group.sum(present.sum(0).float()).clamp(min=1)
+        squares = (predicted.to(observed.dtype) - observed.nan_to_num()).square() * present
+        return (squares.sum(0) / counts).sum()
+
+    def _share_gradients(self) -> None:
+        """Sum the gradients of all processes: each loss is a share of the loss of the joint batch."""
+        if self.group.size > 1:
+            with_gradient = [p.grad for p in self.model.parameters() if p.grad is not None]
+            flat = torch.cat([gradient.reshape(-1) for gradient in with_gradient])
+            self.group.sum(flat)
+            for gradient, part in zip(with_gradient, flat.split([g.numel() for g in with_gradient]), strict=True):
+                gradient.copy_(part.view_as(gradient))
+
+    def _end_epoch(self, number: int, split: Split, order: np.ndarray, rate: float) -> dict[str, Any]:
+        progress = self.progress
+        validation = self.source.validation
+        predicted = predict(self.kept, validation.codes, self.device)
+        row: dict[str, Any] = {"epoch": number, "learning_rate": self.optimiser.param_groups[0]["lr"]}
+        row.update(_scores("train", self.source.targets, split.targets[order], self._seen[order]))
+        row.update(_scores("validation", self.source.targets, validation.targets, predicted))
+        row["sequences_per_second"] = round(rate, 1)
+        row = self.group.agree([row])[0]  # type: ignore[assignment]
+        if row["validation_loss"] is None:
+            raise CheckFailed(f"epoch {number}: the validation loss is not finite; {self._advice()}")
+        progress.epoch, progress.step = number, 0
+        progress.history.append(row)
+        if row["validation_loss"] < progress.best_loss:
+            progress.best_loss, progress.best_epoch = row["validation_loss"], number
+            if self.group.writes:
+                save_weights(self.weights(), self.folder.weights, overwrite=True)
+        if self.group.writes:
+            self._save()
+            self.folder.write_metrics(progress.history)
+        return row
+
+    def weights(self) -> Any:
+        """A Checkpoint of the kept weights, copied."""
+        source = f"trained by deepstarr-zoo on {self.source.identity().get('source', 'unknown data')}"
+        if self.start is not None:
+            source += f", beginning with weights {self.start.spec.weights_id[:12]} ({self.start.spec.source})"
+        return network.to_checkpoint(self.kept, self.architecture, source, self.licence)
+
+    def _set_learning_rate(self, epochs_done: float) -> None:
+        peak = self.settings.learning_rate
+        rate = peak if self.settings.schedule == "constant" else one_cycle(epochs_done / self.settings.epochs, peak)
+        for parameters in self.optimiser.param_groups:
+            parameters["lr"] = rate
+
+    def _check_finite(self, loss: torch.Tensor, epoch: int, step: int) -> None:
+        if not math.isfinite(float(loss)):
+            raise CheckFailed(f"epoch {epoch}, step {step + 1}: the loss is not finite; {self._advice()}")
+
+    def _advice(self) -> str:
+        return f"try a lower --learning-rate; the last good state is in {self.folder.checkpoints}"
+
+    def _make_forward(self, compiled: bool) -> Callable[[torch.Tensor], torch.Tensor]:
+        """One-hot (N, L, 4) on the device -> activities (N, T), in training mode."""
+        dtype = torch.bfloat16 if self.settings.precision == "bf16" else self.dtype
+        plugin = registry.load("models", self.architecture)
+        if self.device.type == "cpu" and not compiled and hasattr(plugin, "training_forward"):
+            return lambda hot: plugin.training_forward(self.model, hot, dtype)
+        module = torch.compile(self.model) if compiled else self.model
+
+        def forward(hot: torch.Tensor) -> torch.Tensor:
+            with torch.autocast(self.device.type, dtype, enabled=dtype == torch.bfloat16):
+                return module(hot.transpose(1, 2))
+
+        return forward
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Ctrl-C lets the step in progress finish, so that the state can be saved; a second one does not wait."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def note(*_: object) -> None:
+            self._interrupted = True
+            signal.signal(signal.SIGINT, previous)
+
+        previous = signal.signal(signal.SIGINT, note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, previous)
+
+    def _save(self) -> None:
+        tensors = {f"model/{name}": value for name, value in self.model.state_dict().items()}
+        if self.average is not None:
+            tensors.update({f"average/{name}": value for name, value in self.average.state_dict().items()})
+        for number, moments in self.optimiser.state_dict()["state"].items():
+            tensors.update({f"optimiser/{number}/{name}": torch.as_tensor(value) for name, value in moments.items()})
+        tensors["generator"] = torch.get_rng_state()
+        arrays = {name: value.detach().cpu().numpy() for name, value in tensors.items()}
+        if self.progress.step:
+            arrays["seen"] = self._seen
+        self.folder.save_state(State(arrays, {**dataclasses.asdict(self.progress), "run": self.facts()}))
+
+    def _load(self, state: State) -> None:
+        tensors = {name: torch.from_numpy(array) for name, array in state.tensors.items()}
+
+        def under(prefix: str) -> dict[str, torch.Tensor]:
+            return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+        self.model.load_state_dict(under("model/"))
+        if self.average is not None:
+            self.average.load_state_dict(under("average/"))
+        moments: dict[int, dict[str, torch.Tensor]] = {}
+        for name, value in under("optimiser/").items():
+            number, _, field = name.partition("/")
+            moments.setdefault(int(number), {})[field] = value
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+        torch.set_rng_state(tensors["generator"])
+        self._seen = state.tensors.get("seen", self._seen)
+        fields = [field.name for field in dataclasses.fields(Progress)]
+        self.progress = Progress(**{name: state.facts[name] for name in fields})
+
+
+@dataclasses.dataclass
+class Progress:
+    """epoch: epochs done.  step: steps done of the next one.  updates: steps done in all.  history: a row an epoch."""
+
+    epoch: int = 0
+    step: int = 0
+    updates: int = 0
+    best_loss: float = math.inf
+    best_epoch: int = 0
+    history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+
+
+def one_hot(codes: np.ndarray, device: torch.device, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """Base codes, uint8 (N, L) -> (N, L, 4), channels last, made on the device."""
+    table = torch.eye(len(ALPHABET) + 1, len(ALPHABET), device=device, dtype=dtype)
+    return nn.functional.embedding(torch.from_numpy(codes).to(device).int(), table)
+
+
+def one_cycle(done: float, peak: float) -> float:
+    """Learning rate after a share `done` of the run: up linearly for a tenth, then down to peak / 1000 by a cosine."""
+    warm = 0.1
+    if done < warm:
+        return peak * max(done / warm, 1e-3)
+    return peak * max(0.5 * (1 + math.cos(math.pi * (done - warm) / (1 - warm))), 1e-3)
+
+
+def predict(module: nn.Module, codes: np.ndarray, device: torch.device) -> np.ndarray:
+    """Base codes, uint8 (N, L) -> activities, float32 (N, T), in evaluation mode; its mode is left as found."""
+    training = module.training
+    module.eval()
+    out = []
+    batch = EVALUATION_BATCH.get(device.type, EVALUATION_BATCH["cuda"])
+    with torch.inference_mode():
+        for start in range(0, len(codes), batch):
+            hot = one_hot(codes[start : start + batch], device, next(module.parameters()).dtype)
+            out.append(module(hot.transpose(1, 2)).float().cpu().numpy())
+    module.train(training)
+    return np.concatenate(out)
+
+
+def _average(model: nn.Module, decay: float) -> Any:
+    """A moving average of weights and running statistics. The window grows from a few steps to 1 / (1 - decay) of them,
+    so that the random weights of the beginning are soon forgotten."""
+    if not decay:
+        return None
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+    def mix(averaged: Any, current: Any, count: torch.Tensor) -> None:
+        so_far = int(count)
+        get_ema_multi_avg_fn(min(decay, (1 + so_far) / (10 + so_far)))(averaged, current, count)
+
+    return AveragedModel(model, multi_avg_fn=mix, use_buffers=True)
+
+
+def _flat(facts: dict[str, Any]) -> dict[tuple[str, str], Any]:
+    """Facts of a run by (part, name)."""
+    tables = {part: value if isinstance(value, dict) else {part: value} for part, value in facts.items()}
+    return {(part, name): value for part, table in tables.items() for name, value in table.items()}
+
+
+def _scores(split: str, targets: tuple[str, ...], observed: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
+    """Columns of metrics.csv: the loss, and each metric of each target over the whole split."""
+    seen = ~np.isnan(predicted).all(1)
+    scores = score(observed[seen], predicted[seen])
+    errors = [one.mse for one in scores if one.mse is not None]
+    loss = sum(errors) if errors and all(map(math.isfinite, errors)) else None
+    columns: dict[str, Any] = {f"{split}_loss": loss}
+    for name, one in zip(targets, scores, strict=True):
+        columns.update({f"{split}_{metric}_{name}": getattr(one, metric) for metric in METRICS})
+    return columns

@@ -1,0 +1,115 @@
+"""Weights and their ModelSpec in one .safetensors file: read, checked, written whole or not at all.
+
+Needs NumPy and safetensors, no PyTorch. What an architecture offers is in zoo/contracts.py.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo import registry
+from zoo.errors import ZooError
+from zoo.spec import SPEC_KEY, ModelSpec
+from zoo.system.atomic import replacing
+
+SUFFIX = ".safetensors"
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A model: `arrays` are float32, named and shaped as the architecture's `array_shapes` says."""
+
+    spec: ModelSpec
+    arrays: dict[str, np.ndarray]
+
+    @property
+    def config(self) -> Any:
+        """The architecture's own Config."""
+        return registry.load("models", self.spec.architecture).Config(**self.spec.config)
+
+
+def weights_id(arrays: dict[str, np.ndarray]) -> str:
+    """sha256 (hex) over name, shape and little-endian float32 bytes of the arrays in the order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name], "<f4")
+        digest.update(f"{name}{list(array.shape)}".encode())
+        digest.update(array.data)
+    return digest.hexdigest()
+
+
+def make(architecture: str, config: Any, arrays: dict[str, np.ndarray], source: str, licence: str) -> Checkpoint:
+    """Put arrays and the description of their network together.
+
+    Raises ZooError that names the first array which is missing, superfluous, misshapen or not finite.
+    """
+    _check_arrays(arrays, registry.load("models", architecture).array_shapes(config), architecture)
+    arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
+    spec = ModelSpec(
+        architecture=architecture,
+        config=config.to_dict(),
+        sequence_length=config.sequence_length,
+        targets=config.targets,
+        weights_id=weights_id(arrays),
+        source=source,
+        licence=licence,
+    )
+    return Checkpoint(spec, arrays)
+
+
+def save(checkpoint: Checkpoint, path: Path, overwrite: bool = False) -> None:
+    """Write a .safetensors file, whole or not at all."""
+    from safetensors.numpy import save_file
+
+    with replacing(path, overwrite) as partial:
+        save_file(checkpoint.arrays, partial, metadata={SPEC_KEY: checkpoint.spec.to_json()})
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a .safetensors file and check every array against its spec, and all of them against the weights id.
+
+    Raises ZooError if the file is missing, cut off, of another program, or not what its spec says.
+    """
+    arrays, metadata = _read(path)
+    if SPEC_KEY not in metadata:
+        raise ZooError(
+            f"{path}: has no deepstarr-zoo model spec in its header; convert foreign weights with zoo import"
+        )
+    spec = ModelSpec.from_json(metadata[SPEC_KEY], str(path))
+    checkpoint = Checkpoint(spec, arrays)
+    _check_arrays(arrays, registry.load("models", spec.architecture).array_shapes(checkpoint.config), str(path))
+    if weights_id(arrays) != spec.weights_id:
+        raise ZooError(f"{path}: its arrays do not match its weights id {spec.weights_id[:12]}; the file is damaged")
+    return checkpoint
+
+
+def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise ZooError(f"{path}: no such file")
+    try:
+        with safe_open(path, "numpy") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ZooError(f"{path}: cannot be read as a .safetensors file, cut off or of another kind ({error})") from None
+
+
+def _check_arrays(arrays: dict[str, np.ndarray], shapes: dict[str, tuple[int, ...]], where: str) -> None:
+    for name, shape in shapes.items():
+        if name not in arrays:
+            raise ZooError(f"{where}: the array {name} {list(shape)} is missing")
+        if arrays[name].shape != shape:
+            raise ZooError(f"{where}: array {name}: expected shape {list(shape)}, got {list(arrays[name].shape)}")
+        if arrays[name].dtype != np.float32:
+            raise ZooError(f"{where}: array {name}: expected float32, got {arrays[name].dtype}")
+        if not np.isfinite(arrays[name]).all():
+            raise ZooError(f"{where}: array {name} holds values that are not finite")
+    extra = sorted(set(arrays) - set(shapes))
+    if extra:
+        raise ZooError(f"{where}: unexpected array {extra[0]}; the network has no place for it")

@@ -1,0 +1,109 @@
+"""Checkpoint <-> PyTorch network. The only place where canonical arrays become tensors and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo import registry
+from zoo.errors import MissingDependency, ZooError
+from zoo.weights import checkpoint
+from zoo.weights.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def require_torch() -> None:
+    """Raise MissingDependency, with the command that helps, where PyTorch is not installed."""
+    import importlib.util
+
+    if importlib.util.find_spec("torch") is None:
+        raise MissingDependency("PyTorch is not installed; pip install 'deepstarr-zoo[train]' brings it")
+
+
+def from_checkpoint(weights: Checkpoint) -> nn.Module:
+    """The network with its weights, in evaluation mode, on the CPU. Its parameters share no memory with `weights`."""
+    require_torch()
+    import torch
+
+    module = registry.load("models", weights.spec.architecture).network(weights.config)
+    state = {name: torch.from_numpy(array.copy()) for name, array in weights.arrays.items()}
+    missing, unexpected = module.load_state_dict(state, strict=False)
+    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+    if missing or unexpected:
+        raise RuntimeError(f"{weights.spec.architecture}: array_shapes and network disagree: {missing} {unexpected}")
+    return module.eval()
+
+
+def begin_with(module: nn.Module, weights: Checkpoint) -> None:
+    """Give a network that is to be trained these weights; the head stays as it is if the targets are others.
+
+    Raises ZooError if the weights are of a network of another shape.
+    """
+    import torch
+
+    begin = weights.spec.weights_id[:12]
+    same_targets = module.config.targets == weights.config.targets
+    state = module.state_dict()
+    for name, array in weights.arrays.items():
+        if name.startswith("head.") and not same_targets:
+            continue
+        shape = tuple(state[name].shape) if name in state else None
+        if shape != array.shape:
+            raise ZooError(
+                f"weights {begin} are of another network than the one to train: "
+                f"{name} is {array.shape} there, {shape or 'absent'} here"
+            )
+        state[name].copy_(torch.from_numpy(array))
+    absent = sorted(name for name in arrays(module) if name not in weights.arrays)
+    if absent:
+        raise ZooError(f"weights {begin} are of another network than the one to train: they lack {absent[0]}")
+
+
+def rescale(module: nn.Module) -> None:
+    """Make each filter and dense unit before a batch norm (LAYER before LAYER_norm) as large as a fresh one, in place.
+
+    In evaluation mode the network computes the same, since the batch norm divides by the size. In training a learning
+    rate turns the weights as it turns fresh ones again: under a batch norm they only grow (van Laarhoven 2017,
+    arXiv:1706.05350), up to a hundredfold in a long run, and the larger they are, the less a step turns them.
+
+    Raises ZooError if a batch norm has no layer of its name.
+    """
+    import torch
+
+    layers: dict[str, Any] = dict(module.named_modules())
+    with torch.no_grad():
+        for name, norm in layers.items():
+            if not isinstance(norm, torch.nn.BatchNorm1d):
+                continue
+            layer = layers.get(name.removesuffix("_norm"))
+            if layer is None or layer is norm:
+                raise ZooError(f"rescale_start: expected a layer LAYER before each batch norm LAYER_norm, got {name}")
+            size = layer.weight.double().flatten(1).norm(dim=1)
+            fan_in, fan_out = layer.weight[0].numel(), layer.weight[:, 0].numel()
+            fresh = (2 * fan_in / (fan_in + fan_out)) ** 0.5  # Glorot's
+            factor = torch.where(size > 0, fresh / size, 1.0)
+            variance = norm.running_var.double()
+            # epsilon stays as it is, which the gain makes good
+            gain = ((factor.square() * variance + norm.eps) / (factor.square() * (variance + norm.eps))).sqrt()
+            layer.weight.mul_(factor.view(-1, *[1] * (layer.weight.ndim - 1)))
+            layer.bias.mul_(factor)
+            norm.running_mean.mul_(factor)
+            norm.running_var.mul_(factor.square())
+            norm.weight.mul_(gain)
+
+
+def arrays(module: nn.Module) -> dict[str, np.ndarray]:
+    """Canonical arrays of a network: its state dict as float32 NumPy copies, without BatchNorm's batch counters."""
+    return {
+        name: tensor.detach().cpu().float().numpy().copy()
+        for name, tensor in module.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+
+
+def to_checkpoint(module: nn.Module, architecture: str, source: str, licence: str) -> Checkpoint:
+    """The network's weights, copied: later training of `module` does not change the result."""
+    return checkpoint.make(architecture, module.config, arrays(module), source, licence)
