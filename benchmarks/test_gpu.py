@@ -19,8 +19,8 @@ import pytest
 
 from benchmarks.measure import in_turns, random_fasta, random_weights, run, zoo
 from zoo import registry
+from zoo.contracts import RunOptions
 from zoo.inference import session
-from zoo.inference.session import Options
 from zoo.models.deepstarr import Config
 from zoo.weights import checkpoint
 
@@ -108,7 +108,8 @@ def operations(config: Config) -> int:
 
 @pytest.mark.gpu
 def test_model_only(benchmark: Any, machine: Machine, budget: float) -> None:
-    running = {way: session.open_session(machine.weights, way[0], Options(precision=way[1])) for way in machine.ways()}
+    options = {way: RunOptions(precision=way[1]) for way in machine.ways()}
+    running = {way: session.open_session(machine.weights, way[0], options[way]) for way in options}
     difference = {
         way: float(np.abs(one.predict(machine.codes[:CHECKED]) - machine.expected).max())
         for way, one in running.items()
@@ -146,7 +147,7 @@ def test_search_for_convolutions(
     for search in SEARCHES:
         monkeypatch.setattr(module, "CONVOLUTION_SEARCH", search)
         for precision in module.PRECISIONS[machine.device]:
-            options = Options(precision=precision)
+            options = RunOptions(precision=precision)
             running[f"{search.lower()}, {precision}"] = session.open_session(machine.weights, runtime, options)
     turns = {way: partial(one.predict, machine.codes) for way, one in running.items()}
     best: dict[str, float] = {}

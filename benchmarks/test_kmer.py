@@ -13,9 +13,10 @@ import pytest
 from benchmarks.measure import in_turns, random_weights
 from benchmarks.peers import naive_graph
 from runtimes.kmer import kernel, tables
-from runtimes.kmer.layers import fold
+from zoo.contracts import RunOptions
 from zoo.dna import encoding
-from zoo.inference.session import Options, open_session
+from zoo.inference.session import open_session
+from zoo.models import deepstarr
 from zoo.models.deepstarr import VARIANTS, Config
 from zoo.system import devices, memory
 from zoo.weights.checkpoint import Checkpoint
@@ -78,12 +79,12 @@ def naive_name(batch: int) -> str:
 def _ways(weights: Checkpoint, codes: np.ndarray, threads: int) -> dict[str, tuple[Callable[[], object], float]]:
     """Name -> one turn, and how many sequences it takes through the network."""
     one_hot = np.ascontiguousarray(encoding.one_hot(codes).transpose(0, 2, 1))
-    compiled = open_session(weights, "kmer-cpu", Options(threads=threads))
+    compiled = open_session(weights, "kmer-cpu", RunOptions(threads=threads))
     with mock.patch.object(kernel, "instruction_sets", return_value=[]):
-        portable = open_session(weights, "kmer-cpu", Options(threads=threads))
-    onnx = open_session(weights, "onnx-cpu", Options(threads=threads))
+        portable = open_session(weights, "kmer-cpu", RunOptions(threads=threads))
+    onnx = open_session(weights, "onnx-cpu", RunOptions(threads=threads))
     naive = naive_graph.session(weights.config, weights.arrays, threads)
-    eager = open_session(weights, "torch-cpu", Options(batch_size=EAGER_BATCH, threads=threads))
+    eager = open_session(weights, "torch-cpu", RunOptions(batch_size=EAGER_BATCH, threads=threads))
     square = torch.rand(SQUARE, SQUARE)
     product = 2 * SQUARE**3 / operations(weights.config)
     for session in (compiled, portable):
@@ -117,8 +118,8 @@ def test_latency_of_one_sequence(benchmark: Any) -> None:
 
 def test_building_the_tables(benchmark: Any) -> None:
     weights = random_weights("original")
-    layers = fold(weights.config, weights.arrays)
-    built = benchmark.pedantic(lambda: tables.Tables(layers, tables.plan(weights.config)), rounds=5, warmup_rounds=1)
+    layers = deepstarr.plain_layers(weights.config, weights.arrays)
+    built = benchmark.pedantic(lambda: tables.Tables(layers, tables.plan(layers.shape)), rounds=5, warmup_rounds=1)
     benchmark.extra_info["table"] = "start and latency"
     milliseconds = 1e3 * np.array(benchmark.stats.stats.data)
     row = {"what": f"k-mer tables of {built.plan.bytes / 1e6:.0f} MB from the weights"}

@@ -1,15 +1,21 @@
-"""Checkpoint -> legacy Keras .h5 with the layer names of the published DeepSTARR file, for pipelines made for it."""
+"""Legacy Keras .h5 with the layer names of the published file, for pipelines made for it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from zoo.models.deepstarr.keras_weights import write_h5
+from zoo.spec import ModelSpec
+from zoo.weights import keras_layers
 from zoo.weights.checkpoint import Checkpoint
 
 SUFFIX = ".h5"
 
 
+def refuses(spec: ModelSpec) -> str | None:
+    """Why a model has no Keras form; None if it has."""
+    return keras_layers.refuses(spec)
+
+
 def export(weights: Checkpoint, path: Path, *, overwrite: bool = False) -> None:
     """Write `path`, whole or not at all. Raises ZooError if the architecture has no Keras form or the path is taken."""
-    write_h5(weights, path, overwrite)
+    keras_layers.write_h5(weights, path, overwrite)

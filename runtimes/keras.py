@@ -1,7 +1,7 @@
-"""keras-cpu: the published Keras graph in real Keras (tf_keras on TensorFlow), the reference for all others.
+"""keras-cpu: a model's Keras graph in real Keras (tf_keras on TensorFlow), the reference for all others.
 
-Fed length-first one-hot, float32. The graph is generated for the Config of the weights, so that any size has a
-reference. TensorFlow is slow to start, and takes its number of threads once a process.
+Fed length-first one-hot, float32. The model says itself what its graph is (zoo/weights/keras_layers.py), whatever its
+Config. TensorFlow is slow to start, and takes its number of threads once a process.
 """
 
 from __future__ import annotations
@@ -13,51 +13,53 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoo.dna import encoding
 from zoo.errors import ZooError
-from zoo.models.deepstarr import keras_graph
-from zoo.models.deepstarr.keras_weights import layer_arrays
+from zoo.spec import ModelSpec
+from zoo.weights import keras_layers
 
 if TYPE_CHECKING:
-    from zoo.inference.session import Options
+    from zoo.contracts import RunOptions
     from zoo.weights.checkpoint import Checkpoint
 
 DEVICES = ("cpu",)
-FILES: tuple[str, ...] = ()
+PRECISIONS = {"cpu": ("fp32",)}
+TRUST = {"cpu": 30}
+LIBRARIES = ("tensorflow", "tf_keras")
 
 BATCH_SIZE = 128
 
 
 def missing(device: str) -> str | None:  # noqa: ARG001 - there is one device
     """Why keras-cpu cannot run here, and what helps; None if it can, as far as can be told without TensorFlow."""
-    for library in ("tensorflow", "tf_keras"):
+    for library in LIBRARIES:
         if importlib.util.find_spec(library) is None:
             return f"{library} is not installed; pip install 'deepstarr-zoo[keras]'"
     return None
 
 
-def start(weights: Checkpoint | Path, device: str, options: Options) -> KerasEngine:
-    """Build the Keras model of a checkpoint. Raises ZooError for what Keras on the CPU cannot give."""
-    if isinstance(weights, Path):
-        raise ZooError(f"{weights}: keras-{device} runs no files of this kind; give it a .safetensors file")
-    if options.precision != "fp32":
-        raise ZooError(f"keras-{device}: expected a precision of fp32, got {options.precision}")
+def refuses(spec: ModelSpec) -> str | None:
+    """Why a model has no Keras graph; None if it has."""
+    return keras_layers.refuses(spec)
+
+
+def start(weights: Checkpoint, device: str, options: RunOptions) -> KerasEngine:  # noqa: ARG001 - there is one device
+    """Build the Keras model of a checkpoint. Raises ZooError for threads that TensorFlow cannot change to any more."""
     return KerasEngine(weights, options)
 
 
 class KerasEngine:
-    """A Keras model on the CPU; see zoo.session.Engine."""
+    """A Keras model on the CPU; see zoo.contracts.Engine."""
 
-    def __init__(self, weights: Checkpoint, options: Options) -> None:
+    def __init__(self, weights: Checkpoint, options: RunOptions) -> None:
         tensorflow, keras = _keras(options.threads)
         self.spec = weights.spec
         self.batch_size = options.batch_size or BATCH_SIZE
-        self.lanes = 1
+        self.concurrent_batches = 1
         self.provider = f"cpu (tf_keras {keras.__version__}, TensorFlow {tensorflow.__version__})"
         self._model = model(weights, options.threads)
 
@@ -67,12 +69,13 @@ class KerasEngine:
 
 
 def model(weights: Checkpoint, threads: int | None = None) -> Any:
-    """The tf_keras Model of a checkpoint: the published graph at its Config, with its weights."""
+    """The tf_keras Model of a checkpoint: its graph, with its weights."""
     tensorflow, keras = _keras(threads)
     with tensorflow.device("/CPU:0"):
-        built = keras.models.model_from_json(json.dumps(keras_graph.graph(weights.config)))
-        for layer in keras_graph.layers(weights.config):
-            built.get_layer(layer.name).set_weights(list(layer_arrays(weights, layer).values()))
+        built = keras.models.model_from_json(json.dumps(keras_layers.graph(weights.spec)))
+        for layer in keras_layers.of(weights.spec).layers:
+            arrays = keras_layers.layer_arrays(weights.arrays, layer)
+            built.get_layer(layer.name).set_weights(list(arrays.values()))
     return built
 
 
@@ -80,7 +83,7 @@ def layer_outputs(weights: Checkpoint, codes: np.ndarray) -> dict[str, np.ndarra
     """Base codes, uint8 (N, L) -> what each Keras layer gives, float32 (N, ...), channels last, by layer name."""
     _, keras = _keras(None)
     whole = model(weights)
-    layers = [layer for layer in whole.layers if layer.name != keras_graph.INPUT]
+    layers = [layer for layer in whole.layers if layer.name != keras_layers.of(weights.spec).input]
     outputs = keras.Model(whole.input, [layer.output for layer in layers]).predict_on_batch(encoding.one_hot(codes))
     return {layer.name: output for layer, output in zip(layers, outputs, strict=True)}
 

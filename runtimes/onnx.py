@@ -1,7 +1,7 @@
 """onnx-cpu, onnx-cuda: ONNX Runtime, on exactly the execution provider that the name says, or an error.
 
 ONNX Runtime falls back to the CPU and says so in its log only; here the log is silent and the provider is verified,
-after loading and after the first run. Weights that are no .onnx file yet are exported once, into the zoo's cache.
+after loading and after the first run. Weights that are no .onnx file yet are exported once (zoo/weights/exports.py).
 """
 
 from __future__ import annotations
@@ -24,22 +24,26 @@ import numpy as np
 from zoo import registry
 from zoo.errors import MissingDependency, ZooError
 from zoo.spec import ModelSpec
-from zoo.system import cache, devices
+from zoo.system import devices
+from zoo.weights import exports
 
 if TYPE_CHECKING:
     import onnxruntime
 
-    from zoo.inference.session import Options
+    from zoo.contracts import RunOptions
     from zoo.weights.checkpoint import Checkpoint
 
 DEVICES = ("cpu", "cuda")
 FILES = (".onnx",)
+AUTOMATIC = {"cuda": 40, "cpu": 10}
+TRUST = {"cpu": 10}
+LIBRARIES = ("onnx",)
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 PRECISIONS = {"cpu": ("fp32",), "cuda": ("fp32", "tf32")}
 CUDA_BATCH_SIZE = 2048
-LANES = {"cpu": 1, "cuda": 3}
-"""Batches under way at once: one that computes, one that waits for it on the device, one that is copied."""
+CONCURRENT_BATCHES = {"cpu": 1, "cuda": 3}
+"""One that computes, one that waits for it on the device, one that is copied."""
 
 CONVOLUTION_SEARCH = "HEURISTIC"
 """How cuDNN chooses its algorithms; the exhaustive search starts again with every new batch size."""
@@ -52,6 +56,9 @@ SILENT = 4
 
 CUDA_WHEEL = "onnxruntime-gpu"
 CUDA_INSTALL = "pip install 'deepstarr-zoo[cuda]'"
+WHEEL_PREFIX = "onnxruntime"
+"""Every wheel of ONNX Runtime is called so, with the device behind it."""
+
 CPU_WHEELS = ("onnxruntime", "onnxruntime-directml", "onnxruntime-openvino")
 
 
@@ -73,49 +80,47 @@ def conflict() -> str | None:
     )
 
 
-def start(weights: Checkpoint | Path, device: str, options: Options) -> OnnxEngine:
-    """Load an .onnx file of this zoo, or a checkpoint by way of one, on the provider of `device` and no other.
+def refuses(spec: ModelSpec) -> str | None:  # noqa: ARG001
+    """None: every model can be exported."""
+    return None
 
-    Raises ZooError for a file that is not ours or a precision that cannot be had, MissingDependency where the provider
-    does not come up.
+
+def start(weights: Checkpoint, device: str, options: RunOptions) -> OnnxEngine:
+    """Export a checkpoint, once, and load that; see start_file."""
+    return start_file(exports.exported(weights, "onnx", input="codes"), device, options)
+
+
+def start_file(path: Path, device: str, options: RunOptions) -> OnnxEngine:
+    """Load an .onnx file of this zoo on the provider of `device` and no other.
+
+    Raises ZooError for a file that is not ours, MissingDependency where the provider does not come up.
     """
-    if options.precision not in PRECISIONS[device]:
-        allowed = " or ".join(PRECISIONS[device])
-        raise ZooError(f"onnx-{device}: expected the precision {allowed}, got {options.precision}")
-    if isinstance(weights, Path):
-        return OnnxEngine(weights, device, options)
-    path = _cached(weights)
-    if path.is_file():
-        try:
-            engine = OnnxEngine(path, device, options)
-        except MissingDependency:
-            raise
-        except ZooError:
-            engine = None  # damaged: the cache may be made anew at any time
-        if engine and engine.spec.weights_id == weights.spec.weights_id:
-            return engine
-    registry.load("exporters", "onnx").export(weights, path, input="codes", overwrite=True)
     return OnnxEngine(path, device, options)
 
 
-def _cached(weights: Checkpoint) -> Path:
-    """Where the export of these weights is kept. Processes that make it at once write the same; the last one wins."""
-    import zoo
-
-    exporter = registry.load("exporters", "onnx")
-    name = f"{weights.spec.weights_id}.codes.{zoo.__version__}.{exporter.GRAPH_VERSION}{exporter.SUFFIX}"
-    return cache.folder("exports") / name
+def findings() -> dict[str, str]:
+    """The wheels of ONNX Runtime that are installed, and what they can do."""
+    wheels = [one for one in metadata.distributions() if (one.metadata["Name"] or "").lower().startswith(WHEEL_PREFIX)]
+    try:
+        providers = ", ".join(import_onnxruntime().get_available_providers())
+    except MissingDependency as error:
+        providers = f"none: {error}"
+    return {
+        "wheels": ", ".join(sorted(f"{one.metadata['Name']} {one.version}" for one in wheels)) or "none",
+        "conflict": conflict() or "none",
+        "providers built in": providers,
+    }
 
 
 class OnnxEngine:
-    """One ONNX Runtime session on one provider; see zoo.session.Engine."""
+    """One ONNX Runtime session on one provider; see zoo.contracts.Engine."""
 
-    def __init__(self, path: Path, device: str, options: Options) -> None:
+    def __init__(self, path: Path, device: str, options: RunOptions) -> None:
         exporter = registry.load("exporters", "onnx")
         self.provider = PROVIDERS[device]
         own = CUDA_BATCH_SIZE if device == "cuda" else BATCH_PER_THREAD * (options.threads or devices.cores())
         self.batch_size = options.batch_size or own
-        self.lanes = LANES[device]
+        self.concurrent_batches = CONCURRENT_BATCHES[device]
         self._device = device
         self._session = _load(path, device, options)
         self._verified = False
@@ -128,10 +133,10 @@ class OnnxEngine:
         self._feed = feeds[name]
 
     def run(self, codes: np.ndarray) -> np.ndarray:
-        if not hasattr(self._local, "lane"):
-            self._local.lane = _Lane(self._session, self._device, self.batch_size, len(self.spec.targets))
+        if not hasattr(self._local, "binding"):
+            self._local.binding = _Binding(self._session, self._device, self.batch_size, len(self.spec.targets))
         try:
-            activities = self._local.lane.run(self._feed(codes))
+            activities = self._local.binding.run(self._feed(codes))
         except _errors() as error:
             raise ZooError(
                 f"ONNX Runtime failed on a batch of {len(codes)} ({_first_line(error)}); "
@@ -143,8 +148,8 @@ class OnnxEngine:
         return activities
 
 
-class _Lane:
-    """What one thread needs to have a batch under way: memory on the device for it and its activities, bound once.
+class _Binding:
+    """What one thread needs to run batches of its own: memory on the device for them and their activities, bound once.
 
     The copies to and from it are blocking, and `run` returns when the device is done; other threads go on meanwhile.
     """
@@ -209,7 +214,7 @@ def session_options(threads: int | None) -> onnxruntime.SessionOptions:
     return settings
 
 
-def _load(path: Path, device: str, options: Options) -> onnxruntime.InferenceSession:
+def _load(path: Path, device: str, options: RunOptions) -> onnxruntime.InferenceSession:
     if not path.is_file():
         raise ZooError(f"{path}: no such file")
     provider = PROVIDERS[device]

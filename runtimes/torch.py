@@ -1,7 +1,7 @@
 """torch-cpu, torch-cuda: the network itself, run by PyTorch as it stands. Every other runtime is compared with it.
 
 Base codes travel to the device as uint8, 16 times fewer bytes than one-hot, and become one-hot there. On a GPU several
-batches are under way at once, each in a stream of its own. Settings of PyTorch that are global (threads, TF32) hold
+batches run concurrently, each in a stream of its own. Settings of PyTorch that are global (threads, TF32) hold
 during a run only, so that a program which uses PyTorch itself finds them as it left them.
 """
 
@@ -11,27 +11,28 @@ import contextlib
 import importlib.util
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoo.errors import MissingDependency, ZooError
-from zoo.spec import ALPHABET
+from zoo.spec import ALPHABET, ModelSpec
 from zoo.system import devices
 from zoo.weights import network
 
 if TYPE_CHECKING:
-    from zoo.inference.session import Options
+    from zoo.contracts import RunOptions
     from zoo.weights.checkpoint import Checkpoint
 
 DEVICES = ("cpu", "cuda")
-FILES: tuple[str, ...] = ()
+LIBRARIES = ("torch",)
+AUTOMATIC = {"cuda": 30}
+TRUST = {"cpu": 20}
 
 PRECISIONS = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "tf32", "bf16")}
 BATCH_SIZES = {"cpu": 128, "cuda": 2048}
-LANES = {"cpu": 1, "cuda": 3}
-"""Batches under way at once: one that computes, one that waits for it on the device, one that is copied."""
+CONCURRENT_BATCHES = {"cpu": 1, "cuda": 3}
+"""One that computes, one that waits for it on the device, one that is copied."""
 
 
 def missing(device: str) -> str | None:
@@ -41,20 +42,20 @@ def missing(device: str) -> str | None:
     return devices.driver_missing() if device == "cuda" else None
 
 
-def start(weights: Checkpoint | Path, device: str, options: Options) -> TorchEngine:
-    """Build the network of a checkpoint on `device`. Raises ZooError if the device or the precision cannot be had."""
-    if isinstance(weights, Path):
-        raise ZooError(f"{weights}: torch-{device} runs no files of this kind; give it a .safetensors file")
-    if options.precision not in PRECISIONS[device]:
-        allowed = " or ".join(PRECISIONS[device])
-        raise ZooError(f"torch-{device}: expected the precision {allowed}, got {options.precision}")
+def refuses(spec: ModelSpec) -> str | None:  # noqa: ARG001
+    """None: it is what every model is written in."""
+    return None
+
+
+def start(weights: Checkpoint, device: str, options: RunOptions) -> TorchEngine:
+    """Build the network of a checkpoint on `device`. Raises MissingDependency if PyTorch finds no such device."""
     return TorchEngine(weights, device, options)
 
 
 class TorchEngine:
-    """A network in evaluation mode on one device; see zoo.session.Engine."""
+    """A network in evaluation mode on one device; see zoo.contracts.Engine."""
 
-    def __init__(self, weights: Checkpoint, device: str, options: Options) -> None:
+    def __init__(self, weights: Checkpoint, device: str, options: RunOptions) -> None:
         import torch
 
         if device == "cuda" and not torch.cuda.is_available():
@@ -65,7 +66,7 @@ class TorchEngine:
             )
         self.spec = weights.spec
         self.batch_size = options.batch_size or BATCH_SIZES[device]
-        self.lanes = LANES[device]
+        self.concurrent_batches = CONCURRENT_BATCHES[device]
         self.provider = torch.cuda.get_device_name() if device == "cuda" else "cpu"
         self._precision = options.precision
         self._threads = options.threads or devices.cores()
@@ -79,26 +80,26 @@ class TorchEngine:
         import torch
 
         try:
-            lane = self._lane()
-            given, taken = lane.codes[: len(codes)], lane.activities[: len(codes)]
+            buffers = self._buffers()
+            given, taken = buffers.codes[: len(codes)], buffers.activities[: len(codes)]
             given.numpy()[:] = codes
             # the settings are global: one thread at a time hands work to the device, all of them may wait for it
-            with self._launch, torch.inference_mode(), self._settings(), lane.stream:
+            with self._launch, torch.inference_mode(), self._settings(), buffers.stream:
                 on_device = given.to(self._device, non_blocking=True)
                 one_hot = (on_device[:, None, :] == self._bases).float()
                 taken.copy_(self._module(one_hot), non_blocking=True)
-            lane.wait()
+            buffers.wait()
         except torch.OutOfMemoryError:
             raise ZooError(
-                f"the GPU has too little memory for batches of {len(codes)}, {self.lanes} at once; "
+                f"the GPU has too little memory for batches of {len(codes)}, {self.concurrent_batches} at once; "
                 "a smaller --batch-size helps"
             ) from None
         return taken.numpy().copy()
 
-    def _lane(self) -> _Lane:
-        if not hasattr(self._local, "lane"):
-            self._local.lane = _Lane(self)
-        return self._local.lane
+    def _buffers(self) -> _Buffers:
+        if not hasattr(self._local, "buffers"):
+            self._local.buffers = _Buffers(self)
+        return self._local.buffers
 
     @contextlib.contextmanager
     def _settings(self) -> Iterator[None]:
@@ -116,8 +117,8 @@ class TorchEngine:
             torch.set_num_threads(threads)
 
 
-class _Lane:
-    """What one thread needs to have a batch of its own under way: memory at both ends, and its place on the device.
+class _Buffers:
+    """What one thread needs to run batches of its own: memory at both ends, and its place on the device.
 
     On a GPU the memory is page-locked, so that copies overlap with arithmetic, and the place is a stream.
     """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo import registry
+from zoo import contracts, registry
 from zoo.errors import ZooError
 from zoo.inference import session
 from zoo.weights import named
@@ -17,16 +17,12 @@ from zoo.weights import named
 
 @pytest.mark.parametrize("kind", registry.PACKAGES)
 def test_every_file_is_a_plug_in_that_keeps_its_contract(kind: str) -> None:
-    offers = {
-        "models": ("Config", "VARIANTS", "array_shapes", "network"),
-        "runtimes": ("DEVICES", "FILES", "missing", "start"),
-        "exporters": ("SUFFIX", "export"),
-    }
     assert registry.names(kind)
-    for name in registry.names(kind):
-        module = registry.load(kind, name)
-        for attribute in offers[kind]:
-            assert hasattr(module, attribute), f"{module.__name__} lacks {attribute}"
+    assert registry.problems(kind) == {}
+    assert list(registry.working(kind)) == registry.names(kind)
+    for name, module in registry.working(kind).items():
+        assert contracts.complaint(kind, module) is None
+        assert registry.load(kind, name) is module
 
 
 def test_an_unknown_name_is_refused_with_those_that_exist() -> None:
@@ -46,11 +42,12 @@ def other_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     (tmp_path / "counting.py").write_text(
         "import numpy as np\n"
         "DEVICES = ('cpu',)\n"
-        "FILES = ()\n"
+        "PRECISIONS = {'cpu': ('fp32',)}\n"
         "def missing(device): return None\n"
+        "def refuses(spec): return None\n"
         "def start(weights, device, options): return Engine(weights.spec)\n"
         "class Engine:\n"
-        "    provider, batch_size, lanes = 'counting', 2, 1\n"
+        "    provider, batch_size, concurrent_batches = 'counting', 2, 1\n"
         "    def __init__(self, spec): self.spec = spec\n"
         "    def run(self, codes):\n"
         "        counts = [(codes == base).sum(1) for base in range(len(self.spec.targets))]\n"
@@ -61,9 +58,9 @@ def other_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: counting\nVersion: 1.0\n")
     (information / "entry_points.txt").write_text("[deepstarr_zoo.runtimes]\ncounting = counting\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    registry._installed.cache_clear()
+    registry.forget()
     yield
-    registry._installed.cache_clear()
+    registry.forget()
     sys.modules.pop("counting", None)
 
 

@@ -5,6 +5,3 @@ MODEL = "original"
 AUTO = "auto"
 
 RUNTIME = AUTO
-
-AUTOMATIC = ("onnx-cuda", "torch-cuda", "kmer-cpu", "onnx-cpu")
-"""What the runtime "auto" stands for: the first of these that can run the weights at hand on this machine."""

@@ -18,3 +18,11 @@ class CheckFailed(ZooError):  # noqa: N818
 
 class MissingDependency(ZooError):  # noqa: N818
     """A library that an extra brings is not installed, or a device is not there: exit status 2."""
+
+
+class OtherArchitecture(ZooError):  # noqa: N818
+    """Imported arrays are not those of the architecture that was asked: exit status 2, or another one is asked."""
+
+
+class BadPlugin(ZooError):  # noqa: N818
+    """A plug-in cannot be imported or lacks what its contract asks for: exit status 2."""

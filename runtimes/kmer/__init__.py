@@ -1,8 +1,9 @@
 """kmer-cpu: the first layers compiled into tables over k-mers, exact up to rounding, and the rest computed.
 
-The input is DNA, so most of the arithmetic of the network is a lookup. layers.py folds a checkpoint into plain
-convolutions and matrices, tables.py compiles the leading ones into tables over short words of DNA (k-mers), kernel.py
-runs tables and remaining layers in compiled code, graph.py describes them to ONNX Runtime for where that was not built.
+The input is DNA, so most of the arithmetic of the network is a lookup. tables.py compiles the leading
+convolutions into tables over short words of DNA (k-mers), kernel.py runs tables and remaining layers in compiled code,
+graph.py describes them to ONNX Runtime for where that was not built. Knows no architecture: a model says itself what it
+is as plain convolutions and matrices (zoo/layers/plain.py).
 Blocks of sequences that fit a core's second-level cache go to one worker thread a core. A sequence with an N has no
 k-mers and is computed in full; so are the first few sequences, which should not wait for tables to be built.
 """
@@ -12,25 +13,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from runtimes.kmer import graph, kernel, tables
-from runtimes.kmer.layers import Layers, fold
+from zoo import contracts, registry
 from zoo.dna.encoding import one_hot
-from zoo.errors import ZooError
-from zoo.models.deepstarr import Config
-from zoo.spec import UNKNOWN_BASE
+from zoo.layers.plain import PlainLayers
+from zoo.spec import UNKNOWN_BASE, ModelSpec
 from zoo.system import devices
 
 if TYPE_CHECKING:
-    from zoo.inference.session import Options
+    from zoo.contracts import RunOptions
     from zoo.weights.checkpoint import Checkpoint
 
 DEVICES = ("cpu",)
-FILES: tuple[str, ...] = ()
+PRECISIONS = {"cpu": ("fp32",)}
+AUTOMATIC = {"cpu": 20}
 
 BATCH_SIZE = 4096
 BLOCK = 64
@@ -48,32 +48,44 @@ def missing(device: str) -> str | None:  # noqa: ARG001
     return None
 
 
-def start(weights: Checkpoint | Path, device: str, options: Options, budget: int = tables.BUDGET) -> KmerEngine:
-    """Compile a checkpoint into tables of at most `budget` bytes.
-
-    Raises ZooError if it is not a DeepSTARR, if its first layer fits no table of that size, or for another precision.
-    """
-    if isinstance(weights, Path):
-        raise ZooError(f"{weights}: kmer-{device} runs no files of this kind; give it a .safetensors file")
-    if options.precision != "fp32":
-        raise ZooError(f"kmer-{device}: expected the precision fp32, got {options.precision}")
-    if not isinstance(weights.config, Config):
-        raise ZooError(
-            f"kmer-{device}: expected the architecture deepstarr, got {weights.spec.architecture}; use onnx-cpu"
+def refuses(spec: ModelSpec) -> str | None:
+    """Why a model cannot be compiled into tables; None if it can."""
+    plugin = registry.load("models", spec.architecture)
+    plain_shape = contracts.extra(plugin, "plain_shape")
+    if plain_shape is None:
+        return f"expected plain convolutions and matrices, the architecture {spec.architecture} is not; use onnx-cpu"
+    shape = plain_shape(plugin.Config(**spec.config))
+    if not all(shape.same) or set(shape.pools) != {tables.POOL}:
+        return (
+            f"expected convolutions that keep the length, each with a pooling by {tables.POOL}; those of "
+            f"{spec.architecture} are others; use onnx-cpu"
         )
-    return KmerEngine(weights, options, tables.plan(weights.config, budget))
+    return tables.refuses(shape)
+
+
+def start(weights: Checkpoint, device: str, options: RunOptions, budget: int = tables.BUDGET) -> KmerEngine:  # noqa: ARG001
+    """Compile a checkpoint into tables of at most `budget` bytes. Raises ZooError if none is as small."""
+    plugin = registry.load("models", weights.spec.architecture)
+    layers = plugin.plain_layers(weights.config, weights.arrays)
+    return KmerEngine(weights.spec, layers, options, tables.plan(layers.shape, budget))
+
+
+def findings() -> dict[str, str]:
+    """Which compiled kernel runs here."""
+    built = next(iter(kernel.instruction_sets()), "not built; install again where there is a C compiler")
+    return {"k-mer tables": built}
 
 
 class KmerEngine:
-    """Tables, the layers after them, and the whole network for what has no k-mers; see zoo.session.Engine."""
+    """Tables, the layers after them, and the whole network for what has no k-mers; see zoo.contracts.Engine."""
 
-    def __init__(self, weights: Checkpoint, options: Options, plan: tables.Plan) -> None:
-        self.spec = weights.spec
+    def __init__(self, spec: ModelSpec, layers: PlainLayers, options: RunOptions, plan: tables.Plan) -> None:
+        self.spec = spec
         self.batch_size = options.batch_size or BATCH_SIZE
-        self.lanes = 1
+        self.concurrent_batches = 1
         self._instruction_set = next(iter(kernel.instruction_sets()), None)
         self.provider = f"cpu, {self._instruction_set or 'NumPy and ONNX Runtime'}"
-        self._layers = fold(weights.config, weights.arrays)
+        self._layers = layers
         self._plan = plan
         self._threads = options.threads or devices.cores()
         self._pool = ThreadPoolExecutor(self._threads, "kmer")
@@ -128,7 +140,7 @@ class KmerEngine:
             return self._fast
 
 
-def _onnx_session(layers: Layers, done: int) -> Forward:
+def _onnx_session(layers: PlainLayers, done: int) -> Forward:
     """The layers after `done` convolutions in ONNX Runtime, in the thread that calls."""
     import onnxruntime
 

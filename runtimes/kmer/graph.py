@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from runtimes.kmer.layers import Layers
-from zoo.models.deepstarr import POOL_SIZE
+from zoo.layers.plain import PlainLayers
 from zoo.spec import ALPHABET
 
 INPUT = "hidden"
@@ -25,7 +24,7 @@ IR_VERSION = 8
 """Old enough for every ONNX Runtime that the base install accepts."""
 
 
-def last_layers(layers: Layers, done: int) -> bytes:
+def last_layers(layers: PlainLayers, done: int) -> bytes:
     """An ONNX model, serialised, of everything after the first `done` convolutions."""
     from onnx import NodeProto, TensorProto, helper, numpy_helper
 
@@ -47,10 +46,10 @@ def last_layers(layers: Layers, done: int) -> bytes:
         add("Transpose", perm=[0, 3, 1, 2])
         for layer in layers.convolutions[done:]:
             weight = layer.weight.transpose(2, 1, 0)[:, :, None]
-            padding = [0, layer.left, 0, layer.taps - 1 - layer.left]
+            padding = [0, layer.left, 0, layer.right]
             add("Conv", {"weight": weight, "bias": layer.bias}, kernel_shape=[1, layer.taps], pads=padding)
             add("Relu")
-            add("MaxPool", kernel_shape=[1, POOL_SIZE], strides=[1, POOL_SIZE])
+            add("MaxPool", kernel_shape=[1, layer.pool], strides=[1, layer.pool])
         add("Transpose", perm=[0, 2, 3, 1])
     add("Flatten")
     for matrix in layers.dense:
@@ -59,9 +58,9 @@ def last_layers(layers: Layers, done: int) -> bytes:
             add("Relu")
     nodes[-1].output[0] = OUTPUT
 
-    channels = layers.config.filters[done - 1] if done else len(ALPHABET)
-    hidden = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["N", layers.config.positions[done], channels])
-    activities = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", len(layers.config.targets)])
+    channels = layers.shape.filters[done - 1] if done else len(ALPHABET)
+    hidden = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["N", layers.shape.positions[done], channels])
+    activities = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", layers.shape.targets])
     graph = helper.make_graph(nodes, f"from_convolution_{done + 1}", [hidden], [activities], constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     return model.SerializeToString()

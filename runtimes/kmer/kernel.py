@@ -10,8 +10,8 @@ import threading
 
 import numpy as np
 
-from runtimes.kmer.layers import Layers
 from runtimes.kmer.tables import Tables
+from zoo.layers.plain import PlainLayers
 from zoo.system.memory import aligned
 
 try:
@@ -36,12 +36,12 @@ class Kernel:
     tables: look the first layers up; None computes them from one-hot bases, N included.
     """
 
-    def __init__(self, layers: Layers, tables: Tables | None, instruction_set: str) -> None:
+    def __init__(self, layers: PlainLayers, tables: Tables | None, instruction_set: str) -> None:
         self._instruction_set = instruction_set
-        self._targets = len(layers.config.targets)
+        self._targets = layers.shape.targets
         self._kept: list[np.ndarray] = []
         left = layers.convolutions[tables.plan.convolutions if tables else 0 :]
-        steps = [layers.config.sequence_length, len(left), len(layers.dense), *self._lookup(tables)]
+        steps = [layers.shape.sequence_length, len(left), len(layers.dense), *self._lookup(tables)]
         for layer in left:
             taps, channels, filters = layer.weight.shape
             steps += [layer.positions, channels, taps, layer.left, filters]

@@ -14,11 +14,13 @@ from functools import cached_property
 
 import numpy as np
 
-from runtimes.kmer.layers import Convolution, Layers
 from zoo.errors import ZooError
-from zoo.models.deepstarr import POOL_SIZE, Config
+from zoo.layers.plain import Convolution, PlainLayers, PlainShape
 from zoo.spec import ALPHABET
 from zoo.system.memory import aligned
+
+POOL = 2
+"""Stride and window of the poolings that tables and compiled kernel know."""
 
 BUDGET = 256 * 2**20
 """Bytes that the tables of one model may take, unless the caller says otherwise."""
@@ -91,7 +93,7 @@ class Plan:
     @property
     def pool(self) -> int:
         """Sums of rows that one position of the result is the maximum of."""
-        return POOL_SIZE if self.projected else 1
+        return POOL if self.projected else 1
 
     @property
     def positions(self) -> int:
@@ -99,43 +101,50 @@ class Plan:
         return len(self.windows) // self.pool
 
 
-def plans(config: Config) -> list[Plan]:
+def plans(shape: PlainShape) -> list[Plan]:
     """Everything that could be compiled, the fewest layers first."""
     possible = []
-    for depth in range(1, len(config.filters) + 1):
-        windows, rows = _windows(config, depth)
-        possible.append(Plan(depth, False, windows, rows, config.filters[depth - 1]))
-        if depth < len(config.filters):
-            possible.append(Plan(depth, True, windows, rows, config.filters[depth], config.kernel_sizes[depth]))
+    for depth in range(1, len(shape.filters) + 1):
+        windows, rows = _windows(shape, depth)
+        possible.append(Plan(depth, False, windows, rows, shape.filters[depth - 1]))
+        if depth < len(shape.filters):
+            possible.append(Plan(depth, True, windows, rows, shape.filters[depth], shape.kernel_sizes[depth]))
     # the same convolutions as one row take a lookup less than as a sum of rows
     return sorted(possible, key=lambda plan: (plan.convolutions, not plan.projected))
 
 
-def plan(config: Config, budget: int = BUDGET) -> Plan:
+def plan(shape: PlainShape, budget: int = BUDGET) -> Plan:
     """The deepest plan whose tables fit `budget` bytes. Raises ZooError with the reason if none does."""
-    possible = plans(config)
-    fitting = [plan for plan in possible if plan.bytes <= budget]
-    if fitting:
-        return fitting[-1]
-    bases = max(window.stop - window.start for window in possible[0].windows)
+    reason = refuses(shape, budget)
+    if reason:
+        raise ZooError(f"kmer-cpu: {reason}")
+    return [plan for plan in plans(shape) if plan.bytes <= budget][-1]
+
+
+def refuses(shape: PlainShape, budget: int = BUDGET) -> str | None:
+    """Why no plan fits `budget` bytes; None if one does."""
+    possible = plans(shape)
     smallest = min(plan.bytes for plan in possible)
-    raise ZooError(
-        f"kmer-cpu: this network sees {bases} bases at a time after its first pooling, and tables for that take "
+    if smallest <= budget:
+        return None
+    bases = max(window.stop - window.start for window in possible[0].windows)
+    return (
+        f"this network sees {bases} bases at a time after its first pooling, and tables for that take "
         f"{smallest / 1e6:,.0f} MB where the budget is {budget / 1e6:,.0f} MB; use onnx-cpu"
     )
 
 
-def _windows(config: Config, depth: int) -> tuple[tuple[Window, ...], int]:
+def _windows(shape: PlainShape, depth: int) -> tuple[tuple[Window, ...], int]:
     """What every position sees after `depth` rounds, and the number of table rows for it.
 
     Positions away from the ends share a table. A window that padding cuts short has its own, even if another has the
     same length: what was cut off differs.
     """
-    windows = [Window(base, base + 1) for base in range(config.sequence_length)]
+    windows = [Window(base, base + 1) for base in range(shape.sequence_length)]
     whole = 1
     for below in range(depth):
-        windows = _pooled(_convolved(windows, config.kernel_sizes[below]))
-        whole += config.kernel_sizes[below] * POOL_SIZE**below
+        windows = _pooled(_convolved(windows, shape.kernel_sizes[below]))
+        whole += shape.kernel_sizes[below] * POOL**below
     rows = len(ALPHABET) ** whole if any(window.stop - window.start == whole for window in windows) else 0
     placed = []
     for window in windows:
@@ -159,8 +168,8 @@ def _convolved(windows: list[Window], taps: int) -> list[Window]:
 
 
 def _pooled(windows: list[Window]) -> list[Window]:
-    firsts = range(0, len(windows) - POOL_SIZE + 1, POOL_SIZE)
-    return [Window(windows[first].start, windows[first + POOL_SIZE - 1].stop) for first in firsts]
+    firsts = range(0, len(windows) - POOL + 1, POOL)
+    return [Window(windows[first].start, windows[first + POOL - 1].stop) for first in firsts]
 
 
 class Tables:
@@ -170,7 +179,7 @@ class Tables:
     starts, lengths, offsets: int32 (windows,), where the k-mer of each position lies and its table begins.
     """
 
-    def __init__(self, layers: Layers, plan: Plan) -> None:
+    def __init__(self, layers: PlainLayers, plan: Plan) -> None:
         self.plan = plan
         self.starts = np.array([window.start for window in plan.windows], np.int32)
         self.lengths = np.array([window.stop - window.start for window in plan.windows], np.int32)
@@ -199,7 +208,7 @@ class Tables:
         """Base codes without N, uint8 (N, L) -> table row of each window, int32 (N, windows)."""
         rows = np.zeros((len(codes), len(self.starts)), np.int32)
         inside = self._interior
-        stride = POOL_SIZE**self.plan.depth
+        stride = POOL**self.plan.depth
         last = (inside.stop - inside.start - 1) * stride
         for base in range(self.lengths[inside.start]):
             first = self.starts[inside.start] + base
@@ -236,22 +245,22 @@ class Tables:
 _Values = Iterator[tuple[slice, np.ndarray]]
 
 
-def _values(layers: Layers, depth: int) -> _Values:
+def _values(layers: PlainLayers, depth: int) -> _Values:
     """Every row of the tables after `depth` rounds, in pieces: (rows, float32 values (rows, channels))."""
     if depth == 0:
         yield slice(0, len(ALPHABET)), np.eye(len(ALPHABET), dtype=np.float32)
         return
     convolution = layers.convolutions[depth - 1]
-    below, below_rows = _windows(layers.config, depth - 1)
+    below, below_rows = _windows(layers.shape, depth - 1)
     parts = np.empty((below_rows, convolution.taps, convolution.bias.size), np.float32)
     _project(_values(layers, depth - 1), convolution.weight, parts.reshape(below_rows, -1))
     room = np.empty((2, _CHUNK, convolution.bias.size), np.float32)
     done = set()
-    for position, window in enumerate(_windows(layers.config, depth)[0]):
+    for position, window in enumerate(_windows(layers.shape, depth)[0]):
         if window.offset in done:
             continue
         done.add(window.offset)
-        sums = [_summed(convolution, below, parts, POOL_SIZE * position + shift) for shift in range(POOL_SIZE)]
+        sums = [_summed(convolution, below, parts, POOL * position + shift) for shift in range(POOL)]
         for first in range(0, window.rows, _CHUNK):
             kmers = np.arange(first, min(first + _CHUNK, window.rows))
             pooled, other = room[:, : len(kmers)]

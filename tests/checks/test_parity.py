@@ -16,9 +16,10 @@ import pytest
 from checkpoints import ODD, random_checkpoint, random_codes, traced_once
 
 from zoo import registry
-from zoo.checks import comparison, parity
+from zoo.checks import comparison, layer_parity, parity
 from zoo.checks.comparison import Tolerance
 from zoo.cli import main
+from zoo.contracts import RunOptions
 from zoo.errors import CheckFailed, MissingDependency, ZooError
 from zoo.formats.fasta import Reader
 from zoo.inference import predict, session
@@ -238,9 +239,9 @@ def test_the_first_layer_that_departs_is_named(
     path = tmp_path / "wrong.safetensors"
     checkpoint.save(checkpoint.make("deepstarr", published.config, arrays, "a mistake", "none"), path)
     subject = parity.Subject(weights=path, sequences=data / "Sequences_example.fa")
-    label, reports = parity.run_layers(subject, data / "Sequences_example.layers.npz")
+    label, reports = layer_parity.run_layers(subject, data / "Sequences_example.layers.npz")
     with pytest.raises(CheckFailed, match=f"parity: {first} is the first layer that departs from .*layers.npz, by "):
-        parity.check_layers(label, reports)
+        layer_parity.check_layers(label, reports)
 
 
 @needs_keras
@@ -248,8 +249,8 @@ def test_the_first_layer_that_departs_is_named(
 def test_layers_of_a_network_with_odd_sizes_agree_with_keras(tmp_path: Path) -> None:
     path = tmp_path / "odd.safetensors"
     checkpoint.save(random_checkpoint(ODD), path)
-    label, reports = parity.run_layers(parity.Subject(weights=path))
-    parity.check_layers(label, reports)
+    label, reports = layer_parity.run_layers(parity.Subject(weights=path))
+    layer_parity.check_layers(label, reports)
     assert label == "keras-cpu"
     assert [report.name for report in reports[-3:]] == ["Dense_A", "Dense_B", "Dense_C"]
 
@@ -265,9 +266,9 @@ def test_keras_cpu_says_which_extra_it_needs(monkeypatch: pytest.MonkeyPatch) ->
 def test_keras_cpu_refuses_another_precision_and_files(tmp_path: Path) -> None:
     keras = registry.load("runtimes", "keras")
     with pytest.raises(ZooError, match="keras-cpu: expected a precision of fp32, got bf16"):
-        keras.start(random_checkpoint(ODD), "cpu", session.Options(precision="bf16"))
+        keras.start(random_checkpoint(ODD), "cpu", RunOptions(precision="bf16"))
     with pytest.raises(ZooError, match="keras-cpu runs no files of this kind"):
-        keras.start(tmp_path / "a.onnx", "cpu", session.Options())
+        keras.start(tmp_path / "a.onnx", "cpu", RunOptions())
 
 
 def test_compare_says_how_far_and_where() -> None:
@@ -356,16 +357,16 @@ def test_layer_outputs_with_other_numbers_in_their_names_go_by_order(tmp_path: P
     torch = pytest.importorskip("torch")
     assert torch is not None
     weights = random_checkpoint(ODD)
-    outputs = parity.torch_layers(weights, random_codes(3, ODD.sequence_length))
+    outputs = layer_parity.torch_layers(weights, random_codes(3, ODD.sequence_length))
     path = tmp_path / "layers.npz"
     np.savez(path, **{f"layer_{99 - number}": output for number, output in enumerate(outputs.values())})
-    assert list(parity.read_layers(path, weights)) == list(outputs)
+    assert list(layer_parity.read_layers(path, weights)) == list(outputs)
     np.savez(path, Conv1D_1st=outputs["Conv1D_1st"])
     with pytest.raises(ZooError, match="expected outputs of 20 layers, got 1; batch_normalization_60 is missing"):
-        parity.read_layers(path, weights)
+        layer_parity.read_layers(path, weights)
     path.write_bytes(b"PK\x03\x04 nothing")
     with pytest.raises(ZooError, match=r"cannot be read as a \.npz of layer outputs"):
-        parity.read_layers(path, weights)
+        layer_parity.read_layers(path, weights)
 
 
 def test_generated_sequences_are_the_same_every_time_and_fit_any_length(tmp_path: Path) -> None:

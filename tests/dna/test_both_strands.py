@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from zoo.dna.encoding import reverse_complement
 from zoo.errors import ZooError
 from zoo.inference import predict
 from zoo.spec import ModelSpec
+from zoo.system import futures
 
 CODES = np.random.default_rng(0).integers(0, 5, size=(6, 9)).astype(np.uint8)
 
@@ -24,12 +25,12 @@ def counts(codes: np.ndarray) -> np.ndarray:
     return np.stack([(codes == 0).sum(axis=1), (codes == 1) @ weights], axis=1).astype(np.float32)
 
 
-def begun(codes: np.ndarray) -> Callable[[], np.ndarray]:
-    return lambda: counts(codes)
+def submit(codes: np.ndarray) -> Future[np.ndarray]:
+    return futures.done(counts(codes))
 
 
 def average(codes: np.ndarray) -> np.ndarray:
-    return both_strands.average(begun, codes)()
+    return both_strands.average(submit, codes).result()
 
 
 def test_the_average_is_the_mean_of_both_strands_to_the_last_bit() -> None:
@@ -41,10 +42,10 @@ def test_the_average_is_the_mean_of_both_strands_to_the_last_bit() -> None:
 
 
 def test_the_choice_is_checked_before_anything_is_computed() -> None:
-    assert both_strands.oriented(begun, None) is begun
-    np.testing.assert_array_equal(both_strands.oriented(begun, "average")(CODES)(), average(CODES))
+    assert both_strands.with_choice(submit, None) is submit
+    np.testing.assert_array_equal(both_strands.with_choice(submit, "average")(CODES).result(), average(CODES))
     with pytest.raises(ZooError, match="rc: expected average, got 'both'"):
-        both_strands.oriented(begun, "both")
+        both_strands.with_choice(submit, "both")
 
 
 class Counter:
@@ -52,7 +53,7 @@ class Counter:
 
     runtime, provider, batch_size = "counting-cpu", "NumPy", 4
     spec = ModelSpec("deepstarr", {}, 9, ("dev", "hk"), "0")
-    begin_codes = staticmethod(begun)
+    submit_codes = staticmethod(submit)
 
 
 def test_predict_writes_the_average_and_says_so(tmp_path: Path) -> None:

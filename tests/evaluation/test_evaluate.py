@@ -39,7 +39,7 @@ class Counter:
         shares = [(codes == base).mean(axis=1) for base in range(len(self.spec.targets))]
         return (np.stack(shares, axis=1) * self.slope).astype(np.float32)
 
-    def begin_codes(self, codes: np.ndarray) -> Callable[[], np.ndarray]:
+    def submit_codes(self, codes: np.ndarray) -> Callable[[], np.ndarray]:
         return lambda: self.predict_codes(codes)
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from checkpoints import ODD, random_checkpoint, random_codes
 
-from zoo.defaults import AUTOMATIC
+from zoo.contracts import RunOptions
 from zoo.errors import MissingDependency, ZooError
 from zoo.inference import session
-from zoo.inference.session import Options, Session, open_automatic, open_session
+from zoo.inference.session import Session, open_automatic, open_session
 from zoo.models.deepstarr import Config
 from zoo.weights.checkpoint import Checkpoint
 
@@ -31,17 +31,17 @@ def test_without_a_gpu_the_tables_run_and_the_session_says_so() -> None:
 def test_every_candidate_is_asked_in_order_for_weights_in_its_own_form(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[tuple[str, Path]] = []
 
-    def refusing(weights: Path, runtime: str, options: Options | None) -> Session:
-        assert options == Options(threads=1)
+    def refusing(weights: Path, runtime: str, options: RunOptions | None) -> Session:
+        assert options == RunOptions(threads=1)
         tried.append((runtime, weights))
         raise MissingDependency(f"{runtime} cannot run here")
 
     monkeypatch.setattr(session, "missing", lambda runtime: None)  # noqa: ARG005
     monkeypatch.setattr(session, "open_session", refusing)
     with pytest.raises(MissingDependency, match=r"^onnx-cpu cannot run here$"):
-        open_automatic(lambda files: Path("".join(files) or "checkpoint"), Options(threads=1))
+        open_automatic(lambda files: Path("".join(files) or "checkpoint"), RunOptions(threads=1))
     checkpoint, graph = Path("checkpoint"), Path(".onnx")
-    assert tried == list(zip(AUTOMATIC, (graph, checkpoint, checkpoint, graph), strict=True))
+    assert tried == list(zip(session.automatic(), (graph, checkpoint, checkpoint, graph), strict=True))
 
 
 @pytest.mark.usefixtures("no_cuda")
@@ -52,7 +52,7 @@ def test_a_network_that_fits_no_table_goes_on_to_the_next(monkeypatch: pytest.Mo
     opened: list[str] = []
     start = session.open_session
 
-    def recording(weights: Checkpoint | Path, runtime: str, options: Options | None) -> Session:
+    def recording(weights: Checkpoint | Path, runtime: str, options: RunOptions | None) -> Session:
         opened.append(runtime)
         return start(random_checkpoint(ODD) if runtime == "onnx-cpu" else weights, "kmer-cpu", options)
 

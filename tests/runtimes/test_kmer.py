@@ -15,10 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtimes.kmer import kernel, tables
-from runtimes.kmer.layers import Layers, fold
 from zoo import registry
+from zoo.contracts import RunOptions
 from zoo.errors import ZooError
-from zoo.inference.session import Options, Session, open_session
+from zoo.inference.session import Session, open_session
+from zoo.layers.plain import PlainLayers
+from zoo.models import deepstarr
 from zoo.models.deepstarr import BATCH_NORM_EPSILON, VARIANTS, Config
 from zoo.weights.checkpoint import Checkpoint
 
@@ -62,7 +64,7 @@ _build = tables.Tables
 _built: dict[bytes, tables.Tables] = {}
 
 
-def built_once(layers: Layers, plan: tables.Plan) -> tables.Tables:
+def built_once(layers: PlainLayers, plan: tables.Plan) -> tables.Tables:
     """The tables of a network, built once for all the ways to compute with them."""
     key = pickle.dumps((layers, plan))  # all of it: networks that differ in a deeper layer alone can share the first
     if key not in _built:
@@ -84,7 +86,7 @@ def computing(way: str) -> Iterator[None]:
 
 def started(weights: Checkpoint, way: str, budget: int = tables.BUDGET, **options: int) -> Session:
     with computing(way):
-        engine = runtime.start(weights, "cpu", Options(**options), budget)
+        engine = runtime.start(weights, "cpu", RunOptions(**options), budget)
     assert engine.provider == f"cpu, {way}"
     return Session(engine, "kmer-cpu")
 
@@ -109,7 +111,11 @@ def test_any_network_any_length_and_any_ns_give_the_numbers_of_the_network_writt
     codes = random.integers(0, 4, (data.draw(st.sampled_from([1, 5, 70])), config.sequence_length), np.uint8)
     codes[random.random(codes.shape) < share_of_ns] = 4
     # every plan is reached: the smallest budget that is enough for one is its own size
-    budget = data.draw(st.sampled_from([plan.bytes for plan in tables.plans(config) if plan.bytes <= SMALL] or [0]))
+    budget = data.draw(
+        st.sampled_from(
+            [plan.bytes for plan in tables.plans(deepstarr.plain_shape(config)) if plan.bytes <= SMALL] or [0]
+        )
+    )
     if not budget:
         with pytest.raises(ZooError, match=r"^kmer-cpu: .* use onnx-cpu$"):
             started(weights, way, budget)
@@ -158,7 +164,7 @@ def test_tables_come_with_the_first_many_sequences_and_change_nothing_beyond_rou
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_the_tables_of_the_published_networks_replace_two_convolutions_and_fit_seventy_megabytes(name: str) -> None:
-    plan = tables.plan(VARIANTS[name])
+    plan = tables.plan(deepstarr.plain_shape(VARIANTS[name]))
     assert (plan.depth, plan.projected, plan.convolutions) == (1, True, 2)
     assert plan.bytes < 70e6
     # 8-mers; 5 and 7 bases where the first kernels reach beyond the left end, 6 bases at the right end
@@ -168,7 +174,7 @@ def test_the_tables_of_the_published_networks_replace_two_convolutions_and_fit_s
 
 def test_the_deepest_layers_that_fit_the_budget_are_compiled() -> None:
     config = Config((8, 8, 8), (2, 2, 3), (4,), 0.0, 40)
-    possible = tables.plans(config)
+    possible = tables.plans(deepstarr.plain_shape(config))
     assert [(plan.depth, plan.projected) for plan in possible] == [
         (1, False),
         (1, True),
@@ -177,7 +183,7 @@ def test_the_deepest_layers_that_fit_the_budget_are_compiled() -> None:
         (3, False),
     ]
     for plan in possible:
-        chosen = tables.plan(config, plan.bytes)
+        chosen = tables.plan(deepstarr.plain_shape(config), plan.bytes)
         assert chosen.bytes <= plan.bytes
         assert all(other.bytes > plan.bytes for other in possible[possible.index(chosen) + 1 :])
 
@@ -195,7 +201,7 @@ def test_a_stem_that_does_not_fit_is_refused_with_its_size_and_a_way_out() -> No
 def test_other_precisions_and_files_are_refused(tmp_path: Path) -> None:
     weights = random_checkpoint(ODD)
     with pytest.raises(ZooError, match=r"^kmer-cpu: expected the precision fp32, got tf32$"):
-        open_session(weights, "kmer-cpu", Options(precision="tf32"))
+        open_session(weights, "kmer-cpu", RunOptions(precision="tf32"))
     with pytest.raises(ZooError, match=r"model\.onnx: kmer-cpu runs no files of this kind"):
         open_session(tmp_path / "model.onnx", "kmer-cpu")
 
@@ -216,7 +222,7 @@ def test_the_published_weights_give_the_numbers_of_keras(way: str, data: Path) -
 
 
 def test_layers_are_folded_for_channels_last() -> None:
-    layers = fold(ODD, random_checkpoint(ODD).arrays)
+    layers = deepstarr.plain_layers(ODD, random_checkpoint(ODD).arrays)
     assert [layer.weight.shape for layer in layers.convolutions] == [(6, 4, 9), (1, 9, 5), (4, 5, 7)]
     assert [(layer.left, layer.positions) for layer in layers.convolutions] == [(2, 53), (0, 26), (1, 13)]
     assert [(layer.weight.shape, layer.relu) for layer in layers.dense] == [((42, 11), True), ((11, 3), False)]
@@ -225,7 +231,7 @@ def test_layers_are_folded_for_channels_last() -> None:
 @pytest.mark.skipif(not kernel.BUILT, reason="the compiled kernel was not built at installation")
 def test_the_kernel_refuses_memory_that_is_too_small() -> None:
     weights = random_checkpoint(ODD)
-    compiled = kernel.Kernel(fold(ODD, weights.arrays), None, kernel.instruction_sets()[0])
+    compiled = kernel.Kernel(deepstarr.plain_layers(ODD, weights.arrays), None, kernel.instruction_sets()[0])
     codes, out = np.zeros((2, 53), np.uint8), np.empty((2, 3), np.float32)
     with pytest.raises(ValueError, match="room or out is too small for 2 sequences"):
         kernel._kernel.forward(kernel.instruction_sets()[0], compiled._program, codes, np.empty(10, np.float32), out)

@@ -14,9 +14,10 @@ import pytest
 from checkpoints import CONFIGS, ODD, random_checkpoint, random_codes, traced_once
 
 from zoo import registry
+from zoo.contracts import RunOptions
 from zoo.errors import MissingDependency, ZooError
 from zoo.inference import session
-from zoo.inference.session import Options, Session, open_session
+from zoo.inference.session import Session, open_session
 from zoo.spec import ModelSpec
 from zoo.system import cache, devices
 from zoo.weights.checkpoint import Checkpoint
@@ -85,32 +86,32 @@ def test_batch_size_and_threads_change_no_number_beyond_rounding(runtime: str, o
     codes = random_codes(40, 53)
     expected = open_session(odd, runtime).predict(codes)
     threads = None if runtime == "keras-cpu" else 1  # TensorFlow's belong to the process
-    engine = open_session(odd, runtime, Options(batch_size=7, threads=threads))
+    engine = open_session(odd, runtime, RunOptions(batch_size=7, threads=threads))
     assert engine.batch_size == 7
     np.testing.assert_allclose(engine.predict(codes), expected, rtol=1e-4, atol=1e-5)
 
 
 @needs_torch
 @pytest.mark.parametrize("runtime", ["torch-cpu", "onnx-cpu"])
-def test_several_batches_under_way_give_the_rows_in_order(
+def test_concurrent_batches_give_the_rows_in_order(
     runtime: str, odd: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # as on a GPU: buffers, bindings and threads are the same, the device is not
-    monkeypatch.setitem(torch_runtime.LANES, "cpu", 3)
-    monkeypatch.setitem(onnx_runtime.LANES, "cpu", 3)
+    monkeypatch.setitem(torch_runtime.CONCURRENT_BATCHES, "cpu", 3)
+    monkeypatch.setitem(onnx_runtime.CONCURRENT_BATCHES, "cpu", 3)
     codes = random_codes(500, 53)
     expected = open_session(odd, REFERENCE).predict(codes)
-    running = open_session(odd, runtime, Options(batch_size=16, threads=1))
-    begun = [running.begin(codes[start : start + 100]) for start in range(0, 500, 100)]
-    activities = [wait() for wait in reversed(begun)][::-1]
+    running = open_session(odd, runtime, RunOptions(batch_size=16, threads=1))
+    submitted = [running.submit(codes[start : start + 100]) for start in range(0, 500, 100)]
+    activities = [future.result() for future in reversed(submitted)][::-1]
     np.testing.assert_allclose(np.concatenate(activities), expected, rtol=1e-4, atol=1e-5)
-    assert running.begin(codes[:0])().shape == (0, expected.shape[1])
+    assert running.submit(codes[:0]).result().shape == (0, expected.shape[1])
 
 
 class Slow:
-    """An engine of two lanes whose second batch fails; counts what it was asked for."""
+    """An engine of two concurrent batches, the second of which fails; counts what it was asked for."""
 
-    provider, batch_size, lanes = "none", 1, 2
+    provider, batch_size, concurrent_batches = "none", 1, 2
     spec = ModelSpec("deepstarr", {}, 4, ("dev",), "0")
 
     def __init__(self) -> None:
@@ -121,14 +122,14 @@ class Slow:
         number = int(codes[0, 0])
         self.asked.append(number)
         if number < 2:
-            self.together.wait()  # both lanes are at work at once
+            self.together.wait()  # both are computed at once
         if number == 1:
             raise ZooError("second batch")
         time.sleep(0.2)
         return np.zeros((1, 1), np.float32)
 
 
-def test_an_error_in_a_lane_is_raised_and_ends_the_rest() -> None:
+def test_an_error_in_one_of_several_batches_is_raised_and_ends_the_rest() -> None:
     engine = Slow()
     with pytest.raises(ZooError, match="second batch"):
         Session(engine, "slow-cpu").predict(np.repeat(np.array([[0], [1], *[[2]] * 30], np.uint8), 4, 1))
@@ -139,7 +140,7 @@ def test_an_error_in_a_lane_is_raised_and_ends_the_rest() -> None:
 def test_a_gpu_without_memory_left_is_one_line(odd: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    engine = torch_runtime.start(odd, "cpu", Options())
+    engine = torch_runtime.start(odd, "cpu", RunOptions())
 
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
@@ -251,14 +252,14 @@ def test_onnx_cpu_starts_without_pytorch_and_without_a_word_on_either_stream(odd
 @needs_torch
 def test_a_precision_that_cannot_be_had_is_refused(runtime: str, precision: str, message: str, odd: Checkpoint) -> None:
     with pytest.raises(ZooError, match=message):
-        open_session(odd, runtime, Options(precision=precision))
+        open_session(odd, runtime, RunOptions(precision=precision))
 
 
 @needs_torch
 def test_torch_with_bf16_is_near_and_says_float32(odd: Checkpoint) -> None:
     codes = random_codes(64, 53)
     expected = open_session(odd, REFERENCE).predict(codes)
-    rough = open_session(odd, REFERENCE, Options(precision="bf16")).predict(codes)
+    rough = open_session(odd, REFERENCE, RunOptions(precision="bf16")).predict(codes)
     assert rough.dtype == np.float32
     assert 0 < np.abs(rough - expected).max() < 0.2
 
@@ -270,7 +271,7 @@ def test_torch_runs_no_files_and_leaves_global_settings_as_they_were(odd: Checkp
     with pytest.raises(ZooError, match=r"model\.onnx: torch-cpu runs no files of this kind; .*\.safetensors"):
         open_session(Path("model.onnx"), REFERENCE)
     threads = torch.get_num_threads()
-    open_session(odd, REFERENCE, Options(threads=threads + 1)).predict(random_codes(2, 53))
+    open_session(odd, REFERENCE, RunOptions(threads=threads + 1)).predict(random_codes(2, 53))
     assert torch.get_num_threads() == threads
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     with torch_runtime.tensor_float_32(not before[0]):
@@ -341,14 +342,14 @@ def test_another_provider_than_the_one_asked_for_is_an_error(monkeypatch: pytest
 
 def test_a_provider_lost_at_the_first_run_is_an_error(odd_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_runtime, "_cuda_failure", lambda: None)
-    engine = onnx_runtime.start(odd_file, "cpu", Options())
+    engine = onnx_runtime.start(odd_file, "cpu", RunOptions())
     engine.provider = "CUDAExecutionProvider"
     with pytest.raises(MissingDependency, match="runs on CPUExecutionProvider instead of CUDAExecutionProvider"):
         engine.run(np.zeros((1, 53), np.uint8))
 
 
 def test_a_run_that_fails_is_one_line_with_advice(odd_file: Path) -> None:
-    engine = onnx_runtime.start(odd_file, "cpu", Options())
+    engine = onnx_runtime.start(odd_file, "cpu", RunOptions())
     with pytest.raises(
         ZooError, match=r"^ONNX Runtime failed on a batch of 2 \(.*\); .* a smaller --batch-size helps$"
     ):
@@ -363,5 +364,5 @@ def test_lower_precision_on_a_gpu_is_near(runtime: str, precision: str, toleranc
         pytest.skip(f"{runtime} has no {precision}")
     codes = random_codes(LARGE, 53)
     expected = open_session(odd, REFERENCE).predict(codes)
-    engine = open_session(odd, runtime, Options(precision=precision))
+    engine = open_session(odd, runtime, RunOptions(precision=precision))
     np.testing.assert_allclose(engine.predict(codes), expected, rtol=tolerance, atol=tolerance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
 import threading
@@ -14,8 +15,10 @@ import pytest
 from typer.testing import CliRunner
 
 from zoo.cli.main import app
+from zoo.contracts import PublishedFiles
 from zoo.errors import ZooError
-from zoo.models.deepstarr import importer, keras_weights
+from zoo.models import deepstarr
+from zoo.models.deepstarr import PUBLISHED, keras_weights
 from zoo.system.cache import folder
 from zoo.weights import checkpoint, named, pull
 from zoo.weights.pull import Origin
@@ -92,10 +95,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder("pulled/one")
 
 
-ONE = pull.Collection("pulled/one", {"one.bin": MD5}, ())
+ONE = PublishedFiles("pulled/one", {"one.bin": MD5}, ())
 
 
-def refusal(server: Server, collection: pull.Collection = ONE, **origin) -> str:
+def refusal(server: Server, collection: PublishedFiles = ONE, **origin) -> str:
     with pytest.raises(ZooError) as caught:
         pull.fetch(collection, Origin(**({"mirrors": (server.url,)} | origin)))
     assert "\n" not in str(caught.value)
@@ -208,10 +211,10 @@ def test_a_copy_on_this_machine_is_checked_like_a_download(server: Server, cache
 
 
 def test_the_published_weights_are_imported_at_once(server: Server, data: Path) -> None:
-    for name in pull.WEIGHTS.files:
+    for name in PUBLISHED.weights.md5:
         server.files[name] = (data / name).read_bytes()
-    path, imported = pull.original(Origin(mirrors=(server.url,)))
-    assert imported.spec.weights_id == keras_weights.read_h5(data / pull.WEIGHTS_FILE).spec.weights_id
+    path, imported = pull.weights("deepstarr", Origin(mirrors=(server.url,)))
+    assert imported.spec.weights_id == keras_weights.read_h5(data / "DeepSTARR.model.h5").spec.weights_id
     assert imported.spec.source.startswith("de Almeida et al.")
     assert imported.spec.licence == "MIT"
     assert checkpoint.load(path).spec == imported.spec
@@ -220,7 +223,7 @@ def test_the_published_weights_are_imported_at_once(server: Server, data: Path) 
 
 
 def test_the_importer_knows_the_weights_that_are_pulled() -> None:
-    assert pull.WEIGHTS.files[pull.WEIGHTS_FILE] in importer.KNOWN_FILES
+    assert set(PUBLISHED.weights.md5.values()) & set(PUBLISHED.citations)
 
 
 def test_the_command_takes_a_copy_and_says_where_things_are(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,10 +239,11 @@ def test_the_command_takes_a_copy_and_says_where_things_are(data: Path, monkeypa
 
 
 def test_the_command_pulls_all_files_of_the_data(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    contents = {name: name.encode() * 100 for name in pull.DATA.files}
+    contents = {name: name.encode() * 100 for name in PUBLISHED.data.md5}
     server.files = contents
     files = {name: hashlib.md5(content).hexdigest() for name, content in contents.items()}
-    monkeypatch.setattr(pull, "DATA", pull.Collection(pull.DATA.folder, files, (server.url,)))
+    data = dataclasses.replace(PUBLISHED.data, md5=files, mirrors=(server.url,))
+    monkeypatch.setattr(deepstarr, "PUBLISHED", dataclasses.replace(PUBLISHED, data=data))
     result = CliRunner().invoke(app, ["pull", "data"], env={"ZOO_MIRROR": server.url})
     assert result.exit_code == 0, result.output
     there = folder("pulled/data")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.checks import comparison, parity
+from zoo.checks import comparison
 from zoo.checks.comparison import Report
 from zoo.defaults import MODEL
 from zoo.errors import ZooError
@@ -125,7 +125,7 @@ def run(
     if not measurements:
         raise ZooError(f"no runtime could be measured: {'; '.join(f'{n}: {why}' for n, why in skipped.items())}")
     by_name = {measurement.runtime: measurement for measurement in measurements}
-    trusted = [name for name in parity.REFERENCES if name in by_name]
+    trusted = [name for name in session.references() if name in by_name]
     reference = by_name[trusted[0] if trusted else measurements[0].runtime]
     records = [f"random_{number}" for number in range(CHECKED)]
     reports = {

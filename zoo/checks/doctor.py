@@ -11,17 +11,12 @@ from importlib import metadata
 from pathlib import Path
 
 import zoo
-from runtimes.kmer import kernel
-from zoo import registry
-from zoo.errors import MissingDependency
+from zoo import contracts, registry
 from zoo.inference import session
 from zoo.system import cache, devices
 
-LIBRARIES = ("numpy", "onnx", "safetensors", "torch", "tensorflow", "tf_keras")
-"""Libraries whose version decides what can run; ONNX Runtime is looked at more closely."""
-
-WHEEL_PREFIX = "onnxruntime"
-"""Every wheel of ONNX Runtime is called so, with the device behind it."""
+LIBRARIES = ("numpy", "safetensors")
+"""Libraries beside those that runtimes name themselves."""
 
 CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 """Instruction sets that make a difference to inference, as Linux calls them."""
@@ -35,9 +30,9 @@ def report() -> dict[str, dict[str, str]]:
         "zoo": {"version": zoo.__version__, "installed at": str(Path(zoo.__file__).parent), "cache": _cache()},
         "python": {"version": platform.python_version(), "executable": sys.executable, **_libraries()},
         "machine": {"system": platform.platform(), "CPU": _cpu(), "GPU": _gpu()},
-        "compiled parts": _compiled(),
-        "ONNX Runtime": _onnx_runtime(),
+        **_findings(),
         "runtimes": {name: session.missing(name) or "ready" for name in session.runtime_names()},
+        **_problems(),
     }
 
 
@@ -49,7 +44,9 @@ def _cache() -> str:
 
 
 def _libraries() -> dict[str, str]:
-    return {name: _version(name) or "not installed" for name in LIBRARIES}
+    declared = [contracts.extra(module, "LIBRARIES", ()) for module in registry.working("runtimes").values()]
+    names = sorted({*LIBRARIES, *(name for names in declared for name in names)})
+    return {name: _version(name) or "not installed" for name in names}
 
 
 def _version(distribution: str) -> str | None:
@@ -71,22 +68,6 @@ def _cpu() -> str:
     return f"{name}, {devices.cores()} of {os.cpu_count()} cores usable{flags}"
 
 
-def _compiled() -> dict[str, str]:
-    """What a C compiler at installation adds: without it, the same numbers come slower."""
-    not_built = "not built; install again where there is a C compiler"
-    try:
-        from zoo.models.deepstarr import _trunk
-    except ImportError:
-        training = not_built
-    else:
-        training = "ready for --precision bf16 (AVX-512 BF16)"
-        if _trunk.matrix_unit():
-            training = "ready (AMX)"
-        elif not _trunk.available():
-            training = "needs a processor with AMX or AVX-512 BF16, on Linux"
-    return {"k-mer tables": next(iter(kernel.instruction_sets()), not_built), "training step": training}
-
-
 def _gpu() -> str:
     program = shutil.which("nvidia-smi")
     if program is None:
@@ -99,19 +80,14 @@ def _gpu() -> str:
     return "; ".join(result.stdout.strip().splitlines()) or "none: nvidia-smi lists none"
 
 
-def _onnx_runtime() -> dict[str, str]:
-    found = {}
-    for distribution in metadata.distributions():
-        name = distribution.metadata["Name"] or ""
-        if name.lower().startswith(WHEEL_PREFIX):
-            found[name] = distribution.version
-    runtime = registry.load("runtimes", "onnx")
-    try:
-        providers = ", ".join(runtime.import_onnxruntime().get_available_providers())
-    except MissingDependency as error:
-        providers = f"none: {error}"
-    return {
-        "wheels": ", ".join(f"{name} {version}" for name, version in sorted(found.items())) or "none",
-        "conflict": runtime.conflict() or "none",
-        "providers built in": providers,
-    }
+def _findings() -> dict[str, dict[str, str]]:
+    """What each plug-in says of itself here."""
+    modules = {**registry.working("models"), **registry.working("runtimes")}
+    asked = {name: contracts.extra(module, "findings") for name, module in modules.items()}
+    return {name: dict(findings()) for name, findings in asked.items() if findings}
+
+
+def _problems() -> dict[str, dict[str, str]]:
+    """Plug-ins that do not work, where there are some."""
+    found = {f"{kind[:-1]} {name}": why for kind in registry.PACKAGES for name, why in registry.problems(kind).items()}
+    return {"plug-ins left out": found} if found else {}

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from zoo import registry
+from zoo import contracts, registry
 from zoo.errors import ZooError
 from zoo.inference import session
 from zoo.spec import ModelSpec
@@ -36,9 +36,11 @@ def models() -> list[Entry]:
         config = module.VARIANTS[name]
         numbers = sum(math.prod(shape) for shape in module.array_shapes(config).values())
         targets = ", ".join(config.targets)
+        spec = checkpoint.describe(architecture, config)
+        refusing = [runtime for runtime in session.runtime_names() if session.refuses(runtime, spec)]
         about = f"{architecture}, {config.sequence_length} bases to {targets}, {numbers:,} numbers"
-        entries.append(Entry(name, about))
-    return entries
+        entries.append(Entry(name, about + (f"; not on {', '.join(refusing)}" if refusing else "")))
+    return [*entries, *_left_out("models")]
 
 
 def known_weights() -> list[Entry]:
@@ -50,29 +52,33 @@ def known_weights() -> list[Entry]:
             entries.append(Entry(name, f"bundled; {bundled[name].get('source', 'source unknown')}"))
         else:
             entries.append(Entry(name, "bundled", "not bundled with this release; give a file with --weights"))
-    name = named.PUBLISHED_MODEL
-    here = named.published_path(name).is_file()
-    obstacle = None if here else f"not on this machine; zoo pull {name} brings them"
-    return [*entries, Entry(f"{name}:{named.PUBLISHED}", "the weights of the paper", obstacle)]
+    for name in named.published():
+        here = named.published_path(name).is_file()
+        obstacle = None if here else f"not on this machine; zoo pull {name} brings them"
+        entries.append(Entry(f"{name}:{named.PUBLISHED}", "the weights of the paper", obstacle))
+    return entries
 
 
 def runtimes() -> list[Entry]:
     """Every engine on every device that it knows."""
     entries = []
     for name in session.runtime_names():
-        engine, _ = session.split_name(name)
-        taken = ", ".join((checkpoint.SUFFIX, *registry.load("runtimes", engine).FILES))
+        taken = ", ".join((checkpoint.SUFFIX, *session.files(name)))
         entries.append(Entry(name, f"runs {taken}", session.missing(name)))
-    return entries
+    return [*entries, *_left_out("runtimes")]
 
 
 def formats() -> list[Entry]:
     """What weights can be exported to; each exporter says in its first line what it writes."""
     entries = []
-    for name in registry.names("exporters"):
-        module = registry.load("exporters", name)
+    for name, module in registry.working("exporters").items():
         entries.append(Entry(name, f"{module.SUFFIX}; {(module.__doc__ or '').strip().splitlines()[0]}"))
-    return entries
+    return [*entries, *_left_out("exporters")]
+
+
+def _left_out(kind: str) -> list[Entry]:
+    """Plug-ins that do not work, or that a bundled one hides, with the reason."""
+    return [Entry(name, "", why) for name, why in registry.problems(kind).items()]
 
 
 def read_spec(path: Path) -> ModelSpec:
@@ -88,11 +94,11 @@ def read_spec(path: Path) -> ModelSpec:
     if suffix == checkpoint.SUFFIX:
         return checkpoint.load(path).spec
     readable = [checkpoint.SUFFIX]
-    for name in registry.names("exporters"):
-        module = registry.load("exporters", name)
-        if hasattr(module, "read_spec"):
+    for module in registry.working("exporters").values():
+        read = contracts.extra(module, "read_spec")
+        if read:
             if suffix == module.SUFFIX:
-                return module.read_spec(path)
+                return read(path)
             readable.append(module.SUFFIX)
     raise ZooError(
         f"{path}: expected a {' or '.join(readable)} file, got {suffix or 'no suffix'}; "

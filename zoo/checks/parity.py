@@ -1,7 +1,7 @@
-"""The runtimes of this machine on the same FASTA text, against a reference; and PyTorch against Keras layer by layer.
+"""Cross-runtime parity: the runtimes of this machine on the same FASTA text, against a reference.
 
-Finds runtimes by name through zoo.session and the registry; what "the same" means is parity's. One runtime at a time is
-in memory, with the predictions of all records.
+Knows no runtime by name; what "the same" means is in comparison.py. One runtime at a time is in memory, with the
+predictions of all records.
 """
 
 from __future__ import annotations
@@ -10,34 +10,23 @@ import csv
 import dataclasses
 import json
 import tempfile
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from zoo import registry
 from zoo.checks import comparison
-from zoo.checks.comparison import LayerReport, Report, Tolerance
+from zoo.checks.comparison import Report, Tolerance
 from zoo.defaults import MODEL
 from zoo.errors import CheckFailed, MissingDependency, ZooError
 from zoo.formats.fasta import Reader
 from zoo.inference import session
 from zoo.inference.session import Session
-from zoo.models.deepstarr import keras_graph
 from zoo.spec import ALPHABET
-from zoo.weights import network
-from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.named import load, resolve
-
-REFERENCES = ("keras-cpu", "torch-cpu", "onnx-cpu")
-"""Runtimes that may be the reference, the most trusted first."""
+from zoo.weights.named import resolve
 
 RANDOM_RECORDS = 64
 """Random sequences in the records that are made where none are given."""
-
-LAYER_RECORDS = 8
-"""Records that are compared layer by layer: enough to meet every filter, few enough to hold every output."""
 
 SEED = 1
 
@@ -51,9 +40,7 @@ class Subject:
     sequences: Path | None = None
 
     def open(self, runtime: str) -> Session:
-        engine, _ = session.split_name(runtime)
-        files = registry.load("runtimes", engine).FILES
-        return session.open_session(resolve(self.model, self.weights, files), runtime)
+        return session.open_session(resolve(self.model, self.weights, session.files(runtime)), runtime)
 
     def records(self, length: int, limit: int | None = None) -> tuple[list[str], np.ndarray]:
         """Names and base codes, uint8 (N, L), of the first `limit` records, read from FASTA text."""
@@ -111,14 +98,18 @@ def run(
     """Predict with every runtime and compare.
 
     runtimes: names; None takes all that can run here and lists the others.  reference: a runtime, or a table of
-    predictions for `sequences` (tab-separated: name and the targets); None takes the most trusted that can run.
+    predictions for `sequences` (tab-separated: name and the targets); None takes the most trusted that can run and does
+    not refuse the model.
     Raises ZooError for bad input, MissingDependency for a runtime that was asked for by name and cannot run.
     """
     for name in runtimes or ():
         session.split_name(name)
     table = _as_table(subject, reference)
-    first = _first_usable(runtimes or session.runtime_names()) if table else reference or _first_usable(REFERENCES)
-    opened = subject.open(first)
+    if reference is None or table is not None:
+        opened = _first_usable(subject, (runtimes or session.runtime_names()) if table else session.references())
+    else:
+        opened = subject.open(reference)
+    first = opened.runtime
     spec = opened.spec
     names, codes = subject.records(spec.sequence_length)
     predicted = opened.predict(codes)
@@ -157,7 +148,7 @@ def _open(subject: Subject, name: str, skipped: dict[str, str] | None) -> Sessio
     except ZooError as error:
         if skipped is None:
             raise
-        skipped[name] = str(error).removeprefix(f"{name} cannot run here: ")
+        skipped[name] = _reason(error, name)
         return None
 
 
@@ -171,85 +162,6 @@ def _as_table(subject: Subject, reference: str | None) -> Path | None:
     if subject.sequences is None:
         raise ZooError(f"{reference}: a table needs the FASTA file that it was made from; give it with --sequences")
     return Path(reference)
-
-
-def run_layers(
-    subject: Subject, outputs: Path | None = None, tolerance: Tolerance | None = None
-) -> tuple[str, list[LayerReport]]:
-    """PyTorch against Keras, layer by layer: what the reference is, and a report a layer, the first layer first.
-
-    outputs: a .npz of Keras layer outputs for the first records, by layer name, channels last; None runs tf_keras.
-    Raises ZooError for bad input, MissingDependency if PyTorch, or without `outputs` tf_keras, is not installed.
-    """
-    network.require_torch()
-    weights = load(subject.model, subject.weights)
-    length = weights.spec.sequence_length
-    if outputs is not None:
-        expected = read_layers(outputs, weights)
-        count = len(next(iter(expected.values())))
-        codes = subject.records(length, count)[1]
-        if len(codes) != count:
-            raise ZooError(f"{outputs}: holds outputs for {count} records, there are only {len(codes)} sequences")
-        label = str(outputs)
-    else:
-        label = REFERENCES[0]
-        if reason := session.missing(label):
-            raise MissingDependency(f"{label} cannot run here: {reason}; or give a .npz of Keras layer outputs")
-        codes = subject.records(length, LAYER_RECORDS)[1]
-        expected = registry.load("runtimes", "keras").layer_outputs(weights, codes)
-    return label, comparison.compare_layers(expected, torch_layers(weights, codes), tolerance)
-
-
-def check_layers(label: str, reports: Sequence[LayerReport]) -> None:
-    """Raise CheckFailed that names the first layer which departs, and where."""
-    for report in reports:
-        if not report.passed:
-            raise CheckFailed(
-                f"parity: {report.name} is the first layer that departs from {label}, by {report.max_difference:.3g} "
-                f"at {list(report.index)}: expected {report.expected:.9g}, got {report.actual:.9g}"
-            )
-
-
-def torch_layers(weights: Checkpoint, codes: np.ndarray) -> dict[str, np.ndarray]:
-    """Base codes, uint8 (N, L) -> what each PyTorch module gives, named and laid out as its Keras layer."""
-    import torch
-
-    from zoo.dna.encoding import one_hot
-
-    module = network.from_checkpoint(weights)
-    given: dict[str, np.ndarray] = {}
-    for name, child in module.named_children():
-        child.register_forward_hook(lambda _, __, output, name=name: given.update({name: output.numpy().copy()}))
-    with torch.inference_mode():
-        module(torch.from_numpy(one_hot(codes).transpose(0, 2, 1).copy()))
-    found = {}
-    for layer in keras_graph.layers(weights.config):
-        output = given[layer.module]
-        if layer.class_name == "Flatten":
-            output = output.reshape(len(codes), weights.config.filters[-1], -1).transpose(0, 2, 1).reshape(output.shape)
-        elif output.ndim == 3:
-            output = output.transpose(0, 2, 1)
-        found[layer.name] = output if layer.row is None else output[:, layer.row : layer.row + 1]
-    return found
-
-
-def read_layers(path: Path, weights: Checkpoint) -> dict[str, np.ndarray]:
-    """Keras layer outputs of a .npz, under the names of the published file, in its order.
-
-    Layers that another Keras session numbered otherwise are taken in the order of the file, if there are as many.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise ZooError(f"{path}: cannot be read as a .npz of layer outputs ({error})") from None
-    names = [layer.name for layer in keras_graph.layers(weights.config)]
-    absent = [name for name in names if name not in arrays]
-    if not absent:
-        return {name: arrays[name] for name in names}
-    if len(arrays) != len(names):
-        raise ZooError(f"{path}: expected outputs of {len(names)} layers, got {len(arrays)}; {absent[0]} is missing")
-    return dict(zip(names, arrays.values(), strict=True))
 
 
 def read_table(path: Path, names: Sequence[str], targets: Sequence[str]) -> np.ndarray:
@@ -296,15 +208,23 @@ def example_fasta(length: int) -> bytes:
     return b"".join(b">%b\n%b\n" % (name.encode(), sequence) for name, sequence in records.items())
 
 
-def _first_usable(names: Sequence[str]) -> str:
+def _first_usable(subject: Subject, names: Sequence[str]) -> Session:
+    """The first of these runtimes that can run here and takes the model, started."""
     reasons = {}
     for name in names:
-        reason = session.missing(name)
-        if reason is None:
-            return name
-        reasons[name] = reason
-    listed = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        try:
+            return subject.open(name)
+        except ZooError as error:
+            reasons[name] = error
+    if len({str(error) for error in reasons.values()}) == 1:
+        raise next(iter(reasons.values()))  # it is not the runtimes
+    listed = "; ".join(f"{name}: {_reason(error, name)}" for name, error in reasons.items())
     raise MissingDependency(f"parity: none of these can run here: {listed}")
+
+
+def _reason(error: ZooError, runtime: str) -> str:
+    """What an error says, without the name of the runtime in front."""
+    return str(error).removeprefix(f"{runtime} cannot run here: ").removeprefix(f"{runtime}: ")
 
 
 def _read(path: Path, length: int, limit: int | None) -> tuple[list[str], np.ndarray]:

@@ -14,21 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.data import labelled, splits
+from zoo.data import labelled, published, splits
 from zoo.data.labelled import Layout, Records, Split
 from zoo.data.splits import SIDES
 from zoo.errors import ZooError
-from zoo.models.deepstarr import Config
 
-__all__ = ["TARGETS", "Dataset", "Layout", "Split", "read", "read_split"]
-
-COLUMNS = {"dev": "Dev_log2_enrichment", "hk": "Hk_log2_enrichment"}
-"""Target -> column of the published labels that DeepSTARR was trained on; any other target is called as its column."""
-
-TARGETS = tuple(COLUMNS.values())
-
-PUBLISHED_NAMES = {"train": "Train", "validation": "Val", "test": "Test"}
-"""Side -> its name in Sequences_{}.fa and Sequences_activity_{}.txt."""
+__all__ = ["Dataset", "Layout", "Split", "read", "read_split"]
 
 DIVISIONS = ("chromosome", "fraction")
 
@@ -59,19 +50,20 @@ class Dataset:
 
 def read(
     path: Path,
-    targets: tuple[str, ...] = TARGETS,
+    targets: tuple[str, ...],
     split_by: str | None = None,
     allow_leakage: bool = False,
     *,
-    length: int = Config.sequence_length,
+    length: int,
     layout: Layout | None = None,
 ) -> Dataset:
     """Everything at `path`, divided into train, validation and test (None if there is none).
 
-    path: a folder in the published layout, Sequences_{Train,Val,Test}.fa with Sequences_activity_{Train,Val,Test}.txt
-    (plain or .gz; row i belongs to record i), a table with a sequence column, or a FASTA file with labels beside it.
-    targets: columns with the labels.  split_by: "chromosome" or "fraction" divides a file, whether or not it has a
-    split column; the two strands of a sequence never fall on two sides.  length: L, bases.
+    path: a folder in a published layout (see published.py; files plain or .gz; row i of the labels belongs to record
+    i), a table with a sequence column, or a FASTA file with labels beside it.
+    targets: their names; each is the column of exactly its name, else that of published labels.
+    split_by: "chromosome" or "fraction" divides a file, whether or not it has a split column; the two strands of a
+    sequence never fall on two sides.  length: L, bases.
 
     Raises ZooError for whatever is missing or not as described, and, unless `allow_leakage`, if a sequence or its
     reverse complement stands in two splits.
@@ -100,11 +92,11 @@ def read(
 
 def read_split(
     path: Path,
-    split: str = "test",
-    targets: tuple[str, ...] = TARGETS,
+    split: str,
+    targets: tuple[str, ...],
     split_by: str | None = None,
     *,
-    length: int = Config.sequence_length,
+    length: int,
     layout: Layout | None = None,
 ) -> Split:
     """One split of what `read` takes; of a folder, its two files alone are read. Leakage is not looked for.
@@ -153,12 +145,18 @@ def _sizes(parts: Mapping[str, Split | int]) -> str:
     return ", ".join(f"{size:,} in {name}" for name, size in sizes.items() if size) or "nothing"
 
 
+def _layout_of(folder: Path) -> Mapping[str, tuple[str, str]]:
+    """The published layout that most files of the folder belong to."""
+
+    def files(layout: Mapping[str, tuple[str, str]]) -> int:
+        return sum(labelled.first_file(folder / name) is not None for names in layout.values() for name in names)
+
+    return max(published.layouts(), key=files)
+
+
 def _published_files(folder: Path, side: str) -> tuple[Path | None, Path | None]:
-    name = PUBLISHED_NAMES[side]
-    return (
-        labelled.first_file(folder / f"Sequences_{name}.fa"),
-        labelled.first_file(folder / f"Sequences_activity_{name}.txt"),
-    )
+    fasta, labels = _layout_of(folder)[side]
+    return labelled.first_file(folder / fasta), labelled.first_file(folder / labels)
 
 
 def _has(folder: Path, side: str) -> bool:
@@ -169,10 +167,9 @@ def _has(folder: Path, side: str) -> bool:
 def _read_published(folder: Path, side: str, targets: tuple[str, ...], length: int, layout: Layout) -> Split:
     fasta, labels = _published_files(folder, side)
     if fasta is None or labels is None:
-        name = PUBLISHED_NAMES[side]
         got = "only the sequences" if fasta else "only the labels" if labels else "neither"
         raise ZooError(
-            f"{folder}: expected Sequences_{name}.fa and Sequences_activity_{name}.txt, plain or .gz, got {got}; "
+            f"{folder}: expected {' and '.join(_layout_of(folder)[side])}, plain or .gz, got {got}; "
             "zoo pull data fetches the published ones"
         )
     return labelled.read_pair(fasta, labels, targets, length, layout.leniency)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from zoo.data import published
 from zoo.dna.encoding import INVALID, ascii_codes
 from zoo.errors import ZooError
 from zoo.formats import columns
@@ -60,11 +61,13 @@ class Layout:
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """codes: base codes, uint8 (N, L).  targets: float32 (N, T), NaN where missing.  names: N names, if there are."""
+    """codes: base codes, uint8 (N, L).  targets: float32 (N, T), NaN where missing.  names: N names, if there are.
+    columns: of the file, which held the T targets; empty where they come from no file."""
 
     codes: np.ndarray
     targets: np.ndarray
     names: list[str] | None = None
+    columns: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -72,7 +75,7 @@ class Split:
     def rows(self, chosen: np.ndarray) -> Split:
         """Those records for which `chosen`, bool (N,), is true, in order."""
         names = None if self.names is None else [self.names[row] for row in np.flatnonzero(chosen)]
-        return Split(self.codes[chosen], self.targets[chosen], names)
+        return Split(self.codes[chosen], self.targets[chosen], names, self.columns)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,10 +105,10 @@ def read_file(path: Path, targets: tuple[str, ...], length: int, layout: Layout)
             f"({', '.join(columns.SUFFIXES)}) or a FASTA file ({', '.join(FASTA)})"
         )
     optional = (layout.name_column, layout.split_column, layout.chromosome_column)
-    table = columns.read(path, targets, (layout.sequence_column,), optional)
+    table = columns.read(path, targets, (layout.sequence_column,), optional, published.columns())
     codes = _encode(table.text.pop(layout.sequence_column), length, layout.leniency, path)
     return Records(
-        Split(codes, table.numbers, table.text.get(layout.name_column)),
+        Split(codes, table.numbers, table.text.get(layout.name_column), table.columns),
         table.text.get(layout.split_column),
         table.text.get(layout.chromosome_column),
     )
@@ -115,7 +118,7 @@ def read_pair(fasta: Path, labels: Path, targets: tuple[str, ...], length: int, 
     """A FASTA file and the table whose row i belongs to record i. Raises ZooError if the counts differ."""
     if not fasta.is_file():
         raise ZooError(f"{fasta}: no such file")
-    table = columns.read(labels, targets)
+    table = columns.read(labels, targets, other_names=published.columns())
     codes = np.empty((len(table), length), np.uint8)
     names: list[str] = []
     reader = Reader(fasta, length, leniency=leniency)
@@ -128,7 +131,7 @@ def read_pair(fasta: Path, labels: Path, targets: tuple[str, ...], length: int, 
             f"{fasta}: expected {len(table):,} records, one for each row of {labels.name}, got {len(names):,}; "
             "row i must belong to record i"
         )
-    return Split(codes, table.numbers, names)
+    return Split(codes, table.numbers, names, table.columns)
 
 
 def first_file(path: Path) -> Path | None:
@@ -143,8 +146,9 @@ def _labels_beside(fasta: Path, layout: Layout) -> Path:
         return layout.labels
     stem = fasta.name[: fasta.name.lower().rindex(columns.suffix(fasta))]
     wanted = [f"{stem}_activity{suffix}" for suffix in columns.SEPARATORS]
-    if stem.startswith("Sequences_"):
-        wanted = [f"{stem.replace('Sequences_', 'Sequences_activity_', 1)}.txt"]
+    of_layout = published.labels_of(f"{stem}{columns.suffix(fasta)}")
+    if of_layout:
+        wanted = [of_layout]
     for name in wanted:
         found = first_file(fasta.with_name(name))
         if found is not None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Protocol
 
-from zoo.data.dataset import COLUMNS, Dataset
+from zoo.data import published
+from zoo.data.dataset import Dataset
 from zoo.data.labelled import Split
 
 
@@ -39,8 +40,7 @@ class DatasetSource:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        names = {column: name for name, column in COLUMNS.items()}
-        return tuple(names.get(column, column) for column in self.dataset.targets)
+        return tuple(published.target_of(name) for name in self.dataset.targets)
 
     @property
     def sequence_length(self) -> int:

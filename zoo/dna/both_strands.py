@@ -7,29 +7,31 @@ out for twice the arithmetic.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 
 import numpy as np
 
 from zoo.dna.encoding import reverse_complement
 from zoo.errors import ZooError
+from zoo.system import futures
 
-Begin = Callable[[np.ndarray], Callable[[], np.ndarray]]
-"""Base codes, uint8 (N, L) -> a function that waits for the activities, float32 (N, T), such as Session.begin."""
+Submit = Callable[[np.ndarray], "Future[np.ndarray]"]
+"""Base codes, uint8 (N, L) -> a Future of the activities, float32 (N, T), such as Session.submit."""
 
 CHOICES = ("average",)
 """What `--rc` can be, besides not given."""
 
 
-def average(begin: Begin, codes: np.ndarray) -> Callable[[], np.ndarray]:
-    """The mean of both strands, begun: the same whichever strand is given."""
-    given, other = begin(codes), begin(reverse_complement(codes))
-    return lambda: (given() + other()) * np.float32(0.5)
+def average(submit: Submit, codes: np.ndarray) -> Future[np.ndarray]:
+    """The mean of both strands: the same whichever strand is given."""
+    given, other = submit(codes), submit(reverse_complement(codes))
+    return futures.joined([given, other], lambda both: (both[0] + both[1]) * np.float32(0.5))
 
 
-def oriented(begin: Begin, choice: str | None) -> Begin:
-    """`begin` itself for None, its strand average for "average". Raises ZooError for anything else."""
+def with_choice(submit: Submit, choice: str | None) -> Submit:
+    """`submit` itself for None, its mean of both strands for "average". Raises ZooError for anything else."""
     check(choice)
-    return begin if choice is None else lambda codes: average(begin, codes)
+    return submit if choice is None else lambda codes: average(submit, codes)
 
 
 def check(choice: str | None) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 import zoo
-from zoo.data.dataset import COLUMNS, Split
+from zoo.data import published
+from zoo.data.dataset import Split
 from zoo.data.splits import keys
 from zoo.dna import both_strands
 from zoo.errors import CheckFailed, ZooError
@@ -85,12 +86,11 @@ class Report:
 
 
 def columns_of(models: Mapping[str, Model]) -> tuple[str, ...]:
-    """The data columns that hold the measurements of what the models predict.
+    """Names of what the models predict, to be found in the data: published columns by their short names.
 
-    "dev" and "hk" are the published columns; any other target is a column of its own name, as the trainer leaves it.
     Raises ZooError if the models do not predict the same.
     """
-    found = {label: tuple(COLUMNS.get(name, name) for name in model.spec.targets) for label, model in models.items()}
+    found = {label: tuple(published.target_of(name) for name in model.spec.targets) for label, model in models.items()}
     (first, columns), *others = found.items()
     for label, other in others:
         if other != columns:
@@ -155,7 +155,7 @@ def evaluate(models: Mapping[str, Model], data: Split, columns: tuple[str, ...],
         Comparison(first.label, other.label, resampled.differences(0, number)) for number, other in enumerate(others, 1)
     ]
     sequences = int(groups.max(initial=-1)) + 1
-    return Report(data, targets, columns, evaluations, comparisons, settings, sequences)
+    return Report(data, targets, data.columns or columns, evaluations, comparisons, settings, sequences)
 
 
 def _predict(model: Model, label: str, data: Split, columns: tuple[str, ...], settings: Settings) -> np.ndarray:
@@ -165,7 +165,7 @@ def _predict(model: Model, label: str, data: Split, columns: tuple[str, ...], se
             f"{label}: predicts {len(names)} targets ({', '.join(names)}), "
             f"got {len(columns)} columns to compare with ({', '.join(columns)})"
         )
-    predicted = both_strands.oriented(model.begin_codes, settings.rc)(data.codes)()
+    predicted = both_strands.with_choice(model.submit_codes, settings.rc)(data.codes).result()
     _check_finite(predicted, label)
     return predicted
 

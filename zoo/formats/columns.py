@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -33,10 +33,11 @@ COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """text: column -> N values.  numbers: float32 (N, T), NaN where a value is missing."""
+    """text: column -> N values.  numbers: float32 (N, T), NaN where a value is missing.  columns: T, of the numbers."""
 
     text: dict[str, list[str]]
     numbers: np.ndarray
+    columns: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -50,9 +51,16 @@ def suffix(path: Path) -> str:
     return suffixes[-1] if suffixes else ""
 
 
-def read(path: Path, numbers: Sequence[str], text: Sequence[str] = (), optional: Sequence[str] = ()) -> Table:
+def read(
+    path: Path,
+    numbers: Sequence[str],
+    text: Sequence[str] = (),
+    optional: Sequence[str] = (),
+    other_names: Mapping[str, Sequence[str]] | None = None,
+) -> Table:
     """Columns `numbers` and `text` of a table, and those of the text columns `optional` that it has.
 
+    other_names: of a column in `numbers`, taken in order where the table has none of exactly its name.
     A number may be missing (empty, NA, NaN); text may not. Raises ZooError if the file cannot be read or has no rows,
     for the first column that is missing, with those that exist, and for the first value that is not as it should be.
     """
@@ -64,6 +72,10 @@ def read(path: Path, numbers: Sequence[str], text: Sequence[str] = (), optional:
     if not path.is_file():
         raise ZooError(f"{path}: {'expected a table, this is a folder' if path.is_dir() else 'no such file'}")
     present = _guarded(path, _column_names)
+    other_names = other_names or {}
+    numbers = [
+        next((known for known in (name, *other_names.get(name, ())) if known in present), name) for name in numbers
+    ]
     for name in (*numbers, *text):
         if name not in present:
             raise ZooError(f"{path}: has no column {name!r}; its columns are {', '.join(present)}")
@@ -76,6 +88,7 @@ def read(path: Path, numbers: Sequence[str], text: Sequence[str] = (), optional:
         np.stack([_numbers(frame[name], f"{path}: column {name}") for name in numbers], axis=1)
         if numbers
         else np.empty((len(frame), 0), np.float32),
+        tuple(numbers),
     )
 
 

@@ -9,12 +9,14 @@ import contextlib
 import dataclasses
 import json
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 import zoo
+from zoo.contracts import RunOptions
 from zoo.defaults import AUTO, MODEL, RUNTIME
 from zoo.dna import both_strands
 from zoo.dna.encoding import encode
@@ -22,11 +24,11 @@ from zoo.errors import ZooError
 from zoo.formats import prediction_table
 from zoo.formats.fasta import STRICT, Batch, Leniency, Reader
 from zoo.inference import session
-from zoo.inference.session import Options, Session
+from zoo.inference.session import Session
 from zoo.spec import ModelSpec
 from zoo.system import pipeline
 from zoo.system.atomic import check_target, replacing
-from zoo.weights.named import PUBLISHED_MODEL, bundled_as, resolve
+from zoo.weights.named import bundled_as, published, resolve
 
 CHUNK_RECORDS = 4096
 """Records that go through the pipeline together, as near as whole batches of the runtime come to it."""
@@ -76,12 +78,12 @@ class Model:
         """Base codes, uint8 (N, L): A 0, C 1, G 2, T 3, N 4 -> float32 (N, T). Raises ZooError for any other array."""
         return self._session.predict(codes)
 
-    def begin_codes(self, codes: np.ndarray) -> Callable[[], np.ndarray]:
-        """As `predict_codes`, but returns at once where a GPU computes: call what is returned to wait for the result.
+    def submit_codes(self, codes: np.ndarray) -> Future[np.ndarray]:
+        """As `predict_codes`, but returns at once where a GPU computes: a Future, whose `result()` waits.
 
         So a program that makes sequences while others are predicted keeps the GPU busy.
         """
-        return self._session.begin(codes)
+        return self._session.submit(codes)
 
 
 def load(model: str = MODEL, weights: str | Path | None = None, runtime: str = RUNTIME, **options: Any) -> Model:
@@ -91,15 +93,15 @@ def load(model: str = MODEL, weights: str | Path | None = None, runtime: str = R
     weights: a file instead: .safetensors, or .onnx where the runtime takes it. It says itself which network it holds.
     runtime: engine and device, such as "onnx-cpu" or "torch-cuda"; see `zoo list`. "auto" takes the fastest that can
         run here.
-    options: batch_size, threads, precision; see zoo.session.Options.
+    options: batch_size, threads, precision; see zoo.contracts.RunOptions.
 
     Raises ZooError for unknown names, options and files, MissingDependency where the runtime cannot run here.
     """
-    known = [field.name for field in dataclasses.fields(Options)]
+    known = [field.name for field in dataclasses.fields(RunOptions)]
     for name in options:
         if name not in known:
             raise ZooError(f"no option is called {name!r}; there are {', '.join(known)}")
-    settings = Options(**options)
+    settings = RunOptions(**options)
     if runtime == AUTO:
         return Model(session.open_automatic(lambda files: resolve(model, weights, files), settings))
     return Model(session.open_session(resolve(model, weights, session.files(runtime)), runtime, settings))
@@ -146,20 +148,20 @@ def predict_file(model: Model, job: Job, on_progress: Callable[[Reader], None] |
     job.check_output()
     chunk = model.batch_size * max(1, round(CHUNK_RECORDS / model.batch_size))
     reader = Reader(job.source, model.spec.sequence_length, chunk, job.leniency)
-    begin = both_strands.oriented(model.begin_codes, job.rc)
+    submit = both_strands.with_choice(model.submit_codes, job.rc)
     with _outputs(job) as (rows, description_file):
         rows.write(prediction_table.header(model.spec.targets))
 
-        def work(batch: Batch) -> tuple[list[str], Callable[[], np.ndarray]]:
+        def work(batch: Batch) -> tuple[list[str], Future[np.ndarray]]:
             names, codes = batch
-            activities = begin(codes)
+            activities = submit(codes)
             if on_progress is not None:
                 on_progress(reader)
             return names, activities
 
-        def write(result: tuple[list[str], Callable[[], np.ndarray]]) -> None:
+        def write(result: tuple[list[str], Future[np.ndarray]]) -> None:
             names, activities = result
-            rows.write(prediction_table.rows(names, activities()))
+            rows.write(prediction_table.rows(names, activities.result()))
             rows.flush()
 
         pipeline.run(reader, work, write)
@@ -203,7 +205,7 @@ def summary(description: dict[str, Any]) -> str:
     return (
         f"{counts['records']:,} sequences{bent}; {description['runtime']} ({description['provider']}); "
         f"{'bundled ' if name else ''}weights {weights['id'][:12]} ({weights['source']})"
-        + (f"; zoo pull {PUBLISHED_MODEL} brings the published ones" if name else "")
+        + (f"; zoo pull {name} brings the published ones" if name in published() else "")
     )
 
 

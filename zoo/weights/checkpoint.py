@@ -43,6 +43,12 @@ def weights_id(arrays: dict[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
+def digest(checkpoint: Checkpoint) -> str:
+    """sha256 (hex) over arrays and spec: two files with the same arrays and other labels are two."""
+    spec = dataclasses.replace(checkpoint.spec, weights_id=weights_id(checkpoint.arrays))
+    return hashlib.sha256(spec.to_json().encode()).hexdigest()
+
+
 def make(architecture: str, config: Any, arrays: dict[str, np.ndarray], source: str, licence: str) -> Checkpoint:
     """Put arrays and the description of their network together.
 
@@ -50,16 +56,13 @@ def make(architecture: str, config: Any, arrays: dict[str, np.ndarray], source: 
     """
     _check_arrays(arrays, registry.load("models", architecture).array_shapes(config), architecture)
     arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
-    spec = ModelSpec(
-        architecture=architecture,
-        config=config.to_dict(),
-        sequence_length=config.sequence_length,
-        targets=config.targets,
-        weights_id=weights_id(arrays),
-        source=source,
-        licence=licence,
-    )
-    return Checkpoint(spec, arrays)
+    spec = describe(architecture, config)
+    return Checkpoint(dataclasses.replace(spec, weights_id=weights_id(arrays), source=source, licence=licence), arrays)
+
+
+def describe(architecture: str, config: Any) -> ModelSpec:
+    """The ModelSpec of a network without weights."""
+    return ModelSpec(architecture, config.to_dict(), config.sequence_length, config.targets, weights_id="")
 
 
 def save(checkpoint: Checkpoint, path: Path, overwrite: bool = False) -> None:

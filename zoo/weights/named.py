@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from zoo import registry
+from zoo import contracts, registry
 from zoo.errors import ZooError
 from zoo.system import cache
 from zoo.weights import checkpoint
@@ -24,9 +24,6 @@ CATALOG = "catalog.toml"
 PUBLISHED = "published"
 """What stands behind the colon for the weights of the paper, which `zoo pull` brings."""
 
-PUBLISHED_MODEL = "original"
-"""The model that the paper published weights of."""
-
 FOREIGN = (".h5", ".hdf5", ".keras", ".pt", ".pth", ".ckpt", ".bin")
 """Suffixes of weights that other programs write."""
 
@@ -34,10 +31,23 @@ FOREIGN = (".h5", ".hdf5", ".keras", ".pt", ".pth", ".ckpt", ".bin")
 def variants() -> dict[str, str]:
     """Model name -> architecture that it is a variant of, over all architectures there are."""
     return {
-        name: architecture
-        for architecture in registry.names("models")
-        for name in registry.load("models", architecture).VARIANTS
+        name: architecture for architecture, module in registry.working("models").items() for name in module.VARIANTS
     }
+
+
+def published() -> dict[str, str]:
+    """Variant whose authors published weights -> its architecture."""
+    found = {}
+    for architecture, module in registry.working("models").items():
+        offer = contracts.extra(module, "PUBLISHED")
+        if offer:
+            found[offer.variant] = architecture
+    return found
+
+
+def published_names() -> list[str]:
+    """What stands for published weights: original:published."""
+    return [f"{variant}:{PUBLISHED}" for variant in published()]
 
 
 def catalog(folder: Path | None = None) -> dict[str, dict[str, Any]]:
@@ -87,12 +97,12 @@ def load(model: str, weights: str | Path | None = None) -> Checkpoint:
 
 
 def _check_name(model: str) -> None:
-    name, colon, source = model.partition(":")
+    name, colon, _ = model.partition(":")
     if name not in variants():
         raise ZooError(f"no model is called {name!r}; there are {', '.join(sorted(variants()))}")
-    if colon and (name, source) != (PUBLISHED_MODEL, PUBLISHED):
+    if colon and model not in published_names():
         raise ZooError(
-            f"expected {name} for the bundled weights or {PUBLISHED_MODEL}:{PUBLISHED} for those of the paper, "
+            f"expected {name} for the bundled weights or {' or '.join(published_names())} for those of the paper, "
             f"got {model!r}"
         )
 
@@ -106,10 +116,8 @@ def _named(model: str, files: tuple[str, ...]) -> Checkpoint | Path:
             raise ZooError(f"the published weights of {name} are not on this machine yet; zoo pull {name} brings them")
         return checkpoint.load(path)
     if name not in catalog():
-        raise ZooError(
-            f"no weights for {name} are bundled with this release; give a file with --weights, "
-            f"or zoo pull {PUBLISHED_MODEL} and use {PUBLISHED_MODEL}:{PUBLISHED}"
-        )
+        pulled = "".join(f", or zoo pull {variant} and use {variant}:{PUBLISHED}" for variant in published())
+        raise ZooError(f"no weights for {name} are bundled with this release; give a file with --weights{pulled}")
     entry = catalog()[name]
     for suffix in (*files, checkpoint.SUFFIX):
         path = PRETRAINED / f"{entry['file']}{suffix}"

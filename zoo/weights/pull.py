@@ -12,12 +12,13 @@ import hashlib
 import importlib.util
 import logging
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zoo import registry
+from zoo.contracts import Published, PublishedFiles
 from zoo.errors import MissingDependency, ZooError
-from zoo.models.deepstarr import keras_weights
 from zoo.system import cache
 from zoo.system.atomic import replacing
 from zoo.weights import checkpoint, named
@@ -25,14 +26,6 @@ from zoo.weights.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     import requests
-
-ZENODO = "https://zenodo.org/records/5502060/files"
-"""Zenodo record of the paper (doi:10.5281/zenodo.5502060)."""
-
-STARKLAB = "https://data.starklab.org/almeida/DeepSTARR/Data"
-"""The same sequences and activities at the authors' laboratory."""
-
-WEIGHTS_FILE, GRAPH_FILE = "DeepSTARR.model.h5", "DeepSTARR.model.json"
 
 TIMEOUT_SECONDS = (15.0, 60.0)
 """To connect, and between two pieces of an answer."""
@@ -42,35 +35,6 @@ PIECE_BYTES = 1 << 14
 
 Report = Callable[[str, int, int | None], None]
 """Called with a file name, the bytes that are here, and those of the whole file, None if the server does not say."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Collection:
-    """folder: name in the cache.  files: name -> md5 (hex).  mirrors: base addresses, the first that answers wins."""
-
-    folder: str
-    files: Mapping[str, str]
-    mirrors: tuple[str, ...]
-
-
-DATA = Collection(
-    "pulled/data",
-    {
-        "Sequences_Train.fa": "fe474a31c23db2daf7dc4d1fc49a8e5a",
-        "Sequences_Val.fa": "9d1a0e5c9228aa033378af93074109e6",
-        "Sequences_Test.fa": "c2d831a6e2cfb9345fa5e52de76bb453",
-        "Sequences_activity_Train.txt": "4e65afa021fd426c74dbf24c31b8bbf9",
-        "Sequences_activity_Val.txt": "5f30e863b2239e4f9ade6e7b81b3ff3c",
-        "Sequences_activity_Test.txt": "011690ca80cf967d56fefd0c1386419f",
-    },
-    (STARKLAB, ZENODO),
-)
-
-WEIGHTS = Collection(
-    "pulled/keras",
-    {WEIGHTS_FILE: "7e53a9351b2520a4713a5ffdb5f1566c", GRAPH_FILE: "9b796f79441e53dc75dd79b911fff872"},
-    (ZENODO,),
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,33 +50,38 @@ class Origin:
     offline: bool = False
 
 
-def data(origin: Origin | None = None, report: Report | None = None) -> Path:
-    """The published training data: the folder that holds its six files, for `zoo train --data`.
+def data(architecture: str, origin: Origin | None = None, report: Report | None = None) -> Path:
+    """The labelled sequences that the authors of a model published: the folder of the files, for `zoo train --data`.
 
     Raises ZooError if a file cannot be had, or is not what was published.
     """
-    return fetch(DATA, origin or Origin(), report)
+    return fetch(_published(architecture).data, origin or Origin(), report)
 
 
-def original(origin: Origin | None = None, report: Report | None = None) -> tuple[Path, Checkpoint]:
-    """The published Keras weights, imported: where `original:published` finds them, and what is there.
+def weights(architecture: str, origin: Origin | None = None, report: Report | None = None) -> tuple[Path, Checkpoint]:
+    """The weights that the authors of a model published, imported: their file, and what is in it.
 
-    Raises ZooError if a file cannot be had, or is not what was published; MissingDependency without h5py.
+    Raises ZooError if a file cannot be had, or is not what was published; MissingDependency without what reads them.
     """
-    folder = fetch(WEIGHTS, origin or Origin(), report)
-    imported = keras_weights.read_h5(folder / WEIGHTS_FILE, graph=folder / GRAPH_FILE)
-    path = named.published_path(named.PUBLISHED_MODEL)
+    published = _published(architecture)
+    folder = fetch(published.weights, origin or Origin(), report)
+    imported = registry.load("models", architecture).read_published(folder)
+    path = named.published_path(published.variant)
     checkpoint.save(imported, path, overwrite=True)
     return path, imported
 
 
-def fetch(collection: Collection, origin: Origin, report: Report | None = None) -> Path:
+def _published(architecture: str) -> Published:
+    return registry.load("models", architecture).PUBLISHED
+
+
+def fetch(collection: PublishedFiles, origin: Origin, report: Report | None = None) -> Path:
     """All files of a collection in its cache folder, each checked against its md5; those there already are kept.
 
     Raises ZooError for the first file that cannot be had.
     """
     folder = cache.folder(collection.folder)
-    for name, md5 in collection.files.items():
+    for name, md5 in collection.md5.items():
         if (folder / name).is_file() and _md5(folder / name) == md5:
             continue
         if origin.folder is not None:

@@ -17,10 +17,11 @@ from zoo.errors import ZooError
 from zoo.inference import session
 from zoo.inference.session import open_session
 from zoo.models.deepstarr import Config, importer, keras_graph
-from zoo.models.deepstarr.keras_weights import read_h5, write_h5
+from zoo.models.deepstarr.keras_weights import read_h5
 from zoo.spec import SPEC_KEY
 from zoo.weights import importing
 from zoo.weights.checkpoint import Checkpoint
+from zoo.weights.keras_layers import write_h5
 
 h5py = pytest.importorskip("h5py")
 

@@ -32,7 +32,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Compare runtimes, starting from FASTA text. Exit status 1 if one departs from the reference."""
-    from zoo.checks import parity
+    from zoo.checks import layer_parity, parity
     from zoo.checks.comparison import Tolerance
     from zoo.errors import ZooError
 
@@ -41,12 +41,12 @@ def command(
         if reference is not None and outputs is None:
             outputs = Path(reference)
         bound = Tolerance(0.0 if relative is None else relative, tolerance)
-        label, reports = parity.run_layers(subject, outputs, bound)
+        label, reports = layer_parity.run_layers(subject, outputs, bound)
         if as_json:
             print(json.dumps({"reference": label, "layers": [report.to_dict() for report in reports]}, indent=2))
         else:
             _print_layers(label, reports)
-        parity.check_layers(label, reports)
+        layer_parity.check_layers(label, reports)
         return
     if outputs is not None:
         raise ZooError(f"{outputs}: expected layer outputs only together with --layers")

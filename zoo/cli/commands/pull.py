@@ -30,10 +30,11 @@ def command(
     from zoo.cli.progress import Bar
     from zoo.errors import ZooError
     from zoo.weights import pull
-    from zoo.weights.named import PUBLISHED_MODEL
+    from zoo.weights.named import PUBLISHED, published
 
-    if what not in ("data", PUBLISHED_MODEL):
-        raise ZooError(f"expected data or {PUBLISHED_MODEL} to pull, got {what!r}")
+    variants = published()
+    if what not in ("data", *variants):
+        raise ZooError(f"expected {' or '.join(('data', *variants))} to pull, got {what!r}")
     origin = pull.Origin(source, tuple(mirror or ()), offline)
     bars: dict[str, Bar] = {}
     with contextlib.ExitStack() as shown:
@@ -45,10 +46,12 @@ def command(
             bars[name].update(done, done)
 
         if what == "data":
-            folder = pull.data(origin, report)
-            print(f"{folder}: {len(pull.DATA.files)} files, as published; zoo train {PUBLISHED_MODEL} --data {folder}")
+            for variant, architecture in variants.items():
+                folder = pull.data(architecture, origin, report)
+                files = len(list(folder.iterdir()))
+                print(f"{folder}: {files} files, as published; zoo train {variant} --data {folder}")
         else:
-            path, weights = pull.original(origin, report)
+            path, weights = pull.weights(variants[what], origin, report)
             spec = weights.spec
-            print(f"{path}: weights id {spec.weights_id[:12]}; zoo predict --weights {PUBLISHED_MODEL}:published")
+            print(f"{path}: weights id {spec.weights_id[:12]}; zoo predict --weights {what}:{PUBLISHED}")
             print(f"source: {spec.source}; licence: {spec.licence}")

@@ -76,7 +76,7 @@ def command(
         sequence_column, labels, resize, ambiguous, validation_chromosomes, test_chromosomes, validation_fraction,
         test_fraction, split_seed,
     )  # fmt: skip
-    columns = options.names(targets) or dataset.TARGETS
+    columns = options.names(targets) or config.targets
     begin = run.read_start(start)
     read = dataset.read(data, columns, split_by, allow_leakage, length=config.sequence_length, layout=layout)
     for note in read.notes:

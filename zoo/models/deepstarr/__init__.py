@@ -1,21 +1,31 @@
 """DeepSTARR (de Almeida et al., Nature Genetics 2022, doi:10.1038/s41588-022-01048-5) and its relatives.
 
-What the network is, as numbers: Config, VARIANTS and the arrays that a weights file holds. The network itself is in
-torch_network.py, which needs PyTorch; this file does not, so that the base install can read, check and serve weights.
+What the zoo's contract for a model asks (zoo/contracts.py): the network as numbers, and where to find the rest. The
+network itself is in torch_network.py, which needs PyTorch; this file does not, so that the base install can read, check
+and serve weights. No other folder knows a name of this one.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.contracts import Published, PublishedFiles
 from zoo.errors import ZooError
 from zoo.spec import ALPHABET
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
+    from zoo.layers.plain import PlainLayers, PlainShape
     from zoo.models.deepstarr.torch_network import DeepSTARR
+    from zoo.weights.checkpoint import Checkpoint
+    from zoo.weights.keras_layers import KerasModel
+
+HEAD = "head"
 
 POOL_SIZE = 2
 """Stride and window of every max-pooling; a last odd position is dropped."""
@@ -88,6 +98,48 @@ VARIANTS = {
 }
 
 
+PUBLISHED = Published(
+    variant="original",
+    weights=PublishedFiles(
+        "pulled/keras",
+        {
+            "DeepSTARR.model.h5": "7e53a9351b2520a4713a5ffdb5f1566c",
+            "DeepSTARR.model.json": "9b796f79441e53dc75dd79b911fff872",
+        },
+        # the Zenodo record of the paper (doi:10.5281/zenodo.5502060)
+        ("https://zenodo.org/records/5502060/files",),
+    ),
+    data=PublishedFiles(
+        "pulled/data",
+        {
+            "Sequences_Train.fa": "fe474a31c23db2daf7dc4d1fc49a8e5a",
+            "Sequences_Val.fa": "9d1a0e5c9228aa033378af93074109e6",
+            "Sequences_Test.fa": "c2d831a6e2cfb9345fa5e52de76bb453",
+            "Sequences_activity_Train.txt": "4e65afa021fd426c74dbf24c31b8bbf9",
+            "Sequences_activity_Val.txt": "5f30e863b2239e4f9ade6e7b81b3ff3c",
+            "Sequences_activity_Test.txt": "011690ca80cf967d56fefd0c1386419f",
+        },
+        # the authors' laboratory, then the Zenodo record
+        ("https://data.starklab.org/almeida/DeepSTARR/Data", "https://zenodo.org/records/5502060/files"),
+    ),
+    splits={
+        "train": ("Sequences_Train.fa", "Sequences_activity_Train.txt"),
+        "validation": ("Sequences_Val.fa", "Sequences_activity_Val.txt"),
+        "test": ("Sequences_Test.fa", "Sequences_activity_Test.txt"),
+    },
+    columns={"dev": "Dev_log2_enrichment", "hk": "Hk_log2_enrichment"},
+    citations={
+        "7e53a9351b2520a4713a5ffdb5f1566c": (
+            "de Almeida et al., Nature Genetics 2022, doi:10.1038/s41588-022-01048-5; Zenodo record 5502060",
+            "MIT",
+        )
+    },
+)
+
+RECIPE = {"learning_rate": 0.002, "epsilon": 1e-7, "batch_size": 128, "epochs": 100, "patience": 10}
+"""Training as in the paper: Adam as Keras has it, mean squared errors summed over targets, the best weights kept."""
+
+
 def array_shapes(config: Config) -> dict[str, tuple[int, ...]]:
     """Name -> shape of every float32 array of a canonical weights file, first layer first.
 
@@ -113,6 +165,13 @@ def array_shapes(config: Config) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def layer_norms(config: Config) -> dict[str, str]:
+    """Layer -> the batch norm behind it, first layer first."""
+    layers = [f"conv{number}" for number in range(1, len(config.filters) + 1)]
+    layers += [f"dense{number}" for number in range(1, len(config.dense_units) + 1)]
+    return {layer: f"{layer}_norm" for layer in layers}
+
+
 def network(config: Config) -> DeepSTARR:
     """The PyTorch network, freshly initialised. Needs the extra `train`."""
     from zoo.models.deepstarr.torch_network import DeepSTARR
@@ -125,3 +184,53 @@ def training_forward(model: DeepSTARR, one_hot: torch.Tensor, dtype: torch.dtype
     from zoo.models.deepstarr.training import forward
 
     return forward(model, one_hot, dtype)
+
+
+def plain_shape(config: Config) -> PlainShape:
+    """Sizes of the network as plain convolutions and matrices."""
+    from zoo.layers.plain import PlainShape
+
+    depth = len(config.filters)
+    return PlainShape(
+        config.filters,
+        config.kernel_sizes,
+        same=(True,) * depth,
+        pools=(POOL_SIZE,) * depth,
+        sequence_length=config.sequence_length,
+        targets=len(config.targets),
+    )
+
+
+def plain_layers(config: Config, arrays: Mapping[str, np.ndarray]) -> PlainLayers:
+    """The network as plain convolutions and matrices, batch norm folded in."""
+    from zoo.layers import plain
+
+    return plain.fold(plain_shape(config), arrays, layer_norms(config), HEAD, BATCH_NORM_EPSILON)
+
+
+def keras_model(config: Config) -> KerasModel:
+    """The network as the published Keras graph has it."""
+    from zoo.models.deepstarr import keras_graph
+
+    return keras_graph.model(config)
+
+
+def read_published(folder: Path) -> Checkpoint:
+    """The published weights, with the facts of their graph."""
+    from zoo.models.deepstarr.keras_weights import read_h5
+
+    weights, graph = (folder / name for name in PUBLISHED.weights.md5)
+    return read_h5(weights, graph=graph)
+
+
+def findings() -> dict[str, str]:
+    """Whether the compiled training step (trunk.py) works here."""
+    try:
+        from zoo.models.deepstarr import _trunk
+    except ImportError:
+        return {"training step": "not built; install again where there is a C compiler"}
+    if _trunk.matrix_unit():
+        return {"training step": "ready (AMX)"}
+    if _trunk.available():
+        return {"training step": "ready for --precision bf16 (AVX-512 BF16)"}
+    return {"training step": "needs a processor with AMX or AVX-512 BF16, on Linux"}

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.errors import ZooError
-from zoo.models.deepstarr import BATCH_NORM_EPSILON, POOL_SIZE, Config
+from zoo.models.deepstarr import BATCH_NORM_EPSILON, POOL_SIZE, PUBLISHED, Config
 from zoo.spec import ALPHABET
 
 FLATTEN_ORDERS = ("length", "channel")
@@ -23,14 +23,6 @@ FLATTEN_ORDERS = ("length", "channel")
 
 NORM = ("weight", "bias", "running_mean", "running_var")
 """Arrays of a batch normalization, by the ends of their canonical names."""
-
-KNOWN_FILES = {
-    "7e53a9351b2520a4713a5ffdb5f1566c": (
-        "de Almeida et al., Nature Genetics 2022, doi:10.1038/s41588-022-01048-5; Zenodo record 5502060",
-        "MIT",
-    )
-}
-"""md5 of a published weights file -> citation and licence."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +106,7 @@ def provenance(path: Path) -> tuple[str, str]:
     """Source and licence of a file: its name and md5, after the citation if it is a published one."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    citation, licence = KNOWN_FILES.get(digest, ("", "unknown"))
+    citation, licence = PUBLISHED.citations.get(digest, ("", "unknown"))
     name = f"{path.name} (md5 {digest})"
     return (f"{citation}; {name}" if citation else f"imported from {name}"), licence
 

@@ -12,25 +12,11 @@ from typing import Any
 from zoo.errors import ZooError
 from zoo.models.deepstarr import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM, POOL_SIZE, Config
 from zoo.spec import ALPHABET
+from zoo.weights.keras_layers import KerasLayer, KerasModel
 
 INPUT = "input_12"
 FIRST_NUMBER = {"batch_normalization": 60, "activation": 60, "max_pooling1d": 44, "flatten": 11, "dropout": 17}
 """Layer kind -> number that the published file gives to its first layer of that kind."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Layer:
-    """One Keras layer.
-
-    name: as in the published file.  class_name: the Keras class.  module: the PyTorch module that computes the same
-    (zoo/models/deepstarr/torch_network.py).  settings: what is not Keras's default.  row: of `head`, for an output.
-    """
-
-    name: str
-    class_name: str
-    module: str
-    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
-    row: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,13 +28,13 @@ class Facts:
     outputs: tuple[str, ...] = ()
 
 
-def layers(config: Config) -> list[Layer]:
-    """Every layer behind the input, in the order of the published file."""
-    found: list[Layer] = []
+def model(config: Config) -> KerasModel:
+    """Every layer, in the order of the published file and under its names."""
+    found: list[KerasLayer] = []
     counts = dict(FIRST_NUMBER)
 
     def add(kind: str, class_name: str, module: str, **settings: Any) -> None:
-        found.append(Layer(f"{kind}_{counts[kind]}", class_name, module, settings))
+        found.append(KerasLayer(f"{kind}_{counts[kind]}", class_name, module, settings))
         counts[kind] += 1
 
     def add_norm_and_relu(module: str) -> None:
@@ -58,13 +44,17 @@ def layers(config: Config) -> list[Layer]:
 
     for number, (filters, size) in enumerate(zip(config.filters, config.kernel_sizes, strict=True), 1):
         settings = {"filters": filters, "kernel_size": [size], "strides": [1], "padding": "same"}
-        found.append(Layer("Conv1D_1st" if number == 1 else f"Conv1D_{number}", "Conv1D", f"conv{number}", settings))
+        name = "Conv1D_1st" if number == 1 else f"Conv1D_{number}"
+        found.append(KerasLayer(name, "Conv1D", f"conv{number}", settings))
         add_norm_and_relu(f"conv{number}")
         pool = {"pool_size": [POOL_SIZE], "strides": [POOL_SIZE], "padding": "valid"}
         add("max_pooling1d", "MaxPooling1D", f"conv{number}_pool", **pool)
-    add("flatten", "Flatten", "flatten")
+    flat = (config.filters[-1], config.positions[-1])
+    found.append(KerasLayer(f"flatten_{counts['flatten']}", "Flatten", "flatten", flattened=flat))
     for number, units in enumerate(config.dense_units, 1):
-        found.append(Layer(f"Dense_{number}", "Dense", f"dense{number}", {"units": units}))
+        settings = {"units": units}
+        flattened = flat if number == 1 else None
+        found.append(KerasLayer(f"Dense_{number}", "Dense", f"dense{number}", settings, flattened=flattened))
         add_norm_and_relu(f"dense{number}")
         add("dropout", "Dropout", f"dense{number}_dropout", rate=config.dropout)
     names = {layer.name for layer in found}
@@ -73,41 +63,18 @@ def layers(config: Config) -> list[Layer]:
         if name in names or "/" in name:
             raise ZooError(f"targets: {target!r} cannot name a Keras layer beside {', '.join(sorted(names))}")
         names.add(name)
-        found.append(Layer(name, "Dense", "head", {"units": 1}, row))
-    return found
+        found.append(KerasLayer(name, "Dense", "head", {"units": 1}, row))
+    return KerasModel("DeepSTARR", INPUT, tuple(found))
 
 
-def graph(config: Config) -> dict[str, Any]:
-    """The JSON graph of the published model for any Config, as `tf_keras.models.model_from_json` takes it."""
-    shape = [None, config.sequence_length, len(ALPHABET)]
-    settings = {"batch_input_shape": shape, "dtype": "float32", "sparse": False, "name": INPUT}
-    start = {"name": INPUT, "class_name": "InputLayer", "config": settings, "inbound_nodes": []}
-    nodes: list[dict[str, Any]] = [start]
-    before = INPUT
-    for layer in layers(config):
-        nodes.append(
-            {
-                "name": layer.name,
-                "class_name": layer.class_name,
-                "config": {"name": layer.name, "trainable": True, "dtype": "float32", **layer.settings},
-                "inbound_nodes": [[[before, 0, 0, {}]]],
-            }
-        )
-        if layer.row is None:
-            before = layer.name
-    outputs = [[layer.name, 0, 0] for layer in layers(config) if layer.row is not None]
-    body = {"name": "DeepSTARR", "layers": nodes, "input_layers": [[INPUT, 0, 0]], "output_layers": outputs}
-    return {"class_name": "Model", "config": body, "keras_version": "2.2.4", "backend": "tensorflow"}
-
-
-def read(model: Any, where: str) -> Facts:
+def read(graph: Any, where: str) -> Facts:
     """Facts of a parsed JSON graph, which must be a DeepSTARR of some size.
 
     Raises ZooError that names the first layer which computes something else (another padding, activation, epsilon ...).
     """
     try:
-        nodes = [(node["class_name"], node["config"]) for node in model["config"]["layers"]]
-        outputs = tuple(output[0] for output in model["config"].get("output_layers", []) if isinstance(output, list))
+        nodes = [(node["class_name"], node["config"]) for node in graph["config"]["layers"]]
+        outputs = tuple(output[0] for output in graph["config"].get("output_layers", []) if isinstance(output, list))
     except (TypeError, KeyError, AttributeError, IndexError):
         raise ZooError(
             f"{where}: expected the JSON graph of a Keras model, with class_name and config.layers"

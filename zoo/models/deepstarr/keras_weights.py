@@ -1,4 +1,4 @@
-"""The legacy Keras .h5 (weights alone or a whole model) <-> canonical weights, bit for bit.
+"""The legacy Keras .h5 (weights alone or a whole model) -> canonical weights, bit for bit.
 
 Layers are taken by the order in `layer_names`, never by the number in a name; the Config is read from the array shapes.
 Kernels: Keras (position, channel, filter) and (input, output); canonical (filter, channel, position) and (output,
@@ -8,7 +8,6 @@ input); the inputs of the first dense layer go from (position, channel) to (chan
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import json
 import re
 from collections.abc import Sequence
@@ -17,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.errors import MissingDependency, ZooError
+from zoo.errors import ZooError
 from zoo.models.deepstarr import Config, importer, keras_graph
 from zoo.spec import ALPHABET, SPEC_KEY, ModelSpec
-from zoo.system.atomic import replacing
 from zoo.weights import checkpoint
 from zoo.weights.checkpoint import Checkpoint
+from zoo.weights.keras_layers import require_h5py
 
 if TYPE_CHECKING:
     import h5py
@@ -88,58 +87,10 @@ def read_h5(
     return checkpoint.make("deepstarr", config, arrays, source or cited, licence or terms)
 
 
-def write_h5(weights: Checkpoint, path: Path, overwrite: bool = False) -> None:
-    """Canonical weights -> .h5 with the layer names and the layout of the published file, whole or not at all.
-
-    `load_weights` of a Keras model with the published graph takes it. The ModelSpec goes along as an attribute, which
-    Keras ignores, so that read_h5(write_h5(x)) is x.
-    """
-    if weights.spec.architecture != "deepstarr":
-        raise ZooError(f"expected weights of a deepstarr network for the Keras layout, got {weights.spec.architecture}")
-    _require_h5py()
-    import h5py
-
-    layers = keras_graph.layers(weights.config)
-    with replacing(path, overwrite) as partial, h5py.File(partial, "w") as file:
-        names = [keras_graph.INPUT, *(layer.name for layer in layers)]
-        file.attrs["layer_names"] = np.array([name.encode() for name in names])
-        file.attrs["backend"] = np.bytes_("tensorflow")
-        file.attrs["keras_version"] = np.bytes_("2.2.4")
-        file.attrs[SPEC_KEY] = weights.spec.to_json()
-        file.create_group(keras_graph.INPUT).attrs["weight_names"] = np.array([])
-        for layer in layers:
-            group = file.create_group(layer.name)
-            arrays = layer_arrays(weights, layer)
-            group.attrs["weight_names"] = np.array([f"{layer.name}/{name}:0".encode() for name in arrays])
-            for name, array in arrays.items():
-                group[f"{layer.name}/{name}:0"] = array
-
-
-def layer_arrays(weights: Checkpoint, layer: keras_graph.Layer) -> dict[str, np.ndarray]:
-    """Arrays of one Keras layer in the order of its `set_weights`: "kernel", "bias" or "gamma" ...; may be empty."""
-    if layer.class_name == "BatchNormalization":
-        return {name: weights.arrays[f"{layer.module}.{end}"] for name, end in NORM_NAMES.items()}
-    if layer.class_name not in ("Conv1D", "Dense"):
-        return {}
-    kernel, bias = weights.arrays[f"{layer.module}.weight"], weights.arrays[f"{layer.module}.bias"]
-    if layer.row is not None:
-        kernel, bias = kernel[layer.row : layer.row + 1], bias[layer.row : layer.row + 1]
-    if layer.module == "dense1":
-        config = weights.config
-        kernel = kernel.reshape(len(kernel), config.filters[-1], config.positions[-1])
-        kernel = kernel.transpose(0, 2, 1).reshape(len(kernel), -1)
-    return {"kernel": np.ascontiguousarray(kernel.T), "bias": bias}
-
-
-def _require_h5py() -> None:
-    if importlib.util.find_spec("h5py") is None:
-        raise MissingDependency("h5py (Keras .h5 files) is not installed; pip install 'deepstarr-zoo[train]' brings it")
-
-
 def _read_file(path: Path) -> _File:
     if not path.is_file():
         raise ZooError(f"{path}: no such file")
-    _require_h5py()
+    require_h5py()
     import h5py
 
     try:

@@ -1,4 +1,4 @@
-"""Checkpoint -> .onnx: one file that any ONNX Runtime runs, in any language, checked before it gets its name.
+"""One file that any ONNX Runtime runs, in any language, checked before it gets its name.
 
 PyTorch's exporter traces the network; here its graph gets an input of the caller's choice, 1-D convolutions are widened
 to 2-D ones of height 1 (the same numbers, about twice as fast in ONNX Runtime on a CPU), and the ModelSpec goes into
@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from exporters.onnx.widen import widen as widen_convolutions
+from zoo import registry
+from zoo.contracts import RunOptions
 from zoo.dna import encoding
 from zoo.errors import CheckFailed, MissingDependency, ZooError
-from zoo.inference import session
 from zoo.spec import ALPHABET, SPEC_KEY, UNKNOWN_BASE, ModelSpec
 from zoo.system.atomic import check_target, replacing
 from zoo.weights import network
@@ -98,6 +100,11 @@ INPUTS = {
 """Kind -> what the graph takes. `bytes` leaves a caller in another language nothing to get wrong."""
 
 
+def refuses(spec: ModelSpec) -> str | None:  # noqa: ARG001
+    """None: whatever PyTorch can trace can be written."""
+    return None
+
+
 def export(
     weights: Checkpoint,
     path: Path,
@@ -124,7 +131,7 @@ def export(
     module = network.from_checkpoint(weights)
     model = _trace(module, weights.spec, opset or OPSET)
     if widen:
-        _widen(model.graph)
+        widen_convolutions(model.graph)
     _set_input(model.graph, INPUTS[input], weights.spec.sequence_length)
     _describe(model, weights.spec, INPUTS[input])
     with replacing(path, overwrite) as partial:
@@ -239,117 +246,6 @@ def _set_input(graph: onnx.GraphProto, kind: Input, length: int) -> None:
     graph.input.append(helper.make_tensor_value_info(kind.name, TensorProto.UINT8, ["batch", length]))
 
 
-KEEP_HEIGHT = {
-    "Relu",
-    "LeakyRelu",
-    "Elu",
-    "Selu",
-    "Softplus",
-    "Sigmoid",
-    "Tanh",
-    "Gelu",
-    "Exp",
-    "Identity",
-    "Add",
-    "Mul",
-}
-"""Operators that give the same numbers for (N, C, 1, L) as for (N, C, L), if all that they take has that form."""
-
-HEIGHT_AXIS = "height_axis"
-"""Name of the constant that says where the axis of height 1 stands."""
-
-WINDOWS = {"Conv", "MaxPool", "AveragePool"}
-HEIGHT_ATTRIBUTES = {"kernel_shape": [1], "strides": [1], "dilations": [1], "pads": [0, 0]}
-"""Attribute of a node with windows -> its values along an axis of height 1; of pads one at each end."""
-
-
-def _widen(graph: onnx.GraphProto) -> None:
-    """Turn 1-D convolutions, and the layers between them, into 2-D ones of height 1: (N, C, L) becomes (N, C, 1, L)."""
-    from onnx import numpy_helper
-
-    ranks = {tensor.name: len(tensor.dims) for tensor in graph.initializer}
-    kernels = {node.input[1] for node in graph.node if node.op_type == "Conv"}
-    kernels = {name for name in kernels if ranks.get(name) == len(("filter", "channel", "position"))}
-    if not kernels:
-        return
-    for tensor in graph.initializer:
-        if tensor.name in kernels:
-            tensor.dims.insert(2, 1)
-    graph.initializer.append(numpy_helper.from_array(np.array([2], np.int64), HEIGHT_AXIS))
-    _Widening(graph, kernels).rewrite()
-
-
-class _Widening:
-    """One pass over a graph. A tensor gets its wide form where a convolution needs it, its narrow where others do."""
-
-    def __init__(self, graph: onnx.GraphProto, kernels: set[str]) -> None:
-        self.graph = graph
-        self.kernels = kernels
-        self.wide: dict[str, str] = {}  # tensor (N, C, L) -> the name of its form (N, C, 1, L)
-        self.narrow = {entry.name for entry in graph.input}  # tensors that exist as (N, C, L)
-        self.nodes: list[onnx.NodeProto] = []
-
-    def rewrite(self) -> None:
-        for node in self.graph.node:
-            if node.op_type == "Conv" and node.input[1] in self.kernels:
-                self._need_wide(node.input[0])
-            if _keeps_height(node, self.wide):
-                _add_height(node)
-                node.input[:] = [self.wide.get(name, name) for name in node.input]
-                self.wide.update({name: f"{name}_wide" for name in node.output})
-                node.output[:] = [self.wide[name] for name in node.output]
-            elif _flattens(node, self.graph):
-                node.input[0] = self.wide.get(node.input[0], node.input[0])
-            else:
-                for name in node.input:
-                    self._need_narrow(name)
-                self.narrow.update(node.output)
-            self.nodes.append(node)
-        for entry in self.graph.output:
-            self._need_narrow(entry.name)
-        del self.graph.node[:]
-        self.graph.node.extend(self.nodes)
-
-    def _need_wide(self, name: str) -> None:
-        if name not in self.wide:
-            self.wide[name] = f"{name}_wide"
-            self._insert("Unsqueeze", name, self.wide[name])
-
-    def _need_narrow(self, name: str) -> None:
-        if name in self.wide and name not in self.narrow:
-            self.narrow.add(name)
-            self._insert("Squeeze", self.wide[name], name)
-
-    def _insert(self, operator: str, source: str, target: str) -> None:
-        from onnx import helper
-
-        self.nodes.append(helper.make_node(operator, [source, HEIGHT_AXIS], [target], name=target))
-
-
-def _keeps_height(node: onnx.NodeProto, wide: dict[str, str]) -> bool:
-    if node.op_type in WINDOWS or node.op_type == "BatchNormalization":
-        return node.input[0] in wide
-    return node.op_type in KEEP_HEIGHT and all(name in wide for name in node.input)
-
-
-def _add_height(node: onnx.NodeProto) -> None:
-    for attribute in node.attribute:
-        if node.op_type in WINDOWS and attribute.name in HEIGHT_ATTRIBUTES:
-            attribute.ints[:] = np.column_stack([HEIGHT_ATTRIBUTES[attribute.name], attribute.ints]).ravel().tolist()
-
-
-def _flattens(node: onnx.NodeProto, graph: onnx.GraphProto) -> bool:
-    """Whether all axes after the batch become one, so that an axis of height 1 makes no difference."""
-    from onnx import numpy_helper
-
-    if node.op_type == "Flatten":
-        return all(attribute.i == 1 for attribute in node.attribute if attribute.name == "axis")
-    if node.op_type != "Reshape":
-        return False
-    shapes = [numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.name == node.input[1]]
-    return bool(shapes) and len(shapes[0]) == 2 and shapes[0][1] != 0
-
-
 def _check(partial: Path, module: torch.nn.Module, path: Path) -> None:
     """Raise CheckFailed unless the file is valid ONNX and ONNX Runtime computes from it what PyTorch computes."""
     import onnx
@@ -364,8 +260,8 @@ def _check(partial: Path, module: torch.nn.Module, path: Path) -> None:
         codes = random.integers(0, len(ALPHABET), (batch, spec.sequence_length), np.uint8)
         codes[random.random(codes.shape) < UNKNOWN_SHARE] = UNKNOWN_BASE
         # ONNX Runtime as a user gets it; asked for by name, since exporters import no runtime
-        engine = session.open_session(partial, "onnx-cpu", session.Options(batch_size=batch))
-        _compare(engine.predict(codes), _reference(module, codes), batch, path)
+        engine = registry.load("runtimes", "onnx").start_file(partial, "cpu", RunOptions(batch_size=batch))
+        _compare(engine.run(codes), _reference(module, codes), batch, path)
 
 
 def _reference(module: torch.nn.Module, codes: np.ndarray) -> np.ndarray:

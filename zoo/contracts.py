@@ -1,0 +1,298 @@
+"""What a plug-in offers: one Protocol each for a model, a runtime and an exporter, and what travels between them.
+
+A plug-in is a module, a file or a folder, found by its name (registry.py). The registry checks every offer against its
+Protocol here and says in one line what is missing. What stands in `Model`, `Runtime` and `Exporter` is obligatory; what
+stands in `ModelExtras`, `RuntimeExtras` and `ExporterExtras` may be left out, and is asked for with `extra`. The first
+line of a plug-in's docstring says what it is; `zoo list` shows it. Heavy libraries are imported inside functions.
+Imports errors and spec; needs no library. Axes: N sequences, L positions, T targets.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from zoo.errors import ZooError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    import torch
+    from torch import nn
+
+    from zoo.layers.plain import PlainLayers, PlainShape
+    from zoo.spec import ModelSpec
+    from zoo.weights.checkpoint import Checkpoint
+    from zoo.weights.keras_h5 import KerasFile
+    from zoo.weights.keras_layers import KerasModel
+    from zoo.weights.state_dict import ImportedLayer
+
+PRECISIONS = ("fp32", "tf32", "bf16")
+"""Arithmetic that a user may ask a runtime for."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """How to run, never what to compute.
+
+    batch_size: sequences handed to the engine at once; None takes the engine's own.
+    threads: CPU threads; None means one for each core that this process may use.
+    precision: arithmetic, one of PRECISIONS; a runtime refuses what it cannot give.
+    """
+
+    batch_size: int | None = None
+    threads: int | None = None
+    precision: str = "fp32"
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "threads"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ZooError(f"{name.replace('_', ' ')}: expected at least 1, got {value}")
+        if self.precision not in PRECISIONS:
+            raise ZooError(f"precision: expected one of {', '.join(PRECISIONS)}, got {self.precision!r}")
+
+
+class Engine(Protocol):
+    """What a runtime starts: a model on a device.
+
+    provider: what really computes, as the engine reports it.  batch_size: sequences that `run` takes at most.
+    concurrent_batches: how many `run`s, each in a thread of its own, keep the device busy: 1 for an engine that keeps
+        all cores busy with one batch, more for a device that is fed from here.
+    """
+
+    spec: ModelSpec
+    provider: str
+    batch_size: int
+    concurrent_batches: int
+
+    def run(self, codes: np.ndarray) -> np.ndarray:
+        """Base codes, uint8 (N, L), 1 <= N <= batch size, C-contiguous -> activities, float32 (N, T), an array of its
+        own that no later run changes."""
+
+
+class Runtime(Protocol):
+    """A module in runtimes/, named after its engine.
+
+    DEVICES: names "engine-device" follow from it: ("cpu", "cuda").
+    PRECISIONS: device -> precisions that it can give there.
+    """
+
+    DEVICES: tuple[str, ...]
+    PRECISIONS: Mapping[str, Sequence[str]]
+
+    def missing(self, device: str) -> str | None:
+        """Why it cannot run on this machine and the command that helps; None if it can."""
+
+    def refuses(self, spec: ModelSpec) -> str | None:
+        """Why it does not take this model, whatever the machine; None if it does."""
+
+    def start(self, weights: Checkpoint, device: str, options: RunOptions) -> Engine:
+        """An engine for weights that it does not refuse, in a precision that it has."""
+
+
+class RuntimeExtras(Protocol):
+    """FILES: suffixes that `start_file` runs as they are, such as (".onnx",).
+    AUTOMATIC: device -> rank; the runtime "auto" tries the highest first, and never a device without a rank.
+    TRUST: device -> rank; the usable one of the highest is the reference that parity is measured against.
+    LIBRARIES: distributions whose version decides what it gives; `zoo doctor` shows them.
+    """
+
+    FILES: tuple[str, ...]
+    AUTOMATIC: Mapping[str, int]
+    TRUST: Mapping[str, int]
+    LIBRARIES: tuple[str, ...]
+
+    def start_file(self, path: Path, device: str, options: RunOptions) -> Engine:
+        """As `start`, for a file of another form with a suffix in FILES, which says itself what it is."""
+
+    def findings(self) -> Mapping[str, str]:
+        """What `zoo doctor` should say of it on this machine: item -> finding."""
+
+
+class Exporter(Protocol):
+    """A module in exporters/, named after the format."""
+
+    SUFFIX: str
+
+    def refuses(self, spec: ModelSpec) -> str | None:
+        """Why this model has no such form; None if it has."""
+
+    def export(self, weights: Checkpoint, path: Path, *, overwrite: bool = False) -> None:
+        """Write `path`, whole or not at all, checked before it gets its name; `path` ends in SUFFIX.
+
+        Further keyword-only parameters, annotated `Annotated[type, "help"]`, become options of `zoo export`.
+        """
+
+
+class ExporterExtras(Protocol):
+    """GRAPH_VERSION: raised when what `export` writes changes; exports that are kept are then made anew."""
+
+    GRAPH_VERSION: int
+
+    def read_spec(self, path: Path) -> ModelSpec:
+        """What an exported file says of itself. Raises ZooError if it says nothing."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PublishedFiles:
+    """Files that somebody published. folder: name in the cache.  md5: file name -> md5 (hex).
+    mirrors: base addresses; the first that answers is taken."""
+
+    folder: str
+    md5: Mapping[str, str]
+    mirrors: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """What the authors of a model published.
+
+    variant: the name in VARIANTS that `weights` belong to.  weights: see ModelExtras.read_published.
+    data: labelled sequences.  splits: side ("train", "validation", "test") -> names of its FASTA file and its labels.
+    columns: target -> the column of the labels that holds it.
+    citations: md5 (hex) of a weights file -> citation and licence.
+    """
+
+    variant: str
+    weights: PublishedFiles
+    data: PublishedFiles
+    splits: Mapping[str, tuple[str, str]]
+    columns: Mapping[str, str]
+    citations: Mapping[str, tuple[str, str]]
+
+
+class Model(Protocol):
+    """A folder in zoo/models/: an architecture.
+
+    Config: a frozen dataclass of dimensions. Takes JSON types (lists for tuples), refuses bad values when it is made,
+        has the fields `sequence_length` (L, bases) and `targets` (names of the T outputs), and `to_dict()`, JSON types
+        with Config(**config.to_dict()) == config.
+    VARIANTS: name that a user types -> Config.
+    HEAD: the layer that holds a row a target: its arrays are HEAD.weight (T, features) and HEAD.bias (T,).
+    """
+
+    Config: type
+    VARIANTS: Mapping[str, Any]
+    HEAD: str
+
+    def array_shapes(self, config: Any) -> Mapping[str, tuple[int, ...]]:
+        """Name -> shape of every float32 array of a weights file, first layer first, as in the network's state dict.
+
+        Kernels are (output, input) or (filter, channel, position). Running variances end in running_var.
+        """
+
+    def layer_norms(self, config: Any) -> Mapping[str, str]:
+        """Layer -> the batch norm behind it, by their names in the network."""
+
+    def network(self, config: Any) -> nn.Module:
+        """The PyTorch network, freshly initialised, with the attribute `config`: float (N, 4, L), channels in the order
+        A, C, G, T -> float (N, T). Needs the extra `train`."""
+
+
+class ModelExtras(Protocol):
+    """RECIPE: settings of a training that suit the model, by the fields of training.config.TrainConfig.
+    PUBLISHED: what its authors published."""
+
+    RECIPE: Mapping[str, Any]
+    PUBLISHED: Published
+
+    def training_forward(self, model: nn.Module, one_hot: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        """The network in training mode on a CPU, faster than its modules: one-hot (N, L, 4) -> (N, T). dtype: of the
+        operands of matrix products."""
+
+    def plain_shape(self, config: Any) -> PlainShape:
+        """Sizes of the network as plain convolutions and matrices, for engines that need no framework."""
+
+    def plain_layers(self, config: Any, arrays: Mapping[str, np.ndarray]) -> PlainLayers:
+        """The same with weights, batch norm folded in."""
+
+    def keras_model(self, config: Any) -> KerasModel:
+        """The network as Keras layers, for the runtime and the format of that name."""
+
+    def read_keras(self, file: KerasFile, options: Any) -> tuple[Any, Mapping[str, np.ndarray]]:
+        """A Keras file -> Config and arrays. Raises OtherArchitecture if it holds another network."""
+
+    def read_state_dict(
+        self, layers: Sequence[ImportedLayer], options: Any, where: str
+    ) -> tuple[Any, Mapping[str, np.ndarray]]:
+        """Layers of a PyTorch state dict, the file `where` -> Config and arrays. Raises OtherArchitecture if they are
+        of another network."""
+
+    def read_published(self, folder: Path) -> Checkpoint:
+        """The files PUBLISHED.weights, in `folder` -> weights."""
+
+    def findings(self) -> Mapping[str, str]:
+        """What `zoo doctor` should say of it on this machine: item -> finding."""
+
+
+PROTOCOLS: dict[str, tuple[type, type]] = {
+    "models": (Model, ModelExtras),
+    "runtimes": (Runtime, RuntimeExtras),
+    "exporters": (Exporter, ExporterExtras),
+}
+"""Kind of plug-in -> what it has to offer, and what it may."""
+
+
+def extra(plugin: Any, name: str, otherwise: Any = None) -> Any:
+    """What a plug-in offers beyond its duty; `otherwise` where it does not. `name` stands in one of the Extras."""
+    if not any(name in _members(extras) for _, extras in PROTOCOLS.values()):
+        raise ValueError(f"{name}: no Protocol in zoo/contracts.py knows it")
+    return getattr(plugin, name, otherwise)
+
+
+def complaint(kind: str, plugin: Any) -> str | None:
+    """The first thing in which a plug-in departs from its Protocol, in one line; None if there is none."""
+    duty, extras = (_members(protocol) for protocol in PROTOCOLS[kind])
+    for name, expected in duty.items():
+        if not hasattr(plugin, name):
+            return f"it lacks {name}{_shape(expected)}"
+    for name, expected in {**duty, **extras}.items():
+        if hasattr(plugin, name) and not _fits(expected, getattr(plugin, name)):
+            return f"{name}: expected {name}{_shape(expected)}, got {name}{_shape(getattr(plugin, name))}"
+    return _config_complaint(plugin.Config) if kind == "models" else None
+
+
+def _config_complaint(config: Any) -> str | None:
+    if not dataclasses.is_dataclass(config) or not getattr(config, "__dataclass_params__").frozen:  # noqa: B009
+        return "Config: expected a frozen dataclass"
+    fields = {field.name for field in dataclasses.fields(config)}
+    for name in ("sequence_length", "targets"):
+        if name not in fields:
+            return f"Config: it lacks the field {name}"
+    return None if callable(getattr(config, "to_dict", None)) else "Config: it lacks to_dict()"
+
+
+def _members(protocol: type) -> dict[str, Any]:
+    """Name -> type of a value, or the function that stands for one."""
+    functions = {name: member for name, member in vars(protocol).items() if inspect.isfunction(member)}
+    own = {name: member for name, member in functions.items() if not name.startswith("_")}
+    return {**typing.get_type_hints(protocol), **own}
+
+
+def _fits(expected: Any, offered: Any) -> bool:
+    if not inspect.isfunction(expected):
+        kind = typing.get_origin(expected) or expected
+        return kind is Any or isinstance(offered, kind)
+    if not callable(offered):
+        return False
+    _, *parameters = inspect.signature(expected).parameters.values()  # without self
+    keywords = {one.name: None for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY}
+    try:
+        inspect.signature(offered).bind(*[None] * (len(parameters) - len(keywords)), **keywords)
+    except TypeError:
+        return False
+    return True
+
+
+def _shape(member: Any) -> str:
+    """ "(device)" of a function, ": tuple[str, ...]" of a type, " = []" of a value."""
+    if inspect.isfunction(member):
+        return f"({', '.join(name for name in inspect.signature(member).parameters if name != 'self')})"
+    if isinstance(member, type) or typing.get_origin(member):
+        return f": {member.__name__ if member.__class__ is type else member}"
+    return f" = {member!r}"

@@ -1,0 +1,135 @@
+"""A network as plain convolutions and matrices: batch norm folded in, channels last, for engines without a framework.
+
+Convolutions, each with ReLU and max-pooling, then matrices with ReLU, then the head. Owns the order of axes that k-mer
+tables, compiled kernel and ONNX graph share: (N, positions, channels). Needs NumPy alone; knows no architecture.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+NORM = ("weight", "bias", "running_mean", "running_var")
+"""Arrays of a batch norm, by the ends of their names."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PlainShape:
+    """Sizes of a network. The first four have one entry a convolution.
+
+    filters, kernel_sizes.  same: whether zeros around the input keep its length ('same'), or none do ('valid').
+    pools: stride and window of the max-pooling; a last incomplete window is dropped.
+    sequence_length: L, bases.  targets: T.
+    """
+
+    filters: tuple[int, ...]
+    kernel_sizes: tuple[int, ...]
+    same: tuple[bool, ...]
+    pools: tuple[int, ...]
+    sequence_length: int
+    targets: int
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """Length of the sequence axis before the first convolution and after each pooling."""
+        found = [self.sequence_length]
+        for size, same, pool in zip(self.kernel_sizes, self.same, self.pools, strict=True):
+            found.append((found[-1] - (0 if same else size - 1)) // pool)
+        return tuple(found)
+
+
+@dataclasses.dataclass(frozen=True)
+class Convolution:
+    """Convolution, ReLU, max-pooling. weight: float32 (taps, in, out); bias: float32 (out,).
+
+    positions: length of the input.  left, right: zeros put before and after it.  pool: stride and window.
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray
+    positions: int
+    left: int
+    right: int
+    pool: int
+
+    @property
+    def taps(self) -> int:
+        return self.weight.shape[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Dense:
+    """Matrix, then ReLU unless it is the head. weight: float32 (in, out); bias: float32 (out,)."""
+
+    weight: np.ndarray
+    bias: np.ndarray
+    relu: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class PlainLayers:
+    """The whole network. The first matrix takes features in (position, channel) order."""
+
+    shape: PlainShape
+    convolutions: tuple[Convolution, ...]
+    dense: tuple[Dense, ...]
+
+
+def fold(
+    shape: PlainShape,
+    arrays: Mapping[str, np.ndarray],
+    norms: Mapping[str, str],
+    head: str,
+    epsilon: float,
+) -> PlainLayers:
+    """Arrays of a weights file -> layers that compute the same; folded in float64.
+
+    norms: layer -> the batch norm behind it, convolutions first, in the order of the network.  head: the last layer.
+    epsilon: what the batch norms add to the variance.
+    """
+    names = list(norms)
+    depth = len(shape.filters)
+    convolutions = []
+    for number, layer in enumerate(names[:depth]):
+        weight, bias = _normalised(arrays, layer, norms[layer], epsilon)
+        padding = shape.kernel_sizes[number] - 1 if shape.same[number] else 0
+        left = padding // 2  # an even kernel has one zero more after the last position
+        convolutions.append(
+            Convolution(
+                _float32(weight.transpose(2, 1, 0)),
+                bias,
+                shape.positions[number],
+                left,
+                padding - left,
+                shape.pools[number],
+            )
+        )
+    dense = []
+    for number, layer in enumerate(names[depth:]):
+        weight, bias = _normalised(arrays, layer, norms[layer], epsilon)
+        if number == 0:
+            channels_first = weight.reshape(-1, shape.filters[-1], shape.positions[-1])
+            weight = channels_first.transpose(0, 2, 1).reshape(weight.shape)
+        dense.append(Dense(_float32(weight.T), bias, relu=True))
+    last = arrays[f"{head}.weight"].astype(np.float64)
+    dense.append(Dense(_float32(last.T), _float32(arrays[f"{head}.bias"]), relu=False))
+    return PlainLayers(shape, tuple(convolutions), tuple(dense))
+
+
+def _normalised(
+    arrays: Mapping[str, np.ndarray], layer: str, norm: str, epsilon: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Kernel, float64 (out, ...), and bias, float32 (out,), of a layer and the batch norm behind it."""
+    weight, bias, gain, shift, mean, variance = (
+        arrays[name].astype(np.float64)
+        for name in (f"{layer}.weight", f"{layer}.bias", *(f"{norm}.{part}" for part in NORM))
+    )
+    scale = gain / np.sqrt(variance + epsilon)
+    bias = (bias - mean) * scale + shift
+    return weight * scale.reshape(-1, *[1] * (weight.ndim - 1)), _float32(bias)
+
+
+def _float32(array: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(array, np.float32)
