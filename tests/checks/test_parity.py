@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from checkpoints import ODD, random_checkpoint, random_codes, traced_once
+from mistakes import base_order_actg, epsilon_of_pytorch, keras_flatten_order, scaled
 
 from zoo import registry
 from zoo.checks import comparison, layer_parity, parity
@@ -91,29 +92,6 @@ def test_every_runtime_gives_what_keras_printed(data: Path, published_file: Path
     assert not rest
     golden = parity.read_table(data / f"{file}.keras.tsv", names, model.spec.targets)
     assert np.abs(model.predict_codes(codes) - golden).max() <= GOLDEN_TOLERANCE
-
-
-def scaled(name: str) -> Callable[[dict[str, np.ndarray]], None]:
-    def scale(arrays: dict[str, np.ndarray]) -> None:
-        arrays[name] = arrays[name] * np.float32(1.01)
-
-    return scale
-
-
-def base_order_actg(arrays: dict[str, np.ndarray]) -> None:
-    arrays["conv1.weight"] = arrays["conv1.weight"][:, [0, 1, 3, 2]]
-
-
-def keras_flatten_order(arrays: dict[str, np.ndarray]) -> None:
-    kernel = arrays["dense1.weight"]
-    arrays["dense1.weight"] = kernel.reshape(len(kernel), 120, 15).transpose(0, 2, 1).reshape(kernel.shape)
-
-
-def epsilon_of_pytorch(arrays: dict[str, np.ndarray]) -> None:
-    for name in [name for name in arrays if name.endswith("running_var")]:
-        scale = name.replace("running_var", "weight")
-        variance = arrays[name].astype(np.float64)
-        arrays[scale] = (arrays[scale] * np.sqrt((variance + 1e-3) / (variance + 1e-5))).astype(np.float32)
 
 
 @needs_torch

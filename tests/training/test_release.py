@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -52,10 +54,12 @@ def test_a_run_becomes_the_weights_that_a_name_stands_for(
     monkeypatch.setattr(release, "HELD_OUT_WINDOWS", 200)
     teacher = tmp_path / "teacher.safetensors"
     checkpoint.save(TUNED, teacher)
-    pretrained = tmp_path / "pretrained"
-    pretrained.mkdir()
-    (pretrained / "tuned.run-2.json").write_text("of a longer chain")
-    entry = release.add("tuned", [run], teacher, *drawn_from, pretrained)
+    pretrained, receipts = tmp_path / "pretrained", tmp_path / "receipts"
+    for folder, stale in ((pretrained, "tuned.pt"), (receipts, "tuned.run-2.json")):
+        folder.mkdir()
+        (folder / stale).write_text("of weights before")
+        (folder / "original.txt").write_text("of another name")
+    entry = release.add("tuned", [run], teacher, *drawn_from, pretrained, receipts)
     assert entry["commands"] == ["zoo distill tuned"]
     assert len(entry["fidelity"]) == 20
     assert {value for name, value in entry["fidelity"].items() if name.endswith("pearson")} == {1.0}
@@ -65,15 +69,12 @@ def test_a_run_becomes_the_weights_that_a_name_stands_for(
 
     monkeypatch.setattr(named, "PRETRAINED", pretrained)
     assert named.catalog() == {"tuned": entry}
-    receipts = {"tuned.run-1.json", "tuned.metrics-1.csv"}
-    assert {path.name for path in pretrained.iterdir()} == {
-        *receipts,
-        "tuned.safetensors",
-        "tuned.onnx",
-        "catalog.toml",
-    }
+    made = {"tuned.safetensors", "tuned.onnx", "catalog.toml", "original.txt"}
+    assert {path.name for path in pretrained.iterdir()} == made
+    assert {path.name for path in receipts.iterdir()} == {"tuned.run-1.json", "tuned.metrics-1.csv", "original.txt"}
     assert named.bundled_as(TUNED.spec.weights_id) == "tuned"
-    assert (pretrained / "tuned.run-1.json").read_bytes() == run.receipts.read_bytes()
+    assert (receipts / "tuned.run-1.json").read_bytes() == run.receipts.read_bytes()
+    assert (receipts / "tuned.metrics-1.csv").read_bytes() == run.metrics.read_bytes()
     codes = random_codes(20, 249)
     both = [predict.load("tuned", runtime=runtime) for runtime in ("torch-cpu", "onnx-cpu")]
     assert [model.spec.weights_id for model in both] == [TUNED.spec.weights_id] * 2
@@ -83,8 +84,9 @@ def test_a_run_becomes_the_weights_that_a_name_stands_for(
 def test_weights_of_another_network_are_refused(run: RunFolder, drawn_from: tuple[Path, Path], tmp_path: Path) -> None:
     checkpoint.save(random_checkpoint(ODD), run.weights, overwrite=True)
     with pytest.raises(ZooError, match="expected weights of the variant tuned, got"):
-        release.add("tuned", [run], run.weights, *drawn_from, tmp_path / "pretrained")
+        release.add("tuned", [run], run.weights, *drawn_from, tmp_path / "pretrained", tmp_path / "receipts")
     assert not (tmp_path / "pretrained").exists()
+    assert not (tmp_path / "receipts").exists()
 
 
 def test_runs_that_are_no_chain_are_refused(run: RunFolder, drawn_from: tuple[Path, Path], tmp_path: Path) -> None:
@@ -94,8 +96,46 @@ def test_runs_that_are_no_chain_are_refused(run: RunFolder, drawn_from: tuple[Pa
     second.receipts.write_text(json.dumps({"command": "zoo distill tuned", "start": {"weights_id": "0" * 64}}))
     for runs in ([run, second], [second], [run, run]):
         with pytest.raises(ZooError, match=f"{runs[-1].path}: began with weights (0{{12}}|random ones), which are not"):
-            release.add("tuned", runs, run.weights, *drawn_from, tmp_path / "pretrained")
+            release.add("tuned", runs, run.weights, *drawn_from, tmp_path / "pretrained", tmp_path / "receipts")
     assert not (tmp_path / "pretrained").exists()
+    assert not (tmp_path / "receipts").exists()
+
+
+def test_outside_a_clone_there_is_no_folder_for_receipts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = ["tuned", "run", "--teacher", "t.safetensors", "--genome", "g.fa", "--sequences", "s.fa"]
+    monkeypatch.setattr(sys, "argv", ["release", *given])
+    with pytest.raises(SystemExit) as end:
+        release.main()
+    assert end.value.code == 2
+    assert capsys.readouterr().err == (
+        f"python -m zoo.training.release: {release.RECEIPTS}: no such folder; run this from the root of a clone, "
+        "or give --receipts\n"
+    )
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit):
+        release.main()
+    assert "no such folder" not in capsys.readouterr().err
+
+
+def test_weights_and_catalog_are_installed_and_receipts_are_not() -> None:
+    catalog = named.catalog()
+    weights = {f"{entry['file']}{suffix}" for entry in catalog.values() for suffix in entry["sha256"]}
+    assert {path.name for path in named.PRETRAINED.iterdir()} == {*weights, named.CATALOG}
+    assert (named.PRETRAINED / named.CATALOG).read_text("utf-8").startswith(release.CATALOG_HEAD)
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["package-data"]
+    package = ROOT / "zoo"
+    installed = {path.relative_to(package) for pattern in patterns["zoo"] for path in package.glob(pattern)}
+    assert installed == {path.relative_to(package) for path in named.PRETRAINED.iterdir()}
+    receipts = {
+        f"{name}.{kind}"
+        for name, entry in catalog.items()
+        for number in range(1, len(entry["commands"]) + 1)
+        for kind in (f"run-{number}.json", f"metrics-{number}.csv")
+    }
+    assert {path.name for path in (ROOT / release.RECEIPTS).iterdir()} == receipts
 
 
 @pytest.mark.parametrize("name", sorted(named.catalog()))

@@ -1,9 +1,11 @@
 """Bundled weights: how training becomes the weights that a name such as "original" stands for.
 
-For those who make a release: python -m zoo.bundle NAME RUN... --teacher FILE --genome FASTA --sequences FASTA
-writes NAME.safetensors, NAME.onnx and the receipts of the runs into zoo/pretrained/, and the entry of catalog.toml with
-how near the weights come to their teacher. Several runs are a chain in which each began with the weights of the one
-before (--start). docs/bundled-weights.md has the commands.
+For those who make a release, from the root of a clone:
+python -m zoo.training.release NAME RUN... --teacher FILE --genome FASTA --sequences FASTA
+writes NAME.safetensors, NAME.onnx and the entry of catalog.toml with how near the weights come to their teacher into
+zoo/weights/pretrained/, which is installed, and the receipts of the runs into docs/bundled-weights/, which is not.
+Several runs are a chain in which each began with the weights of the one before (--start). docs/bundled-weights.md has
+the commands.
 """
 
 from __future__ import annotations
@@ -30,7 +32,11 @@ from zoo.training.run_folder import RunFolder
 from zoo.weights import checkpoint, named
 from zoo.weights.checkpoint import SUFFIX, Checkpoint
 
+RECEIPTS = Path("docs", "bundled-weights")
+"""Folder of the receipts, from the root of a clone: NAME.run-N.json and NAME.metrics-N.csv of the Nth run."""
+
 CATALOG_HEAD = "# What is in this folder. Written by zoo/training/release.py; a table a model.\n"
+
 SEED = 0
 """Of the windows and the variants that fidelity is measured on."""
 
@@ -39,12 +45,21 @@ VARIANTS = 20
 
 
 def add(
-    name: str, runs: Sequence[RunFolder], teacher: Path, genome_path: Path, sequences: Path, folder: Path
+    name: str,
+    runs: Sequence[RunFolder],
+    teacher: Path,
+    genome_path: Path,
+    sequences: Path,
+    folder: Path,
+    receipts_folder: Path,
 ) -> dict[str, Any]:
     """Bundle the best weights of the last run as `name`. Returns the new entry of the catalog.
 
     runs: in the order they were trained, each from the weights of the one before.
     sequences: real sequences that were not trained on, FASTA.  genome_path: windows are drawn from its test region.
+    folder: of the weights and catalog.toml.  receipts_folder: of the receipts; files that earlier weights of the name
+        left in either are removed.
+
     Raises ZooError if a run is not there, does not begin with the weights of the one before, or the weights are not of
     the variant `name`.
     """
@@ -55,15 +70,16 @@ def add(
         raise ZooError(f"{runs[-1].weights}: expected weights of the variant {name}, got {made.spec.config}")
     near = fidelity(runs[-1].weights, teacher, genome_path, sequences)
     made = dataclasses.replace(made, spec=dataclasses.replace(made.spec, source=_source(made, teacher, near)))
-    folder.mkdir(exist_ok=True)
+    for made_into in (folder, receipts_folder):
+        made_into.mkdir(exist_ok=True)
     files = {suffix: folder / f"{name}{suffix}" for suffix in (SUFFIX, ".onnx")}
     checkpoint.save(made, files[SUFFIX], overwrite=True)
     registry.load("exporters", "onnx").export(made, files[".onnx"], input="codes", overwrite=True)
     written = list(files.values())
     for number, run in enumerate(runs, 1):
-        written.append(shutil.copyfile(run.receipts, folder / f"{name}.run-{number}.json"))
-        written.append(shutil.copyfile(run.metrics, folder / f"{name}.metrics-{number}.csv"))
-    for stale in {*folder.glob(f"{name}.*")}.difference(written):
+        written.append(shutil.copyfile(run.receipts, receipts_folder / f"{name}.run-{number}.json"))
+        written.append(shutil.copyfile(run.metrics, receipts_folder / f"{name}.metrics-{number}.csv"))
+    for stale in {*folder.glob(f"{name}.*"), *receipts_folder.glob(f"{name}.*")}.difference(written):
         stale.unlink()
     entry = {
         "file": name,
@@ -155,14 +171,21 @@ def _toml(name: str, entry: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser("python -m zoo.training.release", description=__doc__.partition("\n")[0])
     parser.add_argument("name")
     parser.add_argument("runs", type=Path, nargs="+")
     for option in ("--teacher", "--genome", "--sequences"):
         parser.add_argument(option, type=Path, required=True)
+    parser.add_argument("--receipts", type=Path, default=RECEIPTS, help="folder of the receipts (default: %(default)s)")
     given = parser.parse_args()
     runs = [RunFolder(run) for run in given.runs]
-    entry = add(given.name, runs, given.teacher, given.genome, given.sequences, named.PRETRAINED)
+    try:
+        if not given.receipts.is_dir():
+            raise ZooError(f"{given.receipts}: no such folder; run this from the root of a clone, or give --receipts")
+        files = given.teacher, given.genome, given.sequences
+        entry = add(given.name, runs, *files, named.PRETRAINED, given.receipts)
+    except ZooError as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
     print(_toml(given.name, entry))
 
 
