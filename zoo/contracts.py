@@ -153,7 +153,8 @@ class Published:
     """What the authors of a model published.
 
     variant: the name in VARIANTS that `weights` belong to.  weights: see ModelExtras.read_published.
-    data: labelled sequences.  splits: side ("train", "validation", "test") -> names of its FASTA file and its labels.
+    data: labelled sequences.  files: how its FASTA files and their labels are called; {} stands for a word.
+    splits: side ("train", "validation", "test") -> its word.
     columns: target -> the column of the labels that holds it.
     citations: md5 (hex) of a weights file -> citation and licence.
     """
@@ -161,7 +162,8 @@ class Published:
     variant: str
     weights: PublishedFiles
     data: PublishedFiles
-    splits: Mapping[str, tuple[str, str]]
+    files: tuple[str, str]
+    splits: Mapping[str, str]
     columns: Mapping[str, str]
     citations: Mapping[str, tuple[str, str]]
 

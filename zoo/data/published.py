@@ -5,9 +5,7 @@ The models say what their authors published (contracts.Published); a network of 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 from zoo import contracts, registry
 from zoo.contracts import Published
@@ -29,26 +27,21 @@ def target_of(column: str) -> str:
 
 def layouts() -> list[Mapping[str, tuple[str, str]]]:
     """Side -> names of its FASTA file and of its labels, for every published layout."""
-    return [offer.splits for offer in _offers()]
+    return [{side: _names(offer, word) for side, word in offer.splits.items()} for offer in _offers()]
 
 
 def labels_of(fasta: str) -> str | None:
-    """Name of the labels that belong to a FASTA file which is named as the published ones; None for another name.
-
-    Sequences_Mine.fa -> Sequences_activity_Mine.txt, as Sequences_Train.fa -> Sequences_activity_Train.txt.
-    """
-    for layout in layouts():
-        (before, after), (labels_before, labels_after) = (
-            _around(names) for names in zip(*layout.values(), strict=True)
-        )
+    """Name of the labels that belong to a FASTA file which is named as published ones are; None for another name."""
+    for offer in _offers():
+        before, _, after = offer.files[0].partition("{}")
         if fasta.startswith(before) and fasta.endswith(after):
-            return f"{labels_before}{fasta[len(before) : len(fasta) - len(after)]}{labels_after}"
+            return _names(offer, fasta[len(before) : len(fasta) - len(after)])[1]
     return None
 
 
-def _around(names: Sequence[str]) -> tuple[str, str]:
-    """What all names begin with, and their suffix."""
-    return os.path.commonprefix(names), Path(names[0]).suffix
+def _names(offer: Published, word: str) -> tuple[str, str]:
+    fasta, labels = offer.files
+    return fasta.format(word), labels.format(word)
 
 
 def _offers() -> list[Published]:

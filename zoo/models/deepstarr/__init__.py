@@ -122,11 +122,8 @@ PUBLISHED = Published(
         # the authors' laboratory, then the Zenodo record
         ("https://data.starklab.org/almeida/DeepSTARR/Data", "https://zenodo.org/records/5502060/files"),
     ),
-    splits={
-        "train": ("Sequences_Train.fa", "Sequences_activity_Train.txt"),
-        "validation": ("Sequences_Val.fa", "Sequences_activity_Val.txt"),
-        "test": ("Sequences_Test.fa", "Sequences_activity_Test.txt"),
-    },
+    files=("Sequences_{}.fa", "Sequences_activity_{}.txt"),
+    splits={"train": "Train", "validation": "Val", "test": "Test"},
     columns={"dev": "Dev_log2_enrichment", "hk": "Hk_log2_enrichment"},
     citations={
         "7e53a9351b2520a4713a5ffdb5f1566c": (
