@@ -20,7 +20,6 @@ from zoo import registry
 from zoo.checks import comparison, layer_parity, parity
 from zoo.checks.comparison import Tolerance
 from zoo.cli import main
-from zoo.contracts import RunOptions
 from zoo.errors import CheckFailed, MissingDependency, ZooError
 from zoo.formats.fasta import Reader
 from zoo.inference import predict, session
@@ -239,14 +238,6 @@ def test_keras_cpu_says_which_extra_it_needs(monkeypatch: pytest.MonkeyPatch) ->
     assert keras.missing("cpu") == "tf_keras is not installed; pip install 'deepstarr-zoo[keras]'"
     with pytest.raises(MissingDependency, match=r"keras-cpu cannot run here: tf_keras is not installed; pip install"):
         session.open_session(random_checkpoint(ODD), "keras-cpu")
-
-
-def test_keras_cpu_refuses_another_precision_and_files(tmp_path: Path) -> None:
-    keras = registry.load("runtimes", "keras")
-    with pytest.raises(ZooError, match="keras-cpu: expected a precision of fp32, got bf16"):
-        keras.start(random_checkpoint(ODD), "cpu", RunOptions(precision="bf16"))
-    with pytest.raises(ZooError, match="keras-cpu runs no files of this kind"):
-        keras.start(tmp_path / "a.onnx", "cpu", RunOptions())
 
 
 def test_compare_says_how_far_and_where() -> None:

@@ -375,8 +375,8 @@ class TestLookingAround:
         report = json.loads(zoo("doctor", "--json")[1])
         assert report["runtimes"] == {name: session.missing(name) or "ready" for name in session.runtime_names()}
         sets = kernel.instruction_sets()
-        assert report["compiled parts"]["k-mer tables"].startswith(sets[0] if sets else "not built")
-        assert report["compiled parts"]["training step"].startswith(("ready", "not built", "needs a processor"))
+        assert report["kmer"]["k-mer tables"].startswith(sets[0] if sets else "not built")
+        assert report["deepstarr"]["training step"].startswith(("ready", "not built", "needs a processor"))
         if not shutil.which("nvidia-smi"):
             assert report["machine"]["GPU"] == "none: nvidia-smi is not there"
 

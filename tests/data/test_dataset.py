@@ -11,6 +11,7 @@ import pytest
 
 from zoo.data import dataset, splits
 from zoo.data.dataset import Layout
+from zoo.data.training_source import DatasetSource
 from zoo.dna.encoding import ASCII_TO_CODE, encode, reverse_complement
 from zoo.errors import ZooError
 from zoo.formats import columns
@@ -87,7 +88,7 @@ class TestPublishedLayout:
         assert read(folder).sha256 == plain.sha256
 
     def test_the_real_labels_are_read_as_float32(self, data: Path) -> None:
-        split = dataset.read_split(data / "test_first10.fa")
+        split = dataset.read_split(data / "test_first10.fa", "test", TARGETS, length=249)
         assert split.codes.shape == (10, 249)
         np.testing.assert_array_equal(split.targets[0], np.float32([3.41830647507405, 1.98308120651419]))
         assert split.names[0] == "chr2R_10574736_10574984_+_positive_peaks"
@@ -247,8 +248,18 @@ class TestBadInput:
         assert "expected 5 records" in refusal(folder)
 
     def test_a_missing_column_lists_those_that_exist(self, folder: Path) -> None:
-        with pytest.raises(ZooError, match=r"Train.txt: has no column 'Dev_log2_enrichment'; its columns are dev, hk"):
-            dataset.read(folder, length=LENGTH)
+        with pytest.raises(ZooError, match=r"Train.txt: has no column 'activity'; its columns are dev, hk"):
+            dataset.read(folder, ("activity",), length=LENGTH)
+
+    def test_a_target_is_the_column_of_its_name_before_the_published_one(self, tmp_path: Path) -> None:
+        path = tmp_path / "both.tsv"
+        text = dna(4)
+        for header, expected in (("Dev_log2_enrichment\tdev", 2.0), ("Dev_log2_enrichment\tother", 1.0)):
+            rows = [f"{sequence}\t1\t2\t{split}" for sequence, split in zip(text, ("train", "val") * 2, strict=True)]
+            path.write_text("\n".join([f"sequence\t{header}\tsplit", *rows, ""]))
+            data = dataset.read(path, ("dev",), length=LENGTH)
+            assert data.train.targets.tolist() == [[expected]] * 2
+            assert DatasetSource(data).targets == ("dev",)
 
     def test_a_missing_sequence_column(self, tmp_path: Path) -> None:
         path = table(tmp_path / "x.parquet", dna(3))
@@ -339,7 +350,7 @@ class TestBadInput:
         with pytest.raises(ZooError, match=r"something to validate and to train on, got 0.5 for validation and 0.5"):
             Layout(validation_fraction=0.5, test_fraction=0.5)
         with pytest.raises(ZooError, match="one or more different columns, got dev, dev"):
-            dataset.read(folder, ("dev", "dev"))
+            dataset.read(folder, ("dev", "dev"), length=LENGTH)
 
     def test_a_compressed_table_that_is_cut_off(self, tmp_path: Path) -> None:
         path = table(tmp_path / "x.csv", dna(50))

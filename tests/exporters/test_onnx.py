@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from checkpoints import CONFIGS, ODD, random_checkpoint, random_codes, traced_once
 
+from exporters.onnx.widen import widen
 from zoo import registry
 from zoo.dna import encoding
 from zoo.errors import CheckFailed, ZooError
@@ -331,7 +332,7 @@ def test_widening_any_graph_keeps_its_numbers(layers: list[onnx.NodeProto], expe
     )
     inputs = {"x": random.random((5, 4, 11), np.float32)}
     before = plain_session(model.SerializeToString()).run(None, inputs)
-    exporter._widen(model.graph)
+    widen(model.graph)
     assert [node.op_type for node in model.graph.node] == expected
     after = plain_session(model.SerializeToString()).run(None, inputs)
     np.testing.assert_allclose(after[0], before[0], rtol=1e-5, atol=1e-6)

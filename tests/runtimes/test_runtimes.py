@@ -19,7 +19,7 @@ from zoo.errors import MissingDependency, ZooError
 from zoo.inference import session
 from zoo.inference.session import Session, open_session
 from zoo.spec import ModelSpec
-from zoo.system import cache, devices
+from zoo.system import devices
 from zoo.weights.checkpoint import Checkpoint
 
 onnx_runtime = registry.load("runtimes", "onnx")
@@ -184,53 +184,6 @@ def test_onnx_refuses_a_truncated_file(odd_file: Path, tmp_path: Path) -> None:
         open_session(path, "onnx-cpu")
 
 
-class Exports:
-    """Stands in for the exporter: counts, and copies a file that is known to be good."""
-
-    def __init__(self, good: Path, patch: pytest.MonkeyPatch, folder: Path) -> None:
-        self.count = 0
-        self.good = good
-        patch.setenv("ZOO_HOME", str(folder))
-        patch.setattr(exporter, "export", self)
-
-    def __call__(self, weights: Checkpoint, path: Path, *, input: str, overwrite: bool) -> None:  # noqa: A002, ARG002
-        self.count += 1
-        path.write_bytes(self.good.read_bytes())
-
-
-def test_an_export_is_made_once_and_kept_by_weights_id(
-    odd: Checkpoint, odd_file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    exports = Exports(odd_file, monkeypatch, tmp_path)
-    codes = random_codes(5, 53)
-    first = open_session(odd, "onnx-cpu").predict(codes)
-    second = open_session(odd, "onnx-cpu").predict(codes)
-    assert exports.count == 1
-    np.testing.assert_array_equal(first, second)
-    (kept,) = cache.folder("exports").iterdir()
-    assert kept.name.startswith(odd.spec.weights_id)
-
-
-@pytest.mark.parametrize("damage", [b"", b"garbage", None], ids=["empty", "garbage", "weights of another model"])
-def test_a_damaged_export_is_made_anew(
-    damage: bytes | None, odd: Checkpoint, odd_file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    exports = Exports(odd_file, monkeypatch, tmp_path)
-    codes = random_codes(5, 53)
-    expected = open_session(odd, "onnx-cpu").predict(codes)
-    (kept,) = cache.folder("exports").iterdir()
-    if damage is None:
-        import onnx
-
-        other = onnx.load(odd_file)
-        other.metadata_props[0].value = other.metadata_props[0].value.replace(odd.spec.weights_id, "0" * 64)
-        damage = other.SerializeToString()
-    kept.write_bytes(damage)
-    np.testing.assert_array_equal(open_session(odd, "onnx-cpu").predict(codes), expected)
-    assert exports.count == 2
-    assert kept.read_bytes() == odd_file.read_bytes()
-
-
 def test_onnx_cpu_starts_without_pytorch_and_without_a_word_on_either_stream(odd_file: Path) -> None:
     program = (
         "import sys, pathlib, numpy; from zoo.inference.session import open_session\n"
@@ -342,14 +295,14 @@ def test_another_provider_than_the_one_asked_for_is_an_error(monkeypatch: pytest
 
 def test_a_provider_lost_at_the_first_run_is_an_error(odd_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_runtime, "_cuda_failure", lambda: None)
-    engine = onnx_runtime.start(odd_file, "cpu", RunOptions())
+    engine = onnx_runtime.start_file(odd_file, "cpu", RunOptions())
     engine.provider = "CUDAExecutionProvider"
     with pytest.raises(MissingDependency, match="runs on CPUExecutionProvider instead of CUDAExecutionProvider"):
         engine.run(np.zeros((1, 53), np.uint8))
 
 
 def test_a_run_that_fails_is_one_line_with_advice(odd_file: Path) -> None:
-    engine = onnx_runtime.start(odd_file, "cpu", RunOptions())
+    engine = onnx_runtime.start_file(odd_file, "cpu", RunOptions())
     with pytest.raises(
         ZooError, match=r"^ONNX Runtime failed on a batch of 2 \(.*\); .* a smaller --batch-size helps$"
     ):

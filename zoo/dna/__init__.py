@@ -1,1 +1,1 @@
-"""Arrays of bases in, arrays out: encoding, both strands, shuffling, augmentation. Knows no file and no model."""
+"""Arrays of bases in, arrays out: encoding, shuffling, augmentation. Knows no file and no model."""

@@ -18,12 +18,12 @@ import zoo
 from zoo.data import published
 from zoo.data.dataset import Split
 from zoo.data.splits import keys
-from zoo.dna import both_strands
 from zoo.errors import CheckFailed, ZooError
 from zoo.evaluation import diagnosis, figures, metrics
 from zoo.evaluation.diagnosis import Diagnosis
 from zoo.evaluation.metrics import METRICS, Interval, Score
 from zoo.formats import prediction_table
+from zoo.inference import both_strands
 from zoo.inference.predict import Model
 from zoo.spec import ModelSpec
 from zoo.system.atomic import check_folder_target, replacing_folder

@@ -18,17 +18,16 @@ import numpy as np
 import zoo
 from zoo.contracts import RunOptions
 from zoo.defaults import AUTO, MODEL, RUNTIME
-from zoo.dna import both_strands
 from zoo.dna.encoding import encode
 from zoo.errors import ZooError
 from zoo.formats import prediction_table
 from zoo.formats.fasta import STRICT, Batch, Leniency, Reader
-from zoo.inference import session
+from zoo.inference import both_strands, session
 from zoo.inference.session import Session
 from zoo.spec import ModelSpec
 from zoo.system import pipeline
 from zoo.system.atomic import check_target, replacing
-from zoo.weights.named import bundled_as, published, resolve
+from zoo.weights.named import bundled_as, published_instead, resolve
 
 CHUNK_RECORDS = 4096
 """Records that go through the pipeline together, as near as whole batches of the runtime come to it."""
@@ -202,10 +201,11 @@ def summary(description: dict[str, Any]) -> str:
         f", {counts[name]:,} {name.replace('_', ' ')}" for name in counts if name != "records" and counts[name]
     )
     name = weights["bundled"]
+    pulled = published_instead(weights["architecture"])
     return (
         f"{counts['records']:,} sequences{bent}; {description['runtime']} ({description['provider']}); "
         f"{'bundled ' if name else ''}weights {weights['id'][:12]} ({weights['source']})"
-        + (f"; zoo pull {name} brings the published ones" if name in published() else "")
+        + (f"; zoo pull {pulled} brings the published ones" if name and pulled else "")
     )
 
 

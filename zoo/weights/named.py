@@ -45,6 +45,11 @@ def published() -> dict[str, str]:
     return found
 
 
+def published_instead(architecture: str) -> str | None:
+    """The variant of an architecture whose authors published weights; None if there is none."""
+    return next((variant for variant, other in published().items() if other == architecture), None)
+
+
 def published_names() -> list[str]:
     """What stands for published weights: original:published."""
     return [f"{variant}:{PUBLISHED}" for variant in published()]

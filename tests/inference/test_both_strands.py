@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zoo.dna import both_strands
 from zoo.dna.encoding import reverse_complement
 from zoo.errors import ZooError
-from zoo.inference import predict
+from zoo.inference import both_strands, predict
 from zoo.spec import ModelSpec
 from zoo.system import futures
 
