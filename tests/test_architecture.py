@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,23 +12,40 @@ from pathlib import Path
 
 import pytest
 
+from zoo import contracts, registry
+
 ROOT = Path(__file__).parents[1]
-ROOMS = ("zoo", "exporters", "runtimes")
+PACKAGES = ("zoo", "exporters", "runtimes")
 
-HEAVY = {
-    "h5py", "matplotlib", "onnx", "onnxruntime", "pandas", "pooch", "pyarrow", "rich", "scipy", "tensorflow",
-    "tf_keras", "torch",
-}  # fmt: skip
+GROUND = "zoo"
+"""The files of zoo/ itself, which every room may import."""
+
+ARROWS: dict[str, tuple[str, ...]] = {
+    "zoo": (),
+    "zoo.system": (),
+    "zoo.dna": (),
+    "zoo.formats": ("zoo.dna", "zoo.system"),
+    "zoo.weights": ("zoo.system",),
+    "zoo.layers": (),
+    "zoo.models": ("zoo.layers", "zoo.weights", "zoo.system"),
+    "zoo.inference": ("zoo.formats", "zoo.dna", "zoo.weights", "zoo.system"),
+    "zoo.data": ("zoo.formats", "zoo.dna"),
+    "zoo.evaluation": ("zoo.inference", "zoo.data"),
+    "zoo.training": ("zoo.evaluation", "zoo.data", "zoo.inference"),
+    "zoo.checks": ("zoo.inference",),
+    "zoo.cli": ("zoo.checks", "zoo.training", "zoo.evaluation"),
+    "runtimes": ("zoo.dna", "zoo.layers", "zoo.weights", "zoo.system"),
+    "exporters": ("zoo.dna", "zoo.layers", "zoo.weights", "zoo.system"),
+}
+"""Room -> the rooms that it may import, and with each of them all that lies below it."""
+
+START = {"zoo", "zoo.__main__"}
+"""Files of the ground that hand out what other rooms have: the public names and the command."""
+
+HEAVY = {"h5py", "matplotlib", "onnx", "onnxruntime", "pandas", "pooch", "pyarrow", "rich", "scipy", "torch"} | {
+    library for module in registry.working("runtimes").values() for library in contracts.extra(module, "LIBRARIES", ())
+}
 """Libraries that a file imports when it needs them, inside a function."""
-
-LAYERS = (
-    {"zoo.errors"},
-    {"zoo.spec"},
-    {"zoo.encoding", "zoo.registry", "zoo.session", "zoo.parity"},
-    {"zoo.sequences", "zoo.checkpoint", "zoo.keras_weights", "zoo.models", "zoo.dataset"},
-    {"zoo.predict", "zoo.train", "zoo.evaluate"},
-)
-"""Each layer may import itself and those above it in this list, by whatever way through other files."""
 
 
 def module_name(path: Path) -> str:
@@ -35,7 +53,20 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-FILES = {module_name(path): path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))}
+FILES = {module_name(path): path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))}
+
+
+def room(name: str) -> str:
+    """ "zoo.models.deepstarr.trunk" -> "zoo.models"."""
+    if name.split(".")[0] != "zoo":
+        return name.split(".")[0]
+    candidate = ".".join(name.split(".")[:2])
+    return candidate if candidate in ARROWS else GROUND
+
+
+def below(name: str) -> set[str]:
+    """All rooms that a room may import."""
+    return {GROUND, name}.union(*(below(other) for other in ARROWS[name]))
 
 
 def imports(path: Path, top_level: bool) -> Iterator[str]:
@@ -56,6 +87,7 @@ def imports(path: Path, top_level: bool) -> Iterator[str]:
 
 EVERY_IMPORT = {name: {found for found in imports(path, top_level=False) if found} for name, path in FILES.items()}
 OWN_IMPORTS = {name: {found for found in found_in if found in FILES} for name, found_in in EVERY_IMPORT.items()}
+AT_THE_TOP = {name: set(imports(path, top_level=True)) for name, path in FILES.items()}
 
 
 def reachable(name: str, by: dict[str, set[str]]) -> set[str]:
@@ -70,14 +102,20 @@ def reachable(name: str, by: dict[str, set[str]]) -> set[str]:
 
 
 def test_there_is_something_to_look_at() -> None:
-    assert {"zoo.cli", "zoo.commands.predict", "runtimes.onnx", "exporters.onnx"} <= FILES.keys()
+    assert {"zoo.cli.main", "zoo.cli.commands.predict", "runtimes.onnx", "exporters.onnx"} <= FILES.keys()
     assert "zoo.errors" in OWN_IMPORTS["zoo.spec"]
+    assert {room(name) for name in FILES} == set(ARROWS)
+
+
+def test_zoo_itself_is_a_hall_with_few_things_in_it() -> None:
+    assert len(list((ROOT / "zoo").glob("*.py"))) <= 8
 
 
 def test_no_circle() -> None:
     # a package looks its own modules up when they are asked for; that they know the package is no circle
     edges = {
-        name: {other for other in found if not name.startswith(f"{other}.")} for name, found in OWN_IMPORTS.items()
+        name: {other for other in found if not name.startswith(f"{other}.") and other != name}
+        for name, found in OWN_IMPORTS.items()
     }
     try:
         TopologicalSorter(edges).prepare()
@@ -85,32 +123,48 @@ def test_no_circle() -> None:
         pytest.fail(f"files import each other: {' -> '.join(error.args[1])}")
 
 
-@pytest.mark.parametrize("number", range(len(LAYERS)))
-def test_the_arrows_run_one_way(number: int) -> None:
-    later = set().union(*LAYERS[number + 1 :])
-    for name in FILES:
-        if any(name == member or name.startswith(f"{member}.") for member in LAYERS[number]):
-            turned_back = reachable(name, OWN_IMPORTS) & later
-            assert not turned_back, f"{name} must not depend on {sorted(turned_back)}"
+@pytest.mark.parametrize("name", sorted(FILES.keys() - START))
+def test_the_arrows_run_one_way(name: str) -> None:
+    wrong = {other for other in OWN_IMPORTS[name] if room(other) not in below(room(name))}
+    assert not wrong, f"{name} is in {room(name)} and must not import {sorted(wrong)}"
 
 
-@pytest.mark.parametrize("room", ["exporters", "runtimes"])
-def test_runtimes_and_exporters_are_asked_for_by_name(room: str) -> None:
-    for name, found in EVERY_IMPORT.items():
-        allowed = name == room or name.startswith("zoo.commands.")
-        if not allowed:
-            wrong = {other for other in found if other.split(".")[0] == room}
-            assert not wrong, f"{name} imports {sorted(wrong)}; ask zoo.registry for it"
-
-
-def test_only_the_command_line_imports_commands() -> None:
+@pytest.mark.parametrize("kind", registry.PACKAGES)
+def test_plug_ins_are_asked_for_by_name(kind: str) -> None:
+    package = registry.PACKAGES[kind]
     for name, found in OWN_IMPORTS.items():
-        if name != "zoo.cli" and not name.startswith("zoo.commands"):
-            wrong = {other for other in found if other.startswith(("zoo.commands", "zoo.cli"))}
-            assert not wrong or name == "zoo.__main__", f"{name} imports {sorted(wrong)}"
+        for other in found:
+            if not other.startswith(f"{package}."):
+                continue
+            plugin = ".".join(other.split(".")[: package.count(".") + 2])
+            own = name == plugin or name.startswith(f"{plugin}.")
+            assert own, f"{name} imports {other}; ask zoo.registry for it"
 
 
-AT_THE_TOP = {name: set(imports(path, top_level=True)) for name, path in FILES.items()}
+EXCEPTIONS: dict[str, str] = {}
+"""File that names a model -> why that is right."""
+
+
+def words_of(name: str) -> set[str]:
+    """What belongs to a model alone: its name, its arrays, its published files and columns."""
+    module = registry.load("models", name)
+    published = contracts.extra(module, "PUBLISHED")
+    files = [*published.weights.md5, *published.data.md5, *published.columns.values()] if published else []
+    arrays = [array for config in module.VARIANTS.values() for array in module.array_shapes(config)]
+    return {name, *files, *arrays}
+
+
+@pytest.mark.parametrize("model", registry.names("models"))
+def test_no_file_outside_a_models_folder_names_what_is_the_models(model: str) -> None:
+    pattern = re.compile("|".join(rf"\b{re.escape(word)}\b" for word in sorted(words_of(model))), re.IGNORECASE)
+    found = set()
+    for name, path in FILES.items():
+        if name in START or name.startswith(f"zoo.models.{model}"):
+            continue
+        text = re.sub(r"deepstarr[-_]zoo", "", path.read_text("utf-8"))
+        if pattern.search(text):
+            found.add(name)
+    assert found == {name for name in EXCEPTIONS if pattern.search(FILES[name].read_text("utf-8"))}
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
@@ -120,25 +174,39 @@ def test_heavy_libraries_are_imported_where_they_are_needed(name: str) -> None:
     assert not heavy, f"{name} imports {sorted(heavy)} at its top"
 
 
+WITH_PYTORCH = {
+    "zoo.layers.batch_norm",
+    "zoo.training.trainer",
+    "zoo.training.run",
+    "zoo.training.distributed",
+    "zoo.cli.run_report",
+}
+"""Files outside the models that are PyTorch from top to bottom; all others import it where they need it."""
+
+
 def test_what_the_base_install_runs_draws_in_no_pytorch() -> None:
-    training = {"zoo.train"}
-    base = set().union(*LAYERS) - training
-    for name in FILES:
-        if name in base or name.split(".")[0] != "zoo" or name.startswith(("zoo.cli", "zoo.commands")):
+    for name in FILES.keys() - WITH_PYTORCH:
+        if room(name) != "zoo.models" or name in {f"zoo.models.{model}" for model in registry.names("models")}:
             for other in {name, *reachable(name, AT_THE_TOP)}:
                 assert "torch" not in {found.split(".")[0] for found in AT_THE_TOP[other]}, f"{name} by way of {other}"
 
 
 def test_no_file_is_a_drawer_for_everything() -> None:
     assert not [name for name in FILES if name.split(".")[-1] in ("utils", "helpers", "common", "misc")]
+    assert not [name for name, path in FILES.items() if path.read_text("utf-8").count("\n") > 400]
+
+
+def test_every_file_says_what_it_is() -> None:
+    for name, path in FILES.items():
+        assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), name
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["predict", "--help"], ["--version"]])
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     program = (
         "import sys; sys.argv[0] = 'zoo'\n"
-        "from zoo import cli\n"
-        "try:\n    cli.main()\n"
+        "from zoo.cli import main\n"
+        "try:\n    main.main()\n"
         "except SystemExit as end:\n    assert not end.code\n"
         f"print(sorted({{name.split('.')[0] for name in sys.modules}} & {HEAVY | {'numpy'}!r}), file=sys.stderr)"
     )

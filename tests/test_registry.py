@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from checkpoints import ODD, random_checkpoint
 
 from zoo import contracts, registry
+from zoo.checks import doctor, inventory
+from zoo.dna.encoding import encode
 from zoo.errors import ZooError
 from zoo.inference import session
 from zoo.weights import named
@@ -31,50 +35,152 @@ def test_an_unknown_name_is_refused_with_those_that_exist() -> None:
 
 
 def test_model_names_belong_to_one_architecture_each() -> None:
-    names = [name for kind in registry.names("models") for name in registry.load("models", kind).VARIANTS]
-    assert len(names) == len(set(names))
-    assert named.variants() == {"original": "deepstarr", "tuned": "deepstarr"}
+    pairs = [(name, kind) for kind, module in registry.working("models").items() for name in module.VARIANTS]
+    assert len({name for name, _ in pairs}) == len(pairs)
+    assert named.variants() == dict(pairs)
+
+
+Install = Callable[..., None]
+
+COUNTING = """
+import numpy as np
+
+DEVICES = ("cpu",)
+PRECISIONS = {"cpu": ("fp32",)}
+
+def missing(device):
+    return None
+
+def refuses(spec):
+    return None
+
+def start(weights, device, options):
+    return Engine(weights.spec)
+
+class Engine:
+    provider, batch_size, concurrent_batches = "counting", 2, 1
+
+    def __init__(self, spec):
+        self.spec = spec
+
+    def run(self, codes):
+        return np.stack([(codes == base).sum(1) for base in range(len(self.spec.targets))], 1).astype(np.float32)
+"""
+"""A runtime that answers with the count of each base."""
 
 
 @pytest.fixture
-def other_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Another distribution, installed, whose runtime answers with the count of each base."""
-    (tmp_path / "counting.py").write_text(
-        "import numpy as np\n"
-        "DEVICES = ('cpu',)\n"
-        "PRECISIONS = {'cpu': ('fp32',)}\n"
-        "def missing(device): return None\n"
-        "def refuses(spec): return None\n"
-        "def start(weights, device, options): return Engine(weights.spec)\n"
-        "class Engine:\n"
-        "    provider, batch_size, concurrent_batches = 'counting', 2, 1\n"
-        "    def __init__(self, spec): self.spec = spec\n"
-        "    def run(self, codes):\n"
-        "        counts = [(codes == base).sum(1) for base in range(len(self.spec.targets))]\n"
-        "        return np.stack(counts, 1).astype(np.float32)\n"
-    )
-    information = tmp_path / "counting-1.0.dist-info"
-    information.mkdir()
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: counting\nVersion: 1.0\n")
-    (information / "entry_points.txt").write_text("[deepstarr_zoo.runtimes]\ncounting = counting\n")
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Install another distribution with one module and an entry point to it."""
+    made: list[str] = []
+
+    def install(kind: str, name: str, text: str, module: str | None = None) -> None:
+        module = module or f"{name}_of_another_package"
+        (tmp_path / f"{module}.py").write_text(text)
+        information = tmp_path / f"{module}-1.0.dist-info"
+        information.mkdir()
+        (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
+        (information / "entry_points.txt").write_text(f"[deepstarr_zoo.{kind}]\n{name} = {module}\n")
+        made.append(module)
+        registry.forget()
+
     monkeypatch.syspath_prepend(str(tmp_path))
+    yield install
+    for module in made:
+        sys.modules.pop(module, None)
+    monkeypatch.undo()
     registry.forget()
-    yield
-    registry.forget()
-    sys.modules.pop("counting", None)
 
 
-@pytest.mark.usefixtures("other_package")
-def test_another_package_adds_a_runtime_through_an_entry_point() -> None:
-    from checkpoints import ODD, random_checkpoint
-
-    from zoo.dna.encoding import encode
-
+def test_another_package_adds_a_runtime_through_an_entry_point(install: Install) -> None:
+    install("runtimes", "counting", COUNTING)
     assert "counting-cpu" in session.runtime_names()
     running = session.open_session(random_checkpoint(ODD), "counting-cpu")
     codes = encode(["A" * 50 + "CCG", "T" * 53, "A" * 53])
     assert running.predict(codes).tolist() == [[50, 2, 1], [0, 0, 0], [53, 0, 0]]
     assert running.provider == "counting"
+
+
+BROKEN = {
+    "an error in its code": ("1 / 0", "it cannot be imported (ZeroDivisionError: division by zero)"),
+    "a library that is not there": ("import no_such", "it cannot be imported (ModuleNotFoundError: No module named"),
+    "nothing": ("", "it lacks DEVICES: tuple"),
+    "no start": (COUNTING.replace("def start", "def begin"), "it lacks start(weights, device, options)"),
+    "a start that takes less": (
+        COUNTING.replace("def start(weights, device, options)", "def start(weights, device)"),
+        "start: expected start(weights, device, options), got start(weights, device)",
+    ),
+    "a list for a tuple": (
+        COUNTING.replace('("cpu",)\nP', '["cpu"]\nP'),
+        "DEVICES: expected DEVICES: tuple[str, ...], got",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_runtime_that_does_not_work_is_one_line_and_stops_no_other(
+    kind: str, install: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, complaint = BROKEN[kind]
+    install("runtimes", "broken", text)
+    expected = f"the runtime 'broken' is no plug-in that works: {complaint}"
+    (problem,) = registry.problems("runtimes").values()
+    assert problem.startswith(expected)
+    assert "\n" not in problem
+    with pytest.raises(ZooError, match=re.escape(expected)):
+        session.open_session(random_checkpoint(ODD), "broken-cpu")
+    assert "onnx-cpu" in session.runtime_names()
+    assert session.open_automatic(lambda _: random_checkpoint(ODD)).predict(encode(["A" * 53])).shape == (1, 3)
+    (entry,) = [entry for entry in inventory.everything()["runtimes"] if entry.name == "broken"]
+    assert entry.obstacle == problem
+    assert "broken" in doctor.report()["plug-ins left out"]["runtime broken"]
+    assert capsys.readouterr().out == ""
+
+
+def test_a_model_and_an_exporter_that_do_not_work_are_left_out_too(install: Install) -> None:
+    install("models", "alexnet", "Config = dict\nVARIANTS = {}\nHEAD = 'fc8'\n")
+    install("exporters", "paper", "SUFFIX = '.txt'\ndef refuses(spec): return None\ndef export(weights, path): ...\n")
+    assert registry.problems("models") == {
+        "alexnet": "the model 'alexnet' is no plug-in that works: it lacks array_shapes(config)"
+    }
+    assert registry.problems("exporters") == {
+        "paper": "the exporter 'paper' is no plug-in that works: "
+        "export: expected export(weights, path, overwrite), got export(weights, path)"
+    }
+    assert "original" in named.variants()
+    shown = inventory.everything()
+    assert {entry.name: entry.obstacle is None for entry in shown["formats"]}["paper"] is False
+    assert "alexnet" in {entry.name for entry in shown["models"]}
+
+
+def test_an_entry_point_that_a_bundled_file_hides_is_reported(install: Install) -> None:
+    install("runtimes", "onnx", COUNTING, module="other_onnx")
+    assert registry.load("runtimes", "onnx").__name__ == "runtimes.onnx"
+    assert registry.problems("runtimes") == {
+        "onnx": "the runtime 'onnx' of other_onnx is not used: one of that name comes with the zoo"
+    }
+    assert "onnx-cpu" in session.runtime_names()
+
+
+def test_a_file_whose_name_begins_with_an_underscore_is_no_plug_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "_shared.py").write_text("1 / 0\n")
+    (tmp_path / "counting.py").write_text(COUNTING)
+    monkeypatch.setattr(sys.modules["runtimes"], "__path__", [str(tmp_path)])
+    monkeypatch.setattr(sys.modules["runtimes"].__spec__, "submodule_search_locations", [str(tmp_path)])
+    registry.forget()
+    try:
+        assert registry.names("runtimes") == ["counting"]
+    finally:
+        monkeypatch.undo()
+        registry.forget()
+
+
+def test_an_extra_that_no_contract_knows_is_a_mistake_of_ours() -> None:
+    with pytest.raises(ValueError, match="colour: no Protocol"):
+        contracts.extra(registry.load("runtimes", "onnx"), "colour")
+    assert contracts.extra(registry.load("runtimes", "kmer"), "FILES", ()) == ()
 
 
 def test_asking_for_names_imports_no_plug_in() -> None:

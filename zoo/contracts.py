@@ -137,6 +137,9 @@ class ExporterExtras(Protocol):
     def read_spec(self, path: Path) -> ModelSpec:
         """What an exported file says of itself. Raises ZooError if it says nothing."""
 
+    def read(self, path: Path) -> Checkpoint:
+        """The weights of an exported file, for a format that neither a runtime runs nor `zoo import` takes."""
+
 
 @dataclasses.dataclass(frozen=True)
 class PublishedFiles:

@@ -28,7 +28,7 @@ SPEC_VERSION = 1
 class ModelSpec:
     """Everything a runtime has to know to run a weights file, and a reader to cite it.
 
-    architecture: plug-in name under zoo/models, such as "deepstarr".
+    architecture: name of a folder in zoo/models.
     config: fields of that architecture's Config, JSON types only.
     sequence_length: L, in bases.  targets: names of the T output columns, in order.
     weights_id: sha256 (hex) of the canonical arrays, see checkpoint.weights_id.

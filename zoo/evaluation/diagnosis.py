@@ -1,6 +1,6 @@
 """What the residuals of one target say: do they fall into two groups, and what do they go with?
 
-Arrays in, numbers and a sentence out; NumPy only. Scatter plots of DeepSTARR predictions can look as if the trend were
+Arrays in, numbers and a sentence out; NumPy only. Scatter plots of predictions can look as if the trend were
 split in two. Two Gaussians against one, compared by BIC, say whether it is; correlations say with what.
 """
 

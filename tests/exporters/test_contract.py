@@ -1,0 +1,107 @@
+"""What every exporter owes: a whole file that says what it is and gives the same numbers, or one line."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import typing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checkpoints import CONFIGS, ODD, random_checkpoint, random_codes, traced_once
+
+from zoo import contracts, registry
+from zoo.errors import ZooError
+from zoo.inference import session
+from zoo.weights import checkpoint, importing
+from zoo.weights.checkpoint import Checkpoint
+from zoo.weights.importing import ImportOptions
+
+pytest.importorskip("torch")
+
+FORMATS = registry.names("exporters")
+REFERENCE = "torch-cpu"
+
+
+@pytest.fixture(autouse=True)
+def _fast_tracing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry.load("exporters", "onnx"), "_trace", traced_once)
+
+
+def reread(path: Path, format_: str) -> session.Session:
+    """A session on an exported file: on a runtime that runs it as it is, or on the weights that are read from it."""
+    read = contracts.extra(registry.load("exporters", format_), "read")
+    if read:
+        return session.open_session(read(path), REFERENCE)
+    for runtime in session.runtime_names():
+        if path.suffix in session.files(runtime) and session.missing(runtime) is None:
+            return session.open_session(path, runtime)
+    return session.open_session(importing.read(path, ImportOptions()), REFERENCE)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("format_", FORMATS)
+def test_the_file_says_what_it_is_and_gives_the_same_numbers(format_: str, name: str, tmp_path: Path) -> None:
+    exporter, weights = registry.load("exporters", format_), random_checkpoint(CONFIGS[name])
+    path = tmp_path / f"model{exporter.SUFFIX}"
+    reason = exporter.refuses(weights.spec)
+    if reason:
+        assert "\n" not in reason
+        with pytest.raises(ZooError, match=r"^[^\n]+$"):
+            exporter.export(weights, path)
+        assert list(tmp_path.iterdir()) == []
+        return
+    exporter.export(weights, path)
+    read_spec = contracts.extra(exporter, "read_spec")
+    if read_spec:
+        assert read_spec(path) == weights.spec
+    running = reread(path, format_)
+    assert running.spec == weights.spec
+    codes = random_codes(20, weights.spec.sequence_length)
+    expected = session.open_session(weights, REFERENCE).predict(codes)
+    np.testing.assert_allclose(running.predict(codes), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_file_that_is_there_stays_unless_it_may_be_replaced(format_: str, tmp_path: Path) -> None:
+    exporter, weights = registry.load("exporters", format_), random_checkpoint(ODD)
+    path = tmp_path / f"model{exporter.SUFFIX}"
+    path.write_bytes(b"mine")
+    with pytest.raises(ZooError, match="exists already"):
+        exporter.export(weights, path)
+    assert path.read_bytes() == b"mine"
+    exporter.export(weights, path, overwrite=True)
+    assert path.read_bytes() != b"mine"
+    with pytest.raises(ZooError, match="does not exist; make it first"):
+        exporter.export(weights, tmp_path / "no" / path.name)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_weights_that_break_the_format_leave_nothing(format_: str, tmp_path: Path) -> None:
+    weights = random_checkpoint(ODD)
+    arrays = {name: array for name, array in weights.arrays.items() if not name.endswith("bias")}
+    exporter = registry.load("exporters", format_)
+    with pytest.raises((ZooError, KeyError, RuntimeError)):
+        exporter.export(Checkpoint(weights.spec, arrays), tmp_path / f"model{exporter.SUFFIX}")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_its_options_are_keywords_with_a_default(format_: str) -> None:
+    exporter = registry.load("exporters", format_)
+    hints = typing.get_type_hints(exporter.export, include_extras=True)
+    parameters = list(inspect.signature(exporter.export).parameters.values())
+    assert [one.name for one in parameters[:2]] == ["weights", "path"]
+    for one in parameters[2:]:
+        assert one.kind is inspect.Parameter.KEYWORD_ONLY
+        assert one.default is not inspect.Parameter.empty
+        assert one.name in hints
+
+
+def test_arrays_that_are_the_same_under_other_names_are_another_checkpoint() -> None:
+    weights = random_checkpoint(ODD)
+    swapped = dataclasses.replace(ODD, targets=ODD.targets[::-1])
+    spec = dataclasses.replace(weights.spec, config=swapped.to_dict(), targets=swapped.targets)
+    assert checkpoint.digest(Checkpoint(spec, weights.arrays)) != checkpoint.digest(weights)
