@@ -29,7 +29,7 @@ from zoo.formats import genome
 from zoo.formats.genome import Genome, Region
 from zoo.inference import predict
 from zoo.inference.predict import Model
-from zoo.training.config import TrainConfig
+from zoo.training.config import JobOptions, TrainConfig
 
 CEILING = 0.80
 """Pearson r of a perfect model with the noisy labels."""
@@ -84,9 +84,9 @@ def main(options: argparse.Namespace) -> None:
     architecture, config, settings = run.read_model(options.model)
     teacher = predict.load(weights=options.weights, runtime=options.runtime)
     source = Noisy(genome.read(options.genome, teacher.spec.sequence_length), teacher, options.windows, options.seed)
-    resume = options.run.exists()
+    where = JobOptions(output=options.run, resume=options.run.exists(), device=options.device)
     command = f"python -m benchmarks.noise_ceiling {shlex.join(sys.argv[1:])}"
-    job = run.Job(architecture, config, TrainConfig(**settings), options.run, resume, options.device, command=command)
+    job = run.Job(architecture, config, TrainConfig(**settings), where, command)
     best = run.run(job, source, Reporter(epoch=lambda row: print(row["epoch"], row["validation_loss"], flush=True)))
     folder = RunFolder(options.run)
     predicted = predict.load(weights=folder.weights, runtime=options.runtime).predict_codes(source.test.codes)

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from command_line import Zoo, runner
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # the workers share the cores: the threads of each would wait for those of the other; children inherit it
@@ -20,6 +21,12 @@ def data() -> Path:
     if not (DATA / "DeepSTARR.model.h5").is_file():
         pytest.skip(f"the reference data is not at {DATA}; set ZOO_TEST_DATA")
     return DATA
+
+
+@pytest.fixture
+def zoo(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Zoo:
+    """Run the command line in this process: exit status, standard output, standard error."""
+    return runner(monkeypatch, capfd)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,7 +13,7 @@ import dataclasses
 import inspect
 import typing
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from zoo.errors import ZooError
 
@@ -31,28 +31,38 @@ if TYPE_CHECKING:
     from zoo.weights.keras_layers import KerasModel
     from zoo.weights.state_dict import ImportedLayer
 
-PRECISIONS = ("fp32", "tf32", "bf16")
+Precision = Literal["fp32", "tf32", "bf16"]
+
+PRECISIONS: tuple[str, ...] = get_args(Precision)
 """Arithmetic that a user may ask a runtime for."""
 
 
 @dataclasses.dataclass(frozen=True)
-class RunOptions:
-    """How to run, never what to compute.
+class ThreadOptions:
+    """How many cores to use."""
 
-    batch_size: sequences handed to the engine at once; None takes the engine's own.
-    threads: CPU threads; None means one for each core that this process may use.
-    precision: arithmetic, one of PRECISIONS; a runtime refuses what it cannot give.
-    """
-
-    batch_size: int | None = None
     threads: int | None = None
-    precision: str = "fp32"
+    """CPU threads; by default one for each core that this process may use."""
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "threads"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ZooError(f"{name.replace('_', ' ')}: expected at least 1, got {value}")
+        if self.threads is not None and self.threads < 1:
+            raise ZooError(f"threads: expected at least 1, got {self.threads}")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions(ThreadOptions):
+    """How to run, never what to compute."""
+
+    batch_size: int | None = None
+    """Sequences handed to the engine at once; by default the engine's own number."""
+
+    precision: Precision = "fp32"
+    """Arithmetic; a runtime refuses what it cannot give."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.batch_size is not None and self.batch_size < 1:
+            raise ZooError(f"batch size: expected at least 1, got {self.batch_size}")
         if self.precision not in PRECISIONS:
             raise ZooError(f"precision: expected one of {', '.join(PRECISIONS)}, got {self.precision!r}")
 

@@ -13,7 +13,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
@@ -109,8 +109,10 @@ def export(
     weights: Checkpoint,
     path: Path,
     *,
-    opset: int | None = None,
-    input: str = "onehot",  # noqa: A002 - the name of the option that a user types
+    opset: Annotated[int | None, f"Operator set to write, {OPSET} or later; by default {OPSET}."] = None,
+    input: Annotated[  # noqa: A002 - the name of the option that a user types
+        str, "What the graph takes: onehot (float32, 4 x L) or bytes (ASCII letters, uint8)."
+    ] = "onehot",
     overwrite: bool = False,
     widen: bool = True,
 ) -> None:

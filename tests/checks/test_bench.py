@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from checkpoints import ODD, random_checkpoint
-from typer.testing import CliRunner
+from command_line import Zoo
 
 from zoo.checks import bench, comparison
 from zoo.checks.bench import CALLS, CHECKED, Measurement, Result
-from zoo.cli import main
 from zoo.errors import ZooError
 from zoo.inference import session
 from zoo.weights import checkpoint
@@ -73,7 +72,7 @@ def test_bad_input_is_one_line(arguments: dict[str, object], message: str, weigh
         bench.run(**{"weights": weights, **arguments})  # type: ignore[arg-type]
 
 
-def test_the_command_prints_a_table(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_prints_a_table(zoo: Zoo, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     right = np.arange(4, dtype=np.float32)[:, None]
     rows = [
         dataclasses.replace(measured(name, 0.1, right), seconds=dict.fromkeys(CALLS, 0.5))
@@ -81,9 +80,9 @@ def test_the_command_prints_a_table(weights: Path, monkeypatch: pytest.MonkeyPat
     ]
     reports = {"onnx-cpu": comparison.compare(right, right, list("wxyz"), ["a"])}
     monkeypatch.setattr(bench, "run", lambda *_: Result("torch-cpu", rows, reports, {"onnx-cuda": "no GPU"}))
-    shown = CliRunner().invoke(main.app, ["bench", "--weights", str(weights)])
-    assert shown.exit_code == 0, shown.output
-    lines = shown.output.splitlines()
+    status, out, _ = zoo("bench", "--weights", weights)
+    assert status == 0
+    lines = out.splitlines()
     assert lines[1].split()[:3] == ["runtime", "1", "32"]
     assert lines[2].split()[-1] == "reference"
     assert lines[3].split()[-2:] == ["0.0e+00", "same"]

@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import json
 import math
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 from checkpoints import ODD, random_checkpoint, random_codes, traced_once
+from command_line import Zoo
 from mistakes import base_order_actg, epsilon_of_pytorch, keras_flatten_order, scaled
 
 from zoo import registry
 from zoo.checks import comparison, layer_parity, parity
 from zoo.checks.comparison import Tolerance
-from zoo.cli import main
 from zoo.errors import CheckFailed, MissingDependency, ZooError
 from zoo.formats.fasta import Reader
 from zoo.inference import predict, session
@@ -69,20 +68,6 @@ def loaded(runtime: str, weights: Path) -> predict.Model:
         return predict.load(weights=weights, runtime=runtime)
 
 
-@pytest.fixture
-def zoo(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Run the command line in this process: exit status, standard output, standard error."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["zoo", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main.main()
-        captured = capsys.readouterr()
-        return int(end.value.code or 0), captured.out, captured.err
-
-    return run
-
-
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("runtime", [pytest.param(name, marks=usable(name)) for name in session.runtime_names()])
 def test_every_runtime_gives_what_keras_printed(data: Path, published_file: Path, runtime: str, file: str) -> None:
@@ -108,7 +93,7 @@ def test_every_runtime_gives_what_keras_printed(data: Path, published_file: Path
     ids=["conv1+1%", "variance+1%", "dense1+1%", "head bias+1%", "ACTG", "flatten", "epsilon"],
 )
 def test_every_known_mistake_of_a_port_is_caught(
-    zoo: Callable[..., tuple[int, str, str]],
+    zoo: Zoo,
     data: Path,
     published: Checkpoint,
     tmp_path: Path,
@@ -136,9 +121,7 @@ def test_every_known_mistake_of_a_port_is_caught(
 
 @needs_keras
 @needs_torch
-def test_all_runtimes_agree_with_keras_on_generated_sequences(
-    zoo: Callable[..., tuple[int, str, str]], published_file: Path
-) -> None:
+def test_all_runtimes_agree_with_keras_on_generated_sequences(zoo: Zoo, published_file: Path) -> None:
     code, out, _ = zoo("parity", "--weights", published_file, "--json")
     result = json.loads(out)
     assert code == 0
@@ -153,7 +136,7 @@ def test_all_runtimes_agree_with_keras_on_generated_sequences(
 
 @needs_torch
 def test_a_runtime_that_departs_from_the_others_is_named(
-    zoo: Callable[..., tuple[int, str, str]], published_file: Path, monkeypatch: pytest.MonkeyPatch
+    zoo: Zoo, published_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded("onnx-cpu", published_file)  # exported before the mistake is made
     torch = pytest.importorskip("torch")
@@ -179,9 +162,7 @@ def test_a_runtime_that_departs_from_the_others_is_named(
 
 
 @needs_torch
-def test_every_layer_agrees_with_keras(
-    zoo: Callable[..., tuple[int, str, str]], data: Path, published_file: Path
-) -> None:
+def test_every_layer_agrees_with_keras(zoo: Zoo, data: Path, published_file: Path) -> None:
     npz = data / "Sequences_example.layers.npz"
     code, out, _ = zoo(
         "parity", npz, "--layers", "--weights", published_file, "--sequences", data / "Sequences_example.fa", "--json"

@@ -13,18 +13,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from checkpoints import ODD, random_checkpoint, random_codes
+from command_line import Zoo
 from safetensors.numpy import save_file
 
 import zoo as package
 from runtimes.kmer import kernel
 from zoo.checks import inventory
-from zoo.cli import main
 from zoo.inference import predict, session
 from zoo.spec import SPEC_KEY
 from zoo.weights import checkpoint
@@ -33,22 +33,6 @@ ROOT = Path(__file__).parents[2]
 
 RUNTIME = ("--runtime", "kmer-cpu")
 """Starts without PyTorch and without an export."""
-
-Zoo = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def zoo(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Zoo:
-    """Run the command line in this process: exit status, standard output, standard error."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["zoo", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main.main()
-        captured = capfd.readouterr()
-        return int(end.value.code or 0), captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture
@@ -214,8 +198,8 @@ class TestBadInput:
             (["seqs.fa", "-o", "seqs.fa"], "seqs.fa: exists already; give another name or --overwrite"),
             (["seqs.fa", "-o", "no/out.tsv"], "no/out.tsv: the folder no does not exist; make it first"),
             (["seqs.fa", "-o", "."], ".: expected a file name to write to, this is a folder"),
-            (["seqs.fa", "--nonsense"], "No such option: --nonsense; see zoo predict --help"),
-            ([], "Missing argument 'FILE'; see zoo predict --help"),
+            (["seqs.fa", "--nonsense"], "no option is called --nonsense; see zoo predict --help"),
+            ([], "FILE is missing; see zoo predict --help"),
             (["seqs.fa", "--batch-size", "many"], "see zoo predict --help"),
         ],
     )
@@ -224,7 +208,7 @@ class TestBadInput:
         one_line(zoo, message, "predict", *defaults, *arguments)
 
     def test_a_command_that_does_not_exist(self, zoo: Zoo) -> None:
-        one_line(zoo, "No such command 'prophesy'", "prophesy")
+        one_line(zoo, "no command is called 'prophesy'; see zoo --help", "prophesy")
 
     def test_weights_that_are_damaged_or_foreign(self, zoo: Zoo, folder: Path) -> None:
         def refused(message: str) -> None:

@@ -15,7 +15,6 @@ from zoo.data.training_source import DatasetSource
 from zoo.dna.encoding import ASCII_TO_CODE, encode, reverse_complement
 from zoo.errors import ZooError
 from zoo.formats import columns
-from zoo.formats.fasta import Leniency
 
 LENGTH = 40
 TARGETS = ("dev", "hk")
@@ -140,8 +139,10 @@ class TestTables:
     def test_a_fasta_with_labels_beside_it_divides_like_a_table(self, tmp_path: Path) -> None:
         write_published(tmp_path, "All", dna(200))
         path = tmp_path / "Sequences_All.fa"
-        data = read(path, split_by="fraction")
-        np.testing.assert_array_equal(read_split(path, "val", split_by="fraction").codes, data.validation.codes)
+        data = read(path, layout=Layout(split_by="fraction"))
+        np.testing.assert_array_equal(
+            read_split(path, "val", layout=Layout(split_by="fraction")).codes, data.validation.codes
+        )
         assert len(read_split(path)) == 200
         assert sum(map(len, data.splits.values())) == 200
         assert "does not say which split a sequence is in; --split-by" in refusal(path)
@@ -151,7 +152,7 @@ class TestTables:
         fasta, labels = tmp_path / "x.fa", tmp_path / "x_activity.tsv"
         fasta.write_text("".join(f">{n}\n{sequence}\n" for n, sequence in enumerate(sequences)))
         path = table(labels, sequences)
-        layout = Layout(leniency=Leniency("center", "n"))
+        layout = Layout(resize="center", ambiguous="n")
         np.testing.assert_array_equal(
             read_split(path, "all", layout=layout).codes, read_split(fasta, layout=layout).codes
         )
@@ -177,7 +178,7 @@ class TestDivision:
     def test_fractions_hold_out_their_share_and_keep_strands_together(self, tmp_path: Path) -> None:
         sequences = dna(2000)
         path = table(tmp_path / "x.tsv", sequences + [other_strand(sequence) for sequence in sequences])
-        data = read(path, split_by="fraction", layout=Layout(validation_fraction=0.2, test_fraction=0.1))
+        data = read(path, layout=Layout(split_by="fraction", validation_fraction=0.2, test_fraction=0.1))
         assert 0.17 < len(data.validation) / 4000 < 0.23
         assert 0.08 < len(data.test) / 4000 < 0.12
         assert data.notes == ()
@@ -190,7 +191,7 @@ class TestDivision:
 
     def test_a_test_fraction_of_nothing_leaves_no_test_split(self, tmp_path: Path) -> None:
         path = table(tmp_path / "x.tsv", dna(50))
-        assert read(path, split_by="fraction", layout=Layout(validation_fraction=0.5, test_fraction=0)).test is None
+        assert read(path, layout=Layout(split_by="fraction", validation_fraction=0.5, test_fraction=0)).test is None
 
     @pytest.mark.parametrize("column", ["chromosome", "name"])
     def test_chromosomes_are_held_out_whole(self, tmp_path: Path, column: str) -> None:
@@ -199,8 +200,8 @@ class TestDivision:
             chromosomes if column == "chromosome" else [f"{name}_{n}_{n + 39}_+" for n, name in enumerate(chromosomes)]
         )
         sequences = dna(5)
-        layout = Layout(validation_chromosomes=("chr2L",), test_chromosomes=("chrUn_random",))
-        data = read(table(tmp_path / "x.tsv", sequences, **{column: values}), split_by="chromosome", layout=layout)
+        layout = Layout(split_by="chromosome", validation_chromosomes=("chr2L",), test_chromosomes=("chrUn_random",))
+        data = read(table(tmp_path / "x.tsv", sequences, **{column: values}), layout=layout)
         np.testing.assert_array_equal(data.validation.codes, encode([sequences[1], sequences[3]]))
         np.testing.assert_array_equal(data.test.codes, encode(sequences[4:]))
 
@@ -211,8 +212,8 @@ class TestDivision:
             [first, second, other_strand(first), third, second],
             chromosome=["chrX", "chrX", "chr2L", "chrX", "chr2R"],
         )
-        layout = Layout(validation_chromosomes=("chr2L",), test_chromosomes=("chr2R",))
-        data = read(path, split_by="chromosome", layout=layout)
+        layout = Layout(split_by="chromosome", validation_chromosomes=("chr2L",), test_chromosomes=("chr2R",))
+        data = read(path, layout=layout)
         assert [len(split) for split in data.splits.values()] == [1, 2, 2]
         assert data.notes == (
             "2 sequences stand on several chromosomes too; all their copies went to the held-out side",
@@ -294,7 +295,7 @@ class TestBadInput:
         path = table(tmp_path / "x.tsv", [*dna(1), ""])
         assert refusal(path) == f"{path}: column sequence, row 2: expected text, the value is missing"
         path = table(tmp_path / "x.parquet", [*dna(1), ""])
-        line = refusal(path, layout=Layout(leniency=Leniency(resize="center")))
+        line = refusal(path, layout=Layout(resize="center"))
         assert line == f"{path}: row 2: expected 40 bases, got 0"
 
     def test_an_empty_split(self, folder: Path, tmp_path: Path) -> None:
@@ -334,17 +335,20 @@ class TestBadInput:
 
     def test_chromosomes_that_are_not_named_or_not_there(self, tmp_path: Path) -> None:
         path = table(tmp_path / "x.tsv", dna(3), chromosome=["chr2L", "chr2R", "chr2L"])
-        line = refusal(path, split_by="chromosome")
+        line = refusal(path, layout=Layout(split_by="chromosome"))
         assert line.endswith("say which to hold out, --validation-chromosomes NAME; there are chr2L (2), chr2R (1)")
-        line = refusal(path, split_by="chromosome", layout=Layout(validation_chromosomes=("chr3",)))
+        line = refusal(path, layout=Layout(split_by="chromosome", validation_chromosomes=("chr3",)))
         assert line == f"{path}: no sequence lies on the chromosome 'chr3'; there are chr2L, chr2R"
         path = table(tmp_path / "y.tsv", dna(2), name=["chr2L_1_40", "enhancer7"])
-        line = refusal(path, split_by="chromosome", layout=Layout(validation_chromosomes=("chr2L",)))
+        line = refusal(path, layout=Layout(split_by="chromosome", validation_chromosomes=("chr2L",)))
         assert "row 2: expected a name with its chromosome, chr2L_5750_5998, got 'enhancer7'" in line
 
     def test_requests_that_make_no_sense(self, folder: Path) -> None:
-        assert "its files divide it already; leave out --split-by" in refusal(folder, split_by="fraction")
-        assert refusal(folder, split_by="coin") == "--split-by: expected chromosome or fraction, got 'coin'"
+        assert "its files divide it already; leave out --split-by" in refusal(
+            folder, layout=Layout(split_by="fraction")
+        )
+        with pytest.raises(ZooError, match=r"^--split-by: expected chromosome or fraction, got 'coin'$"):
+            Layout(split_by="coin")
         with pytest.raises(ZooError, match="for both"):
             Layout(validation_chromosomes=("chr2L",), test_chromosomes=("chr2L",))
         with pytest.raises(ZooError, match=r"something to validate and to train on, got 0.5 for validation and 0.5"):

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from command_line import Zoo
 
-from zoo.cli.main import app
 from zoo.data.dataset import Split
 from zoo.dna.encoding import reverse_complement
 from zoo.errors import CheckFailed, ZooError
@@ -19,6 +18,7 @@ from zoo.evaluation import evaluate, metrics
 from zoo.evaluation.evaluate import Settings
 from zoo.spec import ModelSpec
 from zoo.system import futures
+from zoo.weights import checkpoint, importing
 
 LENGTH = 20
 COLUMNS = ("Dev_log2_enrichment", "Hk_log2_enrichment")
@@ -185,21 +185,18 @@ def test_weights_are_called_by_the_shortest_name_that_tells_them_apart() -> None
 @pytest.fixture(scope="module")
 def published(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "published.safetensors"
-    result = CliRunner().invoke(app, ["import", str(data / "DeepSTARR.model.h5"), "-o", str(path)])
-    assert result.exit_code == 0, result.output
+    checkpoint.save(importing.read(data / "DeepSTARR.model.h5"), path)
     return path
 
 
 def test_the_command_gives_the_pearson_of_the_published_predictions(
-    data: Path, published: Path, tmp_path: Path
+    zoo: Zoo, data: Path, published: Path, tmp_path: Path
 ) -> None:
-    arguments = ["--sequences", str(data / "test_first10.fa"), "--labels", str(data / "test_first10_activity.txt")]
+    arguments = ["--sequences", data / "test_first10.fa", "--labels", data / "test_first10_activity.txt"]
     out = tmp_path / "out"
-    result = CliRunner().invoke(
-        app, ["evaluate", "--weights", str(published), *arguments, "--runtime", "torch-cpu", "-o", str(out)]
-    )
-    assert result.exit_code == 0, result.output
-    assert "dev: not decided: 10 measurements, at least 50 are needed" in result.output
+    status, printed, _ = zoo("evaluate", "--weights", published, *arguments, "--runtime", "torch-cpu", "-o", out)
+    assert status == 0
+    assert "dev: not decided: 10 measurements, at least 50 are needed" in printed
 
     labels = read_table(data / "test_first10_activity.txt")
     predicted = read_table(data / "test_first10.keras.tsv")
@@ -210,10 +207,10 @@ def test_the_command_gives_the_pearson_of_the_published_predictions(
         assert found[target]["n"] == 10
 
 
-def test_the_command_wants_sequences_with_measurements() -> None:
+def test_the_command_wants_sequences_with_measurements(zoo: Zoo) -> None:
     for arguments in ([], ["--data", "a", "--sequences", "b"]):
-        result = CliRunner().invoke(app, ["evaluate", *arguments])
-        assert isinstance(result.exception, ZooError)
-        assert str(result.exception).startswith("expected the measured sequences as --data PATH, or as --sequences")
-    result = CliRunner().invoke(app, ["evaluate", "--sequences", "b.fa"])
-    assert str(result.exception) == "--sequences b.fa: needs the measurements, --labels TABLE"
+        status, _, err = zoo("evaluate", *arguments)
+        assert status == 2
+        assert err.startswith("zoo: expected the measured sequences as --data PATH, or as --sequences")
+    message = "zoo: --sequences b.fa: needs the measurements, --labels TABLE\n"
+    assert zoo("evaluate", "--sequences", "b.fa") == (2, "", message)

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from zoo.dna.encoding import encode
 from zoo.errors import ZooError
 from zoo.formats import compressed
-from zoo.formats.fasta import BLOCK_BYTES, STRICT, Leniency, Reader
+from zoo.formats.fasta import BLOCK_BYTES, Reader
+from zoo.formats.read_options import STRICT, ReadOptions
 
 LENGTH = 12
 
@@ -30,11 +31,11 @@ NAMES = ["first", "second", "third"]
 SEQUENCES = ["ACGTACGTACGT", "ACGTNNNNNNTT", "TTTTTTTTTTTT"]
 
 
-def read(path: Path, length: int = LENGTH, leniency: Leniency = STRICT) -> tuple[list[str], list[str]]:
+def read(path: Path, length: int = LENGTH, reading: ReadOptions = STRICT) -> tuple[list[str], list[str]]:
     """Names and sequences, all batches together."""
     names: list[str] = []
     texts: list[str] = []
-    for batch_names, codes in Reader(path, length, leniency=leniency):
+    for batch_names, codes in Reader(path, length, reading=reading):
         assert codes.dtype == np.uint8
         assert codes.shape == (len(batch_names), length)
         names += batch_names
@@ -42,9 +43,9 @@ def read(path: Path, length: int = LENGTH, leniency: Leniency = STRICT) -> tuple
     return names, texts
 
 
-def refusal(path: Path, leniency: Leniency = STRICT) -> str:
+def refusal(path: Path, reading: ReadOptions = STRICT) -> str:
     with pytest.raises(ZooError) as refused:
-        read(path, leniency=leniency)
+        read(path, reading=reading)
     assert "\n" not in str(refused.value)
     return str(refused.value)
 
@@ -171,7 +172,7 @@ def test_resize_center_crops_and_pads_around_the_middle(
     fasta: Callable[[bytes], Path], text: str, expected: str
 ) -> None:
     path = fasta(f">a\n{text[:1]}\n{text[1:]}\n>b\n{'A' * LENGTH}\n".encode())
-    reader = Reader(path, LENGTH, leniency=Leniency(resize="center"))
+    reader = Reader(path, LENGTH, reading=ReadOptions(resize="center"))
     ((names, codes),) = reader
     assert names == ["a", "b"]
     assert np.array_equal(codes, encode([expected, "A" * LENGTH]))
@@ -189,12 +190,12 @@ def test_resized_to_the_middle_like_the_text_itself(fasta: Callable[[bytes], Pat
         left = (LENGTH - len(text)) // 2
         return "N" * left + text + "N" * (LENGTH - len(text) - left)
 
-    assert read(path, leniency=Leniency(resize="center"))[1] == [middle(text) for text in texts]
+    assert read(path, reading=ReadOptions(resize="center"))[1] == [middle(text) for text in texts]
 
 
 def test_other_letters_are_taken_as_n_and_counted_if_asked_for(fasta: Callable[[bytes], Path]) -> None:
     path = fasta(b">a\nACGTRYACGTAC\n>b\nuCGTACGTACGT\n")
-    reader = Reader(path, LENGTH, leniency=Leniency(ambiguous="n"))
+    reader = Reader(path, LENGTH, reading=ReadOptions(ambiguous="n"))
     ((_, codes),) = reader
     assert np.array_equal(codes, encode(["ACGTNNACGTAC", "NCGTACGTACGT"]))
     assert reader.counts.ambiguous_letters == 3
@@ -258,15 +259,15 @@ def test_the_record_number_counts_over_blocks(fasta: Callable[[bytes], Path], mo
     assert refusal(path).startswith(f"{path}: record 78 (bad), position 12: ")
 
 
-def test_leniency_bends_no_more_than_it_says(fasta: Callable[[bytes], Path]) -> None:
+def test_read_options_change_no_more_than_they_say(fasta: Callable[[bytes], Path]) -> None:
     path = fasta(b">a\n\n>b\nACGT-CGTACGT\n")
-    assert "record 1 (a): a header without a sequence" in refusal(path, Leniency("center", "n"))
+    assert "record 1 (a): a header without a sequence" in refusal(path, ReadOptions("center", "n"))
     path = fasta(b">b\nACGT-CGTACGT\n")
-    assert refusal(path, Leniency("center", "n")).endswith("position 5: expected a letter of ACGTN, got '-'")
+    assert refusal(path, ReadOptions("center", "n")).endswith("position 5: expected a letter of ACGTN, got '-'")
     with pytest.raises(ZooError, match="resize: expected center, got 'left'"):
-        Leniency(resize="left")
+        ReadOptions(resize="left")
     with pytest.raises(ZooError, match="ambiguous: expected n, got 'x'"):
-        Leniency(ambiguous="x")
+        ReadOptions(ambiguous="x")
 
 
 def test_a_folder_and_a_missing_file_are_refused(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from hypothesis.extra import numpy as arrays
 import zoo
 from zoo.errors import CheckFailed, ZooError
 from zoo.formats import prediction_table
-from zoo.formats.fasta import Leniency, Reader
+from zoo.formats.fasta import Reader
+from zoo.formats.read_options import ReadOptions
 from zoo.inference import predict
 from zoo.inference.predict import Job, Model, description_path, predict_file
 from zoo.weights import checkpoint, named
@@ -96,7 +97,7 @@ def test_sequences_that_the_model_does_not_take_are_refused(model: Model, sequen
 
 
 def test_unknown_options_and_bad_values_are_refused(file: Path) -> None:
-    with pytest.raises(ZooError, match="no option is called 'batch'; there are batch_size, threads, precision"):
+    with pytest.raises(ZooError, match="no option is called 'batch'; there are threads, batch_size, precision"):
         zoo.load(weights=file, batch=3)
     with pytest.raises(ZooError, match="batch size: expected at least 1, got 0"):
         zoo.load(weights=file, batch_size=0)
@@ -128,7 +129,7 @@ def test_beside_the_table_stands_how_it_was_made(model: Model, fasta: Path, tmp_
 def test_what_was_bent_is_counted(model: Model, tmp_path: Path) -> None:
     source = tmp_path / "seqs.fa"
     source.write_text(f">a\n{'A' * 60}\n>b\n{'C' * 53}\n>c\n{'R' * 53}\n")
-    described = predict_file(model, Job(source, tmp_path / "out.tsv", Leniency("center", "n")))
+    described = predict_file(model, Job(source, tmp_path / "out.tsv", ReadOptions("center", "n")))
     assert described["counts"] == {"records": 3, "resized": 1, "ambiguous_letters": 53}
     assert ", 1 resized, 53 ambiguous letters" in predict.summary(described)
     _, _, values = read_table(tmp_path / "out.tsv")

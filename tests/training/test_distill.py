@@ -111,7 +111,9 @@ def test_an_epoch_is_fresh_labelled_by_the_teacher_and_can_be_drawn_again(genome
 
 @pytest.mark.parametrize("ahead", [False, True])
 def test_passes_use_the_same_sequences_again(genome: Genome, ahead: bool) -> None:
-    drawing = DistillSource(genome, label, "a test", ("dev", "hk"), DistillConfig(epoch_size=480, passes=2), ahead)
+    drawing = DistillSource(
+        genome, label, "a test", ("dev", "hk"), DistillConfig(epoch_size=480, passes=2), ahead=ahead
+    )
     first, second, third = (drawing.epoch(number).codes for number in (1, 2, 3))
     drawing.close()
     np.testing.assert_array_equal(first, second)

@@ -21,7 +21,7 @@ from toy import SMALL, Toy, trainer  # noqa: E402
 
 from zoo.errors import ZooError  # noqa: E402
 from zoo.models import deepstarr  # noqa: E402
-from zoo.training.config import TrainConfig  # noqa: E402
+from zoo.training.config import JobOptions, TrainConfig  # noqa: E402
 from zoo.training.run import Job, read_model, run  # noqa: E402
 from zoo.training.trainer import Reporter, one_cycle, predict  # noqa: E402
 from zoo.weights import checkpoint, network  # noqa: E402
@@ -31,7 +31,9 @@ ROOT = Path(__file__).parents[2]
 
 def test_training_learns_and_leaves_a_whole_run_folder(tmp_path: Path) -> None:
     settings = TrainConfig(epochs=8, batch_size=32)
-    best = run(Job("deepstarr", SMALL, settings, tmp_path / "run", command="zoo train toy"), Toy(size=1200))
+    best = run(
+        Job("deepstarr", SMALL, settings, JobOptions(output=tmp_path / "run"), command="zoo train toy"), Toy(size=1200)
+    )
     assert best["validation_pearson_dev"] > 0.9
     weights = checkpoint.load(tmp_path / "run" / "weights.safetensors")
     assert weights.config == SMALL
@@ -48,10 +50,13 @@ def test_training_learns_and_leaves_a_whole_run_folder(tmp_path: Path) -> None:
 
 
 def test_the_receipts_of_a_resumed_run_keep_the_command_that_began_it(tmp_path: Path) -> None:
-    job = Job("deepstarr", SMALL, TrainConfig(epochs=1), tmp_path / "run", command="zoo train toy -o run")
+    job = Job(
+        "deepstarr", SMALL, TrainConfig(epochs=1), JobOptions(output=tmp_path / "run"), command="zoo train toy -o run"
+    )
     run(job, Toy())
     before = json.loads((tmp_path / "run" / "run.json").read_text())
-    run(dataclasses.replace(job, resume=True, command="zoo train toy -o run --resume"), Toy())
+    again = dataclasses.replace(job.options, resume=True)
+    run(dataclasses.replace(job, options=again, command="zoo train toy -o run --resume"), Toy())
     receipts = json.loads((tmp_path / "run" / "run.json").read_text())
     assert receipts["command"] == "zoo train toy -o run"
     assert receipts["seconds"] >= before["seconds"]
@@ -96,7 +101,13 @@ def test_training_begins_with_the_weights_given(tmp_path: Path) -> None:
     """With their head where the targets are the same, with a random head where they are others."""
     trainer(tmp_path / "first", epochs=1).run()
     begin = checkpoint.load(tmp_path / "first" / "weights.safetensors")
-    job = Job("deepstarr", SMALL, TrainConfig(epochs=1, learning_rate=1e-12), tmp_path / "second", start=begin)
+    job = Job(
+        "deepstarr",
+        SMALL,
+        TrainConfig(epochs=1, learning_rate=1e-12),
+        JobOptions(output=tmp_path / "second"),
+        start=begin,
+    )
     run(job, Toy())
     second = checkpoint.load(tmp_path / "second" / "weights.safetensors")
     for name in (name for name in begin.arrays if "running" not in name):
@@ -106,9 +117,11 @@ def test_training_begins_with_the_weights_given(tmp_path: Path) -> None:
     assert receipts["start"] == {"weights_id": begin.spec.weights_id}
 
     with pytest.raises(ZooError, match=r"start differs: weights_id was '\w+', is None"):
-        run(dataclasses.replace(job, start=None, resume=True), Toy())
+        run(dataclasses.replace(job, start=None, options=dataclasses.replace(job.options, resume=True)), Toy())
 
-    other = dataclasses.replace(job, folder=tmp_path / "third", settings=dataclasses.replace(job.settings, seed=1))
+    other = dataclasses.replace(
+        job, options=JobOptions(output=tmp_path / "third"), settings=dataclasses.replace(job.settings, seed=1)
+    )
     run(other, Toy(targets=("leaf", "root")))
     third = checkpoint.load(tmp_path / "third" / "weights.safetensors")
     np.testing.assert_allclose(third.arrays["conv1.weight"], begin.arrays["conv1.weight"], atol=1e-6)
@@ -135,7 +148,7 @@ def test_rescaled_weights_are_as_large_as_fresh_ones_and_predict_the_same(tmp_pa
 
     with pytest.raises(ZooError, match=r"^rescale_start: expected a layer LAYER before each batch norm .*, got 0$"):
         network.rescale(torch.nn.Sequential(torch.nn.BatchNorm1d(4)))
-    job = Job("deepstarr", SMALL, TrainConfig(rescale_start=True), tmp_path / "run")
+    job = Job("deepstarr", SMALL, TrainConfig(rescale_start=True), JobOptions(output=tmp_path / "run"))
     with pytest.raises(ZooError, match=r"^rescale_start: there are no weights to rescale; give some with --start$"):
         run(job, Toy())
 
@@ -144,7 +157,7 @@ def test_weights_of_another_network_are_no_beginning(tmp_path: Path) -> None:
     trainer(tmp_path / "first", epochs=1).run()
     begin = checkpoint.load(tmp_path / "first" / "weights.safetensors")
     wider = dataclasses.replace(SMALL, filters=(9, 6))
-    job = Job("deepstarr", wider, TrainConfig(epochs=1), tmp_path / "second", start=begin)
+    job = Job("deepstarr", wider, TrainConfig(epochs=1), JobOptions(output=tmp_path / "second"), start=begin)
     with pytest.raises(ZooError, match=r"than the one to train: conv1.bias is \(8,\) there, \(9,\) here"):
         run(job, Toy())
     deeper = dataclasses.replace(SMALL, dense_units=(8, 8))
@@ -155,7 +168,7 @@ def test_weights_of_another_network_are_no_beginning(tmp_path: Path) -> None:
 
 def test_a_run_folder_that_exists_is_not_touched(tmp_path: Path) -> None:
     with pytest.raises(ZooError, match=r"exists already; give another --output, or --resume"):
-        run(Job("deepstarr", SMALL, TrainConfig(), tmp_path), Toy())
+        run(Job("deepstarr", SMALL, TrainConfig(), JobOptions(output=tmp_path)), Toy())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -196,7 +209,7 @@ def test_a_toml_file_gives_the_network_and_the_settings(tmp_path: Path) -> None:
 
 
 def test_trackers_log_every_epoch_or_say_what_is_missing(tmp_path: Path) -> None:
-    job = Job("deepstarr", SMALL, TrainConfig(epochs=1), tmp_path / "run", track="tensorboard")
+    job = Job("deepstarr", SMALL, TrainConfig(epochs=1), JobOptions(output=tmp_path / "run", track="tensorboard"))
     try:
         import tensorboard  # noqa: F401
     except ImportError:
@@ -228,11 +241,11 @@ sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 from toy import SMALL, Toy
 import dataclasses
-from zoo.training.config import TrainConfig
+from zoo.training.config import JobOptions, TrainConfig
 from zoo.training.run import Job, run
 config = dataclasses.replace(SMALL, dropout=0.0)
 settings = TrainConfig(epochs=1, batch_size=100)
-run(Job("deepstarr", config, settings, Path(sys.argv[1]), device="cpu"), Toy())
+run(Job("deepstarr", config, settings, JobOptions(output=Path(sys.argv[1]), device="cpu")), Toy())
 """
 
 

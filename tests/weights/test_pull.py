@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from command_line import Zoo
 
-from zoo.cli.main import app
 from zoo.contracts import PublishedFiles
 from zoo.errors import ZooError
 from zoo.models import deepstarr
@@ -226,26 +225,29 @@ def test_the_importer_knows_the_weights_that_are_pulled() -> None:
     assert set(PUBLISHED.weights.md5.values()) & set(PUBLISHED.citations)
 
 
-def test_the_command_takes_a_copy_and_says_where_things_are(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_takes_a_copy_and_says_where_things_are(
+    zoo: Zoo, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ZOO_OFFLINE", "1")
-    result = CliRunner().invoke(app, ["pull", "original", "--from", str(data)])
-    assert result.exit_code == 0, result.output
-    assert result.output.startswith(f"{named.published_path('original')}: weights id ")
-    assert "licence: MIT" in result.output
-    result = CliRunner().invoke(app, ["pull", "data"])
-    assert "--offline (ZOO_OFFLINE) forbids to download it" in str(result.exception)
-    result = CliRunner().invoke(app, ["pull", "genome"])
-    assert str(result.exception) == "expected data or original to pull, got 'genome'"
+    status, out, _ = zoo("pull", "original", "--from", data)
+    assert status == 0
+    assert out.startswith(f"{named.published_path('original')}: weights id ")
+    assert "licence: MIT" in out
+    assert "--offline (ZOO_OFFLINE) forbids to download it" in zoo("pull", "data")[2]
+    assert zoo("pull", "genome") == (2, "", "zoo: expected data or original to pull, got 'genome'\n")
 
 
-def test_the_command_pulls_all_files_of_the_data(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_pulls_all_files_of_the_data(zoo: Zoo, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     contents = {name: name.encode() * 100 for name in PUBLISHED.data.md5}
     server.files = contents
     files = {name: hashlib.md5(content).hexdigest() for name, content in contents.items()}
     data = dataclasses.replace(PUBLISHED.data, md5=files, mirrors=(server.url,))
     monkeypatch.setattr(deepstarr, "PUBLISHED", dataclasses.replace(PUBLISHED, data=data))
-    result = CliRunner().invoke(app, ["pull", "data"], env={"ZOO_MIRROR": server.url})
-    assert result.exit_code == 0, result.output
+    monkeypatch.setenv("ZOO_MIRROR", server.url)
+    # a variable that is empty says nothing
+    monkeypatch.setenv("ZOO_OFFLINE", "")
+    status, out, _ = zoo("pull", "data")
+    assert status == 0
     there = folder("pulled/data")
-    assert result.output == f"{there}: 6 files, as published; zoo train original --data {there}\n"
+    assert out == f"{there}: 6 files, as published; zoo train original --data {there}\n"
     assert {path.name: path.read_bytes() for path in there.iterdir()} == contents

@@ -1,105 +1,111 @@
-"""The command `zoo`: finds the files in zoo/cli/commands, turns every failure into one line and its exit status.
+"""The command `zoo`: which commands there are, and every failure as one line with its exit status.
 
 Only the file of the command that was asked for is imported, so that the start costs nothing that is not needed.
 """
 
 from __future__ import annotations
 
-import importlib
 import os
-import pkgutil
 import sys
-from typing import Annotated, Any, cast
 
-import typer
-from typer.core import TyperGroup
+from cyclopts import App, CycloptsError, Group
 
 import zoo
-from zoo.cli import commands
+from zoo.cli import options, usage
+from zoo.cli.help_screen import HelpScreen
 from zoo.errors import ZooError
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it: 128 + SIGINT."""
 
-CLICK_ERROR = cast(type[Exception], typer.BadParameter.__mro__[2])
-"""What typer raises for wrong usage. Releases differ in the module that it lives in, none gives it a public name."""
+DEBUG = "ZOO_DEBUG"
+
+COMMANDS = {
+    "Predict": {
+        "predict": "Predict the activities of sequences in a FASTA file.",
+    },
+    "Weights": {
+        "import": "Import weights of a Keras or PyTorch DeepSTARR of any size.",
+        "export": "Export a model to ONNX, to Keras or to another format, checked before it is written.",
+        "pull": "Fetch the published data or weights into the cache, check them, and say where they are.\n\n"
+        "A download that stopped goes on where it was.",
+        "info": "Show what a weights file or an .onnx file says of itself.",
+        "list": "List models, weights, runtimes and formats, and what can be used here.",
+    },
+    "Train": {
+        "train": "Train a network; the defaults are the recipe of the DeepSTARR paper.",
+        "distill": "Train a network on a teacher's outputs: shrink a model, or move it to another variant.",
+        "evaluate": "Measure how well models agree with data: correlations, errors and intervals, tables and figures.",
+    },
+    "Check": {
+        "parity": "Compare runtimes, starting from FASTA text. Exit status 1 if one departs from the reference.",
+        "bench": "Measure the runtimes of this machine: sequences a second, memory, difference to the reference.",
+        "doctor": "Show what this machine offers, and what would make each runtime run.",
+    },
+}
+"""Group of the help -> command -> its help. The command NAME is the function `command` of commands/NAME.py, or of
+NAME_.py where NAME is a word of Python or one of its functions."""
+
+OWN_WORDS = ("import", "list")
 
 
-class Commands(TyperGroup):
-    """The files in zoo/cli/commands as sub-commands, each imported when it is asked for."""
-
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
-        return sorted(module.name.rstrip("_") for module in pkgutil.iter_modules(commands.__path__))
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        for module in pkgutil.iter_modules(commands.__path__):
-            if module.name.rstrip("_") == cmd_name:
-                return self._command(module.name)
-        return super().get_command(ctx, cmd_name)
-
-    @staticmethod
-    def _command(module: str) -> Any:
-        app = typer.Typer(add_completion=False, rich_markup_mode=None)
-        app.command(module.rstrip("_"))(importlib.import_module(f"zoo.cli.commands.{module}").command)
-        return typer.main.get_command(app)
-
-
-app = typer.Typer(
-    name="zoo",
-    cls=Commands,
-    help="Regulatory DNA models: one set of weights, any runtime, the same number everywhere.",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    # plain help: rich costs more time than the rest of the start
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        print(f"zoo {zoo.__version__}")
-        raise typer.Exit
+def _app() -> App:
+    app = App(
+        name="zoo",
+        help="Regulatory DNA models: one set of weights, any runtime, the same number everywhere.",
+        version=f"zoo {zoo.__version__}",
+        help_flags=("--help", "-h"),
+        help_format="plaintext",
+        help_formatter=HelpScreen(),
+        group_commands=Group("Before the command", sort_key=len(COMMANDS)),
+        group_arguments=options.ARGUMENTS,
+        group_parameters=options.OPTIONS,
+        default_parameter=options.EVERY_OPTION,
+        config=options.READ,
+        result_action="return_value",
+        suppress_keyboard_interrupt=False,
+        exit_on_error=False,
+        print_error=False,
+        end_of_options_delimiter="--",
+    )
+    app["--help"].help = "Show this help, or that of the command."
+    app["--version"].help = "Show the version."
+    app.command(_nothing, name="--debug", help=f"Show the traceback of an error, as {DEBUG}=1 does.")
+    for place, (title, commands) in enumerate(COMMANDS.items()):
+        group = Group(title, sort_key=place)
+        for order, (name, text) in enumerate(commands.items()):
+            module = f"zoo.cli.commands.{name}{'_' if name in OWN_WORDS else ''}"
+            app.command(f"{module}:command", name=name, group=group, help=text, sort_key=order)
+    return app
 
 
-@app.callback()
-def _options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", envvar="ZOO_DEBUG")] = False,
-    _version: Annotated[
-        bool, typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True)
-    ] = False,
-) -> None:
-    """Options that stand before the command."""
-    if debug:
-        os.environ["ZOO_DEBUG"] = "1"
+def _nothing() -> None:
+    """--debug stands before a command, and `main` takes it off; here it is only shown."""
+
+
+app = _app()
 
 
 def main() -> None:
     """Entry point: exit status 0, 1 (a check failed), 2 (bad input or usage), 130 (interrupted)."""
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["--debug"]:
+        os.environ[DEBUG] = "1"
+        arguments = arguments[1:]
     try:
-        status = _run(sys.argv[1:] or ["--help"])
+        app(arguments or ["--help"])
         sys.stdout.flush()
+        status = 0
     except BrokenPipeError:
         # the reader went away (`| head`): nothing to say, and nothing more to flush
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
-    except (ZooError, CLICK_ERROR, OSError, MemoryError, KeyboardInterrupt) as error:
-        if os.environ.get("ZOO_DEBUG"):
+    except (ZooError, CycloptsError, OSError, MemoryError, KeyboardInterrupt) as error:
+        if os.environ.get(DEBUG):
             raise
         line, status = _explained(error)
         print(f"zoo: {line}", file=sys.stderr)
     sys.exit(status)
-
-
-def _run(arguments: list[str]) -> int:
-    """What typer's own `main` does, which would swallow interrupts and closed pipes."""
-    command = typer.main.get_command(app)
-    try:
-        with command.make_context("zoo", arguments) as context:
-            command.invoke(context)
-    except typer.Exit as finished:
-        return finished.exit_code
-    return 0
 
 
 def _explained(error: BaseException) -> tuple[str, int]:
@@ -110,12 +116,8 @@ def _explained(error: BaseException) -> tuple[str, int]:
         return "interrupted", INTERRUPTED
     if isinstance(error, MemoryError):
         return "out of memory; a smaller --batch-size may help", ZooError.exit_code
+    if isinstance(error, CycloptsError):
+        return usage.explained(error, [name for commands in COMMANDS.values() for name in commands]), ZooError.exit_code
     if isinstance(error, OSError):
         return f"{error.filename or 'output'}: {error.strerror or error}", ZooError.exit_code
-    return _usage(error), ZooError.exit_code
-
-
-def _usage(error: Any) -> str:
-    context = getattr(error, "ctx", None)
-    where = context.command_path if context else "zoo"
-    return f"{error.format_message().rstrip('.')}; see {where} --help".replace("\n", " ")
+    return str(error), ZooError.exit_code

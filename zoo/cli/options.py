@@ -1,56 +1,151 @@
-"""Options that several commands have: what lies in a data file of labelled sequences, and what training begins with."""
+"""What several commands take on the command line, and how text becomes a frozen dataclass of options.
+
+A group of options is a dataclass in the room it belongs to: its fields are the options, their defaults the defaults,
+the docstring below a field its help, a Literal its choices. A command takes all fields of one whose place in the
+signature is annotated with a Parameter from here. Other options stand in the signature, or here if several commands
+have them.
+"""
 
 from __future__ import annotations
 
+import itertools
+import shlex
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any, get_args, get_origin
 
-import typer
+from cyclopts import (
+    App,
+    CoercionError,
+    Group,
+    MissingArgumentError,
+    Parameter,
+    Token,
+    UnknownOptionError,
+)
+from cyclopts.argument import ArgumentCollection
+from cyclopts.field_info import FieldInfo
 
-if TYPE_CHECKING:
-    from zoo.data.labelled import Layout
+_places = itertools.count()
 
-Start = Annotated[str | None, typer.Option(help="Weights to begin with: a file, or a name such as original:published.")]
-RescaleStart = Annotated[bool, typer.Option("--rescale-start", help="First make --start as small as fresh weights.")]
-Labels = Annotated[Path | None, typer.Option(help="Table whose row i belongs to record i of the FASTA.")]
-SplitBy = Annotated[str | None, typer.Option(help="chromosome or fraction: divide one file, both strands together.")]
-ValidationChromosomes = Annotated[str, typer.Option(help="Of --split-by chromosome: A,B.")]
-TestChromosomes = Annotated[str, typer.Option(help="Of --split-by chromosome: A,B.")]
-ValidationFraction = Annotated[float, typer.Option(help="Of --split-by fraction.")]
-TestFraction = Annotated[float, typer.Option(help="Of --split-by fraction.")]
-SplitSeed = Annotated[int, typer.Option(help="Of --split-by fraction.")]
-SequenceColumn = Annotated[str, typer.Option(help="Column of a table that holds the sequences.")]
-Resize = Annotated[str | None, typer.Option(help="center: crop or pad with N, around the middle, other lengths.")]
-Ambiguous = Annotated[str | None, typer.Option(help="n: take letters other than ACGTN as N.")]
-
-
-def layout(
-    sequence_column: str,
-    labels: Path | None,
-    resize: str | None,
-    ambiguous: str | None,
-    validation_chromosomes: str,
-    test_chromosomes: str,
-    validation_fraction: float,
-    test_fraction: float,
-    seed: int,
-) -> Layout:
-    """The Layout that the options describe. Raises ZooError for values that do not fit together."""
-    from zoo.data.labelled import Layout
-    from zoo.formats.fasta import Leniency
-
-    return Layout(
-        sequence_column,
-        labels=labels,
-        leniency=Leniency(resize, ambiguous),
-        validation_chromosomes=names(validation_chromosomes) or (),
-        test_chromosomes=names(test_chromosomes) or (),
-        validation_fraction=validation_fraction,
-        test_fraction=test_fraction,
-        seed=seed,
-    )
+ARGUMENTS = Group("Arguments", sort_key=next(_places))
+OPTIONS = Group("Options", sort_key=next(_places))
 
 
-def names(text: str | None) -> tuple[str, ...] | None:
-    """ "A,B" -> ("A", "B"); None for nothing."""
-    return tuple(name.strip() for name in text.split(",") if name.strip()) if text else None
+def fields(title: str) -> Parameter:
+    """The fields of a dataclass as options of their own, under this title in the help."""
+    return Parameter(name="*", group=Group(title, sort_key=next(_places)))
+
+
+JOB = fields("Run")
+TRAINING = fields("Training")
+DRAWING = fields("Sequences drawn")
+LAYOUT = fields("Data files")
+READING = fields("Sequences")
+MEASURE = fields("Measuring")
+STRANDS = Parameter(name="*", group=READING.group)
+RUNNING = fields("Computing")
+FILE = fields("What the file does not say")
+
+AFTER_ALL = next(_places)
+"""Place of groups that are not known here."""
+
+Model = Annotated[str, Parameter(help="A model by name, for its bundled weights; see zoo list.")]
+Runtime = Annotated[str, Parameter(help="What computes: auto, or engine-device; see zoo list.")]
+Runtimes = Annotated[tuple[str, ...], Parameter(help="Runtimes, A,B; by default all that can run here.")]
+Weights = Annotated[str | None, Parameter(help="A weights file instead.")]
+Json = Annotated[bool, Parameter(name="--json", help="For programs: print JSON.")]
+Overwrite = Annotated[bool, Parameter(help="Replace the output if it exists.")]
+
+SHORT_FORMS = {"output": "-o"}
+"""Option -> its short form, the same for every command."""
+
+
+def _short_form(option: FieldInfo, taken: frozenset[str]) -> str | None:
+    short = SHORT_FORMS.get(option.name)
+    return None if short in taken else short
+
+
+def _shown(default: Any) -> str | None:
+    """A default as a user would type it; None for what is nothing to type."""
+    if isinstance(default, tuple | list):
+        return ",".join(map(str, default)) or None
+    return None if default is None or default is False else str(default)
+
+
+EVERY_OPTION = Parameter(negative=(), allow_repeating=True, short_alias=_short_form, show_default=_shown)
+"""What holds for all options: no --no-option beside a flag, the last of several values wins, short forms, defaults."""
+
+STREAM = Parameter(allow_leading_hyphen=True)
+"""Of a file: - stands for standard input or output."""
+
+
+def command_line() -> str:
+    """What the user typed, for receipts."""
+    return shlex.join(["zoo", *sys.argv[1:]])
+
+
+def forget_empty_variables(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """A variable of the environment that is empty says nothing."""
+    for argument in arguments:
+        argument.tokens = [token for token in argument.tokens if token.source != "env" or token.value]
+
+
+def split_at_commas(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """A,B is two values of an option that takes a tuple of them."""
+    for argument in arguments:
+        if _is_tuple(argument.hint) and argument.tokens:
+            texts = [text.strip() for token in argument.tokens for text in token.value.split(",")]
+            first = argument.tokens[0]
+            argument.tokens = [first.evolve(value=text, index=i) for i, text in enumerate(filter(None, texts))]
+
+
+def take_from_toml(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """The table [train] of a model's TOML file gives the settings of a training that the command line does not.
+
+    Raises ZooError for a file that cannot be read, or a name in it that is no setting.
+    """
+    path = next((token.value for argument in arguments if argument.index == 0 for token in argument.tokens), "")
+    if Path(path).suffix != ".toml":
+        return
+    from zoo.training.config import TrainConfig, check_names, read_toml
+
+    for settings in arguments:
+        if not (isinstance(settings.hint, type) and issubclass(settings.hint, TrainConfig)):
+            continue
+        where = f"{path}, [train]"
+        table = read_toml(Path(path))["train"]
+        check_names(settings.hint, table, where)
+        for option in settings.children:
+            name = option.keys[-1]
+            if name in table and not option.tokens:
+                values = table[name] if isinstance(table[name], list) else [table[name]]
+                for number, value in enumerate(values):
+                    option.append(Token(keyword=name, source=where, value=str(value), index=number))
+
+
+def refuse_fractions(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """2.5 is no whole number, where the library would round it."""
+    for argument in arguments:
+        if argument.resolved_hint is int:
+            for token in argument.tokens:
+                if "." in token.value:
+                    raise CoercionError(argument=argument, token=token, target_type=int)
+
+
+def refuse_options_as_values(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Of what begins with a hyphen, a STREAM takes - alone."""
+    for argument in arguments:
+        for token in argument.tokens if argument.parameter.allow_leading_hyphen else ():
+            if token.value.startswith("-") and token.value != "-":
+                if token.keyword is None:
+                    raise UnknownOptionError(token=token, argument_collection=arguments)
+                raise MissingArgumentError(argument=argument, keyword=token.keyword)
+
+
+READ = (forget_empty_variables, refuse_options_as_values, split_at_commas, take_from_toml, refuse_fractions)
+"""What happens to the words of a command line, in this order, before they become values."""
+
+
+def _is_tuple(hint: Any) -> bool:
+    return tuple in (get_origin(hint), *map(get_origin, get_args(hint)))

@@ -1,20 +1,53 @@
-"""What the terminal shows of a training: a bar with what is left, a line an epoch, and how to go on after Ctrl-C."""
+"""A training at the terminal: a bar with what is left, a line an epoch, and how to go on after Ctrl-C.
+
+PyTorch is imported when a training is prepared, so that the help of the commands that train comes at once.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from zoo.cli.options import command_line
 from zoo.cli.progress import Bar
-from zoo.training.run import Job
-from zoo.training.trainer import Reporter
+from zoo.system import devices
+from zoo.training.config import JobOptions, TrainConfig
+
+if TYPE_CHECKING:
+    from zoo.data.training_source import Source
+    from zoo.training.run import Job
+    from zoo.training.trainer import Reporter
+
+
+def prepare(model: str, settings: TrainConfig, options: JobOptions, **changes: Any) -> Job:
+    """What to train, see zoo.training.run.prepare; `changes` are laid over the model's Config.
+
+    Raises MissingDependency without PyTorch, ZooError for what names no model or weights.
+    """
+    from zoo.weights.network import require_torch
+
+    devices.sleep_soon()
+    require_torch()
+    from zoo.training import run
+
+    return run.prepare(model, settings, options, command_line(), changes)
+
+
+def train(job: Job, source: Source) -> None:
+    """Train and say on standard error how it goes."""
+    from zoo.training import run
+
+    with _reporting(job, source.targets) as reporter:
+        run.run(job, source, reporter)
 
 
 @contextmanager
-def reporting(job: Job, targets: tuple[str, ...]) -> Iterator[Reporter]:
+def _reporting(job: Job, targets: tuple[str, ...]) -> Iterator[Reporter]:
     """A Reporter that writes to standard error; the line of an epoch, and the run folder at the end, stay there."""
+    from zoo.training.trainer import Reporter
+
     with Bar("sequences", job.settings.epochs) as bar:
         best: dict[str, Any] = {}
         done_epochs = 0
@@ -33,10 +66,10 @@ def reporting(job: Job, targets: tuple[str, ...]) -> Iterator[Reporter]:
         try:
             yield Reporter(on_step, on_epoch)
         except KeyboardInterrupt:
-            print(f"zoo: stopped; the same command with --resume goes on in {job.folder}", file=sys.stderr)
+            print(f"zoo: stopped; the same command with --resume goes on in {job.options.output}", file=sys.stderr)
             raise
     if best:
-        print(f"zoo: best epoch {best['epoch']}; weights and receipts are in {job.folder}", file=sys.stderr)
+        print(f"zoo: best epoch {best['epoch']}; weights and receipts are in {job.options.output}", file=sys.stderr)
 
 
 def _line(row: dict[str, Any], targets: tuple[str, ...]) -> str:

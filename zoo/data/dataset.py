@@ -15,13 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from zoo.data import labelled, published, splits
-from zoo.data.labelled import Layout, Records, Split
+from zoo.data.labelled import DIVISIONS, Layout, Records, Split
 from zoo.data.splits import SIDES
 from zoo.errors import ZooError
 
 __all__ = ["Dataset", "Layout", "Split", "read", "read_split"]
-
-DIVISIONS = ("chromosome", "fraction")
 
 EVERY_ROW = "all"
 
@@ -51,7 +49,6 @@ class Dataset:
 def read(
     path: Path,
     targets: tuple[str, ...],
-    split_by: str | None = None,
     allow_leakage: bool = False,
     *,
     length: int,
@@ -62,20 +59,20 @@ def read(
     path: a folder in a published layout (see published.py; files plain or .gz; row i of the labels belongs to record
     i), a table with a sequence column, or a FASTA file with labels beside it.
     targets: their names; each is the column of exactly its name, else that of published labels.
-    split_by: "chromosome" or "fraction" divides a file, whether or not it has a split column; the two strands of a
-    sequence never fall on two sides.  length: L, bases.
+    length: L, bases.  layout: where things stand in one file, and what divides it; the two strands of a sequence never
+    fall on two sides.
 
     Raises ZooError for whatever is missing or not as described, and, unless `allow_leakage`, if a sequence or its
     reverse complement stands in two splits.
     """
     layout = layout or Layout()
-    _check_request(path, targets, split_by)
+    _check_request(path, targets, layout)
     notes: list[str] = []
     if path.is_dir():
         parts = {side: _read_published(path, side, targets, length, layout) for side in SIDES if _has(path, side)}
     else:
         records = labelled.read_file(path, targets, length, layout)
-        sides, notes = _divide(records, path, split_by, layout)
+        sides, notes = _divide(records, path, layout)
         if sides is None:
             raise ZooError(_undivided(path, layout))
         parts = {side: records.split.rows(sides == i) for i, side in enumerate(SIDES) if (sides == i).any()}
@@ -94,25 +91,24 @@ def read_split(
     path: Path,
     split: str,
     targets: tuple[str, ...],
-    split_by: str | None = None,
     *,
     length: int,
     layout: Layout | None = None,
 ) -> Split:
     """One split of what `read` takes; of a folder, its two files alone are read. Leakage is not looked for.
 
-    split: train, validation (val) or test, or "all" for every row of a file.  A FASTA file that `split_by` does not
+    split: train, validation (val) or test, or "all" for every row of a file.  A FASTA file that `layout` does not
     divide is taken whole.  Raises ZooError as `read` does, and if the split is empty.
     """
     layout = layout or Layout()
-    _check_request(path, targets, split_by)
+    _check_request(path, targets, layout)
     if path.is_dir():
         return _read_published(path, splits.side(split), targets, length, layout)
     side = None if split == EVERY_ROW else splits.side(split)
     records = labelled.read_file(path, targets, length, layout)
     if side is None:
         return records.split
-    sides, _ = _divide(records, path, split_by, layout)
+    sides, _ = _divide(records, path, layout)
     if sides is None:
         if labelled.is_fasta(path):
             return records.split
@@ -124,12 +120,10 @@ def read_split(
     return records.split.rows(chosen)
 
 
-def _check_request(path: Path, targets: tuple[str, ...], split_by: str | None) -> None:
+def _check_request(path: Path, targets: tuple[str, ...], layout: Layout) -> None:
     if not targets or len(set(targets)) != len(targets):
         raise ZooError(f"targets: expected one or more different columns, got {', '.join(targets) or 'none'}")
-    if split_by is not None and split_by not in DIVISIONS:
-        raise ZooError(f"--split-by: expected {' or '.join(DIVISIONS)}, got {split_by!r}")
-    if split_by is not None and path.is_dir():
+    if layout.split_by is not None and path.is_dir():
         raise ZooError(
             f"{path}: its files divide it already; leave out --split-by, or give one file with all sequences"
         )
@@ -172,15 +166,15 @@ def _read_published(folder: Path, side: str, targets: tuple[str, ...], length: i
             f"{folder}: expected {' and '.join(_layout_of(folder)[side])}, plain or .gz, got {got}; "
             "zoo pull data fetches the published ones"
         )
-    return labelled.read_pair(fasta, labels, targets, length, layout.leniency)
+    return labelled.read_pair(fasta, labels, targets, length, layout)
 
 
-def _divide(records: Records, path: Path, split_by: str | None, layout: Layout) -> tuple[np.ndarray | None, list[str]]:
+def _divide(records: Records, path: Path, layout: Layout) -> tuple[np.ndarray | None, list[str]]:
     """Sides, uint8 (N,), None if nothing divides the records; and notes."""
-    if split_by == "fraction":
+    if layout.split_by == "fraction":
         keys = splits.keys(records.split.codes)
-        return splits.by_fraction(keys, layout.validation_fraction, layout.test_fraction, layout.seed), []
-    if split_by == "chromosome":
+        return splits.by_fraction(keys, layout.validation_fraction, layout.test_fraction, layout.split_seed), []
+    if layout.split_by == "chromosome":
         return _by_chromosome(records, path, layout)
     if records.sides is not None:
         return _sides(records.sides, f"{path}: column {layout.split_column}"), []

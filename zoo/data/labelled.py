@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -15,35 +16,58 @@ from zoo.data import published
 from zoo.dna.encoding import INVALID, ascii_codes
 from zoo.errors import ZooError
 from zoo.formats import columns
-from zoo.formats.fasta import BATCH_SIZE, STRICT, Leniency, Reader
+from zoo.formats.fasta import BATCH_SIZE, Reader
+from zoo.formats.read_options import STRICT, ReadOptions
 from zoo.spec import UNKNOWN_BASE
 
 FASTA = (".fa", ".fasta", ".fna")
 
 
-@dataclasses.dataclass(frozen=True)
-class Layout:
-    """Where things stand in a file of one's own, and how it is divided where it does not say so itself.
+Division = Literal["chromosome", "fraction"]
 
-    *_column: of a table; the name, split and chromosome columns may be missing.  labels: the table that belongs to a
-    FASTA file, by default the one beside it (x.fa: x_activity.txt).  leniency: as for `zoo predict`.
-    validation_chromosomes, test_chromosomes: held out by --split-by chromosome, which goes by the chromosome column,
-    else by names such as chr2L_5750_5998.  validation_fraction, test_fraction, seed: of --split-by fraction.
-    """
+DIVISIONS: tuple[str, ...] = get_args(Division)
+"""Ways to divide one file, whether or not it has a split column."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout(ReadOptions):
+    """Where things stand in a file of one's own, how it is read, and how it is divided."""
+
+    labels: Path | None = None
+    """Table whose row i belongs to record i of a FASTA file; by default the one beside it (x.fa: x_activity.txt)."""
 
     sequence_column: str = "sequence"
+    """Column of a table that holds the sequences."""
+
     name_column: str = "name"
+    """Column of the names, which may be missing."""
+
     split_column: str = "split"
+    """Column that says train, validation or test; it may be missing."""
+
     chromosome_column: str = "chromosome"
-    labels: Path | None = None
-    leniency: Leniency = STRICT
+    """Column of the chromosomes; without it, names such as chr2L_5750_5998 are asked."""
+
+    split_by: Division | None = None
+    """Divide one file, whatever its split column says; the two strands of a sequence stay together."""
+
     validation_chromosomes: tuple[str, ...] = ()
+    """Held out by --split-by chromosome."""
+
     test_chromosomes: tuple[str, ...] = ()
+    """Held out by --split-by chromosome."""
+
     validation_fraction: float = 0.1
+    """Of --split-by fraction."""
+
     test_fraction: float = 0.1
-    seed: int = 0
+    """Of --split-by fraction."""
+
+    split_seed: int = 0
+    """Of --split-by fraction."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("validation_chromosomes", "test_chromosomes"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         both = set(self.validation_chromosomes) & set(self.test_chromosomes)
@@ -55,8 +79,10 @@ class Layout:
                 "expected fractions that leave something to validate and to train on, got "
                 f"{validation} for validation and {test} for test"
             )
-        if not 0 <= self.seed < 2**64:
-            raise ZooError(f"split seed: expected a whole number of at least 0, got {self.seed}")
+        if not 0 <= self.split_seed < 2**64:
+            raise ZooError(f"split seed: expected a whole number of at least 0, got {self.split_seed}")
+        if self.split_by is not None and self.split_by not in DIVISIONS:
+            raise ZooError(f"--split-by: expected {' or '.join(DIVISIONS)}, got {self.split_by!r}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +124,7 @@ def read_file(path: Path, targets: tuple[str, ...], length: int, layout: Layout)
     Raises ZooError if it is neither, or not as described.
     """
     if is_fasta(path):
-        return Records(read_pair(path, _labels_beside(path, layout), targets, length, layout.leniency))
+        return Records(read_pair(path, _labels_beside(path, layout), targets, length, layout))
     if columns.suffix(path) not in columns.SUFFIXES:
         raise ZooError(
             f"{path}: {'expected' if path.exists() else 'no such file or folder; expected'} a folder, a table "
@@ -106,7 +132,7 @@ def read_file(path: Path, targets: tuple[str, ...], length: int, layout: Layout)
         )
     optional = (layout.name_column, layout.split_column, layout.chromosome_column)
     table = columns.read(path, targets, (layout.sequence_column,), optional, published.columns())
-    codes = _encode(table.text.pop(layout.sequence_column), length, layout.leniency, path)
+    codes = _encode(table.text.pop(layout.sequence_column), length, layout, path)
     return Records(
         Split(codes, table.numbers, table.text.get(layout.name_column), table.columns),
         table.text.get(layout.split_column),
@@ -114,14 +140,14 @@ def read_file(path: Path, targets: tuple[str, ...], length: int, layout: Layout)
     )
 
 
-def read_pair(fasta: Path, labels: Path, targets: tuple[str, ...], length: int, leniency: Leniency = STRICT) -> Split:
+def read_pair(fasta: Path, labels: Path, targets: tuple[str, ...], length: int, reading: ReadOptions = STRICT) -> Split:
     """A FASTA file and the table whose row i belongs to record i. Raises ZooError if the counts differ."""
     if not fasta.is_file():
         raise ZooError(f"{fasta}: no such file")
     table = columns.read(labels, targets, other_names=published.columns())
     codes = np.empty((len(table), length), np.uint8)
     names: list[str] = []
-    reader = Reader(fasta, length, leniency=leniency)
+    reader = Reader(fasta, length, reading=reading)
     for batch_names, batch in reader:
         room = codes[len(names) : len(names) + len(batch)]
         room[:] = batch[: len(room)]
@@ -156,21 +182,21 @@ def _labels_beside(fasta: Path, layout: Layout) -> Path:
     raise ZooError(f"{fasta}: found no labels beside it, expected {' or '.join(wanted)}; name them with --labels")
 
 
-def _encode(sequences: list[str], length: int, leniency: Leniency, path: Path) -> np.ndarray:
+def _encode(sequences: list[str], length: int, reading: ReadOptions, path: Path) -> np.ndarray:
     """Sequences of a table -> base codes, uint8 (N, length)."""
     codes = np.empty((len(sequences), length), np.uint8)
     for start in range(0, len(sequences), BATCH_SIZE):
         part = sequences[start : start + BATCH_SIZE]
-        if leniency.resize:
+        if reading.resize:
             part = [_centred(sequence, length) for sequence in part]
         lengths = np.fromiter(map(len, part), np.int64, len(part))
         if (lengths != length).any():
             row = int(np.argmax(lengths != length))
-            advice = "" if leniency.resize else "; --resize center crops or pads with N"
+            advice = "" if reading.resize else "; --resize center crops or pads with N"
             raise ZooError(f"{path}: row {start + row + 1}: expected {length} bases, got {lengths[row]}{advice}")
         letters = "".join(part).encode("ascii", "replace")
         block = ascii_codes(letters).reshape(-1, length)
-        if leniency.ambiguous:
+        if reading.ambiguous:
             lower = np.frombuffer(letters, np.uint8).reshape(-1, length) | 32
             block[(block == INVALID) & (lower >= ord("a")) & (lower <= ord("z"))] = UNKNOWN_BASE
         if (block == INVALID).any():
@@ -186,7 +212,7 @@ def _encode(sequences: list[str], length: int, leniency: Leniency, path: Path) -
 
 
 def _centred(sequence: str, length: int) -> str:
-    """Cropped or padded as sequences.Leniency says; an empty one stays empty, to be refused."""
+    """Cropped or padded as ReadOptions say; an empty one stays empty, to be refused."""
     surplus = len(sequence) - length
     if surplus > 0:
         return sequence[surplus // 2 :][:length]

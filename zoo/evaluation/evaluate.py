@@ -24,6 +24,7 @@ from zoo.evaluation.diagnosis import Diagnosis
 from zoo.evaluation.metrics import METRICS, Interval, Score
 from zoo.formats import prediction_table
 from zoo.inference import both_strands
+from zoo.inference.both_strands import StrandOptions
 from zoo.inference.predict import Model
 from zoo.spec import ModelSpec
 from zoo.system.atomic import check_folder_target, replacing_folder
@@ -56,15 +57,17 @@ class Comparison:
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
-    """rc: None, or "average" for the mean of both strands.  resamples, seed: of the bootstrap."""
+class Settings(StrandOptions):
+    """How models are measured."""
 
-    rc: str | None = None
     resamples: int = metrics.RESAMPLES
+    """Bootstrap resamples for the 95% intervals."""
+
     seed: int = 0
+    """Of the bootstrap."""
 
     def __post_init__(self) -> None:
-        both_strands.check(self.rc)
+        super().__post_init__()
         if self.resamples < 1:
             raise ZooError(f"resamples: expected at least 1, got {self.resamples}")
         if self.seed < 0:

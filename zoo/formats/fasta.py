@@ -15,6 +15,7 @@ import numpy as np
 from zoo.dna.encoding import ASCII_TO_CODE, INVALID
 from zoo.errors import ZooError
 from zoo.formats import compressed
+from zoo.formats.read_options import STRICT, ReadOptions
 from zoo.spec import UNKNOWN_BASE
 
 BLOCK_BYTES = 1 << 20
@@ -34,31 +35,9 @@ Batch = tuple[list[str], np.ndarray]
 """Names of N records, and their base codes, uint8 (N, L)."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Leniency:
-    """What may be bent instead of refused.
-
-    resize: "center" crops a longer sequence to its middle and pads a shorter one with N on both sides; where the
-        difference is odd, the one base more is cut from, or padded at, the right.
-    ambiguous: "n" takes any other letter of the alphabet, such as the IUPAC codes R or Y, as N.
-    """
-
-    resize: str | None = None
-    ambiguous: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.resize not in (None, "center"):
-            raise ZooError(f"resize: expected center, got {self.resize!r}")
-        if self.ambiguous not in (None, "n"):
-            raise ZooError(f"ambiguous: expected n, got {self.ambiguous!r}")
-
-
-STRICT = Leniency()
-
-
 @dataclasses.dataclass
 class Counts:
-    """What a Reader has read, and how much of it had to be bent."""
+    """What a Reader has read, and how much of it was changed as ReadOptions allow."""
 
     records: int = 0
     resized: int = 0
@@ -69,7 +48,7 @@ class Reader:
     """The records of a FASTA file in order, in batches; iterate over it once.
 
     path: FASTA, plain or compressed with gzip, bgzip, zstd, bzip2 or xz, known by its content; "-" is standard input.
-    length: L, bases that every sequence must have, unless `leniency` says otherwise.
+    length: L, bases that every sequence must have, unless `reading` says otherwise.
     batch_size: records a batch; the last batch may be smaller.
 
     A name is the header up to the first white space; equal names are all kept. Bytes of a name that are not UTF-8
@@ -78,13 +57,13 @@ class Reader:
     """
 
     def __init__(
-        self, path: str | Path, length: int, batch_size: int = BATCH_SIZE, leniency: Leniency = STRICT
+        self, path: str | Path, length: int, batch_size: int = BATCH_SIZE, reading: ReadOptions = STRICT
     ) -> None:
         self._path = str(path)
         self._where = compressed.title(self._path)
         self._length = length
         self._batch_size = batch_size
-        self._leniency = leniency
+        self._reading = reading
         self.bytes_read = 0
         """Bytes of the file consumed so far, as it lies there; 0 where it cannot be told, as for a pipe."""
         self.counts = Counts()
@@ -107,10 +86,10 @@ class Reader:
             yield names, np.concatenate(parts)
 
     def _blocks(self) -> Iterator[Batch]:
-        table = _letter_table(self._leniency)
+        table = _letter_table(self._reading)
         for text in self._texts():
             block = _Block(text, self._where, self.counts)
-            yield block.names(), block.codes(self._length, self._leniency, table)
+            yield block.names(), block.codes(self._length, self._reading, table)
         if not self.counts.records:
             raise ZooError(f"{self._where}: expected FASTA records, found none; the file is empty")
 
@@ -134,9 +113,9 @@ class Reader:
                 yield rest + b"\n"
 
 
-def _letter_table(leniency: Leniency) -> bytes:
+def _letter_table(reading: ReadOptions) -> bytes:
     table = ASCII_TO_CODE.copy()
-    if leniency.ambiguous:
+    if reading.ambiguous:
         letters = np.array([chr(byte).isascii() and chr(byte).isalpha() for byte in range(256)])
         table[letters & (table == INVALID)] = AMBIGUOUS
     return table.tobytes()
@@ -198,7 +177,7 @@ class _Block:
             headers, _, _ = _joined(headers, starts, np.minimum(ends, first_blank))
         return headers.tobytes().decode("utf-8", "surrogateescape").split("\n")[:-1]
 
-    def codes(self, length: int, leniency: Leniency, table: bytes) -> np.ndarray:
+    def codes(self, length: int, reading: ReadOptions, table: bytes) -> np.ndarray:
         """Base codes, uint8 (N, length), counted. Raises ZooError at the first record that is not as asked."""
         starts, ends = self._lines
         lengths = ends - starts
@@ -209,9 +188,9 @@ class _Block:
 
         bounds = np.concatenate(([0], line_ends))[self._line_bounds]
         sizes = np.diff(bounds)
-        self._check(letters, bounds, sizes, length, leniency)
+        self._check(letters, bounds, sizes, length, reading)
         self._counts.records += self.records
-        if leniency.ambiguous:
+        if reading.ambiguous:
             self._counts.ambiguous_letters += int((letters == AMBIGUOUS).sum())
             np.minimum(letters, UNKNOWN_BASE, out=letters)
         surplus = sizes - length
@@ -225,9 +204,9 @@ class _Block:
         return out
 
     def _check(
-        self, letters: np.ndarray, bounds: np.ndarray, sizes: np.ndarray, length: int, leniency: Leniency
+        self, letters: np.ndarray, bounds: np.ndarray, sizes: np.ndarray, length: int, reading: ReadOptions
     ) -> None:
-        wrong = sizes == 0 if leniency.resize else sizes != length
+        wrong = sizes == 0 if reading.resize else sizes != length
         first_wrong = int(np.argmax(wrong)) if wrong.any() else self.records
         first_letter = int(np.argmax(letters == INVALID)) if letters.size and letters.max() == INVALID else len(letters)
         if first_letter < bounds[first_wrong]:

@@ -1,31 +1,47 @@
 """Predictions that do not depend on the strand: the mean over a sequence and its reverse complement.
 
 The published network was trained on both strands, yet the strand moves a prediction by up to 1.5; the mean takes that
-out for twice the arithmetic.
+out for twice the arithmetic. NumPy is imported when it computes, so that the command line can show the option at once.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from concurrent.futures import Future
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from zoo.dna.encoding import reverse_complement
 from zoo.errors import ZooError
-from zoo.system import futures
 
-Submit = Callable[[np.ndarray], "Future[np.ndarray]"]
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    import numpy as np
+
+Submit = Callable[["np.ndarray"], "Future[np.ndarray]"]
 """Base codes, uint8 (N, L) -> a Future of the activities, float32 (N, T), such as Session.submit."""
 
 CHOICES = ("average",)
 """What `--rc` can be, besides not given."""
 
 
+@dataclasses.dataclass(frozen=True)
+class StrandOptions:
+    """Which strands of a sequence are predicted; by default the one that is given."""
+
+    rc: str | None = None
+    """average: predict the mean of both strands, for twice the time."""
+
+    def __post_init__(self) -> None:
+        check(self.rc)
+
+
 def average(submit: Submit, codes: np.ndarray) -> Future[np.ndarray]:
     """The mean of both strands: the same whichever strand is given."""
+    from zoo.dna.encoding import reverse_complement
+    from zoo.system import futures
+
     given, other = submit(codes), submit(reverse_complement(codes))
-    return futures.joined([given, other], lambda both: (both[0] + both[1]) * np.float32(0.5))
+    return futures.joined([given, other], lambda both: (both[0] + both[1]) * 0.5)
 
 
 def with_choice(submit: Submit, choice: str | None) -> Submit:

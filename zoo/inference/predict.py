@@ -21,7 +21,8 @@ from zoo.defaults import AUTO, MODEL, RUNTIME
 from zoo.dna.encoding import encode
 from zoo.errors import ZooError
 from zoo.formats import prediction_table
-from zoo.formats.fasta import STRICT, Batch, Leniency, Reader
+from zoo.formats.fasta import Batch, Reader
+from zoo.formats.read_options import STRICT, ReadOptions
 from zoo.inference import both_strands, session
 from zoo.inference.session import Session
 from zoo.spec import ModelSpec
@@ -116,7 +117,7 @@ class Job:
 
     source: str | Path
     output: Path | None = None
-    leniency: Leniency = STRICT
+    reading: ReadOptions = STRICT
     overwrite: bool = False
     command: str = ""
     rc: str | None = None
@@ -146,7 +147,7 @@ def predict_file(model: Model, job: Job, on_progress: Callable[[Reader], None] |
     """
     job.check_output()
     chunk = model.batch_size * max(1, round(CHUNK_RECORDS / model.batch_size))
-    reader = Reader(job.source, model.spec.sequence_length, chunk, job.leniency)
+    reader = Reader(job.source, model.spec.sequence_length, chunk, job.reading)
     submit = both_strands.with_choice(model.submit_codes, job.rc)
     with _outputs(job) as (rows, description_file):
         rows.write(prediction_table.header(model.spec.targets))

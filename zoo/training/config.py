@@ -1,4 +1,7 @@
-"""TrainConfig: every setting of a training, in one frozen record; from the command line, a TOML file, or Python."""
+"""Every setting of a training in a frozen record: TrainConfig says how, JobOptions where and from what.
+
+The command line, the table [train] of a TOML file and the receipts are made of them. Needs no PyTorch.
+"""
 
 from __future__ import annotations
 
@@ -6,47 +9,70 @@ import dataclasses
 import math
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
+from zoo.contracts import ThreadOptions
 from zoo.errors import ZooError
 
-AUGMENTATIONS = ("reverse-complement", "shift", "mutate")
-SCHEDULES = ("constant", "one-cycle")
-PRECISIONS = ("fp32", "bf16", "fp64")
-TRACKERS = ("tensorboard", "wandb")
+Augmentation = Literal["reverse-complement", "shift", "mutate"]
+AUGMENTATIONS: tuple[str, ...] = get_args(Augmentation)
+
+Schedule = Literal["constant", "one-cycle"]
+SCHEDULES: tuple[str, ...] = get_args(Schedule)
+
+TrainPrecision = Literal["fp32", "bf16", "fp64"]
+PRECISIONS: tuple[str, ...] = get_args(TrainPrecision)
+
+Device = Literal["auto", "cpu", "cuda"]
+DEVICES: tuple[str, ...] = get_args(Device)
+
+Tracker = Literal["tensorboard", "wandb"]
+TRACKERS: tuple[str, ...] = get_args(Tracker)
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    """Defaults are the recipe of DeepSTARR (de Almeida et al. 2022); all else is off.
-
-    learning_rate, epsilon: of Adam.  batch_size: sequences a step, over all processes together.
-    epochs: at most.  patience: epochs without a lower validation loss before the run stops; the best weights win.
-    schedule: "constant", or "one-cycle": up to learning_rate over the first tenth, then down to 1/1000 along a cosine.
-    weight_average: decay of an exponential moving average of the weights, which is then what is validated and kept;
-        0 for none.
-    precision: "fp32"; "bf16" for the operands of matrix products; "fp64" for everything, to compare frameworks.
-    rescale_start: first make weights that are followed by a batch norm as large as fresh ones, see network.rescale.
-    augment: any of AUGMENTATIONS, see augment.py.  seed: of initialisation, order, dropout and augmentation.
-    """
+    """Defaults are the recipe of DeepSTARR (de Almeida et al. 2022); all else is off."""
 
     learning_rate: float = 0.002
+    """Of Adam; with one-cycle, its peak."""
+
     epsilon: float = 1e-7
+    """Of Adam."""
+
     batch_size: int = 128
+    """Sequences a step, over all processes together."""
+
     epochs: int = 100
+    """Epochs at most."""
+
     patience: int = 10
-    schedule: str = "constant"
+    """Epochs without a lower validation loss before the run stops, 0 for no early stop; the best weights win."""
+
+    schedule: Schedule = "constant"
+    """Learning rate over the run; one-cycle goes up over the first tenth, then down to 1/1000 along a cosine."""
+
     weight_average: float = 0.0
-    precision: str = "fp32"
+    """Decay of an exponential moving average of the weights, which is then what is validated and kept; 0 for none."""
+
+    precision: TrainPrecision = "fp32"
+    """Arithmetic: bf16 for the operands of matrix products, fp64 for everything, to compare frameworks."""
+
     rescale_start: bool = False
-    augment: tuple[str, ...] = ()
+    """First make weights that are followed by a batch norm as large as fresh ones."""
+
+    augment: tuple[Augmentation, ...] = ()
+    """Changes to training sequences that keep their labels."""
+
     seed: int = 0
+    """Of everything that is drawn."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "augment", tuple(self.augment))
-        for name in ("batch_size", "epochs", "patience"):
+        for name in ("batch_size", "epochs"):
             self._require(name, lambda v: type(v) is int and v >= 1, "a whole number of at least 1")
-        self._require("seed", lambda v: type(v) is int and v >= 0, "a whole number of at least 0")
+        for name in ("patience", "seed"):
+            self._require(name, lambda v: type(v) is int and v >= 0, "a whole number of at least 0")
         for name in ("learning_rate", "epsilon"):
             self._require(name, lambda v: math.isfinite(v) and v > 0, "a number above 0")
         self._require("weight_average", lambda v: 0 <= v < 1, "a number of at least 0 and under 1")
@@ -69,13 +95,61 @@ class TrainConfig:
         return {**dataclasses.asdict(self), "augment": list(self.augment)}
 
 
+@dataclasses.dataclass(frozen=True)
+class StudentConfig(TrainConfig):
+    """How a student is trained: a teacher labels without noise, so that it is worth going on to the last epoch."""
+
+    epochs: int = 50
+    patience: int = 0
+    schedule: Schedule = "one-cycle"
+    weight_average: float = 0.999
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class JobOptions(ThreadOptions):
+    """Where a training goes, on what device, and with what weights it begins."""
+
+    output: Path
+    """Folder of the run, made anew."""
+
+    resume: bool = False
+    """Go on with the run in --output."""
+
+    start: str | None = None
+    """Weights to begin with: a file, or a name such as original:published; a head for other targets starts fresh."""
+
+    device: Device = "auto"
+    """What trains; auto takes CUDA where it works."""
+
+    compile: bool = False
+    """Compile the network with torch.compile."""
+
+    track: Tracker | None = None
+    """Log the epochs there too."""
+
+    licence: str = "unknown"
+    """Of the weights to come."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.device not in DEVICES:
+            raise ZooError(f"device: expected {', '.join(DEVICES[:-1])} or {DEVICES[-1]}, got {self.device!r}")
+        if self.track is not None and self.track not in TRACKERS:
+            raise ZooError(f"track: expected one of {', '.join(TRACKERS)}, got {self.track!r}")
+
+
 def make(cls: Any, settings: dict[str, Any], where: str) -> Any:
     """A frozen dataclass from a table of settings. Raises ZooError that names an unknown field and lists the known."""
+    check_names(cls, settings, where)
+    return cls(**settings)
+
+
+def check_names(cls: Any, settings: dict[str, Any], where: str) -> None:
+    """Raise ZooError that names a setting which is no field of the dataclass, and lists those that are."""
     known = [field.name for field in dataclasses.fields(cls)]
     unknown = sorted(set(settings) - set(known))
     if unknown:
         raise ZooError(f"{where}: no setting is called {unknown[0]!r}; there are {', '.join(known)}")
-    return cls(**settings)
 
 
 def read_toml(path: Path) -> dict[str, dict[str, Any]]:

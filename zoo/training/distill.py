@@ -42,16 +42,25 @@ HELD_OUT_WINDOWS = 10_000
 
 @dataclasses.dataclass(frozen=True)
 class DistillConfig:
-    """epoch_size: sequences an epoch.  passes: epochs in a row that use the same ones; more where labels cost as much
-    as steps.  shuffle, mutate, splice, climb: shares of each kind; the rest are windows."""
+    """Which sequences a student sees; what is no share of another kind are windows of the genome."""
 
     epoch_size: int = 200_000
+    """Sequences an epoch."""
+
     passes: int = 1
+    """Epochs in a row that use the same sequences; more where labels cost as much as steps."""
+
     shuffle: float = 0.05
+    """Share of dinucleotide-shuffled windows."""
+
     mutate: float = 0.15
+    """Share of mutated windows."""
+
     splice: float = 0.15
+    """Share of windows spliced from two."""
+
     climb: float = 0.3
-    seed: int = 0
+    """Share of sequences evolved to higher or lower activity."""
 
     def __post_init__(self) -> None:
         if self.epoch_size < CLIMB_ROUNDS * CLIMB_CANDIDATES:
@@ -71,6 +80,7 @@ class DistillConfig:
 class DistillSource:
     """A training source (see zoo/data/training_source.py).
 
+    seed: of every sequence that is drawn.
     ahead: draw the next sequences while some are trained on. That helps where another device trains; on the same
     processor both would only wait for each other.
     """
@@ -82,9 +92,11 @@ class DistillSource:
         teacher: str,
         targets: tuple[str, ...],
         config: DistillConfig,
+        seed: int = 0,
         ahead: bool = False,
     ) -> None:
         self.genome, self.label, self.teacher, self.targets, self.config = genome, label, teacher, targets, config
+        self.seed = seed
         self.sequence_length = genome.length
         self.ahead = ahead
         self._drawn: dict[int, Future[Split]] = {}
@@ -111,7 +123,7 @@ class DistillSource:
         return self.held_out(self.genome.test)
 
     def held_out(self, region: Region) -> Split:
-        codes = self.genome.windows(region, HELD_OUT_WINDOWS, np.random.default_rng((self.config.seed, 0)))
+        codes = self.genome.windows(region, HELD_OUT_WINDOWS, np.random.default_rng((self.seed, 0)))
         return Split(codes, self.label(codes), None)
 
     def identity(self) -> dict[str, Any]:
@@ -120,10 +132,11 @@ class DistillSource:
             "genome_sha256": self.genome.sha256,
             "teacher": self.teacher,
             **dataclasses.asdict(self.config),
+            "seed": self.seed,
         }
 
     def _draw(self, number: int) -> Split:
-        generator = np.random.default_rng((self.config.seed, number))
+        generator = np.random.default_rng((self.seed, number))
         size = self.config.epoch_size
         climbed = self._climb(int(size * self.config.climb), generator)
         shuffled, mutated, spliced = (

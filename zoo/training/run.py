@@ -17,7 +17,7 @@ from zoo.data.training_source import Source
 from zoo.errors import MissingDependency, ZooError
 from zoo.system import memory
 from zoo.training import distributed
-from zoo.training.config import TRACKERS, TrainConfig, make, read_toml
+from zoo.training.config import JobOptions, TrainConfig, make, read_toml
 from zoo.training.run_folder import RunFolder
 from zoo.training.trainer import Reporter, Trainer
 from zoo.weights import named
@@ -28,24 +28,39 @@ LIBRARIES = ("deepstarr-zoo", "torch", "numpy")
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What to train and where: `folder` of the run; `resume` goes on with the run that is there.
+    """What to train, how, and where.
 
-    device: "cpu", "cuda", or "auto" for CUDA where it works.  compiled: torch.compile the network.
-    track: one of TRACKERS, or None.  command: as the user typed it, for the receipts.  licence: of the weights to come.
+    command: as the user typed it, for the receipts.
     start: weights to begin with, random ones for None; the head is random all the same if its targets are others.
     """
 
     architecture: str
     config: Any
     settings: TrainConfig
-    folder: Path
-    resume: bool = False
-    device: str = "auto"
-    compiled: bool = False
-    track: str | None = None
+    options: JobOptions
     command: str = ""
-    licence: str = "unknown"
     start: Checkpoint | None = None
+
+    @property
+    def device(self) -> str:
+        """ "cpu" or "cuda", what "auto" means here. Raises MissingDependency for "cuda" without a usable GPU."""
+        name = self.options.device
+        if name == "auto":
+            return "cuda" if torch.cuda.is_available() else "cpu"
+        if name == "cuda" and not torch.cuda.is_available():
+            raise MissingDependency(
+                "cuda: this PyTorch finds no usable NVIDIA GPU; train with --device cpu, or see zoo doctor"
+            )
+        return name
+
+
+def prepare(
+    model: str, settings: TrainConfig, options: JobOptions, command: str = "", changes: dict[str, Any] | None = None
+) -> Job:
+    """The Job of a model's name or TOML file, see `read_model`, and of the weights that `options` begin with."""
+    architecture, config, _ = read_model(model, changes)
+    start = named.load("original", options.start) if options.start else None
+    return Job(architecture, config, settings, options, command, start)
 
 
 def read_model(model: str, changes: dict[str, Any] | None = None) -> tuple[str, Any, dict[str, Any]]:
@@ -67,11 +82,6 @@ def read_model(model: str, changes: dict[str, Any] | None = None) -> tuple[str, 
     return architecture, make(plugin.Config, {**base, **table, **(changes or {})}, where), tables["train"]
 
 
-def read_start(name: str | None) -> Checkpoint | None:
-    """Weights to begin with: a file, or a name such as "original:published". Raises ZooError if they are not there."""
-    return named.load("original", name) if name else None
-
-
 def run(job: Job, source: Source, reporter: Reporter | None = None) -> dict[str, Any]:
     """Train; leave a whole run folder. Returns the row of metrics of the best epoch.
 
@@ -79,9 +89,11 @@ def run(job: Job, source: Source, reporter: Reporter | None = None) -> dict[str,
     that is not there, CheckFailed if the loss is not finite.
     """
     memory.keep()
-    device = training_device(job.device)
+    if job.options.threads:
+        torch.set_num_threads(job.options.threads)
+    device = job.device
     track = _tracker(job)
-    folder = RunFolder(job.folder)
+    folder = RunFolder(job.options.output)
     group = distributed.join(device)
     if device == "cuda":
         device = f"cuda:{group.local_rank}"
@@ -93,13 +105,13 @@ def run(job: Job, source: Source, reporter: Reporter | None = None) -> dict[str,
             job.settings,
             folder,
             device,
-            compiled=job.compiled,
+            compiled=job.options.compile,
             group=group,
-            licence=job.licence,
+            licence=job.options.licence,
             start=job.start,
         )
         before: dict[str, Any] = {}
-        if job.resume:
+        if job.options.resume:
             before = folder.read_receipts()
             trainer.resume()
         elif group.writes:
@@ -158,9 +170,9 @@ class _Receipts:
                 "command": self._command,
                 "status": status,
                 **trainer.facts(),
-                "licence": self._job.licence,
+                "licence": self._job.options.licence,
                 "device": _device_name(trainer.device),
-                "compiled": self._job.compiled,
+                "compiled": self._job.options.compile,
                 "processes": trainer.group.size,
                 "threads": torch.get_num_threads(),
                 "python": platform.python_version(),
@@ -178,19 +190,6 @@ def _architecture(variant: str) -> str:
     if variant not in found:
         raise ZooError(f"no model is called {variant!r}; there are {', '.join(sorted(found))}, or give a .toml file")
     return found[variant]
-
-
-def training_device(name: str) -> str:
-    """What "auto" means here. Raises MissingDependency without a usable GPU, ZooError for another name."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise MissingDependency(
-            "cuda: this PyTorch finds no usable NVIDIA GPU; train with --device cpu, or see zoo doctor"
-        )
-    if name not in ("cpu", "cuda"):
-        raise ZooError(f"device: expected auto, cpu or cuda, got {name!r}")
-    return name
 
 
 def _device_name(device: torch.device) -> str:
@@ -211,16 +210,14 @@ def _installed(library: str) -> bool:
 
 def _tracker(job: Job) -> Callable[[int, dict[str, Any]], None]:
     """A function that logs the row of an epoch. Raises MissingDependency where the tracker is not installed."""
-    if job.track is None:
+    if job.options.track is None:
         return lambda *_: None
-    if job.track not in TRACKERS:
-        raise ZooError(f"track: expected one of {', '.join(TRACKERS)}, got {job.track!r}")
-    if not _installed(job.track):
-        raise MissingDependency(f"{job.track} is not installed; pip install {job.track} brings it")
-    if job.track == "tensorboard":
+    if not _installed(job.options.track):
+        raise MissingDependency(f"{job.options.track} is not installed; pip install {job.options.track} brings it")
+    if job.options.track == "tensorboard":
         from torch.utils.tensorboard import SummaryWriter
 
-        writer = SummaryWriter(str(job.folder / "tensorboard"))
+        writer = SummaryWriter(str(job.options.output / "tensorboard"))
 
         def log(epoch: int, row: dict[str, Any]) -> None:
             for name, value in row.items():
@@ -231,5 +228,7 @@ def _tracker(job: Job) -> Callable[[int, dict[str, Any]], None]:
         return log
     import wandb
 
-    run = wandb.init(project="deepstarr-zoo", name=job.folder.name, config=job.settings.to_dict(), resume="allow")
+    run = wandb.init(
+        project="deepstarr-zoo", name=job.options.output.name, config=job.settings.to_dict(), resume="allow"
+    )
     return lambda epoch, row: run.log(row, step=epoch)

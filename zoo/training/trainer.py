@@ -134,9 +134,10 @@ class Trainer:
         return self.progress.history[self.progress.best_epoch - 1]
 
     def _finished(self) -> bool:
-        progress = self.progress
-        waited = progress.epoch - progress.best_epoch
-        return progress.epoch >= self.settings.epochs or (progress.best_epoch > 0 and waited >= self.settings.patience)
+        progress, patience = self.progress, self.settings.patience
+        if progress.epoch >= self.settings.epochs:
+            return True
+        return patience > 0 and progress.best_epoch > 0 and progress.epoch - progress.best_epoch >= patience
 
     def _epoch(self, reporter: Reporter) -> dict[str, Any]:
         number = self.progress.epoch + 1

@@ -21,6 +21,7 @@ from zoo.models.deepstarr.keras_weights import read_h5
 from zoo.spec import SPEC_KEY
 from zoo.weights import importing
 from zoo.weights.checkpoint import Checkpoint
+from zoo.weights.importing import ImportOptions
 from zoo.weights.keras_layers import write_h5
 
 h5py = pytest.importorskip("h5py")
@@ -234,7 +235,7 @@ def test_a_file_that_is_cut_off_or_something_else_is_refused_in_one_line(odd_h5:
     with pytest.raises(ZooError, match="this is a folder"):
         importing.read(tmp_path)
     with pytest.raises(ZooError, match=r"--flatten does not apply to odd.h5, a Keras file"):
-        importing.read(odd_h5, flatten="channel")
+        importing.read(odd_h5, ImportOptions(flatten="channel"))
 
 
 def change(layer: str, setting: str, value: Any) -> Callable[[dict[str, Any]], None]:
@@ -353,7 +354,10 @@ def test_the_weights_alone_of_a_retrained_network_need_a_length(retrained: Any) 
     _, folder = retrained
     with pytest.raises(ZooError, match=r"weights.h5: does not say .* 264 to 271 bases fit; give it with --length"):
         importing.read(folder / "weights.h5")
-    alone, whole = importing.read(folder / "weights.h5", length=LENGTH), importing.read(folder / "model.h5")
+    alone, whole = (
+        importing.read(folder / "weights.h5", ImportOptions(length=LENGTH)),
+        importing.read(folder / "model.h5"),
+    )
     assert alone.spec.weights_id == whole.spec.weights_id
     assert alone.spec.targets == ("dev", "hk")
 

@@ -15,6 +15,7 @@ from zoo.dna.encoding import one_hot
 from zoo.errors import ZooError
 from zoo.weights import checkpoint, importing, network
 from zoo.weights.checkpoint import Checkpoint
+from zoo.weights.importing import ImportOptions
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -84,7 +85,7 @@ def test_a_port_with_its_own_names_gives_its_own_numbers_once_imported(
     port = Port(alphabet, flatten).eval()
     path = tmp_path / "port.pt"
     torch.save(port.state_dict(), path)
-    weights = importing.read(path, alphabet=alphabet, flatten=flatten, length=LENGTH)
+    weights = importing.read(path, ImportOptions(alphabet=alphabet, flatten=flatten, length=LENGTH))
     assert weights.spec.targets == ("hk", "dev")
     assert weights.config.filters == (6, 6, 8)
     assert weights.config.dense_units == (9, 9)
@@ -92,7 +93,8 @@ def test_a_port_with_its_own_names_gives_its_own_numbers_once_imported(
     with torch.inference_mode():
         assert np.abs(predicted(weights)[:, ::-1] - port(codes()).numpy()).max() < 1e-5
     other = importing.read(
-        path, alphabet=alphabet, flatten={"channel": "length", "length": "channel"}[flatten], length=LENGTH
+        path,
+        ImportOptions(alphabet=alphabet, flatten={"channel": "length", "length": "channel"}[flatten], length=LENGTH),
     )
     assert np.abs(predicted(other) - predicted(weights)).max() > 0.01
 
@@ -104,8 +106,8 @@ def test_another_epsilon_is_folded_into_the_scale(tmp_path: Path) -> None:
     torch.save(port.state_dict(), path)
     with torch.inference_mode():
         wanted = port(codes()).numpy()[:, ::-1]
-    right = importing.read(path, flatten="channel", length=LENGTH, epsilon=1e-5)
-    wrong = importing.read(path, flatten="channel", length=LENGTH)
+    right = importing.read(path, ImportOptions(flatten="channel", length=LENGTH, epsilon=1e-5))
+    wrong = importing.read(path, ImportOptions(flatten="channel", length=LENGTH))
     assert np.abs(predicted(right) - wanted).max() < 1e-4
     assert np.abs(predicted(wrong) - wanted).max() > 1e-3
 
@@ -117,12 +119,14 @@ def test_convolutions_that_all_lack_a_bias_get_zeros_and_one_alone_is_refused(tm
     torch.save(port.state_dict(), path)
     with torch.inference_mode():
         wanted = port(codes()).numpy()[:, ::-1]
-    assert np.abs(predicted(importing.read(path, flatten="channel", length=LENGTH)) - wanted).max() < 1e-5
+    assert (
+        np.abs(predicted(importing.read(path, ImportOptions(flatten="channel", length=LENGTH))) - wanted).max() < 1e-5
+    )
     arrays = Port().state_dict()
     del arrays["convs.1.bias"]
     torch.save(arrays, path)
     with pytest.raises(ZooError, match=r"port.pt: the array convs.1.bias is missing"):
-        importing.read(path, flatten="channel", length=LENGTH)
+        importing.read(path, ImportOptions(flatten="channel", length=LENGTH))
 
 
 @pytest.mark.parametrize("prefix", ["", "model.", "module.", "_orig_mod.", "net.module."])
@@ -135,7 +139,7 @@ def test_the_zoo_s_own_names_need_no_flatten_order_and_come_back_bit_for_bit(
         content = {"epoch": 3, container: content, "optimizer_states": [{"lr": 0.1}]}
     path = tmp_path / "own.ckpt"
     torch.save(content, path)
-    weights = importing.read(path, length=53, targets=["a", "b", "c"], source="us", licence="MIT")
+    weights = importing.read(path, ImportOptions(length=53, targets=["a", "b", "c"], source="us", licence="MIT"))
     assert weights.spec.weights_id == odd.spec.weights_id
     assert (weights.spec.source, weights.spec.licence) == ("us", "MIT")
 
@@ -145,7 +149,7 @@ def test_batch_counters_are_left_out(tmp_path: Path) -> None:
     assert any(name.endswith("num_batches_tracked") for name in module.state_dict())
     path = tmp_path / "own.pt"
     torch.save(module.state_dict(), path)
-    weights = importing.read(path, length=53, targets=["a", "b", "c"])
+    weights = importing.read(path, ImportOptions(length=53, targets=["a", "b", "c"]))
     assert weights.spec.weights_id == random_checkpoint(ODD).spec.weights_id
 
 
@@ -160,7 +164,7 @@ def test_a_foreign_safetensors_file_is_taken_in_the_natural_order_of_its_names(t
     renamed = {f"layers.{names.index(name.rpartition('.')[0])}.{name.rpartition('.')[2]}": tensor.clone()
                for name, tensor in port.state_dict().items()}  # fmt: skip
     save_file(renamed, path)
-    weights = importing.read(path, flatten="channel", length=LENGTH)
+    weights = importing.read(path, ImportOptions(flatten="channel", length=LENGTH))
     with torch.inference_mode():
         assert weights.spec.targets == ("dev", "hk")
         assert np.abs(predicted(weights)[:, ::-1] - port(codes()).numpy()).max() < 1e-5
@@ -177,9 +181,9 @@ def test_a_flatten_order_that_the_file_cannot_tell_must_be_given(tmp_path: Path)
     path = tmp_path / "port.pt"
     torch.save(Port().state_dict(), path)
     with pytest.raises(ZooError, match="cannot tell in which order the network flattens; give --flatten channel"):
-        importing.read(path, length=LENGTH)
+        importing.read(path, ImportOptions(length=LENGTH))
     with pytest.raises(ZooError, match="alphabet: expected the letters ACGT in some order, got 'ACGU'"):
-        importing.read(path, length=LENGTH, flatten="channel", alphabet="ACGU")
+        importing.read(path, ImportOptions(length=LENGTH, flatten="channel", alphabet="ACGU"))
 
 
 class Bomb:
@@ -230,7 +234,7 @@ def test_what_is_not_deepstarr_is_refused_with_the_first_mismatch(tmp_path: Path
     path = tmp_path / "port.pt"
     torch.save(arrays, path)
     with pytest.raises(ZooError, match=message):
-        importing.read(path, flatten="channel", length=LENGTH)
+        importing.read(path, ImportOptions(flatten="channel", length=LENGTH))
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"lr": 0.1}, {"state_dict": {}}, torch.zeros(3)])
@@ -247,5 +251,5 @@ def test_a_file_that_is_cut_off_is_refused_in_one_line(tmp_path: Path, size: int
     torch.save(Port().state_dict(), path)
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(ZooError, match=r"port.pt: cannot be read as a PyTorch file, cut off") as error:
-        importing.read(path, flatten="channel")
+        importing.read(path, ImportOptions(flatten="channel"))
     assert "\n" not in str(error.value)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from cyclopts import Parameter
 
+from zoo.cli import options
+from zoo.contracts import ThreadOptions
 from zoo.defaults import MODEL
 
 if TYPE_CHECKING:
@@ -13,24 +15,22 @@ if TYPE_CHECKING:
 
 
 def command(
-    model: Annotated[str, typer.Option(help="A model by name, for its bundled weights; see zoo list.")] = MODEL,
-    weights: Annotated[str | None, typer.Option(help="A weights file instead.")] = None,
-    runtimes: Annotated[str | None, typer.Option(help="Comma-separated; by default all that can run here.")] = None,
-    seconds: Annotated[float, typer.Option(help="To spend on each number of sequences a call.")] = 1.0,
-    threads: Annotated[int | None, typer.Option(help="CPU threads; by default one a core.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    *,
+    model: options.Model = MODEL,
+    weights: options.Weights = None,
+    runtimes: options.Runtimes = (),
+    seconds: Annotated[float, Parameter(help="To spend on each number of sequences a call.")] = 1.0,
+    running: Annotated[ThreadOptions, options.RUNNING] = ThreadOptions(),
+    as_json: options.Json = False,
 ) -> None:
-    """Measure the runtimes of this machine: sequences a second, memory, difference to the reference."""
     import sys
 
     from zoo.checks import bench
 
-    chosen = [name.strip() for name in runtimes.split(",")] if runtimes else None
-
     def announce(name: str) -> None:
         print(f"zoo: measuring {name}", file=sys.stderr)
 
-    result = bench.run(model, weights, chosen, seconds, threads, announce)
+    result = bench.run(model, weights, runtimes or None, seconds, running.threads, announce)
     print(result.to_json()) if as_json else _print(result)
 
 

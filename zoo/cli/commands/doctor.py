@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+from zoo.cli import options
 
 
-def command(
-    as_json: Annotated[bool, typer.Option("--json", help="For programs: the same as JSON.")] = False,
-) -> None:
-    """Show what this machine offers, and what would make each runtime run."""
+def command(*, as_json: options.Json = False) -> None:
     import json
 
     from zoo.checks import doctor

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from cyclopts import Parameter
 
 from zoo.cli import options
+from zoo.contracts import RunOptions
+from zoo.data.labelled import Layout
 from zoo.defaults import MODEL, RUNTIME
+from zoo.evaluation.evaluate import Settings
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -18,42 +21,29 @@ if TYPE_CHECKING:
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="A model by name, for its bundled weights; see zoo list.")] = MODEL,
+    model: options.Model = MODEL,
+    /,
+    *,
     weights: Annotated[
         list[str] | None,
-        typer.Option(help="A weights file or name instead; repeat it to compare, each against the first."),
+        Parameter(help="A weights file or name instead; repeat it to compare, each against the first."),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Folder in the published layout, table, or FASTA with its labels beside it.")
+        Path | None, Parameter(help="Folder in the published layout, table, or FASTA with its labels beside it.")
     ] = None,
-    sequences: Annotated[Path | None, typer.Option(help="FASTA instead of --data, all of it; needs --labels.")] = None,
-    labels: options.Labels = None,
-    split: Annotated[str, typer.Option(help="train, validation or test; all for every row of one file.")] = "test",
-    split_by: options.SplitBy = None,
-    validation_chromosomes: options.ValidationChromosomes = "",
-    test_chromosomes: options.TestChromosomes = "",
-    validation_fraction: options.ValidationFraction = 0.1,
-    test_fraction: options.TestFraction = 0.1,
-    split_seed: options.SplitSeed = 0,
-    sequence_column: options.SequenceColumn = "sequence",
-    resize: options.Resize = None,
-    ambiguous: options.Ambiguous = None,
+    sequences: Annotated[Path | None, Parameter(help="FASTA instead of --data, all of it; needs --labels.")] = None,
+    split: Annotated[str, Parameter(help="train, validation or test; all for every row of one file.")] = "test",
     targets: Annotated[
-        str | None, typer.Option(help="Columns to compare with, A,B; default: what it predicts.")
-    ] = None,
-    rc: Annotated[str | None, typer.Option(help="average: predict the mean of both strands.")] = None,
-    runtime: Annotated[str, typer.Option(help="What computes: auto, or engine-device; see zoo list.")] = RUNTIME,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for tables and figures.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it exists.")] = False,
-    resamples: Annotated[int, typer.Option(help="Bootstrap resamples for the 95% intervals.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
-    batch_size: Annotated[int | None, typer.Option(help="Sequences computed at once; default: the runtime's.")] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads; default: one a core.")] = None,
-    precision: Annotated[str, typer.Option(help="fp32, or tf32 or bf16 where the runtime has it.")] = "fp32",
+        tuple[str, ...], Parameter(help="Columns to compare with; by default what the model predicts.")
+    ] = (),
+    output: Annotated[Path | None, Parameter(help="Folder for tables and figures.")] = None,
+    overwrite: options.Overwrite = False,
+    runtime: options.Runtime = RUNTIME,
+    running: Annotated[RunOptions, options.RUNNING] = RunOptions(),
+    settings: Annotated[Settings, options.MEASURE] = Settings(),
+    layout: Annotated[Layout, options.LAYOUT] = Layout(),
 ) -> None:
-    """Measure how well models agree with data: correlations, errors and intervals, tables and figures."""
-    import shlex
-    import sys
+    import dataclasses
 
     from zoo.data import dataset
     from zoo.errors import ZooError
@@ -63,26 +53,23 @@ def command(
     source = data or sequences
     if source is None or (data is not None and sequences is not None):
         raise ZooError("expected the measured sequences as --data PATH, or as --sequences FASTA --labels TABLE")
-    if sequences is not None and labels is None:
+    if sequences is not None and layout.labels is None:
         raise ZooError(f"--sequences {sequences}: needs the measurements, --labels TABLE")
     if output is not None:
         evaluate.check_output(output, overwrite)
-    settings = evaluate.Settings(rc, resamples, seed)
-    layout = options.layout(
-        sequence_column, labels, resize, ambiguous, validation_chromosomes, test_chromosomes, validation_fraction,
-        test_fraction, split_seed,
-    )  # fmt: skip
     names = evaluate.labels(weights or [model])
-    running = {"batch_size": batch_size, "threads": threads, "precision": precision}
     chosen: list[str] | list[None] = weights or [None]
-    models = {name: predict.load(model, given, runtime, **running) for name, given in zip(names, chosen, strict=True)}
-    columns = options.names(targets) or evaluate.columns_of(models)
+    models = {
+        name: predict.load(model, given, runtime, **dataclasses.asdict(running))
+        for name, given in zip(names, chosen, strict=True)
+    }
+    columns = targets or evaluate.columns_of(models)
     measured = dataset.read_split(
-        source, "all" if sequences else split, columns, split_by, length=evaluate.sequence_length(models), layout=layout
+        source, "all" if sequences else split, columns, length=evaluate.sequence_length(models), layout=layout
     )
     report = evaluate.evaluate(models, measured, columns, settings)
     if output is not None:
-        evaluate.save(report, output, overwrite, shlex.join(["zoo", *sys.argv[1:]]), str(source))
+        evaluate.save(report, output, overwrite, options.command_line(), str(source))
     _show(report, output)
 
 

@@ -1,46 +1,86 @@
-"""`zoo export`: weights written in a format that other programs run; one file in exporters/ a format."""
+"""`zoo export`: weights written in a format that other programs run; one file in exporters/ a format.
+
+An exporter's own options are the keyword-only parameters of its `export` that carry a help, as in
+`opset: Annotated[int | None, "Operator set to write."] = None`.
+"""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from types import ModuleType
+from typing import Annotated, Any, get_args, get_origin
 
-import typer
+from cyclopts import Group, Parameter
+
+from zoo import registry
+from zoo.cli import options
+from zoo.errors import ZooError
+
+KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="Model whose weights to export, such as original.")],
-    onnx: Annotated[bool, typer.Option("--onnx", help="The same as --format onnx.")] = False,
-    keras: Annotated[bool, typer.Option("--keras", help="The same as --format keras.")] = False,
-    format: Annotated[str | None, typer.Option(help="Format to write; zoo list shows them.")] = None,  # noqa: A002
-    weights: Annotated[str | None, typer.Option(help="Weights file or name; else the model's own.")] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write; else MODEL.onnx or so.")] = None,
-    opset: Annotated[int | None, typer.Option(help="ONNX: operator set to write.")] = None,
-    input: Annotated[  # noqa: A002
-        str | None,
-        typer.Option(help="ONNX: what the graph takes, onehot (float32, 4 x L) or bytes (ASCII letters, uint8)."),
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
+    model: Annotated[str, Parameter(help="Model whose weights to export, such as original.")],
+    /,
+    *,
+    format: Annotated[str | None, Parameter(help="Format to write; zoo list shows them.")] = None,  # noqa: A002
+    weights: Annotated[str | None, Parameter(help="Weights file or name; else the model's own.")] = None,
+    output: Annotated[Path | None, Parameter(help="File to write; else MODEL.onnx or so.")] = None,
+    overwrite: options.Overwrite = False,
+    **given: Any,
 ) -> None:
-    """Export a model to ONNX, to Keras or to another format, checked before it is written."""
-    from zoo import registry
-    from zoo.errors import ZooError
     from zoo.weights import named as sources
 
-    chosen = {name for name, flag in (("onnx", onnx), ("keras", keras), (format, format)) if flag and name}
+    formats = registry.names("exporters")
+    chosen = {name for name in formats if given.pop(name, False)} | ({format} if format else set())
     if len(chosen) != 1:
-        names = ", ".join(registry.names("exporters"))
-        raise ZooError(f"format: expected one, as --onnx, --keras or --format NAME ({names}), got {len(chosen)}")
+        flags = ", ".join(f"--{name}" for name in formats)
+        raise ZooError(f"format: expected one, as {flags} or --format NAME, got {len(chosen)}")
     name = chosen.pop()
     exporter = registry.load("exporters", name)
-    settings = {key: value for key, value in {"opset": opset, "input": input}.items() if value is not None}
-    for key in settings:
-        if key not in inspect.signature(exporter.export).parameters:
-            raise ZooError(f"--{key}: the format {name} has no such setting")
+    for option in given.keys() - own_options(exporter).keys():
+        raise ZooError(f"--{option.replace('_', '-')}: the format {name} has no such setting")
     path = output or Path(f"{model.replace(':', '-')}{exporter.SUFFIX}")
     if path.suffix != exporter.SUFFIX:
         raise ZooError(f"{path}: expected an output name that ends in {exporter.SUFFIX}")
     source = sources.load(model, weights)
-    exporter.export(source, path, overwrite=overwrite, **settings)
+    exporter.export(source, path, overwrite=overwrite, **given)
     print(f"{path}: {name}, {path.stat().st_size:,} bytes, weights id {source.spec.weights_id[:12]}")
+
+
+def own_options(exporter: ModuleType) -> dict[str, inspect.Parameter]:
+    """Those of one format: name -> the parameter of its `export`, whose annotation holds the type and the help."""
+    found = {}
+    for name, parameter in inspect.signature(exporter.export).parameters.items():
+        if parameter.kind is KEYWORD:
+            written = parameter.annotation
+            # one at a time: others may name what is imported for type checkers only
+            annotation = eval(written, exporter.export.__globals__) if isinstance(written, str) else written
+            if get_origin(annotation) is Annotated:
+                found[name] = parameter.replace(annotation=annotation)
+    return found
+
+
+def every_option() -> Iterator[inspect.Parameter]:
+    """A flag for each format, then the options of each; one that several formats have stands under all of them."""
+    formats = registry.names("exporters")
+    for name in formats:
+        help_ = Parameter(name=f"--{name}", help=f"The same as --format {name}.")
+        yield inspect.Parameter(name, KEYWORD, default=False, annotation=Annotated[bool, help_])
+    shared: dict[str, list[tuple[str, inspect.Parameter]]] = {}
+    for name in formats:
+        for option, parameter in own_options(registry.load("exporters", name)).items():
+            shared.setdefault(option, []).append((name, parameter))
+    for users in shared.values():
+        _, parameter = users[0]
+        kind, text, *_ = get_args(parameter.annotation)
+        groups = tuple(Group(f"Format {name}", sort_key=options.AFTER_ALL) for name, _ in users)
+        yield parameter.replace(annotation=Annotated[kind, Parameter(help=text, group=groups)])
+
+
+_written = inspect.signature(command)
+command.__signature__ = _written.replace(  # type: ignore[attr-defined]
+    parameters=[*list(_written.parameters.values())[:-1], *every_option()]
+)

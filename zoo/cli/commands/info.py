@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from cyclopts import Parameter
+
+from zoo.cli import options
 
 
 def command(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .safetensors or .onnx file of this zoo.")],
-    as_json: Annotated[bool, typer.Option("--json", help="For programs: everything as JSON.")] = False,
+    file: Annotated[Path, Parameter(help="A .safetensors or .onnx file of this zoo.")],
+    /,
+    *,
+    as_json: options.Json = False,
 ) -> None:
-    """Show what a weights file or an .onnx file says of itself."""
     import json
 
     from zoo.checks import inventory

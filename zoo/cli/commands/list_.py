@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+from zoo.cli import options
 
 
-def command(
-    as_json: Annotated[bool, typer.Option("--json", help="For programs: the same as JSON.")] = False,
-) -> None:
-    """List models, weights, runtimes and formats, and what can be used here."""
+def command(*, as_json: options.Json = False) -> None:
     import dataclasses
     import json
 

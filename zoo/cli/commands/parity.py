@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from cyclopts import Parameter
 
+from zoo.cli import options
 from zoo.defaults import MODEL
 
 if TYPE_CHECKING:
@@ -16,43 +17,41 @@ if TYPE_CHECKING:
 
 
 def command(
-    outputs: Annotated[
-        Path | None, typer.Argument(metavar="[NPZ]", help="With --layers: Keras layer outputs, instead of tf_keras.")
-    ] = None,
-    model: Annotated[str, typer.Option(help="A model by name, for its bundled weights; see zoo list.")] = MODEL,
-    weights: Annotated[str | None, typer.Option(help="A weights file instead.")] = None,
-    sequences: Annotated[Path | None, typer.Option(help="FASTA; by default random sequences and edge cases.")] = None,
-    runtimes: Annotated[str | None, typer.Option(help="Comma-separated; by default all that can run here.")] = None,
+    npz: Annotated[Path | None, Parameter(help="With --layers: Keras layer outputs, instead of tf_keras.")] = None,
+    /,
+    *,
+    model: options.Model = MODEL,
+    weights: options.Weights = None,
+    sequences: Annotated[Path | None, Parameter(help="FASTA; by default random sequences and edge cases.")] = None,
+    runtimes: options.Runtimes = (),
     reference: Annotated[
-        str | None, typer.Option(help="A runtime, or a table of predictions; by default keras-cpu where it can run.")
+        str | None, Parameter(help="A runtime, or a table of predictions; by default keras-cpu where it can run.")
     ] = None,
-    layers: Annotated[bool, typer.Option("--layers", help="Compare PyTorch with Keras layer by layer.")] = False,
-    relative: Annotated[float | None, typer.Option(help="Relative tolerance; default 1e-4, for layers 0.")] = None,
-    tolerance: Annotated[float, typer.Option(help="Absolute tolerance.")] = 1e-4,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    layers: Annotated[bool, Parameter(help="Compare PyTorch with Keras layer by layer.")] = False,
+    relative: Annotated[float | None, Parameter(help="Relative tolerance; by default 1e-4, for layers 0.")] = None,
+    tolerance: Annotated[float, Parameter(help="Absolute tolerance.")] = 1e-4,
+    as_json: options.Json = False,
 ) -> None:
-    """Compare runtimes, starting from FASTA text. Exit status 1 if one departs from the reference."""
     from zoo.checks import layer_parity, parity
     from zoo.checks.comparison import Tolerance
     from zoo.errors import ZooError
 
     subject = parity.Subject(model, weights, sequences)
     if layers:
-        if reference is not None and outputs is None:
-            outputs = Path(reference)
+        if reference is not None and npz is None:
+            npz = Path(reference)
         bound = Tolerance(0.0 if relative is None else relative, tolerance)
-        label, reports = layer_parity.run_layers(subject, outputs, bound)
+        label, reports = layer_parity.run_layers(subject, npz, bound)
         if as_json:
             print(json.dumps({"reference": label, "layers": [report.to_dict() for report in reports]}, indent=2))
         else:
             _print_layers(label, reports)
         layer_parity.check_layers(label, reports)
         return
-    if outputs is not None:
-        raise ZooError(f"{outputs}: expected layer outputs only together with --layers")
+    if npz is not None:
+        raise ZooError(f"{npz}: expected layer outputs only together with --layers")
     bound = Tolerance(1e-4 if relative is None else relative, tolerance)
-    chosen = [name.strip() for name in runtimes.split(",")] if runtimes else None
-    result = parity.run(subject, chosen, reference, bound)
+    result = parity.run(subject, runtimes or None, reference, bound)
     print(result.to_json()) if as_json else _print_result(result)
     result.check()
 

@@ -5,26 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from cyclopts import Parameter
 
 
 def command(
-    what: Annotated[str, typer.Argument(help="data: the published sequences and activities; original: the weights.")],
+    what: Annotated[str, Parameter(help="data: the published sequences and activities; original: the weights.")],
+    /,
+    *,
     source: Annotated[
-        Path | None, typer.Option("--from", help="Folder with a copy that is on this machine already.")
+        Path | None, Parameter(name="--from", help="Folder with a copy that is on this machine already.")
     ] = None,
     mirror: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Address that the files lie under, instead of the known ones; repeatable.", envvar="ZOO_MIRROR"
+        Parameter(
+            help="Address that the files lie under, instead of the known ones; repeatable.", env_var="ZOO_MIRROR"
         ),
     ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Never use the network.", envvar="ZOO_OFFLINE")] = False,
+    offline: Annotated[bool, Parameter(help="Never use the network.", env_var="ZOO_OFFLINE")] = False,
 ) -> None:
-    """Fetch the published data or weights into the cache, check them, and say where they are.
-
-    A download that stopped goes on where it was.
-    """
     import contextlib
 
     from zoo.cli.progress import Bar

@@ -1,0 +1,286 @@
+"""Options come from frozen dataclasses and signatures: every field is there, once, with its default and its help."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, get_origin
+
+import pytest
+from checkpoints import ODD, random_checkpoint
+from command_line import Zoo
+from cyclopts.argument import Argument, ArgumentCollection
+
+from zoo import registry
+from zoo.cli import main
+from zoo.cli.commands import export
+from zoo.errors import ZooError
+from zoo.weights import checkpoint
+
+NAMES = sorted(name for commands in main.COMMANDS.values() for name in commands)
+
+
+def arguments(command: str) -> ArgumentCollection:
+    _, apps, _ = main.app.parse_commands([command])
+    with main.app.app_stack(apps):
+        return apps[-1].assemble_argument_collection(parse_docstring=True)
+
+
+def groups() -> Iterator[tuple[str, Argument]]:
+    """Every dataclass that a command takes the fields of."""
+    for command in NAMES:
+        for argument in arguments(command):
+            if dataclasses.is_dataclass(argument.hint):
+                yield command, argument
+
+
+GROUPS = list(groups())
+
+
+def test_every_file_of_a_command_is_a_command() -> None:
+    folder = Path(main.__file__).parent / "commands"
+    assert sorted(path.stem.rstrip("_") for path in folder.glob("[!_]*.py")) == NAMES
+
+
+def test_commands_share_groups_of_options() -> None:
+    used = {(command, group.hint.__name__) for command, group in GROUPS}
+    assert {("train", "Layout"), ("evaluate", "Layout"), ("train", "JobOptions"), ("distill", "JobOptions")} <= used
+    assert {("predict", "RunOptions"), ("evaluate", "RunOptions"), ("import", "ImportOptions")} <= used
+
+
+@pytest.mark.parametrize(("command", "group"), GROUPS, ids=[f"{name}-{group.hint.__name__}" for name, group in GROUPS])
+def test_every_field_is_an_option_with_the_default_and_the_help_of_the_dataclass(command: str, group: Argument) -> None:
+    assert group.hint.__dataclass_params__.frozen
+    there = arguments(command)
+    for field in dataclasses.fields(group.hint):
+        option = there[f"--{field.name.replace('_', '-')}"]
+        assert option.keys == (field.name,)
+        assert option.field_info.default == (
+            option.field_info.empty if field.default is dataclasses.MISSING else field.default
+        )
+        assert option.parameter.help, f"{field.name}: no docstring below the field"
+        assert ("-o" in option.names) is (field.name == "output")
+
+
+@pytest.mark.parametrize(("command", "group"), GROUPS, ids=[f"{name}-{group.hint.__name__}" for name, group in GROUPS])
+def test_every_field_takes_its_value_from_the_command_line(command: str, group: Argument) -> None:
+    required = [word for option in arguments(command) if option.required for word in needed(option)]
+    for field in dataclasses.fields(group.hint):
+        option = arguments(command)[f"--{field.name.replace('_', '-')}"]
+        text, value = example(option)
+        typed = [option.name] if value is True else [option.name, text]
+        _, bound, _ = main.app.parse_args([command, *required, *typed], exit_on_error=False, print_error=False)
+        assert getattr(bound.arguments[group.field_info.name], field.name) == value
+
+
+def needed(option: Argument) -> list[str]:
+    if option.children:
+        return []
+    return ["x"] if option.index is not None else [option.name, "x"]
+
+
+def example(option: Argument) -> tuple[str, Any]:
+    """A value of an option, as text and as what it becomes."""
+    kind, default, choices = option.resolved_hint, option.field_info.default, option.get_choices(force=True)
+    if kind is bool:
+        return "", True
+    if choices:
+        return choices[-1], (choices[-1],) if default == () else choices[-1]
+    if kind in (int, float):
+        value = 3 if default is None else default
+        return str(value), kind(value)
+    if kind is Path:
+        return "some/file", Path("some/file")
+    if get_origin(kind) is tuple:
+        return "A, B", ("A", "B")
+    return ("average", "average") if option.name == "--rc" else ("text", "text")
+
+
+@pytest.mark.parametrize("command", NAMES)
+def test_no_option_of_a_command_has_two_homes(command: str) -> None:
+    names = [name for argument in arguments(command) if argument.show for name in argument.names]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("command", ["", *NAMES])
+def test_every_help_fits_the_terminal(zoo: Zoo, monkeypatch: pytest.MonkeyPatch, command: str, columns: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    status, out, err = zoo(*filter(None, [command]), "--help")
+    assert (status, err) == (0, "")
+    assert out.startswith(f"Usage: {' '.join(filter(None, ['zoo', command]))} ")
+    assert max(map(len, out.splitlines())) <= columns
+    if command:
+        assert zoo(command, "-h") == (0, out, "")
+        for argument in arguments(command):
+            if argument.show:
+                assert out.count(f" {argument.names[0]} ") + out.count(f" {argument.names[0]}\n") >= 1
+    assert "None" not in out
+    assert "[]" not in out
+
+
+def test_the_help_says_a_default_and_the_choices_once(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "110")
+    out = zoo("train", "--help")[1]
+    assert "  --learning-rate X       Of Adam; with one-cycle, its peak. (default: 0.002)\n" in out
+    assert "  --device auto|cpu|cuda  What trains; auto takes CUDA where it works. (default: auto)\n" in out
+    assert "  --seed N                Of everything that is drawn. (default: 0)\n" in out
+    assert out.count("reverse-complement") == 1
+    assert "  --epochs N              Epochs at most. (default: 50)\n" in zoo("distill", "--help")[1]
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        (["predct"], "no command is called 'predct', did you mean predict?; see zoo --help"),
+        (
+            ["predict", "x.fa", "--weight", "w"],
+            "no option is called --weight, did you mean --weights?; see zoo predict",
+        ),
+        (["predict", "x.fa", "--nonsense=3"], "no option is called --nonsense"),
+        (["predict", "x.fa", "y.fa"], "'y.fa' is one argument too many; see zoo predict --help"),
+        (["predict", "x.fa", "--output"], "--output needs a value; see zoo predict --help"),
+        (["predict", "x.fa", "-o", "--rc"], "-o needs a value; see zoo predict --help"),
+        (["predict", "--rc", "average"], "FILE is missing; see zoo predict --help"),
+        (["train", "original", "--data", "x"], "--output is missing; see zoo train --help"),
+        (
+            ["train", "original", "--epochs", "2.5"],
+            "--epochs: expected a whole number, got '2.5'; see zoo train --help",
+        ),
+        (
+            ["train", "original", "--data", "x", "-o", "y", "--epsilon", "no"],
+            "--epsilon: expected a number, got 'no'; see zoo train --help",
+        ),
+        (
+            ["train", "original", "--data", "x", "-o", "y", "--device", "tpu"],
+            "--device: expected one of auto, cpu, cuda, got 'tpu'",
+        ),
+        (
+            ["train", "original", "--data", "x", "-o", "y", "--augment", "shift,flip"],
+            "--augment: expected one of reverse-complement, shift, mutate, got 'flip'",
+        ),
+        (["evaluate", "--split-by", "coin"], "--split-by: expected chromosome or fraction, got 'coin'"),
+    ],
+)
+def test_a_mistyped_command_line_is_one_line(zoo: Zoo, typed: list[str], message: str) -> None:
+    status, out, err = zoo(*typed)
+    assert (status, out) == (2, "")
+    assert err.startswith("zoo: ")
+    assert err.count("\n") == 1
+    assert message in err
+
+
+@pytest.fixture
+def settings(zoo: Zoo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """The settings that a command line of `zoo train` or `zoo distill` leads to, as run.json would hold them."""
+    from zoo.cli import run_report
+
+    def catch(model: str, settings: Any, options: Any, **changes: Any) -> None:  # noqa: ARG001
+        raise ZooError(json.dumps(settings.to_dict()))
+
+    monkeypatch.setattr(run_report, "prepare", catch)
+    needed = {"train": ("--data", "x"), "distill": ("--teacher", "original", "--genome", "x")}
+
+    def run(command: str, *typed: object) -> dict[str, Any]:
+        status, out, err = zoo(command, *typed, *needed[command], "-o", tmp_path / "run")
+        assert (status, out) == (2, "")
+        return json.loads(err.removeprefix("zoo: ")) if err.startswith("zoo: {") else {"error": err}
+
+    return run
+
+
+@pytest.mark.parametrize("command", ["train", "distill"])
+def test_the_command_line_wins_over_toml_and_toml_over_the_defaults(
+    settings: Any, tmp_path: Path, command: str
+) -> None:
+    path = tmp_path / "small.toml"
+    path.write_text('[train]\nepochs = 7\nlearning_rate = 1\naugment = ["shift", "mutate"]\nrescale_start = true\n')
+    default, given, both = (
+        settings(command, *typed) for typed in (["original"], [path], [path, "--epochs", 9, "--augment", "mutate"])
+    )
+    table = {"epochs": 7, "learning_rate": 1.0, "augment": ["shift", "mutate"], "rescale_start": True}
+    assert default["epochs"] == {"train": 100, "distill": 50}[command]
+    assert given == {**default, **table}
+    assert both == {**given, "epochs": 9, "augment": ["mutate"]}
+
+
+def test_a_wrong_name_or_value_in_the_table_is_one_line(settings: Any, tmp_path: Path) -> None:
+    path = tmp_path / "small.toml"
+    path.write_text("[train]\nepoch = 7\n")
+    line = settings("train", path)["error"]
+    assert line.startswith(f"zoo: {path}, [train]: no setting is called 'epoch'; there are learning_rate, epsilon, ")
+    assert line.count("\n") == 1
+    path.write_text("[train]\nepochs = 2.5\n")
+    assert settings("train", path)["error"].startswith(
+        f"zoo: {path}, [train]: epochs: expected a whole number, got '2.5'"
+    )
+    path.write_text("[train]\nepochs = 0\n")
+    assert settings("train", path)["error"] == "zoo: epochs: expected a whole number of at least 1, got 0\n"
+    assert settings("train", tmp_path / "none.toml")["error"].endswith(
+        "none.toml: cannot be read (No such file or directory)\n"
+    )
+
+
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Two export formats of another package, `plain` with two options, and what `plain` was asked to write."""
+    asked: dict[str, Any] = {}
+
+    def write(
+        weights: Any,  # noqa: ARG001
+        path: Path,
+        *,
+        overwrite: bool = False,
+        digits: Annotated[int, "Digits of a number."] = 6,
+        internal: bool = True,
+        **rest: Any,
+    ) -> None:
+        asked.update(digits=digits, internal=internal, overwrite=overwrite, **rest)
+        path.write_text("numbers")
+
+    def bare(weights: Any, path: Path, *, overwrite: bool = False) -> None:
+        raise NotImplementedError
+
+    modules: dict[str, Any] = {
+        "plain": types.SimpleNamespace(SUFFIX=".txt", export=write),
+        "bare": types.SimpleNamespace(SUFFIX=".bin", export=bare),
+    }
+    names, load = registry.names, registry.load
+    monkeypatch.setattr(registry, "names", lambda kind: sorted(modules) if kind == "exporters" else names(kind))
+    monkeypatch.setattr(registry, "load", lambda kind, name: modules[name] if kind == "exporters" else load(kind, name))
+    return asked
+
+
+def test_the_options_of_an_exporter_come_from_its_signature(plain: dict[str, Any]) -> None:
+    assert list(export.own_options(registry.load("exporters", "plain"))) == ["digits"]
+    assert export.own_options(registry.load("exporters", "bare")) == {}
+    options = {option.name: option for option in export.every_option()}
+    assert list(options) == ["bare", "plain", "digits"]
+    assert options["digits"].default == 6
+    with pytest.raises(ZooError, match=r"^--digits: the format bare has no such setting$"):
+        export.command("original", bare=True, digits=3)
+    assert plain == {}
+
+
+def test_only_what_is_given_reaches_the_exporter(
+    plain: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    checkpoint.save(random_checkpoint(ODD), tmp_path / "w.safetensors")
+    export.command("original", plain=True, weights="w.safetensors", digits=3)
+    assert plain == {"digits": 3, "internal": True, "overwrite": False}
+    assert capsys.readouterr().out.startswith("original.txt: plain, 7 bytes, ")
+
+
+def test_export_offers_every_format_and_its_options(zoo: Zoo) -> None:
+    out = zoo("export", "--help")[1]
+    for name in registry.names("exporters"):
+        assert f"  --{name} " in out
+        offered = export.own_options(registry.load("exporters", name))
+        for option in offered:
+            assert f"  --{option} " in out[out.index(f"Format {name}:") :]
+    assert "--opset" in out
+    assert "--widen" not in out
