@@ -250,6 +250,7 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     }
     names, load = registry.names, registry.load
     monkeypatch.setattr(registry, "names", lambda kind: sorted(modules) if kind == "exporters" else names(kind))
+    monkeypatch.setattr(registry, "working", lambda _kind: modules)
     monkeypatch.setattr(registry, "load", lambda kind, name: modules[name] if kind == "exporters" else load(kind, name))
     return asked
 

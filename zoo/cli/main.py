@@ -25,7 +25,7 @@ COMMANDS = {
         "predict": "Predict the activities of sequences in a FASTA file.",
     },
     "Weights": {
-        "import": "Import weights of a Keras or PyTorch DeepSTARR of any size.",
+        "import": "Import weights that were trained in Keras or PyTorch, of a network of any size.",
         "export": "Export a model to ONNX, to Keras or to another format, checked before it is written.",
         "pull": "Fetch the published data or weights into the cache, check them, and say where they are.\n\n"
         "A download that stopped goes on where it was.",
@@ -33,7 +33,7 @@ COMMANDS = {
         "list": "List models, weights, runtimes and formats, and what can be used here.",
     },
     "Train": {
-        "train": "Train a network; the defaults are the recipe of the DeepSTARR paper.",
+        "train": "Train a network; the defaults are the recipe of the paper (de Almeida et al. 2022).",
         "distill": "Train a network on a teacher's outputs: shrink a model, or move it to another variant.",
         "evaluate": "Measure how well models agree with data: correlations, errors and intervals, tables and figures.",
     },

@@ -32,7 +32,7 @@ TRACKERS: tuple[str, ...] = get_args(Tracker)
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    """Defaults are the recipe of DeepSTARR (de Almeida et al. 2022); all else is off."""
+    """Defaults are the recipe of de Almeida et al. (Nature Genetics 2022); all else is off."""
 
     learning_rate: float = 0.002
     """Of Adam; with one-cycle, its peak."""

@@ -65,13 +65,12 @@ def own_options(exporter: ModuleType) -> dict[str, inspect.Parameter]:
 
 def every_option() -> Iterator[inspect.Parameter]:
     """A flag for each format, then the options of each; one that several formats have stands under all of them."""
-    formats = registry.names("exporters")
-    for name in formats:
+    for name in registry.names("exporters"):
         help_ = Parameter(name=f"--{name}", help=f"The same as --format {name}.")
         yield inspect.Parameter(name, KEYWORD, default=False, annotation=Annotated[bool, help_])
     shared: dict[str, list[tuple[str, inspect.Parameter]]] = {}
-    for name in formats:
-        for option, parameter in own_options(registry.load("exporters", name)).items():
+    for name, exporter in registry.working("exporters").items():
+        for option, parameter in own_options(exporter).items():
             shared.setdefault(option, []).append((name, parameter))
     for users in shared.values():
         _, parameter = users[0]
