@@ -248,9 +248,9 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "plain": types.SimpleNamespace(SUFFIX=".txt", export=write),
         "bare": types.SimpleNamespace(SUFFIX=".bin", export=bare),
     }
-    names, load = registry.names, registry.load
+    names, load, working = registry.names, registry.load, registry.working
     monkeypatch.setattr(registry, "names", lambda kind: sorted(modules) if kind == "exporters" else names(kind))
-    monkeypatch.setattr(registry, "working", lambda _kind: modules)
+    monkeypatch.setattr(registry, "working", lambda kind: modules if kind == "exporters" else working(kind))
     monkeypatch.setattr(registry, "load", lambda kind, name: modules[name] if kind == "exporters" else load(kind, name))
     return asked
 
