@@ -1,4 +1,4 @@
-"""Legacy Keras .h5 with the layer names of the published file, for pipelines made for it."""
+"""Legacy Keras .h5 with the layer names of the model's Keras form, for pipelines made for it."""
 
 from __future__ import annotations
 

@@ -1,15 +1,20 @@
 """Checkpoints of random weights for tests, whose batch norm statistics are far from 0 and 1, so that they matter.
 
+Every model of the registry is among CONFIGS, with all its variants and an odd Config that is derived from the smallest.
+
 Exporting one means tracing it, which takes seconds: `traced_once` stands in for the exporter's own tracing.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from typing import Any
 
 import numpy as np
 
 from zoo import registry
+from zoo.errors import ZooError
 from zoo.models import deepstarr
 from zoo.weights import checkpoint
 from zoo.weights.checkpoint import Checkpoint
@@ -19,24 +24,59 @@ ODD = deepstarr.Config(
 )
 """Nothing in it is a multiple of anything, and two kernels are even, which pads the ends unequally."""
 
-CONFIGS = {**deepstarr.VARIANTS, "odd": ODD}
+
+def odd_config(model: Any) -> Any:
+    """The smallest variant of a model on sequences of another length and with other targets, one more than it has."""
+
+    def numbers(config: Any) -> int:
+        return sum(math.prod(shape) for shape in model.array_shapes(config).values())
+
+    smallest = min(model.VARIANTS.values(), key=numbers)
+    targets = tuple(f"target_{number}" for number in range(len(smallest.targets) + 1))
+    possible = []
+    for length in range(1, smallest.sequence_length):
+        try:
+            possible.append(dataclasses.replace(smallest, sequence_length=length, targets=targets))
+        except ZooError:
+            continue
+    # neither the shortest, at which a position is left of all layers, nor the usual length
+    return possible[len(possible) // 7] if possible else dataclasses.replace(smallest, targets=targets)
 
 
-def random_checkpoint(config: deepstarr.Config, seed: int = 0) -> Checkpoint:
+MODELS = registry.working("models")
+
+ODD_CONFIGS = {f"odd {architecture}": odd_config(model) for architecture, model in MODELS.items()}
+
+CONFIGS = {
+    **{name: config for model in MODELS.values() for name, config in model.VARIANTS.items()},
+    **ODD_CONFIGS,
+    "odd": ODD,
+}
+
+
+def architecture_of(config: Any) -> str:
+    """The architecture whose Config it is."""
+    (found,) = (architecture for architecture, model in MODELS.items() if type(config) is model.Config)
+    return found
+
+
+def random_checkpoint(config: Any, seed: int = 0) -> Checkpoint:
     """Weights whose activations stay near 1 through all layers."""
+    architecture = architecture_of(config)
+    gains = {f"{norm}.weight" for norm in MODELS[architecture].layer_norms(config).values()}
     random = np.random.default_rng(seed)
     arrays = {}
-    for name, shape in deepstarr.array_shapes(config).items():
+    for name, shape in MODELS[architecture].array_shapes(config).items():
         if name.endswith("running_var"):
             values = random.uniform(0.2, 2, shape)
-        elif name.endswith("norm.weight"):
+        elif name in gains:
             values = random.uniform(0.5, 1.5, shape)
         elif len(shape) == 1:
             values = random.normal(0, 0.2, shape)
         else:
             values = random.normal(0, np.sqrt(2 / np.prod(shape[1:])), shape)
         arrays[name] = values.astype(np.float32)
-    return checkpoint.make("deepstarr", config, arrays, "random numbers", "none")
+    return checkpoint.make(architecture, config, arrays, "random numbers", "none")
 
 
 def random_codes(number: int, length: int, seed: int = 0) -> np.ndarray:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from checkpoints import architecture_of
 
 from zoo.data.labelled import Split
 from zoo.models.deepstarr import Config
@@ -27,11 +29,9 @@ class Toy:
 
     def _split(self, seed: int, size: int) -> Split:
         generator = np.random.default_rng((self.seed, seed))
-        share = generator.random((size, 1))
+        share, shape = generator.random((size, 1)), (size, self.sequence_length)
         codes = np.where(
-            generator.random((size, 40)) < share,
-            generator.integers(1, 3, (size, 40)),
-            generator.choice([0, 3], (size, 40)),
+            generator.random(shape) < share, generator.integers(1, 3, shape), generator.choice([0, 3], shape)
         ).astype(np.uint8)
         targets = np.stack([np.isin(codes, (1, 2)).mean(1), (codes == 0).mean(1)], 1).astype(np.float32)
         targets[::17, 1] = np.nan
@@ -48,8 +48,9 @@ class Toy:
         return {"source": "toy", "seed": self.seed}
 
 
-def trainer(folder: Path, config: Config = SMALL, source: Toy | None = None, **settings: object) -> Trainer:
+def trainer(folder: Path, config: Any = SMALL, source: Toy | None = None, **settings: object) -> Trainer:
     made = RunFolder(folder)
     if not folder.exists():
         made.create()
-    return Trainer("deepstarr", config, source or Toy(), TrainConfig(**{"epochs": 3, **settings}), made)
+    source = source or Toy(sequence_length=config.sequence_length)
+    return Trainer(architecture_of(config), config, source, TrainConfig(**{"epochs": 3, **settings}), made)

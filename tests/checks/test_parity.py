@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from checkpoints import ODD, random_checkpoint, random_codes, traced_once
+from checkpoints import CONFIGS, ODD, ODD_CONFIGS, random_checkpoint, random_codes, traced_once
 from command_line import Zoo
 from mistakes import base_order_actg, epsilon_of_pytorch, keras_flatten_order, scaled
 
@@ -204,9 +204,16 @@ def test_the_first_layer_that_departs_is_named(
 
 @needs_keras
 @needs_torch
-def test_layers_of_a_network_with_odd_sizes_agree_with_keras(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["odd", *ODD_CONFIGS])
+def test_layers_of_a_network_with_odd_sizes_agree_with_keras(name: str, tmp_path: Path) -> None:
+    weights = random_checkpoint(CONFIGS[name])
+    if reason := session.refuses("keras-cpu", weights.spec):
+        with pytest.raises(ZooError) as refusal:
+            layer_parity.torch_layers(weights, random_codes(3, weights.spec.sequence_length))
+        assert str(refusal.value) == reason
+        return
     path = tmp_path / "odd.safetensors"
-    checkpoint.save(random_checkpoint(ODD), path)
+    checkpoint.save(weights, path)
     label, reports = layer_parity.run_layers(parity.Subject(weights=path))
     layer_parity.check_layers(label, reports)
     assert label == "keras-cpu"

@@ -27,7 +27,9 @@ from runtimes.kmer import kernel
 from zoo.checks import inventory
 from zoo.inference import predict, session
 from zoo.spec import SPEC_KEY
-from zoo.weights import checkpoint
+from zoo.weights import checkpoint, named
+
+NAMES = ", ".join(sorted(named.variants()))
 
 ROOT = Path(__file__).parents[2]
 
@@ -187,10 +189,10 @@ class TestBadInput:
         [
             (["none.fa"], "none.fa: no such file"),
             (["."], ".: expected a file, this is a folder"),
-            (["seqs.fa", "--model", "small"], "no model is called 'small'; there are original, tuned"),
+            (["seqs.fa", "--model", "small"], f"no model is called 'small'; there are {NAMES}"),
             (["seqs.fa", "--runtime", "tensorrt-cuda"], "no runtime is called 'tensorrt-cuda'; there are keras-cpu, "),
             (["seqs.fa", "--runtime", "onnx"], "no runtime is called 'onnx'; there are keras-cpu, "),
-            (["seqs.fa", "--weights", "none.onnx"], "none.onnx: no such weights file; names are original, tuned"),
+            (["seqs.fa", "--weights", "none.onnx"], f"none.onnx: no such weights file; names are {NAMES}"),
             (["seqs.fa", "--batch-size", "0"], "batch size: expected at least 1, got 0"),
             (["seqs.fa", "--threads", "0"], "threads: expected at least 1, got 0"),
             (["seqs.fa", "--resize", "left"], "resize: expected center, got 'left'"),

@@ -24,6 +24,8 @@ from zoo.inference.predict import Job, Model, description_path, predict_file
 from zoo.weights import checkpoint, named
 
 RUNTIME = "kmer-cpu"
+
+NAMES = ", ".join(sorted(named.variants()))
 """Needs no PyTorch and starts at once; that all runtimes agree is shown in test_runtimes.py and test_parity.py."""
 
 
@@ -280,8 +282,8 @@ class TestWeights:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (("small",), "no model is called 'small'; there are original, tuned"),
-            (("small", "w.onnx"), "no model is called 'small'; there are original, tuned"),
+            (("small",), f"no model is called 'small'; there are {NAMES}"),
+            (("small", "w.onnx"), f"no model is called 'small'; there are {NAMES}"),
             (
                 ("original:mine",),
                 "expected original for the bundled weights or original:published for those of the paper, "
@@ -301,7 +303,7 @@ class TestWeights:
                 "no weights for tuned are bundled with this release; give a file with --weights, "
                 "or zoo pull original and use original:published",
             ),
-            (("original", "none.onnx"), "none.onnx: no such weights file; names are original, tuned"),
+            (("original", "none.onnx"), f"none.onnx: no such weights file; names are {NAMES}"),
             (("original", "."), ".: expected a weights file, this is a folder"),
             (("original", "w.h5"), "w.h5: weights of another program; zoo import w.h5 -o w.safetensors first"),
             (("original", "w.pt"), "w.pt: weights of another program; zoo import w.pt -o w.safetensors first"),

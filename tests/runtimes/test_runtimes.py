@@ -69,6 +69,12 @@ RUNTIMES = [
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_every_runtime_gives_the_numbers_of_pytorch_whatever_the_batch(runtime: str, name: str) -> None:
     weights = random_checkpoint(CONFIGS[name])
+    if reason := session.refuses(runtime, weights.spec):
+        with pytest.raises(ZooError) as refusal:
+            open_session(weights, runtime)
+        assert str(refusal.value) == f"{runtime}: {reason}"
+        assert "\n" not in reason
+        return
     codes = random_codes(LARGE, weights.spec.sequence_length)
     expected = open_session(weights, REFERENCE).predict(codes)
     engine = open_session(weights, runtime)

@@ -14,7 +14,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from toy import Toy, trainer  # noqa: E402
+from checkpoints import ODD_CONFIGS  # noqa: E402
+from toy import SMALL, Toy, trainer  # noqa: E402
 
 from zoo.errors import CheckFailed, ZooError  # noqa: E402
 from zoo.weights import network  # noqa: E402
@@ -54,8 +55,9 @@ KILLED = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[2])
 from pathlib import Path
-from toy import trainer
-made = trainer(Path(sys.argv[1]), epochs=5)
+from checkpoints import ODD_CONFIGS
+from toy import SMALL, trainer
+made = trainer(Path(sys.argv[1]), {"small": SMALL, **ODD_CONFIGS}[sys.argv[3]], epochs=5)
 step = made._step
 def killing(*arguments):
     if made.progress.epoch == 3 and made.progress.step == 1:
@@ -66,15 +68,17 @@ made.run()
 """
 
 
-def test_killed_and_resumed_is_bit_identical(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["small", *ODD_CONFIGS])
+def test_killed_and_resumed_is_bit_identical(name: str, tmp_path: Path) -> None:
+    config = {"small": SMALL, **ODD_CONFIGS}[name]
     here = str(ROOT / "tests")
-    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "run"), here], cwd=ROOT, check=False)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "run"), here, name], cwd=ROOT, check=False)
     assert done.returncode == -signal.SIGKILL
-    again = trainer(tmp_path / "run", epochs=5)
+    again = trainer(tmp_path / "run", config, epochs=5)
     again.resume()
     assert again.progress.epoch == 3
     again.run()
-    whole = trainer(tmp_path / "whole", epochs=5)
+    whole = trainer(tmp_path / "whole", config, epochs=5)
     whole.run()
     assert again.weights().spec.weights_id == whole.weights().spec.weights_id
     assert (tmp_path / "run" / "weights.safetensors").read_bytes() == (

@@ -20,7 +20,7 @@ from checkpoints import random_checkpoint  # noqa: E402
 from toy import SMALL, Toy, trainer  # noqa: E402
 
 from zoo.errors import ZooError  # noqa: E402
-from zoo.models import deepstarr  # noqa: E402
+from zoo.models import basset, deepstarr  # noqa: E402
 from zoo.training.config import JobOptions, TrainConfig  # noqa: E402
 from zoo.training.run import Job, read_model, run  # noqa: E402
 from zoo.training.trainer import Reporter, one_cycle, predict  # noqa: E402
@@ -136,8 +136,9 @@ def test_rescaled_weights_are_as_large_as_fresh_ones_and_predict_the_same(tmp_pa
         grown.arrays[f"{name}_norm.running_var"] *= 2500
     grown.arrays["conv1.weight"][3] = 0
     module = network.from_checkpoint(grown)
-    network.rescale(module)
-    rescaled, fresh = network.arrays(module), network.arrays(deepstarr.network(SMALL))
+    norms, begun = deepstarr.layer_norms(SMALL), deepstarr.network(SMALL)
+    network.rescale(module, norms, network.sizes(begun, norms))
+    rescaled, fresh = network.arrays(module), network.arrays(begun)
     for name in ("conv1", "conv2", "dense1"):
         spread, wanted = (np.std(arrays[f"{name}.weight"]) for arrays in (rescaled, fresh))
         assert 0.7 < spread / wanted < 1.3, name
@@ -146,8 +147,6 @@ def test_rescaled_weights_are_as_large_as_fresh_ones_and_predict_the_same(tmp_pa
         expected = network.from_checkpoint(grown)(one_hot)
         torch.testing.assert_close(module(one_hot), expected, rtol=1e-4, atol=1e-5)
 
-    with pytest.raises(ZooError, match=r"^rescale_start: expected a layer LAYER before each batch norm .*, got 0$"):
-        network.rescale(torch.nn.Sequential(torch.nn.BatchNorm1d(4)))
     job = Job("deepstarr", SMALL, TrainConfig(rescale_start=True), JobOptions(output=tmp_path / "run"))
     with pytest.raises(ZooError, match=r"^rescale_start: there are no weights to rescale; give some with --start$"):
         run(job, Toy())
@@ -163,6 +162,9 @@ def test_weights_of_another_network_are_no_beginning(tmp_path: Path) -> None:
     deeper = dataclasses.replace(SMALL, dense_units=(8, 8))
     with pytest.raises(ZooError, match=r"they lack dense2"):
         run(dataclasses.replace(job, config=deeper), Toy())
+    other = dataclasses.replace(job, architecture="basset", config=basset.Config(sequence_length=249))
+    with pytest.raises(ZooError, match=r"than the one to train: their architecture is deepstarr$"):
+        run(other, Toy(sequence_length=249))
     assert not (tmp_path / "second").exists()
 
 
@@ -194,10 +196,14 @@ def test_schedule_and_settings() -> None:
 
 def test_a_toml_file_gives_the_network_and_the_settings(tmp_path: Path) -> None:
     path = tmp_path / "small.toml"
-    path.write_text('[model]\nvariant = "tuned"\nfilters = [8, 8, 8, 8]\n[train]\nepochs = 3\n')
+    path.write_text('[model]\nvariant = "tuned"\nfilters = [8, 8, 8, 8]\n[train]\nepochs = 3\nseed = 5\n')
     architecture, config, settings = read_model(str(path))
     assert (architecture, config.filters, config.kernel_sizes) == ("deepstarr", (8, 8, 8, 8), (7, 3, 3, 7))
-    assert settings == {"epochs": 3}
+    assert settings == {**deepstarr.RECIPE, "epochs": 3, "seed": 5}
+    assert read_model("tuned") == ("deepstarr", deepstarr.VARIANTS["tuned"], deepstarr.RECIPE)
+    path.write_text('[model]\narchitecture = "deepstarr"\nvariant = "tine"\n')
+    with pytest.raises(ZooError, match=r"\[model\]: deepstarr has no variant 'tine'; there are original, tuned$"):
+        read_model(str(path))
     path.write_text("[model]\nfilter = [8]\n")
     with pytest.raises(ZooError, match=r"\[model\]: no setting is called 'filter'; there are filters, kernel_sizes"):
         read_model(str(path))

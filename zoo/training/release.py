@@ -65,8 +65,7 @@ def add(
     """
     receipts = _chain(runs)
     made = checkpoint.load(runs[-1].weights)
-    variant = registry.load("models", made.spec.architecture).VARIANTS.get(name)
-    if variant is None or (variant.filters, variant.dense_units) != (made.config.filters, made.config.dense_units):
+    if not _is_variant(made, name):
         raise ZooError(f"{runs[-1].weights}: expected weights of the variant {name}, got {made.spec.config}")
     near = fidelity(runs[-1].weights, teacher, genome_path, sequences)
     made = dataclasses.replace(made, spec=dataclasses.replace(made.spec, source=_source(made, teacher, near)))
@@ -110,6 +109,17 @@ def _chain(runs: Sequence[RunFolder]) -> list[dict[str, Any]]:
     return found
 
 
+def _is_variant(made: Checkpoint, name: str) -> bool:
+    """Whether weights are of the network that a name stands for: same arrays, length and targets."""
+    plugin = registry.load("models", made.spec.architecture)
+
+    def network_of(config: Any) -> tuple[Any, ...]:
+        return plugin.array_shapes(config), config.sequence_length, config.targets
+
+    variant = plugin.VARIANTS.get(name)
+    return variant is not None and network_of(variant) == network_of(made.config)
+
+
 def _source(made: Checkpoint, teacher: Path, near: dict[str, float]) -> str:
     """What the weights are, in a line that every prediction with them shows."""
     taught = checkpoint.load(teacher).spec
@@ -127,7 +137,7 @@ def fidelity(student: Path, teacher: Path, genome_path: Path, sequences: Path) -
     region. To see how much was learned by heart, on windows of its training region, and on those with their
     dinucleotides shuffled, a kind that was trained on and never repeats.
     """
-    models = [predict.load(weights=path, runtime="kmer-cpu") for path in (teacher, student)]
+    models = [predict.load(weights=path) for path in (teacher, student)]
     length = models[0].spec.sequence_length
     windows = genome.read(genome_path, length)
     generator = np.random.default_rng(SEED)

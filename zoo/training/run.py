@@ -12,8 +12,9 @@ from typing import Any
 
 import torch
 
-from zoo import registry
+from zoo import contracts, registry
 from zoo.data.training_source import Source
+from zoo.defaults import MODEL
 from zoo.errors import MissingDependency, ZooError
 from zoo.system import memory
 from zoo.training import distributed
@@ -59,27 +60,32 @@ def prepare(
 ) -> Job:
     """The Job of a model's name or TOML file, see `read_model`, and of the weights that `options` begin with."""
     architecture, config, _ = read_model(model, changes)
-    start = named.load("original", options.start) if options.start else None
+    start = named.load(MODEL, options.start) if options.start else None
     return Job(architecture, config, settings, options, command, start)
 
 
 def read_model(model: str, changes: dict[str, Any] | None = None) -> tuple[str, Any, dict[str, Any]]:
-    """A variant's name or a TOML file -> architecture, its Config, and the file's [train] settings (empty for a name).
+    """A variant's name or a TOML file -> architecture, its Config, and settings of a training by name.
 
     The table [model] holds `architecture` and fields of its Config, or `variant` and the fields that differ from it;
-    `changes` are laid over either. Raises ZooError for an unknown name or field, or a value that Config refuses.
+    `changes` are laid over either. The settings are the architecture's RECIPE, with the table [train] laid over it.
+    Raises ZooError for an unknown name or field, or a value that Config refuses.
     """
     if Path(model).suffix == ".toml":
         tables = read_toml(Path(model))
         table, where = dict(tables["model"]), f"{model}, [model]"
         variant = table.pop("variant", None)
-        architecture = table.pop("architecture", None) or _architecture(variant or "original")
+        architecture = table.pop("architecture", None) or _architecture(variant or MODEL)
     else:
         tables, table, where, variant = {"train": {}}, {}, model, model
         architecture = _architecture(model)
     plugin = registry.load("models", architecture)
+    if variant and variant not in plugin.VARIANTS:
+        known = ", ".join(plugin.VARIANTS)
+        raise ZooError(f"{where}: {architecture} has no variant {variant!r}; there are {known}")
     base = plugin.VARIANTS[variant].to_dict() if variant else {}
-    return architecture, make(plugin.Config, {**base, **table, **(changes or {})}, where), tables["train"]
+    settings = {**contracts.extra(plugin, "RECIPE", {}), **tables["train"]}
+    return architecture, make(plugin.Config, {**base, **table, **(changes or {})}, where), settings
 
 
 def run(job: Job, source: Source, reporter: Reporter | None = None) -> dict[str, Any]:

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from zoo import registry
+from zoo import contracts, registry
 from zoo.data.labelled import Split
 from zoo.data.training_source import Source
 from zoo.dna.augment import augment
@@ -81,11 +81,9 @@ class Trainer:
         self.dtype = torch.float64 if settings.precision == "fp64" else torch.float32
         self.model = registry.load("models", architecture).network(self.config)
         if start is not None:
-            network.begin_with(self.model, start)
-        if settings.rescale_start:
-            if start is None:
-                raise ZooError("rescale_start: there are no weights to rescale; give some with --start")
-            network.rescale(self.model)
+            self._begin_with(start)
+        elif settings.rescale_start:
+            raise ZooError("rescale_start: there are no weights to rescale; give some with --start")
         self.model.to(self.device, self.dtype)
         self._forward = self._make_forward(compiled)
         self.optimiser = torch.optim.Adam(
@@ -247,12 +245,19 @@ class Trainer:
     def _advice(self) -> str:
         return f"try a lower --learning-rate; the last good state is in {self.folder.checkpoints}"
 
+    def _begin_with(self, start: Checkpoint) -> None:
+        norms = registry.load("models", self.architecture).layer_norms(self.config)
+        fresh = network.sizes(self.model, norms)
+        network.begin_with(self.model, start)
+        if self.settings.rescale_start:
+            network.rescale(self.model, norms, fresh)
+
     def _make_forward(self, compiled: bool) -> Callable[[torch.Tensor], torch.Tensor]:
         """One-hot (N, L, 4) on the device -> activities (N, T), in training mode."""
         dtype = torch.bfloat16 if self.settings.precision == "bf16" else self.dtype
-        plugin = registry.load("models", self.architecture)
-        if self.device.type == "cpu" and not compiled and hasattr(plugin, "training_forward"):
-            return lambda hot: plugin.training_forward(self.model, hot, dtype)
+        own = contracts.extra(registry.load("models", self.architecture), "training_forward")
+        if self.device.type == "cpu" and not compiled and own:
+            return lambda hot: own(self.model, hot, dtype)
         module = torch.compile(self.model) if compiled else self.model
 
         def forward(hot: torch.Tensor) -> torch.Tensor:

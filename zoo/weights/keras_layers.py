@@ -60,7 +60,7 @@ class KerasModel:
 
 
 def of(spec: ModelSpec) -> KerasModel:
-    """The Keras form of a model. Raises ZooError if its architecture has none."""
+    """The Keras form of a model. Raises ZooError if it has none."""
     reason = refuses(spec)
     if reason:
         raise ZooError(reason)
@@ -70,9 +70,15 @@ def of(spec: ModelSpec) -> KerasModel:
 
 def refuses(spec: ModelSpec) -> str | None:
     """Why a model has no Keras form; None if it has."""
-    if contracts.extra(registry.load("models", spec.architecture), "keras_model"):
-        return None
-    return f"the architecture {spec.architecture} has no Keras form"
+    plugin = registry.load("models", spec.architecture)
+    keras_model = contracts.extra(plugin, "keras_model")
+    if keras_model is None:
+        return f"the architecture {spec.architecture} has no Keras form"
+    try:
+        keras_model(plugin.Config(**spec.config))
+    except ZooError as error:
+        return str(error)
+    return None
 
 
 def graph(spec: ModelSpec) -> dict[str, Any]:

@@ -121,7 +121,8 @@ def _named(model: str, files: tuple[str, ...]) -> Checkpoint | Path:
             raise ZooError(f"the published weights of {name} are not on this machine yet; zoo pull {name} brings them")
         return checkpoint.load(path)
     if name not in catalog():
-        pulled = "".join(f", or zoo pull {variant} and use {variant}:{PUBLISHED}" for variant in published())
+        related = [variant for variant, architecture in published().items() if architecture == variants()[name]]
+        pulled = "".join(f", or zoo pull {variant} and use {variant}:{PUBLISHED}" for variant in related)
         raise ZooError(f"no weights for {name} are bundled with this release; give a file with --weights{pulled}")
     entry = catalog()[name]
     for suffix in (*files, checkpoint.SUFFIX):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from zoo.weights import checkpoint
 from zoo.weights.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 
@@ -40,15 +42,21 @@ def from_checkpoint(weights: Checkpoint) -> nn.Module:
 def begin_with(module: nn.Module, weights: Checkpoint) -> None:
     """Give a network that is to be trained these weights; the head stays as it is if the targets are others.
 
-    Raises ZooError if the weights are of a network of another shape.
+    Raises ZooError if the weights are of another architecture, or of a network of another shape.
     """
     import torch
 
     begin = weights.spec.weights_id[:12]
+    if not isinstance(module.config, type(weights.config)):
+        raise ZooError(
+            f"weights {begin} are of another network than the one to train: their architecture is "
+            f"{weights.spec.architecture}"
+        )
+    head = registry.load("models", weights.spec.architecture).HEAD
     same_targets = module.config.targets == weights.config.targets
     state = module.state_dict()
     for name, array in weights.arrays.items():
-        if name.startswith("head.") and not same_targets:
+        if name.startswith(f"{head}.") and not same_targets:
             continue
         shape = tuple(state[name].shape) if name in state else None
         if shape != array.shape:
@@ -62,29 +70,29 @@ def begin_with(module: nn.Module, weights: Checkpoint) -> None:
         raise ZooError(f"weights {begin} are of another network than the one to train: they lack {absent[0]}")
 
 
-def rescale(module: nn.Module) -> None:
-    """Make each filter and dense unit before a batch norm (LAYER before LAYER_norm) as large as a fresh one, in place.
+def sizes(module: nn.Module, norms: Mapping[str, str]) -> dict[str, float]:
+    """Layer before a batch norm -> root mean square of the lengths of its filters or units. norms: see rescale."""
+    layers = dict(module.named_modules())
+    return {name: float(_lengths(layers[name]).square().mean().sqrt()) for name in norms}
+
+
+def rescale(module: nn.Module, norms: Mapping[str, str], fresh: Mapping[str, float]) -> None:
+    """Make each filter and dense unit before a batch norm as large as a fresh one, in place.
+
+    norms: layer -> the batch norm behind it (contracts.Model.layer_norms).  fresh: `sizes` of a fresh network.
 
     In evaluation mode the network computes the same, since the batch norm divides by the size. In training a learning
     rate turns the weights as it turns fresh ones again: under a batch norm they only grow (van Laarhoven 2017,
     arXiv:1706.05350), up to a hundredfold in a long run, and the larger they are, the less a step turns them.
-
-    Raises ZooError if a batch norm has no layer of its name.
     """
     import torch
 
-    layers: dict[str, Any] = dict(module.named_modules())
+    layers = dict(module.named_modules())
     with torch.no_grad():
-        for name, norm in layers.items():
-            if not isinstance(norm, torch.nn.BatchNorm1d):
-                continue
-            layer = layers.get(name.removesuffix("_norm"))
-            if layer is None or layer is norm:
-                raise ZooError(f"rescale_start: expected a layer LAYER before each batch norm LAYER_norm, got {name}")
-            size = layer.weight.double().flatten(1).norm(dim=1)
-            fan_in, fan_out = layer.weight[0].numel(), layer.weight[:, 0].numel()
-            fresh = (2 * fan_in / (fan_in + fan_out)) ** 0.5  # Glorot's
-            factor = torch.where(size > 0, fresh / size, 1.0)
+        for name, norm in ((name, layers[norm]) for name, norm in norms.items()):
+            layer = layers[name]
+            length = _lengths(layer)
+            factor = torch.where(length > 0, fresh[name] / length, 1.0)
             variance = norm.running_var.double()
             # epsilon stays as it is, which the gain makes good
             gain = ((factor.square() * variance + norm.eps) / (factor.square() * (variance + norm.eps))).sqrt()
@@ -93,6 +101,11 @@ def rescale(module: nn.Module) -> None:
             norm.running_mean.mul_(factor)
             norm.running_var.mul_(factor.square())
             norm.weight.mul_(gain)
+
+
+def _lengths(layer: Any) -> torch.Tensor:
+    """Length of each filter or unit, as a vector of its weights; float64 (filters,)."""
+    return layer.weight.detach().double().flatten(1).norm(dim=1)
 
 
 def arrays(module: nn.Module) -> dict[str, np.ndarray]:

@@ -7,6 +7,7 @@ Plain JSON types; imports no Keras. The published file numbers its layers as its
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 
 from zoo.errors import ZooError
@@ -17,6 +18,10 @@ from zoo.weights.keras_layers import KerasLayer, KerasModel
 INPUT = "input_12"
 FIRST_NUMBER = {"batch_normalization": 60, "activation": 60, "max_pooling1d": 44, "flatten": 11, "dropout": 17}
 """Layer kind -> number that the published file gives to its first layer of that kind."""
+
+
+LAYER_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+"""What TensorFlow and the groups of an .h5 file both take."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +65,7 @@ def model(config: Config) -> KerasModel:
     names = {layer.name for layer in found}
     for row, target in enumerate(config.targets):
         name = f"Dense_{target[:1].upper()}{target[1:]}"
-        if name in names or "/" in name:
+        if name in names or not LAYER_NAME.fullmatch(name):
             raise ZooError(f"targets: {target!r} cannot name a Keras layer beside {', '.join(sorted(names))}")
         names.add(name)
         found.append(KerasLayer(name, "Dense", "head", {"units": 1}, row))

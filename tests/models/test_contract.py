@@ -1,0 +1,243 @@
+"""What zoo/contracts.py asks of a model, for every model of the registry: its parts agree with one another."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import checkpoints  # noqa: E402
+from checkpoints import CONFIGS, MODELS, ODD_CONFIGS, random_checkpoint, random_codes  # noqa: E402
+from toy import Toy, trainer  # noqa: E402
+
+from zoo import contracts, registry  # noqa: E402
+from zoo.dna.encoding import one_hot  # noqa: E402
+from zoo.errors import ZooError  # noqa: E402
+from zoo.inference import session  # noqa: E402
+from zoo.inference.session import open_automatic, open_session  # noqa: E402
+from zoo.layers.plain import PlainLayers  # noqa: E402
+from zoo.training.config import TrainConfig, make  # noqa: E402
+from zoo.training.run import read_model  # noqa: E402
+from zoo.weights import keras_layers, network  # noqa: E402
+from zoo.weights.checkpoint import Checkpoint  # noqa: E402
+
+EXPORTERS = registry.working("exporters")
+
+every_config = pytest.mark.parametrize("name", CONFIGS)
+every_odd_config = pytest.mark.parametrize("name", ODD_CONFIGS)
+
+
+def made(name: str) -> tuple[Any, Any]:
+    """The model that a Config of CONFIGS belongs to, and the Config."""
+    config = CONFIGS[name]
+    return MODELS[checkpoints.architecture_of(config)], config
+
+
+def torch_numbers(weights: Checkpoint, codes: np.ndarray, dtype: torch.dtype = torch.float32) -> np.ndarray:
+    hot = torch.from_numpy(one_hot(codes)).mT.to(dtype)
+    with torch.inference_mode():
+        return network.from_checkpoint(weights).to(dtype)(hot).numpy()
+
+
+@every_config
+def test_array_shapes_are_those_of_the_state_dict_in_its_order(name: str) -> None:
+    model, config = made(name)
+    arrays = network.arrays(model.network(config))
+    expected = [(array, tuple(shape)) for array, shape in model.array_shapes(config).items()]
+    assert [(array, values.shape) for array, values in arrays.items()] == expected
+    assert all(values.dtype == np.float32 for values in arrays.values())
+    module = model.network(config)
+    assert module.config == config
+    variances = [f"{norm}.running_var" for norm in model.layer_norms(config).values()]
+    assert [array for array in arrays if array.endswith("running_var")] == variances
+
+
+@every_config
+def test_head_and_layer_norms_name_layers_of_the_network(name: str) -> None:
+    model, config = made(name)
+    layers = dict(model.network(config).named_modules())
+    norms = model.layer_norms(config)
+    batch_norms = [layer for layer, module in layers.items() if isinstance(module, torch.nn.BatchNorm1d)]
+    assert list(norms.values()) == batch_norms
+    for layer, norm in norms.items():
+        assert layers[layer].weight.shape[0] == layers[norm].num_features
+    assert model.HEAD not in norms
+    assert layers[model.HEAD].weight.shape[0] == len(config.targets)
+    assert layers[model.HEAD].bias.shape == (len(config.targets),)
+
+
+@every_config
+def test_a_config_comes_back_from_json_and_cannot_be_changed(name: str) -> None:
+    model, config = made(name)
+    again = model.Config(**json.loads(json.dumps(config.to_dict())))
+    assert again == config
+    assert hash(again) == hash(config)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        again.sequence_length = 1
+    for wrong in ({"sequence_length": 0}, {"targets": ()}, {"targets": ("same", "same")}):
+        with pytest.raises(ZooError, match=f"^{next(iter(wrong))}: expected ") as refusal:
+            dataclasses.replace(config, **wrong)
+        assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("architecture", MODELS)
+def test_a_recipe_is_settings_of_a_training_which_a_file_overrules(architecture: str, tmp_path: Path) -> None:
+    model = MODELS[architecture]
+    recipe = contracts.extra(model, "RECIPE", {})
+    assert make(TrainConfig, dict(recipe), architecture) == TrainConfig(**recipe)
+    for variant, config in model.VARIANTS.items():
+        assert read_model(variant) == (architecture, config, recipe)
+    path = tmp_path / "model.toml"
+    path.write_text(f'[model]\nvariant = "{variant}"\n[train]\nlearning_rate = 0.125\n')
+    assert read_model(str(path)) == (architecture, config, {**recipe, "learning_rate": 0.125})
+
+
+@every_odd_config
+def test_an_epoch_of_training_changes_every_layer_and_gives_a_finite_loss(name: str, tmp_path: Path) -> None:
+    model, config = made(name)
+    training = trainer(tmp_path / "run", config, **{**contracts.extra(model, "RECIPE", {}), "epochs": 1})
+    before = network.arrays(training.model)
+    row = training.run()
+    assert math.isfinite(row["train_loss"])
+    assert math.isfinite(row["validation_loss"])
+    after = network.arrays(training.model)
+    for layer, norm in model.layer_norms(config).items():
+        for array in (f"{layer}.weight", *(f"{norm}.{end}" for end in ("weight", "bias", "running_mean"))):
+            assert not np.array_equal(after[array], before[array]), array
+    assert not np.array_equal(after[f"{model.HEAD}.weight"], before[f"{model.HEAD}.weight"])
+
+
+@every_odd_config
+def test_weights_to_begin_with_keep_their_head_for_the_same_targets_alone(name: str, tmp_path: Path) -> None:
+    model, config = made(name)
+    source = Toy(sequence_length=config.sequence_length)
+    begin = random_checkpoint(dataclasses.replace(config, targets=source.targets))
+    other = random_checkpoint(config)
+    head = f"{model.HEAD}.weight"
+    for start, kept in ((begin, True), (other, False)):
+        training = trainer(tmp_path / str(kept), config, source)
+        fresh = network.arrays(training.model)
+        network.begin_with(training.model, start)
+        arrays = network.arrays(training.model)
+        np.testing.assert_array_equal(arrays[head], start.arrays[head] if kept else fresh[head])
+        for array in (array for array in start.arrays if not array.startswith(f"{model.HEAD}.")):
+            np.testing.assert_array_equal(arrays[array], start.arrays[array])
+
+
+@every_odd_config
+def test_rescaled_weights_are_as_large_as_fresh_ones_and_predict_the_same(name: str) -> None:
+    model, config = made(name)
+    grown = random_checkpoint(config)
+    norms = model.layer_norms(config)
+    for layer, norm in norms.items():
+        for array, factor in ((f"{layer}.weight", 30), (f"{layer}.bias", 30), (f"{norm}.running_mean", 30)):
+            grown.arrays[array] *= factor
+        grown.arrays[f"{norm}.running_var"] *= 900
+    fresh = network.sizes(model.network(config), norms)
+    module = network.from_checkpoint(grown)
+    network.rescale(module, norms, fresh)
+    assert network.sizes(module, norms) == pytest.approx(fresh, rel=1e-5)
+    codes = random_codes(20, config.sequence_length)
+    with torch.inference_mode():
+        numbers = module(torch.from_numpy(one_hot(codes)).mT).numpy()
+    np.testing.assert_allclose(numbers, torch_numbers(grown, codes), rtol=1e-4, atol=1e-4)
+
+
+@every_config
+@pytest.mark.parametrize("format_", EXPORTERS)
+def test_an_export_runs_with_the_numbers_of_pytorch_or_is_refused_in_one_line(
+    format_: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EXPORTERS["onnx"], "_trace", checkpoints.traced_once)
+    exporter, weights = EXPORTERS[format_], random_checkpoint(CONFIGS[name])
+    path = tmp_path / f"exported{exporter.SUFFIX}"
+    if reason := exporter.refuses(weights.spec):
+        assert "\n" not in reason
+        with pytest.raises(ZooError) as refusal:
+            exporter.export(weights, path)
+        assert reason in str(refusal.value)
+        assert not path.exists()
+        return
+    exporter.export(weights, path)
+    assert path.stat().st_size > 4 * sum(array.size for array in weights.arrays.values()) * 0.9
+    read_spec = contracts.extra(exporter, "read_spec")
+    if read_spec:
+        assert read_spec(path) == weights.spec
+    codes = random_codes(5, weights.spec.sequence_length)
+    runtimes = [one for one in session.runtime_names() if exporter.SUFFIX in session.files(one)]
+    for runtime in (one for one in runtimes if session.missing(one) is None):
+        np.testing.assert_allclose(
+            open_session(path, runtime).predict(codes), torch_numbers(weights, codes), rtol=1e-4, atol=1e-4
+        )
+
+
+@every_config
+def test_a_keras_file_loads_into_the_graph_and_gives_the_numbers_of_pytorch(name: str, tmp_path: Path) -> None:
+    keras = pytest.importorskip("tf_keras")
+    weights = random_checkpoint(CONFIGS[name])
+    if reason := keras_layers.refuses(weights.spec):
+        with pytest.raises(ZooError) as refusal:
+            keras_layers.graph(weights.spec)
+        assert str(refusal.value) == reason
+        return
+    names = [layer.name for layer in keras_layers.of(weights.spec).layers]
+    assert len(names) == len(set(names))
+    assert {layer.module for layer in keras_layers.of(weights.spec).layers} == {
+        layer for layer, _ in network.from_checkpoint(weights).named_children()
+    }
+    keras_layers.write_h5(weights, tmp_path / "weights.h5")
+    built = keras.models.model_from_json(json.dumps(keras_layers.graph(weights.spec)))
+    built.load_weights(tmp_path / "weights.h5")
+    codes = random_codes(5, weights.spec.sequence_length)
+    outputs = built.predict_on_batch(one_hot(codes))
+    numbers = np.concatenate(outputs if isinstance(outputs, list) else [outputs], axis=1)
+    np.testing.assert_allclose(numbers, torch_numbers(weights, codes), rtol=1e-4, atol=1e-4)
+
+
+@every_config
+def test_plain_layers_compute_what_the_network_computes(name: str) -> None:
+    model, config = made(name)
+    plain_layers, plain_shape = (contracts.extra(model, part) for part in ("plain_layers", "plain_shape"))
+    assert (plain_layers is None) == (plain_shape is None)
+    if plain_layers is None:
+        return
+    weights = random_checkpoint(config)
+    layers = plain_layers(config, weights.arrays)
+    assert layers.shape == plain_shape(config)
+    assert layers.shape.targets == len(config.targets)
+    codes = random_codes(5, config.sequence_length)
+    expected = torch_numbers(weights, codes, torch.float64)
+    np.testing.assert_allclose(plain_numbers(layers, codes), expected, rtol=1e-5, atol=1e-5)
+
+
+def plain_numbers(layers: PlainLayers, codes: np.ndarray) -> np.ndarray:
+    """Plain layers in NumPy, float64: (N, L) -> (N, T)."""
+    hidden = one_hot(codes).astype(np.float64)
+    for layer, length in zip(layers.convolutions, layers.shape.positions[1:], strict=True):
+        assert hidden.shape[1] == layer.positions
+        padded = np.pad(hidden, ((0, 0), (layer.left, layer.right), (0, 0)))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, layer.taps, axis=1)  # (N, positions, channels, taps)
+        sums = np.tensordot(windows, layer.weight, axes=([3, 2], [0, 1])) + layer.bias
+        pooled = sums[:, : length * layer.pool].reshape(len(codes), length, layer.pool, -1).max(2)
+        hidden = np.maximum(pooled, 0)
+    hidden = hidden.reshape(len(codes), -1)
+    for dense in layers.dense:
+        hidden = hidden @ dense.weight + dense.bias
+        hidden = np.maximum(hidden, 0) if dense.relu else hidden
+    return hidden
+
+
+@every_odd_config
+def test_auto_runs_every_model(name: str) -> None:
+    weights = random_checkpoint(CONFIGS[name])
+    running = open_automatic(lambda _: weights)
+    assert session.refuses(running.runtime, weights.spec) is None
+    codes = random_codes(5, weights.spec.sequence_length)
+    np.testing.assert_allclose(running.predict(codes), torch_numbers(weights, codes), rtol=1e-4, atol=1e-4)
