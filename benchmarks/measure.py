@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from zoo.models import deepstarr
-from zoo.weights import checkpoint
+from zoo import registry
+from zoo.weights import checkpoint, named
 
 ROOT = Path(__file__).parents[1]
 
@@ -103,13 +103,15 @@ def _feed(pipe: Any, block: bytes, repeats: int, taken: list[float]) -> None:
 def random_weights(variant: str) -> checkpoint.Checkpoint:
     """Random numbers: what is measured does not depend on them."""
     random = np.random.default_rng(0)
-    config = deepstarr.VARIANTS[variant]
+    architecture = named.variants()[variant]
+    model = registry.load("models", architecture)
+    config = model.VARIANTS[variant]
     arrays = {
         name: random.uniform(0.5, 1.5, shape) if name.endswith("running_var") else random.normal(0, 0.05, shape)
-        for name, shape in deepstarr.array_shapes(config).items()
+        for name, shape in model.array_shapes(config).items()
     }
     arrays = {name: values.astype(np.float32) for name, values in arrays.items()}
-    return checkpoint.make("deepstarr", config, arrays, "random numbers", "none")
+    return checkpoint.make(architecture, config, arrays, "random numbers", "none")
 
 
 def random_fasta(records: int, length: int) -> bytes:

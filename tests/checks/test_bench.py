@@ -45,6 +45,24 @@ def test_runtimes_are_measured_and_compared(weights: Path) -> None:
         assert row.memory is None or row.memory > 10_000_000
 
 
+def test_a_runtime_that_refuses_the_model_is_skipped_with_the_reason(
+    weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "runtime_names", lambda: ["kmer-cpu", "onnx-cpu"])
+
+    def refuse(model: str, path: Path, runtime: str, *_: object) -> Measurement:
+        if runtime == "kmer-cpu":
+            raise ZooError("kmer-cpu: it has other poolings")
+        return measured(runtime, 0.1, np.zeros((CHECKED, 1), np.float32))
+
+    monkeypatch.setattr(bench, "_in_a_process", refuse)
+    result = bench.run(weights=weights)
+    assert result.skipped == {"kmer-cpu": "it has other poolings"}
+    assert [row.runtime for row in result.measurements] == ["onnx-cpu"]
+    with pytest.raises(ZooError, match="^kmer-cpu: it has other poolings$"):
+        bench.run(weights=weights, runtimes=["kmer-cpu"])
+
+
 def test_the_fastest_is_not_recommended_if_its_numbers_differ() -> None:
     right = np.arange(4, dtype=np.float32)[:, None]
     rows = [measured("torch-cpu", 0.5, right), measured("kmer-cpu", 0.01, right + 1), measured("onnx-cpu", 0.1, right)]

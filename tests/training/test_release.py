@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 import tomllib
@@ -82,9 +83,14 @@ def test_a_run_becomes_the_weights_that_a_name_stands_for(
 
 
 def test_weights_of_another_network_are_refused(run: RunFolder, drawn_from: tuple[Path, Path], tmp_path: Path) -> None:
-    checkpoint.save(random_checkpoint(ODD), run.weights, overwrite=True)
-    with pytest.raises(ZooError, match="expected weights of the variant tuned, got"):
-        release.add("tuned", [run], run.weights, *drawn_from, tmp_path / "pretrained", tmp_path / "receipts")
+    others = [ODD] + [
+        dataclasses.replace(VARIANTS["tuned"], **change)
+        for change in ({"kernel_sizes": (7, 3, 3, 5)}, {"sequence_length": 250}, {"targets": ("hk", "dev")})
+    ]
+    for config in others:
+        checkpoint.save(random_checkpoint(config), run.weights, overwrite=True)
+        with pytest.raises(ZooError, match="expected weights of the variant tuned, got"):
+            release.add("tuned", [run], run.weights, *drawn_from, tmp_path / "pretrained", tmp_path / "receipts")
     assert not (tmp_path / "pretrained").exists()
     assert not (tmp_path / "receipts").exists()
 

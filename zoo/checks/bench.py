@@ -117,7 +117,7 @@ def run(
             try:
                 measurements.append(_in_a_process(model, weights, name, seconds, threads))
             except ZooError as error:
-                reason = str(error)
+                reason = str(error).removeprefix(f"{name}: ")
         if reason is not None:
             if runtimes:
                 raise ZooError(f"{name}: {reason}" if name not in reason else reason)

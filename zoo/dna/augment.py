@@ -25,7 +25,7 @@ def augment(codes: np.ndarray, names: Iterable[str], generator: np.random.Genera
     reverse-complement: each sequence on the other strand with probability 1/2; STARR-seq measures enhancers in both
         orientations with nearly the same result (Arnold et al. 2013, doi:10.1126/science.1232542).
     shift: each sequence moved by up to LARGEST_SHIFT bases, the gap filled with N; windows around a summit are not
-        placed to the base (as in Basset and Basenji, Kelley et al. 2018, doi:10.1101/gr.227819.117).
+        placed to the base (Kelley et al. 2018, doi:10.1101/gr.227819.117).
     mutate: MUTATION_RATE of the bases replaced; most single mutations change little (the mutation augmentation of
         EvoAug, Lee et al. 2023, doi:10.1186/s13059-023-02941-w).
     """
