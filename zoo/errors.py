@@ -3,11 +3,30 @@
 The command line prints the line and ends with `exit_code`; nothing else decides exit codes.
 """
 
+LONGEST = 300
+"""Characters of a message. Of a longer one the middle is left out: its ends say what it is about and what to do."""
+
+
+def one_line(text: str) -> str:
+    """Text as one line of at most LONGEST printable characters, whatever is in it."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text[: 100 * LONGEST]).split())
+    if len(text) > 100 * LONGEST:
+        line += one_line(text[-LONGEST:])
+    half = (LONGEST - len(" ... ")) // 2
+    return line if len(line) <= LONGEST else f"{line[:half]} ... {line[-half:]}"
+
 
 class ZooError(Exception):
-    """Bad input or usage: exit status 2."""
+    """Bad input or usage: exit status 2. `str` of it is one line of at most LONGEST characters."""
 
     exit_code = 2
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
+
+class ZooWarning(UserWarning):
+    """Something that the user should know and that stops nothing; the command line prints it as one line."""
 
 
 class CheckFailed(ZooError):  # noqa: N818

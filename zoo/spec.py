@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from zoo.errors import ZooError
@@ -46,7 +47,15 @@ class ModelSpec:
     version: int = SPEC_VERSION
 
     def __post_init__(self) -> None:
+        """Raises ZooError for a field of another type or a name that no table can hold."""
+        for name, kind in FIELDS.items():
+            if type(getattr(self, name)) not in kind:
+                expected = " or ".join(one.__name__ for one in kind)
+                raise ZooError(f"model spec: {name}: expected {expected}, got {getattr(self, name)!r}")
         object.__setattr__(self, "targets", tuple(self.targets))
+        check_targets(self.targets)
+        if self.sequence_length < 1:
+            raise ZooError(f"model spec: sequence_length: expected at least 1, got {self.sequence_length}")
         if self.alphabet != ALPHABET:
             raise ZooError(f"model spec: expected the alphabet {ALPHABET}, got {self.alphabet!r}")
         if self.version != SPEC_VERSION:
@@ -58,7 +67,40 @@ class ModelSpec:
     @classmethod
     def from_json(cls, text: str, where: str) -> ModelSpec:
         """Parse `text` found in the file `where`. Raises ZooError if it is not a spec."""
+        if len(text) > LONGEST_JSON:
+            raise ZooError(f"{where}: the model spec in its metadata has {len(text):,} characters, no spec is so long")
         try:
-            return cls(**json.loads(text))
-        except (json.JSONDecodeError, TypeError) as error:
+            fields = json.loads(text)
+            if not isinstance(fields, dict):
+                raise TypeError(f"expected an object, got {type(fields).__name__}")
+            return cls(**fields)
+        except ZooError as error:
+            raise ZooError(f"{where}: {error}") from None
+        except (ValueError, TypeError, RecursionError) as error:
             raise ZooError(f"{where}: the model spec in its metadata cannot be read ({error})") from None
+
+
+FIELDS: dict[str, tuple[type, ...]] = {
+    "architecture": (str,),
+    "config": (dict,),
+    "sequence_length": (int,),
+    "targets": (tuple, list),
+    "weights_id": (str,),
+    "source": (str,),
+    "licence": (str,),
+    "alphabet": (str,),
+    "version": (int,),
+}
+"""Field of a ModelSpec -> the types that it may have; True is no whole number."""
+
+LONGEST_JSON = 1_000_000
+"""Characters of a spec as JSON."""
+
+
+def check_targets(targets: Sequence[Any]) -> None:
+    """Raise ZooError unless these are one or more different names that a column of a table can have."""
+    for name in targets:
+        if not isinstance(name, str) or not name.strip() or not name.isprintable():
+            raise ZooError(f"targets: expected names without tabs, line ends and control characters, got {name!r}")
+    if not targets or len(set(targets)) != len(targets):
+        raise ZooError(f"targets: expected one or more different names, got {list(targets)}")

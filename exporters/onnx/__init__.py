@@ -24,7 +24,9 @@ from zoo.dna import encoding
 from zoo.errors import CheckFailed, MissingDependency, ZooError
 from zoo.spec import ALPHABET, SPEC_KEY, UNKNOWN_BASE, ModelSpec
 from zoo.system.atomic import check_target, replacing
-from zoo.weights import network
+from zoo.weights import network, seal
+from zoo.weights.checkpoint import read_spec as read_spec_json
+from zoo.weights.seal import DIGEST_KEY, PLACEHOLDER
 
 if TYPE_CHECKING:
     import onnx
@@ -138,6 +140,7 @@ def export(
     _describe(model, weights.spec, INPUTS[input])
     with replacing(path, overwrite) as partial:
         onnx.save_model(model, partial)
+        seal.seal(partial)
         _check(partial, module, path)
 
 
@@ -163,7 +166,8 @@ def spec_of(metadata: dict[str, str], path: Path) -> ModelSpec:
         raise ZooError(
             f"{path}: has no deepstarr-zoo model spec in its metadata_props; write the file with zoo export --onnx"
         )
-    return ModelSpec.from_json(metadata[SPEC_KEY], str(path))
+    seal.check(path, metadata.get(DIGEST_KEY))
+    return read_spec_json(metadata[SPEC_KEY], str(path))
 
 
 def _trace(module: torch.nn.Module, spec: ModelSpec, opset: int) -> onnx.ModelProto:
@@ -227,6 +231,7 @@ def _describe(model: onnx.ModelProto, spec: ModelSpec, kind: Input) -> None:
     model.graph.input[0].doc_string = kind.about
     model.graph.output[0].doc_string = f"float32 (batch, {len(spec.targets)}): {', '.join(spec.targets)}"
     model.metadata_props.add(key=SPEC_KEY, value=spec.to_json())
+    model.metadata_props.add(key=DIGEST_KEY, value=PLACEHOLDER)
 
 
 def _set_input(graph: onnx.GraphProto, kind: Input, length: int) -> None:

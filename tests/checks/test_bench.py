@@ -50,7 +50,7 @@ def test_a_runtime_that_refuses_the_model_is_skipped_with_the_reason(
 ) -> None:
     monkeypatch.setattr(session, "runtime_names", lambda: ["kmer-cpu", "onnx-cpu"])
 
-    def refuse(model: str, path: Path, runtime: str, *_: object) -> Measurement:
+    def refuse(model: str, path: Path, runtime: str, *_: object) -> Measurement:  # noqa: ARG001
         if runtime == "kmer-cpu":
             raise ZooError("kmer-cpu: it has other poolings")
         return measured(runtime, 0.1, np.zeros((CHECKED, 1), np.float32))
@@ -59,7 +59,7 @@ def test_a_runtime_that_refuses_the_model_is_skipped_with_the_reason(
     result = bench.run(weights=weights)
     assert result.skipped == {"kmer-cpu": "it has other poolings"}
     assert [row.runtime for row in result.measurements] == ["onnx-cpu"]
-    with pytest.raises(ZooError, match="^kmer-cpu: it has other poolings$"):
+    with pytest.raises(ZooError, match=r"^kmer-cpu: it has other poolings$"):
         bench.run(weights=weights, runtimes=["kmer-cpu"])
 
 

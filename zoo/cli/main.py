@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 
 from cyclopts import App, CycloptsError, Group
 
 import zoo
 from zoo.cli import options, usage
 from zoo.cli.help_screen import HelpScreen
-from zoo.errors import ZooError
+from zoo.errors import ZooError, ZooWarning, one_line
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it: 128 + SIGINT."""
+
+BUG = 1
+"""Exit status after an error that should not have happened, as Python has it."""
 
 DEBUG = "ZOO_DEBUG"
 
@@ -88,6 +92,7 @@ app = _app()
 
 def main() -> None:
     """Entry point: exit status 0, 1 (a check failed), 2 (bad input or usage), 130 (interrupted)."""
+    warnings.showwarning = _show_warning  # type: ignore[assignment]
     arguments = sys.argv[1:]
     if arguments[:1] == ["--debug"]:
         os.environ[DEBUG] = "1"
@@ -104,8 +109,33 @@ def main() -> None:
         if os.environ.get(DEBUG):
             raise
         line, status = _explained(error)
-        print(f"zoo: {line}", file=sys.stderr)
+        print(f"zoo: {one_line(line)}", file=sys.stderr)
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            raise
+        print(_bug_report(error), file=sys.stderr)
+        status = BUG
     sys.exit(status)
+
+
+def _bug_report(error: Exception) -> str:
+    """Three lines about what should not have happened."""
+    return (
+        f"zoo: this is a bug of zoo {zoo.__version__}: {one_line(f'{type(error).__name__}: {error}')}\n"
+        f"zoo: the command was: {one_line(options.command_line())}\n"
+        f"zoo: please report these lines with what `zoo --debug ...` prints"
+    )
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *where: object) -> None:
+    """A ZooWarning is one line; what libraries warn of is shown as Python does."""
+    if issubclass(category, ZooWarning):
+        print(f"zoo: {one_line(str(message))}", file=sys.stderr)
+    else:
+        _python_shows(message, category, *where)  # type: ignore[arg-type]
+
+
+_python_shows = warnings.showwarning
 
 
 def _explained(error: BaseException) -> tuple[str, int]:

@@ -16,6 +16,8 @@ from zoo import registry
 from zoo.errors import ZooError
 from zoo.spec import SPEC_KEY, ModelSpec
 from zoo.system.atomic import replacing
+from zoo.weights import seal
+from zoo.weights.seal import DIGEST_KEY, PLACEHOLDER
 
 SUFFIX = ".safetensors"
 
@@ -30,7 +32,34 @@ class Checkpoint:
     @property
     def config(self) -> Any:
         """The architecture's own Config."""
-        return registry.load("models", self.spec.architecture).Config(**self.spec.config)
+        return config_of(self.spec)
+
+
+def config_of(spec: ModelSpec) -> Any:
+    """The Config that a spec describes, an object of the architecture's own class.
+
+    Raises ZooError if there is no such architecture, its Config has no such fields or values, or the rest of the spec
+    says otherwise.
+    """
+    plugin = registry.load("models", spec.architecture)
+    try:
+        config = plugin.Config(**spec.config)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ZooError(f"config: expected that of the architecture {spec.architecture} ({error})") from None
+    for name in ("sequence_length", "targets"):
+        if getattr(config, name) != getattr(spec, name):
+            raise ZooError(f"{name}: the spec says {getattr(spec, name)!r}, its config {getattr(config, name)!r}")
+    return config
+
+
+def read_spec(text: str, where: str) -> ModelSpec:
+    """The ModelSpec that a file `where` carries as JSON, checked against its config. Raises ZooError."""
+    spec = ModelSpec.from_json(text, where)
+    try:
+        config_of(spec)
+    except ZooError as error:
+        raise ZooError(f"{where}: {error}") from None
+    return spec
 
 
 def weights_id(arrays: dict[str, np.ndarray]) -> str:
@@ -44,7 +73,7 @@ def weights_id(arrays: dict[str, np.ndarray]) -> str:
 
 
 def digest(checkpoint: Checkpoint) -> str:
-    """sha256 (hex) over arrays and spec: two files with the same arrays and other labels are two."""
+    """sha256 (hex) over arrays and spec: two checkpoints with the same arrays and other labels are two."""
     spec = dataclasses.replace(checkpoint.spec, weights_id=weights_id(checkpoint.arrays))
     return hashlib.sha256(spec.to_json().encode()).hexdigest()
 
@@ -70,20 +99,24 @@ def save(checkpoint: Checkpoint, path: Path, overwrite: bool = False) -> None:
     from safetensors.numpy import save_file
 
     with replacing(path, overwrite) as partial:
-        save_file(checkpoint.arrays, partial, metadata={SPEC_KEY: checkpoint.spec.to_json()})
+        metadata = {SPEC_KEY: checkpoint.spec.to_json(), DIGEST_KEY: PLACEHOLDER}
+        save_file(checkpoint.arrays, partial, metadata=metadata)
+        seal.seal(partial)
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a .safetensors file and check every array against its spec, and all of them against the weights id.
+    """Read a .safetensors file and check it: its digest, the spec against its config, every array against the spec, and
+    all of them against the weights id.
 
-    Raises ZooError if the file is missing, cut off, of another program, or not what its spec says.
+    Raises ZooError if the file is missing, cut off, changed, of another program, or not what its spec says.
     """
     arrays, metadata = _read(path)
     if SPEC_KEY not in metadata:
         raise ZooError(
             f"{path}: has no deepstarr-zoo model spec in its header; convert foreign weights with zoo import"
         )
-    spec = ModelSpec.from_json(metadata[SPEC_KEY], str(path))
+    seal.check(path, metadata.get(DIGEST_KEY))
+    spec = read_spec(metadata[SPEC_KEY], str(path))
     checkpoint = Checkpoint(spec, arrays)
     _check_arrays(arrays, registry.load("models", spec.architecture).array_shapes(checkpoint.config), str(path))
     if weights_id(arrays) != spec.weights_id:
@@ -99,7 +132,7 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     try:
         with safe_open(path, "numpy") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, TypeError, ValueError) as error:
         raise ZooError(f"{path}: cannot be read as a .safetensors file, cut off or of another kind ({error})") from None
 
 
@@ -113,6 +146,8 @@ def _check_arrays(arrays: dict[str, np.ndarray], shapes: dict[str, tuple[int, ..
             raise ZooError(f"{where}: array {name}: expected float32, got {arrays[name].dtype}")
         if not np.isfinite(arrays[name]).all():
             raise ZooError(f"{where}: array {name} holds values that are not finite")
+        if name.endswith("running_var") and not (arrays[name] > 0).all():
+            raise ZooError(f"{where}: array {name}: expected variances above 0, got {arrays[name].min():g}")
     extra = sorted(set(arrays) - set(shapes))
     if extra:
         raise ZooError(f"{where}: unexpected array {extra[0]}; the network has no place for it")

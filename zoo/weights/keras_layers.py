@@ -19,7 +19,9 @@ from zoo import contracts, registry
 from zoo.errors import MissingDependency, ZooError
 from zoo.spec import ALPHABET, SPEC_KEY, ModelSpec
 from zoo.system.atomic import replacing
+from zoo.weights import seal
 from zoo.weights.checkpoint import Checkpoint
+from zoo.weights.seal import DIGEST_KEY, PLACEHOLDER
 
 NORM_NAMES = {
     "gamma": "weight",
@@ -137,14 +139,21 @@ def write_h5(weights: Checkpoint, path: Path, overwrite: bool = False) -> None:
     """
     model = of(weights.spec)
     require_h5py()
+    with replacing(path, overwrite) as partial:
+        _write(weights, model, partial)
+        seal.seal(partial)
+
+
+def _write(weights: Checkpoint, model: KerasModel, path: Path) -> None:
     import h5py
 
-    with replacing(path, overwrite) as partial, h5py.File(partial, "w") as file:
+    with h5py.File(path, "w") as file:
         names = [model.input, *(layer.name for layer in model.layers)]
         file.attrs["layer_names"] = np.array([name.encode() for name in names])
         file.attrs["backend"] = np.bytes_("tensorflow")
         file.attrs["keras_version"] = np.bytes_(KERAS_VERSION)
         file.attrs[SPEC_KEY] = weights.spec.to_json()
+        file.attrs[DIGEST_KEY] = np.bytes_(PLACEHOLDER)
         file.create_group(model.input).attrs["weight_names"] = np.array([])
         for layer in model.layers:
             group = file.create_group(layer.name)

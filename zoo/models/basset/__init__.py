@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ZooError
-from zoo.spec import ALPHABET
+from zoo.spec import ALPHABET, check_targets
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,9 +70,7 @@ class Config:
                 f"sequence_length: expected at least {shortest} bases, which leave one position after the last "
                 f"pooling, got {self.sequence_length!r}"
             )
-        targets = self._as_tuple("targets")
-        if not targets or len(set(targets)) != len(targets) or not all(type(name) is str and name for name in targets):
-            raise ZooError(f"targets: expected one or more different names, got {list(targets)}")
+        check_targets(self._as_tuple("targets"))
 
     def _as_tuple(self, name: str) -> tuple[Any, ...]:
         """Make the field `name`, which JSON gives as a list, a tuple."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.contracts import Published, PublishedFiles
 from zoo.errors import ZooError
-from zoo.spec import ALPHABET
+from zoo.spec import ALPHABET, check_targets
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,8 +72,7 @@ class Config:
                 f"sequence_length: expected at least {shortest} bases, halved by each of {len(self.filters)} "
                 f"poolings, got {self.sequence_length}"
             )
-        if not self.targets or len(set(self.targets)) != len(self.targets) or not all(map(str, self.targets)):
-            raise ZooError(f"targets: expected one or more different names, got {list(self.targets)}")
+        check_targets(self.targets)
 
     @property
     def positions(self) -> tuple[int, ...]:
