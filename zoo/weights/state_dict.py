@@ -135,8 +135,8 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
 def _strip_prefix(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Without the parts that all names begin with: "model.", "module.", "_orig_mod." ..."""
     while len(arrays) > 1 and len({name.partition(".")[0] for name in arrays}) == 1:
-        if not all("." in name for name in arrays):
-            break
+        if not all(name.count(".") > 1 for name in arrays):
+            break  # what is left would be no layer's name any more
         arrays = {name.partition(".")[2]: array for name, array in arrays.items()}
     return arrays
 
