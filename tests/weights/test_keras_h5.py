@@ -1,4 +1,4 @@
-"""Legacy Keras files are read layer by layer, whatever network they hold; what cannot be read is refused in one line."""
+"""Legacy Keras files are read layer by layer, whatever network they hold; others are refused in one line."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_another_layout_or_a_damaged_file_is_refused_in_one_line(small: Path, tm
         keras_h5.read(small)
     with h5py.File(small, "r+") as file:
         del file.attrs["layer_names"]
-    with pytest.raises(ZooError, match="expected a legacy Keras .h5 with the attribute layer_names"):
+    with pytest.raises(ZooError, match=r"expected a legacy Keras .h5 with the attribute layer_names"):
         keras_h5.read(small)
     with pytest.raises(ZooError, match=r"none.h5: no such file"):
         keras_h5.read(tmp_path / "none.h5")

@@ -54,7 +54,7 @@ def test_what_all_names_begin_with_and_batch_counters_are_left_out(tmp_path: Pat
 
 def test_as_many_norms_as_kernels_are_refused() -> None:
     arrays = {"a.weight": np.ones((2, 4), np.float32), "n.running_mean": np.ones(2, np.float32)}
-    with pytest.raises(ZooError, match="^here: expected outputs without batch normalization, got 1 of it for 1$"):
+    with pytest.raises(ZooError, match=r"^here: expected outputs without batch normalization, got 1 of it for 1$"):
         state_dict.layers(arrays, "here")
 
 
