@@ -112,13 +112,13 @@ def network(file: KerasFile) -> ImportedNetwork:
 def output_names(file: KerasFile, found: ImportedNetwork, prefix: str) -> tuple[str, ...] | None:
     """Targets as the spec tells them, else as the outputs are called behind `prefix`: Dense_Dev -> dev.
 
-    None where only Keras named the outputs (dense_3), or one layer holds several.
+    None where the outputs are numbered and not named (dense_3, output_1), or one layer holds several.
     """
     if file.spec:
         return file.spec.targets
     names = [layer.name for layer in found.outputs]
     several = any(len(layer.bias) > 1 for layer in found.outputs)
-    if several or any(re.fullmatch(r"dense(_\d+)?", name) for name in names):
+    if several or any(re.fullmatch(r"(dense|output)(_\d+)?", name) for name in names):
         return None
     return tuple(name.removeprefix(prefix).lower() for name in names)
 

@@ -141,6 +141,7 @@ def test_the_sequence_length_comes_from_the_option_the_graph_or_the_default(odd_
     graph = tmp_path / "odd.json"
     graph.write_text(json.dumps(graph_of(ODD)))
     assert read_h5(odd_h5, graph=graph).config == ODD
+    assert read_h5(odd_h5, graph=graph, targets=("a/b", "b", "c")).spec.targets == ("a/b", "b", "c")
     default = random_checkpoint(Config(filters=(4, 4), kernel_sizes=(3, 3), dense_units=(5,)))
     assert read_h5(without_spec(default, tmp_path / "default.h5")).spec.sequence_length == 249
 

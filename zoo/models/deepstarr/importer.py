@@ -6,6 +6,7 @@ canonical in zoo/weights/imported_layers.py.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,8 @@ def read_keras(file: KerasFile, options: ImportOptions) -> tuple[Config, dict[st
     dropout = Config.dropout if file.dropout is None else file.dropout
     config = _config(found, options, length, told, dropout)
     if file.graph is not None:
-        file.graph.check(keras_graph.model(config))
+        # under names that any Keras takes: those of the targets may be others
+        file.graph.check(keras_graph.model(dataclasses.replace(config, targets=Config.targets)))
     return config, _arrays(found, config, options, "length")
 
 
