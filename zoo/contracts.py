@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from zoo.layers.plain import PlainLayers, PlainShape
     from zoo.spec import ModelSpec
     from zoo.weights.checkpoint import Checkpoint
+    from zoo.weights.imported_layers import ImportedLayer
+    from zoo.weights.importing import ImportOptions
     from zoo.weights.keras_h5 import KerasFile
     from zoo.weights.keras_layers import KerasModel
-    from zoo.weights.state_dict import ImportedLayer
 
 Precision = Literal["fp32", "tf32", "bf16"]
 
@@ -229,14 +230,15 @@ class ModelExtras(Protocol):
     def keras_model(self, config: Any) -> KerasModel:
         """The network as Keras layers, for the runtime and the format of that name."""
 
-    def read_keras(self, file: KerasFile, options: Any) -> tuple[Any, Mapping[str, np.ndarray]]:
-        """A Keras file -> Config and arrays. Raises OtherArchitecture if it holds another network."""
+    def read_keras(self, file: KerasFile, options: ImportOptions) -> tuple[Any, dict[str, np.ndarray]]:
+        """A Keras file -> Config and arrays. Raises OtherArchitecture if it holds another network, or one that fits
+        only another sequence length than the given one or the default; another ZooError if it may be this one and an
+        option is missing or wrong."""
 
     def read_state_dict(
-        self, layers: Sequence[ImportedLayer], options: Any, where: str
-    ) -> tuple[Any, Mapping[str, np.ndarray]]:
-        """Layers of a PyTorch state dict, the file `where` -> Config and arrays. Raises OtherArchitecture if they are
-        of another network."""
+        self, layers: Sequence[ImportedLayer], options: ImportOptions, where: str
+    ) -> tuple[Any, dict[str, np.ndarray]]:
+        """Layers of a PyTorch state dict, the file `where` -> Config and arrays. Raises as `read_keras` does."""
 
     def read_published(self, folder: Path) -> Checkpoint:
         """The files PUBLISHED.weights, in `folder` -> weights."""

@@ -22,8 +22,7 @@ from zoo.checks.comparison import Tolerance
 from zoo.errors import CheckFailed, MissingDependency, ZooError
 from zoo.formats.fasta import Reader
 from zoo.inference import predict, session
-from zoo.models.deepstarr.keras_weights import read_h5
-from zoo.weights import checkpoint, keras_layers
+from zoo.weights import checkpoint, importing, keras_layers
 from zoo.weights.checkpoint import Checkpoint
 
 FILES = ("enhancers_500", "Sequences_example", "test_first10", "edge_cases")
@@ -50,7 +49,7 @@ def _fast_tracing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def published(data: Path) -> Checkpoint:
-    return read_h5(data / "DeepSTARR.model.h5")
+    return importing.read(data / "DeepSTARR.model.h5")
 
 
 @pytest.fixture(scope="module")

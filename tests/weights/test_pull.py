@@ -17,9 +17,9 @@ from command_line import Zoo
 from zoo.contracts import PublishedFiles
 from zoo.errors import ZooError
 from zoo.models import deepstarr
-from zoo.models.deepstarr import PUBLISHED, keras_weights
+from zoo.models.deepstarr import PUBLISHED
 from zoo.system.cache import folder
-from zoo.weights import checkpoint, named, pull
+from zoo.weights import checkpoint, importing, named, pull
 from zoo.weights.pull import Origin
 
 pytest.importorskip("pooch", reason="pooch (extra train) is not installed")
@@ -213,7 +213,7 @@ def test_the_published_weights_are_imported_at_once(server: Server, data: Path) 
     for name in PUBLISHED.weights.md5:
         server.files[name] = (data / name).read_bytes()
     path, imported = pull.weights("deepstarr", Origin(mirrors=(server.url,)))
-    assert imported.spec.weights_id == keras_weights.read_h5(data / "DeepSTARR.model.h5").spec.weights_id
+    assert imported.spec.weights_id == importing.read(data / "DeepSTARR.model.h5").spec.weights_id
     assert imported.spec.source.startswith("de Almeida et al.")
     assert imported.spec.licence == "MIT"
     assert checkpoint.load(path).spec == imported.spec

@@ -1,18 +1,25 @@
-"""Any weights file that the zoo can take in -> Checkpoint: told apart by content, read by the importer of its kind."""
+"""Any weights file that the zoo can take in -> Checkpoint: told apart by content, read once, offered to the models.
+
+A model takes part by `read_keras` and `read_state_dict` (contracts.ModelExtras); the only one that the file fits is
+taken. `read_file` and `assemble` are the two halves of `read`: the same file may be assembled under other options.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import math
 import zipfile
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
-from zoo.errors import ZooError
-from zoo.models.deepstarr import BATCH_NORM_EPSILON, importer
-from zoo.models.deepstarr.keras_weights import read_h5
-from zoo.models.deepstarr.state_dict import read_state_dict
+from zoo import contracts, registry
+from zoo.errors import OtherArchitecture, ZooError
 from zoo.spec import ALPHABET
+from zoo.weights import checkpoint, keras_h5, state_dict
 from zoo.weights.checkpoint import Checkpoint
+from zoo.weights.imported_layers import ImportedLayer
+from zoo.weights.keras_h5 import KerasFile
 
 Flatten = Literal["channel", "length"]
 
@@ -28,7 +35,7 @@ class ImportOptions:
     """Order in which a PyTorch port flattens: channel (as PyTorch does) or length (as Keras does)."""
 
     epsilon: float | None = None
-    """Of a PyTorch port's batch normalization, if not 1e-3 as in Keras."""
+    """Of a PyTorch port's batch normalization, if it is not the model's own."""
 
     length: int | None = None
     """Sequence length in bases, if the file does not say."""
@@ -45,44 +52,143 @@ class ImportOptions:
     licence: str | None = None
     """On what terms they may be used."""
 
+    def __post_init__(self) -> None:
+        orders = get_args(Flatten)
+        if sorted(self.alphabet.upper()) != sorted(ALPHABET):
+            raise ZooError(f"alphabet: expected the letters {ALPHABET} in some order, got {self.alphabet!r}")
+        if self.flatten is not None and self.flatten not in orders:
+            raise ZooError(f"flatten: expected {' or '.join(orders)}, got {self.flatten!r}")
+        if self.epsilon is not None and not 0 < self.epsilon < math.inf:
+            raise ZooError(f"epsilon: expected a number above 0, got {self.epsilon}")
+
 
 DEFAULT = ImportOptions()
 
 
-def read(path: Path, options: ImportOptions = DEFAULT) -> Checkpoint:
-    """A Keras .h5 or a PyTorch state dict -> canonical weights; see read_h5 and read_state_dict for the options.
+@dataclasses.dataclass(frozen=True)
+class ImportedFile:
+    """A file that was read. content: of a Keras file, or the layers of a PyTorch one.  source, licence: what is known
+    of the file without its content."""
 
-    Raises ZooError if the file is of another kind, does not hold a DeepSTARR, or an option does not apply to its kind.
+    path: Path
+    content: KerasFile | tuple[ImportedLayer, ...]
+    source: str
+    licence: str
+
+    @property
+    def offer(self) -> str:
+        """What a model has to offer, in order to be asked."""
+        return "read_keras" if isinstance(self.content, KerasFile) else "read_state_dict"
+
+
+def read(path: Path, options: ImportOptions = DEFAULT, architecture: str | None = None) -> Checkpoint:
+    """A Keras .h5 or a PyTorch state dict -> canonical weights of the only model that it fits, or of `architecture`.
+
+    Raises ZooError if the file is of another kind, fits no model or more than one, lacks what an option would give, or
+    an option does not apply to its kind.
     """
-    content = _kind(path)
-    given = dataclasses.asdict(options) | {"targets": options.targets or None}
-    flatten, epsilon, graph = (given.pop(name) for name in ("flatten", "epsilon", "graph"))
-    if content == "hdf5":
-        _refuse(path, "a Keras file", flatten=flatten, epsilon=epsilon)
-        return read_h5(path, graph=graph, **given)
-    _refuse(path, "a PyTorch file", graph=graph)
-    return read_state_dict(path, flatten=flatten, epsilon=BATCH_NORM_EPSILON if epsilon is None else epsilon, **given)
+    return assemble(read_file(path, options.graph), options, architecture)
+
+
+def read_file(path: Path, graph: Path | None = None) -> ImportedFile:
+    """Read a file, whatever network it holds. graph: the .json of a Keras model."""
+    kind = _kind(path)
+    if kind == "hdf5":
+        return ImportedFile(path, keras_h5.read(path, graph), *_provenance(path))
+    if graph is not None:
+        raise ZooError(f"--graph does not apply to {path.name}, a PyTorch file")
+    arrays = state_dict.read(path, safetensors=kind == "safetensors")
+    return ImportedFile(path, tuple(state_dict.layers(arrays, str(path))), *_provenance(path))
+
+
+def assemble(file: ImportedFile, options: ImportOptions = DEFAULT, architecture: str | None = None) -> Checkpoint:
+    """As `read`, for a file that was read before; `options.graph` has no say any more."""
+    spec = file.content.spec if isinstance(file.content, KerasFile) else None
+    if isinstance(file.content, KerasFile):
+        for name in ("flatten", "epsilon"):
+            if getattr(options, name) is not None:
+                raise ZooError(f"--{name} does not apply to {file.path.name}, a Keras file")
+    chosen = architecture or (spec.architecture if spec else None)
+    name, (config, arrays) = _only_one(file, options, _readers(file.offer, chosen))
+    source, licence = file.source, file.licence
+    if spec and checkpoint.weights_id(arrays) == spec.weights_id:
+        source, licence = spec.source, spec.licence
+    return checkpoint.make(name, config, arrays, options.source or source, options.licence or licence)
+
+
+def _readers(offer: str, architecture: str | None) -> dict[str, Any]:
+    """Architecture -> its reader, of all that have one or of the one that is asked for."""
+    readers = {name: contracts.extra(module, offer) for name, module in registry.working("models").items()}
+    readers = {name: reader for name, reader in readers.items() if reader}
+    if architecture is None:
+        return readers
+    registry.load("models", architecture)
+    if architecture not in readers:
+        kind = "Keras files" if offer == "read_keras" else "PyTorch state dicts"
+        raise ZooError(f"--architecture: {architecture} does not read {kind}; {' and '.join(readers) or 'none'} can")
+    return {architecture: readers[architecture]}
+
+
+def _only_one(file: ImportedFile, options: ImportOptions, readers: dict[str, Any]) -> tuple[str, tuple[Any, Any]]:
+    """The architecture that a file fits, and what its reader gives. Raises ZooError if there is not exactly one."""
+    possible: dict[str, Any] = {}
+    others: dict[str, OtherArchitecture] = {}
+    for name, reader in readers.items():
+        try:
+            possible[name] = _ask(reader, file, options)
+        except OtherArchitecture as error:
+            others[name] = error
+        except ZooError as error:
+            possible[name] = error
+    if len(possible) > 1:
+        raise ZooError(f"{file.path}: may be {' or '.join(possible)}; say which with --architecture")
+    for name, result in possible.items():
+        if isinstance(result, ZooError):
+            raise result
+        return name, result
+    if len(others) == 1:
+        raise next(iter(others.values()))
+    reasons = [f"{name}: {str(error).removeprefix(f'{file.path}: ')}" for name, error in others.items()]
+    raise OtherArchitecture(f"{file.path}: fits no architecture; {'; '.join(reasons)}")
+
+
+def _ask(reader: Any, file: ImportedFile, options: ImportOptions) -> Any:
+    if isinstance(file.content, KerasFile):
+        return reader(file.content, options)
+    return reader(file.content, options, str(file.path))
+
+
+def _provenance(path: Path) -> tuple[str, str]:
+    """Source and licence of a file: its name and md5, after the citation if a model knows it as a published one."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    name = f"{path.name} (md5 {digest})"
+    for module in registry.working("models").values():
+        published = contracts.extra(module, "PUBLISHED")
+        if published and digest in published.citations:
+            citation, licence = published.citations[digest]
+            return f"{citation}; {name}", licence
+    return f"imported from {name}", "unknown"
 
 
 def _kind(path: Path) -> str:
+    """What a file is by its first bytes: "hdf5", "zip", "pickle" or "safetensors". Raises ZooError if none of them."""
     if path.is_dir():
         raise ZooError(f"{path}: expected a weights file, this is a folder")
     if not path.is_file():
         raise ZooError(f"{path}: no such file")
     try:
-        content = importer.kind(path)
+        with path.open("rb") as file:
+            start = file.read(9)
     except OSError as error:
         raise ZooError(f"{path}: cannot be read ({error.strerror})") from None
-    if content == "unknown":
+    magic = {"hdf5": b"\x89HDF\r\n\x1a\n", "zip": b"PK\x03\x04", "pickle": b"\x80"}
+    kind = next((name for name, first in magic.items() if start.startswith(first)), None)
+    kind = "safetensors" if kind is None and start[8:] == b"{" else kind
+    if kind is None:
         raise ZooError(f"{path}: expected a Keras .h5 or a PyTorch .pt, .pth, .ckpt or .safetensors, got none of them")
-    if content == "zip" and zipfile.is_zipfile(path):
+    if kind == "zip" and zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if "model.weights.h5" in archive.namelist():
                 raise ZooError(f"{path}: is a .keras archive; save the model as legacy .h5: model.save('model.h5')")
-    return content
-
-
-def _refuse(path: Path, kind: str, **settings: object) -> None:
-    for name, value in settings.items():
-        if value is not None:
-            raise ZooError(f"--{name} does not apply to {path.name}, {kind}")
+    return kind

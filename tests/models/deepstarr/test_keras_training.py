@@ -19,11 +19,12 @@ torch = pytest.importorskip("torch")
 from runtimes import keras as keras_runtime  # noqa: E402
 from zoo.data.labelled import Split  # noqa: E402
 from zoo.dna.encoding import one_hot  # noqa: E402
-from zoo.models.deepstarr import VARIANTS, keras_weights  # noqa: E402
+from zoo.models.deepstarr import VARIANTS  # noqa: E402
 from zoo.training.config import TrainConfig  # noqa: E402
 from zoo.training.run_folder import RunFolder  # noqa: E402
 from zoo.training.trainer import Trainer  # noqa: E402
-from zoo.weights import checkpoint, network  # noqa: E402
+from zoo.weights import checkpoint, importing, network  # noqa: E402
+from zoo.weights.importing import ImportOptions  # noqa: E402
 
 STEPS, BATCH = 20, 64
 CONFIG = dataclasses.replace(VARIANTS["tuned"], dropout=0.0, sequence_length=120)
@@ -88,7 +89,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, float64: None) -> Trained:
         theirs = model.train_on_batch(one_hot(codes[rows]).astype(np.float64), [wanted[:, :1], wanted[:, 1:]])
         losses.append((float(ours), theirs[0]))
     model.save_weights(folder / "keras.h5")
-    theirs = keras_weights.read_h5(folder / "keras.h5", length=CONFIG.sequence_length)
+    options = ImportOptions(length=CONFIG.sequence_length)
+    theirs = importing.read(folder / "keras.h5", options, architecture="deepstarr")
     return _single(trainer), theirs, np.array(losses)
 
 

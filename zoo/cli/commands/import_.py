@@ -16,6 +16,9 @@ def command(
     /,
     *,
     output: Annotated[Path, Parameter(help="Weights file to write, .safetensors.")],
+    architecture: Annotated[
+        str | None, Parameter(help="The model whose file it is, see zoo list; by default the only one that fits.")
+    ] = None,
     overwrite: options.Overwrite = False,
     unsaid: Annotated[ImportOptions, options.FILE] = DEFAULT,
 ) -> None:
@@ -26,7 +29,7 @@ def command(
     if output.suffix != checkpoint.SUFFIX:
         raise ZooError(f"{output}: expected an output name that ends in {checkpoint.SUFFIX}")
     check_target(output, overwrite)
-    weights = importing.read(file, unsaid)
+    weights = importing.read(file, unsaid, architecture)
     checkpoint.save(weights, output, overwrite)
     spec = weights.spec
     print(f"{output}: {spec.architecture}, {spec.sequence_length} bases, targets {', '.join(spec.targets)}")

@@ -13,7 +13,7 @@ network itself is in torch_network.py, which needs PyTorch; this file does not.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ZooError
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from zoo.layers.plain import PlainLayers, PlainShape
     from zoo.models.basset.torch_network import Basset
+    from zoo.weights.imported_layers import ImportedLayer
+    from zoo.weights.importing import ImportOptions
+    from zoo.weights.keras_h5 import KerasFile
     from zoo.weights.keras_layers import KerasModel
 
 HEAD = "output"
@@ -166,6 +169,22 @@ def plain_layers(config: Config, arrays: Mapping[str, np.ndarray]) -> PlainLayer
     from zoo.layers import plain
 
     return plain.fold(plain_shape(config), arrays, layer_norms(config), HEAD, BATCH_NORM_EPSILON)
+
+
+def read_keras(file: KerasFile, options: ImportOptions) -> tuple[Config, dict[str, np.ndarray]]:
+    """A Keras Basset -> Config and arrays, see importer.py."""
+    from zoo.models.basset import importer
+
+    return importer.read_keras(file, options)
+
+
+def read_state_dict(
+    layers: Sequence[ImportedLayer], options: ImportOptions, where: str
+) -> tuple[Config, dict[str, np.ndarray]]:
+    """A PyTorch Basset -> Config and arrays, see importer.py."""
+    from zoo.models.basset import importer
+
+    return importer.read_state_dict(layers, options, where)
 
 
 def keras_model(config: Config) -> KerasModel:

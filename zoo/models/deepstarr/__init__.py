@@ -8,7 +8,7 @@ and serve weights. No other folder knows a name of this one.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from zoo.layers.plain import PlainLayers, PlainShape
     from zoo.models.deepstarr.torch_network import DeepSTARR
     from zoo.weights.checkpoint import Checkpoint
+    from zoo.weights.imported_layers import ImportedLayer
+    from zoo.weights.importing import ImportOptions
+    from zoo.weights.keras_h5 import KerasFile
     from zoo.weights.keras_layers import KerasModel
 
 HEAD = "head"
@@ -35,6 +38,11 @@ BATCH_NORM_EPSILON = 1e-3
 
 BATCH_NORM_MOMENTUM = 0.01
 """Weight of the newest batch in the running statistics: 1 - 0.99, Keras's momentum in PyTorch's sense."""
+
+
+def positions(sequence_length: int, poolings: int) -> int:
+    """Length of the sequence axis that is left after so many poolings."""
+    return sequence_length // POOL_SIZE**poolings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +85,7 @@ class Config:
     @property
     def positions(self) -> tuple[int, ...]:
         """Length of the sequence axis before the first convolution and after each pooling: 249, 124, 62, 31, 15."""
-        return tuple(self.sequence_length // POOL_SIZE**depth for depth in range(len(self.filters) + 1))
+        return tuple(positions(self.sequence_length, depth) for depth in range(len(self.filters) + 1))
 
     @property
     def flat_features(self) -> int:
@@ -211,12 +219,28 @@ def keras_model(config: Config) -> KerasModel:
     return keras_graph.model(config)
 
 
+def read_keras(file: KerasFile, options: ImportOptions) -> tuple[Config, dict[str, np.ndarray]]:
+    """A Keras DeepSTARR of any size -> Config and arrays, see importer.py."""
+    from zoo.models.deepstarr import importer
+
+    return importer.read_keras(file, options)
+
+
+def read_state_dict(
+    layers: Sequence[ImportedLayer], options: ImportOptions, where: str
+) -> tuple[Config, dict[str, np.ndarray]]:
+    """A PyTorch DeepSTARR of any size -> Config and arrays, see importer.py."""
+    from zoo.models.deepstarr import importer
+
+    return importer.read_state_dict(layers, options, where)
+
+
 def read_published(folder: Path) -> Checkpoint:
     """The published weights, with the facts of their graph."""
-    from zoo.models.deepstarr.keras_weights import read_h5
+    from zoo.weights import importing
 
     weights, graph = (folder / name for name in PUBLISHED.weights.md5)
-    return read_h5(weights, graph=graph)
+    return importing.read(weights, importing.ImportOptions(graph=graph), architecture="deepstarr")
 
 
 def findings() -> dict[str, str]:

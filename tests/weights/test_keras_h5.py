@@ -1,0 +1,136 @@
+"""Legacy Keras files are read layer by layer, whatever network they hold; others are refused in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from zoo.errors import OtherArchitecture, ZooError
+from zoo.weights import keras_h5
+
+h5py = pytest.importorskip("h5py")
+
+KERNELS = {
+    "conv": (3, 4, 2),  # position, channel, filter
+    "hidden": (10, 3),
+    "Out_B": (3, 1),
+    "Out_A": (3, 1),
+}
+
+
+def random(shape: tuple[int, ...]) -> np.ndarray:
+    return np.random.default_rng(sum(shape)).normal(size=shape).astype(np.float32)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A convolution and a hidden dense layer, each with batch normalization, and two outputs."""
+    path = tmp_path / "small.h5"
+    with h5py.File(path, "w") as file:
+        order = []
+        for name, shape in KERNELS.items():
+            arrays = {"kernel": random(shape), "bias": random(shape[-1:])}
+            layers = {name: arrays}
+            if not name.startswith("Out"):
+                layers[f"{name}_norm"] = dict.fromkeys(
+                    ("gamma", "beta", "moving_mean", "moving_variance"), np.ones(shape[-1], np.float32)
+                )
+            for layer, values in layers.items():
+                order.append(layer.encode())
+                group = file.create_group(layer)
+                group.attrs["weight_names"] = np.array([f"{layer}/{end}:0".encode() for end in values])
+                for end, array in values.items():
+                    group[f"{layer}/{end}:0"] = array
+        file.attrs["layer_names"] = np.array(order)
+    return path
+
+
+def write_graph(path: Path) -> Path:
+    layers = [
+        {"class_name": "InputLayer", "config": {"name": "in", "batch_input_shape": [None, 12, 4]}},
+        {"class_name": "Dropout", "config": {"name": "drop", "rate": 0.2}},
+    ]
+    body = {"layers": layers, "output_layers": [["Out_A", 0, 0], ["Out_B", 0, 0]]}
+    path.write_text(json.dumps({"class_name": "Model", "config": body}))
+    return path
+
+
+def test_layers_come_in_order_with_canonical_kernels_and_their_norms(small: Path) -> None:
+    file = keras_h5.read(small)
+    found = keras_h5.network(file)
+    assert [layer.name for layer in file.layers] == ["conv", "conv_norm", "hidden", "hidden_norm", "Out_B", "Out_A"]
+    assert (found.filters, found.kernel_sizes, found.dense_units, found.positions) == ((2,), (3,), (3,), 5)
+    assert np.array_equal(found.convolutions[0].kernel, random((3, 4, 2)).transpose(2, 1, 0))
+    assert np.array_equal(found.hidden[0].kernel, random((10, 3)).T)
+    assert found.hidden[0].norm is not None
+    assert sorted(found.hidden[0].norm) == ["bias", "running_mean", "running_var", "weight"]
+    assert keras_h5.output_names(file, found, "Out_") == ("b", "a")
+    assert (file.graph, file.spec, file.sequence_length, file.dropout) == (None, None, None, None)
+
+
+def test_a_graph_tells_length_dropout_and_the_order_of_outputs(small: Path, tmp_path: Path) -> None:
+    file = keras_h5.read(small, write_graph(tmp_path / "graph.json"))
+    assert (file.sequence_length, file.dropout) == (12, 0.2)
+    assert keras_h5.output_names(file, keras_h5.network(file), "Out_") == ("a", "b")
+    with h5py.File(small, "r+") as stored:
+        stored.attrs["model_config"] = (tmp_path / "graph.json").read_text()
+    assert keras_h5.read(small).sequence_length == 12
+
+
+def test_a_graph_that_is_none_is_refused(small: Path, tmp_path: Path) -> None:
+    graph = tmp_path / "graph.json"
+    with pytest.raises(ZooError, match=r"graph.json: cannot be read \(No such file or directory\)"):
+        keras_h5.read(small, graph)
+    graph.write_text("{")
+    with pytest.raises(ZooError, match=r"graph.json: is not JSON"):
+        keras_h5.read(small, graph)
+    graph.write_text('{"config": []}')
+    with pytest.raises(ZooError, match=r"graph.json: expected the JSON graph of a Keras model, with class_name"):
+        keras_h5.read(small, graph)
+
+
+def test_a_list_of_layers_that_keras_cut_in_two_is_read(small: Path) -> None:
+    whole = keras_h5.read(small)
+    with h5py.File(small, "r+") as file:
+        order = file.attrs["layer_names"]
+        del file.attrs["layer_names"]
+        file.attrs["layer_names0"], file.attrs["layer_names1"] = order[:4], order[4:]
+    assert [layer.name for layer in keras_h5.read(small).layers] == [layer.name for layer in whole.layers]
+
+
+def test_outputs_that_only_keras_named_tell_no_targets(small: Path) -> None:
+    with h5py.File(small, "r+") as file:
+        file.move("Out_B", "dense_3")
+        file["dense_3"].attrs["weight_names"] = np.array([b"Out_B/kernel:0", b"Out_B/bias:0"])
+        file.attrs["layer_names"] = np.array([b"conv", b"conv_norm", b"hidden", b"hidden_norm", b"dense_3", b"Out_A"])
+    file = keras_h5.read(small)
+    assert keras_h5.output_names(file, keras_h5.network(file), "Out_") is None
+
+
+def test_another_layout_or_a_damaged_file_is_refused_in_one_line(small: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.h5"
+    cut.write_bytes(small.read_bytes()[:3000])
+    with pytest.raises(ZooError, match=r"cut.h5: cannot be read as a Keras .h5 file, cut off") as error:
+        keras_h5.read(cut)
+    assert "\n" not in str(error.value)
+    with h5py.File(small, "r+") as file:
+        del file["Out_A/Out_A/bias:0"]
+    with pytest.raises(ZooError, match=r"small.h5: cannot be read as a Keras .h5 file"):
+        keras_h5.read(small)
+    with h5py.File(small, "r+") as file:
+        del file.attrs["layer_names"]
+    with pytest.raises(ZooError, match=r"expected a legacy Keras .h5 with the attribute layer_names"):
+        keras_h5.read(small)
+    with pytest.raises(ZooError, match=r"none.h5: no such file"):
+        keras_h5.read(tmp_path / "none.h5")
+
+
+def test_a_layer_of_another_kind_belongs_to_another_architecture(small: Path) -> None:
+    with h5py.File(small, "r+") as file:
+        file["hidden"].attrs["weight_names"] = file["hidden"].attrs["weight_names"][:1]
+    file = keras_h5.read(small)
+    with pytest.raises(OtherArchitecture, match=r"layer hidden: expected kernel and bias, .* got kernel \[10, 3\]"):
+        keras_h5.network(file)
