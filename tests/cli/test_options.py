@@ -96,7 +96,8 @@ def example(option: Argument) -> tuple[str, Any]:
         return "some/file", Path("some/file")
     if get_origin(kind) is tuple:
         return "A, B", ("A", "B")
-    return ("average", "average") if option.name == "--rc" else ("text", "text")
+    text = {"--rc": "average", "--alphabet": "TGCA"}.get(option.name, "text")
+    return text, text
 
 
 @pytest.mark.parametrize("command", NAMES)
