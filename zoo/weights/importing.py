@@ -9,11 +9,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
+import textwrap
 import zipfile
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from zoo import contracts, registry
+from zoo import contracts, errors, registry
 from zoo.errors import OtherArchitecture, ZooError
 from zoo.spec import ALPHABET
 from zoo.weights import checkpoint, keras_h5, state_dict
@@ -22,6 +23,9 @@ from zoo.weights.imported_layers import ImportedLayer
 from zoo.weights.keras_h5 import KerasFile
 
 Flatten = Literal["channel", "length"]
+
+SHORTEST_REASON = 40
+"""Characters of what each model says of a file that none can take, however many models there are."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,8 +152,12 @@ def _only_one(file: ImportedFile, options: ImportOptions, readers: dict[str, Any
         return name, result
     if len(others) == 1:
         raise next(iter(others.values()))
+    start = f"{file.path}: fits no architecture; "
+    # each says as much as the longest message leaves to it; --architecture gives the whole of one
+    share = max(0, errors.LONGEST - len(start)) // max(1, len(others)) - len("; ")
     reasons = [f"{name}: {str(error).removeprefix(f'{file.path}: ')}" for name, error in others.items()]
-    raise OtherArchitecture(f"{file.path}: fits no architecture; {'; '.join(reasons)}")
+    short = [textwrap.shorten(reason, max(share, SHORTEST_REASON), placeholder=" ...") for reason in reasons]
+    raise OtherArchitecture(start + "; ".join(short))
 
 
 def _ask(reader: Any, file: ImportedFile, options: ImportOptions) -> Any:

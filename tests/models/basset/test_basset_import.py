@@ -57,9 +57,10 @@ def test_the_zoo_s_own_names_need_no_flatten_order(tmp_path: Path) -> None:
     assert importing.read(tmp_path / "own.pt").spec.weights_id == weights.spec.weights_id
 
 
-def test_a_network_for_600_bases_says_which_lengths_fit(tmp_path: Path) -> None:
+def test_a_network_for_600_bases_says_which_lengths_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     weights = random_checkpoint(dataclasses.replace(SMALL, sequence_length=600))
-    path = tmp_path / "basset.pt"
+    path = Path("basset.pt")
     torch.save(renamed(weights), path)
     options = ImportOptions(flatten="channel", length=600)
     assert importing.read(path, options).spec.weights_id == weights.spec.weights_id
