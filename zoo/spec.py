@@ -61,23 +61,11 @@ class ModelSpec:
         if self.version != SPEC_VERSION:
             raise ZooError(f"model spec: version {self.version} was written by another release; update deepstarr-zoo")
 
-    def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
 
-    @classmethod
-    def from_json(cls, text: str, where: str) -> ModelSpec:
-        """Parse `text` found in the file `where`. Raises ZooError if it is not a spec."""
-        if len(text) > LONGEST_JSON:
-            raise ZooError(f"{where}: the model spec in its metadata has {len(text):,} characters, no spec is so long")
-        try:
-            fields = json.loads(text)
-            if not isinstance(fields, dict):
-                raise TypeError(f"expected an object, got {type(fields).__name__}")
-            return cls(**fields)
-        except ZooError as error:
-            raise ZooError(f"{where}: {error}") from None
-        except (ValueError, TypeError, RecursionError) as error:
-            raise ZooError(f"{where}: the model spec in its metadata cannot be read ({error})") from None
+    def to_json(self) -> str:
+        return json.dumps(self.to_dict(), sort_keys=True)
 
 
 FIELDS: dict[str, tuple[type, ...]] = {
@@ -92,9 +80,6 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "version": (int,),
 }
 """Field of a ModelSpec -> the types that it may have; True is no whole number."""
-
-LONGEST_JSON = 1_000_000
-"""Characters of a spec as JSON."""
 
 
 def check_targets(targets: Sequence[Any]) -> None:

@@ -24,9 +24,7 @@ from zoo.dna import encoding
 from zoo.errors import CheckFailed, MissingDependency, ZooError
 from zoo.spec import ALPHABET, SPEC_KEY, UNKNOWN_BASE, ModelSpec
 from zoo.system.atomic import check_target, replacing
-from zoo.weights import network, seal
-from zoo.weights.checkpoint import read_spec as read_spec_json
-from zoo.weights.seal import DIGEST_KEY, PLACEHOLDER
+from zoo.weights import checkpoint, network, seal
 
 if TYPE_CHECKING:
     import onnx
@@ -166,8 +164,7 @@ def spec_of(metadata: dict[str, str], path: Path) -> ModelSpec:
         raise ZooError(
             f"{path}: has no deepstarr-zoo model spec in its metadata_props; write the file with zoo export --onnx"
         )
-    seal.check(path, metadata.get(DIGEST_KEY))
-    return read_spec_json(metadata[SPEC_KEY], str(path))
+    return checkpoint.read_spec(metadata[SPEC_KEY], path)
 
 
 def _trace(module: torch.nn.Module, spec: ModelSpec, opset: int) -> onnx.ModelProto:
@@ -230,8 +227,7 @@ def _describe(model: onnx.ModelProto, spec: ModelSpec, kind: Input) -> None:
     model.graph.name = spec.architecture
     model.graph.input[0].doc_string = kind.about
     model.graph.output[0].doc_string = f"float32 (batch, {len(spec.targets)}): {', '.join(spec.targets)}"
-    model.metadata_props.add(key=SPEC_KEY, value=spec.to_json())
-    model.metadata_props.add(key=DIGEST_KEY, value=PLACEHOLDER)
+    model.metadata_props.add(key=SPEC_KEY, value=seal.unsealed(spec.to_dict()))
 
 
 def _set_input(graph: onnx.GraphProto, kind: Input, length: int) -> None:

@@ -220,9 +220,7 @@ class TestBadInput:
         bad.write_bytes(good.read_bytes()[:-9])
         refused("bad.safetensors: cannot be read as a .safetensors file, cut off or of another kind")
         save_file({"x": np.zeros(3, np.float32)}, bad)
-        refused(
-            "bad.safetensors: has no deepstarr-zoo model spec in its header; convert foreign weights with zoo import"
-        )
+        refused("bad.safetensors: has no deepstarr-zoo model spec in its header; weights of another program go through")
         arrays = random_checkpoint(ODD).arrays
         metadata = {SPEC_KEY: random_checkpoint(ODD).spec.to_json()}
         save_file({**arrays, "head.bias": np.zeros(4, np.float32)}, bad, metadata=metadata)

@@ -226,11 +226,10 @@ class TestLeakage:
         write_published(folder, "Val", [train[2], *dna(3, seed=1)])
         write_published(folder, "Test", [*dna(2, seed=2), other_strand(train[0]), train[1]])
         line = (
-            f"{folder}: sequences, or their reverse complements, stand in two splits: "
-            "1 of 4 in validation also in train (the first: chr2L_0_39_+_class), "
-            "2 of 4 in test also in train (the first: chr2L_2_41_+_class)"
+            f"{folder}: sequences, or their reverse complements, in two splits: "
+            "1 of validation in train too, 2 of test in train too (chr2L_0_39_+_class)"
         )
-        assert refusal(folder) == f"{line}; scores on them flatter a model: remove them, or --allow-leakage to go on"
+        assert refusal(folder) == f"{line}; their scores flatter a model: remove them, or --allow-leakage"
         assert read(folder, allow_leakage=True).notes == (line,)
 
     def test_copies_within_one_split_are_fine(self, folder: Path) -> None:

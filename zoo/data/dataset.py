@@ -236,14 +236,13 @@ def _leakage(parts: dict[str, Split], path: Path, allowed: bool) -> list[str]:
     found = splits.shared({side: splits.keys(part.codes) for side, part in parts.items()})
     if not found:
         return []
-    counts = []
-    for (later, earlier), records in found.items():
-        names = parts[later].names
-        example = names[records[0]] if names else f"record {records[0] + 1}"
-        counts.append(f"{len(records):,} of {len(parts[later]):,} in {later} also in {earlier} (the first: {example})")
-    line = f"{path}: sequences, or their reverse complements, stand in two splits: {', '.join(counts)}"
+    counts = [f"{len(rows):,} of {later} in {earlier} too" for (later, earlier), rows in found.items()]
+    (later, _), records = next(iter(found.items()))
+    names = parts[later].names
+    example = names[records[0]] if names else f"record {records[0] + 1} of {later}"
+    line = f"{path}: sequences, or their reverse complements, in two splits: {', '.join(counts)} ({example})"
     if not allowed:
-        raise ZooError(f"{line}; scores on them flatter a model: remove them, or --allow-leakage to go on")
+        raise ZooError(f"{line}; their scores flatter a model: remove them, or --allow-leakage")
     return [line]
 
 

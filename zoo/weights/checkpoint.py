@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,12 @@ from zoo.errors import ZooError
 from zoo.spec import SPEC_KEY, ModelSpec
 from zoo.system.atomic import replacing
 from zoo.weights import seal
-from zoo.weights.seal import DIGEST_KEY, PLACEHOLDER
+from zoo.weights.seal import DIGEST
 
 SUFFIX = ".safetensors"
+
+LONGEST_JSON = 1_000_000
+"""Characters of a spec as JSON."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,13 +56,25 @@ def config_of(spec: ModelSpec) -> Any:
     return config
 
 
-def read_spec(text: str, where: str) -> ModelSpec:
-    """The ModelSpec that a file `where` carries as JSON, checked against its config. Raises ZooError."""
-    spec = ModelSpec.from_json(text, where)
+def read_spec(text: str | bytes, path: Path) -> ModelSpec:
+    """The ModelSpec that the file `path` carries as JSON.
+
+    Raises ZooError if it is none, says other things than its config, or the file was changed since it was written.
+    """
+    if len(text) > LONGEST_JSON:
+        raise ZooError(f"{path}: the model spec in its metadata has {len(text):,} characters, no spec is so long")
     try:
+        fields = json.loads(text)
+        if not isinstance(fields, dict):
+            raise TypeError(f"expected an object, got {type(fields).__name__}")
+        digest = fields.pop(DIGEST, None)
+        spec = ModelSpec(**fields)
         config_of(spec)
     except ZooError as error:
-        raise ZooError(f"{where}: {error}") from None
+        raise ZooError(f"{path}: {error}") from None
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ZooError(f"{path}: the model spec in its metadata cannot be read ({error})") from None
+    seal.check(path, digest)
     return spec
 
 
@@ -99,8 +115,8 @@ def save(checkpoint: Checkpoint, path: Path, overwrite: bool = False) -> None:
     from safetensors.numpy import save_file
 
     with replacing(path, overwrite) as partial:
-        metadata = {SPEC_KEY: checkpoint.spec.to_json(), DIGEST_KEY: PLACEHOLDER}
-        save_file(checkpoint.arrays, partial, metadata=metadata)
+        # one key: the library writes several in any order
+        save_file(checkpoint.arrays, partial, metadata={SPEC_KEY: seal.unsealed(checkpoint.spec.to_dict())})
         seal.seal(partial)
 
 
@@ -113,10 +129,9 @@ def load(path: Path) -> Checkpoint:
     arrays, metadata = _read(path)
     if SPEC_KEY not in metadata:
         raise ZooError(
-            f"{path}: has no deepstarr-zoo model spec in its header; convert foreign weights with zoo import"
+            f"{path}: has no deepstarr-zoo model spec in its header; weights of another program go through zoo import"
         )
-    seal.check(path, metadata.get(DIGEST_KEY))
-    spec = read_spec(metadata[SPEC_KEY], str(path))
+    spec = read_spec(metadata[SPEC_KEY], path)
     checkpoint = Checkpoint(spec, arrays)
     _check_arrays(arrays, registry.load("models", spec.architecture).array_shapes(checkpoint.config), str(path))
     if weights_id(arrays) != spec.weights_id:

@@ -19,6 +19,7 @@ import numpy as np
 from zoo.errors import OtherArchitecture, ZooError
 from zoo.spec import SPEC_KEY, ModelSpec
 from zoo.weights import imported_layers
+from zoo.weights.checkpoint import read_spec
 from zoo.weights.imported_layers import ImportedLayer, ImportedNetwork
 from zoo.weights.keras_graph import KerasGraph
 from zoo.weights.keras_layers import NORM_NAMES, require_h5py
@@ -91,7 +92,7 @@ def read(path: Path, graph: Path | None = None) -> KerasFile:
         str(path),
         tuple(layer for layer in layers if layer.arrays),
         _graph_file(graph) if graph else None if text is None else _graph(text, str(path), f"{path}: model_config"),
-        None if spec is None else ModelSpec.from_json(spec, str(path)),
+        None if spec is None else read_spec(spec, path),
     )
 
 

@@ -21,7 +21,6 @@ from zoo.spec import ALPHABET, SPEC_KEY, ModelSpec
 from zoo.system.atomic import replacing
 from zoo.weights import seal
 from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.seal import DIGEST_KEY, PLACEHOLDER
 
 NORM_NAMES = {
     "gamma": "weight",
@@ -152,8 +151,7 @@ def _write(weights: Checkpoint, model: KerasModel, path: Path) -> None:
         file.attrs["layer_names"] = np.array([name.encode() for name in names])
         file.attrs["backend"] = np.bytes_("tensorflow")
         file.attrs["keras_version"] = np.bytes_(KERAS_VERSION)
-        file.attrs[SPEC_KEY] = weights.spec.to_json()
-        file.attrs[DIGEST_KEY] = np.bytes_(PLACEHOLDER)
+        file.attrs[SPEC_KEY] = seal.unsealed(weights.spec.to_dict())
         file.create_group(model.input).attrs["weight_names"] = np.array([])
         for layer in model.layers:
             group = file.create_group(layer.name)

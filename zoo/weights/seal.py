@@ -1,48 +1,50 @@
 """A seal on a file: one digest over all its bytes, arrays, graph and labels alike, in .safetensors, .onnx and .h5.
 
-The digest stands in the file itself, under the metadata key DIGEST_KEY; what it is taken over is the file with
+The digest stands in the file itself, in the JSON of the ModelSpec under DIGEST; what it is taken over is the file with
 PLACEHOLDER in its place. A file is written with the placeholder and sealed before it gets its name.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 from zoo.errors import ZooError, ZooWarning
 
-DIGEST_KEY = "deepstarr_zoo_sha256"
-"""Metadata key under which a file carries the digest over its bytes."""
+DIGEST = "sha256"
+"""Field beside those of the ModelSpec."""
 
-PLACEHOLDER = hashlib.sha256(DIGEST_KEY.encode()).hexdigest()
+PLACEHOLDER = hashlib.sha256(b"deepstarr_zoo digest").hexdigest()
 """What stands for the digest while it is taken; as long as one, and found nowhere else."""
 
 
+def unsealed(spec: dict[str, Any]) -> str:
+    """Fields of a ModelSpec as the JSON that a file carries, to be sealed when the file is whole."""
+    return json.dumps({**spec, DIGEST: PLACEHOLDER}, sort_keys=True)
+
+
 def seal(path: Path) -> None:
-    """Put the digest of a file, written with PLACEHOLDER under DIGEST_KEY, in the place of the placeholder."""
+    """Put the digest of a file in the place of its placeholder."""
     content = path.read_bytes()
-    before, found, _ = content.partition(PLACEHOLDER.encode())
-    if not found or content.count(PLACEHOLDER.encode()) != 1:
+    if content.count(PLACEHOLDER.encode()) != 1:
         raise RuntimeError(f"{path}: expected the placeholder of the digest once")
     with path.open("r+b") as file:
-        file.seek(len(before))
+        file.seek(content.index(PLACEHOLDER.encode()))
         file.write(hashlib.sha256(content).hexdigest().encode())
 
 
-def check(path: Path, digest: str | None) -> None:
-    """Raise ZooError unless `digest`, read from the metadata of the file, is that of its bytes.
+def check(path: Path, digest: Any) -> None:
+    """Raise ZooError unless `digest`, which a file carries, is that of its bytes.
 
     None, a file of a release before there were digests, is a ZooWarning.
     """
     if digest is None:
-        warnings.warn(
-            ZooWarning(f"{path}: was written by an earlier release, without a digest that would show changes to it"),
-            stacklevel=2,
-        )
+        message = f"{path}: was written by an earlier release, without a digest that would show changes to it"
+        warnings.warn(ZooWarning(message), stacklevel=2)
         return
-    content = path.read_bytes()
-    parts = content.split(digest.encode()) if digest else []
-    whole = hashlib.sha256(PLACEHOLDER.encode().join(parts)).hexdigest()
-    if len(parts) != 2 or whole != digest:
+    parts = path.read_bytes().split(digest.encode()) if isinstance(digest, str) and digest else []
+    if len(parts) != 2 or hashlib.sha256(PLACEHOLDER.encode().join(parts)).hexdigest() != digest:
         raise ZooError(f"{path}: was changed after it was written, its sha256 is not the one that it carries")

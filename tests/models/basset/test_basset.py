@@ -147,7 +147,7 @@ def test_the_tables_of_k_mers_refuse_it_for_its_poolings() -> None:
         ({"targets": "dev"}, "targets: expected a list, got 'dev'"),
         ({"targets": []}, "targets: expected one or more different names, got []"),
         ({"targets": ["dev", "dev"]}, "targets: expected one or more different names, got ['dev', 'dev']"),
-        ({"targets": ["dev", 2]}, "targets: expected one or more different names, got ['dev', 2]"),
+        ({"targets": ["dev", 2]}, "targets: expected names without tabs, line ends and control characters, got 2"),
     ],
 )
 def test_dimensions_that_make_no_network_are_refused(wrong: dict[str, object], message: str) -> None:
