@@ -77,11 +77,11 @@ def _labelled(
 
 
 def main(options: argparse.Namespace) -> None:
-    from zoo.training import run
+    from zoo.training import chosen, run
     from zoo.training.run_folder import RunFolder
     from zoo.training.trainer import Reporter
 
-    architecture, config, settings = run.read_model(options.model)
+    architecture, config, settings = chosen.read_model(options.model)
     teacher = predict.load(weights=options.weights, runtime=options.runtime)
     source = Noisy(genome.read(options.genome, teacher.spec.sequence_length), teacher, options.windows, options.seed)
     where = JobOptions(output=options.run, resume=options.run.exists(), device=options.device)

@@ -14,11 +14,13 @@ from checkpoints import ODD, random_checkpoint
 from command_line import Zoo
 from cyclopts.argument import Argument, ArgumentCollection
 
-from zoo import registry
+from zoo import contracts, registry
 from zoo.cli import main
 from zoo.cli.commands import export
+from zoo.defaults import MODEL
 from zoo.errors import ZooError
-from zoo.weights import checkpoint
+from zoo.training.config import StudentConfig, TrainConfig
+from zoo.weights import checkpoint, named
 
 NAMES = sorted(name for commands in main.COMMANDS.values() for name in commands)
 
@@ -79,7 +81,7 @@ def test_every_field_takes_its_value_from_the_command_line(command: str, group: 
 def needed(option: Argument) -> list[str]:
     if option.children:
         return []
-    return ["x"] if option.index is not None else [option.name, "x"]
+    return [MODEL] if option.index is not None else [option.name, "x"]
 
 
 def example(option: Argument) -> tuple[str, Any]:
@@ -206,6 +208,20 @@ def test_the_command_line_wins_over_toml_and_toml_over_the_defaults(
     assert default["epochs"] == {"train": 100, "distill": 50}[command]
     assert given == {**default, **table}
     assert both == {**given, "epochs": 9, "augment": ["mutate"]}
+
+
+@pytest.mark.parametrize("model", sorted(named.variants()))
+def test_a_models_recipe_goes_before_the_defaults_of_a_training_and_after_what_is_typed(
+    settings: Any, model: str, tmp_path: Path
+) -> None:
+    recipe = contracts.extra(registry.load("models", named.variants()[model]), "RECIPE", {})
+    path = tmp_path / "mine.toml"
+    path.write_text(f'[model]\nvariant = "{model}"\n[train]\nbatch_size = 77\n')
+    assert settings("train", model) == {**TrainConfig().to_dict(), **recipe}
+    assert settings("train", path) == {**TrainConfig().to_dict(), **recipe, "batch_size": 77}
+    assert settings("train", model, "--learning-rate", 0.5)["learning_rate"] == 0.5
+    student = {name: getattr(StudentConfig(), name) for name in ("epochs", "patience", "schedule", "weight_average")}
+    assert settings("distill", model) == {**TrainConfig().to_dict(), **recipe, **student}
 
 
 def test_a_wrong_name_or_value_in_the_table_is_one_line(settings: Any, tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ from zoo.errors import ZooError  # noqa: E402
 from zoo.inference import session  # noqa: E402
 from zoo.inference.session import open_automatic  # noqa: E402
 from zoo.layers.plain import PlainLayers  # noqa: E402
+from zoo.training.chosen import read_model  # noqa: E402
 from zoo.training.config import TrainConfig, make  # noqa: E402
-from zoo.training.run import read_model  # noqa: E402
 from zoo.weights import keras_layers, network  # noqa: E402
 from zoo.weights.checkpoint import Checkpoint  # noqa: E402
 

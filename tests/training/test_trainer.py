@@ -21,8 +21,9 @@ from toy import SMALL, Toy, trainer  # noqa: E402
 
 from zoo.errors import ZooError  # noqa: E402
 from zoo.models import basset, deepstarr  # noqa: E402
+from zoo.training.chosen import read_model  # noqa: E402
 from zoo.training.config import JobOptions, TrainConfig  # noqa: E402
-from zoo.training.run import Job, read_model, run  # noqa: E402
+from zoo.training.run import Job, run  # noqa: E402
 from zoo.training.trainer import Reporter, one_cycle, predict  # noqa: E402
 from zoo.weights import checkpoint, network  # noqa: E402
 

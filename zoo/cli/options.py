@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 import shlex
 import sys
-from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 from cyclopts import (
@@ -100,22 +99,21 @@ def split_at_commas(_app: App, _commands: tuple[str, ...], arguments: ArgumentCo
             argument.tokens = [first.evolve(value=text, index=i) for i, text in enumerate(filter(None, texts))]
 
 
-def take_from_toml(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """The table [train] of a model's TOML file gives the settings of a training that the command line does not.
+def take_from_model(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """A model's recipe and the table [train] of its TOML file give the settings that the command line does not.
 
-    Raises ZooError for a file that cannot be read, or a name in it that is no setting.
+    Raises ZooError for a model that there is not, a file that cannot be read, or a name in it that is no setting.
     """
-    path = next((token.value for argument in arguments if argument.index == 0 for token in argument.tokens), "")
-    if Path(path).suffix != ".toml":
-        return
-    from zoo.training.config import TrainConfig, check_names, read_toml
+    model = next((token.value for argument in arguments if argument.index == 0 for token in argument.tokens), "")
+    from zoo.training.config import TrainConfig
 
     for settings in arguments:
-        if not (isinstance(settings.hint, type) and issubclass(settings.hint, TrainConfig)):
+        if not (model and isinstance(settings.hint, type) and issubclass(settings.hint, TrainConfig)):
             continue
-        where = f"{path}, [train]"
-        table = read_toml(Path(path))["train"]
-        check_names(settings.hint, table, where)
+        from zoo.training.chosen import read_model
+
+        where = f"{model}, [train]"
+        table = read_model(model, kind=settings.hint)[2]
         for option in settings.children:
             name = option.keys[-1]
             if name in table and not option.tokens:
@@ -143,7 +141,7 @@ def refuse_options_as_values(_app: App, _commands: tuple[str, ...], arguments: A
                 raise MissingArgumentError(argument=argument, keyword=token.keyword)
 
 
-READ = (forget_empty_variables, refuse_options_as_values, split_at_commas, take_from_toml, refuse_fractions)
+READ = (forget_empty_variables, refuse_options_as_values, split_at_commas, take_from_model, refuse_fractions)
 """What happens to the words of a command line, in this order, before they become values."""
 
 

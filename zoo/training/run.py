@@ -7,18 +7,17 @@ import platform
 import time
 from collections.abc import Callable
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from zoo import contracts, registry
 from zoo.data.training_source import Source
 from zoo.defaults import MODEL
 from zoo.errors import MissingDependency, ZooError
 from zoo.system import memory
 from zoo.training import distributed
-from zoo.training.config import JobOptions, TrainConfig, make, read_toml
+from zoo.training.chosen import read_model
+from zoo.training.config import JobOptions, TrainConfig
 from zoo.training.run_folder import RunFolder
 from zoo.training.trainer import Reporter, Trainer
 from zoo.weights import named
@@ -62,30 +61,6 @@ def prepare(
     architecture, config, _ = read_model(model, changes)
     start = named.load(MODEL, options.start) if options.start else None
     return Job(architecture, config, settings, options, command, start)
-
-
-def read_model(model: str, changes: dict[str, Any] | None = None) -> tuple[str, Any, dict[str, Any]]:
-    """A variant's name or a TOML file -> architecture, its Config, and settings of a training by name.
-
-    The table [model] holds `architecture` and fields of its Config, or `variant` and the fields that differ from it;
-    `changes` are laid over either. The settings are the architecture's RECIPE, with the table [train] laid over it.
-    Raises ZooError for an unknown name or field, or a value that Config refuses.
-    """
-    if Path(model).suffix == ".toml":
-        tables = read_toml(Path(model))
-        table, where = dict(tables["model"]), f"{model}, [model]"
-        variant = table.pop("variant", None)
-        architecture = table.pop("architecture", None) or _architecture(variant or MODEL)
-    else:
-        tables, table, where, variant = {"train": {}}, {}, model, model
-        architecture = _architecture(model)
-    plugin = registry.load("models", architecture)
-    if variant and variant not in plugin.VARIANTS:
-        known = ", ".join(plugin.VARIANTS)
-        raise ZooError(f"{where}: {architecture} has no variant {variant!r}; there are {known}")
-    base = plugin.VARIANTS[variant].to_dict() if variant else {}
-    settings = {**contracts.extra(plugin, "RECIPE", {}), **tables["train"]}
-    return architecture, make(plugin.Config, {**base, **table, **(changes or {})}, where), settings
 
 
 def run(job: Job, source: Source, reporter: Reporter | None = None) -> dict[str, Any]:
@@ -189,13 +164,6 @@ class _Receipts:
                 "best_validation_loss": trainer.progress.best_loss if trainer.progress.best_epoch else None,
             }
         )
-
-
-def _architecture(variant: str) -> str:
-    found = named.variants()
-    if variant not in found:
-        raise ZooError(f"no model is called {variant!r}; there are {', '.join(sorted(found))}, or give a .toml file")
-    return found[variant]
 
 
 def _device_name(device: torch.device) -> str:
