@@ -61,6 +61,13 @@ def read_spec(text: str | bytes, path: Path) -> ModelSpec:
 
     Raises ZooError if it is none, says other things than its config, or the file was changed since it was written.
     """
+    spec, digest = _checked_spec(text, path)
+    seal.note_absence(path, digest)
+    return spec
+
+
+def _checked_spec(text: str | bytes, path: Path) -> tuple[ModelSpec, Any]:
+    """As read_spec, and the digest that the file carries, None for a file of an earlier release."""
     if len(text) > LONGEST_JSON:
         raise ZooError(f"{path}: the model spec in its metadata has {len(text):,} characters, no spec is so long")
     try:
@@ -75,7 +82,7 @@ def read_spec(text: str | bytes, path: Path) -> ModelSpec:
     except (ValueError, TypeError, RecursionError) as error:
         raise ZooError(f"{path}: the model spec in its metadata cannot be read ({error})") from None
     seal.check(path, digest)
-    return spec
+    return spec, digest
 
 
 def weights_id(arrays: dict[str, np.ndarray]) -> str:
@@ -131,11 +138,12 @@ def load(path: Path) -> Checkpoint:
         raise ZooError(
             f"{path}: has no deepstarr-zoo model spec in its header; weights of another program go through zoo import"
         )
-    spec = read_spec(metadata[SPEC_KEY], path)
+    spec, found = _checked_spec(metadata[SPEC_KEY], path)
     checkpoint = Checkpoint(spec, arrays)
     _check_arrays(arrays, registry.load("models", spec.architecture).array_shapes(checkpoint.config), str(path))
     if weights_id(arrays) != spec.weights_id:
         raise ZooError(f"{path}: its arrays do not match its weights id {spec.weights_id[:12]}; the file is damaged")
+    seal.note_absence(path, found)
     return checkpoint
 
 

@@ -37,14 +37,16 @@ def seal(path: Path) -> None:
 
 
 def check(path: Path, digest: Any) -> None:
-    """Raise ZooError unless `digest`, which a file carries, is that of its bytes.
-
-    None, a file of a release before there were digests, is a ZooWarning.
-    """
+    """Raise ZooError unless `digest`, which a file carries, is that of its bytes; None is what an old file has."""
     if digest is None:
-        message = f"{path}: was written by an earlier release, without a digest that would show changes to it"
-        warnings.warn(ZooWarning(message), stacklevel=2)
         return
     parts = path.read_bytes().split(digest.encode()) if isinstance(digest, str) and digest else []
     if len(parts) != 2 or hashlib.sha256(PLACEHOLDER.encode().join(parts)).hexdigest() != digest:
         raise ZooError(f"{path}: was changed after it was written, its sha256 is not the one that it carries")
+
+
+def note_absence(path: Path, digest: Any) -> None:
+    """A ZooWarning for a file of a release before there were digests, once all else about it was found to be right."""
+    if digest is None:
+        message = f"{path}: was written by an earlier release, without a digest that would show changes to it"
+        warnings.warn(ZooWarning(message), stacklevel=2)
