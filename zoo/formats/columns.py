@@ -204,7 +204,7 @@ class _Parquet:
         self._path = path
         self._errors = (pyarrow.lib.ArrowException, OSError, ValueError, OverflowError)
         try:
-            self._file = pyarrow.parquet.ParquetFile(path)
+            self._file = pyarrow.parquet.ParquetFile(path, page_checksum_verification=True)
             self.columns = list(self._file.schema_arrow.names)
         except self._errors as error:
             raise self._refused(error) from None

@@ -29,8 +29,8 @@ BATCH_SIZE = 4096
 HEADER_BYTES = 1 << 20
 """A header may have, its name and all that stands behind it."""
 
-RECORD_BYTES = 16 << 20
-"""Text that a record may have, white space and all, where the model takes sequences of 1 Mbp at most; else more."""
+RECORD_BYTES = 4 << 20
+"""Text that a record may have, white space and all, where the model takes at most 262,144 bases; else more."""
 
 CODES_BYTES = 64 << 20
 """Base codes made at once: a small record that is padded to a long sequence takes much more than its text."""
@@ -54,7 +54,7 @@ class Counts:
     records: int = 0
     resized: int = 0
     ambiguous_letters: int = 0
-    mostly_n_or_padding: int = 0
+    mostly_unknown: int = 0
     """Records of which more than half is unknown, as they go to the model."""
 
 
@@ -137,6 +137,7 @@ class Reader:
                 if len(rest) > HEADER_BYTES:
                     self._check_unfinished(rest)
             if rest:
+                self._check_line_ends(rest)
                 yield rest + b"\n"
 
     def _check_unfinished(self, text: bytes) -> None:
@@ -144,12 +145,21 @@ class Reader:
         record = _titled(self._where, self.counts.records + 1, text[1:HEADER_BYTES])
         header = text.find(b"\n", 0, HEADER_BYTES + 2)
         if header < 0:
+            self._check_line_ends(text)
             raise ZooError(_long_header(record))
         most = LONGEST * self._length
         if len(text[header:].translate(None, LINE_END_BLANKS.tobytes() + b"\n")) > most:
             raise ZooError(f"{record}: {length_refused(f'more than {most:,}', self._length, self._reading, True)}")
-        if len(text) > max(RECORD_BYTES, LONGEST * most):
-            raise ZooError(f"{record}: expected {self._length} bases, got {len(text):,} characters, most of them blank")
+        most_text = max(RECORD_BYTES, LONGEST * most)
+        if len(text) > most_text:
+            raise ZooError(
+                f"{record}: expected {self._length} bases, got more than {most_text:,} characters, most of them blank"
+            )
+
+    def _check_line_ends(self, text: bytes) -> None:
+        """Raise ZooError for lines that end in carriage returns alone, which make a whole file one header."""
+        if b"\n" not in text and b"\r" in text.rstrip():
+            raise ZooError(f"{self._where}: its lines end in carriage returns alone; convert it with tr '\\r' '\\n'")
 
 
 def _letter_table(reading: ReadOptions) -> bytes:
@@ -162,8 +172,6 @@ def _letter_table(reading: ReadOptions) -> bytes:
 
 def _check_beginning(text: bytes, where: str) -> None:
     if text.startswith(b">"):
-        if b"\n" not in text and b"\r" in text.rstrip():
-            raise ZooError(f"{where}: its lines end in carriage returns alone; convert it with tr '\\r' '\\n'")
         return
     expected = f"{where}: expected FASTA, whose first line starts with '>'"
     line = text.split(b"\n", 1)[0].rstrip()
@@ -262,14 +270,14 @@ class _Block:
         if not surplus.any():
             codes = letters.reshape(-1, length)
             if highest >= UNKNOWN_BASE:
-                self._counts.mostly_n_or_padding += _mostly_unknown(codes)
+                self._counts.mostly_unknown += _mostly_unknown(codes)
             return codes
         self._counts.resized += int(np.count_nonzero(surplus))
         out = np.full((self.records, length), UNKNOWN_BASE, np.uint8)
         cut, padding = np.maximum(surplus, 0) // 2, np.maximum(-surplus, 0) // 2
         rows = np.arange(self.records) * length
         _copy_spans(letters, bounds[:-1] + cut, np.minimum(sizes, length), out.reshape(-1), rows + padding)
-        self._counts.mostly_n_or_padding += _mostly_unknown(out)
+        self._counts.mostly_unknown += _mostly_unknown(out)
         return out
 
     def _check(

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from zoo import contracts, registry
-from zoo.contracts import Engine, RunOptions, smaller_batches
+from zoo.contracts import Engine, RunOptions
 from zoo.dna.encoding import check_codes
 from zoo.errors import MissingDependency, ZooError
 from zoo.spec import ModelSpec
-from zoo.system import futures
+from zoo.system import futures, memory
 from zoo.weights.checkpoint import SUFFIX, Checkpoint
 
 
@@ -69,7 +69,7 @@ class Session:
         try:
             return self._engine.run(codes)
         except MemoryError:
-            raise ZooError(f"{self.runtime}: out of memory{smaller_batches(len(codes))}") from None
+            raise ZooError(f"{self.runtime}: {memory.exhausted(len(codes))}") from None
 
     def _joined(self, activities: list[np.ndarray]) -> np.ndarray:
         return np.concatenate(activities) if activities else np.empty((0, len(self.spec.targets)), np.float32)
