@@ -136,7 +136,7 @@ def test_changed_fasta_files_are_read_as_a_plain_reader_reads_them(
         monkeypatch.setattr("zoo.formats.fasta.BLOCK_BYTES", generator.choice((64, 100, 1 << 20)))
         content = written_fasta(generator)
         if generator.random() < 0.9:
-            content = mutated(content, generator, PIECES)
+            content = mutated(content, generator, PIECES, 2)
         expected = plain_outcome(lambda content=content, reading=reading: plain_fasta(content, reading))
         packed = generator.random() < 0.2
         path.write_bytes(generator.choice(COMPRESSIONS)(content) if packed else content)
@@ -254,7 +254,7 @@ def test_changed_tables_are_read_as_a_plain_reader_reads_them(tmp_path: Path, mo
         monkeypatch.setattr(columns, "BLOCK_BYTES", generator.choice((64, 100, 1 << 20)))
         content = written_table(generator, separator)
         if generator.random() < 0.9:
-            content = mutated(content, generator, PIECES)
+            content = mutated(content, generator, PIECES, 2)
         expected = plain_outcome(lambda content=content, separator=separator: plain_table(content, separator))
         path = tmp_path / f"changed{suffix}"
         path.write_bytes(generator.choice(COMPRESSIONS)(content) if generator.random() < 0.2 else content)
