@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checkpoints import ODD, random_checkpoint, random_codes
 from command_line import Zoo
 
 from zoo.data.dataset import Split
@@ -258,3 +259,41 @@ def test_the_command_wants_sequences_with_measurements(zoo: Zoo) -> None:
         assert err.startswith("zoo: expected the measured sequences as --data PATH, or as --sequences")
     message = "zoo: --sequences b.fa: needs the measurements, --labels TABLE\n"
     assert zoo("evaluate", "--sequences", "b.fa") == (2, "", message)
+
+
+@pytest.fixture
+def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights of the targets a, b and c, and a table whose columns of the same names hold other measurements."""
+    monkeypatch.chdir(tmp_path)
+    checkpoint.save(random_checkpoint(ODD), Path("w.safetensors"))
+    generator = np.random.default_rng(0)
+    rows = [
+        "\t".join(["".join("ACGT"[base % 4] for base in codes), *map(str, generator.normal(size=4))])
+        for codes in random_codes(60, ODD.sequence_length)
+    ]
+    Path("t.tsv").write_text("\n".join(["sequence\ta\tb\tc\tother", *rows, ""]))
+
+
+@pytest.mark.usefixtures("odd")
+def test_the_command_finds_targets_by_name(zoo: Zoo) -> None:
+    def scores(*targets: str) -> dict[str, dict]:
+        arguments = ["evaluate", "--weights", "w.safetensors", "--runtime", "kmer-cpu", "--data", "t.tsv"]
+        status, _, err = zoo(*arguments, "--split", "all", "--resamples", 10, *targets, "-o", "out", "--overwrite")
+        assert (status, err) == (0, "")
+        found = json.loads(Path("out/metrics.json").read_text())
+        assert list(found["data"]["columns"]) == list(found["weights"][0]["targets"])
+        return {
+            found["data"]["columns"][name]: {key: one[key] for key in ("n", "pearson", "mse")}
+            for name, one in found["weights"][0]["targets"].items()
+        }
+
+    every = scores()
+    assert list(every) == ["a", "b", "c"]
+    assert scores("--targets", "b,a") == {name: every[name] for name in ("b", "a")}
+    assert scores("--targets", "c=c") == {"c": every["c"]}
+    assert scores("--targets", "a=other")["other"]["mse"] != every["a"]["mse"]
+    status, _, err = zoo("evaluate", "--weights", "w.safetensors", "--data", "t.tsv", "--targets", "other")
+    assert status == 2
+    assert err.startswith("zoo: --targets other: expected a target that every model predicts, a, b, c; TARGET=COLUMN")
+    status, _, err = zoo("evaluate", "--weights", "w.safetensors", "--data", "t.tsv", "--targets", "a,a")
+    assert (status, err) == (2, "zoo: --targets: expected different targets, TARGET or TARGET=COLUMN, got a twice\n")
