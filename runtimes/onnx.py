@@ -11,6 +11,7 @@ import ctypes
 import importlib.util
 import io
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ import numpy as np
 from zoo import registry
 from zoo.errors import MissingDependency, ZooError
 from zoo.spec import ModelSpec
-from zoo.system import devices
+from zoo.system import devices, memory
 from zoo.weights import exports
 
 if TYPE_CHECKING:
@@ -138,10 +139,10 @@ class OnnxEngine:
         try:
             activities = self._local.binding.run(self._feed(codes))
         except _errors() as error:
-            raise ZooError(
-                f"ONNX Runtime failed on a batch of {len(codes)} ({_first_line(error)}); "
-                "if memory ran out, a smaller --batch-size helps"
-            ) from None
+            reason = _first_line(error)
+            if re.search(r"alloc|out of memory", str(error), re.IGNORECASE):
+                raise ZooError(f"ONNX Runtime: {memory.exhausted(len(codes))} ({reason})") from None
+            raise ZooError(f"ONNX Runtime failed on a batch of {len(codes)} ({reason})") from None
         if not self._verified:
             _verify(self._session, self.provider)
             self._verified = True

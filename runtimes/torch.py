@@ -17,7 +17,7 @@ import numpy as np
 
 from zoo.errors import MissingDependency, ZooError
 from zoo.spec import ALPHABET, ModelSpec
-from zoo.system import devices
+from zoo.system import devices, memory
 from zoo.weights import network
 
 if TYPE_CHECKING:
@@ -90,10 +90,7 @@ class TorchEngine:
                 taken.copy_(self._module(one_hot), non_blocking=True)
             buffers.wait()
         except torch.OutOfMemoryError:
-            raise ZooError(
-                f"the GPU has too little memory for batches of {len(codes)}, {self.concurrent_batches} at once; "
-                "a smaller --batch-size helps"
-            ) from None
+            raise ZooError(f"the GPU: {memory.exhausted(len(codes) * self.concurrent_batches)}") from None
         return taken.numpy().copy()
 
     def _buffers(self) -> _Buffers:

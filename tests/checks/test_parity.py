@@ -297,9 +297,13 @@ def test_a_reference_that_is_neither_runtime_nor_table_is_refused(tmp_path: Path
     ("text", "message"),
     [
         ("name\tdev\thk\na\t1\t2\n", "expected a row for each of 2 sequences, got 1"),
-        ("name\tdev\thk\na\t1\t2\nc\t1\t2\n", "line 3: expected the sequence b in the column name, got c"),
-        ("name\tdev\na\t1\nb\t1\n", "line 2: expected a number in the column hk, got no such column"),
-        ("name\tdev\thk\na\t1\t2\nb\t1\tx\n", "line 3: expected a number in the column hk, got x"),
+        ("name\tdev\thk\na\t1\t2\nc\t1\t2\n", "row 2: expected the sequence 'b', got 'c'"),
+        ("name\tdev\na\t1\nb\t1\n", "has no column 'hk'; its columns are name, dev"),
+        ("name\tdev\thk\na\t1\t2\nb\t1\tx\n", "column hk, row 2: expected a number or nothing, got 'x'"),
+        ("name\tdev\thk\na\t1\t2\nb\t\t1\n", "column dev, row 2: expected a number, it is missing"),
+        ("name\tdev\thk\na\t1\t2\nb\t1\n", "line 3: expected 3 fields as the header has, got 2"),
+        ('name\tdev\thk\n"a\t1\t2\nb"\t1\t2\n', "row 1: expected the sequence 'a', got '\"a'"),
+        ("name\tdev\thk\tdev\na\t1\t2\t3\nb\t1\t2\t3\n", "has several columns called 'dev'"),
     ],
 )
 def test_a_table_that_does_not_fit_the_sequences_is_refused(tmp_path: Path, text: str, message: str) -> None:

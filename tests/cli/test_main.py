@@ -60,7 +60,7 @@ class TestPredict:
         weights_id = random_checkpoint(ODD).spec.weights_id
         assert status == 0
         assert out == expected_table(folder)
-        assert err.startswith("zoo: 10 sequences; kmer-cpu (cpu")
+        assert err.startswith("zoo: 10 sequences, 1 mostly unknown; kmer-cpu (cpu")
         assert err.endswith(f"; weights {weights_id[:12]} (random numbers)\n")
         assert err.count("\n") == 1
 
@@ -79,7 +79,7 @@ class TestPredict:
         status, out, err = zoo("predict", "--weights", "w.safetensors", *RUNTIME, "other.fa", *options)
         assert status == 0
         assert len(out.splitlines()) == 2
-        assert "1 sequences, 1 resized, 2 ambiguous letters;" in err
+        assert "1 sequences, 1 resized, 2 ambiguous letters, 1 mostly unknown;" in err
 
 
 def run_zoo(*arguments: object, **options: object) -> subprocess.CompletedProcess[bytes]:
@@ -294,7 +294,7 @@ class TestBadInput:
 
         monkeypatch.setattr("zoo.formats.prediction_table.rows", exhaust)
         arguments = ("--weights", "w.safetensors", *RUNTIME, "seqs.fa", "-o", "out.tsv")
-        one_line(zoo, "out of memory; a smaller --batch-size may help", "predict", *arguments)
+        one_line(zoo, "zoo: out of memory\n", "predict", *arguments)
 
 
 class Bomb:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checkpoints import ODD, random_checkpoint, random_codes
 from command_line import Zoo
 
 from zoo.data.dataset import Split
@@ -22,6 +23,7 @@ from zoo.weights import checkpoint, importing
 
 LENGTH = 20
 COLUMNS = ("Dev_log2_enrichment", "Hk_log2_enrichment")
+CHOSEN = dict(zip(("dev", "hk"), COLUMNS, strict=True))
 QUICK = Settings(resamples=50)
 
 pytest.importorskip("matplotlib")
@@ -63,7 +65,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
 
 def test_a_report_holds_the_metrics_of_every_model(split: Split) -> None:
     models = {"good": Counter(), "flat": Counter(0.0)}
-    report = evaluate.evaluate(models, split, COLUMNS, QUICK)
+    report = evaluate.evaluate(models, split, CHOSEN, QUICK)
     good, flat = report.evaluations
     assert good.scores == metrics.score(split.targets, Counter().predict_codes(split.codes))
     assert [score.n for score in good.scores] == [120, 118]
@@ -78,7 +80,7 @@ def test_a_report_holds_the_metrics_of_every_model(split: Split) -> None:
 
 
 def test_the_strand_average_does_not_see_the_strand(split: Split) -> None:
-    report = evaluate.evaluate({"one": Counter()}, split, COLUMNS, Settings(rc="average", resamples=10))
+    report = evaluate.evaluate({"one": Counter()}, split, CHOSEN, Settings(rc="average", resamples=10))
     predicted = report.evaluations[0].predicted
     np.testing.assert_array_equal(predicted[:60], predicted[60:])
     assert evaluate.to_json(report)["weights"][0]["rc"] == "average"
@@ -86,7 +88,7 @@ def test_the_strand_average_does_not_see_the_strand(split: Split) -> None:
 
 def test_a_folder_holds_numbers_table_and_figures(split: Split, tmp_path: Path) -> None:
     models = {"good": Counter(), "half": Counter(0.5)}
-    report = evaluate.evaluate(models, split, COLUMNS, QUICK)
+    report = evaluate.evaluate(models, split, CHOSEN, QUICK)
     evaluate.save(report, tmp_path / "out", command="zoo evaluate", source="data.tsv")
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert written == ["diagnosis-1.png", "diagnosis-2.png", "metrics.json", "predictions.tsv", "scatter.png"]
@@ -118,7 +120,7 @@ def test_a_folder_holds_numbers_table_and_figures(split: Split, tmp_path: Path) 
 
 def test_a_constant_target_is_reported(split: Split, tmp_path: Path) -> None:
     constant = Split(split.codes, np.ones_like(split.targets))
-    report = evaluate.evaluate({"one": Counter()}, constant, COLUMNS, QUICK)
+    report = evaluate.evaluate({"one": Counter()}, constant, CHOSEN, QUICK)
     evaluate.save(report, tmp_path / "out")
     target = json.loads((tmp_path / "out" / "metrics.json").read_text())["weights"][0]["targets"]["dev"]
     assert target["pearson"] is None
@@ -129,7 +131,7 @@ def test_a_constant_target_is_reported(split: Split, tmp_path: Path) -> None:
 
 
 def test_a_folder_is_replaced_when_asked_and_never_one_of_something_else(split: Split, tmp_path: Path) -> None:
-    report = evaluate.evaluate({"one": Counter()}, split, COLUMNS, QUICK)
+    report = evaluate.evaluate({"one": Counter()}, split, CHOSEN, QUICK)
     out = tmp_path / "out"
     evaluate.save(report, out)
     with pytest.raises(ZooError, match="out: exists already; give another name or --overwrite"):
@@ -148,7 +150,7 @@ def test_a_folder_is_replaced_when_asked_and_never_one_of_something_else(split: 
 def test_a_failure_while_writing_leaves_no_folder(
     split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    report = evaluate.evaluate({"one": Counter()}, split, COLUMNS, QUICK)
+    report = evaluate.evaluate({"one": Counter()}, split, CHOSEN, QUICK)
 
     def full(*_: object) -> None:
         raise ZooError("disk full")
@@ -160,19 +162,62 @@ def test_a_failure_while_writing_leaves_no_folder(
 
 
 def test_models_that_cannot_be_compared_say_what_differs(split: Split) -> None:
-    own = Counter(targets=COLUMNS)
-    assert evaluate.columns_of({"published": Counter(), "own": own}) == ("dev", "hk")
-    with pytest.raises(ZooError, match="dev, hk for a and expression for b"):
-        evaluate.columns_of({"a": Counter(), "b": Counter(targets=("expression",))})
+    with pytest.raises(ZooError, match="share a target, got dev, hk for a and expression for b; evaluate one at a"):
+        evaluate.choose({"a": Counter(), "b": Counter(targets=("expression",))})
     with pytest.raises(ZooError, match="one sequence length, got 20 for a and 10 for b"):
         evaluate.sequence_length({"a": Counter(), "b": Counter(length=10)})
-    with pytest.raises(ZooError, match=r"a: predicts 2 targets \(dev, hk\), got 1 columns"):
-        evaluate.evaluate({"a": Counter()}, split, ("Dev_log2_enrichment",), QUICK)
+    with pytest.raises(ZooError, match="expected measurements of dev, got 2 columns"):
+        evaluate.evaluate({"a": Counter()}, split, {"dev": "dev"}, QUICK)
+
+
+def test_targets_are_chosen_by_name_and_a_column_may_have_another() -> None:
+    published, own = Counter(), Counter(targets=COLUMNS)
+    assert evaluate.choose({"published": published}) == {"dev": "dev", "hk": "hk"}
+    assert evaluate.choose({"own": own}) == {name: name for name in COLUMNS}
+    assert evaluate.choose({"published": published, "own": own}) == {"dev": "dev", "hk": "hk"}
+    assert evaluate.choose({"own": own, "published": published}) == dict(zip(COLUMNS, ("dev", "hk"), strict=True))
+    assert evaluate.choose({"published": published}, ("hk", "dev")) == {"hk": "hk", "dev": "dev"}
+    assert evaluate.choose({"published": published}, ("dev=Dev_log2_enrichment",)) == {"dev": COLUMNS[0]}
+    assert evaluate.choose({"published": published}, ("Dev_log2_enrichment",)) == {"dev": COLUMNS[0]}
+    assert evaluate.choose({"odd": Counter(targets=("a=b",))}, ("a=b",)) == {"a=b": "a=b"}
+    line = r"^--targets activity: expected a target that every model predicts, dev, hk; TARGET=COLUMN takes a column"
+    with pytest.raises(ZooError, match=line):
+        evaluate.choose({"published": published}, ("activity",))
+    with pytest.raises(ZooError, match="expected different targets, TARGET or TARGET=COLUMN, got dev twice"):
+        evaluate.choose({"published": published}, ("dev", "dev=x"))
+    with pytest.raises(ZooError, match="got 'dev='"):
+        evaluate.choose({"published": published}, ("dev=",))
+
+
+def test_outputs_are_found_by_name_never_by_position(split: Split) -> None:
+    """What `--targets hk,dev` gives each target is what `--targets dev,hk` gives it."""
+    forward = evaluate.evaluate({"one": Counter()}, split, CHOSEN, QUICK)
+    backward_split = Split(split.codes, split.targets[:, ::-1], split.names)
+    backward = evaluate.evaluate({"one": Counter()}, backward_split, dict(reversed(CHOSEN.items())), QUICK)
+    assert backward.targets == ("hk", "dev")
+    assert backward.evaluations[0].scores == forward.evaluations[0].scores[::-1]
+
+
+def test_a_model_of_one_target_is_compared_with_one_of_two(split: Split) -> None:
+    class Second(Counter):
+        """Predicts hk alone, which the two-target model has in its second place."""
+
+        def predict_codes(self, codes: np.ndarray) -> np.ndarray:
+            return Counter().predict_codes(codes)[:, 1:]
+
+    models = {"both": Counter(), "one": Second(targets=("Hk_log2_enrichment",))}
+    assert evaluate.not_shared(models) == ["dev"]
+    chosen = evaluate.choose(models)
+    assert chosen == {"hk": "hk"}
+    report = evaluate.evaluate(models, Split(split.codes, split.targets[:, 1:], split.names), chosen, QUICK)
+    both, one = report.evaluations
+    assert both.scores == one.scores
+    assert one.scores[0].pearson > 0.5
 
 
 def test_predictions_that_are_not_finite_fail_the_evaluation(split: Split) -> None:
     with pytest.raises(CheckFailed, match="a: 120 predictions are not finite, the first for row 1"):
-        evaluate.evaluate({"a": Counter(np.nan)}, split, COLUMNS, QUICK)
+        evaluate.evaluate({"a": Counter(np.nan)}, split, CHOSEN, QUICK)
 
 
 def test_weights_are_called_by_the_shortest_name_that_tells_them_apart() -> None:
@@ -214,3 +259,41 @@ def test_the_command_wants_sequences_with_measurements(zoo: Zoo) -> None:
         assert err.startswith("zoo: expected the measured sequences as --data PATH, or as --sequences")
     message = "zoo: --sequences b.fa: needs the measurements, --labels TABLE\n"
     assert zoo("evaluate", "--sequences", "b.fa") == (2, "", message)
+
+
+@pytest.fixture
+def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights of the targets a, b and c, and a table whose columns of the same names hold other measurements."""
+    monkeypatch.chdir(tmp_path)
+    checkpoint.save(random_checkpoint(ODD), Path("w.safetensors"))
+    generator = np.random.default_rng(0)
+    rows = [
+        "\t".join(["".join("ACGT"[base % 4] for base in codes), *map(str, generator.normal(size=4))])
+        for codes in random_codes(60, ODD.sequence_length)
+    ]
+    Path("t.tsv").write_text("\n".join(["sequence\ta\tb\tc\tother", *rows, ""]))
+
+
+@pytest.mark.usefixtures("odd")
+def test_the_command_finds_targets_by_name(zoo: Zoo) -> None:
+    def scores(*targets: str) -> dict[str, dict]:
+        arguments = ["evaluate", "--weights", "w.safetensors", "--runtime", "kmer-cpu", "--data", "t.tsv"]
+        status, _, err = zoo(*arguments, "--split", "all", "--resamples", 10, *targets, "-o", "out", "--overwrite")
+        assert (status, err) == (0, "")
+        found = json.loads(Path("out/metrics.json").read_text())
+        assert list(found["data"]["columns"]) == list(found["weights"][0]["targets"])
+        return {
+            found["data"]["columns"][name]: {key: one[key] for key in ("n", "pearson", "mse")}
+            for name, one in found["weights"][0]["targets"].items()
+        }
+
+    every = scores()
+    assert list(every) == ["a", "b", "c"]
+    assert scores("--targets", "b,a") == {name: every[name] for name in ("b", "a")}
+    assert scores("--targets", "c=c") == {"c": every["c"]}
+    assert scores("--targets", "a=other")["other"]["mse"] != every["a"]["mse"]
+    status, _, err = zoo("evaluate", "--weights", "w.safetensors", "--data", "t.tsv", "--targets", "other")
+    assert status == 2
+    assert err.startswith("zoo: --targets other: expected a target that every model predicts, a, b, c; TARGET=COLUMN")
+    status, _, err = zoo("evaluate", "--weights", "w.safetensors", "--data", "t.tsv", "--targets", "a,a")
+    assert (status, err) == (2, "zoo: --targets: expected different targets, TARGET or TARGET=COLUMN, got a twice\n")

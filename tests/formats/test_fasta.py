@@ -7,6 +7,7 @@ import errno
 import gzip
 import lzma
 import struct
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -165,7 +166,7 @@ def test_reading_does_not_run_ahead_of_what_is_asked_for(fasta: Callable[[bytes]
         ("GG" + "ACGT" * 3 + "CC", "ACGTACGTACGT"),
         ("ACGTACGTACG", "ACGTACGTACGN"),  # one too few: padded at the right
         ("TT", "NNNNNTTNNNNN"),
-        ("ACGT" * 100, "GTACGTACGTAC"),
+        ("ACGT" * 12, "GTACGTACGTAC"),
     ],
 )
 def test_resize_center_crops_and_pads_around_the_middle(
@@ -177,6 +178,108 @@ def test_resize_center_crops_and_pads_around_the_middle(
     assert names == ["a", "b"]
     assert np.array_equal(codes, encode([expected, "A" * LENGTH]))
     assert reader.counts.resized == (len(text) != LENGTH)
+
+
+LONG = "cut windows of 12 bases out of it first, for example with bedtools getfasta"
+
+
+@pytest.mark.parametrize("reading", [STRICT, ReadOptions(resize="center")])
+def test_a_contig_is_not_cropped_to_its_middle(fasta: Callable[[bytes], Path], reading: ReadOptions) -> None:
+    path = fasta(b">a\nACGTACGTACGT\n>chr2L x\n" + b"ACGTACG\n" * 7)
+    assert refusal(path, reading) == f"{path}: record 2 (chr2L): expected 12 bases, got 49; {LONG}"
+    path = fasta(b">a\nACGTACGTACGT\n>chr2L x\n" + b"ACGTACG\n" * 700_000)
+    assert refusal(path, reading) == f"{path}: record 2 (chr2L): expected 12 bases, got more than 48; {LONG}"
+
+
+def peak_memory(path: Path, reading: ReadOptions, length: int = LENGTH, batch_size: int = 4096) -> int:
+    """Bytes that are taken at most while a file is read to its end or its refusal."""
+    tracemalloc.start()
+    try:
+        for _ in Reader(path, length, batch_size, reading):
+            pass
+    except ZooError:
+        pass
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    return peak
+
+
+@pytest.mark.parametrize(
+    ("unit", "message"),
+    [
+        (b"ACGT", f"record 2 (bomb): expected 12 bases, got more than 48; {LONG}"),
+        (b"\n \n", "record 2 (bomb): expected 12 bases, got more than 4,194,304 characters, most of them blank"),
+        (b"bomb", "record 2 (bombbombbombbombbombbombbombbombbombbomb...): "
+                  "expected a header of at most 1,048,576 bytes, got a longer one"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("reading", [STRICT, ReadOptions(resize="center", ambiguous="n")])
+def test_a_record_or_a_name_that_never_ends_is_refused_in_bounded_memory(
+    fasta: Callable[[bytes], Path], unit: bytes, message: str, reading: ReadOptions
+) -> None:
+    header = b">" if unit == b"bomb" else b">bomb\n"
+    path = fasta(gzip.compress(b">a\nACGTACGTACGT\n" + header + unit * (100 * BLOCK_BYTES // len(unit)), 1))
+    assert refusal(path, reading) == f"{path}: {message}"
+    assert peak_memory(path, reading) < 40 * BLOCK_BYTES
+
+
+def test_small_records_padded_to_long_sequences_take_bounded_memory(
+    fasta: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zoo.formats.fasta.CODES_BYTES", BLOCK_BYTES)
+    path = fasta(b"".join(b">%d\nA\n" % number for number in range(4000)))
+    reading = ReadOptions(resize="center")
+    assert peak_memory(path, reading, 20_000, batch_size=50) < 10 * BLOCK_BYTES < 4000 * 20_000
+    assert read(path, 20, reading) == ([str(number) for number in range(4000)], ["N" * 9 + "A" + "N" * 10] * 4000)
+
+
+def test_blanks_at_the_ends_of_lines_take_no_time(fasta: Callable[[bytes], Path]) -> None:
+    """A round for each blank would take minutes here."""
+    path = fasta((b">a" + b" " * 300_000 + b"\nACGTACGTACGT" + b"\t" * 300_000 + b"\n") * 3)
+    assert read(path) == (["a"] * 3, ["ACGTACGTACGT"] * 3)
+
+
+@pytest.mark.parametrize("end", ["\r", "\v", "\f", "\0", "\x1b", "\x7f", "\x85", "\u2028", "\xa0", "\x1c"])
+def test_a_name_ends_at_any_control_character(fasta: Callable[[bytes], Path], end: str) -> None:
+    path = fasta(f">first{end}rest\nACGTACGTACGT\n>{end}second\nACGTACGTACGT\n>{end}\nACGTACGTACGT\n".encode())
+    assert read(path)[0] == ["first", "second", ""]
+
+
+def test_more_than_half_unknown_is_counted(fasta: Callable[[bytes], Path]) -> None:
+    sequences = [b"N" * 6 + b"ACGTAC", b"N" * 7 + b"ACGTA", b"ACGTA", b"ACGTAC", b"RRRRRRRACGTA", b"n" * 12]
+    path = fasta(b"".join(b">x\n%b\n" % sequence for sequence in sequences))
+    reader = Reader(path, LENGTH, reading=ReadOptions("center", "n"))
+    list(reader)
+    assert reader.counts.mostly_unknown == 4
+    assert reader.counts.resized == 2
+    reader = Reader(fasta(b">x\nNNNNNNNACGTA\n>y\nACGTACGTACGT\n>z\nNNNNNNACGTAC\n"), LENGTH)
+    list(reader)
+    assert reader.counts.mostly_unknown == 1
+
+
+def test_lines_that_end_in_carriage_returns_alone_are_named(fasta: Callable[[bytes], Path]) -> None:
+    path = fasta(b">a\rACGTACGTACGT\r" * 50_000)
+    assert refusal(path) == f"{path}: its lines end in carriage returns alone; convert it with tr '\\r' '\\n'"
+
+
+def test_a_compressed_file_that_changes_while_it_is_read_is_refused(
+    fasta: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zoo.formats.fasta.BLOCK_BYTES", 1000)
+    for compress in (bytes, gzip.compress):
+        content = compress(b">a\nACGTACGTACGT\n" * 200)
+        path = fasta(content)
+        batches = iter(Reader(path, LENGTH, batch_size=1))
+        next(batches)
+        with path.open("ab") as file:
+            file.write(content)
+        with pytest.raises(ZooError) as refused:
+            list(batches)
+        size = len(content)
+        assert str(refused.value) == (
+            f"{path}: had {size:,} bytes when it was opened and {2 * size:,} at the end; read it when it is written"
+        )
 
 
 def test_resized_to_the_middle_like_the_text_itself(fasta: Callable[[bytes], Path]) -> None:
@@ -227,6 +330,11 @@ def test_other_letters_are_taken_as_n_and_counted_if_asked_for(fasta: Callable[[
         (
             b">a\nACGTACGTACGT\n>b x\nACGTA\nCRTACGT\n>c\nA\n",
             "record 2 (b), position 7: expected a letter of ACGTN, got 'R'; --ambiguous n takes it as N",
+        ),
+        (
+            b">a\nACGUACGTACGT\n",
+            "record 1 (a), position 4: expected a letter of ACGTN, got 'U': RNA? change U to T, "
+            "for example with seqkit seq --rna2dna",
         ),
         (b">a\nACGTAC GTACG\n", "record 1 (a), position 7: expected a letter of ACGTN, got ' '"),
         (b">a\nACGTAC\xffGTACG\n", "record 1 (a), position 7: expected a letter of ACGTN, got '\\\\xff'"),

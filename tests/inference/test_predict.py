@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -125,15 +126,17 @@ def test_beside_the_table_stands_how_it_was_made(model: Model, fasta: Path, tmp_
     assert described["weights"]["id"] == model.spec.weights_id
     assert described["weights"]["source"] == "random numbers"
     assert described["targets"] == ["a", "b", "c"]
-    assert described["counts"] == {"records": 40, "resized": 0, "ambiguous_letters": 0}
+    unknown = int(((random_codes(40, ODD.sequence_length) == 4).mean(axis=1) > 0.5).sum())
+    counts = {"records": 40, "resized": 0, "ambiguous_letters": 0, "mostly_unknown": unknown}
+    assert described["counts"] == counts
 
 
-def test_what_was_bent_is_counted(model: Model, tmp_path: Path) -> None:
+def test_what_was_changed_is_counted(model: Model, tmp_path: Path) -> None:
     source = tmp_path / "seqs.fa"
     source.write_text(f">a\n{'A' * 60}\n>b\n{'C' * 53}\n>c\n{'R' * 53}\n")
     described = predict_file(model, Job(source, tmp_path / "out.tsv", ReadOptions("center", "n")))
-    assert described["counts"] == {"records": 3, "resized": 1, "ambiguous_letters": 53}
-    assert ", 1 resized, 53 ambiguous letters" in predict.summary(described)
+    assert described["counts"] == {"records": 3, "resized": 1, "ambiguous_letters": 53, "mostly_unknown": 1}
+    assert "3 sequences, 1 resized, 53 ambiguous letters, 1 mostly unknown; " in predict.summary(described)
     _, _, values = read_table(tmp_path / "out.tsv")
     assert np.array_equal(values, model.predict(["A" * 53, "C" * 53, "N" * 53]))
 
@@ -169,6 +172,34 @@ def test_names_pass_through_byte_by_byte(model: Model, tmp_path: Path) -> None:
     rows = (tmp_path / "out.tsv").read_bytes().split(b"\n")[1:-1]
     assert [row.split(b"\t")[0] for row in rows] == names
     assert {row.count(b"\t") for row in rows} == {3}
+
+
+@pytest.mark.parametrize("letter", list("\t\n\r\v\f\0\x1b"))
+def test_a_name_that_would_not_stay_in_its_field_is_an_error(letter: str) -> None:
+    with pytest.raises(ZooError) as refused:
+        prediction_table.rows(["x", f"y{letter}z"], np.zeros((2, 2), np.float32))
+    shown = ascii(letter)[1:-1].replace("\\", "\\\\")
+    assert str(refused.value) == (f"'y{shown}z': expected a name without tabs, line ends and other control characters")
+
+
+def test_a_file_that_shrinks_while_it_is_read_leaves_no_table(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "seqs.fa"
+    source.write_text(f">s\n{'A' * 53}\n" * 100_000)
+    original = Reader._texts
+
+    def cut_off(reader: Reader) -> Iterator[bytes]:
+        for number, text in enumerate(original(reader)):
+            if number == 1:
+                os.truncate(source, 3_000_004)
+            yield text
+
+    monkeypatch.setattr(Reader, "_texts", cut_off)
+    line = r"seqs\.fa: had 5,700,000 bytes when it was opened and 3,000,004 at the end; read it when it is written$"
+    with pytest.raises(ZooError, match=line):
+        predict_file(model, Job(source, tmp_path / "out.tsv"))
+    assert list(tmp_path.iterdir()) == [source]
 
 
 def test_progress_is_told_while_it_works(model: Model, fasta: Path, tmp_path: Path) -> None:

@@ -152,8 +152,12 @@ def test_a_gpu_without_memory_left_is_one_line(odd: Checkpoint, monkeypatch: pyt
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(engine, "_module", full)
-    with pytest.raises(ZooError, match=r"too little memory for batches of 5, 1 at once; a smaller --batch-size helps$"):
+    with pytest.raises(
+        ZooError, match=r"^the GPU: out of memory over 5 sequences at once; a smaller --batch-size helps$"
+    ):
         engine.run(random_codes(5, 53))
+    with pytest.raises(ZooError, match=r"^the GPU: out of memory over 1 sequences at once$"):
+        engine.run(random_codes(1, 53))
 
 
 @needs_torch
@@ -307,12 +311,39 @@ def test_a_provider_lost_at_the_first_run_is_an_error(odd_file: Path, monkeypatc
         engine.run(np.zeros((1, 53), np.uint8))
 
 
-def test_a_run_that_fails_is_one_line_with_advice(odd_file: Path) -> None:
+def test_a_run_that_fails_is_one_line(odd_file: Path) -> None:
     engine = onnx_runtime.start_file(odd_file, "cpu", RunOptions())
-    with pytest.raises(
-        ZooError, match=r"^ONNX Runtime failed on a batch of 2 \(.*\); .* a smaller --batch-size helps$"
-    ):
+    with pytest.raises(ZooError, match=r"^ONNX Runtime failed on a batch of 2 \(.*\)$"):
         engine.run(np.zeros((2, 52), np.uint8))
+
+
+def test_smaller_batches_are_advised_where_memory_ran_out(odd_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = onnx_runtime.start_file(odd_file, "cpu", RunOptions())
+
+    def full(_: np.ndarray) -> np.ndarray:
+        raise RuntimeError("Failed to allocate memory for requested buffer of size 1024")
+
+    monkeypatch.setattr(engine, "_feed", lambda codes: codes)
+    engine._local.binding = SimpleNamespace(run=full)
+    line = r"^ONNX Runtime: out of memory over 2 sequences at once; a smaller --batch-size helps \(Failed to allocate"
+    with pytest.raises(ZooError, match=line):
+        engine.run(np.zeros((2, 53), np.uint8))
+
+
+class Full(Slow):
+    """An engine whose NumPy has no memory left."""
+
+    batch_size = 8
+
+    def run(self, codes: np.ndarray) -> np.ndarray:
+        raise MemoryError(codes.shape)
+
+
+@pytest.mark.parametrize(("count", "advice"), [(4, "; a smaller --batch-size helps"), (1, "")])
+def test_memory_that_runs_out_in_an_engine_names_what_helps(count: int, advice: str) -> None:
+    with pytest.raises(ZooError) as refused:
+        Session(Full(), "full-cpu").predict(np.zeros((count, 4), np.uint8))
+    assert str(refused.value) == f"full-cpu: out of memory over {count} sequences at once{advice}"
 
 
 @needs_torch

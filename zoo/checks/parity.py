@@ -6,7 +6,6 @@ predictions of all records.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
 import tempfile
@@ -19,7 +18,9 @@ from zoo.checks import comparison
 from zoo.checks.comparison import Report, Tolerance
 from zoo.defaults import MODEL
 from zoo.errors import CheckFailed, MissingDependency, ZooError
+from zoo.formats import columns
 from zoo.formats.fasta import Reader
+from zoo.formats.names import shown
 from zoo.inference import session
 from zoo.inference.session import Session
 from zoo.spec import ALPHABET
@@ -166,26 +167,16 @@ def _as_table(subject: Subject, reference: str | None) -> Path | None:
 
 def read_table(path: Path, names: Sequence[str], targets: Sequence[str]) -> np.ndarray:
     """Predictions of a table, float64 (N, T), whose rows must be those of `names` in that order."""
-    try:
-        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    except (OSError, csv.Error) as error:
-        raise ZooError(f"{path}: cannot be read as a table ({error})") from None
-    if len(rows) != len(names):
-        raise ZooError(f"{path}: expected a row for each of {len(names)} sequences, got {len(rows)}")
-    values = np.empty((len(names), len(targets)))
-    for line, (name, row) in enumerate(zip(names, rows, strict=True), 2):
-        if row.get("name") != name:
-            raise ZooError(
-                f"{path}, line {line}: expected the sequence {name} in the column name, got {row.get('name')}"
-            )
-        for column, target in enumerate(targets):
-            try:
-                values[line - 2, column] = float(row[target])
-            except (KeyError, TypeError, ValueError):
-                got = row.get(target, "no such column")
-                raise ZooError(f"{path}, line {line}: expected a number in the column {target}, got {got}") from None
-    return values
+    table = columns.read(path, targets, ("name",))
+    if len(table) != len(names):
+        raise ZooError(f"{path}: expected a row for each of {len(names):,} sequences, got {len(table):,}")
+    for row, (name, given) in enumerate(zip(names, table.text["name"], strict=True), 1):
+        if given != name:
+            raise ZooError(f"{path}: row {row}: expected the sequence {shown(name)!r}, got {shown(given)!r}")
+    if np.isnan(table.numbers).any():
+        row, column = (int(place) for place in np.argwhere(np.isnan(table.numbers))[0])
+        raise ZooError(f"{path}: column {shown(targets[column])}, row {row + 1}: expected a number, it is missing")
+    return table.numbers
 
 
 def example_fasta(length: int) -> bytes:

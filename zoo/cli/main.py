@@ -145,7 +145,7 @@ def _explained(error: BaseException) -> tuple[str, int]:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted", INTERRUPTED
     if isinstance(error, MemoryError):
-        return "out of memory; a smaller --batch-size may help", ZooError.exit_code
+        return "out of memory", ZooError.exit_code
     if isinstance(error, CycloptsError):
         return usage.explained(error, [name for commands in COMMANDS.values() for name in commands]), ZooError.exit_code
     if isinstance(error, OSError):

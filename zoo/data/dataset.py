@@ -1,6 +1,6 @@
 """What a model is trained and judged on: labelled sequences, divided into splits, and checked for leakage.
 
-Sequences stay base codes (249 bytes each); one-hot is made a batch at a time by whoever computes. Needs pandas.
+Sequences stay base codes (249 bytes each); one-hot is made a batch at a time by whoever computes.
 Axes: N sequences, L positions, T targets.
 """
 
@@ -67,6 +67,9 @@ def read(
     """
     layout = layout or Layout()
     _check_request(path, targets, layout)
+    names = [published.target_of(name) for name in targets]
+    if len(set(names)) != len(names):
+        raise ZooError(f"targets: expected different ones, got {', '.join(targets)}, of which two are the same target")
     notes: list[str] = []
     if path.is_dir():
         parts = {side: _read_published(path, side, targets, length, layout) for side in SIDES if _has(path, side)}

@@ -1,6 +1,6 @@
 """Labelled sequences of one file, or of a FASTA and its table: base codes, targets, names, undivided.
 
-Row i of the labels belongs to record i of the FASTA, and the counts are checked. Needs pandas.
+Row i of the labels belongs to record i of the FASTA: counts are checked, and names where both have them.
 Axes: N sequences, L positions, T targets.
 """
 
@@ -17,7 +17,8 @@ from zoo.dna.encoding import INVALID, ascii_codes
 from zoo.errors import ZooError
 from zoo.formats import columns
 from zoo.formats.fasta import BATCH_SIZE, Reader
-from zoo.formats.read_options import STRICT, ReadOptions
+from zoo.formats.names import first_word, shown
+from zoo.formats.read_options import LONGEST, ReadOptions, length_refused, letter_refused
 from zoo.spec import UNKNOWN_BASE
 
 FASTA = (".fa", ".fasta", ".fna")
@@ -134,20 +135,23 @@ def read_file(path: Path, targets: tuple[str, ...], length: int, layout: Layout)
     table = columns.read(path, targets, (layout.sequence_column,), optional, published.columns())
     codes = _encode(table.text.pop(layout.sequence_column), length, layout, path)
     return Records(
-        Split(codes, table.numbers, table.text.get(layout.name_column), table.columns),
+        Split(codes, table.numbers.astype(np.float32), table.text.get(layout.name_column), table.columns),
         table.text.get(layout.split_column),
         table.text.get(layout.chromosome_column),
     )
 
 
-def read_pair(fasta: Path, labels: Path, targets: tuple[str, ...], length: int, reading: ReadOptions = STRICT) -> Split:
-    """A FASTA file and the table whose row i belongs to record i. Raises ZooError if the counts differ."""
+def read_pair(fasta: Path, labels: Path, targets: tuple[str, ...], length: int, layout: Layout) -> Split:
+    """A FASTA file and the table whose row i belongs to record i.
+
+    Raises ZooError if the counts differ, or, where the table has names, if one is not that of its record.
+    """
     if not fasta.is_file():
         raise ZooError(f"{fasta}: no such file")
-    table = columns.read(labels, targets, other_names=published.columns())
+    table = columns.read(labels, targets, (), (layout.name_column,), published.columns())
     codes = np.empty((len(table), length), np.uint8)
     names: list[str] = []
-    reader = Reader(fasta, length, reading=reading)
+    reader = Reader(fasta, length, reading=layout)
     for batch_names, batch in reader:
         room = codes[len(names) : len(names) + len(batch)]
         room[:] = batch[: len(room)]
@@ -157,7 +161,14 @@ def read_pair(fasta: Path, labels: Path, targets: tuple[str, ...], length: int, 
             f"{fasta}: expected {len(table):,} records, one for each row of {labels.name}, got {len(names):,}; "
             "row i must belong to record i"
         )
-    return Split(codes, table.numbers, names, table.columns)
+    # a FASTA name ends at the first white space, which the same name in a table may go beyond
+    for row, (name, given) in enumerate(zip(names, table.text.get(layout.name_column, names), strict=True), 1):
+        if given != name and first_word(given) != name:
+            raise ZooError(
+                f"{labels}: row {row}: expected {shown(name)!r}, the name of record {row} of {fasta.name}, "
+                f"got {shown(given)!r}; row i must belong to record i"
+            )
+    return Split(codes, table.numbers.astype(np.float32), names, table.columns)
 
 
 def first_file(path: Path) -> Path | None:
@@ -187,13 +198,12 @@ def _encode(sequences: list[str], length: int, reading: ReadOptions, path: Path)
     codes = np.empty((len(sequences), length), np.uint8)
     for start in range(0, len(sequences), BATCH_SIZE):
         part = sequences[start : start + BATCH_SIZE]
+        for row, sequence in enumerate(part, start + 1):
+            too_long = len(sequence) > LONGEST * length
+            if too_long or not sequence or not (reading.resize or len(sequence) == length):
+                raise ZooError(f"{path}: row {row}: {length_refused(len(sequence), length, reading, too_long)}")
         if reading.resize:
             part = [_centred(sequence, length) for sequence in part]
-        lengths = np.fromiter(map(len, part), np.int64, len(part))
-        if (lengths != length).any():
-            row = int(np.argmax(lengths != length))
-            advice = "" if reading.resize else "; --resize center crops or pads with N"
-            raise ZooError(f"{path}: row {start + row + 1}: expected {length} bases, got {lengths[row]}{advice}")
         letters = "".join(part).encode("ascii", "replace")
         block = ascii_codes(letters).reshape(-1, length)
         if reading.ambiguous:
@@ -201,19 +211,14 @@ def _encode(sequences: list[str], length: int, reading: ReadOptions, path: Path)
             block[(block == INVALID) & (lower >= ord("a")) & (lower <= ord("z"))] = UNKNOWN_BASE
         if (block == INVALID).any():
             row, column = (int(index) for index in np.argwhere(block == INVALID)[0])
-            letter = part[row][column]
-            advice = "; --ambiguous n takes it as N" if letter.isascii() and letter.isalpha() else ""
-            raise ZooError(
-                f"{path}: row {start + row + 1}, position {column + 1}: expected a letter of ACGTN, "
-                f"got {letter!r}{advice}"
-            )
+            raise ZooError(f"{path}: row {start + row + 1}, position {column + 1}: {letter_refused(part[row][column])}")
         codes[start : start + len(part)] = block
     return codes
 
 
 def _centred(sequence: str, length: int) -> str:
-    """Cropped or padded as ReadOptions say; an empty one stays empty, to be refused."""
+    """Cropped or padded as ReadOptions say."""
     surplus = len(sequence) - length
     if surplus > 0:
         return sequence[surplus // 2 :][:length]
-    return f"{'N' * (-surplus // 2)}{sequence}".ljust(length, "N") if sequence else sequence
+    return f"{'N' * (-surplus // 2)}{sequence}".ljust(length, "N")

@@ -76,7 +76,7 @@ class Settings(StrandOptions):
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """Everything that is known after an evaluation. targets: the model's names.  columns: those of the data."""
+    """Everything that is known after an evaluation. targets: the first model's names.  columns: those of the data."""
 
     data: Split
     targets: tuple[str, ...]
@@ -88,20 +88,48 @@ class Report:
     """Different sequences among the N rows; both strands of one count once."""
 
 
-def columns_of(models: Mapping[str, Model]) -> tuple[str, ...]:
-    """Names of what the models predict, to be found in the data: published columns by their short names.
+def choose(models: Mapping[str, Model], given: Sequence[str] = ()) -> dict[str, str]:
+    """Target -> the column of the data that holds it, for what is to be compared; names are those of the first model.
 
-    Raises ZooError if the models do not predict the same.
+    given: TARGET, or TARGET=COLUMN where the column has another name; none takes all targets that every model predicts.
+    A published column stands for its target, so that models are compared whichever of both names they have.
+    Raises ZooError if the models share no target, or not the one that was given.
     """
-    found = {label: tuple(published.target_of(name) for name in model.spec.targets) for label, model in models.items()}
-    (first, columns), *others = found.items()
-    for label, other in others:
-        if other != columns:
+    first, *others = (_own_names(model) for model in models.values())
+    shared = {target: name for target, name in first.items() if all(target in other for other in others)}
+    if not shared:
+        predicted = " and ".join(f"{', '.join(model.spec.targets)} for {label}" for label, model in models.items())
+        raise ZooError(f"expected models that share a target, got {predicted}; evaluate one at a time")
+    if not given:
+        alike = {target: all(other[target] == name for other in others) for target, name in shared.items()}
+        return {name: name if alike[target] else target for target, name in shared.items()}
+    columns: dict[str, str] = {}
+    for text in given:
+        named, _, column = (text, "", text) if published.target_of(text) in shared else text.partition("=")
+        target = published.target_of(named)
+        if target not in shared:
             raise ZooError(
-                f"expected models of the same targets, got {', '.join(columns)} for {first} and {', '.join(other)} "
-                f"for {label}; name the columns with --targets, or evaluate one at a time"
+                f"--targets {named}: expected a target that every model predicts, {', '.join(shared.values())}; "
+                "TARGET=COLUMN takes a column of another name"
             )
+        if shared[target] in columns or not column:
+            wrong = f"{shared[target]} twice" if column else repr(text)
+            raise ZooError(f"--targets: expected different targets, TARGET or TARGET=COLUMN, got {wrong}")
+        columns[shared[target]] = column
     return columns
+
+
+def not_shared(models: Mapping[str, Model]) -> list[str]:
+    """Targets that only some of the models predict."""
+    own = [_own_names(model) for model in models.values()]
+    return list(dict.fromkeys(name for one in own for target, name in one.items() if any(target not in o for o in own)))
+
+
+def _own_names(model: Model) -> dict[str, str]:
+    """Target -> what the model calls it, in the model's order: published columns by the target that they hold."""
+    names = model.spec.targets
+    targets = [published.target_of(name) for name in names]
+    return dict(zip(targets if len(set(targets)) == len(names) else names, names, strict=True))
 
 
 def sequence_length(models: Mapping[str, Model]) -> int:
@@ -124,14 +152,19 @@ def labels(given: Sequence[str]) -> list[str]:
     return found
 
 
-def evaluate(models: Mapping[str, Model], data: Split, columns: tuple[str, ...], settings: Settings) -> Report:
+def evaluate(models: Mapping[str, Model], data: Split, columns: Mapping[str, str], settings: Settings) -> Report:
     """Predict `data` with every model, by label, and measure: each on its own, and all others against the first.
 
+    columns: target -> column, see `choose`, in the order of the measurements in `data`; the output of each model is
+    found by the target's name.
     Intervals are bootstrap ones over sequences, the two strands of a sequence always drawn together.
-    Raises ZooError if there is not one column for each target, CheckFailed if a prediction is not finite.
+    Raises ZooError if there is not one column of measurements for each target, CheckFailed if a prediction is not
+    finite.
     """
-    targets = next(iter(models.values())).spec.targets
-    predicted = {label: _predict(model, label, data, columns, settings) for label, model in models.items()}
+    targets = tuple(columns)
+    if data.targets.shape[1] != len(targets):
+        raise ZooError(f"expected measurements of {', '.join(targets)}, got {data.targets.shape[1]} columns")
+    predicted = {label: _predict(model, label, data, targets, settings) for label, model in models.items()}
     groups = np.unique(keys(data.codes), return_inverse=True)[1]
     resampled = metrics.resample(
         data.targets, list(predicted.values()), resamples=settings.resamples, seed=settings.seed, groups=groups
@@ -158,17 +191,14 @@ def evaluate(models: Mapping[str, Model], data: Split, columns: tuple[str, ...],
         Comparison(first.label, other.label, resampled.differences(0, number)) for number, other in enumerate(others, 1)
     ]
     sequences = int(groups.max(initial=-1)) + 1
-    return Report(data, targets, data.columns or columns, evaluations, comparisons, settings, sequences)
+    return Report(data, targets, data.columns or tuple(columns.values()), evaluations, comparisons, settings, sequences)
 
 
-def _predict(model: Model, label: str, data: Split, columns: tuple[str, ...], settings: Settings) -> np.ndarray:
-    names = model.spec.targets
-    if len(names) != len(columns):
-        raise ZooError(
-            f"{label}: predicts {len(names)} targets ({', '.join(names)}), "
-            f"got {len(columns)} columns to compare with ({', '.join(columns)})"
-        )
-    predicted = both_strands.with_choice(model.submit_codes, settings.rc)(data.codes).result()
+def _predict(model: Model, label: str, data: Split, targets: tuple[str, ...], settings: Settings) -> np.ndarray:
+    """float32 (N, T): the outputs of the model that have these names."""
+    own = list(_own_names(model))
+    places = [own.index(target if target in own else published.target_of(target)) for target in targets]
+    predicted = both_strands.with_choice(model.submit_codes, settings.rc)(data.codes).result()[:, places]
     _check_finite(predicted, label)
     return predicted
 

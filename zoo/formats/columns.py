@@ -1,25 +1,28 @@
-"""Tables in: chosen columns of a TSV, CSV or Parquet file, text as text, numbers as float32 with NaN where missing.
+"""Tables in: chosen columns of a TSV, CSV or Parquet file, text as text, numbers as float64 with NaN where missing.
 
-Needs pandas (and pyarrow for Parquet), imported inside. A row is counted from 1, the header not counted.
+Strict: every line below the header is one row of as many fields, or the table is refused; none is skipped, joined with
+another or filled up. Tab-separated text has no quotes. Parquet needs pyarrow, imported inside.
+A row is counted from 1, the header not counted; a line is counted from 1, the header included.
 """
 
 from __future__ import annotations
 
+import codecs
+import csv
 import dataclasses
 import importlib.util
-import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zoo.errors import MissingDependency, ZooError
+from zoo.formats import compressed
+from zoo.formats.names import CONTROL, listed, shown
 
 if TYPE_CHECKING:
-    import pandas
-
-T = TypeVar("T")
+    import pyarrow
 
 SEPARATORS = {".tsv": "\t", ".txt": "\t", ".csv": ","}
 
@@ -30,10 +33,25 @@ SUFFIXES = (*SEPARATORS, *PARQUET)
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 """Suffixes that may follow another one and say nothing of what is inside."""
 
+MISSING = frozenset(("", "na", "n/a", "#n/a", "<na>", "nan", "null", "none"))
+"""What stands in a column of numbers for none, in any case."""
+
+BLOCK_BYTES = 1 << 20
+"""Text read at once."""
+
+LINE_BYTES = 16 << 20
+"""A line of a table may have."""
+
+Cells = list[str | None]
+"""A column as text; None where Parquet has no value."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """text: column -> N values.  numbers: float32 (N, T), NaN where a value is missing.  columns: T, of the numbers."""
+    """text: column -> N values.  columns: T, of the numbers.
+
+    numbers: float64 (N, T), each in the range of float32, NaN where a value is missing.
+    """
 
     text: dict[str, list[str]]
     numbers: np.ndarray
@@ -60,90 +78,201 @@ def read(
 ) -> Table:
     """Columns `numbers` and `text` of a table, and those of the text columns `optional` that it has.
 
+    path: of any suffix; one that is in neither SEPARATORS nor PARQUET is read as tab-separated text. Text may be
+    compressed, known by its content.
     other_names: of a column in `numbers`, taken in order where the table has none of exactly its name.
-    A number may be missing (empty, NA, NaN); text may not. Raises ZooError if the file cannot be read or has no rows,
-    for the first column that is missing, with those that exist, and for the first value that is not as it should be.
+    A number may be missing (see MISSING); text may not, and is taken as it stands: NA is a name.
+    Raises ZooError if the file cannot be read or has no rows, if two columns have one name, for the first column that
+    is missing, with those that exist, and for the first line or value that is not as it should be.
     """
-    for library in ("pandas", "pyarrow") if suffix(path) in PARQUET else ("pandas",):
-        if importlib.util.find_spec(library) is None:
-            raise MissingDependency(
-                f"{library} (tables) is not installed; pip install 'deepstarr-zoo[train]' brings it"
-            )
     if not path.is_file():
         raise ZooError(f"{path}: {'expected a table, this is a folder' if path.is_dir() else 'no such file'}")
-    present = _guarded(path, _column_names)
+    found = _Parquet(path) if suffix(path) in PARQUET else _Text(path)
+    present = found.columns
+    doubled = next((name for name in present if name and present.count(name) > 1), None)
+    if doubled is not None:
+        raise ZooError(f"{path}: has several columns called {shown(doubled)!r}; give each a name of its own")
     other_names = other_names or {}
     numbers = [
         next((known for known in (name, *other_names.get(name, ())) if known in present), name) for name in numbers
     ]
     for name in (*numbers, *text):
         if name not in present:
-            raise ZooError(f"{path}: has no column {name!r}; its columns are {', '.join(present)}")
+            quotes = "; write the table without quotes" if f'"{name}"' in present else ""
+            raise ZooError(f"{path}: has no column {shown(name)!r}; its columns are {listed(present)}{quotes}")
     chosen_text = [*text, *(name for name in optional if name in present)]
-    frame = _guarded(path, lambda path: _frame(path, [*numbers, *chosen_text], chosen_text))
-    if not len(frame):
-        raise ZooError(f"{path}: expected rows below the header, found none; the split is empty")
+    cells = found.read(dict.fromkeys((*numbers, *chosen_text)))
+    count = len(next(iter(cells.values()), ()))
+    if not count:
+        raise ZooError(f"{path}: expected rows below the header, found none")
+    parsed = [_numbers(cells[name], f"{path}: column {shown(name)}") for name in numbers]
     return Table(
-        {name: _text(frame[name], f"{path}: column {name}") for name in chosen_text},
-        np.stack([_numbers(frame[name], f"{path}: column {name}") for name in numbers], axis=1)
-        if numbers
-        else np.empty((len(frame), 0), np.float32),
+        {name: _words(cells[name], f"{path}: column {shown(name)}") for name in chosen_text},
+        np.stack(parsed, axis=1) if parsed else np.empty((count, 0)),
         tuple(numbers),
     )
 
 
-def _guarded(path: Path, reader: Callable[[Path], T]) -> T:
-    """reader(path), its errors turned into one line."""
-    try:
-        return reader(path)
-    # the errors of the parsers of pandas and pyarrow are ValueErrors
-    except (OSError, EOFError, ValueError, ImportError, zlib.error) as error:
-        reason = " ".join(str(error).split())
-        raise ZooError(f"{path}: cannot be read as a {suffix(path)[1:]} table ({reason})") from None
+class _Text:
+    """Tab- or comma-separated text: its columns, and then its rows, once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._separator = SEPARATORS.get(suffix(path), "\t")
+        self._rows = self._numbered_rows()
+        _, self.columns = next(self._rows, (1, []))
+        if not self.columns:
+            raise ZooError(f"{path}: expected a table whose first line names the columns, the file is empty")
+
+    def read(self, chosen: Mapping[str, None]) -> dict[str, Cells]:
+        """The chosen columns. Raises ZooError for a row that has more or fewer fields than the header."""
+        expected = len(self.columns)
+        places = [(self.columns.index(name), column) for name in chosen for column in [Cells()]]
+        for line, row in self._rows:
+            if len(row) != expected:
+                raise ZooError(
+                    f"{self._path}: line {line}: expected {expected} fields as the header has, got {len(row)}"
+                )
+            for place, column in places:
+                column.append(row[place])
+        return dict(zip(chosen, (column for _, column in places), strict=True))
+
+    def _numbered_rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Number of the line, from 1, and its fields; empty lines at the end of the file are none."""
+        number = 0
+        empty = 0
+        for lines in self._lines():
+            rows = self._split(lines, number)
+            for line, row in zip(lines, rows, strict=True):
+                number += 1
+                if not line:
+                    empty = empty or number
+                    continue
+                if empty:
+                    raise ZooError(f"{self._path}: line {empty}: expected a row, the line is empty")
+                yield number, row
+
+    def _split(self, lines: list[str], before: int) -> Iterator[list[str]]:
+        """The fields of each line; `before`: lines before these."""
+        if self._separator == "\t":
+            yield from (line.split("\t") for line in lines)
+            return
+        for number, line in enumerate(lines, before + 1):
+            try:
+                # one line at a time: a quote that is not closed must not swallow those that follow
+                yield next(csv.reader([line], strict=True), [])
+            except csv.Error as error:
+                wrong = "a quote is opened and not closed" if "end of data" in str(error) else str(error)
+                raise ZooError(f"{self._path}: line {number}: expected comma-separated fields ({wrong})") from None
+
+    def _lines(self) -> Iterator[list[str]]:
+        """Lines without their ends, some at a time."""
+        rest = b""
+        first = True
+        with compressed.opened(str(self._path)) as source:
+            while piece := source.read(BLOCK_BYTES):
+                rest += piece
+                if first and b"\n" not in rest and b"\r" in rest[:-1]:
+                    raise ZooError(
+                        f"{self._path}: its lines end in carriage returns alone; convert it with tr '\\r' '\\n'"
+                    )
+                end = rest.rfind(b"\n") + 1
+                if end:
+                    yield _decoded(rest[:end], first)
+                    first = False
+                    rest = rest[end:]
+                if len(rest) > LINE_BYTES:
+                    raise ZooError(f"{self._path}: expected lines of at most {LINE_BYTES:,} bytes, got a longer one")
+            if rest:
+                yield _decoded(rest + b"\n", first)
 
 
-def _column_names(path: Path) -> list[str]:
-    import pandas
+def _decoded(text: bytes, first: bool) -> list[str]:
+    """Whole lines -> those lines without their ends. Bytes that are not UTF-8 survive as surrogate escapes."""
+    text = text.removeprefix(codecs.BOM_UTF8) if first else text
+    return text.replace(b"\r\n", b"\n").decode("utf-8", "surrogateescape").split("\n")[:-1]
 
-    if suffix(path) in PARQUET:
+
+class _Parquet:
+    """A Parquet file: its columns, and then its rows."""
+
+    def __init__(self, path: Path) -> None:
+        if importlib.util.find_spec("pyarrow") is None:
+            raise MissingDependency("pyarrow (Parquet) is not installed; pip install 'deepstarr-zoo[train]' brings it")
         import pyarrow.parquet
 
-        return list(pyarrow.parquet.read_schema(path).names)
-    return [str(name) for name in pandas.read_csv(path, sep=SEPARATORS[suffix(path)], nrows=0).columns]
+        self._path = path
+        self._errors = (pyarrow.lib.ArrowException, OSError, ValueError, OverflowError)
+        try:
+            self._file = pyarrow.parquet.ParquetFile(path, page_checksum_verification=True)
+            self.columns = list(self._file.schema_arrow.names)
+        except self._errors as error:
+            raise self._refused(error) from None
+
+    def read(self, chosen: Mapping[str, None]) -> dict[str, Cells]:
+        """The chosen columns as text. Raises ZooError if they are damaged, or are neither text nor numbers."""
+        try:
+            table = self._file.read(columns=list(chosen))
+            table.validate(full=True)
+            return {name: self._cells(table.column(name), name) for name in chosen}
+        except self._errors as error:
+            raise self._refused(error) from None
+
+    def _cells(self, column: pyarrow.ChunkedArray, name: str) -> Cells:
+        import pyarrow.types as kinds
+
+        kind = column.type.value_type if kinds.is_dictionary(column.type) else column.type
+        known = (kinds.is_string, kinds.is_large_string, kinds.is_integer, kinds.is_floating, kinds.is_null)
+        if not any(is_kind(kind) for is_kind in (*known, kinds.is_decimal, kinds.is_string_view)):
+            raise ZooError(f"{self._path}: column {shown(name)}: expected numbers or text, got {shown(str(kind))}")
+        # repr of a float64 reads back to the same; float16 and float32 are float64 as they stand
+        return [
+            None if value is None else value if isinstance(value, str) else str(value) for value in column.to_pylist()
+        ]
+
+    def _refused(self, error: BaseException) -> ZooError:
+        reason = " ".join(str(error).split())
+        return ZooError(f"{self._path}: cannot be read as Parquet, damaged on the way? ({shown(reason)})")
 
 
-def _frame(path: Path, columns: list[str], text: list[str]) -> pandas.DataFrame:
-    import pandas
-
-    if suffix(path) in PARQUET:
-        return pandas.read_parquet(path, columns=columns)
-    # all columns, though few are used: only then does pandas notice rows that have too many fields
-    frame = pandas.read_csv(
-        path,
-        sep=SEPARATORS[suffix(path)],
-        dtype=dict.fromkeys(text, str),
-        # the same file has the same numbers whether it comes as text or as Parquet
-        float_precision="round_trip",
-        low_memory=False,
-    )
-    if not isinstance(frame.index, pandas.RangeIndex):
-        raise ZooError(f"{path}: its rows have more fields than its header; give every column a name")
-    return frame[columns]
+def _words(cells: Cells, where: str) -> list[str]:
+    words: list[str] = []
+    for row, word in enumerate(cells, 1):
+        if not word:
+            raise ZooError(f"{where}, row {row}: expected text, the value is missing")
+        if CONTROL.search(word):
+            raise ZooError(f"{where}, row {row}: expected text without control characters, got {shown(word)!r}")
+        words.append(word)
+    return words
 
 
-def _text(column: pandas.Series, where: str) -> list[str]:
-    missing = column.isna().to_numpy()
-    if missing.any():
-        raise ZooError(f"{where}, row {int(np.argmax(missing)) + 1}: expected text, the value is missing")
-    return column.astype(str).tolist()
-
-
-def _numbers(column: pandas.Series, where: str) -> np.ndarray:
-    import pandas
-
-    parsed = pandas.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    wrong = ~np.isfinite(parsed) & column.notna().to_numpy()
+def _numbers(cells: Cells, where: str) -> np.ndarray:
+    """Text -> float64 (N,). Raises ZooError for the first that is neither missing nor a number of float32's range."""
+    try:
+        parsed = np.fromiter(map(_number, cells), np.float64, len(cells))
+    except ValueError:
+        parsed = np.fromiter((_number_or_infinity(cell) for cell in cells), np.float64, len(cells))
+    with np.errstate(over="ignore"):
+        wrong = np.isinf(parsed.astype(np.float32))
     if wrong.any():
         row = int(np.argmax(wrong))
-        raise ZooError(f"{where}, row {row + 1}: expected a number or nothing, got {str(column.iloc[row])!r}")
-    return parsed.astype(np.float32)
+        expected = "a number or nothing" if np.isinf(parsed[row]) else "a number that float32 can hold"
+        raise ZooError(f"{where}, row {row + 1}: expected {expected}, got {shown(cells[row] or '')!r}")
+    return parsed
+
+
+def _number(cell: str | None) -> float:
+    """Raises ValueError for what is neither missing nor a number."""
+    if cell is None or cell.strip().lower() in MISSING:
+        return np.nan
+    # Python takes 1_000 and digits of other scripts, which no other program writes for a number
+    if "_" in cell or not cell.isascii():
+        raise ValueError
+    return float(cell)
+
+
+def _number_or_infinity(cell: str | None) -> float:
+    try:
+        return _number(cell)
+    except ValueError:
+        return np.inf

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import lzma
+import os
+import stat
 import sys
 import zlib
 from collections.abc import Iterator
@@ -35,15 +37,27 @@ class Source:
         self._path = path
         self._file = file
         self._text = text
+        self._size = _size(file)
 
     def read(self, size: int) -> bytes:
-        """At most `size` bytes, fewer at the end, none after it. Raises ZooError if they are cut off or damaged."""
+        """At most `size` bytes, fewer at the end, none after it.
+
+        Raises ZooError if they are cut off or damaged, and at the end of a file that has changed its size since it was
+        opened: then it was being written, or was emptied, while it was read.
+        """
         try:
-            return self._text.read(size)
+            found = self._text.read(size)
         except EOFError:
             raise ZooError(f"{title(self._path)}: the compressed file is cut off; copy or make it again") from None
         except _errors() as error:
-            raise ZooError(f"{title(self._path)}: cannot be read, damaged on the way? ({error})") from None
+            reason = " ".join(str(error).split())
+            raise ZooError(f"{title(self._path)}: cannot be read, damaged on the way? ({reason})") from None
+        if not found and size and self._size != _size(self._file):
+            raise ZooError(
+                f"{title(self._path)}: had {self._size:,} bytes when it was opened and {_size(self._file):,} at the "
+                "end; read it when it is written"
+            )
+        return found
 
     def consumed(self) -> int:
         """Bytes read so far of the file as it lies there; 0 where that cannot be told, as for a pipe."""
@@ -74,6 +88,12 @@ def opened(path: str) -> Iterator[Source]:
                 yield Source(path, file, stack.enter_context(xopen(file, "rb", threads=0, format=format_)))
                 return
         yield Source(path, file, file)
+
+
+def _size(file: BinaryIO) -> int | None:
+    """Bytes of a regular file; None for a pipe or a device, which have no size."""
+    status = os.fstat(file.fileno())
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def _check_bgzip_end(file: BinaryIO, beginning: bytes, where: str) -> None:

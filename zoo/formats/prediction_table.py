@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zoo.errors import CheckFailed
+from zoo.errors import CheckFailed, ZooError
+from zoo.formats.names import CONTROL, shown
 
 
 def header(targets: Sequence[str]) -> bytes:
@@ -15,7 +16,10 @@ def header(targets: Sequence[str]) -> bytes:
 
 
 def rows(names: Sequence[str], values: np.ndarray) -> bytes:
-    """Names of N records and float32 (N, T) -> N lines. Raises CheckFailed if a value is not finite."""
+    """Names of N records and float32 (N, T) -> N lines.
+
+    Raises CheckFailed if a value is not finite, ZooError for a name that would not stay in its field.
+    """
     import orjson  # the fastest writer of shortest float32 digits that there is a wheel of for every platform
 
     if not np.isfinite(values).all():
@@ -25,4 +29,9 @@ def rows(names: Sequence[str], values: np.ndarray) -> bytes:
         return b""
     numbers = orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY).decode()
     lines = numbers[2:-2].replace(",", "\t").split("]\t[")
-    return ("\n".join(map("\t".join, zip(names, lines, strict=True))) + "\n").encode("utf-8", "surrogateescape")
+    text = ("\n".join(map("\t".join, zip(names, lines, strict=True))) + "\n").encode("utf-8", "surrogateescape")
+    # the only control characters are our own: a tab before each number, a line feed after each row
+    if np.count_nonzero(np.frombuffer(text, np.uint8) < ord(" ")) != len(names) * (values.shape[1] + 1):
+        wrong = next(name for name in names if CONTROL.search(name))
+        raise ZooError(f"{shown(wrong)!r}: expected a name without tabs, line ends and other control characters")
+    return text

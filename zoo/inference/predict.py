@@ -198,13 +198,13 @@ def summary(description: dict[str, Any]) -> str:
     """One line: how many sequences, what computed, and with which weights."""
     weights = description["weights"]
     counts = description["counts"]
-    bent = "".join(
+    changed = "".join(
         f", {counts[name]:,} {name.replace('_', ' ')}" for name in counts if name != "records" and counts[name]
     )
     name = weights["bundled"]
     pulled = published_instead(weights["architecture"])
     return (
-        f"{counts['records']:,} sequences{bent}; {description['runtime']} ({description['provider']}); "
+        f"{counts['records']:,} sequences{changed}; {description['runtime']} ({description['provider']}); "
         f"{'bundled ' if name else ''}weights {weights['id'][:12]} ({weights['source']})"
         + (f"; zoo pull {pulled} brings the published ones" if name and pulled else "")
     )

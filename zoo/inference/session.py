@@ -18,7 +18,7 @@ from zoo.contracts import Engine, RunOptions
 from zoo.dna.encoding import check_codes
 from zoo.errors import MissingDependency, ZooError
 from zoo.spec import ModelSpec
-from zoo.system import futures
+from zoo.system import futures, memory
 from zoo.weights.checkpoint import SUFFIX, Checkpoint
 
 
@@ -62,8 +62,14 @@ class Session:
         starts = range(0, len(codes), self.batch_size)
         parts = (np.ascontiguousarray(codes[start : start + self.batch_size]) for start in starts)
         if self._threads is None:
-            return futures.done(self._joined([self._engine.run(part) for part in parts]))
-        return futures.joined([self._threads.submit(self._engine.run, part) for part in parts], self._joined)
+            return futures.done(self._joined([self._run(part) for part in parts]))
+        return futures.joined([self._threads.submit(self._run, part) for part in parts], self._joined)
+
+    def _run(self, codes: np.ndarray) -> np.ndarray:
+        try:
+            return self._engine.run(codes)
+        except MemoryError:
+            raise ZooError(f"{self.runtime}: {memory.exhausted(len(codes))}") from None
 
     def _joined(self, activities: list[np.ndarray]) -> np.ndarray:
         return np.concatenate(activities) if activities else np.empty((0, len(self.spec.targets)), np.float32)

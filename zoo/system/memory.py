@@ -1,4 +1,4 @@
-"""Memory for arithmetic: arrays on cache lines, and pages that stay with the process."""
+"""Memory for arithmetic: arrays on cache lines, pages that stay with the process, what to say without."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ def aligned(*shape: int) -> np.ndarray:
     room = np.empty(size + floats, np.float32)
     first = -room.ctypes.data // room.itemsize % floats
     return room[first : first + size].reshape(shape)
+
+
+def exhausted(batch: int) -> str:
+    """That memory ran out over `batch` sequences at once, and what helps, if anything does."""
+    advice = "; a smaller --batch-size helps" if batch > 1 else ""
+    return f"out of memory over {batch:,} sequences at once{advice}"
 
 
 def keep() -> None:

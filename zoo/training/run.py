@@ -99,10 +99,7 @@ def run(job: Job, source: Source, reporter: Reporter | None = None) -> dict[str,
             folder.create()
         return _run(trainer, _Receipts(job, trainer, before), track, reporter or Reporter())
     except torch.cuda.OutOfMemoryError:
-        half = max(job.settings.batch_size // 2, 1)
-        raise ZooError(
-            f"{device}: out of memory at a batch size of {job.settings.batch_size}; try --batch-size {half}"
-        ) from None
+        raise ZooError(f"{device}: {memory.exhausted(job.settings.batch_size)}") from None
     finally:
         distributed.leave(group)
 

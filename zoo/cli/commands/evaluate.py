@@ -34,7 +34,10 @@ def command(
     sequences: Annotated[Path | None, Parameter(help="FASTA instead of --data, all of it; needs --labels.")] = None,
     split: Annotated[str, Parameter(help="train, validation or test; all for every row of one file.")] = "test",
     targets: Annotated[
-        tuple[str, ...], Parameter(help="Columns to compare with; by default what the model predicts.")
+        tuple[str, ...],
+        Parameter(
+            help="Targets of the model to compare, by name, TARGET=COLUMN where the column has another; by default all."
+        ),
     ] = (),
     output: Annotated[Path | None, Parameter(help="Folder for tables and figures.")] = None,
     overwrite: options.Overwrite = False,
@@ -44,6 +47,7 @@ def command(
     layout: Annotated[Layout, options.LAYOUT] = Layout(),
 ) -> None:
     import dataclasses
+    import sys
 
     from zoo.data import dataset
     from zoo.errors import ZooError
@@ -63,9 +67,15 @@ def command(
         name: predict.load(model, given, runtime, **dataclasses.asdict(running))
         for name, given in zip(names, chosen, strict=True)
     }
-    columns = targets or evaluate.columns_of(models)
+    columns = evaluate.choose(models, targets)
+    if not targets and (left_out := evaluate.not_shared(models)):
+        print(f"zoo: compared on {', '.join(columns)}; not every model predicts {', '.join(left_out)}", file=sys.stderr)
     measured = dataset.read_split(
-        source, "all" if sequences else split, columns, length=evaluate.sequence_length(models), layout=layout
+        source,
+        "all" if sequences else split,
+        tuple(columns.values()),
+        length=evaluate.sequence_length(models),
+        layout=layout,
     )
     report = evaluate.evaluate(models, measured, columns, settings)
     if output is not None:

@@ -1,0 +1,195 @@
+"""Tables in: no row is lost, joined or shifted, text stays text, numbers are numbers, and every refusal is one line."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+import xopen
+
+from zoo.errors import LONGEST, ZooError
+from zoo.formats import columns
+
+TARGETS = ("dev", "hk")
+
+
+def refusal(path: Path, numbers: tuple[str, ...] = TARGETS, text: tuple[str, ...] = ()) -> str:
+    with pytest.raises(ZooError) as refused:
+        columns.read(path, numbers, text)
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) <= LONGEST
+    return str(refused.value)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Callable[..., Path]:
+    def write(content: str | bytes, name: str = "t.tsv") -> Path:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+def test_a_stray_quote_swallows_no_row(table: Callable[..., Path]) -> None:
+    text = 'name\tdev\thk\na\t1\t1\n"b\t2\t2\nc"\t3\t3\nd"e\t4\t4\n'
+    found = columns.read(table(text), TARGETS, ("name",))
+    assert found.text["name"] == ["a", '"b', 'c"', 'd"e']
+    assert found.numbers.tolist() == [[1, 1], [2, 2], [3, 3], [4, 4]]
+    path = table(text.replace("\t", ","), "t.csv")
+    assert refusal(path) == f"{path}: line 3: expected comma-separated fields (a quote is opened and not closed)"
+
+
+def test_quotes_of_comma_separated_text_are_taken_off(table: Callable[..., Path]) -> None:
+    path = table('"name",dev,"hk"\n"a,""x""",1,"2"\nb"c,3,4\n', "t.csv")
+    found = columns.read(path, TARGETS, ("name",))
+    assert found.text["name"] == ['a,"x"', 'b"c']
+    assert found.numbers.tolist() == [[1, 2], [3, 4]]
+    path = table('name,dev,hk\n"a"b,1,2\n', "t.csv")
+    assert refusal(path) == f"{path}: line 2: expected comma-separated fields (',' expected after '\"')"
+
+
+def test_a_quoted_header_of_tab_separated_text_says_what_to_do(table: Callable[..., Path]) -> None:
+    path = table('"dev"\t"hk"\n1\t2\n')
+    line = f'{path}: has no column \'dev\'; its columns are "dev", "hk"; write the table without quotes'
+    assert refusal(path) == line
+
+
+def test_text_is_taken_as_it_stands(table: Callable[..., Path]) -> None:
+    words = ["NA", "nan", "None", "null", "007", "1e5", "True", "chr1 x"]
+    for path in (
+        table("".join(["name\tdev\n", *(f"{word}\t1\n" for word in words)])),
+        table("".join(["name,dev\n", *(f"{word},1\n" for word in words)]), "t.csv"),
+    ):
+        assert columns.read(path, ("dev",), ("name",)).text["name"] == words
+    path = table(b"", "t.parquet")
+    pandas.DataFrame({"name": words, "dev": 1, "number": range(8)}).to_parquet(path)
+    found = columns.read(path, ("dev",), ("name", "number"))
+    assert found.text == {"name": words, "number": list("01234567")}
+    path = table("name\tdev\n\t1\n")
+    assert refusal(path, ("dev",), ("name",)) == f"{path}: column name, row 1: expected text, the value is missing"
+
+
+def test_numbers_may_be_missing_and_are_exact(table: Callable[..., Path]) -> None:
+    path = table("dev\thk\n0.1\t\nNA\t-1e-3\nnan\t 7 \nnull\t5.\n")
+    np.testing.assert_array_equal(
+        columns.read(path, TARGETS).numbers, [[0.1, np.nan], [np.nan, -1e-3], [np.nan, 7], [np.nan, 5]]
+    )
+    frame = pandas.DataFrame({"dev": [0.1, None, 3e38], "hk": np.float32([0.1, 2, 3])})
+    path = table(b"", "t.parquet")
+    frame.to_parquet(path)
+    expected = [[0.1, float(np.float32(0.1))], [np.nan, 2], [3e38, 3]]
+    np.testing.assert_array_equal(columns.read(path, TARGETS).numbers, expected)
+    path = table("dev\n3.4028235e38\n")  # the largest float32, as it is printed
+    assert np.float32(columns.read(path, ("dev",)).numbers[0, 0]) == np.finfo(np.float32).max
+
+
+@pytest.mark.parametrize("value", ["True", "false", "inf", "-Infinity", "1_000", "٣", "0x10", "1,5", "1 2", "9" * 400])
+def test_what_is_no_number_is_refused_with_its_row(table: Callable[..., Path], value: str) -> None:
+    path = table(f"dev\thk\n1\t2\n3\t{value}\n")
+    shown = value if len(value) < 40 else f"{value[:40]}..."
+    assert refusal(path) == f"{path}: column hk, row 2: expected a number or nothing, got {shown!r}"
+
+
+def test_numbers_beyond_float32_are_refused(table: Callable[..., Path]) -> None:
+    path = table("dev\thk\n1\t2\n-1e39\t3\n")
+    assert refusal(path) == f"{path}: column dev, row 2: expected a number that float32 can hold, got '-1e39'"
+    path = table(b"", "t.parquet")
+    pandas.DataFrame({"dev": [1, 1e39], "hk": 0}).to_parquet(path)
+    assert refusal(path) == f"{path}: column dev, row 2: expected a number that float32 can hold, got '1e+39'"
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"), [([True, False], "bool"), ([[1.0], [2.0]], "list<element: double>"), ([b"1", b"2"], "binary")]
+)
+def test_parquet_columns_of_another_kind_are_refused(table: Callable[..., Path], values: list, kind: str) -> None:
+    path = table(b"", "t.parquet")
+    pandas.DataFrame({"dev": values, "hk": 0}).to_parquet(path)
+    assert refusal(path) == f"{path}: column dev: expected numbers or text, got {kind}"
+
+
+@pytest.mark.parametrize("name", ["t.tsv", "t.csv"])
+def test_two_columns_of_one_name_are_refused(table: Callable[..., Path], name: str) -> None:
+    path = table("dev,hk,dev\n1,2,3\n".replace(",", "," if name == "t.csv" else "\t"), name)
+    assert refusal(path) == f"{path}: has several columns called 'dev'; give each a name of its own"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected a table whose first line names the columns, the file is empty"),
+        ("\n\n", "expected a table whose first line names the columns, the file is empty"),
+        ("dev\thk\n", "expected rows below the header, found none"),
+        ("dev\thk\n1\t2\n3\n", "line 3: expected 2 fields as the header has, got 1"),
+        ("dev\thk\na\t1\t2\n", "line 2: expected 2 fields as the header has, got 3"),
+        ("dev\thk\n1\t2\n\n3\t4\n", "line 3: expected a row, the line is empty"),
+        ("\ndev\thk\n1\t2\n", "line 1: expected a row, the line is empty"),
+        ("dev\thk\r1\t2\r3\t4\r", "its lines end in carriage returns alone; convert it with tr '\\r' '\\n'"),
+        ("name\tx\na\t2\n", "has no column 'dev'; its columns are name, x"),
+        ("\t".join(f"c{n}" for n in range(5000)) + "\n", "has no column 'dev'; its columns are c0, c1, c2, c3, c4, c5, "
+         "c6, c7 and 4,992 more"),
+    ],
+)  # fmt: skip
+def test_a_table_that_is_not_one_row_a_line_is_refused(table: Callable[..., Path], text: str, message: str) -> None:
+    path = table(text)
+    assert refusal(path) == f"{path}: {message}"
+
+
+def test_line_ends_a_byte_order_mark_and_lines_empty_at_the_end_do_not_matter(table: Callable[..., Path]) -> None:
+    for text in ("dev\thk\n1\t2\n3\t4", "\ufeffdev\thk\r\n1\t2\r\n3\t4\r\n", "dev\thk\n1\t2\n3\t4\n\n\r\n"):
+        assert columns.read(table(text), TARGETS).numbers.tolist() == [[1, 2], [3, 4]]
+
+
+def test_blocks_cut_anywhere_give_the_same_rows(table: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    path = table("name\tdev\n" + "".join(f"é{n}\t{n / 7}\r\n" for n in range(300)))
+    whole = columns.read(path, ("dev",), ("name",))
+    for size in (1, 7, 64):
+        monkeypatch.setattr(columns, "BLOCK_BYTES", size)
+        found = columns.read(path, ("dev",), ("name",))
+        assert found.text == whole.text
+        np.testing.assert_array_equal(found.numbers, whole.numbers)
+
+
+def test_a_line_that_never_ends_is_refused(table: Callable[..., Path]) -> None:
+    path = table(gzip.compress(b"dev\thk\n" + b"1" * (40 << 20), 1), "t.tsv.gz")
+    assert refusal(path) == f"{path}: expected lines of at most 16,777,216 bytes, got a longer one"
+
+
+@pytest.mark.parametrize("letter", list("\r\v\f\0\x1b\x85\u2028"))
+def test_control_characters_in_text_are_refused(table: Callable[..., Path], letter: str) -> None:
+    path = table(f"name\tdev\na{letter}b\t1\n")
+    shown = repr(f"a{ascii(letter)[1:-1]}b")
+    line = f"{path}: column name, row 1: expected text without control characters, got {shown}"
+    assert refusal(path, ("dev",), ("name",)) == line
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_damaged_compressed_tables_are_one_line(table: Callable[..., Path], compress: Callable[[bytes], bytes]) -> None:
+    content = compress(b"dev\thk\n" + b"1\t2\n" * 9999)
+    suffix = {gzip.compress: "gz", bz2.compress: "bz2", lzma.compress: "xz"}[compress]
+    path = table(content, f"t.tsv.{suffix}")
+    assert len(columns.read(path, TARGETS)) == 9999
+    path.write_bytes(content[:-20])
+    assert refusal(path) == f"{path}: the compressed file is cut off; copy or make it again"
+    path.write_bytes(content[:40] + b"\xff" * 20 + content[60:])
+    assert refusal(path).startswith(f"{path}: cannot be read, damaged on the way? (")
+
+
+def test_zstd_tables_are_read(tmp_path: Path) -> None:
+    with xopen.xopen(tmp_path / "t.tsv.zst", "wb", threads=0) as file:
+        file.write(b"dev\thk\n1\t2\n")
+    assert columns.read(tmp_path / "t.tsv.zst", TARGETS).numbers.tolist() == [[1, 2]]
+
+
+def test_a_damaged_parquet_file_is_one_line(table: Callable[..., Path]) -> None:
+    path = table(b"PAR1 and then nothing", "t.parquet")
+    assert refusal(path).startswith(f"{path}: cannot be read as Parquet, damaged on the way? (")
+    pandas.DataFrame({"dev": range(1000), "hk": 0}).to_parquet(path)
+    path.write_bytes(path.read_bytes()[:100] + b"\xff" * 200 + path.read_bytes()[300:])
+    assert refusal(path).startswith(f"{path}: cannot be read as Parquet, damaged on the way? (")
