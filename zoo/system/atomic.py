@@ -1,11 +1,12 @@
-"""Outputs are whole or absent: written beside the target under another name, flushed to disk, renamed at the end.
+"""Outputs are whole or absent: written beside the target in a folder of their own, flushed to disk, renamed at the end.
 
-What is being written is called `.NAME.zoo-MACHINE-RANDOM.part` and stands in the folder of its target. The process that
-made it holds a lock on it (flock) as long as it lives, whatever ends it. So who next writes into that folder tells what
-a dead process left from what a living one is writing, and clears it. MACHINE is where it was made: on some network file
-systems locks hold on one machine only, so what another machine left is cleared when nothing has touched it for a day.
+That folder is called `.NAME.zoo-MACHINE-RANDOM.part` and stands where its target will. The process that made it holds a
+lock on it (flock) as long as it lives, whatever ends it: so who next writes there tells what a dead process left from
+what a living one is writing, and clears it. The lock is on a folder since some libraries write a file by replacing it.
+MACHINE is where it was made: over a network locks on folders hold on one machine only, so what another machine left is
+cleared when nothing has touched it for a day.
 
-A folder that replaces another needs two renames: the old one becomes `.before` for that moment. Where a process died
+A folder that replaces another needs two renames: the old one is called `.before` for that moment. Where a process died
 within it, the old folder comes back. Files that belong together are renamed one right after the other, the one whose
 presence says that all are there last. Python on Windows has no such locks: what a killed process left stays there.
 """
@@ -22,7 +23,7 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from zoo.errors import ZooError
@@ -44,9 +45,7 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 UNTOUCHED_SECONDS = 24 * 3600
 """After which what another machine left is taken for dead, if no lock is seen on it."""
 
-PARTIAL = re.compile(
-    r"\.(?P<target>.+)\.zoo-(?P<machine>[0-9a-f]{8})-[0-9a-f]{16}\.(?P<kind>part|before)(\.[^.]*)?", re.DOTALL
-)
+PARTIAL = re.compile(r"\.(?P<target>.+)\.zoo-(?P<machine>[0-9a-f]{8})-[0-9a-f]{16}\.(?P<kind>part|before)", re.DOTALL)
 
 KINDS = {stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
@@ -95,23 +94,23 @@ def replacing_together(overwrite: Mapping[Path, bool], inputs: Inputs = ()) -> I
     for path, replaced in overwrite.items():
         check_target(path, replaced, inputs)
     # named before they are made, and made within the block that removes them: an interrupt may come at any point
-    targets = {_beside(_followed(path), f"part{path.suffix}"): path for path in overwrite}
-    last = list(overwrite)[-1]
+    rooms = {path: _beside(_followed(path)) for path in overwrite}
+    partials = {path: room / path.name for path, room in rooms.items()}
     try:
-        with contextlib.ExitStack() as locks, _full_disk_is_told(last):
-            for partial, path in targets.items():
-                locks.enter_context(_made(partial, path, lambda partial: partial.touch(0o600, exist_ok=False)))
-            yield tuple(targets)
-            for partial in targets:
+        with contextlib.ExitStack() as locks, _full_disk_is_told(list(overwrite)[-1]):
+            for path, room in rooms.items():
+                locks.enter_context(_made(room, path))
+            yield tuple(partials.values())
+            for partial in partials.values():
                 with partial.open("rb") as written:
                     os.fsync(written.fileno())
                 partial.chmod(0o666 & ~_umask())
             for path, replaced in overwrite.items():
                 check_target(path, replaced, inputs)
-            _rename({partial: _followed(path) for partial, path in targets.items()})
+            _rename({partial: _followed(path) for path, partial in partials.items()})
     finally:
-        for partial in targets:
-            partial.unlink(missing_ok=True)
+        for room in rooms.values():
+            shutil.rmtree(room, ignore_errors=True)
 
 
 def _rename(targets: Mapping[Path, Path]) -> None:
@@ -164,10 +163,10 @@ def replacing_folder(
     inputs = tuple(inputs)
     check_folder_target(path, overwrite, ours, inputs)
     target = path.absolute()
-    partial = _beside(target, "part")
+    partial = _beside(target)
     before = partial.with_suffix(".before")
     try:
-        with _full_disk_is_told(path), _made(partial, path, lambda partial: partial.mkdir(0o700)):
+        with _full_disk_is_told(path), _made(partial, path):
             yield partial
             partial.chmod(0o777 & ~_umask())
             check_folder_target(path, overwrite, ours, inputs)
@@ -186,9 +185,9 @@ def replacing_folder(
 def temporary_folder(parent: Path) -> Iterator[Path]:
     """A folder in `parent` that is removed at the end; one that a killed process left, by who next writes there."""
     clear_left_over(parent)
-    room = _beside(parent / "room", "part")
+    room = _beside(parent / "room")
     try:
-        with _made(room, room, lambda room: room.mkdir(0o700)):
+        with _made(room, parent):
             yield room
     finally:
         shutil.rmtree(room, ignore_errors=True)
@@ -208,9 +207,7 @@ def clear_left_over(folder: Path) -> None:
 
 def _clear(path: Path, found: re.Match[str]) -> None:
     """Raises OSError, BlockingIOError among them, if it lives."""
-    folder = stat.S_ISDIR(path.lstat().st_mode)
-    # over NFS an exclusive lock needs a file that is open for writing
-    handle = os.open(path, (os.O_RDONLY if folder else os.O_RDWR) | os.O_NOFOLLOW | os.O_NONBLOCK)
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if found["machine"] != _machine() and time.time() - os.fstat(handle).st_mtime < UNTOUCHED_SECONDS:
@@ -218,20 +215,18 @@ def _clear(path: Path, found: re.Match[str]) -> None:
         target = path.with_name(found["target"])
         if found["kind"] == "before" and not target.exists():
             path.rename(target)
-        elif folder:
-            shutil.rmtree(path)
         else:
-            path.unlink()
+            shutil.rmtree(path)
     finally:
         os.close(handle)
 
 
 @contextlib.contextmanager
-def _made(partial: Path, path: Path, make: Callable[[Path], None]) -> Iterator[None]:
-    """Make `partial`, for `path`, and hold its lock."""
+def _made(partial: Path, path: Path) -> Iterator[None]:
+    """Make the folder `partial`, for `path`, and hold its lock."""
     while True:
         try:
-            make(partial)
+            partial.mkdir(0o700)
         except OSError as error:
             raise ZooError(f"{path}: cannot be written ({error.strerror})") from None
         with _held(partial) as whole:
@@ -242,12 +237,12 @@ def _made(partial: Path, path: Path, make: Callable[[Path], None]) -> Iterator[N
 
 @contextlib.contextmanager
 def _held(path: Path) -> Iterator[bool]:
-    """Hold the lock on a file or folder. False: before it was locked, somebody took it for left over and removed it."""
+    """Hold the lock on a folder. False: before it was locked, somebody took it for left over and removed it."""
     if fcntl is None:
         yield True
         return
     try:
-        handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError:
         yield False
         return
@@ -260,8 +255,8 @@ def _held(path: Path) -> Iterator[bool]:
         os.close(handle)
 
 
-def _beside(target: Path, suffix: str) -> Path:
-    return target.with_name(f".{target.name}.zoo-{_machine()}-{secrets.token_hex(8)}.{suffix}")
+def _beside(target: Path) -> Path:
+    return target.with_name(f".{target.name}.zoo-{_machine()}-{secrets.token_hex(8)}.part")
 
 
 def _machine() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import platform
 import time
@@ -15,7 +16,7 @@ import torch
 from zoo import contracts, registry
 from zoo.data.training_source import Source
 from zoo.defaults import MODEL
-from zoo.errors import MissingDependency, ZooError
+from zoo.errors import CheckFailed, MissingDependency, ZooError
 from zoo.system import memory
 from zoo.training import distributed
 from zoo.training.config import JobOptions, TrainConfig, make, read_toml
@@ -122,7 +123,12 @@ def run(job: Job, source: Source, reporter: Reporter | None = None) -> dict[str,
             trainer.resume()
         elif group.writes:
             folder.create()
-        return _run(trainer, _Receipts(job, trainer, before), track, reporter or Reporter())
+        try:
+            return _run(trainer, _Receipts(job, trainer, before), track, reporter or Reporter())
+        except ZooError as error:
+            if group.writes and not isinstance(error, CheckFailed):
+                folder.discard()
+            raise
     except torch.cuda.OutOfMemoryError:
         half = max(job.settings.batch_size // 2, 1)
         raise ZooError(
@@ -151,7 +157,8 @@ def _run(
         receipts.write("interrupted")
         raise
     except ZooError:
-        receipts.write("failed")
+        with contextlib.suppress(ZooError):  # where the disk is full, that is what to say
+            receipts.write("failed")
         raise
     trainer.folder.draw_curves(trainer.progress.history, trainer.source.targets)
     receipts.write("finished")
