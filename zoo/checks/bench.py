@@ -182,7 +182,7 @@ def _in_a_process(
         if process.pid is not None:
             process.kill()
             process.join()
-    if isinstance(outcome, ZooError):
+    if isinstance(outcome, Exception):
         raise outcome
     return outcome
 
@@ -190,7 +190,7 @@ def _in_a_process(
 def _send(sender: Connection, *arguments: Any) -> None:
     try:
         sender.send(measure(*arguments))
-    except ZooError as error:
+    except Exception as error:  # noqa: BLE001 - raised again in the process that waits
         sender.send(error)
 
 
