@@ -192,8 +192,10 @@ class Job:
 
     def check_output(self) -> None:
         """Raise ZooError if the outputs could not be written, before any work is done."""
-        for path, overwrite in self.outputs().items():
-            check_target(path, overwrite, self.inputs)
+        if self.output is not None:
+            check_target(self.output, self.overwrite, self.inputs)
+            for path, overwrite in self.outputs().items():
+                check_target(path, overwrite, self.inputs)
 
     @property
     def inputs(self) -> tuple[str | Path | None, ...]:

@@ -139,17 +139,22 @@ def check_folder_target(path: Path, overwrite: bool = False, ours: tuple[str, ..
     if path.is_symlink() or (path.exists() and not path.is_dir()):
         raise ZooError(f"{path}: expected a folder to write to, this is a file or a link")
     if path.is_dir():
+        inputs = tuple(inputs)
         held = sorted(path.iterdir())
-        for read in inputs:
-            if any(_same(one, read) for one in (path, *held)):
-                raise ZooError(f"{path}: holds an input of this command, {read}; give another name")
+        for one in (path, *held):
+            if any(_same(one, read) for read in inputs):
+                raise ZooError(f"{path}: holds an input of this command, {one.name}; give another name")
         if not overwrite:
             raise ZooError(f"{path}: exists already; give another name or --overwrite")
         for one in held:
-            if one.is_symlink() or not one.is_file() or not any(one.match(pattern) for pattern in ours):
+            if not _is_ours(one, ours):
                 raise ZooError(f"{path}: is not overwritten, it holds {one.name}; give another name")
     elif not parent.is_dir():
         raise ZooError(f"{path}: the folder {path.parent} does not exist; make it first")
+
+
+def _is_ours(path: Path, patterns: tuple[str, ...]) -> bool:
+    return path.is_file() and not path.is_symlink() and any(path.match(pattern) for pattern in patterns)
 
 
 @contextlib.contextmanager

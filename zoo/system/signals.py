@@ -40,16 +40,15 @@ class Arrived:
 
 
 @contextlib.contextmanager
-def raised() -> Iterator[Arrived]:
-    """Raise Stopped for the signals of ENDING, instead of what Python does; only the main thread can."""
-    arrived = Arrived()
+def raised(arrived: Arrived) -> Iterator[None]:
+    """Raise Stopped for the signals of ENDING, and keep it in `arrived`; only the main thread can."""
 
     def stop(number: int, _frame: Any) -> None:
         arrived.last = Stopped(number)
         raise arrived.last
 
     with _handled(stop, lambda before: before is not signal.SIG_IGN):
-        yield arrived
+        yield
 
 
 @contextlib.contextmanager
