@@ -229,7 +229,7 @@ class TestEnds:
         "command",
         [
             ("predict", "many.fa", "--weights", "w.safetensors", *RUNTIME, "-o", "out.tsv"),
-            ("import", "port.pt", "--flatten", "channel", "-o", "out.safetensors"),
+            ("import", "port.pt", "--flatten", "channel", "--targets", "a,b,c", "-o", "out.safetensors"),
             ("export", "original", "--weights", "w.safetensors", "--keras", "-o", "out.h5"),
             ("export", "original", "--weights", "w.safetensors", "--onnx", "-o", "out.onnx"),
         ],
