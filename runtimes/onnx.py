@@ -25,7 +25,7 @@ import numpy as np
 from zoo import registry
 from zoo.errors import MissingDependency, ZooError
 from zoo.spec import ModelSpec
-from zoo.system import devices, memory
+from zoo.system import devices, limits, memory
 from zoo.weights import exports
 
 if TYPE_CHECKING:
@@ -190,7 +190,8 @@ def import_onnxruntime() -> ModuleType:
         with quiet:
             import onnxruntime
     except ImportError as error:
-        reason = conflict() or f"{_first_line(error)}; pip install --force-reinstall {CUDA_WHEEL}"
+        advice = limits.limit_note() or f"; pip install --force-reinstall {CUDA_WHEEL}"
+        reason = conflict() or f"{_first_line(error)}{advice}"
         raise MissingDependency(f"ONNX Runtime cannot be imported: {reason}") from None
     if not hasattr(onnxruntime, "InferenceSession"):
         # what uninstalling one of two wheels leaves behind

@@ -38,6 +38,13 @@ PRECISIONS: tuple[str, ...] = get_args(Precision)
 """Arithmetic that a user may ask a runtime for."""
 
 
+MOST_THREADS = 1024
+"""More than any machine has cores for; each takes memory and a place among the user's processes."""
+
+MOST_SEQUENCES = 1 << 20
+"""At once, in prediction and in training. Engines are at their best with a few thousand."""
+
+
 @dataclasses.dataclass(frozen=True)
 class ThreadOptions:
     """How many cores to use."""
@@ -46,8 +53,19 @@ class ThreadOptions:
     """CPU threads; by default one for each core that this process may use."""
 
     def __post_init__(self) -> None:
-        if self.threads is not None and self.threads < 1:
-            raise ZooError(f"threads: expected at least 1, got {self.threads}")
+        check_count("threads", self.threads, MOST_THREADS)
+
+
+def check_count(name: str, value: Any, most: int) -> None:
+    """Raise ZooError unless `value` is None or a whole number from 1 to `most`."""
+    if value is None:
+        return
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise ZooError(f"{name}: expected a whole number, got {value!r}")
+    if value < 1:
+        raise ZooError(f"{name}: expected at least 1, got {value}")
+    if value > most:
+        raise ZooError(f"{name}: expected at most {most:,}, got {value}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,8 +80,7 @@ class RunOptions(ThreadOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.batch_size is not None and self.batch_size < 1:
-            raise ZooError(f"batch size: expected at least 1, got {self.batch_size}")
+        check_count("batch size", self.batch_size, MOST_SEQUENCES)
         if self.precision not in PRECISIONS:
             raise ZooError(f"precision: expected one of {', '.join(PRECISIONS)}, got {self.precision!r}")
 
@@ -155,11 +172,18 @@ class ExporterExtras(Protocol):
 @dataclasses.dataclass(frozen=True)
 class PublishedFiles:
     """Files that somebody published. folder: name in the cache.  md5: file name -> md5 (hex).
-    mirrors: base addresses; the first that answers is taken."""
+    mirrors: base addresses; the first that answers is taken.
+
+    sizes: file name -> bytes, where they are known.  at_most: bytes that a file of unknown size cannot exceed.
+    optional: file names that a copy on this machine may lack.
+    """
 
     folder: str
     md5: Mapping[str, str]
     mirrors: tuple[str, ...]
+    sizes: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    at_most: int = 1 << 30
+    optional: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

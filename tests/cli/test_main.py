@@ -8,15 +8,17 @@ import io
 import json
 import os
 import pickle
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from checkpoints import ODD, random_checkpoint, random_codes
 from command_line import Zoo
@@ -91,8 +93,11 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
-def heed_interrupts() -> None:
+def heed_signals() -> None:
+    """In a process that is started from one that ignores them, as by `make test &` or nohup."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 class TestProcess:
@@ -122,9 +127,8 @@ class TestProcess:
         before = sorted(folder.iterdir())
         command = [sys.executable, "-m", "zoo", "predict", "--weights", "w.safetensors", *RUNTIME, "-", "-o", "out.tsv"]
         pipe = subprocess.PIPE
-        # a process that was itself started with interrupts ignored, as by `make test &`, would hand that on
         with subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=folder, env=environment(), preexec_fn=heed_interrupts
+            command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=folder, env=environment(), preexec_fn=heed_signals
         ) as process:
             assert process.stdin is not None
             assert process.stderr is not None
@@ -137,6 +141,150 @@ class TestProcess:
             assert process.wait() == 130
             assert process.stderr.read() == b"zoo: interrupted\n"
         assert sorted(folder.iterdir()) == before
+
+
+def limit_files(size: int) -> Callable[[], None]:
+    """For a process: no file of more than `size` bytes, as if the disk were full."""
+
+    def limit() -> None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    return limit
+
+
+def limit_memory(size: int) -> Callable[[], None]:
+    def limit() -> None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (size, size))
+
+    return limit
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits and signals as on POSIX")
+class TestEnds:
+    """Point: whatever ends a command, it says so in one line and leaves nothing behind."""
+
+    @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+    def test_a_signal_cleans_up_as_ctrl_c_does(self, folder: Path, number: int, status: int) -> None:
+        before = sorted(folder.iterdir())
+        command = [sys.executable, "-m", "zoo", "predict", "--weights", "w.safetensors", *RUNTIME, "-", "-o", "out.tsv"]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=folder, env=environment(), preexec_fn=heed_signals
+        ) as process:
+            assert process.stderr is not None
+            while not list(folder.glob(".out.tsv.*")) and process.poll() is None:
+                time.sleep(0.01)
+            process.send_signal(number)
+            assert process.wait() == status
+            assert process.stderr.read() == f"zoo: ended by {signal.Signals(number).name}\n".encode()
+        assert sorted(folder.iterdir()) == before
+
+    def test_ctrl_c_while_libraries_are_imported_is_one_line(self, folder: Path) -> None:
+        """The library that is being imported is one that sends the signal and loses the exception that comes of it."""
+        for name, body in {
+            "cyclopts": "os.kill(os.getpid(), signal.SIGINT)",
+            "h5py": "try:\n    os.kill(os.getpid(), signal.SIGINT)\nexcept BaseException: raise ImportError('no')",
+        }.items():
+            path = folder / name
+            path.mkdir()
+            (path / f"{name}.py").write_text(f"import os, signal\n{body}\n")
+            (folder / "w.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+            result = subprocess.run(
+                [sys.executable, "-m", "zoo", "import", "w.h5", "-o", "out.safetensors"],
+                capture_output=True,
+                check=False,
+                cwd=folder,
+                env={**environment(), "PYTHONPATH": os.pathsep.join([str(path), str(ROOT)])},
+                preexec_fn=heed_signals,
+            )
+            assert (result.returncode, result.stderr, result.stdout) == (130, b"zoo: interrupted\n", b"")
+
+    def test_bench_leaves_no_process_behind(self, folder: Path) -> None:
+        command = [sys.executable, "-m", "zoo", "bench", "--weights", "w.safetensors"]
+        command += ["--runtimes", "kmer-cpu", "--seconds", "1000"]
+        with subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=folder,
+            env=environment(),
+            preexec_fn=heed_signals,
+        ) as process:
+            assert process.stderr is not None
+            assert process.stderr.readline() == b"zoo: measuring kmer-cpu\n"
+            parent = psutil.Process(process.pid)
+            while not (children := parent.children(recursive=True)):
+                time.sleep(0.01)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait() == 143
+            assert process.stderr.read() == b"zoo: ended by SIGTERM\n"
+        _, alive = psutil.wait_procs(children, timeout=60)
+        assert not alive
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            ("predict", "many.fa", "--weights", "w.safetensors", *RUNTIME, "-o", "out.tsv"),
+            ("import", "port.pt", "--flatten", "channel", "--targets", "a,b,c", "-o", "out.safetensors"),
+            ("export", "original", "--weights", "w.safetensors", "--keras", "-o", "out.h5"),
+            ("export", "original", "--weights", "w.safetensors", "--onnx", "-o", "out.onnx"),
+        ],
+        ids=["predict", "import", "export keras", "export onnx"],
+    )
+    def test_a_full_disk_leaves_nothing(self, folder: Path, command: tuple[str, ...]) -> None:
+        (folder / "many.fa").write_text(f">s\n{'A' * ODD.sequence_length}\n" * 500)
+        if command[0] == "import":
+            torch = pytest.importorskip("torch")
+            from zoo.weights import network
+
+            torch.save(network.from_checkpoint(random_checkpoint(ODD)).state_dict(), folder / "port.pt")
+        before = sorted(folder.iterdir())
+        result = run_zoo(*command, cwd=folder, preexec_fn=limit_files(4096))
+        assert result.returncode == 2
+        output = command[-1]
+        assert result.stderr.decode() == f"zoo: {output}: cannot be written (File too large)\n"
+        assert sorted(folder.iterdir()) == before
+
+    def test_a_full_disk_ends_a_training_and_leaves_nothing(self, folder: Path) -> None:
+        pytest.importorskip("torch")
+        before = sorted(write_training(folder))
+        result = run_zoo(*TRAIN, cwd=folder, preexec_fn=limit_files(2048))
+        assert result.returncode == 2
+        assert re.fullmatch(
+            r"zoo: run/checkpoints/[0-9-]+\.safetensors: cannot be written \(File too large\)\n"
+            r"|zoo: run/weights\.safetensors: cannot be written \(File too large\)\n",
+            result.stderr.decode().splitlines(keepends=True)[-1],
+        )
+        assert sorted(folder.iterdir()) == before
+
+    @pytest.mark.parametrize("megabytes", [30, 60])
+    def test_libraries_that_want_more_memory_are_one_line(self, folder: Path, megabytes: int) -> None:
+        result = run_zoo("predict", "seqs.fa", cwd=folder, preexec_fn=limit_memory(megabytes << 20))
+        assert result.returncode == 2
+        text = result.stderr.decode()
+        assert text.startswith("zoo: ")
+        assert text.count("\n") == 1
+        assert "memory" in text
+
+
+TRAIN = ("train", "small.toml", "--data", "data.tsv", "--split-by", "fraction", "-o", "run")
+
+
+def write_training(folder: Path) -> list[Path]:
+    """A small network and its data; all files of the folder."""
+    generator = np.random.default_rng(0)
+    rows = ["".join("ACGT"[code] for code in row) for row in generator.integers(0, 4, (200, 40))]
+    table = "".join(f"{row}\t{row.count('G') / 10}\t{row.count('A') / 10}\n" for row in rows)
+    (folder / "data.tsv").write_text(f"sequence\tdev\thk\n{table}")
+    (folder / "small.toml").write_text(
+        "[model]\narchitecture = 'deepstarr'\nfilters = [8, 6]\nkernel_sizes = [5, 4]\ndense_units = [8]\n"
+        "sequence_length = 40\n[train]\nepochs = 3\nbatch_size = 16\n"
+    )
+    return list(folder.iterdir())
 
 
 BAD_FASTA = {
@@ -194,10 +342,16 @@ class TestBadInput:
             (["seqs.fa", "--runtime", "onnx"], "no runtime is called 'onnx'; there are keras-cpu, "),
             (["seqs.fa", "--weights", "none.onnx"], f"none.onnx: no such weights file; names are {NAMES}"),
             (["seqs.fa", "--batch-size", "0"], "batch size: expected at least 1, got 0"),
+            (
+                ["seqs.fa", "--batch-size", str(2**63)],
+                "batch size: expected at most 1,048,576, got 9223372036854775808",
+            ),
+            (["seqs.fa", "--threads", str(2**63)], "threads: expected at most 1,024, got 9223372036854775808"),
+            (["seqs.fa", "--threads", "10000"], "threads: expected at most 1,024, got 10000"),
             (["seqs.fa", "--threads", "0"], "threads: expected at least 1, got 0"),
             (["seqs.fa", "--resize", "left"], "resize: expected center, got 'left'"),
             (["seqs.fa", "--ambiguous", "x"], "ambiguous: expected n, got 'x'"),
-            (["seqs.fa", "-o", "seqs.fa"], "seqs.fa: exists already; give another name or --overwrite"),
+            (["seqs.fa", "-o", "seqs.fa"], "seqs.fa: is an input of this command, which is never replaced; give "),
             (["seqs.fa", "-o", "no/out.tsv"], "no/out.tsv: the folder no does not exist; make it first"),
             (["seqs.fa", "-o", "."], ".: expected a file name to write to, this is a folder"),
             (["seqs.fa", "--nonsense"], "no option is called --nonsense; see zoo predict --help"),
@@ -208,6 +362,40 @@ class TestBadInput:
     def test_usage(self, zoo: Zoo, arguments: list[str], message: str) -> None:
         defaults = ["--weights", "w.safetensors", *RUNTIME, "-o", "out.tsv"]
         one_line(zoo, message, "predict", *defaults, *arguments)
+
+    @pytest.mark.parametrize(
+        ("arguments", "output"),
+        [
+            (["predict", "seqs.fa", "--weights", "w.safetensors", *RUNTIME, "-o", "seqs.fa"], "seqs.fa"),
+            (["predict", "seqs.fa", "--weights", "w.safetensors", *RUNTIME, "-o", "w.safetensors"], "w.safetensors"),
+            (["import", "w.safetensors", "-o", "w.safetensors"], "w.safetensors"),
+            (["import", "w.h5", "--graph", "g.safetensors", "-o", "g.safetensors"], "g.safetensors"),
+            (["export", "original", "--weights", "w.onnx", "--onnx", "-o", "w.onnx"], "w.onnx"),
+        ],
+    )
+    def test_overwrite_never_replaces_an_input(self, zoo: Zoo, folder: Path, arguments: list[str], output: str) -> None:
+        for name in ("g.safetensors", "w.onnx", "w.h5"):
+            (folder / name).write_bytes(b"mine")
+        before = (folder / output).read_bytes()
+        message = f"{output}: is an input of this command, which is never replaced; give another name"
+        one_line(zoo, message, *arguments, "--overwrite")
+        assert (folder / output).read_bytes() == before
+
+    @pytest.mark.parametrize(
+        "inputs",
+        [
+            ["--weights", "w.safetensors", "--data", "report/predictions.tsv", "--split", "all"],
+            ["--weights", "report/w.safetensors", "--data", "measured.tsv", "--split", "all"],
+            ["--weights", "w.safetensors", "--sequences", "seqs.fa", "--labels", "report/predictions.tsv"],
+        ],
+    )
+    def test_evaluate_never_replaces_a_folder_with_an_input(self, zoo: Zoo, folder: Path, inputs: list[str]) -> None:
+        report = folder / "report"
+        report.mkdir()
+        (report / "predictions.tsv").write_text("mine")
+        (report / "w.safetensors").write_bytes((folder / "w.safetensors").read_bytes())
+        one_line(zoo, "report: holds an input of this command, ", "evaluate", *inputs, "-o", "report", "--overwrite")
+        assert (report / "predictions.tsv").read_text() == "mine"
 
     def test_a_command_that_does_not_exist(self, zoo: Zoo) -> None:
         one_line(zoo, "no command is called 'prophesy'; see zoo --help", "prophesy")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import hashlib
 import json
+import multiprocessing
 import os
+import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import zoo
+from zoo.contracts import RunOptions
 from zoo.errors import CheckFailed, ZooError
 from zoo.formats import prediction_table
 from zoo.formats.fasta import Reader
@@ -217,6 +221,130 @@ every_float32 = arrays.arrays(
     st.tuples(st.integers(1, 5), st.integers(1, 3)),
     elements=st.floats(width=32, allow_nan=False, allow_infinity=False),
 )
+
+
+def test_the_description_names_its_table(model: Model, fasta: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.tsv"
+    described = predict_file(model, Job(fasta, output))
+    table = output.read_bytes()
+    assert described["table"] == {"bytes": len(table), "sha256": hashlib.sha256(table).hexdigest()}
+
+
+def test_a_description_that_a_killed_run_left_alone_is_replaced(model: Model, fasta: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.tsv"
+    predict_file(model, Job(fasta, output, command="the first"))
+    output.unlink()
+    predict_file(model, Job(fasta, output, command="the second"))
+    assert json.loads(description_path(output).read_text())["command"] == "the second"
+    assert output.is_file()
+    with pytest.raises(ZooError, match=r"out.tsv.json: exists already|out.tsv: exists already"):
+        Job(fasta, output).check_output()
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"table": 3}', b'{"table": {}}', b"\xff"])
+def test_a_file_of_something_else_in_its_place_is_not(fasta: Path, tmp_path: Path, content: bytes) -> None:
+    output = tmp_path / "out.tsv"
+    description_path(output).write_bytes(content)
+    with pytest.raises(ZooError, match=r"out.tsv.json: exists already; give another name or --overwrite"):
+        Job(fasta, output).check_output()
+
+
+def test_neither_input_is_replaced(fasta: Path, file: Path) -> None:
+    for output in (fasta, file):
+        with pytest.raises(ZooError, match=f"{output}: is an input of this command, which is never replaced; give"):
+            Job(fasta, output, overwrite=True, weights=file).check_output()
+
+
+def in_a_process(method: str, work: Callable[..., object], *arguments: object) -> object:
+    with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context(method)) as pool:
+        return pool.submit(work, *arguments).result()
+
+
+KEPT: dict[str, Model] = {}
+"""What a process that is forked finds."""
+
+
+def use_what_was_kept(texts: list[str]) -> np.ndarray:
+    return KEPT["model"].predict(texts)
+
+
+def use(model: Model, texts: list[str]) -> np.ndarray:
+    return model.predict(texts)
+
+
+class TestProcesses:
+    """Point: a Model can be pickled and is loaded again; a process that was forked says so instead of hanging."""
+
+    @pytest.fixture
+    def model(self, file: Path) -> Model:
+        """Fresh: k-mer tables are built after some sequences, and round otherwise."""
+        return zoo.load(weights=file, runtime=RUNTIME, batch_size=7)
+
+    def test_a_pickled_model_gives_the_same_numbers(self, model: Model, texts: list[str]) -> None:
+        again = pickle.loads(pickle.dumps(model))
+        assert (again.runtime, again.batch_size, again.spec) == (model.runtime, model.batch_size, model.spec)
+        assert np.array_equal(again.predict(texts), model.predict(texts))
+
+    def test_it_goes_to_a_process_that_is_spawned(self, model: Model, texts: list[str]) -> None:
+        assert np.array_equal(in_a_process("spawn", use, model, texts), model.predict(texts))
+
+    @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork on this system")
+    @pytest.mark.parametrize("runtime", ["kmer-cpu", "onnx-cpu"])
+    def test_a_process_that_is_forked_says_what_to_do(self, file: Path, texts: list[str], runtime: str) -> None:
+        KEPT["model"] = zoo.load(weights=file, runtime=runtime)
+        KEPT["model"].predict(texts)
+        with pytest.raises(ZooError) as caught:
+            in_a_process("fork", use_what_was_kept, texts)
+        assert str(caught.value) == (
+            "this process was forked after the model was loaded, and the model's threads do not survive a fork; start "
+            "processes with spawn, as in multiprocessing.get_context('spawn') or "
+            "DataLoader(multiprocessing_context='spawn'), or load the model in each process"
+        )
+
+    def test_what_was_given_to_load_is_kept(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(file.parent)
+        content = pickle.dumps(zoo.load(weights=file.name, runtime=RUNTIME, batch_size=7, threads=1))
+        monkeypatch.chdir("/")
+        again = pickle.loads(content)
+        assert again.batch_size == 7
+        assert again.spec == random_checkpoint(ODD).spec
+
+    def test_a_file_that_has_changed_is_noticed(self, tmp_path: Path) -> None:
+        path = tmp_path / "w.safetensors"
+        checkpoint.save(random_checkpoint(ODD), path)
+        loaded = zoo.load(weights=path, runtime=RUNTIME)
+        content = pickle.dumps(loaded)
+        path.write_bytes(path.read_bytes() + b" ")
+        message = "w.safetensors: has changed since the model was loaded from it; load the model anew"
+        with pytest.raises(ZooError, match=message):
+            pickle.loads(content)
+        with pytest.raises(ZooError, match=message):
+            pickle.dumps(loaded)
+        path.unlink()
+        with pytest.raises(ZooError, match=message):
+            pickle.loads(content)
+
+    def test_bundled_weights_go_by_their_name(self) -> None:
+        loaded = zoo.load("tuned", runtime=RUNTIME)
+        assert pickle.loads(pickle.dumps(loaded)).spec == loaded.spec
+        assert len(pickle.dumps(loaded)) < 2000
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"threads": 10_000}, "threads: expected at most 1,024, got 10000"),
+        ({"threads": 2**63}, "threads: expected at most 1,024, got 9223372036854775808"),
+        ({"batch_size": 2**63}, "batch size: expected at most 1,048,576, got 9223372036854775808"),
+        ({"threads": 1.5}, "threads: expected a whole number, got 1.5"),
+        ({"batch_size": True}, "batch size: expected a whole number, got True"),
+        ({"batch_size": "8"}, "batch size: expected a whole number, got '8'"),
+    ],
+)
+def test_numbers_that_no_machine_has_are_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ZooError) as caught:
+        RunOptions(**options)  # type: ignore[arg-type]
+    assert str(caught.value) == message
 
 
 @settings(deadline=None)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
+import itertools
 import re
 import threading
 from collections.abc import Iterator
@@ -22,12 +24,9 @@ from zoo.system.cache import folder
 from zoo.weights import checkpoint, importing, named, pull
 from zoo.weights.pull import Origin
 
-pytest.importorskip("pooch", reason="pooch (extra train) is not installed")
-
 BODY = np.random.default_rng(0).bytes(700_000)
 MD5 = hashlib.md5(BODY).hexdigest()
-KEPT = 294_912
-"""Of 300,000 bytes: whole pieces of 16 KiB."""
+KEPT = 300_000
 
 
 class Server(ThreadingHTTPServer):
@@ -41,6 +40,9 @@ class Server(ThreadingHTTPServer):
         self.ranges = True
         self.cut: list[int] = []
         self.asked: list[tuple[str, str | None]] = []
+        self.redirects: dict[str, str] = {}
+        self.endless = False
+        self.drip = 0
 
     @property
     def url(self) -> str:
@@ -53,6 +55,18 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         name, wanted = self.path.lstrip("/"), self.headers["Range"]
         self.server.asked.append((name, wanted))
+        if name in self.server.redirects:
+            self.send_response(302)
+            self.send_header("Location", self.server.redirects[name])
+            self.end_headers()
+            return
+        if self.server.endless or self.server.drip:
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):  # until the other side has had enough
+                while True:
+                    self.wfile.write(b"x" * (self.server.drip or 100_000))
+            return
         if name not in self.server.files:
             self.send_error(404)
             return
@@ -126,8 +140,8 @@ def test_a_file_that_was_damaged_in_the_cache_is_fetched_again(server: Server, c
 def test_another_content_is_refused_and_leaves_nothing(server: Server, cache: Path) -> None:
     server.files["one.bin"] = BODY[:-1] + b"?"
     assert refusal(server) == (
-        f"one.bin: cannot be downloaded ({server.url}/one.bin: what arrived is not the published file, md5 {MD5}), "
-        "or --from DIR takes a copy"
+        f"one.bin: could not be downloaded, {server.url}/one.bin sent something else than the published file, whose "
+        f"md5 is {MD5}; give a folder that holds a copy with --from"
     )
     assert list(cache.iterdir()) == []
 
@@ -136,14 +150,14 @@ def test_a_connection_that_breaks_off_is_taken_up_where_it_was(server: Server, c
     server.cut = [300_000, 100_000]
     pull.fetch(ONE, Origin(mirrors=(server.url,)))
     assert (cache / "one.bin").read_bytes() == BODY
-    assert [wanted for _, wanted in server.asked] == [None, f"bytes={KEPT}-", f"bytes={KEPT + 98_304}-"]
+    assert [wanted for _, wanted in server.asked] == [None, f"bytes={KEPT}-", "bytes=400000-"]
 
 
 def test_what_a_stopped_run_left_is_kept_for_the_next(server: Server, cache: Path) -> None:
     server.cut = [300_000, 0]
     assert refusal(server) == (
-        f"one.bin: cannot be downloaded ({server.url}/one.bin: the connection broke off); "
-        f"run it again to go on after {KEPT:,} bytes, or --from DIR takes a copy"
+        f"one.bin: could not be downloaded, {server.url}/one.bin broke off the connection; run the command again to go "
+        "on after 300,000 bytes, or give a folder that holds a copy with --from"
     )
     assert (cache / "one.bin.part").read_bytes() == BODY[:KEPT]
     assert not (cache / "one.bin").exists()
@@ -179,8 +193,8 @@ def test_a_leftover_that_is_whole_only_gets_its_name(server: Server, cache: Path
 def test_every_mirror_is_tried_and_what_each_answers_is_told(server: Server, cache: Path) -> None:
     mirrors = (f"{server.url}/nowhere", "http://127.0.0.1:1")
     assert refusal(server, mirrors=mirrors) == (
-        f"one.bin: cannot be downloaded ({mirrors[0]}/one.bin: the server answers 404 Not Found; "
-        f"{mirrors[1]}/one.bin: no connection), or --from DIR takes a copy"
+        f"one.bin: could not be downloaded, {mirrors[0]}/one.bin answered 404 Not Found and "
+        f"{mirrors[1]}/one.bin could not be reached; give a folder that holds a copy with --from"
     )
     pull.fetch(ONE, Origin(mirrors=(*mirrors, server.url)))
     assert (cache / "one.bin").read_bytes() == BODY
@@ -188,25 +202,134 @@ def test_every_mirror_is_tried_and_what_each_answers_is_told(server: Server, cac
 
 def test_offline_asks_nobody(server: Server, cache: Path) -> None:
     assert refusal(server, offline=True) == (
-        f"{cache}/one.bin: is not there or damaged, and --offline (ZOO_OFFLINE) forbids to download it; "
-        "--from DIR takes a copy from a folder"
+        f"{cache}/one.bin: is not there or is damaged, and --offline (ZOO_OFFLINE) forbids to download it; "
+        "give a folder that holds a copy with --from"
     )
     assert server.asked == []
 
 
 def test_a_copy_on_this_machine_is_checked_like_a_download(server: Server, cache: Path, tmp_path: Path) -> None:
     copy = tmp_path / "one.bin"
-    assert refusal(server, folder=tmp_path) == (f"{copy}: no such file; --from expects the folder that holds one.bin")
+    assert refusal(server, folder=tmp_path) == (f"{copy}: no such file; give the folder that holds one.bin with --from")
     copy.write_bytes(b"other")
     assert refusal(server, folder=tmp_path) == (
-        f"{copy}: expected the published file, md5 {MD5}, got md5 {hashlib.md5(b'other').hexdigest()}; "
-        "damaged or another file"
+        f"{copy}: is not the published file, or is damaged: expected the md5 {MD5}, "
+        f"got {hashlib.md5(b'other').hexdigest()}; give a folder that holds the published one with --from"
     )
     assert list(cache.iterdir()) == []
     copy.write_bytes(BODY)
     pull.fetch(ONE, Origin(folder=tmp_path, offline=True))
     assert (cache / "one.bin").read_bytes() == BODY
     assert server.asked == []
+
+
+def sized(**fields: object) -> PublishedFiles:
+    return dataclasses.replace(ONE, **fields)  # type: ignore[arg-type]
+
+
+def test_a_server_that_offers_another_size_is_not_listened_to(server: Server, cache: Path) -> None:
+    assert refusal(server, sized(sizes={"one.bin": 123})) == (
+        f"one.bin: could not be downloaded, {server.url}/one.bin offers a file of 700,000 bytes, where the published "
+        "one has 123 bytes; give a folder that holds a copy with --from"
+    )
+    assert "has at most 1,000 bytes; give" in refusal(server, sized(at_most=1000))
+    assert list(cache.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "most"), [({"sizes": {"one.bin": len(BODY)}}, "700,000"), ({"at_most": 1_000_000}, "1,000,000")]
+)
+def test_a_server_without_an_end_is_stopped_and_leaves_nothing(
+    server: Server, cache: Path, fields: dict[str, object], most: str
+) -> None:
+    server.endless = True
+    assert refusal(server, sized(**fields)) == (
+        f"one.bin: could not be downloaded, {server.url}/one.bin sends more than the {most} bytes that the published "
+        "file can have; give a folder that holds a copy with --from"
+    )
+    assert list(cache.iterdir()) == []
+
+
+def test_a_leftover_that_is_too_long_is_dropped(server: Server, cache: Path) -> None:
+    (cache / "one.bin.part").write_bytes(BODY + b"more")
+    pull.fetch(sized(sizes={"one.bin": len(BODY)}), Origin(mirrors=(server.url,)))
+    assert server.asked == [("one.bin", None)]
+    assert (cache / "one.bin").read_bytes() == BODY
+
+
+def test_a_server_that_drips_is_left(server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look at the clock is a second later than the one before."""
+    server.drip = 1000
+    seconds = itertools.count()
+    monkeypatch.setattr(pull.time, "monotonic", lambda: float(next(seconds)))
+    monkeypatch.setattr(pull, "PIECE_BYTES", 1000)
+    assert refusal(server) == (
+        f"one.bin: could not be downloaded, {server.url}/one.bin sent less than 65,536 bytes in 60 seconds; run the "
+        f"command again to go on after {(cache / 'one.bin.part').stat().st_size:,} bytes, or give a folder that holds "
+        "a copy with --from"
+    )
+    assert (cache / "one.bin.part").stat().st_size <= 61_000
+
+
+def test_a_server_that_breaks_off_again_and_again_is_left(server: Server, cache: Path) -> None:
+    server.cut = [70_000, 10, 70_000]
+    assert f"{server.url}/one.bin broke off the connection; run the command again" in refusal(server)
+    assert len(server.asked) == 2
+    assert (cache / "one.bin.part").read_bytes() == BODY[:70_010]
+
+
+def test_a_redirect_is_followed_to_http_alone(server: Server, cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(BODY)
+    server.redirects = {"one.bin": f"file://{tmp_path}/secret"}
+    assert refusal(server) == (
+        f"one.bin: could not be downloaded, {server.url}/one.bin sends the request on to a file: address; only http: "
+        "and https: are followed; give a folder that holds a copy with --from"
+    )
+    server.redirects = {"one.bin": f"{server.url}/one.bin"}
+    assert "/one.bin sent the request on more than 5 times; give" in refusal(server)
+    server.redirects = {"one.bin": "/two.bin"}
+    server.files["two.bin"] = BODY
+    pull.fetch(ONE, Origin(mirrors=(server.url,)))
+    assert (cache / "one.bin").read_bytes() == BODY
+
+
+def test_a_redirect_never_leaves_encryption() -> None:
+    import requests
+
+    def answer(here: str, there: str) -> requests.Response:
+        made = requests.Response()
+        made.status_code, made.url, made.headers["location"] = 302, here, there
+        return made
+
+    for here, there in (
+        ("https://a", "https://b"),
+        ("http://a", "https://b"),
+        ("http://a", "//b"),
+        ("https://a", "/b"),
+    ):
+        pull._check_redirect(answer(here, there))
+    with pytest.raises(pull._Refused, match="from https: to http:, where anybody could change the file"):
+        pull._check_redirect(answer("https://a", "http://b"))
+
+
+def test_an_address_that_is_none_is_said(server: Server) -> None:
+    for mirror in ("ftp://nowhere", "nowhere"):
+        message = refusal(server, mirrors=(mirror,))
+        assert f"{mirror}/one.bin is no address that begins with http:// or https://; give a folder" in message
+
+
+def test_the_weights_are_pulled_from_a_folder_without_the_graph(data: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    (copy / "DeepSTARR.model.h5").symlink_to(data / "DeepSTARR.model.h5")
+    _, imported = pull.weights("deepstarr", Origin(folder=copy, offline=True))
+    assert imported.spec == pull.weights("deepstarr", Origin(folder=data, offline=True))[1].spec
+
+
+def test_the_sizes_that_are_known_are_those_of_the_files(data: Path) -> None:
+    for name, size in PUBLISHED.weights.sizes.items():
+        assert (data / name).stat().st_size == size
+    assert PUBLISHED.weights.sizes.keys() == PUBLISHED.weights.md5.keys()
 
 
 def test_the_published_weights_are_imported_at_once(server: Server, data: Path) -> None:

@@ -6,7 +6,6 @@ mixed with another's.
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 import json
 import multiprocessing
@@ -16,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,10 @@ from zoo.checks.comparison import Report
 from zoo.defaults import MODEL
 from zoo.errors import ZooError
 from zoo.inference import predict, session
+from zoo.system import signals
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 CALLS = (1, 32, 128, 1024, 8192)
 """Sequences a call."""
@@ -164,11 +168,30 @@ def _in_a_process(
     model: str, weights: str | Path | None, runtime: str, seconds: float, threads: int | None
 ) -> Measurement:
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, context) as pool:
-        try:
-            return pool.submit(measure, model, weights, runtime, seconds, threads).result()
-        except concurrent.futures.process.BrokenProcessPool:
-            raise ZooError(f"{runtime}: its process was killed, perhaps for want of memory") from None
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_send, args=(sender, model, weights, runtime, seconds, threads), daemon=True)
+    try:
+        with signals.withheld():
+            process.start()
+        sender.close()
+        outcome = receiver.recv()
+    except EOFError:
+        raise ZooError(f"{runtime}: its process was killed, perhaps for want of memory") from None
+    finally:
+        # an interrupted command leaves no process behind
+        if process.pid is not None:
+            process.kill()
+            process.join()
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def _send(sender: Connection, *arguments: Any) -> None:
+    try:
+        sender.send(measure(*arguments))
+    except Exception as error:  # noqa: BLE001 - raised again in the process that waits
+        sender.send(error)
 
 
 def _fastest(call: Callable[[], object], seconds: float) -> float:

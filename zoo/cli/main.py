@@ -6,6 +6,7 @@ Only the file of the command that was asked for is imported, so that the start c
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import warnings
 
@@ -15,9 +16,7 @@ import zoo
 from zoo.cli import options, usage
 from zoo.cli.help_screen import HelpScreen
 from zoo.errors import ZooError, ZooWarning, one_line
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it: 128 + SIGINT."""
+from zoo.system import limits, signals
 
 BUG = 1
 """Exit status after an error that should not have happened, as Python has it."""
@@ -83,6 +82,10 @@ def _app() -> App:
     return app
 
 
+NO_THREAD = "can't start new thread"
+"""What Python says where the user has no more processes or memory left; it has no class of its own."""
+
+
 def _nothing() -> None:
     """--debug stands before a command, and `main` takes it off; here it is only shown."""
 
@@ -91,34 +94,36 @@ app = _app()
 
 
 def main() -> None:
-    """Entry point: exit status 0, 1 (a check failed), 2 (bad input or usage), 130 (interrupted)."""
+    """Entry point: exit status 0, 1 (a check failed), 2 (bad input or usage), 128 + N after signal N (130: Ctrl-C)."""
     warnings.showwarning = _show_warning  # type: ignore[assignment]
-    arguments = sys.argv[1:]
+    sys.exit(_run(sys.argv[1:]))
+
+
+def _run(arguments: list[str]) -> int:
     if arguments[:1] == ["--debug"]:
         os.environ[DEBUG] = "1"
         arguments = arguments[1:]
+    arrived = signals.Arrived()
     try:
-        app(arguments or ["--help"])
-        sys.stdout.flush()
-        status = 0
+        with signals.raised(arrived):
+            app(arguments or ["--help"])
+            sys.stdout.flush()
+        return 0
     except BrokenPipeError:
         # the reader went away (`| head`): nothing to say, and nothing more to flush
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
-    except (ZooError, CycloptsError, OSError, MemoryError, KeyboardInterrupt) as error:
+        return 0
+    except (Exception, KeyboardInterrupt) as error:
         if os.environ.get(DEBUG):
             raise
-        line, status = _explained(error)
-        print(f"zoo: {one_line(line)}", file=sys.stderr)
-    except Exception as error:
-        if os.environ.get(DEBUG):
-            raise
-        print(_bug_report(error), file=sys.stderr)
-        status = BUG
-    sys.exit(status)
+        # what a library made of the exception of a signal, as some do while they are imported, is not its own
+        cause = error if isinstance(error, KeyboardInterrupt) else arrived.last or error
+        line, status = _explained(cause)
+        print(_bug_report(cause) if line is None else f"zoo: {one_line(line)}", file=sys.stderr)
+        return status
 
 
-def _bug_report(error: Exception) -> str:
+def _bug_report(error: BaseException) -> str:
     """Three lines about what should not have happened."""
     return (
         f"zoo: this is a bug of zoo {zoo.__version__}: {one_line(f'{type(error).__name__}: {error}')}\n"
@@ -138,16 +143,30 @@ def _show_warning(message: Warning | str, category: type[Warning], *where: objec
 _python_shows = warnings.showwarning
 
 
-def _explained(error: BaseException) -> tuple[str, int]:
-    """One line that says what went wrong, and the exit status."""
+def _explained(error: BaseException) -> tuple[str | None, int]:
+    """One line that says what went wrong, and the exit status; None for what should not have happened."""
     if isinstance(error, ZooError):
         return str(error), error.exit_code
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted", INTERRUPTED
+        stopped = error if isinstance(error, signals.Stopped) else signals.Stopped(signal.SIGINT)
+        return str(stopped), stopped.status
+    if isinstance(error, ImportError):
+        return _not_imported(error), ZooError.exit_code
+    if NO_THREAD in str(error):
+        return f"no more threads can be started; fewer --threads may help{limits.limit_note()}", ZooError.exit_code
     if isinstance(error, MemoryError):
         return "out of memory", ZooError.exit_code
     if isinstance(error, CycloptsError):
         return usage.explained(error, [name for commands in COMMANDS.values() for name in commands]), ZooError.exit_code
     if isinstance(error, OSError):
         return f"{error.filename or 'output'}: {error.strerror or error}", ZooError.exit_code
-    return str(error), ZooError.exit_code
+    return None, BUG
+
+
+def _not_imported(error: ImportError) -> str:
+    """What could not be loaded and why, which some libraries wrap into advice of many lines."""
+    first: BaseException = error
+    while isinstance(cause := first.__cause__ or first.__context__, ImportError):
+        first = cause
+    reason = next(iter(str(first).splitlines()), "no reason given")
+    return f"a library cannot be loaded, {reason}{limits.limit_note() or '; install it again, or see zoo doctor'}"

@@ -27,7 +27,7 @@ from zoo.inference import both_strands
 from zoo.inference.both_strands import StrandOptions
 from zoo.inference.predict import Model
 from zoo.spec import ModelSpec
-from zoo.system.atomic import check_folder_target, replacing_folder
+from zoo.system.atomic import Inputs, check_folder_target, replacing_folder
 
 FILES = ("metrics.json", "predictions.tsv", "scatter.png", "diagnosis*.png")
 """What `save` writes, and all that it may replace."""
@@ -225,10 +225,10 @@ def covariates_of(data: Split, targets: tuple[str, ...]) -> list[dict[str, np.nd
     ]
 
 
-def check_output(folder: Path, overwrite: bool = False) -> None:
-    """Raise ZooError if `save` could not write there, before any work is done."""
+def check_output(folder: Path, overwrite: bool = False, inputs: Inputs = ()) -> None:
+    """Raise ZooError if `save` could not write there, before any work is done. inputs: files that are read."""
     figures.require()
-    check_folder_target(folder, overwrite, FILES)
+    check_folder_target(folder, overwrite, FILES, inputs)
 
 
 def save(report: Report, folder: Path, overwrite: bool = False, command: str = "", source: str = "") -> None:

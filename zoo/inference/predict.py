@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -27,8 +28,8 @@ from zoo.inference import both_strands, session
 from zoo.inference.session import Session
 from zoo.spec import ModelSpec
 from zoo.system import pipeline
-from zoo.system.atomic import check_target, replacing
-from zoo.weights.named import bundled_as, published_instead, resolve
+from zoo.system.atomic import check_target, replacing_together
+from zoo.weights.named import bundled_as, file_of, published_instead, resolve
 
 CHUNK_RECORDS = 4096
 """Records that go through the pipeline together, as near as whole batches of the runtime come to it."""
@@ -37,11 +38,52 @@ STANDARD_OUTPUT = 1
 """File descriptor; not sys.stdout, since a thread that is stuck in writing must not hold its lock at the end."""
 
 
-class Model:
-    """A model, loaded and ready: text or base codes in, activities out, the same numbers as `zoo predict`."""
+@dataclasses.dataclass(frozen=True)
+class Loaded:
+    """What `load` was given, so that a pickled Model can be loaded again, in another process.
 
-    def __init__(self, running: Session) -> None:
+    file: of the weights, absolute, with its `state` when it was read; None for bundled weights.
+    """
+
+    model: str
+    weights: str | None
+    runtime: str
+    settings: RunOptions
+    file: Path | None
+    state: tuple[int, ...] = ()
+
+    def again(self, spec: ModelSpec, digest: str | None) -> Model:
+        """Load it. Raises ZooError if the file, by its digest, or the model, by its spec, is not what it was."""
+        if self.file is not None and digest != _digest(self.file):
+            raise ZooError(f"{self.file}: has changed since the model was loaded from it; load the model anew")
+        loaded = load(self.model, self.weights, self.runtime, **dataclasses.asdict(self.settings))
+        if loaded.spec != spec:
+            raise ZooError(
+                f"{self.weights or self.model}: names other weights than when the model was loaded; load anew"
+            )
+        return loaded
+
+
+class Model:
+    """A model, loaded and ready: text or base codes in, activities out, the same numbers as `zoo predict`.
+
+    It can be pickled: what is kept is where it came from, and it is loaded again on the other side. So it can be given
+    to processes that are started with spawn; one that is forked raises ZooError when it predicts.
+    """
+
+    def __init__(self, running: Session, loaded: Loaded | None = None) -> None:
         self._session = running
+        self._loaded = loaded
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        loaded = self._loaded
+        if loaded is None:
+            raise ZooError("a Model can be pickled if zoo.load made it; this one was made of a session")
+        if loaded.file is None:
+            return Loaded.again, (loaded, self.spec, None)
+        if loaded.state != _state(loaded.file):
+            raise ZooError(f"{loaded.file}: has changed since the model was loaded from it; load the model anew")
+        return Loaded.again, (loaded, self.spec, _digest(loaded.file))
 
     @property
     def spec(self) -> ModelSpec:
@@ -102,9 +144,30 @@ def load(model: str = MODEL, weights: str | Path | None = None, runtime: str = R
         if name not in known:
             raise ZooError(f"no option is called {name!r}; there are {', '.join(known)}")
     settings = RunOptions(**options)
+    file = file_of(weights or model)
+    given = None if weights is None else str(file or weights)
+    loaded = Loaded(model, given, runtime, settings, file, _state(file) if file else ())
     if runtime == AUTO:
-        return Model(session.open_automatic(lambda files: resolve(model, weights, files), settings))
-    return Model(session.open_session(resolve(model, weights, session.files(runtime)), runtime, settings))
+        return Model(session.open_automatic(lambda files: resolve(model, weights, files), settings), loaded)
+    return Model(session.open_session(resolve(model, weights, session.files(runtime)), runtime, settings), loaded)
+
+
+def _state(file: Path) -> tuple[int, ...]:
+    """What changes when a file does, without reading it; empty for one that is not there."""
+    try:
+        found = file.stat()
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _digest(file: Path) -> str | None:
+    """sha256 (hex); None for a file that is not there."""
+    try:
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError:
+        return None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,6 +175,7 @@ class Job:
     """Where the records of one prediction come from, where the table goes, and how.
 
     output: the table; None is standard output. A description of the run is written beside it, see `description_path`.
+    weights: where the model came from, if from a file: like `source`, it is never replaced.
     command: what the user typed, for that description.  rc: "average" for the mean of both strands, see zoo.strands.
     """
 
@@ -121,6 +185,7 @@ class Job:
     overwrite: bool = False
     command: str = ""
     rc: str | None = None
+    weights: str | Path | None = None
 
     def __post_init__(self) -> None:
         both_strands.check(self.rc)
@@ -128,13 +193,39 @@ class Job:
     def check_output(self) -> None:
         """Raise ZooError if the outputs could not be written, before any work is done."""
         if self.output is not None:
-            check_target(self.output, self.overwrite)
-            check_target(description_path(self.output), self.overwrite)
+            check_target(self.output, self.overwrite, self.inputs)
+            for path, overwrite in self.outputs().items():
+                check_target(path, overwrite, self.inputs)
+
+    @property
+    def inputs(self) -> tuple[str | Path | None, ...]:
+        return self.source, self.weights
+
+    def outputs(self) -> dict[Path, bool]:
+        """Files to write, in the order in which they get their names -> whether one that exists may be replaced.
+
+        The table comes last: where it is, the run was finished. A run that was killed just before leaves a description
+        alone, which the next run replaces.
+        """
+        if self.output is None:
+            return {}
+        beside = description_path(self.output)
+        return {beside: self.overwrite or _is_alone(beside, self.output), self.output: self.overwrite}
 
 
 def description_path(output: Path) -> Path:
     """scores.tsv -> scores.tsv.json"""
     return output.with_name(output.name + ".json")
+
+
+def _is_alone(description: Path, table: Path) -> bool:
+    """Whether a description of ours stands there without its table."""
+    if table.exists() or not description.is_file():
+        return False
+    try:
+        return "sha256" in json.loads(description.read_bytes())["table"]
+    except (OSError, ValueError, TypeError, KeyError):  # a file of something else
+        return False
 
 
 def predict_file(model: Model, job: Job, on_progress: Callable[[Reader], None] | None = None) -> dict[str, Any]:
@@ -165,7 +256,7 @@ def predict_file(model: Model, job: Job, on_progress: Callable[[Reader], None] |
             rows.flush()
 
         pipeline.run(reader, work, write)
-        description = describe(model, job, reader)
+        description = describe(model, job, reader) | {"table": rows.facts()}
         if description_file is not None:
             description_file.write((json.dumps(description, indent=2) + "\n").encode())
     return description
@@ -211,17 +302,36 @@ def summary(description: dict[str, Any]) -> str:
 
 
 @contextlib.contextmanager
-def _outputs(job: Job) -> Iterator[tuple[BinaryIO, BinaryIO | None]]:
+def _outputs(job: Job) -> Iterator[tuple[_Rows, BinaryIO | None]]:
     """The open table and description; both files appear if the block ends well, none if it does not."""
     if job.output is None:
         with open(STANDARD_OUTPUT, "wb", closefd=False) as rows:
-            yield rows, None
+            yield _Rows(rows), None
         return
-    beside = description_path(job.output)
     with (
-        replacing(job.output, job.overwrite) as partial_table,
-        replacing(beside, job.overwrite) as partial_description,
-        partial_table.open("wb") as rows,
+        replacing_together(job.outputs(), job.inputs) as (partial_description, partial_table),
         partial_description.open("wb") as description,
+        partial_table.open("wb") as rows,
     ):
-        yield rows, description
+        yield _Rows(rows), description
+
+
+class _Rows:
+    """The open table, and what tells it from every other."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+        self._size = 0
+
+    def write(self, text: bytes) -> None:
+        self._file.write(text)
+        self._digest.update(text)
+        self._size += len(text)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def facts(self) -> dict[str, Any]:
+        """Of what has been written: bytes, and sha256 as `sha256sum` prints it."""
+        return {"bytes": self._size, "sha256": self._digest.hexdigest()}

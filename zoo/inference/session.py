@@ -6,6 +6,7 @@ in, float32 out. Axes: N sequences, L positions, T targets.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +22,12 @@ from zoo.spec import ModelSpec
 from zoo.system import futures, memory
 from zoo.weights.checkpoint import SUFFIX, Checkpoint
 
+FORKED = (
+    "this process was forked after the model was loaded, and the model's threads do not survive a fork; start "
+    "processes with spawn, as in multiprocessing.get_context('spawn') or DataLoader(multiprocessing_context='spawn'), "
+    "or load the model in each process"
+)
+
 
 class Session:
     """A model, ready to run: `session.predict(codes)`; the same numbers whichever runtime computes them."""
@@ -31,6 +38,7 @@ class Session:
         self.batch_size = batch_size or engine.batch_size
         several = engine.concurrent_batches > 1
         self._threads = ThreadPoolExecutor(engine.concurrent_batches, runtime) if several else None
+        self._process = os.getpid()
 
     @property
     def spec(self) -> ModelSpec:
@@ -44,7 +52,8 @@ class Session:
     def predict(self, codes: np.ndarray) -> np.ndarray:
         """Base codes, uint8 (N, L) -> activities, float32 (N, T), a row for each sequence in order; N may be 0.
 
-        Raises ZooError if the dtype, the length or a code is not what the model takes.
+        Raises ZooError if the dtype, the length or a code is not what the model takes, and in a process that was forked
+        after the session was opened.
         """
         future = self.submit(codes)
         try:
@@ -58,6 +67,9 @@ class Session:
         With an engine of one batch at a time, it is done when this returns; with several, what is submitted later joins
         it on the device. `codes` must not change until the end.
         """
+        if os.getpid() != self._process:
+            # the engine's threads stayed behind: it would wait for them for ever
+            raise ZooError(FORKED)
         check_codes(codes, self.spec.sequence_length)
         starts = range(0, len(codes), self.batch_size)
         parts = (np.ascontiguousarray(codes[start : start + self.batch_size]) for start in starts)

@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from zoo.contracts import ThreadOptions
+from zoo.contracts import MOST_SEQUENCES, ThreadOptions
 from zoo.errors import ZooError
 
 Augmentation = Literal["reverse-complement", "shift", "mutate"]
@@ -69,8 +69,12 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "augment", tuple(self.augment))
-        for name in ("batch_size", "epochs"):
-            self._require(name, lambda v: type(v) is int and v >= 1, "a whole number of at least 1")
+        self._require(
+            "batch_size",
+            lambda v: type(v) is int and 1 <= v <= MOST_SEQUENCES,
+            f"a whole number from 1 to {MOST_SEQUENCES:,}",
+        )
+        self._require("epochs", lambda v: type(v) is int and v >= 1, "a whole number of at least 1")
         for name in ("patience", "seed"):
             self._require(name, lambda v: type(v) is int and v >= 0, "a whole number of at least 0")
         for name in ("learning_rate", "epsilon"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import platform
 import time
@@ -13,7 +14,7 @@ import torch
 
 from zoo.data.training_source import Source
 from zoo.defaults import MODEL
-from zoo.errors import MissingDependency, ZooError
+from zoo.errors import CheckFailed, MissingDependency, ZooError
 from zoo.system import memory
 from zoo.training import distributed
 from zoo.training.chosen import read_model
@@ -97,7 +98,12 @@ def run(job: Job, source: Source, reporter: Reporter | None = None) -> dict[str,
             trainer.resume()
         elif group.writes:
             folder.create()
-        return _run(trainer, _Receipts(job, trainer, before), track, reporter or Reporter())
+        try:
+            return _run(trainer, _Receipts(job, trainer, before), track, reporter or Reporter())
+        except ZooError as error:
+            if group.writes and not isinstance(error, CheckFailed):
+                folder.discard()
+            raise
     except torch.cuda.OutOfMemoryError:
         raise ZooError(f"{device}: {memory.exhausted(job.settings.batch_size)}") from None
     finally:
@@ -123,7 +129,8 @@ def _run(
         receipts.write("interrupted")
         raise
     except ZooError:
-        receipts.write("failed")
+        with contextlib.suppress(ZooError):  # where the disk is full, that is what to say
+            receipts.write("failed")
         raise
     trainer.folder.draw_curves(trainer.progress.history, trainer.source.targets)
     receipts.write("finished")

@@ -10,6 +10,7 @@ Every file is replaced whole. Nothing is pickled.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import hashlib
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import ZooError
-from zoo.system.atomic import replacing
+from zoo.system.atomic import clear_left_over, replacing
 
 KEPT_CHECKPOINTS = 2
 
@@ -65,8 +66,16 @@ class RunFolder:
         for old in self._checkpoint_files()[KEPT_CHECKPOINTS:]:
             old.unlink()
 
-    def load_state(self) -> State:
-        """The newest checkpoint that is whole. Raises ZooError if there is none."""
+    def discard(self) -> None:
+        """Remove the folder of a run that ended before its first checkpoint. Whatever is not of the run stays."""
+        if not self._checkpoint_files():
+            self.receipts.unlink(missing_ok=True)
+            for folder in (self.checkpoints, self.path):
+                with contextlib.suppress(OSError):  # it holds something else
+                    folder.rmdir()
+
+    def load_state(self) -> State | None:
+        """The newest checkpoint that is whole; None if there is none yet. Raises ZooError if all are damaged."""
         damaged = []
         for path in self._checkpoint_files():
             state = _read_state(path)
@@ -75,7 +84,7 @@ class RunFolder:
             damaged.append(path.name)
         if damaged:
             raise ZooError(f"{self.path}: all its checkpoints are damaged ({', '.join(damaged)}); start a new run")
-        raise ZooError(f"{self.path}: has no checkpoint to resume from; start the run anew")
+        return None
 
     def write_metrics(self, history: list[dict[str, Any]]) -> None:
         """metrics.csv, a row an epoch; a metric that is not defined is an empty field."""
@@ -89,7 +98,10 @@ class RunFolder:
             partial.write_text(json.dumps(receipts, indent=2) + "\n")
 
     def read_receipts(self) -> dict[str, Any]:
-        """Raises ZooError if the folder is no run."""
+        """What they say, {} if the run was killed before it wrote any. Raises ZooError if the folder is no run."""
+        if self._is_new():
+            self.checkpoints.mkdir(exist_ok=True)
+            return {}
         try:
             return json.loads(self.receipts.read_text())
         except (OSError, json.JSONDecodeError):
@@ -114,6 +126,13 @@ class RunFolder:
         panels[0].legend(frameon=False)
         with replacing(self.curves, overwrite=True) as partial:
             figure.savefig(partial, dpi=120, format="png")
+
+    def _is_new(self) -> bool:
+        """Whether the folder was made for a run, and the run killed before it wrote anything."""
+        if not self.path.is_dir():
+            return False
+        clear_left_over(self.path)
+        return all(one == self.checkpoints and not self._checkpoint_files() for one in self.path.iterdir())
 
     def _checkpoint_files(self) -> list[Path]:
         return sorted((p for p in self.checkpoints.glob("*.safetensors") if p.name[0] != "."), reverse=True)

@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,6 +31,8 @@ from zoo.dna.augment import augment
 from zoo.errors import CheckFailed, ZooError
 from zoo.evaluation.metrics import METRICS, score
 from zoo.spec import ALPHABET
+from zoo.system import signals
+from zoo.system.signals import Stopped
 from zoo.training.config import TrainConfig
 from zoo.training.distributed import Group
 from zoo.training.run_folder import RunFolder, State
@@ -91,7 +91,7 @@ class Trainer:
         )
         self.average = _average(self.model, settings.weight_average)
         self.progress = Progress()
-        self._interrupted = False
+        self._stopped: Stopped | None = None
         self._seen = np.empty((0, 0), np.float32)
 
     @property
@@ -110,8 +110,13 @@ class Trainer:
         }
 
     def resume(self) -> None:
-        """Take up the newest whole checkpoint. Raises ZooError if it belongs to another config or other data."""
+        """Take up the newest whole checkpoint; where the run was killed before the first, begin.
+
+        Raises ZooError if it belongs to another config or other data.
+        """
         state = self.folder.load_state()
+        if state is None:
+            return
         was, now = _flat(state.facts["run"]), _flat(self.facts())
         for part, name in sorted({*was, *now}):
             old, new = was.get((part, name)), now.get((part, name))
@@ -158,9 +163,9 @@ class Trainer:
             if step % CHECK_EVERY == 0 or step + 1 == len(batches):
                 self._check_finite(loss, number, step)
                 reporter.step(step + 1, len(batches))
-            if self._interrupted:
+            if self._stopped:
                 self._save()
-                raise KeyboardInterrupt
+                raise self._stopped
         seconds = time.perf_counter() - started
         return self._end_epoch(number, split, order, (len(batches) - first) * self.settings.batch_size / seconds)
 
@@ -268,20 +273,13 @@ class Trainer:
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
-        """Ctrl-C lets the step in progress finish, so that the state can be saved; a second one does not wait."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
+        """A signal lets the step in progress finish, so that the state can be saved; a second one does not wait."""
 
-        def note(*_: object) -> None:
-            self._interrupted = True
-            signal.signal(signal.SIGINT, previous)
+        def note(stopped: Stopped) -> None:
+            self._stopped = stopped
 
-        previous = signal.signal(signal.SIGINT, note)
-        try:
+        with signals.noted(note):
             yield
-        finally:
-            signal.signal(signal.SIGINT, previous)
 
     def _save(self) -> None:
         tensors = {f"model/{name}": value for name, value in self.model.state_dict().items()}

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import zoo
 from zoo import contracts, registry
 from zoo.system import cache
+from zoo.system.atomic import temporary_folder
 from zoo.weights import checkpoint
 from zoo.weights.checkpoint import Checkpoint
 
@@ -34,8 +34,8 @@ def exported(weights: Checkpoint, name: str, **settings: Any) -> Path:
         if _digest(kept.read_bytes()) == kept.name.split(".")[1]:
             return kept
         kept.unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".", dir=folder) as room:
-        made = Path(room) / f"made{exporter.SUFFIX}"
+    with temporary_folder(folder) as room:
+        made = room / f"made{exporter.SUFFIX}"
         exporter.export(weights, made, **settings)
         return made.replace(folder / f"{key}.{_digest(made.read_bytes())}{exporter.SUFFIX}")
 

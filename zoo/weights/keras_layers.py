@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -139,14 +140,17 @@ def write_h5(weights: Checkpoint, path: Path, overwrite: bool = False) -> None:
     model = of(weights.spec)
     require_h5py()
     with replacing(path, overwrite) as partial:
-        _write(weights, model, partial)
+        # in memory first: the HDF5 library brings the process down if a file that it has open cannot grow
+        partial.write_bytes(_content(weights, model))
         seal.seal(partial)
 
 
-def _write(weights: Checkpoint, model: KerasModel, path: Path) -> None:
+def _content(weights: Checkpoint, model: KerasModel) -> bytes:
+    """The bytes of the file."""
     import h5py
 
-    with h5py.File(path, "w") as file:
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
         names = [model.input, *(layer.name for layer in model.layers)]
         file.attrs["layer_names"] = np.array([name.encode() for name in names])
         file.attrs["backend"] = np.bytes_("tensorflow")
@@ -159,6 +163,7 @@ def _write(weights: Checkpoint, model: KerasModel, path: Path) -> None:
             group.attrs["weight_names"] = np.array([f"{layer.name}/{name}:0".encode() for name in arrays])
             for name, array in arrays.items():
                 group[f"{layer.name}/{name}:0"] = array
+    return content.getvalue()
 
 
 def require_h5py() -> None:

@@ -94,6 +94,14 @@ def resolve(model: str, weights: str | Path | None = None, files: tuple[str, ...
     return _file(Path(weights), files)
 
 
+def file_of(weights: str | Path) -> Path | None:
+    """The file that stands behind a name or a path of weights, absolute; None for bundled ones."""
+    variant, colon, _ = str(weights).partition(":")
+    if isinstance(weights, str) and variant in variants() and not Path(weights).exists():
+        return published_path(variant) if colon else None
+    return Path(weights).absolute()
+
+
 def load(model: str, weights: str | Path | None = None) -> Checkpoint:
     """As `resolve`, for those who need the arrays."""
     found = resolve(model, weights)

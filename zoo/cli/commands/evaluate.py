@@ -53,6 +53,7 @@ def command(
     from zoo.errors import ZooError
     from zoo.evaluation import evaluate
     from zoo.inference import predict
+    from zoo.weights import named
 
     source = data or sequences
     if source is None or (data is not None and sequences is not None):
@@ -60,7 +61,8 @@ def command(
     if sequences is not None and layout.labels is None:
         raise ZooError(f"--sequences {sequences}: needs the measurements, --labels TABLE")
     if output is not None:
-        evaluate.check_output(output, overwrite)
+        files = [named.file_of(given) for given in weights or [model]]
+        evaluate.check_output(output, overwrite, [source, layout.labels, *files])
     names = evaluate.labels(weights or [model])
     chosen: list[str] | list[None] = weights or [None]
     models = {

@@ -31,6 +31,7 @@ def command(
     overwrite: options.Overwrite = False,
     **given: Any,
 ) -> None:
+    from zoo.system.atomic import check_target
     from zoo.weights import named as sources
 
     formats = registry.names("exporters")
@@ -45,6 +46,7 @@ def command(
     path = output or Path(f"{model.replace(':', '-')}{exporter.SUFFIX}")
     if path.suffix != exporter.SUFFIX:
         raise ZooError(f"{path}: expected an output name that ends in {exporter.SUFFIX}")
+    check_target(path, overwrite, [sources.file_of(weights or model)])
     source = sources.load(model, weights)
     exporter.export(source, path, overwrite=overwrite, **given)
     print(f"{path}: {name}, {path.stat().st_size:,} bytes, weights id {source.spec.weights_id[:12]}")

@@ -28,7 +28,7 @@ def command(
 
     if output.suffix != checkpoint.SUFFIX:
         raise ZooError(f"{output}: expected an output name that ends in {checkpoint.SUFFIX}")
-    check_target(output, overwrite)
+    check_target(output, overwrite, [file, unsaid.graph])
     weights = importing.read(file, unsaid, architecture)
     checkpoint.save(weights, output, overwrite)
     spec = weights.spec

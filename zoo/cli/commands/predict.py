@@ -37,10 +37,12 @@ def command(
     from zoo.cli.progress import Bar
     from zoo.formats.fasta import Reader
     from zoo.inference import predict
+    from zoo.weights import named
 
     if output == Path("-"):
         output = None
-    job = predict.Job(file, output, reading, overwrite, options.command_line(), strands.rc)
+    weights_file = named.file_of(weights or model)
+    job = predict.Job(file, output, reading, overwrite, options.command_line(), strands.rc, weights_file)
     job.check_output()
     loaded = predict.load(model, weights, runtime, **dataclasses.asdict(running))
     size = Path(file).stat().st_size if Path(file).is_file() else None

@@ -115,6 +115,9 @@ PUBLISHED = Published(
         },
         # the Zenodo record of the paper (doi:10.5281/zenodo.5502060)
         ("https://zenodo.org/records/5502060/files",),
+        sizes={"DeepSTARR.model.h5": 2_561_720, "DeepSTARR.model.json": 11_615},
+        # it says how the layers are connected, which is the same for every DeepSTARR
+        optional=("DeepSTARR.model.json",),
     ),
     data=PublishedFiles(
         "pulled/data",
@@ -128,6 +131,8 @@ PUBLISHED = Published(
         },
         # the authors' laboratory, then the Zenodo record
         ("https://data.starklab.org/almeida/DeepSTARR/Data", "https://zenodo.org/records/5502060/files"),
+        # the sizes are not known to us: the largest has 402,296 records of 249 bases, a tenth of this
+        at_most=1 << 30,
     ),
     files=("Sequences_{}.fa", "Sequences_activity_{}.txt"),
     splits={"train": "Train", "validation": "Val", "test": "Test"},
@@ -240,7 +245,8 @@ def read_published(folder: Path) -> Checkpoint:
     from zoo.weights import importing
 
     weights, graph = (folder / name for name in PUBLISHED.weights.md5)
-    return importing.read(weights, importing.ImportOptions(graph=graph), architecture="deepstarr")
+    options = importing.ImportOptions(graph=graph if graph.is_file() else None)
+    return importing.read(weights, options, architecture="deepstarr")
 
 
 def findings() -> dict[str, str]:

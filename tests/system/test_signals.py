@@ -1,0 +1,91 @@
+"""Signals that end a program are exceptions where that is asked for, and nothing else is changed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+import pytest
+
+from zoo.system import signals
+from zoo.system.signals import Arrived, Stopped
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals as on POSIX")
+
+
+@pytest.fixture(autouse=True)
+def _handlers_are_left_as_found() -> object:
+    before = {number: signal.getsignal(number) for number in signals.ENDING}
+    yield
+    after = {number: signal.getsignal(number) for number in signals.ENDING}
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "text"),
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGTERM, 143, "ended by SIGTERM"),
+        (signal.SIGHUP, 129, "ended by SIGHUP"),
+    ],
+)
+def test_each_is_an_interrupt_with_its_exit_status(number: int, status: int, text: str) -> None:
+    arrived = Arrived()
+    with pytest.raises(KeyboardInterrupt) as caught, signals.raised(arrived):
+        os.kill(os.getpid(), number)
+    assert caught.value is arrived.last
+    assert isinstance(caught.value, Stopped)
+    assert (caught.value.status, str(caught.value)) == (status, text)
+
+
+def test_one_that_was_ignored_stays_so() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with signals.raised(Arrived()):
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_what_is_noted_is_raised_the_second_time() -> None:
+    heard: list[Stopped] = []
+
+    def twice() -> None:
+        with signals.raised(Arrived()), signals.noted(heard.append):
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert [stopped.number for stopped in heard] == [signal.SIGTERM]
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Stopped):
+        twice()
+    assert len(heard) == 1
+
+
+def test_a_thread_changes_nothing() -> None:
+    seen: list[object] = []
+
+    def look() -> None:
+        with signals.raised(Arrived()), signals.noted(lambda _: None):
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert seen == [signal.getsignal(signal.SIGTERM)]
+
+
+def test_what_is_withheld_comes_at_the_end() -> None:
+    order = []
+
+    def wait() -> None:
+        with signals.raised(Arrived()), signals.withheld():
+            os.kill(os.getpid(), signal.SIGINT)
+            order.append("after")
+
+    with pytest.raises(Stopped):
+        wait()
+    assert order == ["after"]

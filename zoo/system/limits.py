@@ -1,0 +1,15 @@
+"""What the system allows this process, to be said where an error may come of it. Needs no library."""
+
+from __future__ import annotations
+
+
+def limit_note() -> str:
+    """What to add to an error that want of memory may have caused; empty where this process may use all there is."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return ""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return ""
+    return f"; this process may use {limit / 1e6:,.0f} MB of memory (ulimit -v), perhaps too little"
