@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from zoo.dna.encoding import ASCII_TO_CODE, INVALID, reverse_complement
 from zoo.errors import ZooError
+from zoo.formats import compressed
 from zoo.spec import UNKNOWN_BASE
 
 HELD_OUT = 0.05
@@ -45,6 +48,21 @@ class Genome:
         return np.where(flip[:, None], reverse_complement(codes), codes)
 
 
+class _Bytes(io.RawIOBase):
+    """A source as the file that dnaio expects, so that whatever is wrong with it is one line here too."""
+
+    def __init__(self, source: compressed.Source) -> None:
+        self._source = source
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._source.read(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
 def read(path: Path, length: int) -> Genome:
     """Read a genome from FASTA (compressed or not). Letters other than ACGT become N.
 
@@ -53,9 +71,10 @@ def read(path: Path, length: int) -> Genome:
     import dnaio
 
     try:
-        with dnaio.open(str(path), fileformat="fasta") as reader:
+        with compressed.opened(str(path)) as source:
+            reader = dnaio.readers.FastaReader(io.BufferedReader(_Bytes(source)))
             contigs = [record.sequence.encode("ascii", "replace") for record in reader]
-    except (OSError, dnaio.FileFormatError, EOFError) as error:
+    except (dnaio.FileFormatError, UnicodeDecodeError) as error:
         raise ZooError(f"{path}: expected a genome in FASTA ({error})") from None
     codes = ASCII_TO_CODE[np.frombuffer(b"".join(contigs), np.uint8)]
     codes[codes == INVALID] = UNKNOWN_BASE
