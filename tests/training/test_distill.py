@@ -92,7 +92,7 @@ def test_a_genome_that_is_too_short_or_no_fasta_is_refused(tmp_path: Path) -> No
     path.write_text("not a genome")
     with pytest.raises(ZooError, match="expected a genome in FASTA"):
         genomes.read(path, LENGTH)
-    with pytest.raises(ZooError, match="absent.fa: no such file"):
+    with pytest.raises(ZooError, match=r"absent\.fa: no such file"):
         genomes.read(tmp_path / "absent.fa", LENGTH)
 
 
