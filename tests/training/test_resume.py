@@ -18,6 +18,8 @@ from checkpoints import ODD_CONFIGS  # noqa: E402
 from toy import SMALL, Toy, trainer  # noqa: E402
 
 from zoo.errors import CheckFailed, ZooError  # noqa: E402
+from zoo.system import signals  # noqa: E402
+from zoo.training.run_folder import RunFolder  # noqa: E402
 from zoo.weights import network  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
@@ -144,3 +146,54 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path: Path, monkeypatch
     again = trainer(tmp_path / "run", epochs=3)
     again.resume()
     assert again.progress.epoch == 1
+
+
+@pytest.mark.parametrize("made", ["folder", "checkpoints", "receipts"])
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(tmp_path: Path, made: str) -> None:
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(ZooError, match=r"run: is not a run folder, its run.json is missing or damaged"):
+        folder.read_receipts()
+    folder.path.mkdir()
+    if made != "folder":
+        folder.checkpoints.mkdir()
+    if made == "receipts":
+        folder.write_receipts({"status": "running"})
+    assert folder.read_receipts() == ({"status": "running"} if made == "receipts" else {})
+    again = trainer(tmp_path / "run", epochs=2)
+    again.resume()
+    assert again.progress.updates == 0
+    again.run()
+    whole = trainer(tmp_path / "whole", epochs=2)
+    whole.run()
+    assert again.weights().spec.weights_id == whole.weights().spec.weights_id
+
+
+def test_a_run_is_discarded_only_before_its_first_checkpoint(tmp_path: Path) -> None:
+    new, begun, mixed = (RunFolder(tmp_path / name) for name in ("new", "begun", "mixed"))
+    for folder in (new, begun, mixed):
+        folder.create()
+        folder.write_receipts({})
+    (begun.checkpoints / "0001-0000000.safetensors").touch()
+    (mixed.path / "notes.txt").write_text("mine")
+    for folder in (new, begun, mixed):
+        folder.discard()
+    assert not new.path.exists()
+    assert begun.receipts.exists()
+    assert [path.name for path in mixed.path.iterdir()] == ["notes.txt"]
+
+
+def test_a_signal_lets_the_step_finish_and_saves_the_state(tmp_path: Path) -> None:
+    made = trainer(tmp_path / "run", epochs=3)
+    step = made._step
+
+    def ending(*arguments: object) -> object:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return step(*arguments)
+
+    made._step = ending  # type: ignore[method-assign]
+    with pytest.raises(signals.Stopped) as caught, signals.raised(signals.Arrived()):
+        made.run()
+    assert caught.value.status == 143
+    again = trainer(tmp_path / "run", epochs=3)
+    again.resume()
+    assert (again.progress.epoch, again.progress.updates) == (0, 1)
