@@ -214,7 +214,7 @@ def plain_fields(line: str, separator: str) -> list[str]:
 def plain_number(cell: str) -> float | None:
     if cell.strip().lower() in ("", "na", "n/a", "#n/a", "<na>", "nan", "+nan", "-nan", "null", "none"):
         return None
-    if not cell.isascii() or not re.fullmatch(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*", cell):
+    if not cell.isascii() or not re.fullmatch(r"[ \t-\r]*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?[ \t-\r]*", cell):
         raise Refused
     with np.errstate(over="ignore"):
         number = np.float32(float(cell))

@@ -79,11 +79,11 @@ def test_a_thread_changes_nothing() -> None:
 
 
 def test_what_is_withheld_comes_at_the_end() -> None:
-    order = []
+    order: list[str] = []
 
     def wait() -> None:
         with signals.raised(Arrived()), signals.withheld():
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)  # not to another of this process's threads
             order.append("after")
 
     with pytest.raises(Stopped):
