@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,7 +41,7 @@ kernel_sizes = [5, 4]
 dense_units = [8]
 sequence_length = 40
 [train]
-epochs = 40
+epochs = 100
 batch_size = 16
 patience = 0
 """
@@ -76,8 +77,8 @@ def finish(folder: Path, *words: str) -> float:
     return time.perf_counter() - began
 
 
-def kill(folder: Path, generator: random.Random, seconds: float, *words: str) -> str:
-    """Run a command and send it a signal at a moment within its `seconds`. Returns what happened."""
+def kill(folder: Path, generator: random.Random, seconds: float, *words: str) -> str | None:
+    """Run a command and send it a signal at a moment within its `seconds`. What happened; None if it came too late."""
     number, moment = generator.choice(SIGNALS), generator.uniform(0, seconds)
     with start(folder, *words) as process:
         try:
@@ -87,6 +88,8 @@ def kill(folder: Path, generator: random.Random, seconds: float, *words: str) ->
         assert process.stderr is not None
         message = process.stderr.read().decode()
         status = process.wait()
+    if status == 0:
+        return None
     if "Traceback" in message and process.returncode != -number:
         raise Wrong(f"{number.name} after {moment:.2f} s: {message}")
     return f"{number.name:<8} after {moment:.2f} s, exit status {status}"
@@ -102,7 +105,8 @@ def predictions(folder: Path, count: int, generator: random.Random, say: Callabl
     whole = table.read_bytes()
     table.unlink()
     description.unlink()
-    for number in range(count):
+    number = 0
+    while number < count:
         what = kill(folder, generator, seconds, *PREDICT)
         left = sorted(path.name for path in folder.iterdir() if path.name != "seqs.fa")
         if table.exists():
@@ -115,7 +119,9 @@ def predictions(folder: Path, count: int, generator: random.Random, say: Callabl
         after = sorted(path.name for path in folder.iterdir())
         if after != ["out.tsv", "out.tsv.json", "seqs.fa"]:
             raise Wrong(f"{what}: left behind {after}")
-        say(f"predict {number + 1:>2}: {what}; left {left or 'nothing'}")
+        if what:
+            number += 1
+            say(f"predict {number:>2}: {what}; left {left or 'nothing'}")
         table.unlink()
         description.unlink()
 
@@ -132,7 +138,8 @@ def trainings(folder: Path, count: int, generator: random.Random, say: Callable[
     run = folder / "run"
     whole = checkpoint.load(run / "weights.safetensors").spec.weights_id
     run.rename(folder / "undisturbed")
-    for number in range(count):
+    number = 0
+    while number < count:
         what = kill(folder, generator, seconds, *TRAIN)
         left = len(list((run / "checkpoints").glob("*"))) if run.exists() else 0
         finish(folder, *TRAIN, *(["--resume"] if run.exists() else []))
@@ -141,8 +148,10 @@ def trainings(folder: Path, count: int, generator: random.Random, say: Callable[
         hidden = [path.name for path in run.rglob(".*")]
         if hidden or json.loads((run / "run.json").read_text())["status"] != "finished":
             raise Wrong(f"{what}: left behind {hidden}, or is not finished")
-        say(f"train   {number + 1:>2}: {what}; left {left} checkpoints, resumed to the same weights")
-        run.rename(folder / f"run-{number}")
+        if what:
+            number += 1
+            say(f"train   {number:>2}: {what}; left {left} checkpoints, resumed to the same weights")
+        shutil.rmtree(run)
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ def test_predictions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 def test_trainings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
-    monkeypatch.setattr(kill_runs, "SMALL", kill_runs.SMALL.replace("epochs = 40", "epochs = 4"))
+    monkeypatch.setattr(kill_runs, "SMALL", kill_runs.SMALL.replace("epochs = 100", "epochs = 4"))
     said: list[str] = []
     kill_runs.trainings(tmp_path, 2, random.Random(2), said.append)
     assert [line[:10] for line in said] == ["train    1", "train    2"]
