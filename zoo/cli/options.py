@@ -79,6 +79,11 @@ STREAM = Parameter(allow_leading_hyphen=True)
 """Of a file: - stands for standard input or output."""
 
 
+def column_width(*texts: str) -> int:
+    """Of a column that holds these, with two blanks behind the longest."""
+    return max(map(len, texts)) + 2
+
+
 def command_line() -> str:
     """What the user typed, for receipts."""
     return shlex.join(["zoo", *sys.argv[1:]])

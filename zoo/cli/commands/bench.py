@@ -39,15 +39,17 @@ def _print(result: Result) -> None:
 
     print("sequences a second, by sequences a call")
     heads = "".join(f"{call:>10,}" for call in CALLS)
-    print(f"{'runtime':<12}{heads}{'start':>9}{'memory':>10}{'max |diff|':>12}  verdict")
+    names = [*result.skipped, *(row.runtime for row in result.measurements)]
+    width = options.column_width("runtime", *names)
+    print(f"{'runtime':<{width}}{heads}{'start':>9}{'memory':>10}{'max |diff|':>12}  verdict")
     for row in sorted(result.measurements, key=lambda measurement: -measurement.best):
         rates = "".join(f"{row.rate(call):>10,.0f}" for call in CALLS)
         memory = "unknown" if row.memory is None else f"{row.memory / 1e6:,.0f} MB"
         report = result.reports.get(row.runtime)
         verdict = "reference" if report is None else "same" if report.passed else "DIFFERS"
         difference = "" if report is None else f"{report.max_difference:.1e}"
-        print(f"{row.runtime:<12}{rates}{row.start:>7.1f} s{memory:>10}{difference:>12}  {verdict}")
+        print(f"{row.runtime:<{width}}{rates}{row.start:>7.1f} s{memory:>10}{difference:>12}  {verdict}")
     for name, reason in result.skipped.items():
-        print(f"{name:<12}not run here: {reason}")
+        print(f"{name:<{width}}not run here: {reason}")
     best = result.recommended
     print(f"fastest with the same numbers: {best.runtime}, {best.best:,.0f} sequences a second")

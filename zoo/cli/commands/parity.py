@@ -58,22 +58,24 @@ def command(
 
 def _print_result(result: Result) -> None:
     print(f"reference {result.reference}; {result.records:,} sequences; weights {result.weights_id[:12]}")
-    print(f"{'runtime':<12}{'max |diff|':>12}{'mean |diff|':>13}{'Pearson r':>13}  {'verdict':<9}worst at")
+    width = options.column_width("runtime", *result.skipped, *(row.runtime for row in result.comparisons))
+    print(f"{'runtime':<{width}}{'max |diff|':>12}{'mean |diff|':>13}{'Pearson r':>13}  {'verdict':<9}worst at")
     for row in result.comparisons:
         report = row.report
         worst = (
             f"{report.worst.record} {report.worst.target}: {report.worst.expected:.9g}, got {report.worst.actual:.9g}"
         )
         print(
-            f"{row.runtime:<12}{report.max_difference:>12.2e}{report.mean_difference:>13.2e}{report.pearson:>13.9f}  "
+            f"{row.runtime:<{width}}{report.max_difference:>12.2e}{report.mean_difference:>13.2e}{report.pearson:>13.9f}  "
             f"{'same' if report.passed else 'DIFFERS':<9}{worst}"
         )
     for name, reason in result.skipped.items():
-        print(f"{name:<12}not run here: {reason}")
+        print(f"{name:<{width}}not run here: {reason}")
 
 
 def _print_layers(label: str, reports: list[LayerReport]) -> None:
     print(f"PyTorch against {label}")
-    print(f"{'layer':<26}{'max |diff|':>12}  verdict")
+    width = options.column_width("layer", *(report.name for report in reports))
+    print(f"{'layer':<{width}}{'max |diff|':>12}  verdict")
     for report in reports:
-        print(f"{report.name:<26}{report.max_difference:>12.2e}  {'same' if report.passed else 'DIFFERS'}")
+        print(f"{report.name:<{width}}{report.max_difference:>12.2e}  {'same' if report.passed else 'DIFFERS'}")
