@@ -66,8 +66,8 @@ def _print_result(result: Result) -> None:
             f"{report.worst.record} {report.worst.target}: {report.worst.expected:.9g}, got {report.worst.actual:.9g}"
         )
         print(
-            f"{row.runtime:<{width}}{report.max_difference:>12.2e}{report.mean_difference:>13.2e}{report.pearson:>13.9f}  "
-            f"{'same' if report.passed else 'DIFFERS':<9}{worst}"
+            f"{row.runtime:<{width}}{report.max_difference:>12.2e}{report.mean_difference:>13.2e}"
+            f"{report.pearson:>13.9f}  {'same' if report.passed else 'DIFFERS':<9}{worst}"
         )
     for name, reason in result.skipped.items():
         print(f"{name:<{width}}not run here: {reason}")
