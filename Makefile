@@ -4,12 +4,13 @@
 PYTHON ?= python3
 INSTALL := .venv/bin/python -m pip install --quiet --no-compile -c constraints.txt
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench packages clean
 
 help:
 	@echo "make demo     predict the example sequences"
 	@echo "make test     lint, types and tests"
 	@echo "make bench    the benchmarks"
+	@echo "make packages sdist and wheel, installed and tried on every Python that is here"
 	@echo "make clean    remove the environment and what was built"
 
 # Two steps of one environment: what `pip install deepstarr-zoo` gives, without PyTorch, and all that the tests need.
@@ -38,6 +39,9 @@ lint: .venv/dev
 
 bench: .venv/dev
 	.venv/bin/python -m pytest benchmarks
+
+packages:
+	@$(PYTHON) .ci/packages
 
 clean:
 	rm -rf .venv build
