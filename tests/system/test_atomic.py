@@ -76,6 +76,33 @@ def test_the_result_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
     assert (tmp_path / "out").read_text() == "whole"
 
 
+@BOTH
+def test_a_system_without_locks_writes_all_the_same(
+    make: str, replace: Replacing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setitem(sys.modules, "fcntl", None)  # an import of it fails, as on Windows
+    with replace(tmp_path / "out") as partial:
+        getattr(partial, make)(exist_ok=True)
+        assert [path.name for path in tmp_path.iterdir()] != ["out"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_file_is_flushed_by_a_handle_that_may_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows flushes through no other."""
+    flushed = []
+
+    def flush(handle: int) -> None:
+        os.write(handle, b"w")
+        flushed.append(handle)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    with replacing(tmp_path / "out") as partial:
+        partial.write_text("?hole")
+    assert (tmp_path / "out").read_text() == "whole"
+    assert len(flushed) == 1
+
+
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="devices, pipes and locks as on POSIX")
 
 

@@ -214,9 +214,9 @@ def _peak_memory() -> int | None:
     if status.exists():  # ru_maxrss of a child begins with the size of the process that it was forked from
         peak = re.search(r"^VmHWM:\s*(\d+) kB$", status.read_text(), re.MULTILINE)
         return int(peak[1]) * 1024 if peak else None
-    try:
-        import resource
-    except ImportError:  # not on Windows
+    if sys.platform == "win32":
         return None
+    import resource
+
     peak_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak_rss if sys.platform == "darwin" else peak_rss * 1024

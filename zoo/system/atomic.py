@@ -22,16 +22,12 @@ import re
 import secrets
 import shutil
 import stat
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from zoo.errors import ZooError
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 Inputs = Iterable[str | Path | None]
 """Files and folders that are read, which no output may replace: paths, "-" for standard input, None for nothing."""
@@ -102,7 +98,7 @@ def replacing_together(overwrite: Mapping[Path, bool], inputs: Inputs = ()) -> I
                 locks.enter_context(_made(room, path))
             yield tuple(partials.values())
             for partial in partials.values():
-                with partial.open("rb") as written:
+                with partial.open("r+b") as written:  # Windows flushes no file that is open for reading only
                     os.fsync(written.fileno())
                 partial.chmod(0o666 & ~_umask())
             for path, replaced in overwrite.items():
@@ -200,8 +196,6 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
 
 def clear_left_over(folder: Path) -> None:
     """Remove what processes that are dead left in `folder`; a `.before` whose folder is missing gets its name back."""
-    if fcntl is None:
-        return
     with contextlib.suppress(OSError):  # a folder that cannot be listed
         for name in os.listdir(folder):  # noqa: PTH208 - as text: a folder may hold very many files
             if name.startswith(".") and (found := PARTIAL.fullmatch(name)):
@@ -212,6 +206,10 @@ def clear_left_over(folder: Path) -> None:
 
 def _clear(path: Path, found: re.Match[str]) -> None:
     """Raises OSError, BlockingIOError among them, if it lives."""
+    if sys.platform == "win32":  # no locks on folders: nobody can tell the dead from the living
+        return
+    import fcntl
+
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -243,9 +241,11 @@ def _made(partial: Path, path: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _held(path: Path) -> Iterator[bool]:
     """Hold the lock on a folder. False: before it was locked, somebody took it for left over and removed it."""
-    if fcntl is None:
+    if sys.platform == "win32":
         yield True
         return
+    import fcntl
+
     try:
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError:

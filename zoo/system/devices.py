@@ -17,8 +17,13 @@ SPINS = 2000
 
 def cores() -> int:
     """CPU cores that this process may use: those that a scheduler or a container grants it, not the machine's."""
-    granted = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return max(1, min(granted, _quota()))
+    return max(1, min(_granted(), _quota()))
+
+
+def _granted() -> int:
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _quota() -> int:

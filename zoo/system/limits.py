@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 
 def limit_note() -> str:
     """What to add to an error that want of memory may have caused; empty where this process may use all there is."""
-    try:
-        import resource
-    except ImportError:  # Windows
+    if sys.platform == "win32":
         return ""
+    import resource
+
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit == resource.RLIM_INFINITY:
         return ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -81,7 +82,7 @@ def _handled(handler: Callable[[int, Any], None], chosen: Callable[[Any], bool])
 @contextlib.contextmanager
 def withheld() -> Iterator[None]:
     """Ctrl-C waits until the end; a process that is started meanwhile never hears it, and leaves its end to us."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
+    if sys.platform == "win32":
         yield
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
