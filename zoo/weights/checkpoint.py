@@ -101,15 +101,17 @@ def digest(checkpoint: Checkpoint) -> str:
     return hashlib.sha256(spec.to_json().encode()).hexdigest()
 
 
-def make(architecture: str, config: Any, arrays: dict[str, np.ndarray], source: str, licence: str) -> Checkpoint:
-    """Put arrays and the description of their network together.
+def make(
+    architecture: str, config: Any, arrays: dict[str, np.ndarray], source: str, licence: str, imported: str = ""
+) -> Checkpoint:
+    """Put arrays and the description of their network together; `source`, `licence` and `imported` as in a ModelSpec.
 
     Raises ZooError that names the first array which is missing, superfluous, misshapen or not finite.
     """
     _check_arrays(arrays, registry.load("models", architecture).array_shapes(config), architecture)
     arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
-    spec = describe(architecture, config)
-    return Checkpoint(dataclasses.replace(spec, weights_id=weights_id(arrays), source=source, licence=licence), arrays)
+    spec = dataclasses.replace(describe(architecture, config), weights_id=weights_id(arrays))
+    return Checkpoint(dataclasses.replace(spec, source=source, licence=licence, imported=imported), arrays)
 
 
 def describe(architecture: str, config: Any) -> ModelSpec:

@@ -18,7 +18,7 @@ import numpy as np
 
 from zoo.errors import OtherArchitecture, ZooError
 from zoo.spec import SPEC_KEY, ModelSpec
-from zoo.weights import imported_layers
+from zoo.weights import imported_layers, keras_graph
 from zoo.weights.checkpoint import read_spec
 from zoo.weights.imported_layers import ImportedLayer, ImportedNetwork
 from zoo.weights.keras_graph import KerasGraph
@@ -55,6 +55,13 @@ class KerasFile:
         if self.graph is not None:
             return self.graph.sequence_length
         return None if self.spec is None else self.spec.sequence_length
+
+    @property
+    def default_epsilon(self) -> float | None:
+        """Of batch normalizations: Keras's own for weights alone; None where the graph or the spec vouches for it."""
+        return (
+            keras_graph.DEFAULTS["BatchNormalization"]["epsilon"] if self.graph is None and self.spec is None else None
+        )
 
     @property
     def dropout(self) -> float | None:

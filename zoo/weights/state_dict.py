@@ -60,9 +60,10 @@ def layers(arrays: Mapping[str, np.ndarray], where: str) -> list[ImportedLayer]:
     used: set[str] = set()
     found = []
     for position, name in enumerate(kernels):
-        kernel, norm = arrays[name], None
+        kernel, norm, norm_name = arrays[name], None, None
         if position < len(norms):
             names = {end: f"{norms[position]}{end}" for end in NORM}
+            norm_name = norms[position].removesuffix(".")
             norm = {end: _array(arrays, full, where) for end, full in names.items()}
             used |= set(names.values())
         if without_bias and norm and _bias_name(name) not in arrays:
@@ -70,7 +71,7 @@ def layers(arrays: Mapping[str, np.ndarray], where: str) -> list[ImportedLayer]:
         else:
             bias = _array(arrays, _bias_name(name), where)
         used |= {name, _bias_name(name)}
-        found.append(ImportedLayer(name.removesuffix(".weight"), kernel, bias, norm))
+        found.append(ImportedLayer(name.removesuffix(".weight"), kernel, bias, norm, norm_name))
     superfluous = [name for name in arrays if name not in used]
     if superfluous:
         raise ZooError(f"{where}: array {superfluous[0]}: has no place in a network of convolutions and dense layers")
