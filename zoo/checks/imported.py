@@ -136,6 +136,10 @@ def _called(options: ImportOptions) -> str:
     return " ".join(f"--{name} {value}" for name, value in values.items() if value is not None)
 
 
+def _short(options: ImportOptions) -> str:
+    return " ".join(str(getattr(options, name)) for name in NAMES if getattr(options, name) is not None)
+
+
 def _used(like: ImportOptions, options: ImportOptions) -> ImportOptions:
     """What `options` stand for, by the names that `like` has."""
     return dataclasses.replace(
@@ -188,7 +192,7 @@ def _only_one(
 ) -> ImportOptions:
     """The combination that alone gives the numbers, of those found, nearest first. Raises ZooError if there is none."""
     (nearest, report), *others = found.items()
-    listed = "; ".join(f"{_called(one)}: off by {found[one].max_difference:.2g}" for one in list(found)[:SHOWN])
+    listed = "; ".join(f"{_short(one)} off by {found[one].max_difference:.2g}" for one in list(found)[:SHOWN])
     if not report.passed:
         raise ZooError(f"{file.path}: no way to read it gives the numbers to match, the nearest: {listed}")
     bound = TIMES * max(report.max_difference, ROUNDING)
@@ -247,7 +251,7 @@ def _encoded(sequences: Sequence[str], length: int, path: Path) -> np.ndarray:
 
 def _compared(file: ImportedFile, options: ImportOptions, weights: Checkpoint, checks: ImportChecks) -> Checkpoint:
     """As `read` without numbers to match: against the bundled weights of that architecture."""
-    known = _bundled(weights.spec)
+    known = _bundled(weights)
     if known is None:
         architecture = weights.spec.architecture
         return _unchecked(file, options, weights, f"no weights of {architecture} for such sequences are bundled")
@@ -281,10 +285,10 @@ def _compared(file: ImportedFile, options: ImportOptions, weights: Checkpoint, c
     return _noted(weights, f"{told}; forced")
 
 
-def _bundled(spec: ModelSpec) -> tuple[str, Checkpoint] | None:
+def _bundled(weights: Checkpoint) -> tuple[str, Checkpoint] | None:
     """Bundled weights of the architecture for sequences of that length with a target of that name, if there are any:
     those of a network of the same sizes before others."""
-    catalog = named.catalog()
+    spec, catalog = weights.spec, named.catalog()
     names = [name for name, architecture in named.variants().items() if architecture == spec.architecture]
     found = [(name, named.load(name)) for name in names if name in catalog]
     fitting = [
@@ -292,7 +296,12 @@ def _bundled(spec: ModelSpec) -> tuple[str, Checkpoint] | None:
         for name, other in found
         if other.spec.sequence_length == spec.sequence_length and set(other.spec.targets) & set(spec.targets)
     ]
-    return next((known for known in fitting if known[1].spec.config == spec.config), next(iter(fitting), None))
+    sizes = _sizes(weights)
+    return next((known for known in fitting if _sizes(known[1]) == sizes), next(iter(fitting), None))
+
+
+def _sizes(weights: Checkpoint) -> list[tuple[int, ...]]:
+    return [array.shape for name, array in sorted(weights.arrays.items()) if array.ndim > 1]
 
 
 def _unchecked(file: ImportedFile, options: ImportOptions, weights: Checkpoint, reason: str) -> Checkpoint:
