@@ -258,8 +258,8 @@ def test_a_wrong_default_or_option_is_refused_where_bundled_weights_tell(
     forced = read(path, flatten=flatten, epsilon=epsilon, force=True)
     assert forced.spec.imported.endswith("; forced")
     assert forced.spec.imported.startswith(f"alphabet ACGT, flatten {flatten}, epsilon {epsilon}; r ")
-    assert "cannot tell the epsilon" in refusal(path, flatten=flatten)
-    assert "cannot tell in which order" in refusal(path, epsilon=epsilon)
+    assert "cannot tell its epsilon" in refusal(path, flatten=flatten)
+    assert "cannot tell how the network flattens" in refusal(path, epsilon=epsilon)
 
 
 @pytest.mark.parametrize("alphabet", ALPHABETS)

@@ -91,7 +91,7 @@ def read(path: Path, options: ImportOptions, architecture: str | None, checks: I
         raise ZooError("--force: expected without --match; numbers that are not reproduced are no matter of opinion")
     file = importing.read_file(path, options.graph)
     if checks.match is not None:
-        return _matched(file, options, architecture, checks)
+        return _matched(file, options, architecture, checks.match, checks.match_sequences)
     weights = importing.assemble(file, options, architecture)
     if len(importing.combinations(file)) == 1:
         return weights
@@ -163,10 +163,12 @@ class _Numbers:
         return comparison.compare(self.expected, actual, [str(row) for row in range(len(actual))], self.targets)
 
 
-def _matched(file: ImportedFile, options: ImportOptions, architecture: str | None, checks: ImportChecks) -> Checkpoint:
+def _matched(
+    file: ImportedFile, options: ImportOptions, architecture: str | None, table: Path, fasta: Path | None
+) -> Checkpoint:
     readings = _Readings(file, architecture)
     tried = importing.combinations(file, options)
-    numbers = _numbers(checks, readings.weights(tried[0]).spec)
+    numbers = _numbers(table, fasta, readings.weights(tried[0]).spec)
 
     def reports(combinations: Sequence[ImportOptions], some: _Numbers) -> dict[ImportOptions, Report]:
         """The nearest first."""
@@ -218,12 +220,10 @@ def _agrees(one: ImportOptions, options: ImportOptions) -> bool:
     )
 
 
-def _numbers(checks: ImportChecks, spec: ModelSpec) -> _Numbers:
+def _numbers(path: Path, fasta: Path | None, spec: ModelSpec) -> _Numbers:
     """Sequences and predictions of a table and its FASTA. Raises ZooError if they are not for that model, or few."""
-    path = checks.match
-    assert path is not None
-    if checks.match_sequences is not None:
-        batches = list(Reader(checks.match_sequences, spec.sequence_length))
+    if fasta is not None:
+        batches = list(Reader(fasta, spec.sequence_length))
         codes = np.concatenate([codes for _, codes in batches])
         expected = read_table(path, [name for names, _ in batches for name in names], spec.targets)
     else:

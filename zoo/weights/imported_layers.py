@@ -136,8 +136,8 @@ def unsaid(
     if called == dict(norms) and [layer.name for layer in found.outputs] == [head]:
         return flatten or "channel"
     missing = {
-        "in which order the network flattens": (flatten, "--flatten channel (plain PyTorch) or length (as in Keras)"),
-        "the epsilon of its batch norms": (epsilon, "--epsilon 1e-5 (PyTorch's default) or 1e-3 (Keras's)"),
+        "how the network flattens": (flatten, "--flatten channel (plain PyTorch) or length (as in Keras)"),
+        "its epsilon": (epsilon, "--epsilon 1e-5 (PyTorch's default) or 1e-3 (Keras's)"),
     }
     missing = {what: option for what, option in missing.items() if option[0] is None}
     if flatten is None or epsilon is None:

@@ -12,14 +12,13 @@ import hashlib
 import itertools
 import math
 import textwrap
-import zipfile
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from zoo import contracts, errors, registry
 from zoo.errors import OtherArchitecture, ZooError
 from zoo.spec import ALPHABET
-from zoo.weights import checkpoint, keras_h5, state_dict
+from zoo.weights import checkpoint, keras_h5, limits, state_dict
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.imported_layers import ImportedLayer
 from zoo.weights.keras_h5 import KerasFile
@@ -219,10 +218,7 @@ def _provenance(path: Path) -> tuple[str, str]:
 
 def _kind(path: Path) -> str:
     """What a file is by its first bytes: "hdf5", "zip", "pickle" or "safetensors". Raises ZooError if none of them."""
-    if path.is_dir():
-        raise ZooError(f"{path}: expected a weights file, this is a folder")
-    if not path.is_file():
-        raise ZooError(f"{path}: no such file")
+    limits.check_file(path)
     try:
         with path.open("rb") as file:
             start = file.read(9)
@@ -233,8 +229,4 @@ def _kind(path: Path) -> str:
     kind = "safetensors" if kind is None and start[8:] == b"{" else kind
     if kind is None:
         raise ZooError(f"{path}: expected a Keras .h5 or a PyTorch .pt, .pth, .ckpt or .safetensors, got none of them")
-    if kind == "zip" and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if "model.weights.h5" in archive.namelist():
-                raise ZooError(f"{path}: is a .keras archive; save the model as legacy .h5: model.save('model.h5')")
     return kind

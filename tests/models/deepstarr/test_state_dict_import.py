@@ -140,13 +140,11 @@ def test_a_safetensors_file_of_another_program_is_taken_in_the_natural_order_of_
 def test_a_flatten_order_or_an_epsilon_that_the_file_cannot_tell_must_be_given(tmp_path: Path) -> None:
     path = tmp_path / "port.pt"
     torch.save(Port().state_dict(), path)
-    with pytest.raises(ZooError, match="cannot tell in which order the network flattens; give --flatten channel"):
+    with pytest.raises(ZooError, match="cannot tell how the network flattens; give --flatten channel"):
         read(path, length=LENGTH, epsilon=1e-5)
-    with pytest.raises(
-        ZooError, match=r"pt: cannot tell the epsilon of its batch norms; give --epsilon 1e-5 \(PyTorch's"
-    ):
+    with pytest.raises(ZooError, match=r"pt: cannot tell its epsilon; give --epsilon 1e-5 \(PyTorch's"):
         read(path, length=LENGTH, flatten="channel")
-    with pytest.raises(ZooError, match=r"flattens nor the epsilon of its .*, or let --match find out$"):
+    with pytest.raises(ZooError, match=r"flattens nor its epsilon; give --flatten .*, or let --match find out$"):
         read(path, length=LENGTH)
     with pytest.raises(ZooError, match="alphabet: expected the letters ACGT in some order, got 'ACGU'"):
         read(path, length=LENGTH, flatten="channel", alphabet="ACGU")
