@@ -123,10 +123,11 @@ class OnnxEngine:
         self.batch_size = options.batch_size or own
         self.concurrent_batches = CONCURRENT_BATCHES[device]
         self._device = device
+        # before ONNX Runtime opens it: a file may have been changed, or lead to other files
+        self.spec: ModelSpec = exporter.read_spec(path)
         self._session = _load(path, device, options)
         self._verified = False
         self._local = threading.local()
-        self.spec: ModelSpec = exporter.spec_of(self._session.get_modelmeta().custom_metadata_map, path)
         name = self._session.get_inputs()[0].name
         feeds = {kind.name: kind.feed for kind in exporter.INPUTS.values()}
         if name not in feeds:
@@ -217,8 +218,6 @@ def session_options(threads: int | None) -> onnxruntime.SessionOptions:
 
 
 def _load(path: Path, device: str, options: RunOptions) -> onnxruntime.InferenceSession:
-    if not path.is_file():
-        raise ZooError(f"{path}: no such file")
     provider = PROVIDERS[device]
     settings = session_options(options.threads)
     provider_options: dict[str, Any] = {}

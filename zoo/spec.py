@@ -34,6 +34,7 @@ class ModelSpec:
     sequence_length: L, in bases.  targets: names of the T output columns, in order.
     weights_id: sha256 (hex) of the canonical arrays, see checkpoint.weights_id.
     source, licence: where the weights came from, and on what terms; free text.
+    imported: of weights of another program, how they were read and how that was decided; free text, "" for others.
     """
 
     architecture: str
@@ -45,6 +46,7 @@ class ModelSpec:
     licence: str = "unknown"
     alphabet: str = ALPHABET
     version: int = SPEC_VERSION
+    imported: str = ""
 
     def __post_init__(self) -> None:
         """Raises ZooError for a field of another type or a name that no table can hold."""
@@ -62,7 +64,9 @@ class ModelSpec:
             raise ZooError(f"model spec: version {self.version} was written by another release; update deepstarr-zoo")
 
     def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        """The fields, without `imported` where it is empty: a file of weights that were trained here needs none."""
+        fields = dataclasses.asdict(self)
+        return fields if self.imported else {name: value for name, value in fields.items() if name != "imported"}
 
     def to_json(self) -> str:
         return json.dumps(self.to_dict(), sort_keys=True)
@@ -78,6 +82,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "licence": (str,),
     "alphabet": (str,),
     "version": (int,),
+    "imported": (str,),
 }
 """Field of a ModelSpec -> the types that it may have; True is no whole number."""
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
+from exporters.onnx import container
 from exporters.onnx.widen import widen as widen_convolutions
 from zoo import registry
 from zoo.contracts import RunOptions
@@ -143,23 +144,9 @@ def export(
 
 
 def read_spec(path: Path) -> ModelSpec:
-    """What an .onnx file says of itself. Raises ZooError if it is missing, is not ONNX, or is not from this zoo."""
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    if not path.is_file():
-        raise ZooError(f"{path}: no such file")
-    try:
-        model = onnx.load_model(path, load_external_data=False)
-    except (DecodeError, OSError) as error:
-        raise ZooError(f"{path}: cannot be read as an ONNX file, cut off or of another kind ({error})") from None
-    if not model.graph.node:
-        raise ZooError(f"{path}: cannot be read as an ONNX file, it holds no graph")
-    return spec_of({entry.key: entry.value for entry in model.metadata_props}, path)
-
-
-def spec_of(metadata: dict[str, str], path: Path) -> ModelSpec:
-    """The ModelSpec among the `metadata_props` of the file `path`. Raises ZooError if there is none."""
+    """What an .onnx file says of itself. Raises ZooError if it is missing, is not ONNX, is not from this zoo, was
+    changed, or has numbers in other files: who asks first can then let ONNX Runtime open it."""
+    metadata = container.metadata(path)
     if SPEC_KEY not in metadata:
         raise ZooError(
             f"{path}: has no deepstarr-zoo model spec in its metadata_props; write the file with zoo export --onnx"

@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from checkpoints import ODD, random_checkpoint
 
 from zoo import registry
 from zoo.errors import OtherArchitecture, ZooError
 from zoo.weights import importing
 from zoo.weights.importing import ImportedFile, ImportOptions
+from zoo.weights.keras_graph import KerasGraph
+from zoo.weights.keras_h5 import KerasFile
 
 torch = pytest.importorskip("torch")
 
@@ -209,13 +212,15 @@ def test_options_that_do_not_apply_to_a_kind_of_file_are_refused(tmp_path: Path)
     path = linear(tmp_path, 5)
     with pytest.raises(ZooError, match=r"^--graph does not apply to 5.pt, a PyTorch file$"):
         importing.read(path, ImportOptions(graph=tmp_path / "graph.json"))
-    from zoo.weights.keras_h5 import KerasFile
-
-    keras = ImportedFile(tmp_path / "a.h5", KerasFile("a.h5", (), None, None), "us", "MIT")
+    graph = KerasGraph("a.h5", (), (), None, 0.0)
+    keras = ImportedFile(tmp_path / "a.h5", KerasFile("a.h5", (), graph, None), "us", "MIT")
     with pytest.raises(ZooError, match=r"^--flatten does not apply to a.h5, a Keras file$"):
         importing.assemble(keras, ImportOptions(flatten="channel"))
-    with pytest.raises(ZooError, match=r"^--epsilon does not apply to a.h5, a Keras file$"):
+    with pytest.raises(ZooError, match=r"^--epsilon does not apply to a.h5, a Keras file that says its own$"):
         importing.assemble(keras, ImportOptions(epsilon=1e-5))
+    ours = ImportedFile(tmp_path / "a.h5", KerasFile("a.h5", (), graph, random_checkpoint(ODD).spec), "us", "MIT")
+    with pytest.raises(ZooError, match=r"^--alphabet does not apply to a.h5, a Keras file that says its own$"):
+        importing.assemble(ours, ImportOptions(alphabet="ACTG"))
 
 
 def test_what_is_no_weights_file_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_a_graph_tells_length_dropout_and_the_order_of_outputs(small: Path, tmp_
 
 def test_a_graph_that_is_none_is_refused(small: Path, tmp_path: Path) -> None:
     graph = tmp_path / "graph.json"
-    with pytest.raises(ZooError, match=r"graph.json: cannot be read \(No such file or directory\)"):
+    with pytest.raises(ZooError, match=r"graph.json: no such file"):
         keras_h5.read(small, graph)
     graph.write_text("{")
     with pytest.raises(ZooError, match=r"graph.json: is not JSON"):

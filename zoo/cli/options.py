@@ -45,6 +45,7 @@ MEASURE = fields("Measuring")
 STRANDS = Parameter(name="*", group=READING.group)
 RUNNING = fields("Computing")
 FILE = fields("What the file does not say")
+CHECKED = fields("How it is found out or checked")
 
 AFTER_ALL = next(_places)
 """Place of groups that are not known here."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,10 @@ from zoo import registry
 from zoo.errors import ZooError
 from zoo.spec import SPEC_KEY, ModelSpec
 from zoo.system.atomic import replacing
-from zoo.weights import seal
+from zoo.weights import limits, seal
 from zoo.weights.seal import DIGEST
 
 SUFFIX = ".safetensors"
-
-LONGEST_JSON = 1_000_000
-"""Characters of a spec as JSON."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,10 +64,8 @@ def read_spec(text: str | bytes, path: Path) -> ModelSpec:
 
 def _checked_spec(text: str | bytes, path: Path) -> tuple[ModelSpec, Any]:
     """As read_spec, and the digest that the file carries, None for a file of an earlier release."""
-    if len(text) > LONGEST_JSON:
-        raise ZooError(f"{path}: the model spec in its metadata has {len(text):,} characters, no spec is so long")
     try:
-        fields = json.loads(text)
+        fields = limits.parse_json(text)
         if not isinstance(fields, dict):
             raise TypeError(f"expected an object, got {type(fields).__name__}")
         digest = fields.pop(DIGEST, None)
@@ -79,7 +73,7 @@ def _checked_spec(text: str | bytes, path: Path) -> tuple[ModelSpec, Any]:
         config_of(spec)
     except ZooError as error:
         raise ZooError(f"{path}: {error}") from None
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError) as error:
         raise ZooError(f"{path}: the model spec in its metadata cannot be read ({error})") from None
     seal.check(path, digest)
     return spec, digest
@@ -101,15 +95,17 @@ def digest(checkpoint: Checkpoint) -> str:
     return hashlib.sha256(spec.to_json().encode()).hexdigest()
 
 
-def make(architecture: str, config: Any, arrays: dict[str, np.ndarray], source: str, licence: str) -> Checkpoint:
-    """Put arrays and the description of their network together.
+def make(
+    architecture: str, config: Any, arrays: dict[str, np.ndarray], source: str, licence: str, imported: str = ""
+) -> Checkpoint:
+    """Put arrays and the description of their network together; `source`, `licence` and `imported` as in a ModelSpec.
 
     Raises ZooError that names the first array which is missing, superfluous, misshapen or not finite.
     """
     _check_arrays(arrays, registry.load("models", architecture).array_shapes(config), architecture)
     arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
-    spec = describe(architecture, config)
-    return Checkpoint(dataclasses.replace(spec, weights_id=weights_id(arrays), source=source, licence=licence), arrays)
+    spec = dataclasses.replace(describe(architecture, config), weights_id=weights_id(arrays))
+    return Checkpoint(dataclasses.replace(spec, source=source, licence=licence, imported=imported), arrays)
 
 
 def describe(architecture: str, config: Any) -> ModelSpec:
@@ -150,8 +146,7 @@ def load(path: Path) -> Checkpoint:
 def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     from safetensors import SafetensorError, safe_open
 
-    if not path.is_file():
-        raise ZooError(f"{path}: no such file")
+    limits.check_file(path)
     try:
         with safe_open(path, "numpy") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118

@@ -28,12 +28,14 @@ class ImportedLayer:
     """A convolution or a dense layer with its batch normalization, which an output layer has not.
 
     kernel: (filter, channel, position) or (output, input).  bias: (filter,) or (output,).  norm: by the names of NORM.
+    norm_name: what the file calls it.
     """
 
     name: str
     kernel: np.ndarray
     bias: np.ndarray
     norm: dict[str, np.ndarray] | None = None
+    norm_name: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,18 +123,27 @@ def targets(
     return names
 
 
-def flatten_order(found: ImportedNetwork, given: str | None, norms: Mapping[str, str], head: str) -> str:
-    """How a PyTorch network flattens: as given, and "channel" if its layers are called as the zoo calls them.
+def unsaid(
+    found: ImportedNetwork, flatten: str | None, epsilon: float | None, norms: Mapping[str, str], head: str
+) -> str:
+    """How a PyTorch network flattens: as given. A file says neither that nor the epsilon of its batch normalization.
 
-    norms, head: as `arrays` takes them. Raises ZooError where neither tells.
+    norms, head: as `arrays` takes them. Where all layers are called as the zoo calls its own, "channel" and the model's
+    own epsilon go without saying. Raises ZooError that names what is missing otherwise.
     """
-    names = [layer.name for layer in (*found.convolutions, *found.hidden, *found.outputs)]
-    if given is None and names != [*norms, head]:
-        raise ZooError(
-            f"{found.where}: cannot tell in which order the network flattens; give --flatten channel (plain PyTorch) "
-            "or --flatten length (a port that permutes first, as weights from Keras need)"
-        )
-    return given or "channel"
+    hidden = [*found.convolutions, *found.hidden]
+    called = {layer.name: layer.norm_name for layer in hidden}
+    if called == dict(norms) and [layer.name for layer in found.outputs] == [head]:
+        return flatten or "channel"
+    missing = {
+        "how the network flattens": (flatten, "--flatten channel (plain PyTorch) or length (as in Keras)"),
+        "its epsilon": (epsilon, "--epsilon 1e-5 (PyTorch's default) or 1e-3 (Keras's)"),
+    }
+    missing = {what: option for what, option in missing.items() if option[0] is None}
+    if flatten is None or epsilon is None:
+        options = " and ".join(option for _, option in missing.values())
+        raise ZooError(f"{found.where}: cannot tell {' nor '.join(missing)}; give {options}, or let --match find out")
+    return flatten
 
 
 def arrays(

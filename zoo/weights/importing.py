@@ -2,22 +2,23 @@
 
 A model takes part by `read_keras` and `read_state_dict` (contracts.ModelExtras); the only one that the file fits is
 taken. `read_file` and `assemble` are the two halves of `read`: the same file may be assembled under other options.
+What is read as the options say is not checked here; zoo/checks/imported.py asks whether the numbers bear it out.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import math
 import textwrap
-import zipfile
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from zoo import contracts, errors, registry
 from zoo.errors import OtherArchitecture, ZooError
 from zoo.spec import ALPHABET
-from zoo.weights import checkpoint, keras_h5, state_dict
+from zoo.weights import checkpoint, keras_h5, limits, state_dict
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.imported_layers import ImportedLayer
 from zoo.weights.keras_h5 import KerasFile
@@ -32,14 +33,14 @@ SHORTEST_REASON = 40
 class ImportOptions:
     """What a file from elsewhere may not say of itself. None and () stand for "as the file says"."""
 
-    alphabet: str = ALPHABET
-    """Base order that the network was trained on."""
+    alphabet: str | None = None
+    """Base order that the network was trained on; by default ACGT, if the numbers bear it out."""
 
     flatten: Flatten | None = None
     """Order in which a PyTorch port flattens: channel (as PyTorch does) or length (as Keras does)."""
 
     epsilon: float | None = None
-    """Of a PyTorch port's batch normalization, if it is not the model's own."""
+    """Of a PyTorch port's batch normalization: 1e-5 as PyTorch has it, 1e-3 as Keras."""
 
     length: int | None = None
     """Sequence length in bases, if the file does not say."""
@@ -58,7 +59,7 @@ class ImportOptions:
 
     def __post_init__(self) -> None:
         orders = get_args(Flatten)
-        if sorted(self.alphabet.upper()) != sorted(ALPHABET):
+        if self.alphabet is not None and sorted(self.alphabet.upper()) != sorted(ALPHABET):
             raise ZooError(f"alphabet: expected the letters {ALPHABET} in some order, got {self.alphabet!r}")
         if self.flatten is not None and self.flatten not in orders:
             raise ZooError(f"flatten: expected {' or '.join(orders)}, got {self.flatten!r}")
@@ -67,6 +68,9 @@ class ImportOptions:
 
 
 DEFAULT = ImportOptions()
+
+EPSILONS = (1e-3, 1e-5)
+"""Of batch normalization, unless it was chosen: Keras's and PyTorch's."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,16 +112,49 @@ def read_file(path: Path, graph: Path | None = None) -> ImportedFile:
 def assemble(file: ImportedFile, options: ImportOptions = DEFAULT, architecture: str | None = None) -> Checkpoint:
     """As `read`, for a file that was read before; `options.graph` has no say any more."""
     spec = file.content.spec if isinstance(file.content, KerasFile) else None
-    if isinstance(file.content, KerasFile):
-        for name in ("flatten", "epsilon"):
-            if getattr(options, name) is not None:
-                raise ZooError(f"--{name} does not apply to {file.path.name}, a Keras file")
+    _check_applicable(file, options)
     chosen = architecture or (spec.architecture if spec else None)
     name, (config, arrays) = _only_one(file, options, _readers(file.offer, chosen))
-    source, licence = file.source, file.licence
+    source, licence, imported = file.source, file.licence, _as_read(file, options)
     if spec and checkpoint.weights_id(arrays) == spec.weights_id:
-        source, licence = spec.source, spec.licence
-    return checkpoint.make(name, config, arrays, options.source or source, options.licence or licence)
+        source, licence, imported = spec.source, spec.licence, spec.imported
+    return checkpoint.make(name, config, arrays, options.source or source, options.licence or licence, imported)
+
+
+def combinations(file: ImportedFile, options: ImportOptions = DEFAULT) -> list[ImportOptions]:
+    """All that a file may mean, as far as it does not say: every alphabet, with both flatten orders and the usual
+    epsilons beside the given one where it says neither."""
+    letters = ["".join(order) for order in itertools.permutations(ALPHABET)] if _unsaid(file, "alphabet") else [None]
+    orders = get_args(Flatten) if _unsaid(file, "flatten") else [None]
+    epsilons = sorted({*EPSILONS, options.epsilon or EPSILONS[0]}) if _unsaid(file, "epsilon") else [None]
+    return [
+        dataclasses.replace(options, alphabet=alphabet, flatten=flatten, epsilon=epsilon)
+        for alphabet, flatten, epsilon in itertools.product(letters, orders, epsilons)
+    ]
+
+
+def _unsaid(file: ImportedFile, option: str) -> bool:
+    """Whether a file leaves the alphabet, the flatten order or the epsilon open."""
+    if not isinstance(file.content, KerasFile):
+        return True
+    if file.content.spec is not None:
+        return False
+    return option == "alphabet" or (option == "epsilon" and file.content.graph is None)
+
+
+def _check_applicable(file: ImportedFile, options: ImportOptions) -> None:
+    """Raise ZooError for an option that says what the file says itself."""
+    for name in ("alphabet", "flatten", "epsilon"):
+        if getattr(options, name) is not None and not _unsaid(file, name):
+            kind = "a Keras file" if name == "flatten" else "a Keras file that says its own"
+            raise ZooError(f"--{name} does not apply to {file.path.name}, {kind}")
+
+
+def _as_read(file: ImportedFile, options: ImportOptions) -> str:
+    """How a file was read, for its ModelSpec."""
+    told = {"alphabet": options.alphabet or ALPHABET, "flatten": options.flatten, "epsilon": options.epsilon}
+    own = "as Keras has it" if isinstance(file.content, KerasFile) else "as the names of the arrays tell"
+    return ", ".join(f"{name} {own if value is None else value}" for name, value in told.items())
 
 
 def _readers(offer: str, architecture: str | None) -> dict[str, Any]:
@@ -181,10 +218,7 @@ def _provenance(path: Path) -> tuple[str, str]:
 
 def _kind(path: Path) -> str:
     """What a file is by its first bytes: "hdf5", "zip", "pickle" or "safetensors". Raises ZooError if none of them."""
-    if path.is_dir():
-        raise ZooError(f"{path}: expected a weights file, this is a folder")
-    if not path.is_file():
-        raise ZooError(f"{path}: no such file")
+    limits.check_file(path)
     try:
         with path.open("rb") as file:
             start = file.read(9)
@@ -195,8 +229,4 @@ def _kind(path: Path) -> str:
     kind = "safetensors" if kind is None and start[8:] == b"{" else kind
     if kind is None:
         raise ZooError(f"{path}: expected a Keras .h5 or a PyTorch .pt, .pth, .ckpt or .safetensors, got none of them")
-    if kind == "zip" and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if "model.weights.h5" in archive.namelist():
-                raise ZooError(f"{path}: is a .keras archive; save the model as legacy .h5: model.save('model.h5')")
     return kind

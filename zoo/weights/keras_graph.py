@@ -54,16 +54,20 @@ class KerasGraph:
             nodes = tuple((node["class_name"], dict(node["config"])) for node in content["config"]["layers"])
             named = content["config"].get("output_layers", [])
             outputs = tuple(output[0] for output in named if isinstance(output, list))
+            if not all(isinstance(text, str) for text in (*outputs, *(kind for kind, _ in nodes))):
+                raise TypeError
         except (TypeError, KeyError, AttributeError, IndexError, ValueError):
             raise ZooError(
                 f"{where}: expected the JSON graph of a Keras model, with class_name and config.layers"
             ) from None
         shapes = [settings.get("batch_input_shape") or settings.get("batch_shape") for _, settings in nodes]
         shape = next((shape for shape in shapes if shape), [None, None, len(ALPHABET)])
-        if len(shape) != 3 or shape[2] != len(ALPHABET):
-            raise ZooError(f"{where}: expected an input of shape (length, {len(ALPHABET)}), got {shape[1:]}")
-        dropouts = [settings.get("rate") for kind, settings in nodes if kind == "Dropout"]
-        return cls(where, nodes, outputs, shape[1], float(dropouts[0] or 0) if dropouts else 0.0)
+        if not isinstance(shape, list) or len(shape) != 3 or shape[2] != len(ALPHABET) or not _is_length(shape[1]):
+            raise ZooError(f"{where}: expected an input of shape (None, length, {len(ALPHABET)}), got {shape}")
+        dropout = next((settings.get("rate") for kind, settings in nodes if kind == "Dropout"), None) or 0.0
+        if not isinstance(dropout, int | float):
+            raise ZooError(f"{where}: expected a number as the rate of a Dropout, got {dropout}")
+        return cls(where, nodes, outputs, shape[1], float(dropout))
 
     def check(self, model: KerasModel) -> None:
         """Raise OtherArchitecture at the first layer that computes something else than the model's.
@@ -89,6 +93,10 @@ class KerasGraph:
                     f"{self.where}: layer {settings.get('name')}: expected {name} {wanted} as in {model.name}, "
                     f"got {value}"
                 )
+
+
+def _is_length(value: Any) -> bool:
+    return value is None or (type(value) is int and value > 0)
 
 
 def _difference(kind: str, settings: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[str, Any, Any] | None:

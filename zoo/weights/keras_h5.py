@@ -8,17 +8,16 @@ written in keras_layers.py. Kernels: Keras (position, channel, filter) and (inpu
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zoo.errors import OtherArchitecture, ZooError
 from zoo.spec import SPEC_KEY, ModelSpec
-from zoo.weights import imported_layers
+from zoo.weights import imported_layers, keras_graph, limits
 from zoo.weights.checkpoint import read_spec
 from zoo.weights.imported_layers import ImportedLayer, ImportedNetwork
 from zoo.weights.keras_graph import KerasGraph
@@ -26,6 +25,9 @@ from zoo.weights.keras_layers import NORM_NAMES, require_h5py
 
 if TYPE_CHECKING:
     import h5py
+
+READ_ERRORS = (OSError, LookupError, RuntimeError, AttributeError, TypeError, ValueError, ArithmeticError, MemoryError)
+"""What h5py raises for a file that is damaged or of another kind."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +59,13 @@ class KerasFile:
         return None if self.spec is None else self.spec.sequence_length
 
     @property
+    def default_epsilon(self) -> float | None:
+        """Of batch normalizations: Keras's own for weights alone; None where the graph or the spec vouches for it."""
+        return (
+            keras_graph.DEFAULTS["BatchNormalization"]["epsilon"] if self.graph is None and self.spec is None else None
+        )
+
+    @property
     def dropout(self) -> float | None:
         """Probability after a dense layer, as the graph says, else the spec; None if neither does."""
         if self.graph is not None:
@@ -69,23 +78,23 @@ def read(path: Path, graph: Path | None = None) -> KerasFile:
 
     Raises ZooError for a file that is not there, damaged or of another kind; MissingDependency without h5py.
     """
-    if not path.is_file():
-        raise ZooError(f"{path}: no such file")
+    limits.check_file(path)
     require_h5py()
     import h5py
 
     try:
         with h5py.File(path, "r") as file:
+            _check_contained(file, str(path))
             group = file.get("model_weights", file)
             if "layer_names" not in group.attrs and "layer_names0" not in group.attrs:
                 raise ZooError(
                     f"{path}: expected a legacy Keras .h5 with the attribute layer_names, got another HDF5 layout; "
                     "write it with tf_keras: model.save_weights('weights.h5')"
                 )
-            layers = [StoredLayer(name, _weights(group[name])) for name in _text_list(group, "layer_names")]
+            layers = list(_stored(group, str(path)))
             text = file.attrs.get("model_config")
             spec = file.attrs.get(SPEC_KEY)
-    except (OSError, KeyError, RuntimeError, AttributeError, TypeError, ValueError) as error:
+    except READ_ERRORS as error:
         reason = " ".join(str(error).split())
         raise ZooError(f"{path}: cannot be read as a Keras .h5 file, cut off or of another kind ({reason})") from None
     return KerasFile(
@@ -141,10 +150,40 @@ def _layers(file: KerasFile) -> list[ImportedLayer]:
     return found
 
 
-def _weights(group: h5py.Group) -> dict[str, np.ndarray]:
-    """ "Conv1D_1st_11/kernel:0" -> {"kernel": float32 array}, in order, whatever precision it was trained in."""
-    names = _text_list(group, "weight_names")
-    return {name.rpartition("/")[2].partition(":")[0]: np.asarray(group[name], np.float32) for name in names}
+def _check_contained(file: h5py.File, where: str) -> None:
+    """Raise ZooError unless all that a file holds is in the file itself."""
+    import h5py
+
+    todo: list[h5py.Group] = [file]
+    seen: set[int] = set()
+    while todo:
+        group = todo.pop()
+        for name in group:
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise ZooError(f"{where}: refused, {name} is a link to another place; a Keras file has none")
+            member = group[name]
+            if isinstance(member, h5py.Dataset) and (member.external is not None or member.is_virtual):
+                raise ZooError(f"{where}: refused, the numbers of {name} are in another file; a Keras file has its own")
+            address = h5py.h5o.get_info(member.id).addr
+            if isinstance(member, h5py.Group) and address not in seen:
+                seen.add(address)
+                todo.append(member)
+
+
+def _stored(group: h5py.Group, where: str) -> Iterator[StoredLayer]:
+    """The layers of a file in order: "Conv1D_1st_11/kernel:0" -> "kernel", whatever precision it was trained in."""
+    read = 0
+    for layer in _text_list(group, "layer_names"):
+        arrays = {}
+        for name in _text_list(group[layer], "weight_names"):
+            stored = group[layer][name]
+            if stored.dtype.kind != "f":
+                raise ZooError(f"{where}: {name}: expected floating point numbers, got {stored.dtype}")
+            read += int(stored.size or 0) * max(stored.dtype.itemsize, np.dtype(np.float32).itemsize)
+            limits.check_bytes(read, where)
+            with np.errstate(over="ignore"):  # what is too large for float32 is found by the check of all arrays
+                arrays[name.rpartition("/")[2].partition(":")[0]] = np.asarray(stored).astype(np.float32)
+        yield StoredLayer(layer, arrays)
 
 
 def _text_list(group: h5py.Group, name: str) -> list[str]:
@@ -158,6 +197,7 @@ def _text_list(group: h5py.Group, name: str) -> list[str]:
 
 
 def _graph_file(path: Path) -> KerasGraph:
+    limits.check_file(path, "the .json of a Keras model")
     try:
         return _graph(path.read_bytes(), str(path), str(path))
     except OSError as error:
@@ -167,7 +207,7 @@ def _graph_file(path: Path) -> KerasGraph:
 def _graph(text: str | bytes, where: str, source: str) -> KerasGraph:
     """where: the file that messages about the graph name.  source: what is said of text that is not JSON."""
     try:
-        content: Any = json.loads(text)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ZooError(f"{source}: is not JSON ({error})") from None
+        content = limits.parse_json(text)
+    except (ValueError, TypeError) as error:
+        raise ZooError(f"{source}: is not JSON of a Keras model ({error})") from None
     return KerasGraph.of(content, where)

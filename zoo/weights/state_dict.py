@@ -10,21 +10,37 @@ import pickle
 import re
 import struct
 import warnings
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoo.errors import ZooError
 from zoo.spec import SPEC_KEY
+from zoo.weights import limits
 from zoo.weights.imported_layers import NORM, ImportedLayer, ImportedNetwork
 from zoo.weights.network import require_torch
+
+if TYPE_CHECKING:
+    import torch
 
 CONTAINERS = ("state_dict", "model_state_dict", "model")
 """Keys under which a training checkpoint (PyTorch Lightning's, for example) keeps the state dict."""
 
-LOAD_ERRORS = (RuntimeError, EOFError, OSError, ValueError, TypeError, LookupError, AttributeError, struct.error)
-"""What torch.load raises for a file that is damaged or not its own."""
+COUNTER = "num_batches_tracked"
+"""End of the names of batch normalizations' counters, which are no weights."""
+
+LOAD_ERRORS = (
+    *(RuntimeError, EOFError, OSError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ImportError),
+    *(ArithmeticError, MemoryError, struct.error, zipfile.BadZipFile, zlib.error),
+)
+"""What torch.load and zipfile raise for a file that is damaged or not their own."""
+
+FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+"""Kinds of numbers in a .safetensors file that are taken -> how NumPy reads them; BF16 is the upper half of an F32."""
 
 
 def read(path: Path, safetensors: bool = False) -> dict[str, np.ndarray]:
@@ -33,10 +49,8 @@ def read(path: Path, safetensors: bool = False) -> dict[str, np.ndarray]:
     safetensors: it is a file of that format, not one of torch.save. Raises ZooError for a file that is damaged, holds
     more than tensors, or is the zoo's own; MissingDependency if it needs PyTorch and there is none.
     """
-    if not path.is_file():
-        raise ZooError(f"{path}: no such file")
-    arrays = _read_safetensors(path) if safetensors else _read_torch(path)
-    return _strip_prefix({name: array for name, array in arrays.items() if not name.endswith("num_batches_tracked")})
+    limits.check_file(path)
+    return _strip_prefix(_read_safetensors(path) if safetensors else _read_torch(path))
 
 
 def layers(arrays: Mapping[str, np.ndarray], where: str) -> list[ImportedLayer]:
@@ -60,9 +74,10 @@ def layers(arrays: Mapping[str, np.ndarray], where: str) -> list[ImportedLayer]:
     used: set[str] = set()
     found = []
     for position, name in enumerate(kernels):
-        kernel, norm = arrays[name], None
+        kernel, norm, norm_name = arrays[name], None, None
         if position < len(norms):
             names = {end: f"{norms[position]}{end}" for end in NORM}
+            norm_name = norms[position].removesuffix(".")
             norm = {end: _array(arrays, full, where) for end, full in names.items()}
             used |= set(names.values())
         if without_bias and norm and _bias_name(name) not in arrays:
@@ -70,7 +85,7 @@ def layers(arrays: Mapping[str, np.ndarray], where: str) -> list[ImportedLayer]:
         else:
             bias = _array(arrays, _bias_name(name), where)
         used |= {name, _bias_name(name)}
-        found.append(ImportedLayer(name.removesuffix(".weight"), kernel, bias, norm))
+        found.append(ImportedLayer(name.removesuffix(".weight"), kernel, bias, norm, norm_name))
     superfluous = [name for name in arrays if name not in used]
     if superfluous:
         raise ZooError(f"{where}: array {superfluous[0]}: has no place in a network of convolutions and dense layers")
@@ -84,27 +99,42 @@ def output_names(found: ImportedNetwork, default: Sequence[str]) -> tuple[str, .
 
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError, deserialize, safe_open
 
     try:
         with safe_open(path, "numpy") as file:
             if SPEC_KEY in (file.metadata() or {}):
                 raise ZooError(f"{path}: is a weights file of the zoo already; use it as it is")
-            # this format keeps no order: conv2 before conv10 is the best that names can give
-            names = sorted(file.keys(), key=_natural)
-            return {name: file.get_tensor(name).astype(np.float32) for name in names}
-    except (SafetensorError, OSError, TypeError) as error:
+        found = {name: tensor for name, tensor in deserialize(path.read_bytes()) if not name.endswith(COUNTER)}
+    except (SafetensorError, OSError, TypeError, ValueError) as error:
         raise ZooError(f"{path}: cannot be read as a .safetensors file, cut off or of another kind ({error})") from None
+    # this format keeps no order: conv2 before conv10 is the best that names can give
+    return {name: _floats(found[name], f"{path}: array {name}") for name in sorted(found, key=_natural)}
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    return [(int(digits or -1), text) for digits, text in re.findall(r"(\d+)|(\D+)", name)]
+def _floats(tensor: dict[str, Any], where: str) -> np.ndarray:
+    """A tensor of a .safetensors file as float32."""
+    if tensor["dtype"] not in FLOATS:
+        raise ZooError(f"{where}: expected floating point numbers ({', '.join(FLOATS)}), got {tensor['dtype']}")
+    values = np.frombuffer(tensor["data"], FLOATS[tensor["dtype"]])
+    if tensor["dtype"] == "BF16":
+        values = (values.astype(np.uint32) << 16).view(np.float32)
+    limits.check_bytes(values.size * 4, where)
+    with np.errstate(over="ignore"):  # what is too large for float32 is found by the check of all arrays
+        return values.astype(np.float32).reshape(tensor["shape"])
+
+
+def _natural(name: str) -> list[tuple[int, str, str]]:
+    """Numbers in a name by their size, without leading zeros by their length and then their digits."""
+    parts = [(digits.lstrip("0"), text) for digits, text in re.findall(r"(\d+)|(\D+)", name)]
+    return [(len(digits), digits, text) for digits, text in parts]
 
 
 def _read_torch(path: Path) -> dict[str, np.ndarray]:
     require_torch()
     import torch
 
+    _check_archive(path)
     try:
         with warnings.catch_warnings():
             # of a pickle that it is about to refuse, PyTorch says first that it may not understand it
@@ -124,12 +154,46 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     tensors = content.items() if isinstance(content, Mapping) else ()
-    if not tensors or not all(isinstance(tensor, torch.Tensor) for _, tensor in tensors):
+    if not tensors or not all(isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in tensors):
         raise ZooError(
             f"{path}: expected a state dict, names with tensors, or one under {' or '.join(CONTAINERS)}; "
             f"got {type(content).__name__} of something else"
         )
-    return {str(name): tensor.detach().float().numpy() for name, tensor in tensors}
+    found = {name: tensor.detach() for name, tensor in tensors if not name.endswith(COUNTER)}
+    for name, tensor in found.items():
+        _check_plain(tensor, f"{path}: array {name}")
+    limits.check_bytes(sum(tensor.numel() for tensor in found.values()) * np.dtype(np.float32).itemsize, str(path))
+    return {name: tensor.float().numpy() for name, tensor in found.items()}
+
+
+def _check_archive(path: Path) -> None:
+    """Raise ZooError for an archive of torch.save that is damaged, or holds more than weights can have."""
+    if not zipfile.is_zipfile(path):
+        return  # as older releases of PyTorch wrote it
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if "model.weights.h5" in archive.namelist():
+                raise ZooError(f"{path}: is a .keras archive; save the model as legacy .h5: model.save('model.h5')")
+            limits.check_bytes(sum(entry.file_size for entry in archive.infolist()), str(path))
+            damaged = archive.testzip()
+    except LOAD_ERRORS as error:
+        raise ZooError(f"{path}: cannot be read as a PyTorch file, it is damaged ({error})") from None
+    if damaged is not None:
+        raise ZooError(f"{path}: cannot be read as a PyTorch file, {damaged} in it is damaged")
+
+
+def _check_plain(tensor: torch.Tensor, where: str) -> None:
+    """Raise ZooError unless a tensor holds floating point numbers, one after the other."""
+    import torch
+
+    kind = str(tensor.dtype).removeprefix("torch.")
+    special = "meta" if tensor.is_meta else "quantized" if tensor.is_quantized else None
+    if tensor.layout is not torch.strided or tensor.is_nested:
+        special = "sparse"
+    if special:
+        raise ZooError(f"{where}: expected plain numbers, got a {special} tensor; save the model as float32")
+    if not tensor.is_floating_point():
+        raise ZooError(f"{where}: expected floating point numbers, got {kind}")
 
 
 def _strip_prefix(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

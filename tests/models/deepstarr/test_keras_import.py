@@ -234,7 +234,7 @@ def drop(layer: str) -> Callable[[dict[str, Any]], None]:
         (change("Conv1D_1st", "activation", "relu"), "layer Conv1D_1st: expected activation linear"),
         (change("activation_60", "activation", "elu"), "layer activation_60: expected activation relu .* got elu"),
         (change("max_pooling1d_45", "pool_size", [3]), r"layer max_pooling1d_45: expected pool_size \[2\]"),
-        (change("input_12", "batch_input_shape", [None, 53, 5]), r"expected an input of shape \(length, 4\)"),
+        (change("input_12", "batch_input_shape", [None, 53, 5]), r"expected an input of shape \(None, length, 4\)"),
         (drop("activation_61"), "layer 7: expected Activation as in DeepSTARR, got MaxPooling1D max_pooling1d_45"),
         (drop("flatten_11"), "expected Flatten as in DeepSTARR, got Dense Dense_1"),
     ],

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from checkpoints import ODD, random_checkpoint
+from ports import LENGTH, Port
 
 from zoo.dna.encoding import one_hot
 from zoo.errors import ZooError
@@ -17,48 +18,10 @@ from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.importing import ImportOptions
 
 torch = pytest.importorskip("torch")
-nn = torch.nn
-
-LENGTH = 61
 
 
 def read(path: Path, **options: Any) -> Checkpoint:
     return importing.read(path, ImportOptions(**options), architecture="deepstarr")
-
-
-class Port(nn.Module):
-    """A port as others write them: lists of layers, outputs apart, any base order, flatten order and epsilon."""
-
-    def __init__(
-        self, alphabet: str = "ACGT", flatten: str = "channel", epsilon: float = 1e-3, bias: bool = True
-    ) -> None:
-        super().__init__()
-        self.order = [alphabet.index(base) for base in "ACGT"]
-        self.flatten = flatten
-        sizes = [(4, 6, 5), (6, 6, 3), (6, 8, 3)]
-        self.convs = nn.ModuleList(nn.Conv1d(i, o, k, padding="same", bias=bias) for i, o, k in sizes)
-        self.norms = nn.ModuleList(nn.BatchNorm1d(o, epsilon) for _, o, _ in sizes)
-        self.fc = nn.ModuleList([nn.Linear(8 * (LENGTH // 8), 9), nn.Linear(9, 9)])
-        self.fc_norms = nn.ModuleList([nn.BatchNorm1d(9, epsilon), nn.BatchNorm1d(9, epsilon)])
-        self.out_hk = nn.Linear(9, 1)
-        self.out_dev = nn.Linear(9, 1)
-        for name, values in self.state_dict().items():
-            if name.endswith(("running_var", "norms.0.weight")):
-                values.uniform_(1e-4, 2)
-            elif name.endswith("running_mean"):
-                values.normal_()
-
-    def forward(self, codes: np.ndarray) -> torch.Tensor:
-        hidden = torch.from_numpy(one_hot(codes).transpose(0, 2, 1).copy())
-        permuted = torch.empty_like(hidden)
-        permuted[:, self.order] = hidden
-        hidden = permuted
-        for conv, norm in zip(self.convs, self.norms, strict=True):
-            hidden = torch.max_pool1d(torch.relu(norm(conv(hidden))), 2)
-        hidden = (hidden.transpose(1, 2) if self.flatten == "length" else hidden).flatten(1)
-        for linear, norm in zip(self.fc, self.fc_norms, strict=True):
-            hidden = torch.relu(norm(linear(hidden)))
-        return torch.cat([self.out_dev(hidden), self.out_hk(hidden)], 1)
 
 
 @pytest.fixture(scope="module")
@@ -88,14 +51,20 @@ def test_a_port_with_its_own_names_gives_its_own_numbers_once_imported(
     port = Port(alphabet, flatten).eval()
     path = tmp_path / "port.pt"
     torch.save(port.state_dict(), path)
-    weights = read(path, alphabet=alphabet, flatten=flatten, length=LENGTH)
+    weights = read(path, alphabet=alphabet, flatten=flatten, length=LENGTH, epsilon=1e-3)
     assert weights.spec.targets == ("hk", "dev")
     assert weights.config.filters == (6, 6, 8)
     assert weights.config.dense_units == (9, 9)
     assert weights.spec.source.startswith("imported from port.pt (md5 ")
     with torch.inference_mode():
         assert np.abs(predicted(weights)[:, ::-1] - port(codes()).numpy()).max() < 1e-5
-    other = read(path, alphabet=alphabet, flatten={"channel": "length", "length": "channel"}[flatten], length=LENGTH)
+    other = read(
+        path,
+        alphabet=alphabet,
+        flatten={"channel": "length", "length": "channel"}[flatten],
+        length=LENGTH,
+        epsilon=1e-3,
+    )
     assert np.abs(predicted(other) - predicted(weights)).max() > 0.01
 
 
@@ -107,7 +76,7 @@ def test_another_epsilon_is_folded_into_the_scale(tmp_path: Path) -> None:
     with torch.inference_mode():
         wanted = port(codes()).numpy()[:, ::-1]
     right = read(path, flatten="channel", length=LENGTH, epsilon=1e-5)
-    wrong = read(path, flatten="channel", length=LENGTH)
+    wrong = read(path, flatten="channel", length=LENGTH, epsilon=1e-3)
     assert np.abs(predicted(right) - wanted).max() < 1e-4
     assert np.abs(predicted(wrong) - wanted).max() > 1e-3
 
@@ -119,12 +88,12 @@ def test_convolutions_that_all_lack_a_bias_get_zeros_and_one_alone_is_refused(tm
     torch.save(port.state_dict(), path)
     with torch.inference_mode():
         wanted = port(codes()).numpy()[:, ::-1]
-    assert np.abs(predicted(read(path, flatten="channel", length=LENGTH)) - wanted).max() < 1e-5
+    assert np.abs(predicted(read(path, flatten="channel", length=LENGTH, epsilon=1e-3)) - wanted).max() < 1e-5
     arrays = Port().state_dict()
     del arrays["convs.1.bias"]
     torch.save(arrays, path)
     with pytest.raises(ZooError, match=r"port.pt: the array convs.1.bias is missing"):
-        read(path, flatten="channel", length=LENGTH)
+        read(path, flatten="channel", length=LENGTH, epsilon=1e-3)
 
 
 @pytest.mark.parametrize("prefix", ["", "model.", "module.", "_orig_mod.", "net.module."])
@@ -162,16 +131,20 @@ def test_a_safetensors_file_of_another_program_is_taken_in_the_natural_order_of_
     renamed = {f"layers.{names.index(name.rpartition('.')[0])}.{name.rpartition('.')[2]}": tensor.clone()
                for name, tensor in port.state_dict().items()}  # fmt: skip
     save_file(renamed, path)
-    weights = read(path, flatten="channel", length=LENGTH)
+    weights = read(path, flatten="channel", length=LENGTH, epsilon=1e-3)
     with torch.inference_mode():
         assert weights.spec.targets == ("dev", "hk")
         assert np.abs(predicted(weights)[:, ::-1] - port(codes()).numpy()).max() < 1e-5
 
 
-def test_a_flatten_order_that_the_file_cannot_tell_must_be_given(tmp_path: Path) -> None:
+def test_a_flatten_order_or_an_epsilon_that_the_file_cannot_tell_must_be_given(tmp_path: Path) -> None:
     path = tmp_path / "port.pt"
     torch.save(Port().state_dict(), path)
-    with pytest.raises(ZooError, match="cannot tell in which order the network flattens; give --flatten channel"):
+    with pytest.raises(ZooError, match="cannot tell how the network flattens; give --flatten channel"):
+        read(path, length=LENGTH, epsilon=1e-5)
+    with pytest.raises(ZooError, match=r"pt: cannot tell its epsilon; give --epsilon 1e-5 \(PyTorch's"):
+        read(path, length=LENGTH, flatten="channel")
+    with pytest.raises(ZooError, match=r"flattens nor its epsilon; give --flatten .*, or let --match find out$"):
         read(path, length=LENGTH)
     with pytest.raises(ZooError, match="alphabet: expected the letters ACGT in some order, got 'ACGU'"):
         read(path, length=LENGTH, flatten="channel", alphabet="ACGU")
@@ -201,4 +174,4 @@ def test_what_is_not_deepstarr_is_refused_with_the_first_mismatch(tmp_path: Path
     path = tmp_path / "port.pt"
     torch.save(arrays, path)
     with pytest.raises(ZooError, match=message):
-        read(path, flatten="channel", length=LENGTH)
+        read(path, flatten="channel", length=LENGTH, epsilon=1e-3)

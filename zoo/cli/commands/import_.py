@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from zoo.checks.imported import UNMATCHED, ImportChecks
 from zoo.cli import options
 from zoo.weights.importing import DEFAULT, ImportOptions
 
@@ -21,17 +22,21 @@ def command(
     ] = None,
     overwrite: options.Overwrite = False,
     unsaid: Annotated[ImportOptions, options.FILE] = DEFAULT,
+    checks: Annotated[ImportChecks, options.CHECKED] = UNMATCHED,
 ) -> None:
+    from zoo.checks import imported
     from zoo.errors import ZooError
     from zoo.system.atomic import check_target
-    from zoo.weights import checkpoint, importing
+    from zoo.weights import checkpoint
 
     if output.suffix != checkpoint.SUFFIX:
         raise ZooError(f"{output}: expected an output name that ends in {checkpoint.SUFFIX}")
-    check_target(output, overwrite, [file, unsaid.graph])
-    weights = importing.read(file, unsaid, architecture)
+    check_target(output, overwrite, [file, unsaid.graph, checks.match, checks.match_sequences])
+    weights = imported.read(file, unsaid, architecture, checks)
     checkpoint.save(weights, output, overwrite)
     spec = weights.spec
     print(f"{output}: {spec.architecture}, {spec.sequence_length} bases, targets {', '.join(spec.targets)}")
     print(f"weights id {spec.weights_id[:12]}, {sum(array.size for array in weights.arrays.values()):,} numbers")
+    if spec.imported:
+        print(f"read with {spec.imported}")
     print(f"source: {spec.source}; licence: {spec.licence}")

@@ -34,6 +34,7 @@ def command(
         "weights id": description["weights_id"],
         "source": description["source"],
         "licence": description["licence"],
+        **({"imported": description["imported"]} if description["imported"] else {}),
     }
     width = max(map(len, shown))
     for name, value in shown.items():

@@ -13,6 +13,7 @@ import numpy as np
 
 from zoo.errors import OtherArchitecture
 from zoo.models.basset import BATCH_NORM_EPSILON, HEAD, Config, keras_graph, layer_norms
+from zoo.spec import ALPHABET
 from zoo.weights import imported_layers, keras_h5, state_dict
 from zoo.weights.imported_layers import ImportedLayer, ImportedNetwork
 from zoo.weights.keras_h5 import KerasFile
@@ -31,7 +32,8 @@ def read_keras(file: KerasFile, options: ImportOptions) -> tuple[Config, dict[st
     config = _config(found, options, length, told, dropout, tuple(pools))
     if file.graph is not None:
         file.graph.check(keras_graph.model(config))
-    return config, _arrays(found, config, options, "length")
+    epsilon = file.default_epsilon if options.epsilon is None else options.epsilon
+    return config, _arrays(found, config, options, "length", epsilon)
 
 
 def read_state_dict(
@@ -41,8 +43,8 @@ def read_state_dict(
     found = imported_layers.network(layers, where)
     told = state_dict.output_names(found, Config.targets)
     config = _config(found, options, options.length, told, Config.dropout, Config.pools)
-    flatten = imported_layers.flatten_order(found, options.flatten, layer_norms(config), HEAD)
-    return config, _arrays(found, config, options, flatten)
+    flatten = imported_layers.unsaid(found, options.flatten, options.epsilon, layer_norms(config), HEAD)
+    return config, _arrays(found, config, options, flatten, options.epsilon)
 
 
 def _config(
@@ -75,13 +77,15 @@ def _config(
     )
 
 
-def _arrays(found: ImportedNetwork, config: Config, options: ImportOptions, flatten: str) -> dict[str, np.ndarray]:
+def _arrays(
+    found: ImportedNetwork, config: Config, options: ImportOptions, flatten: str, epsilon: float | None
+) -> dict[str, np.ndarray]:
     return imported_layers.arrays(
         found,
         layer_norms(config),
         HEAD,
         flatten=flatten,
-        alphabet=options.alphabet,
-        epsilon=options.epsilon,
+        alphabet=options.alphabet or ALPHABET,
+        epsilon=epsilon,
         own_epsilon=BATCH_NORM_EPSILON,
     )
