@@ -47,13 +47,13 @@ class Noisy:
         self.facts = {"source": "genome windows with noisy labels", "genome_sha256": windows.sha256, "count": count}
         self.facts |= {"teacher": teacher.spec.weights_id, "ceiling": CEILING, "seed": seed}
         generator = np.random.default_rng(seed)
-        self._train, spread = _labelled(windows, windows.train, teacher, count, generator, None)
+        self.train, spread = _labelled(windows, windows.train, teacher, count, generator, None)
         self.validation, _ = _labelled(windows, windows.validation, teacher, HELD_OUT, generator, spread)
         self.test, _ = _labelled(windows, windows.test, teacher, HELD_OUT, generator, spread)
         self.clean = teacher.predict_codes(self.test.codes)
 
     def epoch(self, number: int) -> Split:  # noqa: ARG002
-        return self._train
+        return self.train
 
     def identity(self) -> dict[str, Any]:
         return self.facts

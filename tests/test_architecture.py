@@ -177,6 +177,8 @@ def test_heavy_libraries_are_imported_where_they_are_needed(name: str) -> None:
 WITH_PYTORCH = {
     "zoo.layers.batch_norm",
     "zoo.training.trainer",
+    "zoo.training.scores",
+    "zoo.training.notes",
     "zoo.training.run",
     "zoo.training.distributed",
     "zoo.cli.run_report",

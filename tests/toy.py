@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,19 @@ class Toy:
         return Split(codes, targets, None)
 
     @property
+    def train(self) -> Split:
+        return self._split(0, self.size)
+
+    @property
     def validation(self) -> Split:
         return self._split(1, 64)
 
+    @property
+    def test(self) -> Split:
+        return self._split(2, 64)
+
     def epoch(self, number: int) -> Split:  # noqa: ARG002
-        return self._split(0, self.size)
+        return self.train
 
     def identity(self) -> dict[str, object]:
         return {"source": "toy", "seed": self.seed}
@@ -54,3 +63,9 @@ def trainer(folder: Path, config: Any = SMALL, source: Toy | None = None, **sett
         made.create()
     source = source or Toy(sequence_length=config.sequence_length)
     return Trainer(architecture_of(config), config, source, TrainConfig(**{"epochs": 3, **settings}), made)
+
+
+def free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]

@@ -17,14 +17,15 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from checkpoints import random_checkpoint  # noqa: E402
-from toy import SMALL, Toy, trainer  # noqa: E402
+from toy import SMALL, Toy, free_port, trainer  # noqa: E402
 
 from zoo.errors import ZooError  # noqa: E402
 from zoo.models import basset, deepstarr  # noqa: E402
 from zoo.training.chosen import read_model  # noqa: E402
 from zoo.training.config import JobOptions, TrainConfig  # noqa: E402
 from zoo.training.run import Job, run  # noqa: E402
-from zoo.training.trainer import Reporter, one_cycle, predict  # noqa: E402
+from zoo.training.scores import predict  # noqa: E402
+from zoo.training.trainer import Reporter, one_cycle  # noqa: E402
 from zoo.weights import checkpoint, network  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
@@ -101,31 +102,33 @@ def test_the_moving_average_soon_forgets_the_random_weights_of_the_beginning(tmp
 def test_training_begins_with_the_weights_given(tmp_path: Path) -> None:
     """With their head where the targets are the same, with a random head where they are others."""
     trainer(tmp_path / "first", epochs=1).run()
-    begin = checkpoint.load(tmp_path / "first" / "weights.safetensors")
+    first = checkpoint.load(tmp_path / "first" / "weights.safetensors")
+    begin = checkpoint.make("deepstarr", SMALL, {**first.arrays, "head.bias": np.ones(2, np.float32)}, "toy", "MIT")
     job = Job(
         "deepstarr",
         SMALL,
-        TrainConfig(epochs=1, learning_rate=1e-12),
+        TrainConfig(epochs=1, learning_rate=1e-4, freeze_batch_norm=True),
         JobOptions(output=tmp_path / "second"),
         start=begin,
     )
-    run(job, Toy())
+    assert run(job, Toy())["epoch"] == 1
     second = checkpoint.load(tmp_path / "second" / "weights.safetensors")
-    for name in (name for name in begin.arrays if "running" not in name):
-        np.testing.assert_allclose(second.arrays[name], begin.arrays[name], atol=1e-6)
+    for name, array in begin.arrays.items():
+        np.testing.assert_allclose(second.arrays[name], array, atol=0 if "running" in name else 1e-3)
     assert f"beginning with weights {begin.spec.weights_id[:12]}" in second.spec.source
     receipts = json.loads((tmp_path / "second" / "run.json").read_text())
     assert receipts["start"] == {"weights_id": begin.spec.weights_id}
 
     with pytest.raises(ZooError, match=r"start differs: weights_id was '\w+', is None"):
-        run(dataclasses.replace(job, start=None, options=dataclasses.replace(job.options, resume=True)), Toy())
+        again = dataclasses.replace(job, start=None, settings=TrainConfig(epochs=1, learning_rate=1e-4))
+        run(dataclasses.replace(again, options=dataclasses.replace(job.options, resume=True)), Toy())
 
     other = dataclasses.replace(
         job, options=JobOptions(output=tmp_path / "third"), settings=dataclasses.replace(job.settings, seed=1)
     )
     run(other, Toy(targets=("leaf", "root")))
     third = checkpoint.load(tmp_path / "third" / "weights.safetensors")
-    np.testing.assert_allclose(third.arrays["conv1.weight"], begin.arrays["conv1.weight"], atol=1e-6)
+    np.testing.assert_allclose(third.arrays["conv1.weight"], begin.arrays["conv1.weight"], atol=1e-3)
     assert np.abs(third.arrays["head.weight"] - begin.arrays["head.weight"]).max() > 0.01
 
 
@@ -234,14 +237,6 @@ def test_reporter_hears_steps_and_epochs(tmp_path: Path) -> None:
     assert steps[-1][:2] == (2, 2)
 
 
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return server.getsockname()[1]
-
-
 DISTRIBUTED = """
 import sys
 sys.path.insert(0, sys.argv[2])
@@ -261,7 +256,7 @@ def test_two_processes_make_the_step_of_one(tmp_path: Path) -> None:
     arguments = [sys.executable, "-c", DISTRIBUTED]
     base = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     subprocess.run([*arguments, str(tmp_path / "one"), here], env=base, check=True, timeout=600)
-    torchrun = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    torchrun = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     processes = [
         subprocess.Popen(
             [*arguments, str(tmp_path / "two"), here],

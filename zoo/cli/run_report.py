@@ -1,12 +1,14 @@
-"""A training at the terminal: a bar with what is left, a line an epoch, and how to go on after Ctrl-C.
+"""A training at the terminal: a bar with what is left, a line an epoch, and how to go on, after Ctrl-C or at the end.
 
 PyTorch is imported when a training is prepared, so that the help of the commands that train comes at once.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -35,21 +37,43 @@ def prepare(model: str, settings: TrainConfig, options: JobOptions, **changes: A
     return run.prepare(model, settings, options, command_line(), changes)
 
 
-def train(job: Job, source: Source) -> None:
-    """Train and say on standard error how it goes."""
+def train(job: Job, source: Source, data: Sequence[str] = ()) -> None:
+    """Train and say on standard error how it goes. data: options that give zoo evaluate the data of the training."""
     from zoo.training import run
 
+    output = str(job.options.output)
+
+    def on_finished(best: dict[str, Any]) -> None:
+        before = _BEFORE if best["epoch"] == 0 else ""
+        _say(f"best epoch {best['epoch']}{before}; weights and receipts are in {output}")
+        predict = ["zoo", "predict", "seqs.fa", "--weights", output]
+        if data:
+            split = [] if source.test is not None else ["--split", "validation"]
+            _say(f"next: {shlex.join(['zoo', 'evaluate', '--weights', output, *data, *split])}")
+        _say(f"{'or' if data else 'next'}: {shlex.join(predict)}")
+
     with _reporting(job, source.targets) as reporter:
-        run.run(job, source, reporter)
+        run.run(job, source, dataclasses.replace(reporter, finished=on_finished))
+
+
+def given(options: Any) -> list[str]:
+    """The fields of a dataclass of options that differ from their defaults, as a user types them."""
+    words: list[str] = []
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        if value != field.default:
+            flag = f"--{field.name.replace('_', '-')}"
+            text = ",".join(value) if isinstance(value, tuple) else str(value)
+            words += [flag] if value is True else [flag, text]
+    return words
 
 
 @contextmanager
 def _reporting(job: Job, targets: tuple[str, ...]) -> Iterator[Reporter]:
-    """A Reporter that writes to standard error; the line of an epoch, and the run folder at the end, stay there."""
+    """A Reporter that writes to standard error; the lines of an epoch and of notes stay there."""
     from zoo.training.trainer import Reporter
 
     with Bar("sequences", job.settings.epochs) as bar:
-        best: dict[str, Any] = {}
         done_epochs = 0
 
         def on_step(done: int, total: int) -> None:
@@ -57,27 +81,31 @@ def _reporting(job: Job, targets: tuple[str, ...]) -> Iterator[Reporter]:
             bar.update(done_epochs + done / total, (done_epochs * total + done) * batch)
 
         def on_epoch(row: dict[str, Any]) -> None:
-            nonlocal best, done_epochs
+            nonlocal done_epochs
             done_epochs = row["epoch"]
-            if not best or row["validation_loss"] < best["validation_loss"]:
-                best = row
-            print(f"zoo: {_line(row, targets)}", file=sys.stderr)
+            _say(_line(row, targets))
 
         try:
-            yield Reporter(on_step, on_epoch)
+            yield Reporter(on_step, on_epoch, _say)
         except KeyboardInterrupt:
-            print(f"zoo: stopped; the same command with --resume goes on in {job.options.output}", file=sys.stderr)
+            _say(f"stopped; the same command with --resume goes on in {job.options.output}")
             raise
-    if best:
-        print(f"zoo: best epoch {best['epoch']}; weights and receipts are in {job.options.output}", file=sys.stderr)
+
+
+_BEFORE = ", before training"
+
+
+def _say(line: str) -> None:
+    print(f"zoo: {line}", file=sys.stderr)
 
 
 def _line(row: dict[str, Any], targets: tuple[str, ...]) -> str:
-    def number(value: float | None) -> str:
-        return "undefined" if value is None else f"{value:.4f}"
+    from zoo.training.notes import correlations, number
 
-    correlations = ", ".join(f"r({name}) {number(row[f'validation_pearson_{name}'])}" for name in targets)
-    return (
-        f"epoch {row['epoch']}: loss {number(row['train_loss'])}, validation {number(row['validation_loss'])}, "
-        f"{correlations}, {row['sequences_per_second']:,.0f} sequences a second"
+    validation = f"validation {number(row['validation_loss'])}, " + correlations(
+        {name: row[f"validation_pearson_{name}"] for name in targets}
     )
+    if row["epoch"] == 0:
+        return f"epoch 0{_BEFORE}: {validation}"
+    rate = f"{row['sequences_per_second']:,.0f} sequences a second"
+    return f"epoch {row['epoch']}: loss {number(row['train_loss'])}, {validation}, {rate}"

@@ -22,8 +22,16 @@ class Source(Protocol):
         """L, bases."""
 
     @property
+    def train(self) -> Split | None:
+        """Training sequences, where every epoch has the same; None where each has its own."""
+
+    @property
     def validation(self) -> Split:
         """What the weights to keep are chosen by."""
+
+    @property
+    def test(self) -> Split | None:
+        """What the kept weights are measured on at the end, once; None if there is nothing."""
 
     def epoch(self, number: int) -> Split:
         """Training sequences of epoch `number`, counted from 1; the same whenever it is asked for."""
@@ -47,8 +55,16 @@ class DatasetSource:
         return self.dataset.train.codes.shape[1]
 
     @property
+    def train(self) -> Split:
+        return self.dataset.train
+
+    @property
     def validation(self) -> Split:
         return self.dataset.validation
+
+    @property
+    def test(self) -> Split | None:
+        return self.dataset.test
 
     def epoch(self, number: int) -> Split:  # noqa: ARG002
         return self.dataset.train

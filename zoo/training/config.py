@@ -61,6 +61,9 @@ class TrainConfig:
     rescale_start: bool = False
     """First make weights that are followed by a batch norm as large as fresh ones."""
 
+    freeze_batch_norm: bool = False
+    """Batch norms use and keep the running statistics of the weights given, also while training."""
+
     augment: tuple[Augmentation, ...] = ()
     """Changes to training sequences that keep their labels."""
 
@@ -82,7 +85,8 @@ class TrainConfig:
         self._require("weight_average", lambda v: 0 <= v < 1, "a number of at least 0 and under 1")
         self._require("schedule", lambda v: v in SCHEDULES, f"one of {', '.join(SCHEDULES)}")
         self._require("precision", lambda v: v in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
-        self._require("rescale_start", lambda v: type(v) is bool, "true or false")
+        for name in ("rescale_start", "freeze_batch_norm"):
+            self._require(name, lambda v: type(v) is bool, "true or false")
         self._require("augment", lambda v: set(v) <= set(AUGMENTATIONS), f"some of {', '.join(AUGMENTATIONS)}")
 
     def _require(self, name: str, fits: Any, expected: str) -> None:

@@ -99,6 +99,7 @@ class DistillSource:
         self.seed = seed
         self.sequence_length = genome.length
         self.ahead = ahead
+        self.train: None = None
         self._drawn: dict[int, Future[Split]] = {}
         self._worker = ThreadPoolExecutor(1, "distill")
 

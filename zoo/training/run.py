@@ -16,7 +16,7 @@ from zoo.data.training_source import Source
 from zoo.defaults import MODEL
 from zoo.errors import CheckFailed, MissingDependency, ZooError
 from zoo.system import memory
-from zoo.training import distributed
+from zoo.training import distributed, notes
 from zoo.training.chosen import read_model
 from zoo.training.config import JobOptions, TrainConfig
 from zoo.training.run_folder import RunFolder
@@ -118,13 +118,18 @@ def _run(
             receipts.write("running")
             track(row["epoch"], row)
             reporter.epoch(row)
+            for line in notes.after_epoch(trainer, row):
+                reporter.note(line)
 
     quiet = dataclasses.replace(reporter, epoch=on_epoch)
     if not trainer.group.writes:
         return trainer.run(dataclasses.replace(quiet, step=Reporter().step))
     receipts.write("running")
+    for line in notes.at_start(trainer, _device_name(trainer.device)):
+        reporter.note(line)
     try:
         best = trainer.run(quiet)
+        tested = notes.test_scores(trainer)
     except KeyboardInterrupt:
         receipts.write("interrupted")
         raise
@@ -132,13 +137,17 @@ def _run(
         with contextlib.suppress(ZooError):  # where the disk is full, that is what to say
             receipts.write("failed")
         raise
-    trainer.folder.draw_curves(trainer.progress.history, trainer.source.targets)
+    trainer.folder.draw_curves(trainer.progress.history, trainer.source.targets, best["epoch"])
+    if tested is not None:
+        receipts.test, line = tested
+        reporter.note(line)
     receipts.write("finished")
+    reporter.finished(best)
     return best
 
 
 class _Receipts:
-    """run.json: what was trained, on what, with what, for how long, and how far it came.
+    """run.json: what was trained, on what, with what, for how long, how far it came, and its test scores at the end.
 
     before: what it said when a resumed run was stopped; the command is the one that began the run.
     """
@@ -147,6 +156,7 @@ class _Receipts:
         self._job, self._trainer = job, trainer
         self._command, self._seconds = before.get("command", job.command), before.get("seconds", 0.0)
         self._began = time.monotonic()
+        self.test: dict[str, Any] | None = None
 
     def write(self, status: str) -> None:
         trainer = self._trainer
@@ -165,7 +175,8 @@ class _Receipts:
                 "seconds": round(self._seconds + time.monotonic() - self._began, 1),
                 "epochs": trainer.progress.epoch,
                 "best_epoch": trainer.progress.best_epoch,
-                "best_validation_loss": trainer.progress.best_loss if trainer.progress.best_epoch else None,
+                "best_validation_loss": None if trainer.progress.best_epoch is None else trainer.progress.best_loss,
+                "test": self.test,
             }
         )
 

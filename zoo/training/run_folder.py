@@ -1,7 +1,7 @@
 """What a training leaves behind: checkpoints to resume from, the best weights, metrics, receipts and curves.
 
     weights.safetensors     the best weights so far, as any other weights file of the zoo
-    metrics.csv             a row an epoch          curves.png      the same, drawn
+    metrics.csv             a row an epoch, from 0 where the run began with given weights; curves.png, the same, drawn
     run.json                settings, data, versions, device, time: the receipts
     checkpoints/*.safetensors   the state of the training, the newest two; a damaged one falls back to the one before
 
@@ -22,6 +22,7 @@ import numpy as np
 
 from zoo.errors import ZooError
 from zoo.system.atomic import clear_left_over, replacing
+from zoo.weights.named import RUN_WEIGHTS
 
 KEPT_CHECKPOINTS = 2
 
@@ -39,7 +40,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.weights = path / "weights.safetensors"
+        self.weights = path / RUN_WEIGHTS
         self.receipts = path / "run.json"
         self.metrics = path / "metrics.csv"
         self.curves = path / "curves.png"
@@ -107,9 +108,10 @@ class RunFolder:
         except (OSError, json.JSONDecodeError):
             raise ZooError(f"{self.path}: is not a run folder, its run.json is missing or damaged") from None
 
-    def draw_curves(self, history: list[dict[str, Any]], targets: tuple[str, ...]) -> None:
-        """curves.png: loss, and Pearson r of each target, training and validation, by epoch."""
+    def draw_curves(self, history: list[dict[str, Any]], targets: tuple[str, ...], best_epoch: int) -> None:
+        """curves.png: loss, and Pearson r of each target, training and validation, by epoch; the best one is marked."""
         from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator
 
         figure = Figure(figsize=(4 * (1 + len(targets)), 3.4), layout="constrained")
         panels = figure.subplots(1, 1 + len(targets), squeeze=False)[0]
@@ -121,7 +123,9 @@ class RunFolder:
             for split, colour in (("train", "tab:grey"), ("validation", "tab:blue")):
                 values = [np.nan if row[f"{split}_{column}"] is None else row[f"{split}_{column}"] for row in history]
                 panel.plot(epochs, values, color=colour, label=split, marker="o" if len(epochs) == 1 else None)
-            panel.set(title=title, xlabel="epoch")
+            panel.axvline(best_epoch, color="tab:orange", linestyle="--", label=f"best epoch, {best_epoch}", zorder=1)
+            panel.set(title=title, xlabel="epoch (0: before training)" if epochs[0] == 0 else "epoch")
+            panel.xaxis.set_major_locator(MaxNLocator(integer=True))
             panel.spines[["top", "right"]].set_visible(False)
         panels[0].legend(frameon=False)
         with replacing(self.curves, overwrite=True) as partial:

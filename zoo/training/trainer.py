@@ -1,6 +1,7 @@
 """The trainer, the same for every model of the zoo and every source of data. Needs the extra `train`.
 
-A source (source.py) gives the training sequences of each epoch and one validation split. All randomness of an epoch
+A source (zoo/data/training_source.py) gives the training sequences of each epoch and one validation split. A run that
+begins with given weights measures them first: that is epoch 0, and the best epoch may be it. All randomness of an epoch
 follows from (seed, epoch) and the saved state of PyTorch's generator, so that a run which was killed and resumed ends
 with the same weights, bit for bit on a CPU, as one that was not.
 
@@ -29,19 +30,16 @@ from zoo.data.labelled import Split
 from zoo.data.training_source import Source
 from zoo.dna.augment import augment
 from zoo.errors import CheckFailed, ZooError
-from zoo.evaluation.metrics import METRICS, score
-from zoo.spec import ALPHABET
 from zoo.system import signals
 from zoo.system.signals import Stopped
+from zoo.training import scores
 from zoo.training.config import TrainConfig
 from zoo.training.distributed import Group
 from zoo.training.run_folder import RunFolder, State
+from zoo.training.scores import one_hot
 from zoo.weights import network
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.checkpoint import save as save_weights
-
-EVALUATION_BATCH = {"cpu": 16, "cuda": 2048}
-"""Sequences that are predicted at once. On a CPU the widest activations of 16 stay in the second-level cache."""
 
 CHECK_EVERY = 50
 """Steps between looks at whether the loss is finite; on a GPU each look waits for the device."""
@@ -49,10 +47,13 @@ CHECK_EVERY = 50
 
 @dataclasses.dataclass(frozen=True)
 class Reporter:
-    """What a caller wants to hear: `step(done, total)` now and then, `epoch(row)` after each epoch."""
+    """What a caller hears: `step(done, total)` now and then, `epoch(row)` after each epoch, `note(line)` for what
+    else a user should know, `finished(best row)` at the end. Only the process that writes calls them."""
 
     step: Callable[[int, int], None] = lambda *_: None
     epoch: Callable[[dict[str, Any]], None] = lambda _: None
+    note: Callable[[str], None] = lambda _: None
+    finished: Callable[[dict[str, Any]], None] = lambda _: None
 
 
 class Trainer:
@@ -80,10 +81,11 @@ class Trainer:
         torch.manual_seed(settings.seed)
         self.dtype = torch.float64 if settings.precision == "fp64" else torch.float32
         self.model = registry.load("models", architecture).network(self.config)
-        if start is not None:
-            self._begin_with(start)
-        elif settings.rescale_start:
+        self.fresh_head = start is not None and self._begin_with(start)
+        if start is None and settings.rescale_start:
             raise ZooError("rescale_start: there are no weights to rescale; give some with --start")
+        if start is None and settings.freeze_batch_norm:
+            raise ZooError("freeze_batch_norm: there are no statistics to keep; give weights with --start")
         self.model.to(self.device, self.dtype)
         self._forward = self._make_forward(compiled)
         self.optimiser = torch.optim.Adam(
@@ -93,6 +95,10 @@ class Trainer:
         self.progress = Progress()
         self._stopped: Stopped | None = None
         self._seen = np.empty((0, 0), np.float32)
+
+    @property
+    def batch_norms(self) -> list[nn.Module]:
+        return [module for module in self.model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
 
     @property
     def kept(self) -> nn.Module:
@@ -131,16 +137,18 @@ class Trainer:
         """
         reporter = reporter or Reporter()
         with self._interruptible():
+            if self.start is not None and not self.progress.history:
+                reporter.epoch(self._measure_start())
             while not self._finished():
                 row = self._epoch(reporter)
                 reporter.epoch(row)
-        return self.progress.history[self.progress.best_epoch - 1]
+        return next(row for row in self.progress.history if row["epoch"] == self.progress.best_epoch)
 
     def _finished(self) -> bool:
         progress, patience = self.progress, self.settings.patience
         if progress.epoch >= self.settings.epochs:
             return True
-        return patience > 0 and progress.best_epoch > 0 and progress.epoch - progress.best_epoch >= patience
+        return patience > 0 and progress.best_epoch is not None and progress.epoch - progress.best_epoch >= patience
 
     def _epoch(self, reporter: Reporter) -> dict[str, Any]:
         number = self.progress.epoch + 1
@@ -152,7 +160,7 @@ class Trainer:
         if self.progress.step == 0:
             torch.manual_seed(int(np.random.default_rng((self.settings.seed, number, self.group.rank)).integers(2**62)))
             self._seen = np.full(split.targets.shape, np.nan, np.float32)
-        self.model.train()
+        self._training_mode()
         started = time.perf_counter()
         first = self.progress.step
         for step in range(first, len(batches)):
@@ -167,7 +175,10 @@ class Trainer:
                 self._save()
                 raise self._stopped
         seconds = time.perf_counter() - started
-        return self._end_epoch(number, split, order, (len(batches) - first) * self.settings.batch_size / seconds)
+        row = {"epoch": number, "learning_rate": self.optimiser.param_groups[0]["lr"]}
+        row.update(scores.columns("train", self.source.targets, split.targets[order], self._seen[order]))
+        rate = (len(batches) - first) * self.settings.batch_size / seconds
+        return self._end_epoch({**row, **self._validate(), "sequences_per_second": round(rate, 1)})
 
     def _step(self, split: Split, rows: np.ndarray, seed: tuple[int, ...]) -> tuple[torch.Tensor, np.ndarray]:
         """One step of Adam on the rows of a batch -> the loss before it, the predictions (N, T) it was made from."""
@@ -208,17 +219,31 @@ class Trainer:
             for gradient, part in zip(with_gradient, flat.split([g.numel() for g in with_gradient]), strict=True):
                 gradient.copy_(part.view_as(gradient))
 
-    def _end_epoch(self, number: int, split: Split, order: np.ndarray, rate: float) -> dict[str, Any]:
-        progress = self.progress
+    def _training_mode(self) -> None:
+        self.model.train()
+        if self.settings.freeze_batch_norm:
+            for norm in self.batch_norms:
+                norm.eval()
+
+    def _measure_start(self) -> dict[str, Any]:
+        """Epoch 0: how good the weights are that the run begins with. What only training has is None."""
+        nothing = np.full((1, len(self.source.targets)), np.nan, np.float32)
+        row = {"epoch": 0, "learning_rate": None, **scores.columns("train", self.source.targets, nothing, nothing)}
+        return self._end_epoch({**row, **self._validate(), "sequences_per_second": None})
+
+    def _validate(self) -> dict[str, Any]:
+        """Columns of a row: the kept weights on the validation split."""
         validation = self.source.validation
-        predicted = predict(self.kept, validation.codes, self.device)
-        row: dict[str, Any] = {"epoch": number, "learning_rate": self.optimiser.param_groups[0]["lr"]}
-        row.update(_scores("train", self.source.targets, split.targets[order], self._seen[order]))
-        row.update(_scores("validation", self.source.targets, validation.targets, predicted))
-        row["sequences_per_second"] = round(rate, 1)
+        predicted = scores.predict(self.kept, validation.codes, self.device)
+        return scores.columns("validation", self.source.targets, validation.targets, predicted)
+
+    def _end_epoch(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Take up the row of an epoch that is done; keep the weights if it is the best so far. Returns rank 0's row."""
+        progress = self.progress
         row = self.group.agree([row])[0]  # type: ignore[assignment]
+        number = row["epoch"]
         if row["validation_loss"] is None:
-            raise CheckFailed(f"epoch {number}: the validation loss is not finite; {self._advice()}")
+            raise CheckFailed(f"epoch {number}: the validation loss is not finite; {self._advice(number)}")
         progress.epoch, progress.step = number, 0
         progress.history.append(row)
         if row["validation_loss"] < progress.best_loss:
@@ -230,12 +255,19 @@ class Trainer:
             self.folder.write_metrics(progress.history)
         return row
 
-    def weights(self) -> Any:
-        """A Checkpoint of the kept weights, copied."""
-        source = f"trained by deepstarr-zoo on {self.source.identity().get('source', 'unknown data')}"
-        if self.start is not None:
-            source += f", beginning with weights {self.start.spec.weights_id[:12]} ({self.start.spec.source})"
-        return network.to_checkpoint(self.kept, self.architecture, source, self.licence)
+    def weights(self) -> Checkpoint:
+        """The kept weights, copied. Where they are still those of the start, source and licence are theirs too."""
+        source, start = (
+            f"trained by deepstarr-zoo on {self.source.identity().get('source', 'unknown data')}",
+            self.start,
+        )
+        if start is not None:
+            source += f", beginning with weights {start.spec.weights_id[:12]} ({start.spec.source})"
+        made = network.to_checkpoint(self.kept, self.architecture, source, self.licence)
+        if start is None or made.spec.weights_id != start.spec.weights_id:
+            return made
+        spec = dataclasses.replace(made.spec, source=start.spec.source, licence=start.spec.licence)
+        return dataclasses.replace(made, spec=spec)
 
     def _set_learning_rate(self, epochs_done: float) -> None:
         peak = self.settings.learning_rate
@@ -245,23 +277,28 @@ class Trainer:
 
     def _check_finite(self, loss: torch.Tensor, epoch: int, step: int) -> None:
         if not math.isfinite(float(loss)):
-            raise CheckFailed(f"epoch {epoch}, step {step + 1}: the loss is not finite; {self._advice()}")
+            raise CheckFailed(f"epoch {epoch}, step {step + 1}: the loss is not finite; {self._advice(epoch)}")
 
-    def _advice(self) -> str:
+    def _advice(self, epoch: int) -> str:
+        if epoch == 0:
+            return "the weights given with --start do not suit this data"
         return f"try a lower --learning-rate; the last good state is in {self.folder.checkpoints}"
 
-    def _begin_with(self, start: Checkpoint) -> None:
+    def _begin_with(self, start: Checkpoint) -> bool:
+        """Whether the head is fresh all the same, since the targets are others."""
         norms = registry.load("models", self.architecture).layer_norms(self.config)
         fresh = network.sizes(self.model, norms)
-        network.begin_with(self.model, start)
+        fresh_head = network.begin_with(self.model, start)
         if self.settings.rescale_start:
             network.rescale(self.model, norms, fresh)
+        return fresh_head
 
     def _make_forward(self, compiled: bool) -> Callable[[torch.Tensor], torch.Tensor]:
         """One-hot (N, L, 4) on the device -> activities (N, T), in training mode."""
         dtype = torch.bfloat16 if self.settings.precision == "bf16" else self.dtype
         own = contracts.extra(registry.load("models", self.architecture), "training_forward")
-        if self.device.type == "cpu" and not compiled and own:
+        # a model's own way normalises by the batch
+        if self.device.type == "cpu" and not compiled and own and not self.settings.freeze_batch_norm:
             return lambda hot: own(self.model, hot, dtype)
         module = torch.compile(self.model) if compiled else self.model
 
@@ -316,20 +353,15 @@ class Trainer:
 
 @dataclasses.dataclass
 class Progress:
-    """epoch: epochs done.  step: steps done of the next one.  updates: steps done in all.  history: a row an epoch."""
+    """epoch: epochs done.  step: steps done of the next one.  updates: steps done in all.  history: a row an epoch,
+    from 0 where the run began with given weights.  best_epoch: by validation loss, None before there is any."""
 
     epoch: int = 0
     step: int = 0
     updates: int = 0
     best_loss: float = math.inf
-    best_epoch: int = 0
+    best_epoch: int | None = None
     history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
-
-
-def one_hot(codes: np.ndarray, device: torch.device, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    """Base codes, uint8 (N, L) -> (N, L, 4), channels last, made on the device."""
-    table = torch.eye(len(ALPHABET) + 1, len(ALPHABET), device=device, dtype=dtype)
-    return nn.functional.embedding(torch.from_numpy(codes).to(device).int(), table)
 
 
 def one_cycle(done: float, peak: float) -> float:
@@ -338,20 +370,6 @@ def one_cycle(done: float, peak: float) -> float:
     if done < warm:
         return peak * max(done / warm, 1e-3)
     return peak * max(0.5 * (1 + math.cos(math.pi * (done - warm) / (1 - warm))), 1e-3)
-
-
-def predict(module: nn.Module, codes: np.ndarray, device: torch.device) -> np.ndarray:
-    """Base codes, uint8 (N, L) -> activities, float32 (N, T), in evaluation mode; its mode is left as found."""
-    training = module.training
-    module.eval()
-    out = []
-    batch = EVALUATION_BATCH.get(device.type, EVALUATION_BATCH["cuda"])
-    with torch.inference_mode():
-        for start in range(0, len(codes), batch):
-            hot = one_hot(codes[start : start + batch], device, next(module.parameters()).dtype)
-            out.append(module(hot.transpose(1, 2)).float().cpu().numpy())
-    module.train(training)
-    return np.concatenate(out)
 
 
 def _average(model: nn.Module, decay: float) -> Any:
@@ -372,15 +390,3 @@ def _flat(facts: dict[str, Any]) -> dict[tuple[str, str], Any]:
     """Facts of a run by (part, name)."""
     tables = {part: value if isinstance(value, dict) else {part: value} for part, value in facts.items()}
     return {(part, name): value for part, table in tables.items() for name, value in table.items()}
-
-
-def _scores(split: str, targets: tuple[str, ...], observed: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
-    """Columns of metrics.csv: the loss, and each metric of each target over the whole split."""
-    seen = ~np.isnan(predicted).all(1)
-    scores = score(observed[seen], predicted[seen])
-    errors = [one.mse for one in scores if one.mse is not None]
-    loss = sum(errors) if errors and all(map(math.isfinite, errors)) else None
-    columns: dict[str, Any] = {f"{split}_loss": loss}
-    for name, one in zip(targets, scores, strict=True):
-        columns.update({f"{split}_{metric}_{name}": getattr(one, metric) for metric in METRICS})
-    return columns

@@ -24,6 +24,9 @@ CATALOG = "catalog.toml"
 PUBLISHED = "published"
 """What stands behind the colon for the weights of the paper, which `zoo pull` brings."""
 
+RUN_WEIGHTS = "weights.safetensors"
+"""The best weights in the folder of a run, which stands for them."""
+
 FOREIGN = (".h5", ".hdf5", ".keras", ".pt", ".pth", ".ckpt", ".bin")
 """Suffixes of weights that other programs write."""
 
@@ -79,8 +82,8 @@ def resolve(model: str, weights: str | Path | None = None, files: tuple[str, ...
     """The weights to run: a checkpoint, or the path of a file that the runtime runs as it is.
 
     model: a variant such as "original", for its bundled weights, or "original:published" for the pulled ones.
-    weights: a file, or a name as in `model`. It decides: a file says itself which network it holds, so that `model`
-        then has no say beyond being a name that exists.
+    weights: a file, the folder of a run, or a name as in `model`. It decides: a file says itself which network it
+        holds, so that `model` then has no say beyond being a name that exists.
     files: suffixes that the runtime takes. Bundled weights come in that form where they can, so that ONNX Runtime
         works without PyTorch.
 
@@ -99,7 +102,7 @@ def file_of(weights: str | Path) -> Path | None:
     variant, colon, _ = str(weights).partition(":")
     if isinstance(weights, str) and variant in variants() and not Path(weights).exists():
         return published_path(variant) if colon else None
-    return Path(weights).absolute()
+    return _in_run(Path(weights)).absolute()
 
 
 def load(model: str, weights: str | Path | None = None) -> Checkpoint:
@@ -146,7 +149,13 @@ def _check_sum(path: Path, expected: str | None) -> None:
         raise ZooError(f"{path}: the bundled weights are damaged (sha256 differs); install deepstarr-zoo again")
 
 
+def _in_run(path: Path) -> Path:
+    """The weights in the folder of a run; any other path as it is."""
+    return path / RUN_WEIGHTS if (path / RUN_WEIGHTS).is_file() else path
+
+
 def _file(path: Path, files: tuple[str, ...]) -> Checkpoint | Path:
+    path = _in_run(path)
     suffix = path.suffix.lower()
     if path.is_dir():
         raise ZooError(f"{path}: expected a weights file, this is a folder")

@@ -39,9 +39,10 @@ def from_checkpoint(weights: Checkpoint) -> nn.Module:
     return module.eval()
 
 
-def begin_with(module: nn.Module, weights: Checkpoint) -> None:
+def begin_with(module: nn.Module, weights: Checkpoint) -> bool:
     """Give a network that is to be trained these weights; the head stays as it is if the targets are others.
 
+    Returns whether the head stayed as it is.
     Raises ZooError if the weights are of another architecture, or of a network of another shape.
     """
     import torch
@@ -68,6 +69,7 @@ def begin_with(module: nn.Module, weights: Checkpoint) -> None:
     absent = sorted(name for name in arrays(module) if name not in weights.arrays)
     if absent:
         raise ZooError(f"weights {begin} are of another network than the one to train: they lack {absent[0]}")
+    return not same_targets
 
 
 def sizes(module: nn.Module, norms: Mapping[str, str]) -> dict[str, float]:

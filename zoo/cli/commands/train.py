@@ -34,4 +34,4 @@ def command(
     read = dataset.read(data, targets or config.targets, allow_leakage, length=config.sequence_length, layout=layout)
     for note in read.notes:
         print(f"zoo: {note}", file=sys.stderr)
-    run_report.train(job, DatasetSource(read))
+    run_report.train(job, DatasetSource(read), ["--data", str(data), *run_report.given(layout)])

@@ -1,0 +1,270 @@
+"""A run that begins with given weights: epoch 0, batch norms that stay, and what the user is told."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from checkpoints import random_checkpoint  # noqa: E402
+from toy import SMALL, Toy, free_port  # noqa: E402
+
+from zoo.errors import CheckFailed, ZooError  # noqa: E402
+from zoo.training import notes  # noqa: E402
+from zoo.training.config import JobOptions, TrainConfig  # noqa: E402
+from zoo.training.run import Job, run  # noqa: E402
+from zoo.training.trainer import Reporter  # noqa: E402
+from zoo.weights import checkpoint, network  # noqa: E402
+from zoo.weights.checkpoint import Checkpoint  # noqa: E402
+
+ROOT = Path(__file__).parents[2]
+FREEZE = "fine-tuning may first get worse than the given weights; --freeze-batch-norm keeps theirs"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    """Weights that know the toy task."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    run(Job("deepstarr", SMALL, TrainConfig(epochs=8, batch_size=32), JobOptions(output=folder)), Toy(size=1200))
+    return checkpoint.load(folder / "weights.safetensors")
+
+
+def tune(start: Checkpoint, folder: Path, source: Any = None, **settings: Any) -> tuple[dict[str, Any], list[str]]:
+    """Best row and notes of a run that begins with `start`."""
+    told: list[str] = []
+    job = Job("deepstarr", start.config, TrainConfig(**settings), JobOptions(output=folder), start=start)
+    return run(job, source or Toy(), Reporter(note=told.append)), told
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_epoch_0_is_the_score_of_the_weights_given(trained: Checkpoint, tmp_path: Path) -> None:
+    tune(trained, tmp_path / "run", epochs=2)
+    zero, first, _ = rows(tmp_path / "run")
+    assert [row["epoch"] for row in rows(tmp_path / "run")] == ["0", "1", "2"]
+    validation = Toy().validation
+    errors = (network.from_checkpoint(trained)(one_hot(validation.codes)).detach().numpy() - validation.targets) ** 2
+    assert float(zero["validation_loss"]) == pytest.approx(np.nanmean(errors, 0).sum(), rel=1e-5)
+    assert {name for name, value in zero.items() if value == ""} == {
+        *("learning_rate", "sequences_per_second"),
+        *(name for name in zero if name.startswith("train_")),
+    }
+    assert all(first.values())
+
+
+def one_hot(codes: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.eye(5, 4, dtype=np.float32)[codes]).mT
+
+
+def test_where_no_epoch_is_better_the_weights_given_are_kept_as_they_were(trained: Checkpoint, tmp_path: Path) -> None:
+    start = dataclasses.replace(trained, spec=dataclasses.replace(trained.spec, source="a paper", licence="MIT"))
+    best, _ = tune(start, tmp_path / "run", epochs=50, patience=2, learning_rate=0.5)
+    assert best["epoch"] == 0
+    assert len(rows(tmp_path / "run")) == 3
+    kept = checkpoint.load(tmp_path / "run" / "weights.safetensors")
+    assert kept.spec == start.spec
+    for name, array in start.arrays.items():
+        np.testing.assert_array_equal(kept.arrays[name], array)
+    receipts = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert receipts["best_epoch"] == 0
+    assert receipts["best_validation_loss"] == best["validation_loss"]
+
+
+def test_weights_whose_predictions_are_not_finite_are_no_beginning(trained: Checkpoint, tmp_path: Path) -> None:
+    arrays = {**trained.arrays, "head.weight": np.full_like(trained.arrays["head.weight"], 3e38)}
+    start = checkpoint.make("deepstarr", SMALL, arrays, "broken", "MIT")
+    with pytest.raises(
+        CheckFailed, match=r"^epoch 0: the validation loss is not finite; the weights given with --start"
+    ):
+        tune(start, tmp_path / "run", epochs=1)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp64"])
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_frozen_batch_norms_keep_their_statistics_and_are_trained_with_them(
+    trained: Checkpoint, tmp_path: Path, precision: str, average: float
+) -> None:
+    start = checkpoint.make("deepstarr", SMALL, {**trained.arrays, "head.bias": np.ones(2, np.float32)}, "toy", "MIT")
+    settings = {"epochs": 2, "precision": precision, "weight_average": average, "freeze_batch_norm": True}
+    best, _ = tune(start, tmp_path / "run", **settings)
+    assert best["epoch"] == 2
+    kept = checkpoint.load(tmp_path / "run" / "weights.safetensors").arrays
+    for name, array in start.arrays.items():
+        same = np.array_equal(kept[name], array)
+        assert same == ("running" in name), name
+
+
+def test_a_frozen_step_is_one_of_the_network_in_evaluation_mode(trained: Checkpoint, tmp_path: Path) -> None:
+    """The training loss of the first step, without dropout, is that of the weights as they predict."""
+    config = dataclasses.replace(SMALL, dropout=0.0)
+    start = checkpoint.make("deepstarr", config, trained.arrays, "toy", "MIT")
+    tune(start, tmp_path / "run", epochs=1, batch_size=200, freeze_batch_norm=True)
+    train = Toy().train
+    errors = (network.from_checkpoint(start)(one_hot(train.codes)).detach().numpy() - train.targets) ** 2
+    assert float(rows(tmp_path / "run")[1]["train_loss"]) == pytest.approx(np.nanmean(errors, 0).sum(), rel=1e-5)
+
+
+def test_there_is_nothing_to_freeze_without_weights(tmp_path: Path) -> None:
+    job = Job("deepstarr", SMALL, TrainConfig(freeze_batch_norm=True), JobOptions(output=tmp_path / "run"))
+    with pytest.raises(
+        ZooError, match=r"^freeze_batch_norm: there are no statistics to keep; give weights with --start$"
+    ):
+        run(job, Toy())
+    assert not (tmp_path / "run").exists()
+
+
+INTERRUPTED = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[3])
+from pathlib import Path
+from toy import SMALL, Toy
+from zoo.training.config import TrainConfig
+from zoo.training.run_folder import RunFolder
+from zoo.training.trainer import Trainer
+from zoo.weights import checkpoint
+folder, start = RunFolder(Path(sys.argv[1])), checkpoint.load(Path(sys.argv[2]))
+folder.create()
+settings = TrainConfig(epochs=3, batch_size=16, freeze_batch_norm=sys.argv[4] == "True")
+made = Trainer("deepstarr", SMALL, Toy(), settings, folder, start=start)
+place = sys.argv[5]
+if place == "after epoch 0":
+    made._epoch = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+elif place == "before epoch 0":
+    made._save = lambda: os.kill(os.getpid(), signal.SIGKILL)
+else:
+    step = made._step
+    def killing(*arguments):
+        if made.progress.epoch == 1 and made.progress.step == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return step(*arguments)
+    made._step = killing
+made.run()
+"""
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("place", ["before epoch 0", "after epoch 0", "in epoch 2"])
+def test_a_fine_tuning_that_is_killed_and_resumed_is_bit_identical(
+    trained: Checkpoint, tmp_path: Path, place: str, frozen: bool
+) -> None:
+    checkpoint.save(trained, tmp_path / "start.safetensors")
+    arguments = [str(tmp_path / "part"), str(tmp_path / "start.safetensors"), str(ROOT / "tests"), str(frozen), place]
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED, *arguments], cwd=ROOT, check=False)
+    assert done.returncode == -9
+    settings = TrainConfig(epochs=3, batch_size=16, freeze_batch_norm=frozen)
+    for name in ("whole", "part"):
+        options = JobOptions(output=tmp_path / name, resume=name == "part")
+        if name == "part":
+            (tmp_path / "part" / "run.json").write_text("{}")
+        run(Job("deepstarr", SMALL, settings, options, start=trained), Toy())
+    files = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("whole", "part")]
+    assert files[0] == files[1]
+    for whole, part in zip(rows(tmp_path / "whole"), rows(tmp_path / "part"), strict=True):
+        del whole["sequences_per_second"], part["sequences_per_second"]
+        assert whole == part
+
+
+TWO_PROCESSES = """
+import dataclasses, sys
+sys.path.insert(0, sys.argv[3])
+from pathlib import Path
+from toy import SMALL, Toy
+from zoo.training.config import JobOptions, TrainConfig
+from zoo.training.run import Job, run
+from zoo.training.trainer import Reporter
+from zoo.weights import checkpoint
+config, start = dataclasses.replace(SMALL, dropout=0.0), checkpoint.load(Path(sys.argv[2]))
+settings = TrainConfig(epochs=2, batch_size=100, freeze_batch_norm=True)
+options = JobOptions(output=Path(sys.argv[1]), device="cpu")
+run(Job("deepstarr", config, settings, options, start=start), Toy(), Reporter(note=print))
+"""
+
+
+def test_two_processes_fine_tune_as_one_does(trained: Checkpoint, tmp_path: Path) -> None:
+    start = checkpoint.make("deepstarr", SMALL, {**trained.arrays, "head.bias": np.ones(2, np.float32)}, "toy", "MIT")
+    checkpoint.save(start, tmp_path / "start.safetensors")
+    base = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    torchrun = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    ranks = [{}, *({**torchrun, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(2))]
+    processes = [
+        subprocess.Popen(
+            [
+                *(sys.executable, "-c", TWO_PROCESSES, str(tmp_path / ("two" if rank else "one"))),
+                *(str(tmp_path / "start.safetensors"), str(ROOT / "tests")),
+            ],
+            env={**base, **rank},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank in ranks
+    ]
+    told = [process.communicate(timeout=600)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert re.match(r"200 train, 64 validation, 64 test sequences; on cpu \(\w+\), fp32, 2 processes\n", told[1])
+    assert told[2] == ""
+    one, two = (checkpoint.load(tmp_path / name / "weights.safetensors").arrays for name in ("one", "two"))
+    for name, array in one.items():
+        np.testing.assert_allclose(two[name], array, rtol=1e-3, atol=2e-5, err_msg=name)
+    assert [row["epoch"] for row in rows(tmp_path / "two")] == ["0", "1", "2"]
+
+
+def test_the_start_is_told_in_two_lines_and_the_end_in_one(tmp_path: Path) -> None:
+    told: list[str] = []
+    job = Job("deepstarr", SMALL, TrainConfig(epochs=2), JobOptions(output=tmp_path / "run"))
+    run(job, Toy(), Reporter(note=told.append))
+    first, second, last = told
+    assert re.fullmatch(r"200 train, 64 validation, 64 test sequences; on cpu \(\w+\), fp32", first)
+    assert second == "labels are missing, which is no fault: hk 12 of train, 4 of validation, 4 of test"
+    test = Toy().test
+    predicted = network.from_checkpoint(checkpoint.load(tmp_path / "run" / "weights.safetensors"))(one_hot(test.codes))
+    expected = []
+    for column in range(2):
+        there = ~np.isnan(test.targets[:, column])
+        expected.append(np.corrcoef(test.targets[there, column], predicted.detach().numpy()[there, column])[0, 1])
+    assert last == f"test, 64 sequences: r(dev) {expected[0]:.4f}, r(hk) {expected[1]:.4f}"
+    receipts = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert receipts["test"] == {
+        "sequences": 64,
+        "pearson_dev": pytest.approx(expected[0]),
+        "pearson_hk": pytest.approx(expected[1]),
+    }
+
+
+def test_a_fresh_head_is_told(trained: Checkpoint, tmp_path: Path) -> None:
+    _, told = tune(trained, tmp_path / "run", Toy(targets=("leaf", "hk")), epochs=1)
+    assert "the head starts fresh: the targets are leaf, hk, those of the given weights dev, hk" in told
+    assert not [line for line in told if FREEZE in line]
+
+
+@dataclasses.dataclass
+class Many(Toy):
+    """Enough sequences that nothing is said before the first epoch."""
+
+    size: int = notes.FEW_SEQUENCES
+
+
+def test_batch_norms_that_are_not_frozen_are_told_once(trained: Checkpoint, tmp_path: Path) -> None:
+    def freezing(told: list[str]) -> list[str]:
+        return [line.partition(":")[0] for line in told if FREEZE in line]
+
+    few = tune(trained, tmp_path / "few", epochs=1, learning_rate=0.5)[1]
+    assert freezing(few) == ["fewer than 10,000 training sequences"]
+    many = tune(trained, tmp_path / "many", Many(), epochs=2, learning_rate=0.5, batch_size=5000)[1]
+    assert freezing(many) == ["the first epoch was worse than the given weights"]
+    better = tune(random_checkpoint(SMALL), tmp_path / "better", Many(), epochs=1)[1]
+    assert freezing(better) == []
+    assert freezing(tune(trained, tmp_path / "frozen", epochs=1, freeze_batch_norm=True)[1]) == []

@@ -1,0 +1,104 @@
+"""What a training says beside its numbers, in lines for a user: at the start, after an epoch, at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from zoo.data.labelled import Split
+from zoo.data.training_source import Source
+from zoo.evaluation.metrics import score
+from zoo.training import scores
+from zoo.training.trainer import Trainer
+from zoo.weights import checkpoint, network
+
+FEW_SEQUENCES = 10_000
+"""Training sequences under which batch norms are likely to need freezing. Their running statistics move by a hundredth
+a step, so that 80 steps of 128 sequences replace about half of what the given weights brought along."""
+
+
+def at_start(trainer: Trainer, device: str) -> list[str]:
+    """What is trained on and where, and what of the weights given is not kept. device: its name."""
+    source = trainer.source
+    processes = f", {trainer.group.size} processes" if trainer.group.size > 1 else ""
+    lines = [f"{_counts(source)}; on {device}, {trainer.settings.precision}{processes}"]
+    missing = _missing_labels(source)
+    if missing:
+        lines.append(f"labels are missing, which is no fault: {missing}")
+    if trainer.start is not None and trainer.fresh_head:
+        theirs, ours = (", ".join(names) for names in (trainer.start.spec.targets, trainer.config.targets))
+        lines.append(f"the head starts fresh: the targets are {ours}, those of the given weights {theirs}")
+    if _few(trainer):
+        lines.append(f"fewer than {FEW_SEQUENCES:,} training sequences: {_FREEZING}")
+    return lines
+
+
+def after_epoch(trainer: Trainer, row: Mapping[str, Any]) -> list[str]:
+    """Whether the first epoch made given weights worse, unless `at_start` said already what to do."""
+    before = trainer.progress.history[0]
+    worse = before["epoch"] == 0 and row["epoch"] == 1 and row["validation_loss"] > before["validation_loss"]
+    if not worse or not _may_freeze(trainer) or _few(trainer):
+        return []
+    return [f"the first epoch was worse than the given weights: {_FREEZING}"]
+
+
+def test_scores(trainer: Trainer) -> tuple[dict[str, Any], str] | None:
+    """The kept weights on the test split: numbers for the receipts, and a line. None where there is none."""
+    test = trainer.source.test
+    if test is None:
+        return None
+    module = network.from_checkpoint(checkpoint.load(trainer.folder.weights)).to(trainer.device)
+    found = score(test.targets, scores.predict(module, test.codes, trainer.device))
+    pearson = {name: one.pearson for name, one in zip(trainer.source.targets, found, strict=True)}
+    numbers = {"sequences": len(test), **{f"pearson_{name}": value for name, value in pearson.items()}}
+    return numbers, f"test, {len(test):,} sequences: {correlations(pearson)}"
+
+
+def correlations(pearson: Mapping[str, float | None]) -> str:
+    """Target -> Pearson r, as "r(dev) 0.6812, r(hk) undefined"."""
+    return ", ".join(f"r({name}) {number(value)}" for name, value in pearson.items())
+
+
+def number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4f}"
+
+
+_FREEZING = (
+    "with the statistics of each batch, fine-tuning may first get worse than the given weights; "
+    "--freeze-batch-norm keeps theirs"
+)
+
+
+def _may_freeze(trainer: Trainer) -> bool:
+    """Whether given weights train with the statistics of batches. With a fresh head nothing can get worse yet."""
+    given = trainer.start is not None and not trainer.fresh_head
+    return given and bool(trainer.batch_norms) and not trainer.settings.freeze_batch_norm
+
+
+def _few(trainer: Trainer) -> bool:
+    train = trainer.source.train
+    return _may_freeze(trainer) and train is not None and len(train) < FEW_SEQUENCES
+
+
+def _splits(source: Source) -> dict[str, Split]:
+    """Side -> split, where every epoch has the same sequences."""
+    if source.train is None:
+        return {}
+    held_out = {"validation": source.validation, "test": source.test}
+    return {"train": source.train, **{name: split for name, split in held_out.items() if split is not None}}
+
+
+def _counts(source: Source) -> str:
+    sizes = ", ".join(f"{len(split):,} {name}" for name, split in _splits(source).items())
+    return f"{sizes} sequences" if sizes else f"{source.identity()['source']}, new ones every epoch"
+
+
+def _missing_labels(source: Source) -> str:
+    found = []
+    for number_of, name in enumerate(source.targets):
+        counts = {side: int(np.isnan(split.targets[:, number_of]).sum()) for side, split in _splits(source).items()}
+        if any(counts.values()):
+            found.append(f"{name} " + ", ".join(f"{count:,} of {side}" for side, count in counts.items() if count))
+    return "; ".join(found)
