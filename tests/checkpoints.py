@@ -1,8 +1,6 @@
 """Checkpoints of random weights for tests, whose batch norm statistics are far from 0 and 1, so that they matter.
 
 Every model of the registry is among CONFIGS, with all its variants and an odd Config that is derived from the smallest.
-
-Exporting one means tracing it, which takes seconds: `traced_once` stands in for the exporter's own tracing.
 """
 
 from __future__ import annotations
@@ -87,17 +85,3 @@ def random_codes(number: int, length: int, seed: int = 0) -> np.ndarray:
     if number > 1:
         codes[-1] = 4
     return codes
-
-
-_trace = registry.load("exporters", "onnx")._trace
-_known: dict[tuple[str, int], bytes] = {}
-
-
-def traced_once(module: Any, spec: Any, opset: int) -> Any:
-    """What exporters/onnx.py's `_trace` gives, each network traced once in the whole test run."""
-    import onnx
-
-    key = spec.weights_id, opset
-    if key not in _known:
-        _known[key] = _trace(module, spec, opset).SerializeToString()
-    return onnx.ModelProto.FromString(_known[key])

@@ -1,41 +1,40 @@
 """One file that any ONNX Runtime runs, in any language, checked before it gets its name.
 
-PyTorch's exporter traces the network; here its graph gets an input of the caller's choice, 1-D convolutions are widened
-to 2-D ones of height 1 (the same numbers, about twice as fast in ONNX Runtime on a CPU), and the ModelSpec goes into
-`metadata_props`. The file is then compared with PyTorch; what differs is not written.
+A model that says what it is as plain layers is written from those, without PyTorch (zoo/layers/onnx_graph.py); another
+is traced (traced.py). Here the graph gets an input of the caller's choice, and the ModelSpec goes into
+`metadata_props`. The file is then compared with PyTorch, or where that is not installed with the plain layers in NumPy;
+what differs is not written.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from exporters.onnx import container
-from exporters.onnx.widen import widen as widen_convolutions
-from zoo import registry
+from exporters.onnx import container, traced
+from zoo import contracts, registry
 from zoo.contracts import RunOptions
 from zoo.dna import encoding
 from zoo.errors import CheckFailed, MissingDependency, ZooError
+from zoo.layers import onnx_graph, plain
 from zoo.spec import ALPHABET, SPEC_KEY, UNKNOWN_BASE, ModelSpec
 from zoo.system.atomic import check_target, replacing
 from zoo.weights import checkpoint, network, seal
 
 if TYPE_CHECKING:
     import onnx
-    import torch
 
+    from zoo.layers.plain import PlainLayers
     from zoo.weights.checkpoint import Checkpoint
 
 SUFFIX = ".onnx"
 
-GRAPH_VERSION = 1
+GRAPH_VERSION = 2
 """Raise it when the graph that `export` writes changes: exports in the cache are then made anew."""
 
 OPSET = 18
@@ -45,10 +44,10 @@ OUTPUT = "activity"
 """Name of the output tensor, float32 (N, T)."""
 
 CHECKED_BATCHES = (1, 3, 512)
-"""Batch sizes at which a new file is compared with PyTorch: one, odd, and large."""
+"""Batch sizes at which a new file is compared with the reference: one, odd, and large."""
 
 TOLERANCE = 1e-4
-"""Largest difference to PyTorch, absolute or relative to the value. Float32 rounding stays under a tenth of it."""
+"""Largest difference to the reference, absolute or relative to it. Float32 rounding stays under a tenth."""
 
 UNKNOWN_SHARE = 0.02
 """Share of Ns in the random sequences of that comparison."""
@@ -100,9 +99,19 @@ INPUTS = {
 }
 """Kind -> what the graph takes. `bytes` leaves a caller in another language nothing to get wrong."""
 
+TENSORS = onnx_graph.Tensors(INPUTS["onehot"].name, OUTPUT, channels_last=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """What a new file is compared with. name: for the reader.  run: base codes, uint8 (N, L) -> activities (N, T)."""
+
+    name: str
+    run: Callable[[np.ndarray], np.ndarray]
+
 
 def refuses(spec: ModelSpec) -> str | None:  # noqa: ARG001
-    """None: whatever PyTorch can trace can be written."""
+    """None: every model has plain layers or can be traced."""
     return None
 
 
@@ -115,13 +124,12 @@ def export(
         str, "What the graph takes: onehot (float32, 4 x L) or bytes (ASCII letters, uint8)."
     ] = "onehot",
     overwrite: bool = False,
-    widen: bool = True,
 ) -> None:
     """Write `weights` as an .onnx file: one file, batch axis free, input named as INPUTS says, output `activity`.
 
-    opset: of ONNX; None takes OPSET.  input: a key of INPUTS.  widen: False keeps the 1-D convolutions as traced.
-    Raises ZooError for a bad opset, input or path, MissingDependency without PyTorch, CheckFailed if the exported
-    graph and PyTorch disagree; then there is no file.
+    opset: of ONNX; None takes OPSET.  input: a key of INPUTS.
+    Raises ZooError for a bad opset, input or path, MissingDependency if the model has no plain layers and there is no
+    PyTorch to trace it, CheckFailed if the exported graph and the reference disagree; then there is no file.
     """
     import onnx
 
@@ -131,16 +139,23 @@ def export(
     if opset is not None and not OPSET <= opset <= newest:
         raise ZooError(f"opset: expected {OPSET} to {newest}, got {opset}")
     check_target(path, overwrite)
-    module = network.from_checkpoint(weights)
-    model = _trace(module, weights.spec, opset or OPSET)
-    if widen:
-        widen_convolutions(model.graph)
+    layers = _plain_layers(weights)
+    reference = _reference(weights, layers)
+    if layers:
+        model = onnx_graph.build(layers, TENSORS, opset or OPSET)
+    else:
+        model = traced.trace(network.from_checkpoint(weights), weights.spec, TENSORS, opset or OPSET)
     _set_input(model.graph, INPUTS[input], weights.spec.sequence_length)
     _describe(model, weights.spec, INPUTS[input])
     with replacing(path, overwrite) as partial:
         onnx.save_model(model, partial)
         seal.seal(partial)
-        _check(partial, module, path)
+        _check(partial, reference, path)
+
+
+def _plain_layers(weights: Checkpoint) -> PlainLayers | None:
+    fold = contracts.extra(registry.load("models", weights.spec.architecture), "plain_layers")
+    return fold(weights.config, weights.arrays) if fold else None
 
 
 def read_spec(path: Path) -> ModelSpec:
@@ -154,61 +169,10 @@ def read_spec(path: Path) -> ModelSpec:
     return checkpoint.read_spec(metadata[SPEC_KEY], path)
 
 
-def _trace(module: torch.nn.Module, spec: ModelSpec, opset: int) -> onnx.ModelProto:
-    """PyTorch's graph of the network: one-hot in, activities out, batch norm folded into the layer before it."""
-    import torch
-
-    if not _exporter_installed():
-        raise MissingDependency(
-            "onnxscript, which PyTorch's exporter needs, is missing; pip install 'deepstarr-zoo[train]'"
-        )
-    # a batch of 1 would be taken for a constant
-    example = torch.zeros(2, len(ALPHABET), spec.sequence_length)
-    with _quiet():
-        program = torch.onnx.export(
-            module,
-            (example,),
-            dynamo=True,
-            opset_version=opset,
-            input_names=[INPUTS["onehot"].name],
-            output_names=[OUTPUT],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-            external_data=False,
-            verbose=False,
-        )
-    if program is None:
-        raise CheckFailed("PyTorch's exporter returned nothing; this release of PyTorch may be too old")
-    return program.model_proto
-
-
-def _exporter_installed() -> bool:
-    import importlib.util
-
-    return importlib.util.find_spec("onnxscript") is not None
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """PyTorch's exporter tells its life story; only its errors, which are raised, concern the user."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
-
-
 def _describe(model: onnx.ModelProto, spec: ModelSpec, kind: Input) -> None:
-    """Say what the file is and where it comes from; drop PyTorch's notes on how each node was traced."""
+    """Say what the file is and where it comes from."""
     import zoo
 
-    del model.metadata_props[:]
-    del model.graph.value_info[:]
-    for part in (*model.graph.node, *model.graph.input, *model.graph.output, *model.graph.initializer):
-        del part.metadata_props[:]
-        part.doc_string = ""
     model.producer_name, model.producer_version = "deepstarr-zoo", zoo.__version__
     model.doc_string = f"{spec.architecture}: {', '.join(spec.targets)} of {spec.sequence_length} bp of DNA"
     model.graph.name = spec.architecture
@@ -236,8 +200,27 @@ def _set_input(graph: onnx.GraphProto, kind: Input, length: int) -> None:
     graph.input.append(helper.make_tensor_value_info(kind.name, TensorProto.UINT8, ["batch", length]))
 
 
-def _check(partial: Path, module: torch.nn.Module, path: Path) -> None:
-    """Raise CheckFailed unless the file is valid ONNX and ONNX Runtime computes from it what PyTorch computes."""
+def _reference(weights: Checkpoint, layers: PlainLayers | None) -> Reference:
+    """PyTorch where it is installed, else the plain layers in NumPy. Raises MissingDependency if there are none."""
+    try:
+        module = network.from_checkpoint(weights)
+    except MissingDependency:
+        if layers is None:
+            raise
+        return Reference("its layers in NumPy", lambda codes: plain.activities(layers, encoding.one_hot(codes)))
+
+    def run(codes: np.ndarray) -> np.ndarray:
+        import torch
+
+        with torch.inference_mode(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is slower than it could be
+            return module(torch.from_numpy(_one_hot_channels_first(codes))).numpy()
+
+    return Reference("PyTorch", run)
+
+
+def _check(partial: Path, reference: Reference, path: Path) -> None:
+    """Raise CheckFailed unless the file is valid ONNX and ONNX Runtime computes from it what the reference computes."""
     import onnx
 
     try:
@@ -245,33 +228,30 @@ def _check(partial: Path, module: torch.nn.Module, path: Path) -> None:
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise CheckFailed(f"{path}: not written, the exported graph is not valid ONNX: {_one_line(error)}") from None
     spec = read_spec(partial)
+    # ONNX Runtime as a user gets it; asked for by name, since exporters import no runtime
+    options = RunOptions(batch_size=max(CHECKED_BATCHES))
+    engine = registry.load("runtimes", "onnx").start_file(partial, "cpu", options)
     random = np.random.default_rng(0)
     for batch in CHECKED_BATCHES:
         codes = random.integers(0, len(ALPHABET), (batch, spec.sequence_length), np.uint8)
         codes[random.random(codes.shape) < UNKNOWN_SHARE] = UNKNOWN_BASE
-        # ONNX Runtime as a user gets it; asked for by name, since exporters import no runtime
-        engine = registry.load("runtimes", "onnx").start_file(partial, "cpu", RunOptions(batch_size=batch))
-        _compare(engine.run(codes), _reference(module, codes), batch, path)
+        difference = _difference(engine.run(codes), reference.run(codes), f"at batch {batch}")
+        if difference:
+            raise CheckFailed(f"{path}: not written, ONNX Runtime and {reference.name} differ in {difference}")
 
 
-def _reference(module: torch.nn.Module, codes: np.ndarray) -> np.ndarray:
-    import torch
-
-    with torch.inference_mode():
-        return module(torch.from_numpy(_one_hot_channels_first(codes))).numpy()
-
-
-def _compare(actual: np.ndarray, expected: np.ndarray, batch: int, path: Path) -> None:
+def _difference(actual: np.ndarray, expected: np.ndarray, where: str) -> str | None:
+    """How far the two are apart, in words; None within TOLERANCE."""
     difference = np.abs(actual - expected)
     # not finite is a difference too
     wrong = ~(difference <= TOLERANCE + TOLERANCE * np.abs(expected))
-    if wrong.any():
-        row, column = (int(index) for index in np.argwhere(wrong)[0])
-        raise CheckFailed(
-            f"{path}: not written, ONNX Runtime and PyTorch differ in {wrong.sum()} of {wrong.size} values at batch "
-            f"{batch}, by up to {np.nanmax(difference):.2g}: row {row + 1}, target {column + 1} is "
-            f"{actual[row, column]:.6g}, expected {expected[row, column]:.6g} within {TOLERANCE:g}"
-        )
+    if not wrong.any():
+        return None
+    row, column = (int(index) for index in np.argwhere(wrong)[0])
+    return (
+        f"{wrong.sum()} of {wrong.size} values {where}, by up to {np.nanmax(difference):.2g}: row {row + 1}, "
+        f"target {column + 1} is {actual[row, column]:.6g}, expected {expected[row, column]:.6g} within {TOLERANCE:g}"
+    )
 
 
 def _one_line(error: Exception) -> str:

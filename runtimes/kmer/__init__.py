@@ -1,9 +1,9 @@
 """kmer-cpu: the first layers compiled into tables over k-mers, exact up to rounding, and the rest computed.
 
-The input is DNA, so most of the arithmetic of the network is a lookup. tables.py compiles the leading
-convolutions into tables over short words of DNA (k-mers), kernel.py runs tables and remaining layers in compiled code,
-graph.py describes them to ONNX Runtime for where that was not built. Knows no architecture: a model says itself what it
-is as plain convolutions and matrices (zoo/layers/plain.py).
+The input is DNA, so most of the arithmetic of the network is a lookup. tables.py compiles the leading convolutions into
+tables over short words of DNA (k-mers), kernel.py runs tables and remaining layers in compiled code; where that was not
+built, the remaining layers go to ONNX Runtime. Knows no architecture: a model says itself what it is as plain
+convolutions and matrices (zoo/layers/plain.py).
 Blocks of sequences that fit a core's second-level cache go to one worker thread a core. A sequence with an N has no
 k-mers and is computed in full; so are the first few sequences, which should not wait for tables to be built.
 """
@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runtimes.kmer import graph, kernel, tables
+from runtimes.kmer import kernel, tables
 from zoo import contracts, registry
 from zoo.dna.encoding import one_hot
+from zoo.layers import onnx_graph
 from zoo.layers.plain import PlainLayers
 from zoo.spec import UNKNOWN_BASE, ModelSpec
 from zoo.system import devices
@@ -38,6 +39,11 @@ BLOCK = 64
 
 WARM_UP = 512
 """Sequences computed in full before tables are built: about as long as building them takes."""
+
+OPSET = 17
+"""Old enough for every ONNX Runtime that the base install accepts."""
+
+TENSORS = onnx_graph.Tensors("hidden", "activities", channels_last=True)
 
 Forward = Callable[[np.ndarray], np.ndarray]
 """Base codes, uint8 (N, L) -> activities, float32 (N, T)."""
@@ -146,6 +152,6 @@ def _onnx_session(layers: PlainLayers, done: int) -> Forward:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    model = graph.last_layers(layers, done)
+    model = onnx_graph.build(layers, TENSORS, OPSET, done).SerializeToString()
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return lambda hidden: session.run([graph.OUTPUT], {graph.INPUT: hidden})[0]
+    return lambda hidden: session.run([TENSORS.output], {TENSORS.input: hidden})[0]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from checkpoints import CONFIGS, ODD, ODD_CONFIGS, random_checkpoint, random_codes, traced_once
+from checkpoints import CONFIGS, ODD, ODD_CONFIGS, random_checkpoint, random_codes
 from command_line import Zoo
 from mistakes import base_order_actg, epsilon_of_pytorch, keras_flatten_order, scaled
 
@@ -42,11 +42,6 @@ needs_torch = usable("torch-cpu")
 needs_keras = usable("keras-cpu")
 
 
-@pytest.fixture(autouse=True)
-def _fast_tracing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry.load("exporters", "onnx"), "_trace", traced_once)
-
-
 @pytest.fixture(scope="module")
 def published(data: Path) -> Checkpoint:
     return importing.read(data / "DeepSTARR.model.h5")
@@ -62,9 +57,7 @@ def published_file(published: Checkpoint, tmp_path_factory: pytest.TempPathFacto
 @functools.cache
 def loaded(runtime: str, weights: Path) -> predict.Model:
     """A runtime takes seconds to start: one of each for all files."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry.load("exporters", "onnx"), "_trace", traced_once)
-        return predict.load(weights=weights, runtime=runtime)
+    return predict.load(weights=weights, runtime=runtime)
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from checkpoints import CONFIGS, ODD, random_checkpoint, random_codes, traced_once
+from checkpoints import CONFIGS, ODD, random_checkpoint, random_codes
 
 from zoo import contracts, registry
 from zoo.errors import ZooError
@@ -22,11 +22,6 @@ pytest.importorskip("torch")
 
 FORMATS = registry.names("exporters")
 REFERENCE = "torch-cpu"
-
-
-@pytest.fixture(autouse=True)
-def _fast_tracing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry.load("exporters", "onnx"), "_trace", traced_once)
 
 
 def reread(path: Path, format_: str) -> session.Session:

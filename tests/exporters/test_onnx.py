@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from checkpoints import CONFIGS, ODD, random_checkpoint, random_codes, traced_once
+from checkpoints import CONFIGS, MODELS, ODD, random_checkpoint, random_codes
 
 from exporters.onnx.widen import widen
 from zoo import registry
 from zoo.dna import encoding
-from zoo.errors import CheckFailed, ZooError
+from zoo.errors import CheckFailed, MissingDependency, ZooError
+from zoo.layers import onnx_graph
 from zoo.spec import SPEC_KEY
 from zoo.weights import network
 from zoo.weights.checkpoint import Checkpoint, save
@@ -24,14 +25,6 @@ onnxruntime = pytest.importorskip("onnxruntime")
 exporter = registry.load("exporters", "onnx")
 
 BASES = np.frombuffer(b"ACGTN", np.uint8)
-
-
-@pytest.fixture
-def export(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    pytest.importorskip("torch")
-    pytest.importorskip("onnxscript")
-    monkeypatch.setattr(exporter, "_trace", traced_once)
-    return exporter.export
 
 
 @pytest.fixture(scope="session")
@@ -65,13 +58,25 @@ def nodes(path: Path) -> list[str]:
     return [node.op_type for node in onnx.load(path).graph.node]
 
 
+def needs_pytorch() -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("onnxscript")
+
+
+@pytest.fixture
+def without_plain_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The models of the zoo as those that are nothing but a PyTorch network."""
+    needs_pytorch()
+    for model in MODELS.values():
+        monkeypatch.delattr(model, "plain_layers", raising=False)
+
+
 @pytest.mark.parametrize("name", CONFIGS)
-def test_plain_onnxruntime_gives_the_numbers_of_pytorch_at_batches_1_3_and_512(
-    name: str, export: Callable[..., None], tmp_path: Path
-) -> None:
+def test_plain_onnxruntime_gives_the_numbers_of_pytorch_at_batches_1_3_and_512(name: str, tmp_path: Path) -> None:
+    needs_pytorch()
     weights = random_checkpoint(CONFIGS[name])
     path = tmp_path / "model.onnx"
-    export(weights, path)
+    exporter.export(weights, path)
     for batch in (1, 3, 512):
         codes = random_codes(batch, weights.spec.sequence_length, seed=batch)
         one_hot = encoding.one_hot(codes).transpose(0, 2, 1)
@@ -79,10 +84,11 @@ def test_plain_onnxruntime_gives_the_numbers_of_pytorch_at_batches_1_3_and_512(
 
 
 def test_the_input_kind_bytes_takes_letters_of_either_case_and_anything_else_as_n(
-    odd: Checkpoint, export: Callable[..., None], tmp_path: Path
+    odd: Checkpoint, tmp_path: Path
 ) -> None:
     path = tmp_path / "bytes.onnx"
-    export(odd, path, input="bytes")
+    needs_pytorch()
+    exporter.export(odd, path, input="bytes")
     codes = random_codes(512, 53)
     letters = BASES[codes]
     expected = torch_numbers(odd, codes)
@@ -97,14 +103,12 @@ def test_the_input_kind_bytes_takes_letters_of_either_case_and_anything_else_as_
 
 
 @pytest.mark.parametrize("kind", ["onehot", "bytes"])
-def test_the_published_weights_give_the_numbers_of_keras(
-    kind: str, data: Path, export: Callable[..., None], tmp_path: Path
-) -> None:
+def test_the_published_weights_give_the_numbers_of_keras(kind: str, data: Path, tmp_path: Path) -> None:
     pytest.importorskip("h5py")
     from zoo.weights import importing
 
     path = tmp_path / "model.onnx"
-    export(importing.read(data / "DeepSTARR.model.h5"), path, input=kind)
+    exporter.export(importing.read(data / "DeepSTARR.model.h5"), path, input=kind)
     for name in ("enhancers_500", "Sequences_example", "test_first10", "edge_cases"):
         records = (data / f"{name}.fa").read_text().split(">")[1:]
         sequences = ["".join(record.split("\n")[1:]) for record in records]
@@ -119,10 +123,10 @@ def test_the_published_weights_give_the_numbers_of_keras(
     ("kind", "name", "shape"), [("onehot", "one_hot", ["batch", 4, 53]), ("bytes", "sequence", ["batch", 53])]
 )
 def test_the_file_is_alone_names_its_tensors_frees_the_batch_axis_and_carries_its_spec(
-    kind: str, name: str, shape: list[object], odd: Checkpoint, export: Callable[..., None], tmp_path: Path
+    kind: str, name: str, shape: list[object], odd: Checkpoint, tmp_path: Path
 ) -> None:
     path = tmp_path / "model.onnx"
-    export(odd, path, input=kind)
+    exporter.export(odd, path, input=kind)
     assert list(tmp_path.iterdir()) == [path]
     session = plain_session(path)
     (taken,), (given,) = session.get_inputs(), session.get_outputs()
@@ -132,18 +136,34 @@ def test_the_file_is_alone_names_its_tensors_frees_the_batch_axis_and_carries_it
     assert list(session.get_modelmeta().custom_metadata_map) == [SPEC_KEY]
 
 
-def test_convolutions_are_widened_without_detours_and_give_the_numbers_of_the_plain_graph(
-    export: Callable[..., None], tmp_path: Path
+LAYERS = [*["Conv", "Relu", "MaxPool"] * 4, "Flatten", "Gemm", "Relu", "Gemm"]
+
+
+def test_a_graph_from_plain_layers_has_two_dimensional_convolutions_and_no_detours(tmp_path: Path) -> None:
+    weights = random_checkpoint(CONFIGS["tuned"])
+    exporter.export(weights, tmp_path / "one_hot.onnx")
+    exporter.export(weights, tmp_path / "codes.onnx", input="codes")
+    assert nodes(tmp_path / "one_hot.onnx") == ["Unsqueeze", *LAYERS]
+    assert nodes(tmp_path / "codes.onnx") == ["Cast", "Gather", "Transpose", "Unsqueeze", *LAYERS]
+
+
+@pytest.mark.usefixtures("without_plain_layers")
+def test_a_model_without_plain_layers_is_traced_and_widened_to_the_same_graph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weights = random_checkpoint(CONFIGS["tuned"])
-    export(weights, tmp_path / "wide.onnx")
-    export(weights, tmp_path / "plain.onnx", widen=False)
-    layers = ["Conv", "Relu", "MaxPool"] * 4 + ["Reshape", "Gemm", "Relu", "Gemm"]
-    assert nodes(tmp_path / "plain.onnx") == layers
-    assert nodes(tmp_path / "wide.onnx") == ["Unsqueeze", *layers]
+    path = tmp_path / "traced.onnx"
+    exporter.export(weights, path)
+    assert nodes(path) == ["Unsqueeze", *["Reshape" if layer == "Flatten" else layer for layer in LAYERS]]
+    model = onnx.load(path)
+    assert [entry.key for entry in model.metadata_props] == [SPEC_KEY]
+    assert not any(node.metadata_props or node.doc_string for node in model.graph.node)
+    monkeypatch.undo()
+    exporter.export(weights, tmp_path / "plain.onnx")
     one_hot = encoding.one_hot(random_codes(64, 249)).transpose(0, 2, 1)
-    wide, plain = (plain_run(tmp_path / f"{name}.onnx", one_hot) for name in ("wide", "plain"))
-    np.testing.assert_allclose(wide, plain, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(
+        plain_run(path, one_hot), plain_run(tmp_path / "plain.onnx", one_hot), rtol=1e-5, atol=1e-5
+    )
 
 
 def test_an_opset_or_an_input_that_cannot_be_had_is_refused(odd: Checkpoint, tmp_path: Path) -> None:
@@ -154,21 +174,19 @@ def test_an_opset_or_an_input_that_cannot_be_had_is_refused(odd: Checkpoint, tmp
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_that_exists_is_kept_unless_overwritten(
-    odd: Checkpoint, export: Callable[..., None], tmp_path: Path
-) -> None:
+def test_a_file_that_exists_is_kept_unless_overwritten(odd: Checkpoint, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_text("precious")
     with pytest.raises(ZooError, match="exists already"):
-        export(odd, path)
+        exporter.export(odd, path)
     assert path.read_text() == "precious"
-    export(odd, path, overwrite=True)
+    exporter.export(odd, path, overwrite=True)
     assert exporter.read_spec(path) == odd.spec
 
 
 def disturb(model: onnx.ModelProto) -> onnx.ModelProto:
     """One kernel off by 1%."""
-    kernel = next(tensor for tensor in model.graph.initializer if len(tensor.dims) == 3)
+    kernel = next(tensor for tensor in model.graph.initializer if len(tensor.dims) == 4)
     kernel.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(kernel) * np.float32(1.01), kernel.name))
     return model
 
@@ -178,31 +196,48 @@ def break_graph(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
+@pytest.mark.parametrize("reference", ["PyTorch", "its layers in NumPy"])
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (disturb, r"model.onnx: not written, ONNX Runtime and PyTorch differ in \d+ of 3 values at batch 1, by up to"),
-        (break_graph, r"model.onnx: not written, the exported graph is not valid ONNX: .*nowhere"),
+        (disturb, "ONNX Runtime and {reference} differ in [0-9]+ of 3 values at batch 1, by up to"),
+        (break_graph, "the exported graph is not valid ONNX: .*nowhere"),
     ],
 )
-def test_a_graph_that_disagrees_with_pytorch_is_an_error_and_no_file(
+def test_a_graph_that_disagrees_with_the_reference_is_an_error_and_no_file(
     change: Callable[[onnx.ModelProto], onnx.ModelProto],
     message: str,
+    reference: str,
     odd: Checkpoint,
-    export: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(exporter, "_trace", lambda *arguments: change(traced_once(*arguments)))
-    with pytest.raises(CheckFailed, match=message) as failure:
-        export(odd, tmp_path / "model.onnx")
+    if reference == "PyTorch":
+        pytest.importorskip("torch")
+    else:
+        monkeypatch.setitem(sys.modules, "torch", None)
+    build = onnx_graph.build
+    monkeypatch.setattr(onnx_graph, "build", lambda *arguments: change(build(*arguments)))
+    with pytest.raises(CheckFailed, match=f"model.onnx: not written, {message.format(reference=reference)}") as failure:
+        exporter.export(odd, tmp_path / "model.onnx")
     assert failure.value.exit_code == 1
     assert "\n" not in str(failure.value)
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("without_plain_layers")
+def test_a_model_without_plain_layers_needs_pytorch_and_says_so(
+    odd: Checkpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for library, name in (("onnxscript", "onnxscript"), ("torch", "PyTorch")):
+        monkeypatch.setitem(sys.modules, library, None)
+        with pytest.raises(MissingDependency, match=rf"^{name}.*pip install 'deepstarr-zoo\[train\]'"):
+            exporter.export(odd, tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_command_is_quiet_and_writes_the_file_and_the_opset_that_were_asked_for(
-    odd: Checkpoint, export: Callable[..., None], tmp_path: Path
+    odd: Checkpoint, tmp_path: Path
 ) -> None:
     # its own process, since what C code and import hooks print escapes every capture inside this one
     save(odd, tmp_path / "odd.safetensors")
@@ -213,7 +248,7 @@ def test_the_command_is_quiet_and_writes_the_file_and_the_opset_that_were_asked_
     assert (done.returncode, done.stderr) == (0, "")
     path = tmp_path / "odd.onnx"
     assert done.stdout == f"odd.onnx: onnx, {path.stat().st_size:,} bytes, weights id {odd.spec.weights_id[:12]}\n"
-    export(odd, tmp_path / "default.onnx")
+    exporter.export(odd, tmp_path / "default.onnx")
     assert [onnx.load(file).opset_import[0].version for file in (path, tmp_path / "default.onnx")] == [20, 18]
 
 

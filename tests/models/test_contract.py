@@ -22,7 +22,7 @@ from zoo.dna.encoding import one_hot  # noqa: E402
 from zoo.errors import ZooError  # noqa: E402
 from zoo.inference import session  # noqa: E402
 from zoo.inference.session import open_automatic  # noqa: E402
-from zoo.layers.plain import PlainLayers  # noqa: E402
+from zoo.layers import plain  # noqa: E402
 from zoo.training.chosen import read_model  # noqa: E402
 from zoo.training.config import TrainConfig, make  # noqa: E402
 from zoo.weights import keras_layers, network  # noqa: E402
@@ -182,26 +182,11 @@ def test_plain_layers_compute_what_the_network_computes(name: str) -> None:
     layers = plain_layers(config, weights.arrays)
     assert layers.shape == plain_shape(config)
     assert layers.shape.targets == len(config.targets)
-    codes = random_codes(5, config.sequence_length)
+    codes = random_codes(plain.BLOCK + 2, config.sequence_length)
     expected = torch_numbers(weights, codes, torch.float64)
-    np.testing.assert_allclose(plain_numbers(layers, codes), expected, rtol=1e-5, atol=1e-5)
-
-
-def plain_numbers(layers: PlainLayers, codes: np.ndarray) -> np.ndarray:
-    """Plain layers in NumPy, float64: (N, L) -> (N, T)."""
-    hidden = one_hot(codes).astype(np.float64)
-    for layer, length in zip(layers.convolutions, layers.shape.positions[1:], strict=True):
-        assert hidden.shape[1] == layer.positions
-        padded = np.pad(hidden, ((0, 0), (layer.left, layer.right), (0, 0)))
-        windows = np.lib.stride_tricks.sliding_window_view(padded, layer.taps, axis=1)  # (N, positions, channels, taps)
-        sums = np.tensordot(windows, layer.weight, axes=([3, 2], [0, 1])) + layer.bias
-        pooled = sums[:, : length * layer.pool].reshape(len(codes), length, layer.pool, -1).max(2)
-        hidden = np.maximum(pooled, 0)
-    hidden = hidden.reshape(len(codes), -1)
-    for dense in layers.dense:
-        hidden = hidden @ dense.weight + dense.bias
-        hidden = np.maximum(hidden, 0) if dense.relu else hidden
-    return hidden
+    numbers = plain.activities(layers, one_hot(codes))
+    assert numbers.dtype == np.float64
+    np.testing.assert_allclose(numbers, expected, rtol=1e-5, atol=1e-5)
 
 
 @every_odd_config

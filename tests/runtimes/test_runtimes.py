@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from checkpoints import CONFIGS, ODD, random_checkpoint, random_codes, traced_once
+from checkpoints import CONFIGS, ODD, random_checkpoint, random_codes
 
 from zoo import registry
 from zoo.contracts import RunOptions
@@ -32,11 +32,6 @@ LARGE = 700
 needs_torch = pytest.mark.skipif(session.missing(REFERENCE) is not None, reason=str(session.missing(REFERENCE)))
 
 
-@pytest.fixture(autouse=True)
-def _fast_tracing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporter, "_trace", traced_once)
-
-
 @pytest.fixture(scope="session")
 def odd() -> Checkpoint:
     return random_checkpoint(ODD)
@@ -45,11 +40,8 @@ def odd() -> Checkpoint:
 @pytest.fixture(scope="session")
 def odd_file(odd: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The odd network as an .onnx file that takes base codes."""
-    pytest.importorskip("torch")
     path = tmp_path_factory.mktemp("runtimes") / "odd.onnx"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exporter, "_trace", traced_once)
-        exporter.export(odd, path, input="codes")
+    exporter.export(odd, path, input="codes")
     return path
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from checkpoints import ODD, random_checkpoint, random_codes, traced_once
+from checkpoints import ODD, random_checkpoint, random_codes
 
-from zoo import registry
 from zoo.errors import ZooError
 from zoo.formats.fasta import Reader
 from zoo.inference import predict
@@ -51,7 +50,6 @@ def drawn_from(tmp_path: Path) -> tuple[Path, Path]:
 def test_a_run_becomes_the_weights_that_a_name_stands_for(
     run: RunFolder, drawn_from: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry.load("exporters", "onnx"), "_trace", traced_once)
     monkeypatch.setattr(release, "HELD_OUT_WINDOWS", 200)
     teacher = tmp_path / "teacher.safetensors"
     checkpoint.save(TUNED, teacher)

@@ -8,15 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from checkpoints import ODD, random_checkpoint, random_codes, traced_once
+from checkpoints import ODD, random_checkpoint, random_codes
 
 from zoo import registry
 from zoo.inference.session import open_session
 from zoo.system import cache
 from zoo.weights import exports
 from zoo.weights.checkpoint import Checkpoint
-
-pytest.importorskip("torch")
 
 ODD_WEIGHTS = random_checkpoint(ODD)
 CODES = random_codes(5, ODD.sequence_length)
@@ -27,7 +25,6 @@ def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Checkpoint]:
     """What was exported, in a cache of its own."""
     monkeypatch.setenv("ZOO_HOME", str(tmp_path))
     exporter = registry.load("exporters", "onnx")
-    monkeypatch.setattr(exporter, "_trace", traced_once)
     export, seen = exporter.export, []
 
     def recording(weights: Checkpoint, path: Path, **settings: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from checkpoints import ODD, random_checkpoint, random_codes, traced_once
+from checkpoints import ODD, random_checkpoint, random_codes
 from safetensors.numpy import save_file
 
 from zoo import registry
@@ -24,12 +24,6 @@ from zoo.weights.checkpoint import Checkpoint
 
 WEIGHTS = random_checkpoint(ODD)
 SPEC = WEIGHTS.spec.to_dict()
-
-
-@pytest.fixture(autouse=True)
-def _fast_tracing(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("torch")
-    monkeypatch.setattr(registry.load("exporters", "onnx"), "_trace", traced_once)
 
 
 def write(path: Path, spec: str, arrays: dict[str, np.ndarray] | None = None) -> Path:
@@ -181,6 +175,7 @@ def test_messages_are_one_printable_line_whatever_is_in_them() -> None:
 
 
 def test_predictions_agree_after_all_that(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
     codes = random_codes(4, ODD.sequence_length)
     expected = session.open_session(WEIGHTS, "torch-cpu").predict(codes)
     path = tmp_path / "w.safetensors"

@@ -14,6 +14,9 @@ import numpy as np
 NORM = ("weight", "bias", "running_mean", "running_var")
 """Arrays of a batch norm, by the ends of their names."""
 
+BLOCK = 64
+"""Sequences that `activities` takes through the network at once; some hundred megabytes."""
+
 
 @dataclasses.dataclass(frozen=True)
 class PlainShape:
@@ -116,6 +119,27 @@ def fold(
     last = arrays[f"{head}.weight"].astype(np.float64)
     dense.append(Dense(_float32(last.T), _float32(arrays[f"{head}.bias"]), relu=False))
     return PlainLayers(shape, tuple(convolutions), tuple(dense))
+
+
+def activities(layers: PlainLayers, one_hot: np.ndarray) -> np.ndarray:
+    """The layers written out in float64: one-hot bases (N, L, 4) -> (N, T). For engines to be checked against."""
+    parts = [one_hot[first : first + BLOCK] for first in range(0, len(one_hot), BLOCK)]
+    return np.concatenate([_activities(layers, part.astype(np.float64)) for part in parts])
+
+
+def _activities(layers: PlainLayers, hidden: np.ndarray) -> np.ndarray:
+    for layer, length in zip(layers.convolutions, layers.shape.positions[1:], strict=True):
+        padded = np.pad(hidden, ((0, 0), (layer.left, layer.right), (0, 0)))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, layer.taps, axis=1)  # (N, positions, in, taps)
+        used = windows[:, : length * layer.pool]  # a last incomplete window of the pooling is dropped
+        sums = np.tensordot(used, layer.weight.astype(np.float64), axes=([3, 2], [0, 1]))
+        pooled = sums.reshape(len(hidden), length, layer.pool, -1).max(axis=2)
+        hidden = np.maximum(pooled + layer.bias, 0)
+    hidden = hidden.reshape(len(hidden), -1)
+    for matrix in layers.dense:
+        hidden = hidden @ matrix.weight.astype(np.float64) + matrix.bias
+        hidden = np.maximum(hidden, 0) if matrix.relu else hidden
+    return hidden
 
 
 def _normalised(

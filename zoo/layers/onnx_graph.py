@@ -1,0 +1,111 @@
+"""Plain layers as an ONNX graph: the whole network, or what is left after its first convolutions. Needs `onnx` alone.
+
+Convolutions are two-dimensional with a height of 1: ONNX Runtime has its fast, blocked kernels for two dimensions only
+and runs the same network in one dimension at half the speed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo.layers.plain import Dense, PlainLayers
+from zoo.spec import ALPHABET
+
+if TYPE_CHECKING:
+    import onnx
+
+BATCH = "batch"
+"""Name of the free axis of input and output."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensors:
+    """What the graph takes and gives.
+
+    input: name of a float32 tensor: one-hot bases, or what the layers before give.  output: name, float32 (N, T).
+    channels_last: whether the input is (N, positions, channels), else (N, channels, positions).
+    """
+
+    input: str
+    output: str
+    channels_last: bool
+
+
+def build(layers: PlainLayers, tensors: Tensors, opset: int, done: int = 0) -> onnx.ModelProto:
+    """An ONNX model of everything after the first `done` convolutions; all of them only where channels are last.
+
+    opset: 13 or later. The model is in the oldest form of the file format that has it, which every ONNX Runtime of the
+    opset's time reads.
+    """
+    from onnx import TensorProto, helper
+
+    graph = _Graph(tensors.input)
+    left = layers.convolutions[done:]
+    dense = list(layers.dense)
+    if left:
+        _convolutions(graph, layers, done, tensors.channels_last)
+        dense[0] = _channels_first(dense[0], layers)
+    elif not tensors.channels_last:
+        raise ValueError("without a convolution, channels have to be last")
+    graph.add("flatten", "Flatten")
+    for number, matrix in enumerate(dense, 1):
+        name = f"dense{number}"
+        graph.add(name, "Gemm", {"weight": matrix.weight, "bias": matrix.bias})
+        if matrix.relu:
+            graph.add(f"{name}_relu", "Relu")
+    graph.nodes[-1].output[0] = tensors.output
+
+    channels = layers.shape.filters[done - 1] if done else len(ALPHABET)
+    sizes = [layers.shape.positions[done], channels]
+    taken = [BATCH, *(sizes if tensors.channels_last else reversed(sizes))]
+    made = helper.make_graph(
+        graph.nodes,
+        "network",
+        [helper.make_tensor_value_info(tensors.input, TensorProto.FLOAT, taken)],
+        [helper.make_tensor_value_info(tensors.output, TensorProto.FLOAT, [BATCH, layers.shape.targets])],
+        graph.constants,
+    )
+    opsets = [helper.make_opsetid("", opset)]
+    return helper.make_model(made, opset_imports=opsets, ir_version=helper.find_min_ir_version_for(opsets))
+
+
+class _Graph:
+    """Nodes one behind the other, and their constants."""
+
+    def __init__(self, current: str) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+        self._current = current
+
+    def add(self, name: str, operator: str, arrays: dict[str, np.ndarray] | None = None, **attributes: Any) -> None:
+        """A node that takes what the last one gives, and constants called NAME_KEY."""
+        from onnx import helper, numpy_helper
+
+        constants = {f"{name}_{key}": array for key, array in (arrays or {}).items()}
+        self.constants += [numpy_helper.from_array(array, key) for key, array in constants.items()]
+        self.nodes.append(helper.make_node(operator, [self._current, *constants], [name], name=name, **attributes))
+        self._current = name
+
+
+def _convolutions(graph: _Graph, layers: PlainLayers, done: int, channels_last: bool) -> None:
+    """Those after the first `done`; what they give is (N, channels, 1, positions)."""
+    if channels_last:
+        graph.add("height", "Unsqueeze", {"axis": np.array([1])})
+        graph.add("channels_first", "Transpose", perm=[0, 3, 1, 2])
+    else:
+        graph.add("height", "Unsqueeze", {"axis": np.array([2])})
+    for number, layer in enumerate(layers.convolutions[done:], done + 1):
+        name = f"conv{number}"
+        arrays = {"weight": layer.weight.transpose(2, 1, 0)[:, :, None], "bias": layer.bias}
+        graph.add(name, "Conv", arrays, kernel_shape=[1, layer.taps], pads=[0, layer.left, 0, layer.right])
+        graph.add(f"{name}_relu", "Relu")
+        graph.add(f"{name}_pool", "MaxPool", kernel_shape=[1, layer.pool], strides=[1, layer.pool])
+
+
+def _channels_first(matrix: Dense, layers: PlainLayers) -> Dense:
+    """The first matrix for features in (channel, position) order, so that the graph need not turn them."""
+    by_position = matrix.weight.reshape(layers.shape.positions[-1], layers.shape.filters[-1], -1)
+    return dataclasses.replace(matrix, weight=by_position.transpose(1, 0, 2).reshape(matrix.weight.shape))
