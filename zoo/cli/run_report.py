@@ -5,11 +5,11 @@ PyTorch is imported when a training is prepared, so that the help of the command
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from zoo.cli import notes
 from zoo.cli.options import command_line
 from zoo.cli.progress import Bar
 from zoo.system import devices
@@ -61,15 +61,15 @@ def _reporting(job: Job, targets: tuple[str, ...]) -> Iterator[Reporter]:
             done_epochs = row["epoch"]
             if not best or row["validation_loss"] < best["validation_loss"]:
                 best = row
-            print(f"zoo: {_line(row, targets)}", file=sys.stderr)
+            notes.say(f"{_line(row, targets)}")
 
         try:
             yield Reporter(on_step, on_epoch)
         except KeyboardInterrupt:
-            print(f"zoo: stopped; the same command with --resume goes on in {job.options.output}", file=sys.stderr)
+            notes.say(f"stopped; the same command with --resume goes on in {job.options.output}")
             raise
     if best:
-        print(f"zoo: best epoch {best['epoch']}; weights and receipts are in {job.options.output}", file=sys.stderr)
+        notes.say(f"best epoch {best['epoch']}; weights and receipts are in {job.options.output}")
 
 
 def _line(row: dict[str, Any], targets: tuple[str, ...]) -> str:
