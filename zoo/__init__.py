@@ -1,9 +1,11 @@
 """deepstarr-zoo: regulatory DNA models, one set of weights, any runtime, the same number everywhere.
 
 import zoo
+zoo.predict(["ACGT..."])              # text -> a DataFrame with a column a target
 model = zoo.load("original", runtime="onnx-cpu")
 model.predict(["ACGT..."])            # text -> float32 (N, T)
 model.predict_codes(codes)            # base codes, uint8 (N, L) -> float32 (N, T)
+zoo.torch_module("original")          # the PyTorch network, float (N, 4, L) -> (N, T)
 """
 
 from __future__ import annotations
@@ -11,18 +13,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zoo.dna.encoding import encode
+    from zoo.dna.encoding import encode, one_hot
+    from zoo.errors import ZooError
+    from zoo.inference.frame import predict
     from zoo.inference.predict import Model, load
+    from zoo.weights.network import torch_module
 
-__all__ = ["Model", "encode", "load"]
+HOMES = {
+    "Model": "zoo.inference.predict",
+    "ZooError": "zoo.errors",
+    "encode": "zoo.dna.encoding",
+    "load": "zoo.inference.predict",
+    "one_hot": "zoo.dna.encoding",
+    "predict": "zoo.inference.frame",
+    "torch_module": "zoo.weights.network",
+}
+"""Public name -> the module that it comes from."""
+
+__all__ = ["Model", "ZooError", "encode", "load", "one_hot", "predict", "torch_module"]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
     """Import what a name needs when it is asked for: `import zoo` and `zoo --help` stay fast."""
-    if name in __all__:
-        from zoo.dna import encoding
-        from zoo.inference import predict
+    if name in HOMES:
+        import importlib
 
-        return getattr(encoding if name == "encode" else predict, name)
+        return getattr(importlib.import_module(HOMES[name]), name)
     raise AttributeError(f"module 'zoo' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *HOMES})

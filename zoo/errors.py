@@ -3,6 +3,11 @@
 The command line prints the line and ends with `exit_code`; nothing else decides exit codes.
 """
 
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
 LONGEST = 300
 """Characters of a message. Of a longer one the middle is left out: its ends say what it is about and what to do."""
 
@@ -14,6 +19,12 @@ def one_line(text: str) -> str:
         line += one_line(text[-LONGEST:])
     half = (LONGEST - len(" ... ")) // 2
     return line if len(line) <= LONGEST else f"{line[:half]} ... {line[-half:]}"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """What to say behind a name that nothing has: ", did you mean NAME?" where one is near, else nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f", did you mean {close[0]}?" if close else ""
 
 
 class ZooError(Exception):

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from zoo import contracts
-from zoo.errors import BadPlugin, ZooError
+from zoo.errors import BadPlugin, ZooError, did_you_mean
 
 PACKAGES = {"models": "zoo.models", "runtimes": "runtimes", "exporters": "exporters"}
 """Kind of plug-in -> package whose modules are the plug-ins."""
@@ -54,7 +54,9 @@ def load(kind: str, name: str) -> Any:
     Raises ZooError if there is none, and lists those that exist; BadPlugin if it does not keep its contract.
     """
     if name not in names(kind):
-        raise ZooError(f"no {kind[:-1]} is called {name!r}; there are {', '.join(names(kind))}")
+        raise ZooError(
+            f"no {kind[:-1]} is called {name!r}{did_you_mean(name, names(kind))}; there are {', '.join(names(kind))}"
+        )
     return _loaded(kind, name)
 
 

@@ -310,11 +310,11 @@ BAD_FASTA = {
     "cut off": (gzip.compress(b">a\n" + b"A" * 53)[:-4], "bad.fa: the compressed file is cut off"),
     "letter": (
         b">a\n" + b"A" * 52 + b"X\n",
-        "bad.fa: record 1 (a), position 53: expected a letter of ACGTN, got 'X'; --ambiguous n takes it as N",
+        "bad.fa: record 1 (a), position 53: expected a letter of ACGTN, got 'X'; --ambiguous-as-n takes it as N",
     ),
     "length": (
         b">a\n" + b"A" * 54,
-        "bad.fa: record 1 (a): expected 53 bases, got 54; --resize center crops or pads with N",
+        "bad.fa: record 1 (a): expected 53 bases, got 54; --crop-or-pad crops or pads with N",
     ),
 }
 

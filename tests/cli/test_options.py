@@ -15,7 +15,7 @@ from command_line import Zoo
 from cyclopts.argument import Argument, ArgumentCollection
 
 from zoo import contracts, registry
-from zoo.cli import main
+from zoo.cli import main, options
 from zoo.cli.commands import export
 from zoo.defaults import MODEL
 from zoo.errors import ZooError
@@ -58,7 +58,7 @@ def test_every_field_is_an_option_with_the_default_and_the_help_of_the_dataclass
     assert group.hint.__dataclass_params__.frozen
     there = arguments(command)
     for field in dataclasses.fields(group.hint):
-        option = there[f"--{field.name.replace('_', '-')}"]
+        option = there[option_name(field.name)]
         assert option.keys == (field.name,)
         assert option.field_info.default == (
             option.field_info.empty if field.default is dataclasses.MISSING else field.default
@@ -71,11 +71,15 @@ def test_every_field_is_an_option_with_the_default_and_the_help_of_the_dataclass
 def test_every_field_takes_its_value_from_the_command_line(command: str, group: Argument) -> None:
     required = [word for option in arguments(command) if option.required for word in needed(option)]
     for field in dataclasses.fields(group.hint):
-        option = arguments(command)[f"--{field.name.replace('_', '-')}"]
+        option = arguments(command)[option_name(field.name)]
         text, value = example(option)
         typed = [option.name] if value is True else [option.name, text]
         _, bound, _ = main.app.parse_args([command, *required, *typed], exit_on_error=False, print_error=False)
         assert getattr(bound.arguments[group.field_info.name], field.name) == value
+
+
+def option_name(field: str) -> str:
+    return options.FLAGS[field][0] if field in options.FLAGS else f"--{field.replace('_', '-')}"
 
 
 def needed(option: Argument) -> list[str]:
@@ -98,7 +102,7 @@ def example(option: Argument) -> tuple[str, Any]:
         return "some/file", Path("some/file")
     if get_origin(kind) is tuple:
         return "A, B", ("A", "B")
-    text = {"--rc": "average", "--alphabet": "TGCA"}.get(option.name, "text")
+    text = {"--both-strands": "average", "--alphabet": "TGCA"}.get(option.name, "text")
     return text, text
 
 
@@ -144,7 +148,7 @@ def test_the_help_says_a_default_and_the_choices_once(zoo: Zoo, monkeypatch: pyt
             "no option is called --weight, did you mean --weights?; see zoo predict",
         ),
         (["predict", "x.fa", "--nonsense=3"], "no option is called --nonsense"),
-        (["predict", "x.fa", "y.fa"], "'y.fa' is one argument too many; see zoo predict --help"),
+        (["info", "x", "y"], "'y' is one argument too many; see zoo info --help"),
         (["predict", "x.fa", "--output"], "--output needs a value; see zoo predict --help"),
         (["predict", "x.fa", "-o", "--rc"], "-o needs a value; see zoo predict --help"),
         (["predict", "--rc", "average"], "FILE is missing; see zoo predict --help"),

@@ -17,7 +17,7 @@ from zoo.checks import parity
 from zoo.dna.shuffle import dinucleotide_shuffle
 from zoo.errors import ZooError
 from zoo.formats.fasta import Reader
-from zoo.inference import predict
+from zoo.inference import description, predict
 from zoo.spec import ALPHABET
 from zoo.weights import named
 
@@ -52,11 +52,11 @@ def main() -> None:
             job = predict.Job(SEQUENCES, table, overwrite=True, command="python tests/data/make_keras_numbers.py")
             try:
                 model = predict.load(name, runtime="keras-cpu", threads=1)  # more add up in another order
-                description = predict.predict_file(model, job)
+                described = predict.predict_file(model, job)
             except ZooError as error:
                 print(f"{table}: not made: {error}")
                 continue
-            print(f"{table}: {predict.summary(description)}")
+            print(f"{table}: {description.summary(described)}")
 
 
 if __name__ == "__main__":

@@ -318,12 +318,12 @@ class TestBadInput:
         write_published(folder, "Val", [*dna(2, seed=5), "ACGT"])
         assert "Sequences_Val.fa: record 3 (chr2L_2_41_+_class): expected 40 bases, got 4" in refusal(folder)
         path = table(folder / "x.tsv", [*dna(2), "ACGT"])
-        assert refusal(path) == f"{path}: row 3: expected 40 bases, got 4; --resize center crops or pads with N"
+        assert refusal(path) == f"{path}: row 3: expected 40 bases, got 4; --crop-or-pad crops or pads with N"
 
     @pytest.mark.parametrize(
         ("letter", "advice"),
         [
-            ("R", "; --ambiguous n takes it as N"),
+            ("R", "; --ambiguous-as-n takes it as N"),
             ("U", ": RNA? change U to T, for example with seqkit seq --rna2dna"),
             ("-", ""),
         ],

@@ -325,11 +325,11 @@ def test_other_letters_are_taken_as_n_and_counted_if_asked_for(fasta: Callable[[
         (b">a\nACGTACGTACGT\n>b\n", "record 2 (b): a header without a sequence"),
         (
             b">a\nACGTACGTACGT\n>b x\nACGTA\n",
-            "record 2 (b): expected 12 bases, got 5; --resize center crops or pads with N",
+            "record 2 (b): expected 12 bases, got 5; --crop-or-pad crops or pads with N",
         ),
         (
             b">a\nACGTACGTACGT\n>b x\nACGTA\nCRTACGT\n>c\nA\n",
-            "record 2 (b), position 7: expected a letter of ACGTN, got 'R'; --ambiguous n takes it as N",
+            "record 2 (b), position 7: expected a letter of ACGTN, got 'R'; --ambiguous-as-n takes it as N",
         ),
         (
             b">a\nACGUACGTACGT\n",

@@ -24,7 +24,7 @@ from zoo.errors import CheckFailed, ZooError
 from zoo.formats import prediction_table
 from zoo.formats.fasta import Reader
 from zoo.formats.read_options import ReadOptions
-from zoo.inference import predict
+from zoo.inference import description, predict
 from zoo.inference.predict import Job, Model, description_path, predict_file
 from zoo.weights import checkpoint, named
 
@@ -92,8 +92,12 @@ def test_no_sequences_are_no_rows(model: Model) -> None:
 @pytest.mark.parametrize(
     ("sequences", "message"),
     [
-        (["A" * 53, "A" * 52], "sequence 2: expected 53 bases, got 52"),
-        (["A" * 52 + "R"], "sequence 1, position 53: expected a letter of ACGTN, got 'R'"),
+        (["A" * 53, "A" * 52], 'sequence 2: expected 53 bases, got 52; resize="center" crops or pads with N'),
+        (
+            ["A" * 52 + "R"],
+            "sequence 1, position 53: expected a letter of ACGTN, got 'R'; ambiguous=\"n\" takes it as N",
+        ),
+        (["A" * 53, 5], "sequence 2: expected a text, got int"),
         ("A" * 53, "sequences: expected a list of texts, got one text; put it in a list"),
     ],
 )
@@ -104,7 +108,9 @@ def test_sequences_that_the_model_does_not_take_are_refused(model: Model, sequen
 
 
 def test_unknown_options_and_bad_values_are_refused(file: Path) -> None:
-    with pytest.raises(ZooError, match="no option is called 'batch'; there are threads, batch_size, precision"):
+    with pytest.raises(
+        ZooError, match="no option is called 'batch', did you mean batch_size\\?; there are rc, resize, ambiguous, "
+    ):
         zoo.load(weights=file, batch=3)
     with pytest.raises(ZooError, match="batch size: expected at least 1, got 0"):
         zoo.load(weights=file, batch_size=0)
@@ -140,7 +146,7 @@ def test_what_was_changed_is_counted(model: Model, tmp_path: Path) -> None:
     source.write_text(f">a\n{'A' * 60}\n>b\n{'C' * 53}\n>c\n{'R' * 53}\n")
     described = predict_file(model, Job(source, tmp_path / "out.tsv", ReadOptions("center", "n")))
     assert described["counts"] == {"records": 3, "resized": 1, "ambiguous_letters": 53, "mostly_unknown": 1}
-    assert "3 sequences, 1 resized, 53 ambiguous letters, 1 mostly unknown; " in predict.summary(described)
+    assert "3 sequences, 1 resized, 53 ambiguous letters, 1 mostly unknown; " in description.summary(described)
     _, _, values = read_table(tmp_path / "out.tsv")
     assert np.array_equal(values, model.predict(["A" * 53, "C" * 53, "N" * 53]))
 
@@ -407,9 +413,10 @@ class TestWeights:
         fasta = bundled / "one.fa"
         fasta.write_text(f">one\n{'A' * ODD.sequence_length}\n")
         model = predict.load("tuned", runtime="kmer-cpu")
-        line = predict.summary(predict.predict_file(model, predict.Job(fasta, bundled / "out.tsv")))
-        assert "; bundled weights " in line
-        assert line.endswith("; zoo pull original brings the published ones")
+        line = description.summary(predict.predict_file(model, predict.Job(fasta, bundled / "out.tsv")))
+        assert line == (
+            "1 sequences; kmer-cpu; bundled weights, which imitate the published model; zoo pull original brings that"
+        )
 
     def test_the_published_weights_are_the_pulled_ones(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ZOO_HOME", str(tmp_path))

@@ -119,9 +119,10 @@ def test_training_begins_with_the_weights_given(tmp_path: Path) -> None:
     receipts = json.loads((tmp_path / "second" / "run.json").read_text())
     assert receipts["start"] == {"weights_id": begin.spec.weights_id}
 
+    again = dataclasses.replace(job, start=None, settings=TrainConfig(epochs=1, learning_rate=1e-4))
+    again = dataclasses.replace(again, options=dataclasses.replace(job.options, resume=True))
     with pytest.raises(ZooError, match=r"start differs: weights_id was '\w+', is None"):
-        again = dataclasses.replace(job, start=None, settings=TrainConfig(epochs=1, learning_rate=1e-4))
-        run(dataclasses.replace(again, options=dataclasses.replace(job.options, resume=True)), Toy())
+        run(again, Toy())
 
     other = dataclasses.replace(
         job, options=JobOptions(output=tmp_path / "third"), settings=dataclasses.replace(job.settings, seed=1)

@@ -21,7 +21,6 @@ import numpy as np
 
 from zoo.checks import comparison
 from zoo.checks.comparison import Report
-from zoo.defaults import MODEL
 from zoo.errors import ZooError
 from zoo.inference import predict, session
 from zoo.system import signals
@@ -98,7 +97,7 @@ class Result:
 
 
 def run(
-    model: str = MODEL,
+    model: str | None = None,
     weights: str | Path | None = None,
     runtimes: Sequence[str] | None = None,
     seconds: float = 1.0,
@@ -140,7 +139,9 @@ def run(
     return Result(reference.runtime, measurements, reports, skipped)
 
 
-def measure(model: str, weights: str | Path | None, runtime: str, seconds: float, threads: int | None) -> Measurement:
+def measure(
+    model: str | None, weights: str | Path | None, runtime: str, seconds: float, threads: int | None
+) -> Measurement:
     """Measure a runtime in this process."""
     began = time.perf_counter()
     running = predict.load(model, weights, runtime, threads=threads)
@@ -165,7 +166,7 @@ def measure(model: str, weights: str | Path | None, runtime: str, seconds: float
 
 
 def _in_a_process(
-    model: str, weights: str | Path | None, runtime: str, seconds: float, threads: int | None
+    model: str | None, weights: str | Path | None, runtime: str, seconds: float, threads: int | None
 ) -> Measurement:
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)

@@ -7,8 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from zoo import contracts, registry
-from zoo.errors import ZooError
+from zoo import registry
 from zoo.inference import session
 from zoo.spec import ModelSpec
 from zoo.weights import checkpoint, named
@@ -81,36 +80,21 @@ def _left_out(kind: str) -> list[Entry]:
     return [Entry(name, "", why) for name, why in registry.problems(kind).items()]
 
 
-def read_spec(path: Path) -> ModelSpec:
-    """The ModelSpec of a .safetensors file, checked against its arrays, or of a file that an exporter wrote.
+def describe(weights: str | Path) -> dict[str, Any]:
+    """What weights say of themselves, and what is known of those that come with the zoo; JSON types only.
 
-    Raises ZooError if the file is missing, damaged, or carries no spec.
+    weights: a file, or a name such as "original" or "original:published".
+    Raises ZooError as named.read_spec does, and for weights by name that are not on this machine.
     """
-    if path.is_dir():
-        raise ZooError(f"{path}: expected a weights file, this is a folder")
-    if not path.is_file():
-        raise ZooError(f"{path}: no such file")
-    suffix = path.suffix.lower()
-    if suffix == checkpoint.SUFFIX:
-        return checkpoint.load(path).spec
-    readable = [checkpoint.SUFFIX]
-    for module in registry.working("exporters").values():
-        read = contracts.extra(module, "read_spec")
-        if read:
-            if suffix == module.SUFFIX:
-                return read(path)
-            readable.append(module.SUFFIX)
-    raise ZooError(
-        f"{path}: expected a {' or '.join(readable)} file, got {suffix or 'no suffix'}; "
-        "weights of another program go through zoo import"
-    )
-
-
-def describe(path: Path) -> dict[str, Any]:
-    """What a file says of itself, with its size; JSON types only. Raises ZooError as read_spec does."""
-    spec = read_spec(path)
+    path = named.path_of(weights)
+    spec = named.read_spec(path)
     shapes = _array_shapes(spec)
+    bundled = named.bundled_as(spec.weights_id)
+    imitated = named.published_instead(spec.architecture) if bundled else None
     return {
+        "bundled": bundled,
+        "imitates": imitated and f"{imitated}:{named.PUBLISHED}",
+        "fidelity": named.catalog()[bundled].get("fidelity", {}) if bundled else {},
         "file": str(path),
         "bytes": path.stat().st_size,
         **dataclasses.asdict(spec),

@@ -16,7 +16,6 @@ import numpy as np
 
 from zoo.checks import comparison
 from zoo.checks.comparison import Report, Tolerance
-from zoo.defaults import MODEL
 from zoo.errors import CheckFailed, MissingDependency, ZooError
 from zoo.formats import columns
 from zoo.formats.fasta import Reader
@@ -36,7 +35,7 @@ SEED = 1
 class Subject:
     """What to check. model, weights: as for zoo.load.  sequences: FASTA; None makes records, see example_fasta."""
 
-    model: str = MODEL
+    model: str | None = None
     weights: str | Path | None = None
     sequences: Path | None = None
 

@@ -7,6 +7,8 @@ import shutil
 import textwrap
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
+from zoo.cli.options import FLAGS
+
 if TYPE_CHECKING:
     from cyclopts.help import HelpEntry, HelpPanel
     from rich.console import Console, ConsoleOptions
@@ -51,6 +53,8 @@ def _width() -> int:
 def _names(entry: HelpEntry) -> str:
     if entry.positional_label:
         return entry.positional_label
+    if flag := _flag(entry):
+        return flag[1]
     names = ", ".join((*entry.positive_shorts, *entry.positive_names))
     kind = entry.metavar or ""
     if list in (get_origin(entry.type), *map(get_origin, get_args(entry.type))):
@@ -60,11 +64,18 @@ def _names(entry: HelpEntry) -> str:
     return f"{names} {value}" if value else names
 
 
+def _flag(entry: HelpEntry) -> tuple[str, str, str] | None:
+    """Option, flag and value where a flag stands for the only value of an option."""
+    return next((("--" + name, *given) for name, given in FLAGS.items() if given[0] in entry.positive_names), None)
+
+
 def _about(entry: HelpEntry) -> str:
     text: Any = getattr(entry.description, "primary_renderable", entry.description)
     said = [" ".join(str(text).split())]
     if entry.choices and entry.metavar and entry.metavar.endswith("..."):
         said.append(f"Of {', '.join(entry.choices)}.")
+    if flag := _flag(entry):
+        said.append(f"The same as {flag[0]} {flag[2]}.")
     notes = []
     if entry.default is not None:
         notes.append(f"default: {entry.default}")

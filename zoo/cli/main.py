@@ -13,7 +13,7 @@ import warnings
 from cyclopts import App, CycloptsError, Group
 
 import zoo
-from zoo.cli import options, usage
+from zoo.cli import notes, options, usage
 from zoo.cli.help_screen import HelpScreen
 from zoo.errors import ZooError, ZooWarning, one_line
 from zoo.system import limits, signals
@@ -25,14 +25,14 @@ DEBUG = "ZOO_DEBUG"
 
 COMMANDS = {
     "Predict": {
-        "predict": "Predict the activities of sequences in a FASTA file.",
+        "predict": "Predict the activities of sequences in FASTA files.",
     },
     "Weights": {
         "import": "Import weights that were trained in Keras or PyTorch, of a network of any size.",
         "export": "Export a model to ONNX, to Keras or to another format, checked before it is written.",
         "pull": "Fetch the published data or weights into the cache, check them, and say where they are.\n\n"
         "A download that stopped goes on where it was.",
-        "info": "Show what a weights file or an .onnx file says of itself.",
+        "info": "Show what weights are: of a name, or of a file.",
         "list": "List models, weights, runtimes and formats, and what can be used here.",
     },
     "Train": {
@@ -60,6 +60,7 @@ def _app() -> App:
         help_flags=("--help", "-h"),
         help_format="plaintext",
         help_formatter=HelpScreen(),
+        help_epilogue=notes.HELP,
         group_commands=Group("Before the command", sort_key=len(COMMANDS)),
         group_arguments=options.ARGUMENTS,
         group_parameters=options.OPTIONS,
@@ -106,7 +107,7 @@ def _run(arguments: list[str]) -> int:
     arrived = signals.Arrived()
     try:
         with signals.raised(arrived):
-            app(arguments or ["--help"])
+            app(options.full_forms(notes.taken_from(arguments)) or ["--help"])
             sys.stdout.flush()
         return 0
     except BrokenPipeError:
@@ -135,7 +136,7 @@ def _bug_report(error: BaseException) -> str:
 def _show_warning(message: Warning | str, category: type[Warning], *where: object) -> None:
     """A ZooWarning is one line; what libraries warn of is shown as Python does."""
     if issubclass(category, ZooWarning):
-        print(f"zoo: {one_line(str(message))}", file=sys.stderr)
+        notes.say(str(message))
     else:
         _python_shows(message, category, *where)  # type: ignore[arg-type]
 

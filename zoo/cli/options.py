@@ -21,9 +21,13 @@ from cyclopts import (
     Parameter,
     Token,
     UnknownOptionError,
+    default_name_transform,
 )
 from cyclopts.argument import ArgumentCollection
 from cyclopts.field_info import FieldInfo
+
+from zoo.defaults import MODEL
+from zoo.formats.read_options import COMMAND_LINE
 
 _places = itertools.count()
 
@@ -50,7 +54,9 @@ CHECKED = fields("How it is found out or checked")
 AFTER_ALL = next(_places)
 """Place of groups that are not known here."""
 
-Model = Annotated[str, Parameter(help="A model by name, for its bundled weights; see zoo list.")]
+Model = Annotated[
+    str | None, Parameter(help=f"A model by name, for its bundled weights; see zoo list. By default {MODEL}.")
+]
 Runtime = Annotated[str, Parameter(help="What computes: auto, or engine-device; see zoo list.")]
 Runtimes = Annotated[tuple[str, ...], Parameter(help="Runtimes, A,B; by default all that can run here.")]
 Weights = Annotated[str | None, Parameter(help="A weights file instead.")]
@@ -60,10 +66,39 @@ Overwrite = Annotated[bool, Parameter(help="Replace the output if it exists.")]
 SHORT_FORMS = {"output": "-o"}
 """Option -> its short form, the same for every command."""
 
+FLAGS = {
+    "rc": ("--both-strands", "average"),
+    "resize": (COMMAND_LINE.resize, "center"),
+    "ambiguous": (COMMAND_LINE.ambiguous, "n"),
+}
+"""Field that has but one value -> the flag that gives it that value, and the value. The field's name is an option too:
+--rc average is --both-strands."""
+
+
+def _option_name(field: str) -> str:
+    return FLAGS[field][0].removeprefix("--") if field in FLAGS else default_name_transform(field)
+
 
 def _short_form(option: FieldInfo, taken: frozenset[str]) -> str | None:
     short = SHORT_FORMS.get(option.name)
     return None if short in taken else short
+
+
+def full_forms(arguments: list[str]) -> list[str]:
+    """The words of a command line, up to a --, with each of FLAGS as --flag=value, however it was typed."""
+    values = dict(FLAGS.values())
+    flags = {f"--{field}": flag for field, (flag, _) in FLAGS.items()}
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    words, given = [], list(reversed(arguments[:end]))
+    while given:
+        word = given.pop()
+        option, equals, value = word.partition("=")
+        if word in values:
+            word = f"{word}={values[word]}"
+        elif option in flags and (equals or (given and not given[-1].startswith("-"))):
+            word = f"{flags[option]}={value if equals else given.pop()}"
+        words.append(word)
+    return words + arguments[end:]
 
 
 def _shown(default: Any) -> str | None:
@@ -73,7 +108,9 @@ def _shown(default: Any) -> str | None:
     return None if default is None or default is False else str(default)
 
 
-EVERY_OPTION = Parameter(negative=(), allow_repeating=True, short_alias=_short_form, show_default=_shown)
+EVERY_OPTION = Parameter(
+    negative=(), allow_repeating=True, name_transform=_option_name, short_alias=_short_form, show_default=_shown
+)
 """What holds for all options: no --no-option beside a flag, the last of several values wins, short forms, defaults."""
 
 STREAM = Parameter(allow_leading_hyphen=True)

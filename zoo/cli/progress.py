@@ -1,4 +1,6 @@
-"""A progress bar on standard error, where that is a terminal and the work is long; otherwise silence."""
+"""How far long work is, on standard error: a bar at a terminal, elsewhere, as in the log of a batch job, a line now and
+then. Silent where the work is short or notes are.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,16 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from zoo.cli import notes
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 PATIENCE_SECONDS = 2.0
 """Work that ends sooner shows no bar."""
+
+LOG_SECONDS = 60.0
+"""Between two lines of a log."""
 
 
 class Bar:
@@ -20,7 +27,7 @@ class Bar:
     def __init__(self, unit: str, total: float | None = None) -> None:
         self._unit = unit
         self._total = total
-        self._began = time.monotonic()
+        self._began = self._logged = time.monotonic()
         self._progress: Progress | None = None
         self._task: TaskID | None = None
 
@@ -35,13 +42,21 @@ class Bar:
 
     def update(self, done: float, count: int) -> None:
         """`done` of `total`, and what to say beside the bar: `count` units so far."""
-        seconds = time.monotonic() - self._began
+        now = time.monotonic()
+        seconds = now - self._began
+        if notes.quiet() or seconds < PATIENCE_SECONDS:
+            return
+        terminal = sys.stderr.isatty()
+        if not terminal and now - self._logged < LOG_SECONDS:
+            return
+        text = f"{count:,} {self._unit}, {count / seconds:,.0f} a second"
+        if not terminal:
+            self._logged = now
+            notes.say(text)
+            return
         if self._progress is None:
-            if seconds < PATIENCE_SECONDS or not sys.stderr.isatty():
-                return
             self._start()
         if self._progress is not None and self._task is not None:
-            text = f"{count:,} {self._unit}, {count / seconds:,.0f} a second"
             self._progress.update(self._task, completed=done, text=text)
 
     def _start(self) -> None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from zoo.cli import notes
 from zoo.cli.options import command_line
 from zoo.cli.progress import Bar
 from zoo.system import devices
@@ -45,12 +45,12 @@ def train(job: Job, source: Source, data: Sequence[str] = ()) -> None:
 
     def on_finished(best: dict[str, Any]) -> None:
         before = _BEFORE if best["epoch"] == 0 else ""
-        _say(f"best epoch {best['epoch']}{before}; weights and receipts are in {output}")
+        notes.say(f"best epoch {best['epoch']}{before}; weights and receipts are in {output}")
         predict = ["zoo", "predict", "seqs.fa", "--weights", output]
         if data:
             split = [] if source.test is not None else ["--split", "validation"]
-            _say(f"next: {shlex.join(['zoo', 'evaluate', '--weights', output, *data, *split])}")
-        _say(f"{'or' if data else 'next'}: {shlex.join(predict)}")
+            notes.say(f"next: {shlex.join(['zoo', 'evaluate', '--weights', output, *data, *split])}")
+        notes.say(f"{'or' if data else 'next'}: {shlex.join(predict)}")
 
     with _reporting(job, source.targets) as reporter:
         run.run(job, source, dataclasses.replace(reporter, finished=on_finished))
@@ -83,20 +83,16 @@ def _reporting(job: Job, targets: tuple[str, ...]) -> Iterator[Reporter]:
         def on_epoch(row: dict[str, Any]) -> None:
             nonlocal done_epochs
             done_epochs = row["epoch"]
-            _say(_line(row, targets))
+            notes.say(_line(row, targets))
 
         try:
-            yield Reporter(on_step, on_epoch, _say)
+            yield Reporter(on_step, on_epoch, notes.say)
         except KeyboardInterrupt:
-            _say(f"stopped; the same command with --resume goes on in {job.options.output}")
+            notes.say(f"stopped; the same command with --resume goes on in {job.options.output}")
             raise
 
 
 _BEFORE = ", before training"
-
-
-def _say(line: str) -> None:
-    print(f"zoo: {line}", file=sys.stderr)
 
 
 def _line(row: dict[str, Any], targets: tuple[str, ...]) -> str:

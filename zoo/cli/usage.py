@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from cyclopts import (
@@ -14,6 +13,8 @@ from cyclopts import (
     UnusedCliTokensError,
 )
 from cyclopts.argument import Argument
+
+from zoo.errors import did_you_mean
 
 KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false"}
 """Type -> what a user would call it."""
@@ -28,11 +29,11 @@ def explained(error: CycloptsError, commands: Iterable[str]) -> str:
 def _wrong(error: CycloptsError, commands: Iterable[str]) -> str:
     if isinstance(error, UnknownCommandError):
         name = (error.unused_tokens or ["?"])[0]
-        return f"no command is called {name!r}{_nearest(name, commands)}"
+        return f"no command is called {name!r}{did_you_mean(name, commands)}"
     if isinstance(error, UnknownOptionError):
         name = error.token.keyword or error.token.value
         known = [name for argument in error.argument_collection if argument.show for name in argument.names]
-        return f"no option is called {name}{_nearest(name, known)}"
+        return f"no option is called {name}{did_you_mean(name, known)}"
     if isinstance(error, MissingArgumentError) and error.argument is not None:
         return f"{error.keyword} needs a value" if error.keyword else f"{error.argument.name} is missing"
     if isinstance(error, CoercionError) and error.argument is not None and error.token is not None:
@@ -43,11 +44,6 @@ def _wrong(error: CycloptsError, commands: Iterable[str]) -> str:
         return f"{error.unused_tokens[0]!r} is one argument too many"
     error.verbose = False
     return " ".join(str(error).split()).rstrip(".")
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f", did you mean {close[0]}?" if close else ""
 
 
 def _expected(argument: Argument) -> str:

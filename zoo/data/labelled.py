@@ -13,13 +13,11 @@ from typing import Literal, get_args
 import numpy as np
 
 from zoo.data import published
-from zoo.dna.encoding import INVALID, ascii_codes
 from zoo.errors import ZooError
-from zoo.formats import columns
-from zoo.formats.fasta import BATCH_SIZE, Reader
+from zoo.formats import columns, texts
+from zoo.formats.fasta import Reader
 from zoo.formats.names import first_word, shown
-from zoo.formats.read_options import LONGEST, ReadOptions, length_refused, letter_refused
-from zoo.spec import UNKNOWN_BASE
+from zoo.formats.read_options import ReadOptions
 
 FASTA = (".fa", ".fasta", ".fna")
 
@@ -133,7 +131,8 @@ def read_file(path: Path, targets: tuple[str, ...], length: int, layout: Layout)
         )
     optional = (layout.name_column, layout.split_column, layout.chromosome_column)
     table = columns.read(path, targets, (layout.sequence_column,), optional, published.columns())
-    codes = _encode(table.text.pop(layout.sequence_column), length, layout, path)
+    sequences = table.text.pop(layout.sequence_column)
+    codes = texts.encode(sequences, length, layout, lambda row: f"{path}: row {row}")
     return Records(
         Split(codes, table.numbers.astype(np.float32), table.text.get(layout.name_column), table.columns),
         table.text.get(layout.split_column),
@@ -191,34 +190,3 @@ def _labels_beside(fasta: Path, layout: Layout) -> Path:
         if found is not None:
             return found
     raise ZooError(f"{fasta}: found no labels beside it, expected {' or '.join(wanted)}; name them with --labels")
-
-
-def _encode(sequences: list[str], length: int, reading: ReadOptions, path: Path) -> np.ndarray:
-    """Sequences of a table -> base codes, uint8 (N, length)."""
-    codes = np.empty((len(sequences), length), np.uint8)
-    for start in range(0, len(sequences), BATCH_SIZE):
-        part = sequences[start : start + BATCH_SIZE]
-        for row, sequence in enumerate(part, start + 1):
-            too_long = len(sequence) > LONGEST * length
-            if too_long or not sequence or not (reading.resize or len(sequence) == length):
-                raise ZooError(f"{path}: row {row}: {length_refused(len(sequence), length, reading, too_long)}")
-        if reading.resize:
-            part = [_centred(sequence, length) for sequence in part]
-        letters = "".join(part).encode("ascii", "replace")
-        block = ascii_codes(letters).reshape(-1, length)
-        if reading.ambiguous:
-            lower = np.frombuffer(letters, np.uint8).reshape(-1, length) | 32
-            block[(block == INVALID) & (lower >= ord("a")) & (lower <= ord("z"))] = UNKNOWN_BASE
-        if (block == INVALID).any():
-            row, column = (int(index) for index in np.argwhere(block == INVALID)[0])
-            raise ZooError(f"{path}: row {start + row + 1}, position {column + 1}: {letter_refused(part[row][column])}")
-        codes[start : start + len(part)] = block
-    return codes
-
-
-def _centred(sequence: str, length: int) -> str:
-    """Cropped or padded as ReadOptions say."""
-    surplus = len(sequence) - length
-    if surplus > 0:
-        return sequence[surplus // 2 :][:length]
-    return f"{'N' * (-surplus // 2)}{sequence}".ljust(length, "N")

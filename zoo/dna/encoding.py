@@ -17,6 +17,10 @@ INVALID = 255
 """Code that `ascii_codes` gives to a byte which is neither a base nor N."""
 
 
+ONE_TEXT = "sequences: expected a list of texts, got one text; put it in a list"
+"""What to say to who forgot the brackets: each letter would be a sequence."""
+
+
 def _ascii_table() -> np.ndarray:
     table = np.full(256, INVALID, np.uint8)
     for code, base in enumerate(ALPHABET):
@@ -45,6 +49,8 @@ def encode(sequences: Sequence[str]) -> np.ndarray:
 
     Raises ZooError that names the sequence, counted from 1, if lengths differ or a letter is outside ACGTN.
     """
+    if isinstance(sequences, str):
+        raise ZooError(ONE_TEXT)
     length = len(sequences[0]) if len(sequences) else 0
     for number, sequence in enumerate(sequences, 1):
         if len(sequence) != length:
@@ -71,9 +77,19 @@ def check_codes(codes: np.ndarray, length: int) -> None:
         )
 
 
-def one_hot(codes: np.ndarray) -> np.ndarray:
-    """Base codes, uint8 (N, L) -> float32 (N, L, 4), channels last; transpose for channels first."""
-    return ONE_HOT[codes]
+def one_hot(sequences: Sequence[str] | np.ndarray, *, channels_first: bool = False) -> np.ndarray:
+    """Texts of one length L, or base codes, uint8 (N, L) -> one-hot, float32 (N, L, 4).
+
+    channels_first: float32 (N, 4, L) instead, as PyTorch networks take it. The four channels are A, C, G, T; an N is
+    four zeros. Raises ZooError as `encode` does, and for an array of anything but base codes.
+    """
+    if isinstance(sequences, np.ndarray) and sequences.dtype.kind not in "UO":
+        codes = sequences
+        check_codes(codes, codes.shape[-1] if codes.ndim else 0)
+    else:
+        codes = encode(list(sequences) if not isinstance(sequences, str) else sequences)
+    hot = ONE_HOT[codes]
+    return np.ascontiguousarray(hot.swapaxes(1, 2)) if channels_first else hot
 
 
 def reverse_complement(codes: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ sequence that it refuses. Needs no library.
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from zoo.errors import ZooError
 
@@ -31,26 +31,40 @@ class ReadOptions:
 STRICT = ReadOptions()
 """Nothing is changed."""
 
+
+class Spelling(NamedTuple):
+    """What a user types to set the options, which messages advise."""
+
+    resize: str
+    ambiguous: str
+
+
+COMMAND_LINE = Spelling("--crop-or-pad", "--ambiguous-as-n")
+
+PYTHON = Spelling('resize="center"', 'ambiguous="n"')
+
 LONGEST = 4
 """Lengths of the model that a sequence may have to be cropped: the middle of a contig does not stand for the contig."""
 
 
-def length_refused(got: int | str, length: int, reading: ReadOptions, too_long: bool) -> str:
+def length_refused(
+    got: int | str, length: int, reading: ReadOptions, too_long: bool, spelling: Spelling = COMMAND_LINE
+) -> str:
     """What to say of a sequence of `got` bases. too_long: it has more than LONGEST lengths, and cropping is no help."""
     size = got if isinstance(got, str) else f"{got:,}" if too_long else f"{got}"
     advice = ""
     if too_long:
         advice = f"; cut windows of {length} bases out of it first, for example with bedtools getfasta"
     elif not reading.resize:
-        advice = "; --resize center crops or pads with N"
+        advice = f"; {spelling.resize} crops or pads with N"
     return f"expected {length} bases, got {size}{advice}"
 
 
-def letter_refused(letter: str) -> str:
+def letter_refused(letter: str, spelling: Spelling = COMMAND_LINE) -> str:
     """What to say of a letter which is not taken."""
     advice = ""
     if letter in ("U", "u"):
         advice = ": RNA? change U to T, for example with seqkit seq --rna2dna"
     elif letter.isascii() and letter.isalpha():
-        advice = "; --ambiguous n takes it as N"
+        advice = f"; {spelling.ambiguous} takes it as N"
     return f"expected a letter of ACGTN, got {letter!r}{advice}"

@@ -29,7 +29,7 @@ class StrandOptions:
     """Which strands of a sequence are predicted; by default the one that is given."""
 
     rc: str | None = None
-    """average: predict the mean of both strands, for twice the time."""
+    """Predict the mean of both strands, for twice the time."""
 
     def __post_init__(self) -> None:
         check(self.rc)

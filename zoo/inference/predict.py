@@ -16,20 +16,21 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-import zoo
 from zoo.contracts import RunOptions
 from zoo.defaults import AUTO, MODEL, RUNTIME
-from zoo.dna.encoding import encode
-from zoo.errors import ZooError
-from zoo.formats import prediction_table
-from zoo.formats.fasta import Batch, Reader
-from zoo.formats.read_options import STRICT, ReadOptions
-from zoo.inference import both_strands, session
+from zoo.dna.encoding import ONE_TEXT
+from zoo.errors import ZooError, did_you_mean
+from zoo.formats import several, table_writer, texts
+from zoo.formats.fasta import Batch
+from zoo.formats.read_options import PYTHON, STRICT, ReadOptions
+from zoo.formats.several import Readers
+from zoo.formats.table_writer import Digested
+from zoo.inference import both_strands, description, session
 from zoo.inference.session import Session
 from zoo.spec import ModelSpec
 from zoo.system import pipeline
 from zoo.system.atomic import check_target, replacing_together
-from zoo.weights.named import bundled_as, file_of, published_instead, resolve
+from zoo.weights.named import file_of, resolve
 
 CHUNK_RECORDS = 4096
 """Records that go through the pipeline together, as near as whole batches of the runtime come to it."""
@@ -45,21 +46,24 @@ class Loaded:
     file: of the weights, absolute, with its `state` when it was read; None for bundled weights.
     """
 
-    model: str
+    model: str | None
     weights: str | None
     runtime: str
     settings: RunOptions
     file: Path | None
     state: tuple[int, ...] = ()
+    rc: str | None = None
+    reading: ReadOptions = STRICT
 
     def again(self, spec: ModelSpec, digest: str | None) -> Model:
         """Load it. Raises ZooError if the file, by its digest, or the model, by its spec, is not what it was."""
         if self.file is not None and digest != _digest(self.file):
             raise ZooError(f"{self.file}: has changed since the model was loaded from it; load the model anew")
-        loaded = load(self.model, self.weights, self.runtime, **dataclasses.asdict(self.settings))
+        choices = {"rc": self.rc, **dataclasses.asdict(self.reading), **dataclasses.asdict(self.settings)}
+        loaded = load(self.model, self.weights, self.runtime, **choices)
         if loaded.spec != spec:
             raise ZooError(
-                f"{self.weights or self.model}: names other weights than when the model was loaded; load anew"
+                f"{self.weights or self.model or MODEL}: names other weights than when the model was loaded; load anew"
             )
         return loaded
 
@@ -71,9 +75,14 @@ class Model:
     to processes that are started with spawn; one that is forked raises ZooError when it predicts.
     """
 
-    def __init__(self, running: Session, loaded: Loaded | None = None) -> None:
+    def __init__(
+        self, running: Session, loaded: Loaded | None = None, rc: str | None = None, reading: ReadOptions = STRICT
+    ) -> None:
         self._session = running
         self._loaded = loaded
+        self._submit = both_strands.with_choice(running.submit, rc)
+        self.rc = rc
+        self.reading = reading
 
     def __reduce__(self) -> tuple[Any, ...]:
         loaded = self._loaded
@@ -103,53 +112,75 @@ class Model:
     def batch_size(self) -> int:
         return self._session.batch_size
 
-    def predict(self, sequences: Sequence[str]) -> np.ndarray:
+    def predict(self, sequences: Sequence[str], *, rc: str | None = None, resize: str | None = None) -> np.ndarray:
         """N sequences of `spec.sequence_length` letters of ACGTN, either case -> float32 (N, T), T = `spec.targets`.
 
+        rc: "average" for the mean of both strands.  resize: "center" to crop or pad with N; see `load`, whose choices
+        hold where these are None.
         Raises ZooError that names the sequence, counted from 1, if a length or a letter is not what the model takes.
         """
         if isinstance(sequences, str):
-            raise ZooError("sequences: expected a list of texts, got one text; put it in a list")
-        expected = self.spec.sequence_length
-        for number, sequence in enumerate(sequences, 1):
-            if len(sequence) != expected:
-                raise ZooError(f"sequence {number}: expected {expected} bases, got {len(sequence)}")
-        return self.predict_codes(encode(sequences).reshape(-1, expected))
+            raise ZooError(ONE_TEXT)
+        reading = ReadOptions(resize, self.reading.ambiguous) if resize else self.reading  # type: ignore[arg-type]
+        length = self.spec.sequence_length
+        codes = texts.encode(list(sequences), length, reading, lambda number: f"sequence {number}", PYTHON)
+        if rc is None or rc == self.rc:
+            return self.predict_codes(codes)
+        return both_strands.with_choice(self._session.submit, rc)(codes).result()
 
     def predict_codes(self, codes: np.ndarray) -> np.ndarray:
         """Base codes, uint8 (N, L): A 0, C 1, G 2, T 3, N 4 -> float32 (N, T). Raises ZooError for any other array."""
-        return self._session.predict(codes)
+        return self._session.predict(codes) if self.rc is None else self._submit(codes).result()
 
     def submit_codes(self, codes: np.ndarray) -> Future[np.ndarray]:
         """As `predict_codes`, but returns at once where a GPU computes: a Future, whose `result()` waits.
 
         So a program that makes sequences while others are predicted keeps the GPU busy.
         """
-        return self._session.submit(codes)
+        return self._submit(codes)
 
 
-def load(model: str = MODEL, weights: str | Path | None = None, runtime: str = RUNTIME, **options: Any) -> Model:
+def load(
+    model: str | None = None,
+    weights: str | Path | None = None,
+    runtime: str = RUNTIME,
+    *,
+    rc: str | None = None,
+    resize: str | None = None,
+    ambiguous: str | None = None,
+    **options: Any,
+) -> Model:
     """Start a model.
 
-    model: a name such as "original", for its bundled weights, or "original:published" for those of the paper.
+    model: a name such as "original", which is the default, for its bundled weights, or "original:published" for those
+        of the paper.
     weights: a file instead: .safetensors, or .onnx where the runtime takes it. It says itself which network it holds.
     runtime: engine and device, such as "onnx-cpu" or "torch-cuda"; see `zoo list`. "auto" takes the fastest that can
         run here.
+    rc: "average" for the mean over a sequence and its reverse complement, for twice the time, as --both-strands does.
+    resize: "center" to crop a longer text to its middle and pad a shorter one with N, as --crop-or-pad does.
+    ambiguous: "n" to take any other letter, such as the IUPAC codes R or Y, as N, as --ambiguous-as-n does.
     options: batch_size, threads, precision; see zoo.contracts.RunOptions.
 
-    Raises ZooError for unknown names, options and files, MissingDependency where the runtime cannot run here.
+    Raises ZooError for unknown names, options and files, and for weights of another model than the one that is named;
+    MissingDependency where the runtime cannot run here.
     """
     known = [field.name for field in dataclasses.fields(RunOptions)]
     for name in options:
         if name not in known:
-            raise ZooError(f"no option is called {name!r}; there are {', '.join(known)}")
+            there = ["rc", "resize", "ambiguous", *known]
+            raise ZooError(f"no option is called {name!r}{did_you_mean(name, there)}; there are {', '.join(there)}")
     settings = RunOptions(**options)
-    file = file_of(weights or model)
+    both_strands.check(rc)
+    reading = ReadOptions(resize, ambiguous)  # type: ignore[arg-type]
+    file = file_of(weights or model or MODEL)
     given = None if weights is None else str(file or weights)
-    loaded = Loaded(model, given, runtime, settings, file, _state(file) if file else ())
+    loaded = Loaded(model, given, runtime, settings, file, _state(file) if file else (), rc, reading)
     if runtime == AUTO:
-        return Model(session.open_automatic(lambda files: resolve(model, weights, files), settings), loaded)
-    return Model(session.open_session(resolve(model, weights, session.files(runtime)), runtime, settings), loaded)
+        running = session.open_automatic(lambda files: resolve(model, weights, files), settings)
+    else:
+        running = session.open_session(resolve(model, weights, session.files(runtime)), runtime, settings)
+    return Model(running, loaded, rc, reading)
 
 
 def _state(file: Path) -> tuple[int, ...]:
@@ -174,12 +205,14 @@ def _digest(file: Path) -> str | None:
 class Job:
     """Where the records of one prediction come from, where the table goes, and how.
 
-    output: the table; None is standard output. A description of the run is written beside it, see `description_path`.
+    source: a FASTA file, or several, whose records follow each other in the table; "-" is standard input.
+    output: the table, of the kind that its suffix says, see zoo/formats/table_writer.py; None is standard output. A
+        description of the run is written beside it, see `description_path`.
     weights: where the model came from, if from a file: like `source`, it is never replaced.
     command: what the user typed, for that description.  rc: "average" for the mean of both strands, see zoo.strands.
     """
 
-    source: str | Path
+    source: str | Path | tuple[str | Path, ...]
     output: Path | None = None
     reading: ReadOptions = STRICT
     overwrite: bool = False
@@ -196,10 +229,19 @@ class Job:
             check_target(self.output, self.overwrite, self.inputs)
             for path, overwrite in self.outputs().items():
                 check_target(path, overwrite, self.inputs)
+            table_writer.check_name(self.output)
+
+    @property
+    def sources(self) -> tuple[str | Path, ...]:
+        return self.source if isinstance(self.source, tuple) else (self.source,)
+
+    def check_sources(self) -> None:
+        """Raise ZooError if a file of sequences is not there, before any work is done."""
+        several.check_there(self.sources)
 
     @property
     def inputs(self) -> tuple[str | Path | None, ...]:
-        return self.source, self.weights
+        return *self.sources, self.weights
 
     def outputs(self) -> dict[Path, bool]:
         """Files to write, in the order in which they get their names -> whether one that exists may be replaced.
@@ -228,20 +270,21 @@ def _is_alone(description: Path, table: Path) -> bool:
         return False
 
 
-def predict_file(model: Model, job: Job, on_progress: Callable[[Reader], None] | None = None) -> dict[str, Any]:
-    """Predict every record of a FASTA file: a table with one row a record, in order. Returns the run's description.
+def predict_file(model: Model, job: Job, on_progress: Callable[[Readers], None] | None = None) -> dict[str, Any]:
+    """Predict every record of FASTA files: a table with one row a record, in order. Returns the run's description.
 
-    The table has a header line with `name` and the targets; its numbers give the same float32 back when read.
-    Files appear whole or not at all; with standard output, rows may have been written before an error is met.
+    The table has the columns `name` and the targets; its numbers give the same float32 back when read. Names stay as
+    they are: which rows are from which of several files, the description says by the number of records of each.
+    Files appear whole or not at all; with standard output, rows may have been written before an error is met, but
+    nothing before the first records have been read and predicted.
     on_progress: called after each chunk.
     Raises ZooError as Reader does, or if an output cannot be written.
     """
     job.check_output()
     chunk = model.batch_size * max(1, round(CHUNK_RECORDS / model.batch_size))
-    reader = Reader(job.source, model.spec.sequence_length, chunk, job.reading)
+    reader = Readers(job.sources, model.spec.sequence_length, chunk, job.reading)
     submit = both_strands.with_choice(model.submit_codes, job.rc)
-    with _outputs(job) as (rows, description_file):
-        rows.write(prediction_table.header(model.spec.targets))
+    with _outputs(job) as (written, description_file):
 
         def work(batch: Batch) -> tuple[list[str], Future[np.ndarray]]:
             names, codes = batch
@@ -252,86 +295,26 @@ def predict_file(model: Model, job: Job, on_progress: Callable[[Reader], None] |
 
         def write(result: tuple[list[str], Future[np.ndarray]]) -> None:
             names, activities = result
-            rows.write(prediction_table.rows(names, activities.result()))
-            rows.flush()
+            table.write(names, activities.result())
 
-        pipeline.run(reader, work, write)
-        description = describe(model, job, reader) | {"table": rows.facts()}
+        with table_writer.opened(job.output, written, model.spec.targets) as table:
+            pipeline.run(reader, work, write)
+        described = description.describe(model, job, reader) | {"table": written.facts()}
         if description_file is not None:
-            description_file.write((json.dumps(description, indent=2) + "\n").encode())
-    return description
-
-
-def describe(model: Model, job: Job, reader: Reader) -> dict[str, Any]:
-    """What ran on what, JSON types only; written beside the table."""
-    spec = model.spec
-    return {
-        "command": job.command,
-        "version": zoo.__version__,
-        "runtime": model.runtime,
-        "provider": model.provider,
-        "weights": {
-            "id": spec.weights_id,
-            "architecture": spec.architecture,
-            "source": spec.source,
-            "licence": spec.licence,
-            "bundled": bundled_as(spec.weights_id),
-        },
-        "rc": job.rc,
-        "input": str(job.source),
-        "sequence_length": spec.sequence_length,
-        "targets": list(spec.targets),
-        "counts": dataclasses.asdict(reader.counts),
-    }
-
-
-def summary(description: dict[str, Any]) -> str:
-    """One line: how many sequences, what computed, and with which weights."""
-    weights = description["weights"]
-    counts = description["counts"]
-    changed = "".join(
-        f", {counts[name]:,} {name.replace('_', ' ')}" for name in counts if name != "records" and counts[name]
-    )
-    name = weights["bundled"]
-    pulled = published_instead(weights["architecture"])
-    return (
-        f"{counts['records']:,} sequences{changed}; {description['runtime']} ({description['provider']}); "
-        f"{'bundled ' if name else ''}weights {weights['id'][:12]} ({weights['source']})"
-        + (f"; zoo pull {pulled} brings the published ones" if name and pulled else "")
-    )
+            description_file.write((json.dumps(described, indent=2) + "\n").encode())
+    return described
 
 
 @contextlib.contextmanager
-def _outputs(job: Job) -> Iterator[tuple[_Rows, BinaryIO | None]]:
+def _outputs(job: Job) -> Iterator[tuple[Digested, BinaryIO | None]]:
     """The open table and description; both files appear if the block ends well, none if it does not."""
     if job.output is None:
         with open(STANDARD_OUTPUT, "wb", closefd=False) as rows:
-            yield _Rows(rows), None
+            yield Digested(rows), None
         return
     with (
         replacing_together(job.outputs(), job.inputs) as (partial_description, partial_table),
-        partial_description.open("wb") as description,
+        partial_description.open("wb") as description_file,
         partial_table.open("wb") as rows,
     ):
-        yield _Rows(rows), description
-
-
-class _Rows:
-    """The open table, and what tells it from every other."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._digest = hashlib.sha256()
-        self._size = 0
-
-    def write(self, text: bytes) -> None:
-        self._file.write(text)
-        self._digest.update(text)
-        self._size += len(text)
-
-    def flush(self) -> None:
-        self._file.flush()
-
-    def facts(self) -> dict[str, Any]:
-        """Of what has been written: bytes, and sha256 as `sha256sum` prints it."""
-        return {"bytes": self._size, "sha256": self._digest.hexdigest()}
+        yield Digested(rows), description_file

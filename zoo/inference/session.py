@@ -17,7 +17,7 @@ import numpy as np
 from zoo import contracts, registry
 from zoo.contracts import Engine, RunOptions
 from zoo.dna.encoding import check_codes
-from zoo.errors import MissingDependency, ZooError
+from zoo.errors import MissingDependency, ZooError, did_you_mean
 from zoo.spec import ModelSpec
 from zoo.system import futures, memory
 from zoo.weights.checkpoint import SUFFIX, Checkpoint
@@ -93,7 +93,8 @@ def split_name(runtime: str) -> tuple[str, str]:
     if engine in registry.problems("runtimes"):
         registry.load("runtimes", engine)  # raises what is wrong with it
     if not engine or device not in getattr(registry.working("runtimes").get(engine), "DEVICES", ()):
-        raise ZooError(f"no runtime is called {runtime!r}; there are {', '.join(runtime_names())}")
+        there = runtime_names()
+        raise ZooError(f"no runtime is called {runtime!r}{did_you_mean(runtime, there)}; there are {', '.join(there)}")
     return engine, device
 
 

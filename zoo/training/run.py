@@ -13,7 +13,6 @@ from typing import Any
 import torch
 
 from zoo.data.training_source import Source
-from zoo.defaults import MODEL
 from zoo.errors import CheckFailed, MissingDependency, ZooError
 from zoo.system import memory
 from zoo.training import distributed, notes
@@ -60,7 +59,7 @@ def prepare(
 ) -> Job:
     """The Job of a model's name or TOML file, see `read_model`, and of the weights that `options` begin with."""
     architecture, config, _ = read_model(model, changes)
-    start = named.load(MODEL, options.start) if options.start else None
+    start = named.load(None, options.start) if options.start else None
     return Job(architecture, config, settings, options, command, start)
 
 

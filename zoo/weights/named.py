@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from zoo import contracts, registry
-from zoo.errors import ZooError
+from zoo.defaults import MODEL
+from zoo.errors import ZooError, did_you_mean
+from zoo.spec import ModelSpec
 from zoo.system import cache
 from zoo.weights import checkpoint
 from zoo.weights.checkpoint import Checkpoint
@@ -73,39 +76,99 @@ def bundled_as(weights_id: str) -> str | None:
     return next((name for name, entry in catalog().items() if entry.get("weights_id") == weights_id), None)
 
 
+def fidelity(name: str, targets: Sequence[str]) -> dict[str, float]:
+    """Target -> how near bundled weights come to the model that they imitate: Pearson r of their outputs on windows of
+    a genome that they were not trained on. Targets of which catalog.toml says nothing are left out.
+    """
+    found = catalog()[name].get("fidelity", {})
+    keys = {target: f"windows_{target}_pearson" for target in targets}
+    return {target: found[key] for target, key in keys.items() if key in found}
+
+
 def published_path(name: str) -> Path:
     """Where `zoo pull NAME` puts the published weights of a model."""
     return cache.folder("pulled") / f"{name}{checkpoint.SUFFIX}"
 
 
-def resolve(model: str, weights: str | Path | None = None, files: tuple[str, ...] = ()) -> Checkpoint | Path:
+def resolve(
+    model: str | None = None, weights: str | Path | None = None, files: tuple[str, ...] = ()
+) -> Checkpoint | Path:
     """The weights to run: a checkpoint, or the path of a file that the runtime runs as it is.
 
-    model: a variant such as "original", for its bundled weights, or "original:published" for the pulled ones.
-    weights: a file, the folder of a run, or a name as in `model`. It decides: a file says itself which network it
-        holds, so that `model` then has no say beyond being a name that exists.
+    model: a variant such as "original", for its bundled weights, or "original:published" for the pulled ones; None
+        for what `weights` hold, and without these for the default.
+    weights: a file, the folder of a run, or a name as in `model`. It says itself which network it holds.
     files: suffixes that the runtime takes. Bundled weights come in that form where they can, so that ONNX Runtime
         works without PyTorch.
 
-    Raises ZooError for a name or a file that is not there, and for a file that cannot be run.
+    Raises ZooError for a name or a file that is not there, for a file that cannot be run, and for weights of another
+    network than `model` is.
     """
-    _check_name(model)
+    if model is not None:
+        _check_name(model)
     if weights is None:
-        return _named(model, files)
-    if isinstance(weights, str) and weights.partition(":")[0] in variants() and not Path(weights).exists():
-        return _named(weights, files)
-    return _file(Path(weights), files)
+        return _named(model or MODEL, files)
+    found = _named(str(weights), files) if is_name(weights) else _file(Path(weights), files)
+    if model is not None:
+        _check_network(model, weights, found.spec if isinstance(found, Checkpoint) else read_spec(found))
+    return found
+
+
+def is_name(weights: str | Path) -> bool:
+    """Whether these are weights by name, and no file."""
+    return isinstance(weights, str) and weights.partition(":")[0] in variants() and not Path(weights).exists()
 
 
 def file_of(weights: str | Path) -> Path | None:
     """The file that stands behind a name or a path of weights, absolute; None for bundled ones."""
-    variant, colon, _ = str(weights).partition(":")
-    if isinstance(weights, str) and variant in variants() and not Path(weights).exists():
+    if is_name(weights):
+        variant, colon, _ = str(weights).partition(":")
         return published_path(variant) if colon else None
     return _in_run(Path(weights)).absolute()
 
 
-def load(model: str, weights: str | Path | None = None) -> Checkpoint:
+def read_spec(path: Path) -> ModelSpec:
+    """The ModelSpec of a .safetensors file, checked against its arrays, or of a file that an exporter wrote.
+
+    Raises ZooError if the file is missing, damaged, or carries no spec.
+    """
+    if path.is_dir():
+        raise ZooError(f"{path}: expected a weights file, this is a folder")
+    if not path.is_file():
+        raise ZooError(f"{path}: no such file{did_you_mean(str(path), known_names())}")
+    suffix = path.suffix.lower()
+    if suffix == checkpoint.SUFFIX:
+        return checkpoint.load(path).spec
+    readable = [checkpoint.SUFFIX]
+    for module in registry.working("exporters").values():
+        read = contracts.extra(module, "read_spec")
+        if read:
+            if suffix == module.SUFFIX:
+                return read(path)
+            readable.append(module.SUFFIX)
+    raise ZooError(
+        f"{path}: expected a {' or '.join(readable)} file, got {suffix or 'no suffix'}; "
+        "weights of another program go through zoo import"
+    )
+
+
+def known_names() -> list[str]:
+    """Every name that weights may have: variants, and those of the paper."""
+    return [*sorted(variants()), *published_names()]
+
+
+def path_of(weights: str | Path) -> Path:
+    """The file of weights by name, bundled or published, or the file that is given.
+
+    Raises ZooError for weights by name that are not on this machine.
+    """
+    if not is_name(weights):
+        return Path(weights)
+    _named(str(weights), ())
+    return file_of(weights) or PRETRAINED / f"{catalog()[str(weights)]['file']}{checkpoint.SUFFIX}"
+
+
+def load(model: str | None = None, weights: str | Path | None = None) -> Checkpoint:
     """As `resolve`, for those who need the arrays."""
     found = resolve(model, weights)
     assert isinstance(found, Checkpoint), found
@@ -115,12 +178,40 @@ def load(model: str, weights: str | Path | None = None) -> Checkpoint:
 def _check_name(model: str) -> None:
     name, colon, _ = model.partition(":")
     if name not in variants():
-        raise ZooError(f"no model is called {name!r}; there are {', '.join(sorted(variants()))}")
+        there = sorted(variants())
+        raise ZooError(f"no model is called {name!r}{did_you_mean(name, there)}; there are {', '.join(there)}")
     if colon and model not in published_names():
         raise ZooError(
             f"expected {name} for the bundled weights or {' or '.join(published_names())} for those of the paper, "
             f"got {model!r}"
         )
+
+
+def _check_network(model: str, weights: str | Path, spec: ModelSpec) -> None:
+    """Raise ZooError if weights are of another architecture than a model, or of another of its variants.
+
+    Those of one's own variant, whose sizes have no name, are of every variant of their architecture.
+    """
+    name = model.partition(":")[0]
+    architecture = variants()[name]
+    held = spec.architecture
+    if held == architecture:
+        module = registry.load("models", architecture)
+        found = _sizes(module, module.Config(**spec.config))
+        same = [variant for variant, config in module.VARIANTS.items() if _sizes(module, config) == found]
+        if not same or name in same:
+            return
+        held = same[0]
+    raise ZooError(
+        f"{weights}: expected weights of the model {name}, these are of {held}; leave the model out, since weights say "
+        "themselves what they are"
+    )
+
+
+def _sizes(module: Any, config: Any) -> tuple[int, dict[str, tuple[int, ...]]]:
+    """Sequence length and shapes of the arrays, but for those of the head, which has a row a target."""
+    shapes = module.array_shapes(config).items()
+    return config.sequence_length, {name: shape for name, shape in shapes if not name.startswith(f"{module.HEAD}.")}
 
 
 def _named(model: str, files: tuple[str, ...]) -> Checkpoint | Path:
@@ -160,7 +251,8 @@ def _file(path: Path, files: tuple[str, ...]) -> Checkpoint | Path:
     if path.is_dir():
         raise ZooError(f"{path}: expected a weights file, this is a folder")
     if not path.is_file():
-        raise ZooError(f"{path}: no such weights file; names are {', '.join(sorted(variants()))}")
+        near = did_you_mean(str(path), known_names())
+        raise ZooError(f"{path}: no such weights file{near}; names are {', '.join(sorted(variants()))}")
     if suffix in files:
         return path
     if suffix == checkpoint.SUFFIX:

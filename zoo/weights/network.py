@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoo import registry
 from zoo.errors import MissingDependency, ZooError
-from zoo.weights import checkpoint
+from zoo.weights import checkpoint, named
 from zoo.weights.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
@@ -37,6 +38,16 @@ def from_checkpoint(weights: Checkpoint) -> nn.Module:
     if missing or unexpected:
         raise RuntimeError(f"{weights.spec.architecture}: array_shapes and network disagree: {missing} {unexpected}")
     return module.eval()
+
+
+def torch_module(weights: str | Path) -> nn.Module:
+    """The PyTorch network with its weights, in evaluation mode, on the CPU: float (N, 4, L) -> float (N, T).
+
+    weights: a name, "original" or "original:published", or a .safetensors file. Channels are A, C, G, T; see
+    zoo.one_hot(..., channels_first=True). Raises ZooError for what names no weights, MissingDependency without PyTorch.
+    """
+    require_torch()
+    return from_checkpoint(named.load(weights=weights))
 
 
 def begin_with(module: nn.Module, weights: Checkpoint) -> bool:

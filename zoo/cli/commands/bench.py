@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from zoo.cli import options
+from zoo.cli import notes, options
 from zoo.contracts import ThreadOptions
-from zoo.defaults import MODEL
 
 if TYPE_CHECKING:
     from zoo.checks.bench import Result
@@ -16,19 +15,17 @@ if TYPE_CHECKING:
 
 def command(
     *,
-    model: options.Model = MODEL,
+    model: options.Model = None,
     weights: options.Weights = None,
     runtimes: options.Runtimes = (),
     seconds: Annotated[float, Parameter(help="To spend on each number of sequences a call.")] = 1.0,
     running: Annotated[ThreadOptions, options.RUNNING] = ThreadOptions(),
     as_json: options.Json = False,
 ) -> None:
-    import sys
-
     from zoo.checks import bench
 
     def announce(name: str) -> None:
-        print(f"zoo: measuring {name}", file=sys.stderr)
+        notes.say(f"measuring {name}")
 
     result = bench.run(model, weights, runtimes or None, seconds, running.threads, announce)
     print(result.to_json()) if as_json else _print(result)

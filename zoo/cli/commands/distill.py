@@ -30,7 +30,7 @@ def command(
     from zoo.training.distill import DistillSource
 
     job = run_report.prepare(model, settings, where, dropout=dropout)
-    loaded = predict.load("original", teacher, runtime, threads=where.threads)
+    loaded = predict.load(None, teacher, runtime, threads=where.threads)
     source = DistillSource(
         genomes.read(genome, loaded.spec.sequence_length),
         loaded.predict_codes,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from zoo.cli import options
+from zoo.cli import notes, options
 from zoo.contracts import RunOptions
 from zoo.data.labelled import Layout
 from zoo.defaults import MODEL, RUNTIME
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def command(
-    model: options.Model = MODEL,
+    model: options.Model = None,
     /,
     *,
     weights: Annotated[
@@ -47,7 +47,6 @@ def command(
     layout: Annotated[Layout, options.LAYOUT] = Layout(),
 ) -> None:
     import dataclasses
-    import sys
 
     from zoo.data import dataset
     from zoo.errors import ZooError
@@ -61,9 +60,9 @@ def command(
     if sequences is not None and layout.labels is None:
         raise ZooError(f"--sequences {sequences}: needs the measurements, --labels TABLE")
     if output is not None:
-        files = [named.file_of(given) for given in weights or [model]]
+        files = [named.file_of(given) for given in weights or [model or MODEL]]
         evaluate.check_output(output, overwrite, [source, layout.labels, *files])
-    names = evaluate.labels(weights or [model])
+    names = evaluate.labels(weights or [model or MODEL])
     chosen: list[str] | list[None] = weights or [None]
     models = {
         name: predict.load(model, given, runtime, **dataclasses.asdict(running))
@@ -71,7 +70,7 @@ def command(
     }
     columns = evaluate.choose(models, targets)
     if not targets and (left_out := evaluate.not_shared(models)):
-        print(f"zoo: compared on {', '.join(columns)}; not every model predicts {', '.join(left_out)}", file=sys.stderr)
+        notes.say(f"compared on {', '.join(columns)}; not every model predicts {', '.join(left_out)}")
     measured = dataset.read_split(
         source,
         "all" if sequences else split,

@@ -1,9 +1,8 @@
-"""`zoo info`: what a weights file or an exported model says of itself."""
+"""`zoo info`: what weights say of themselves, by name or in a file, and how near bundled ones come to the published."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -11,7 +10,7 @@ from zoo.cli import options
 
 
 def command(
-    file: Annotated[Path, Parameter(help="A .safetensors or .onnx file of this zoo.")],
+    weights: Annotated[str, Parameter(help="A name, see zoo list, or a .safetensors or .onnx file of this zoo.")],
     /,
     *,
     as_json: options.Json = False,
@@ -20,7 +19,7 @@ def command(
 
     from zoo.checks import inventory
 
-    description = inventory.describe(file)
+    description = inventory.describe(weights)
     if as_json:
         print(json.dumps(description, indent=2))
         return
@@ -36,6 +35,22 @@ def command(
         "licence": description["licence"],
         **({"imported": description["imported"]} if description["imported"] else {}),
     }
+    if description["imitates"]:
+        shown["imitates"] = f"{description['imitates']}; agreement with it, Pearson r and root mean square error:"
+        shown |= {f"  {name}": value for name, value in _agreement(description).items()}
     width = max(map(len, shown))
     for name, value in shown.items():
         print(f"{name:<{width}}  {value}")
+
+
+def _agreement(description: dict[str, Any]) -> dict[str, str]:
+    """Kind of sequences -> how near the outputs are, target by target."""
+    near, found = description["fidelity"], {}
+    targets = description["targets"]
+    kinds = [name.removesuffix(f"_{targets[0]}_pearson") for name in near if name.endswith(f"_{targets[0]}_pearson")]
+    for kind in kinds:
+        numbers = {target: (near[f"{kind}_{target}_pearson"], near[f"{kind}_{target}_rmse"]) for target in targets}
+        found[kind.replace("_", " ")] = ", ".join(
+            f"{name} {r:.3f}, {error:.3f}" for name, (r, error) in numbers.items()
+        )
+    return found

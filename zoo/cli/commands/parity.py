@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from zoo.cli import options
-from zoo.defaults import MODEL
 
 if TYPE_CHECKING:
     from zoo.checks.comparison import LayerReport
@@ -20,7 +19,7 @@ def command(
     npz: Annotated[Path | None, Parameter(help="With --layers: Keras layer outputs, instead of tf_keras.")] = None,
     /,
     *,
-    model: options.Model = MODEL,
+    model: options.Model = None,
     weights: options.Weights = None,
     sequences: Annotated[Path | None, Parameter(help="FASTA; by default random sequences and edge cases.")] = None,
     runtimes: options.Runtimes = (),

@@ -1,4 +1,4 @@
-"""`zoo predict`: a FASTA file to a table of activities."""
+"""`zoo predict`: FASTA files to a table of activities."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from zoo.cli import options
+from zoo.cli import notes, options
 from zoo.contracts import RunOptions
 from zoo.defaults import MODEL, RUNTIME
 from zoo.formats.read_options import STRICT, ReadOptions
@@ -16,15 +16,21 @@ from zoo.inference.both_strands import StrandOptions
 
 
 def command(
-    file: Annotated[str, options.STREAM, Parameter(help="FASTA, plain or compressed; - is standard input.")],
+    files: Annotated[
+        list[str],
+        options.STREAM,
+        Parameter(name="FILE", help="FASTA, plain or compressed, one or several; - is standard input."),
+    ],
     /,
     *,
-    model: options.Model = MODEL,
+    model: options.Model = None,
     weights: Annotated[
         str | None, Parameter(help="A file instead, .safetensors or .onnx; it says itself which model it is.")
     ] = None,
     output: Annotated[
-        Path | None, options.STREAM, Parameter(help="Table to write, instead of to standard output.")
+        Path | None,
+        options.STREAM,
+        Parameter(help="Table to write, instead of to standard output: .tsv, .csv, also with .gz, .zst, or .parquet."),
     ] = None,
     overwrite: options.Overwrite = False,
     reading: Annotated[ReadOptions, options.READING] = STRICT,
@@ -32,24 +38,30 @@ def command(
     runtime: options.Runtime = RUNTIME,
     running: Annotated[RunOptions, options.RUNNING] = RunOptions(),
 ) -> None:
-    import sys
-
     from zoo.cli.progress import Bar
-    from zoo.formats.fasta import Reader
-    from zoo.inference import predict
+    from zoo.formats.several import Readers
+    from zoo.inference import description, predict
     from zoo.weights import named
 
     if output == Path("-"):
         output = None
-    weights_file = named.file_of(weights or model)
-    job = predict.Job(file, output, reading, overwrite, options.command_line(), strands.rc, weights_file)
+    weights_file = named.file_of(weights or model or MODEL)
+    job = predict.Job(tuple(files), output, reading, overwrite, options.command_line(), strands.rc, weights_file)
     job.check_output()
+    job.check_sources()
     loaded = predict.load(model, weights, runtime, **dataclasses.asdict(running))
-    size = Path(file).stat().st_size if Path(file).is_file() else None
-    with Bar("sequences", size) as bar:
+    with Bar("sequences", _size(files)) as bar:
 
-        def on_progress(reader: Reader) -> None:
+        def on_progress(reader: Readers) -> None:
             bar.update(reader.bytes_read, reader.counts.records)
 
-        description = predict.predict_file(loaded, job, on_progress)
-    print(f"zoo: {predict.summary(description)}", file=sys.stderr)
+        described = predict.predict_file(loaded, job, on_progress)
+    notes.say(description.summary(described))
+    for line in description.details(described):
+        notes.detail(line)
+
+
+def _size(files: list[str]) -> int | None:
+    """Bytes of all files; None where one is a pipe."""
+    paths = [Path(file) for file in files]
+    return sum(path.stat().st_size for path in paths) if all(path.is_file() for path in paths) else None

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from zoo.cli import options
+from zoo.cli import notes, options
 from zoo.data.labelled import Layout
 from zoo.training.config import JobOptions, TrainConfig
 
@@ -23,8 +23,6 @@ def command(
     settings: Annotated[TrainConfig, options.TRAINING] = TrainConfig(),
     layout: Annotated[Layout, options.LAYOUT] = Layout(),
 ) -> None:
-    import sys
-
     from zoo.cli import run_report
     from zoo.data import dataset
     from zoo.data.training_source import DatasetSource
@@ -33,5 +31,5 @@ def command(
     config = job.config
     read = dataset.read(data, targets or config.targets, allow_leakage, length=config.sequence_length, layout=layout)
     for note in read.notes:
-        print(f"zoo: {note}", file=sys.stderr)
+        notes.say(note)
     run_report.train(job, DatasetSource(read), ["--data", str(data), *run_report.given(layout)])

@@ -1,0 +1,84 @@
+"""What a prediction was made of and by what: the description beside its table, and one line about it.
+
+Bundled weights imitate published ones; both say so, and how near they come.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import zoo
+from zoo.weights import named
+
+if TYPE_CHECKING:
+    from zoo.formats.several import Readers
+    from zoo.inference.predict import Job, Model
+
+LINE = 150
+"""Letters of a line at a terminal; what does not fit is left to the long form."""
+
+
+def describe(model: Model, job: Job, reader: Readers) -> dict[str, Any]:
+    """What ran on what, JSON types only; written beside the table."""
+    spec = model.spec
+    bundled = named.bundled_as(spec.weights_id)
+    return {
+        "command": job.command,
+        "version": zoo.__version__,
+        "runtime": model.runtime,
+        "provider": model.provider,
+        "weights": {
+            "id": spec.weights_id,
+            "architecture": spec.architecture,
+            "source": spec.source,
+            "licence": spec.licence,
+            "bundled": bundled,
+            "imitates": named.published_instead(spec.architecture) if bundled else None,
+            "fidelity": named.fidelity(bundled, spec.targets) if bundled else {},
+        },
+        "rc": job.rc,
+        "inputs": reader.files(),
+        "sequence_length": spec.sequence_length,
+        "targets": list(spec.targets),
+        "counts": dataclasses.asdict(reader.counts),
+    }
+
+
+def summary(description: dict[str, Any]) -> str:
+    """One line of at most LINE letters: how many sequences, what computed, and which weights; see `details`."""
+    weights = description["weights"]
+    counts = description["counts"]
+    changed = "".join(
+        f", {counts[name]:,} {name.replace('_', ' ')}" for name in counts if name != "records" and counts[name]
+    )
+    line = f"{counts['records']:,} sequences{changed}; {description['runtime']}"
+    for more in _about(weights):
+        if len(line) + len(more) <= LINE:
+            line += more
+    return line
+
+
+def _about(weights: dict[str, Any]) -> list[str]:
+    """What to say of weights, the most important first."""
+    if not weights["bundled"]:
+        return [f"; weights {weights['id'][:12]}"]
+    r = ", ".join(f"{value:.2f} {target}" for target, value in weights["fidelity"].items())
+    spelled = f" (r {r})" if r else ""
+    if weights["imitates"] is None:
+        return [f"; bundled weights {weights['bundled']}{spelled}"]
+    return [
+        f"; bundled weights, which imitate the published model{spelled}",
+        f"; zoo pull {weights['imitates']} brings that",
+    ]
+
+
+def details(description: dict[str, Any]) -> list[str]:
+    """What `summary` leaves out, a line each: the device, the origin of the weights and their licence."""
+    weights = description["weights"]
+    return [
+        f"computed by {description['provider']}",
+        f"weights {weights['id']}, of the model {weights['architecture']}",
+        f"their source: {weights['source']}",
+        f"their licence: {weights['licence']}",
+    ]
