@@ -9,8 +9,10 @@ import os
 import signal
 import sys
 import warnings
+from pathlib import Path
+from typing import Annotated, Literal
 
-from cyclopts import App, CycloptsError, Group
+from cyclopts import App, CycloptsError, Group, Parameter
 
 import zoo
 from zoo.cli import notes, options, usage
@@ -75,6 +77,7 @@ def _app() -> App:
     app["--help"].help = "Show this help, or that of the command."
     app["--version"].help = "Show the version."
     app.command(_nothing, name="--debug", help=f"Show the traceback of an error, as {DEBUG}=1 does.")
+    app.command(_install_completion, name="--install-completion", help="Have the shell complete commands and options.")
     for place, (title, commands) in enumerate(COMMANDS.items()):
         group = Group(title, sort_key=place)
         for order, (name, text) in enumerate(commands.items()):
@@ -85,6 +88,26 @@ def _app() -> App:
 
 NO_THREAD = "can't start new thread"
 """What Python says where the user has no more processes or memory left; it has no class of its own."""
+
+
+def _install_completion(
+    *,
+    shell: Annotated[
+        Literal["bash", "zsh", "fish", "powershell"] | None, Parameter(help="By default the one that runs this.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        Parameter(help="File to write, instead of where the shell looks, and leave its settings."),
+    ] = None,
+) -> None:
+    """Write what the shell needs to complete the words of `zoo`, and say where."""
+    from cyclopts.completion.detect import ShellDetectionError
+
+    try:
+        path = app.install_completion(shell=shell, output=output, add_to_startup=output is None)
+    except ShellDetectionError:
+        raise ZooError("the shell is not known; name it, as in zoo --install-completion --shell bash") from None
+    print(f"{path}: written; it works in the next shell that is started")
 
 
 def _nothing() -> None:

@@ -13,7 +13,8 @@ from zoo.errors import one_line
 SWITCHES = {"-q": -1, "--quiet": -1, "-v": 1, "--verbose": 1}
 """What a user types, anywhere in a command line -> how much more is said."""
 
-HELP = "With every command: -q, --quiet for errors only; -v, --verbose for more, such as the source of weights."
+HELP = "With every command: -q, --quiet for errors only; -v, --verbose for more."
+"""Short enough for every terminal."""
 
 
 class Level(enum.IntEnum):

@@ -85,7 +85,7 @@ def _short_form(option: FieldInfo, taken: frozenset[str]) -> str | None:
 
 
 def full_forms(arguments: list[str]) -> list[str]:
-    """The words of a command line, up to a --, with each of FLAGS as --flag=value, however it was typed."""
+    """The words of a command line, up to a --, with each of FLAGS as --flag=value: --flag, --field value or --field."""
     values = dict(FLAGS.values())
     flags = {f"--{field}": flag for field, (flag, _) in FLAGS.items()}
     end = arguments.index("--") if "--" in arguments else len(arguments)
@@ -95,8 +95,11 @@ def full_forms(arguments: list[str]) -> list[str]:
         option, equals, value = word.partition("=")
         if word in values:
             word = f"{word}={values[word]}"
-        elif option in flags and (equals or (given and not given[-1].startswith("-"))):
-            word = f"{flags[option]}={value if equals else given.pop()}"
+        elif option in flags:
+            if not equals:
+                alone = not given or given[-1].startswith("-")
+                value = values[flags[option]] if alone else given.pop()
+            word = f"{flags[option]}={value}"
         words.append(word)
     return words + arguments[end:]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from zoo import contracts, registry
 from zoo.defaults import MODEL
-from zoo.errors import ZooError
+from zoo.errors import ZooError, did_you_mean
 from zoo.training.config import TrainConfig, check_names, make, read_toml
 from zoo.weights import named
 
@@ -53,5 +53,6 @@ def read_model(
 def _architecture(variant: str) -> str:
     found = named.variants()
     if variant not in found:
-        raise ZooError(f"no model is called {variant!r}; there are {', '.join(sorted(found))}, or give a .toml file")
+        there = f"{did_you_mean(variant, found)}; there are {', '.join(sorted(found))}"
+        raise ZooError(f"no model is called {variant!r}{there}, or give a .toml file")
     return found[variant]

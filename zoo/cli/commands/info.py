@@ -49,8 +49,7 @@ def _agreement(description: dict[str, Any]) -> dict[str, str]:
     targets = description["targets"]
     kinds = [name.removesuffix(f"_{targets[0]}_pearson") for name in near if name.endswith(f"_{targets[0]}_pearson")]
     for kind in kinds:
-        numbers = {target: (near[f"{kind}_{target}_pearson"], near[f"{kind}_{target}_rmse"]) for target in targets}
-        found[kind.replace("_", " ")] = ", ".join(
-            f"{name} {r:.3f}, {error:.3f}" for name, (r, error) in numbers.items()
-        )
+        numbers = {name: (near[f"{kind}_{name}_pearson"], near[f"{kind}_{name}_rmse"]) for name in targets}
+        shown = (f"{name} {r:.3f} and {error:.3f}" for name, (r, error) in numbers.items())
+        found[kind.replace("_", " ")] = ", ".join(shown)
     return found

@@ -17,7 +17,7 @@ from zoo.inference.both_strands import StrandOptions
 
 def command(
     files: Annotated[
-        list[str],
+        list[Path],
         options.STREAM,
         Parameter(name="FILE", help="FASTA, plain or compressed, one or several; - is standard input."),
     ],
@@ -61,7 +61,6 @@ def command(
         notes.detail(line)
 
 
-def _size(files: list[str]) -> int | None:
+def _size(files: list[Path]) -> int | None:
     """Bytes of all files; None where one is a pipe."""
-    paths = [Path(file) for file in files]
-    return sum(path.stat().st_size for path in paths) if all(path.is_file() for path in paths) else None
+    return sum(file.stat().st_size for file in files) if all(file.is_file() for file in files) else None

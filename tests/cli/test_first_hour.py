@@ -1,0 +1,279 @@
+"""What a newcomer types: names with slips, several files, flags, quiet and verbose, help for the shell."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checkpoints import ODD, random_checkpoint, random_codes
+from command_line import Zoo
+
+from zoo.cli import main, notes, options, progress
+from zoo.errors import ZooWarning
+from zoo.inference import predict
+from zoo.weights import checkpoint, named
+
+KMER = ("--runtime", "kmer-cpu")
+LENGTH = 249
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with three FASTA files of 3, 1 and 2 records, the last of them compressed."""
+    monkeypatch.chdir(tmp_path)
+    texts = ["".join("ACGTN"[code] for code in row) for row in random_codes(6, LENGTH)]
+    records = [f">s{number}\n{text}\n" for number, text in enumerate(texts)]
+    (tmp_path / "a.fa").write_text("".join(records[:3]))
+    (tmp_path / "b.fa").write_text(records[3])
+    (tmp_path / "c.fa.gz").write_bytes(gzip.compress("".join(records[4:]).encode()))
+    return tmp_path
+
+
+def refused(zoo: Zoo, *arguments: object) -> str:
+    before = sorted(Path().iterdir())
+    status, out, err = zoo(*arguments)
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    assert sorted(Path().iterdir()) == before
+    return err.removeprefix("zoo: ").removesuffix("\n")
+
+
+class TestNote:
+    """Point: one short line says which weights, what they are and how good."""
+
+    def test_bundled_weights_say_that_they_imitate_and_how_closely(self, zoo: Zoo, folder: Path) -> None:  # noqa: ARG002
+        err = zoo("predict", "a.fa", *KMER)[2]
+        near = named.catalog()["original"]["fidelity"]
+        dev, hk = near["windows_dev_pearson"], near["windows_hk_pearson"]
+        assert err == (
+            "zoo: 3 sequences; kmer-cpu; bundled weights, which imitate the published model "
+            f"(r {dev:.2f} dev, {hk:.2f} hk); zoo pull original brings that\n"
+        )
+        assert len(err) < 160
+
+    def test_the_line_stays_short_whatever_was_changed(self) -> None:
+        from zoo.inference import description
+
+        for count in (0, 1_234_567, 10**12):
+            names = ("records", "resized", "ambiguous_letters", "mostly_unknown")
+            weights = {"bundled": "original", "imitates": "original", "fidelity": {"dev": 0.95, "hk": 0.9}, "id": "0"}
+            described = {"weights": weights, "counts": dict.fromkeys(names, count), "runtime": "onnx-cuda"}
+            line = description.summary(described)
+            assert len(f"zoo: {line}") < 160
+            assert line.startswith(f"{count:,} sequences")
+
+    @pytest.mark.parametrize("switch", ["-q", "--quiet"])
+    @pytest.mark.parametrize("before", [True, False])
+    def test_quiet_says_nothing_but_errors(self, zoo: Zoo, folder: Path, switch: str, before: bool) -> None:  # noqa: ARG002
+        words = [switch, "predict", "a.fa", *KMER] if before else ["predict", "a.fa", *KMER, switch]
+        status, out, err = zoo(*words)
+        assert (status, err) == (0, "")
+        assert out.count("\n") == 4
+        assert zoo("predict", "none.fa", switch) == (2, "", "zoo: none.fa: no such file\n")
+
+    def test_verbose_says_where_weights_come_from(self, zoo: Zoo, folder: Path) -> None:  # noqa: ARG002
+        err = zoo("predict", "a.fa", *KMER, "-v")[2]
+        weights = named.load("original").spec
+        assert f"zoo: weights {weights.weights_id}, of the model {weights.architecture}\n" in err
+        assert f"zoo: their source: {weights.source}\n" in err
+        assert f"zoo: their licence: {weights.licence}\n" in err
+
+    def test_every_command_knows_the_switches(self, zoo: Zoo) -> None:
+        for command in [name for commands in main.COMMANDS.values() for name in commands]:
+            assert "-q, --quiet" in zoo(command, "--help", "-q")[1]
+        assert zoo("list", "-v")[0] == 0
+
+    def test_what_stands_behind_two_hyphens_is_no_switch(self) -> None:
+        assert notes.taken_from(["predict", "-q", "--", "-v"]) == ["predict", "--", "-v"]
+        assert notes.quiet()
+        assert notes.taken_from(["predict"]) == ["predict"]
+        assert not notes.quiet()
+
+    def test_a_warning_is_a_note(self, capsys: pytest.CaptureFixture[str]) -> None:
+        for words, shown in (([], "zoo: careful\n"), (["-q"], "")):
+            notes.taken_from(words)
+            main._show_warning("careful", ZooWarning)
+            assert capsys.readouterr().err == shown
+        notes.taken_from([])
+
+
+class TestNames:
+    """Point: a slip in a name is met with the name that was meant; a name says the same to every command."""
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (
+                ["predict", "a.fa", "--model", "orignal"],
+                "no model is called 'orignal', did you mean original?; there are ",
+            ),
+            (
+                ["predict", "a.fa", "--weights", "tunned"],
+                "tunned: no such weights file, did you mean tuned?; names are ",
+            ),
+            (
+                ["predict", "a.fa", "--runtime", "onx-cpu"],
+                "no runtime is called 'onx-cpu', did you mean onnx-cpu?; there ",
+            ),
+            (["export", "original", "--format", "onn"], "no exporter is called 'onn', did you mean onnx?; there are "),
+            (["train", "orignal", "--data", "x", "-o", "y"], "did you mean original?"),
+            (["info", "orignal"], "orignal: no such file, did you mean original?"),
+        ],
+    )
+    def test_did_you_mean(self, zoo: Zoo, folder: Path, arguments: list[str], message: str) -> None:  # noqa: ARG002
+        assert message in refused(zoo, *arguments)
+
+    def test_a_model_beside_weights_of_another_is_an_error(self, zoo: Zoo, folder: Path) -> None:
+        checkpoint.save(named.load("tuned"), folder / "t.safetensors")
+        checkpoint.save(random_checkpoint(ODD), folder / "odd.safetensors")
+        onnx = named.PRETRAINED / "tuned.onnx"
+        for model, weights, held in (
+            ("original", "t.safetensors", "tuned"),
+            ("basset", "t.safetensors", "deepstarr"),
+            ("original", "tuned", "tuned"),
+            ("original", onnx, "tuned"),
+        ):
+            line = refused(zoo, "predict", "a.fa", "--model", model, "--weights", weights)
+            assert line.startswith(f"{weights}: expected weights of the model {model}, these are of {held}; leave the")
+        assert zoo("predict", "a.fa", "--model", "tuned", "--weights", "t.safetensors", *KMER)[0] == 0
+        assert zoo("predict", "a.fa", "--weights", "t.safetensors", *KMER)[0] == 0
+        # sizes without a name of their own are of every variant
+        assert "expected 53 bases" in refused(
+            zoo, "predict", "a.fa", "--model", "tuned", "--weights", "odd.safetensors"
+        )
+
+    def test_info_takes_names_and_says_how_near_bundled_weights_come(self, zoo: Zoo, folder: Path) -> None:
+        status, out, _ = zoo("info", "original")
+        near = named.catalog()["original"]["fidelity"]
+        assert status == 0
+        assert "imitates" in out
+        assert "original:published; agreement with it" in out
+        dev, error = near["windows_dev_pearson"], near["windows_dev_rmse"]
+        assert re.search(rf"\n  windows +dev {dev:.3f} and {error:.3f}, hk ", out)
+        described = json.loads(zoo("info", "tuned", "--json")[1])
+        assert described["fidelity"] == named.catalog()["tuned"]["fidelity"]
+        assert (described["bundled"], described["imitates"]) == ("tuned", "original:published")
+        assert refused(zoo, "info", "original:published").startswith(
+            "the published weights of original are not on this"
+        )
+        shutil.copy(named.PRETRAINED / "tuned.safetensors", folder / "mine.safetensors")
+        assert json.loads(zoo("info", "mine.safetensors", "--json")[1])["bundled"] == "tuned"
+
+
+class TestFiles:
+    """Point: several files in one call, one after the other; what is wrong is known before the work."""
+
+    def test_rows_are_in_the_order_of_the_files_and_the_description_tells_them_apart(
+        self,
+        zoo: Zoo,
+        folder: Path,  # noqa: ARG002
+    ) -> None:
+        assert zoo("predict", "c.fa.gz", "a.fa", "b.fa", *KMER, "-o", "out.csv")[:2] == (0, "")
+        header, *rows = [line.split(",") for line in Path("out.csv").read_text().splitlines()]
+        assert header == ["name", "dev", "hk"]
+        assert [row[0] for row in rows] == ["s4", "s5", "s0", "s1", "s2", "s3"]
+        codes = random_codes(6, LENGTH)[[4, 5, 0, 1, 2, 3]]
+        values = predict.load(runtime="kmer-cpu").predict_codes(codes)
+        np.testing.assert_allclose(np.array([row[1:] for row in rows], np.float32), values, rtol=1e-4, atol=1e-4)
+        described = json.loads(Path("out.csv.json").read_text())
+        files = [("c.fa.gz", 2), ("a.fa", 3), ("b.fa", 1)]
+        assert described["inputs"] == [{"file": file, "records": records} for file, records in files]
+        assert described["counts"]["records"] == 6
+
+    def test_a_file_that_is_not_there_is_known_before_the_work(self, zoo: Zoo, folder: Path) -> None:
+        assert refused(zoo, "predict", "a.fa", "none.fa", *KMER, "-o", "out.tsv") == "none.fa: no such file"
+        assert refused(zoo, "predict", "-", "-", *KMER) == "standard input: can be read once only; give - once"
+        (folder / "bad.fa").write_text(">x\nACGT\n")
+        assert refused(zoo, "predict", "a.fa", "bad.fa", *KMER, "-o", "out.tsv").startswith("bad.fa: record 1 (x): ")
+
+    def test_no_input_is_replaced(self, zoo: Zoo, folder: Path) -> None:  # noqa: ARG002
+        line = refused(zoo, "predict", "a.fa", "b.fa", *KMER, "-o", "b.fa", "--overwrite")
+        assert line == "b.fa: is an input of this command, which is never replaced; give another name"
+
+    def test_no_header_before_the_input_is_known_to_be_good(self, zoo: Zoo, folder: Path) -> None:
+        (folder / "bad.fa").write_text(f">x\n{'A' * 12}\n")
+        assert refused(zoo, "predict", "bad.fa", *KMER).startswith("bad.fa: record 1 (x): expected 249 bases, got 12; ")
+
+    def test_a_name_of_no_table_is_refused_before_the_work(self, zoo: Zoo, folder: Path) -> None:  # noqa: ARG002
+        line = refused(zoo, "predict", "none.fa", *KMER, "-o", "out.xlsx")
+        assert line.startswith("out.xlsx: expected a name that ends in .tsv, .txt, .csv, .parquet, or in one of text ")
+
+
+class TestFlags:
+    """Point: what has one value is a flag with a plain name; the old forms go on working."""
+
+    @pytest.mark.parametrize(
+        ("typed", "full"),
+        [
+            (["--both-strands"], ["--both-strands=average"]),
+            (["--rc", "average"], ["--both-strands=average"]),
+            (["--rc=average", "x.fa"], ["--both-strands=average", "x.fa"]),
+            (["--rc"], ["--both-strands=average"]),
+            (["--resize", "center", "--ambiguous", "n"], ["--crop-or-pad=center", "--ambiguous-as-n=n"]),
+            (["--crop-or-pad", "x.fa", "--ambiguous-as-n"], ["--crop-or-pad=center", "x.fa", "--ambiguous-as-n=n"]),
+            (["--rc", "mean"], ["--both-strands=mean"]),
+            (["--", "--rc", "x"], ["--", "--rc", "x"]),
+        ],
+    )
+    def test_every_form_is_the_same_option(self, typed: list[str], full: list[str]) -> None:
+        assert options.full_forms(typed) == full
+
+    def test_flags_do_what_their_old_forms_do(self, zoo: Zoo, folder: Path) -> None:
+        (folder / "odd.fa").write_text(f">x\n{'ACGTR' * 60}\n")
+        new = zoo("predict", "odd.fa", *KMER, "--both-strands", "--crop-or-pad", "--ambiguous-as-n")
+        old = zoo("predict", "odd.fa", *KMER, "--rc", "average", "--resize", "center", "--ambiguous", "n")
+        assert new == old
+        assert new[0] == 0
+        model = predict.load(runtime="kmer-cpu", rc="average", resize="center", ambiguous="n")
+        values = model.predict(["ACGTR" * 60])
+        assert new[1].splitlines()[1].split("\t")[1:] == [str(value) for value in values[0]]
+
+    def test_the_help_shows_the_flag_and_what_it_is_the_same_as(
+        self, zoo: Zoo, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", "200")
+        out = zoo("predict", "--help")[1]
+        for flag, old in (("--both-strands", "--rc average"), ("--crop-or-pad", "--resize center")):
+            assert re.search(rf"\n  {flag} .*The same as {old}\.", out.replace("\n                          ", " "))
+
+
+class TestProgress:
+    def test_a_log_has_a_line_now_and_then(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        now = [0.0]
+        log = io.StringIO()
+        monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+        monkeypatch.setattr(sys, "stderr", log)
+        notes.taken_from([])
+        with progress.Bar("sequences", 100) as bar:
+            for second in range(0, 200, 10):
+                now[0] = float(second)
+                bar.update(second, second * 20_000)
+        assert log.getvalue().splitlines() == [
+            f"zoo: {second * 20_000:,} sequences, 20,000 a second" for second in (60, 120, 180)
+        ]
+        notes.taken_from(["-q"])
+        with progress.Bar("sequences", 100) as bar:
+            now[0] += 1000
+            bar.update(100, 100)
+        notes.taken_from([])
+        assert log.getvalue().count("\n") == 3
+
+
+class TestCompletion:
+    def test_it_is_written_where_it_is_asked_for(self, zoo: Zoo, folder: Path) -> None:
+        status, out, err = zoo("--install-completion", "--shell", "bash", "-o", "zoo.bash")
+        assert (status, err) == (0, "")
+        assert out.endswith("zoo.bash: written; it works in the next shell that is started\n")
+        text = (folder / "zoo.bash").read_text()
+        for word in ("predict", "evaluate", "--both-strands", "--overwrite"):
+            assert word in text
+        if bash := shutil.which("bash"):
+            assert subprocess.run([bash, "-n", "zoo.bash"], check=False).returncode == 0

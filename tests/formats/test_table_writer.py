@@ -1,0 +1,123 @@
+"""The suffix of a name decides how a table is written: every kind holds the same rows, no other is taken."""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import gzip
+import hashlib
+import io
+import lzma
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from zoo.errors import CheckFailed, MissingDependency, ZooError
+from zoo.formats import table_writer
+
+NAMES = ["plain", "a,b", '"q"', "twice", "twice"]
+VALUES = np.array([[0.1, -2], [3e-9, 4], [1, 2], [np.pi, -np.e], [16777216, 0]], np.float32)
+TARGETS = ("dev", "a,b")
+
+
+def written(path: Path, names: list[str] = NAMES, values: np.ndarray = VALUES) -> dict[str, object]:
+    """Write rows in two parts; what the file says of itself."""
+    with path.open("wb") as file:
+        digested = table_writer.Digested(file)
+        with table_writer.opened(path, digested, TARGETS) as table:
+            table.write(names[:2], values[:2])
+            table.write(names[2:], values[2:])
+        return digested.facts()
+
+
+def unzstd(content: bytes) -> bytes:
+    from xopen import xopen
+
+    with xopen(io.BytesIO(content), "rb", format="zst", threads=0) as file:
+        return bytes(file.read())
+
+
+KINDS: dict[str, Callable[[bytes], bytes]] = {
+    "": bytes,
+    ".gz": gzip.decompress,
+    ".bz2": bz2.decompress,
+    ".xz": lzma.decompress,
+    ".zst": unzstd,
+}
+
+
+@pytest.mark.parametrize("compression", KINDS)
+@pytest.mark.parametrize(
+    ("suffix", "separator"), [(".tsv", "\t"), (".txt", "\t"), ("", "\t"), (".csv", ","), (".CSV", ",")]
+)
+def test_text_holds_every_row_compressed_or_not(tmp_path: Path, suffix: str, separator: str, compression: str) -> None:
+    path = tmp_path / f"out{suffix}{compression}"
+    facts = written(path)
+    content = path.read_bytes()
+    assert facts == {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    text = KINDS[compression](content).decode()
+    quoting = csv.QUOTE_MINIMAL if separator == "," else csv.QUOTE_NONE
+    header, *rows = csv.reader(io.StringIO(text), delimiter=separator, quoting=quoting)
+    assert header == ["name", *TARGETS]
+    assert [row[0] for row in rows] == NAMES
+    np.testing.assert_array_equal(np.array([row[1:] for row in rows], np.float32), VALUES)
+    assert text.count("\n") == len(NAMES) + 1
+
+
+def test_pandas_reads_what_is_written(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    written(tmp_path / "out.csv.gz")
+    table = pandas.read_csv(tmp_path / "out.csv.gz", dtype={"dev": np.float32, "a,b": np.float32})
+    assert list(table["name"]) == NAMES
+    np.testing.assert_array_equal(table[list(TARGETS)].to_numpy(), VALUES)
+
+
+def test_parquet_holds_float32_columns_and_groups_of_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    monkeypatch.setattr(table_writer, "ROW_GROUP", 2)
+    path = tmp_path / "out.parquet"
+    facts = written(path)
+    assert facts["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    file = parquet.ParquetFile(path)
+    assert file.metadata.num_row_groups == 2
+    table = file.read()
+    assert {field.name: str(field.type) for field in table.schema} == {"name": "string", "dev": "float", "a,b": "float"}
+    assert table["name"].to_pylist() == NAMES
+    np.testing.assert_array_equal(np.stack([table[target].to_numpy() for target in TARGETS], 1), VALUES)
+
+
+def test_parquet_refuses_what_it_cannot_hold(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    with pytest.raises(ZooError, match=r"'caf.*udce9': a name that is no UTF-8; Parquet holds none, a .tsv does"):
+        written(tmp_path / "out.parquet", ["x", "caf\udce9"], VALUES[:2])
+    with pytest.raises(CheckFailed, match=r"^x: output 2 of the model came out as nan$"):
+        written(tmp_path / "out.parquet", ["x"], np.array([[1, np.nan]], np.float32))
+
+
+def test_parquet_needs_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = table_writer.importlib.util.find_spec
+    monkeypatch.setattr(
+        table_writer.importlib.util, "find_spec", lambda name: None if name == "pyarrow" else find(name)
+    )
+    with pytest.raises(MissingDependency, match=r"out\.parquet: Parquet needs pyarrow; pip install pyarrow brings it"):
+        table_writer.check_name(tmp_path / "out.parquet")
+    table_writer.check_name(tmp_path / "out.tsv")
+
+
+@pytest.mark.parametrize("name", ["out.xlsx", "out.parquet.gz", "out.h5", "out.json.zst", "out.sv"])
+def test_a_name_of_no_table_is_refused(name: str) -> None:
+    with pytest.raises(ZooError) as refused:
+        table_writer.check_name(Path(name))
+    assert str(refused.value) == (
+        f"{name}: expected a name that ends in .tsv, .txt, .csv, .parquet, or in one of text with .gz, .bz2, .xz, .zst "
+        "behind it"
+    )
+
+
+def test_nothing_is_written_before_the_first_rows(tmp_path: Path) -> None:
+    path = tmp_path / "out.tsv"
+    with path.open("wb") as file, table_writer.opened(path, table_writer.Digested(file), TARGETS):
+        pass
+    assert path.read_bytes() == b""
