@@ -1,0 +1,180 @@
+"""The public names: what a notebook types, and the same numbers as the command line."""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checkpoints import ODD, random_checkpoint, random_codes
+
+import zoo
+from zoo.dna.encoding import reverse_complement
+from zoo.inference import frame
+from zoo.weights import checkpoint
+
+RUNTIME = "kmer-cpu"
+LENGTH = ODD.sequence_length
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("python") / "odd.safetensors"
+    checkpoint.save(random_checkpoint(ODD), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def texts() -> list[str]:
+    return ["".join("ACGTN"[code] for code in row) for row in random_codes(6, LENGTH)]
+
+
+def test_every_public_name_is_there() -> None:
+    assert sorted(zoo.__all__) == sorted(zoo.HOMES)
+    for name in zoo.__all__:
+        assert getattr(zoo, name).__name__ == name
+        assert name in dir(zoo)
+    assert issubclass(zoo.ZooError, Exception)
+    with pytest.raises(AttributeError, match="module 'zoo' has no attribute 'forecast'"):
+        _ = zoo.forecast
+
+
+class TestOneHot:
+    def test_the_layout_is_positions_then_channels_or_the_other_way_round(self) -> None:
+        hot = zoo.one_hot(["ACGTN", "acgtn"])
+        assert (hot.shape, hot.dtype) == ((2, 5, 4), np.float32)
+        np.testing.assert_array_equal(hot[0], np.vstack([np.eye(4), np.zeros(4)]))
+        np.testing.assert_array_equal(hot[1], hot[0])
+        first = zoo.one_hot(zoo.encode(["ACGTN"]), channels_first=True)
+        assert first.flags.c_contiguous
+        np.testing.assert_array_equal(first[0], hot[0].T)
+        np.testing.assert_array_equal(zoo.one_hot(np.array(["ACGTN"])), hot[:1])
+
+    @pytest.mark.parametrize(
+        ("given", "message"),
+        [
+            ("ACGT", "sequences: expected a list of texts, got one text; put it in a list"),
+            (["ACGT", "ACG"], "sequence 2: expected 4 bases like the first, got 3"),
+            (
+                np.zeros((2, 3), np.float32),
+                r"codes: expected a uint8 array \(N, 3\) of base codes, got float32",
+            ),
+            (np.full((2, 3), 5, np.uint8), r"codes\[0, 0\]: expected 0 to 4, got 5; see zoo.encode"),
+        ],
+    )
+    def test_what_is_neither_texts_nor_codes_is_refused(self, given: object, message: str) -> None:
+        with pytest.raises(zoo.ZooError, match=message):
+            zoo.one_hot(given)  # type: ignore[arg-type]
+
+
+def test_bare_text_is_refused_everywhere(file: Path) -> None:
+    model = zoo.load(weights=file, runtime=RUNTIME)
+    for take in (zoo.encode, zoo.one_hot, zoo.predict, model.predict):
+        with pytest.raises(zoo.ZooError) as refused:
+            take("ACGT")
+        assert str(refused.value) == "sequences: expected a list of texts, got one text; put it in a list"
+
+
+class TestChoices:
+    """Point: rc and resize mean what they mean on the command line, given to load or to one call."""
+
+    def test_the_mean_of_both_strands(self, file: Path, texts: list[str]) -> None:
+        plain, both = (zoo.load(weights=file, runtime=RUNTIME, rc=rc) for rc in (None, "average"))
+        codes = random_codes(6, LENGTH)
+        expected = (plain.predict_codes(codes) + plain.predict_codes(reverse_complement(codes))) * 0.5
+        for found in (
+            both.predict(texts),
+            both.predict_codes(codes),
+            both.submit_codes(codes).result(),
+            plain.predict(texts, rc="average"),
+            both.predict(texts, rc="average"),
+        ):
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+        assert not np.allclose(plain.predict(texts), expected)
+
+    def test_other_lengths_and_letters(self, file: Path) -> None:
+        plain = zoo.load(weights=file, runtime=RUNTIME)
+        taking = zoo.load(weights=file, runtime=RUNTIME, resize="center", ambiguous="n")
+        found = taking.predict(["A" * 10 + "C" * LENGTH + "G" * 10, "R" * LENGTH, "T" * (LENGTH - 2)])
+        expected = plain.predict(["C" * LENGTH, "N" * LENGTH, f"N{'T' * (LENGTH - 2)}N"])
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(plain.predict(["T" * (LENGTH - 2)], resize="center"), expected[2:])
+        with pytest.raises(zoo.ZooError, match="sequence 1: expected 53 bases, got 300; cut windows of 53 bases"):
+            taking.predict(["A" * 300])
+
+    def test_they_survive_a_pickle(self, file: Path, texts: list[str]) -> None:
+        model = zoo.load(weights=file, runtime=RUNTIME, rc="average", resize="center", ambiguous="n")
+        again = pickle.loads(pickle.dumps(model))
+        assert (again.rc, again.reading) == (model.rc, model.reading)
+        np.testing.assert_allclose(again.predict(texts), model.predict(texts), rtol=1e-5, atol=1e-5)
+
+    def test_a_wrong_choice_is_refused(self, file: Path, texts: list[str]) -> None:
+        with pytest.raises(zoo.ZooError, match="rc: expected average, got 'mean'"):
+            zoo.load(weights=file, runtime=RUNTIME, rc="mean")
+        with pytest.raises(zoo.ZooError, match="resize: expected center, got 'left'"):
+            zoo.load(weights=file, runtime=RUNTIME, resize="left")
+        model = zoo.load(weights=file, runtime=RUNTIME)
+        with pytest.raises(zoo.ZooError, match="rc: expected average, got 'mean'"):
+            model.predict(texts, rc="mean")
+        with pytest.raises(zoo.ZooError, match="resize: expected center, got 'left'"):
+            model.predict(texts, resize="left")
+
+
+class TestPredict:
+    def test_the_rows_have_the_names_that_were_given(self, file: Path, texts: list[str]) -> None:
+        pandas = pytest.importorskip("pandas")
+        model = zoo.load(weights=file, runtime=RUNTIME)
+        values = model.predict(texts)
+        names = [f"s{number}" for number in range(6)]
+        for given, index in (
+            (texts, list(range(6))),
+            (dict(zip(names, texts, strict=True)), names),
+            (pandas.Series(texts, names), names),
+        ):
+            table = zoo.predict(given, model)
+            assert list(table.index) == index
+            assert list(table.columns) == ["a", "b", "c"]
+            assert set(table.dtypes) == {np.dtype(np.float32)}
+            np.testing.assert_array_equal(table.to_numpy(), values)
+        one = zoo.predict(texts, weights=file, runtime=RUNTIME, rc="average")
+        np.testing.assert_allclose(one.to_numpy(), model.predict(texts, rc="average"), rtol=1e-5, atol=1e-5)
+
+    def test_without_pandas_it_is_a_dictionary_of_arrays(
+        self, file: Path, texts: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        find = importlib.util.find_spec
+        monkeypatch.setattr(frame.importlib.util, "find_spec", lambda name: None if name == "pandas" else find(name))
+        monkeypatch.setitem(sys.modules, "pandas", None)
+        model = zoo.load(weights=file, runtime=RUNTIME)
+        values = model.predict(texts)
+        for given in (texts, dict(enumerate(texts))):
+            found = zoo.predict(given, model)
+            assert list(found) == ["a", "b", "c"]
+            for column, name in enumerate(found):
+                np.testing.assert_array_equal(found[name], values[:, column])
+
+    def test_a_loaded_model_takes_no_further_options(self, file: Path, texts: list[str]) -> None:
+        model = zoo.load(weights=file, runtime=RUNTIME)
+        with pytest.raises(zoo.ZooError, match=r"threads: give it to zoo\.load, not with a model that is loaded"):
+            zoo.predict(texts, model, threads=1)
+
+
+class TestTorchModule:
+    def test_the_network_gives_the_same_numbers(self, file: Path, texts: list[str]) -> None:
+        torch = pytest.importorskip("torch")
+        model = zoo.load(weights=file, runtime=RUNTIME)
+        network = zoo.torch_module(file)
+        assert not network.training
+        assert {parameter.device.type for parameter in network.parameters()} == {"cpu"}
+        with torch.inference_mode():
+            found = network(torch.from_numpy(zoo.one_hot(texts, channels_first=True)))
+        np.testing.assert_allclose(found.numpy(), model.predict(texts), rtol=1e-4, atol=1e-4)
+        assert zoo.torch_module("tuned").config.sequence_length == 249
+
+    def test_what_names_no_weights_is_refused(self) -> None:
+        pytest.importorskip("torch")
+        with pytest.raises(zoo.ZooError, match="tunned: no such weights file, did you mean tuned"):
+            zoo.torch_module("tunned")
