@@ -152,7 +152,7 @@ def test_match_takes_a_fasta_file_and_its_table(tmp_path: Path) -> None:
         "alphabet ACTG, flatten length, epsilon 0.001; matched 60 predictions of pred"
     )
     match.write_text("\n".join(["name\tdev\thk", *reversed(rows)]) + "\n")
-    with pytest.raises(ZooError, match="line 2: expected the sequence s0 in the column name, got s29"):
+    with pytest.raises(ZooError, match="row 1: expected the sequence 's0', got 's29'"):
         imported.read(path, options, None, ImportChecks(match=match, match_sequences=fasta))
 
 
