@@ -189,6 +189,7 @@ def _in_a_process(
 
 
 def _send(sender: Connection, *arguments: Any) -> None:
+    signals.hear_end()
     try:
         sender.send(measure(*arguments))
     except Exception as error:  # noqa: BLE001 - raised again in the process that waits

@@ -81,12 +81,18 @@ def _handled(handler: Callable[[int, Any], None], chosen: Callable[[Any], bool])
 
 @contextlib.contextmanager
 def withheld() -> Iterator[None]:
-    """Ctrl-C waits until the end; a process that is started meanwhile never hears it, and leaves its end to us."""
+    """All of ENDING wait until the end; a process that is started meanwhile hears none of them until `hear_end`."""
     if sys.platform == "win32":
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def hear_end() -> None:
+    """In a process that was started while signals were withheld: end by all of ENDING but Ctrl-C, which is for us."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, set(ENDING) - {signal.SIGINT})
