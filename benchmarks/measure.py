@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -12,11 +13,22 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 
 from zoo import registry
 from zoo.weights import checkpoint, named
 
 ROOT = Path(__file__).parents[1]
+
+INSTALL = "pip install 'deepstarr-zoo[dev]' brings it"
+"""The extra in which everything is that a benchmark may need."""
+
+
+def needs(*libraries: str) -> None:
+    """Skip the benchmark, or the whole file at whose top it stands, where one of the libraries is not installed."""
+    for library in libraries:
+        if importlib.util.find_spec(library) is None:
+            pytest.skip(f"{library} is not installed; {INSTALL}", allow_module_level=True)
 
 
 def in_turns(ways: Mapping[str, Callable[[], Any]], budget: float) -> dict[str, float]:

@@ -1,11 +1,13 @@
 """Stored results -> docs/benchmarks.md and its plots: python -m benchmarks.report [RESULT.json ...]
 
+A run of the benchmarks ends with the same tables on the terminal, see conftest.py.
 Without arguments it takes every benchmarks/results/*.json: what pytest-benchmark wrote, see the page's first lines.
 What noise_ceiling.py wrote comes last. No figure on that page is typed by hand.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -17,6 +19,9 @@ RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "benchmarks.md"
 SHARED = 0.02
 """Share of stalled time above which a result is said to come from a shared machine."""
+
+LEFT_OUT = "left out"
+"""Where a benchmark notes, in its extra_info, which ways it did without and why, a line each."""
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 HEAD = """# Benchmarks
@@ -48,9 +53,36 @@ def main(paths: list[Path]) -> None:
         for plot in _plots(groups, PAGE.parent, path.stem):
             text += [f"![{plot.stem}]({plot.name})", ""]
         for name, rows in groups.items():
-            text += [f"### {name[0].upper()}{name[1:]}", "", *_table(rows), ""]
+            text += [f"### {_title(name)}", "", *_table(rows), ""]
     text += _ceilings(sorted((RESULTS / "noise_ceiling").glob("*.json")))
     PAGE.write_text("\n".join(text).rstrip() + "\n", "utf-8")
+
+
+def on_terminal(document: dict[str, Any], width: int) -> str:
+    """The page's words on the machine, then its tables, aligned and wrapped to `width` columns."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False, markup=False)
+    console.print(_machine(document).replace("**", ""))
+    for name, rows in _groups(document).items():
+        columns, cells = _cells(rows)
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+        for column in columns:
+            numbers = all(isinstance(row.get(column, 0), (int, float)) for row in rows)
+            table.add_column(column, justify="right" if numbers else "left")
+        for row in cells:
+            table.add_row(*row)
+        console.print(f"\n{_title(name)}\n")
+        console.print(table)
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
+
+
+def left_out(document: dict[str, Any]) -> list[str]:
+    """What the benchmarks say that they did without, a line each."""
+    said = [line for entry in document["benchmarks"] for line in entry["extra_info"].get(LEFT_OUT, ())]
+    return list(dict.fromkeys(said))
 
 
 def _groups(document: dict[str, Any]) -> dict[str, Rows]:
@@ -89,11 +121,20 @@ def _ceilings(paths: list[Path]) -> list[str]:
     return [CEILING_HEAD, *_table(rows), ""] if rows else []
 
 
+def _title(name: str) -> str:
+    return f"{name[0].upper()}{name[1:]}"
+
+
 def _table(rows: Rows) -> list[str]:
+    columns, cells = _cells(rows)
+    lines = [f"| {' | '.join(row)} |" for row in (columns, *cells)]
+    return [lines[0], f"|{'---|' * len(columns)}", *lines[1:]]
+
+
+def _cells(rows: Rows) -> tuple[list[str], list[list[str]]]:
+    """Names of the columns, and the text of every row."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
-    lines += [f"| {' | '.join(_cell(row.get(name, '')) for name in columns)} |" for row in rows]
-    return lines
+    return columns, [[_cell(row.get(name, "")) for name in columns] for row in rows]
 
 
 def _cell(value: Any) -> str:

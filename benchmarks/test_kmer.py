@@ -10,7 +10,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from benchmarks.measure import in_turns, random_weights
+from benchmarks.measure import in_turns, needs, random_weights
 from benchmarks.peers import naive_graph
 from runtimes.kmer import kernel, tables
 from zoo.contracts import RunOptions
@@ -21,7 +21,9 @@ from zoo.models.deepstarr import VARIANTS, Config
 from zoo.system import devices, memory
 from zoo.weights.checkpoint import Checkpoint
 
-torch = pytest.importorskip("torch")
+needs("torch")
+
+import torch  # noqa: E402
 
 SEQUENCES = 256
 """Of a turn, unless a way takes another number at once: turns are short, and about as long for the slow as the fast."""

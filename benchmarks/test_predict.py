@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.measure import in_turns, random_fasta, random_weights
+from benchmarks.measure import in_turns, needs, random_fasta, random_weights
 from zoo.checks import bench
 from zoo.dna import encoding
 from zoo.formats import prediction_table
@@ -57,6 +57,8 @@ def read_with_a_dictionary(path: Path) -> np.ndarray:
 
 
 def test_reading_and_encoding(benchmark: Any, fasta: Path, budget: float) -> None:
+    needs("dnaio", "pyfaidx", "Bio")
+
     def ours() -> list[tuple[list[str], np.ndarray]]:
         return list(Reader(fasta, LENGTH))
 
@@ -79,6 +81,7 @@ def test_reading_and_encoding(benchmark: Any, fasta: Path, budget: float) -> Non
 
 
 def test_writing(benchmark: Any, budget: float) -> None:
+    needs("pandas")
     names = [f"record_{number}" for number in range(RECORDS)]
     values = np.random.default_rng(0).standard_normal((RECORDS, 2)).astype(np.float32)
 

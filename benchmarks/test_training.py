@@ -10,10 +10,12 @@ from unittest import mock
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("scipy")
+from benchmarks.measure import in_turns, needs
 
-from benchmarks.measure import in_turns  # noqa: E402
+needs("torch", "scipy")
+
+import torch  # noqa: E402
+
 from benchmarks.peers import training_loop  # noqa: E402
 from zoo.data.labelled import Split  # noqa: E402
 from zoo.models.deepstarr import VARIANTS, trunk  # noqa: E402
