@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-import importlib.util
 import time
 from collections import Counter
 from pathlib import Path
@@ -31,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Leave the end of the run to the tables below: neither a table of turns nor a list of what was skipped."""
-    if importlib.util.find_spec("pytest_benchmark") is None:
+    if not config.pluginmanager.hasplugin("benchmark"):
         raise pytest.UsageError(f"the benchmarks need pytest-benchmark; {INSTALL}")
     config.option.benchmark_quiet = True
     config.option.reportchars = config.option.reportchars.replace("a", "fEX").replace("s", "")
@@ -66,13 +65,13 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             machine_info=session.get_machine_info(),
             commit_info=config.hook.pytest_benchmark_generate_commit_info(config=config),
         )
-        terminalreporter.section("benchmarks")
+        terminalreporter.write_sep("=", "benchmarks")
         terminalreporter.write_line(report.on_terminal(document, terminalreporter._tw.fullwidth))
         skipped = report.left_out(document) + skipped
         if session.json:
-            terminalreporter.write_line(f"\nwritten to {session.json.name}")
+            terminalreporter.write_line(f"\nwritten to {session.json}")
     if skipped:
-        terminalreporter.section("skipped", sep="-")
+        terminalreporter.write_sep("-", "skipped")
         for line in skipped:
             terminalreporter.write_line(line)
 

@@ -17,9 +17,8 @@ from benchmarks.peers import naive_graph
 from benchmarks.report import LEFT_OUT
 from zoo import registry
 from zoo.inference import session
-from zoo.models.deepstarr import keras_graph
 from zoo.system import devices
-from zoo.weights import checkpoint
+from zoo.weights import checkpoint, keras_layers
 from zoo.weights.checkpoint import Checkpoint
 
 WINDOWS = 41_186
@@ -60,7 +59,7 @@ def with_peers(weights: Checkpoint, folder: Path) -> Path:
     from benchmarks.peers.training_loop import port
 
     registry.load("exporters", "keras").export(weights, folder / "keras.h5")
-    (folder / "keras.json").write_text(json.dumps(keras_graph.graph(weights.config)))
+    (folder / "keras.json").write_text(json.dumps(keras_layers.graph(weights.spec)))
     (folder / "naive.onnx").write_bytes(naive_graph.graph(weights.config, weights.arrays))
     config = weights.config
     module = port(config.filters, config.kernel_sizes, config.dense_units)
