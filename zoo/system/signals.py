@@ -94,5 +94,5 @@ def withheld() -> Iterator[None]:
 
 def hear_end() -> None:
     """In a process that was started while signals were withheld: end by all of ENDING but Ctrl-C, which is for us."""
-    if hasattr(signal, "pthread_sigmask"):
+    if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, set(ENDING) - {signal.SIGINT})
