@@ -1,13 +1,24 @@
-"""The command line in this process; the fixture `zoo` of conftest.py gives it to a test."""
+"""The command line, in this process or in one of its own; the fixture `zoo` of conftest.py gives it to a test."""
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from checkpoints import ODD, random_codes
 
 from zoo.cli import main
+from zoo.inference import predict
+
+ROOT = Path(__file__).parents[1]
+
+RUNTIME = ("--runtime", "kmer-cpu")
+"""Starts without PyTorch and without an export."""
 
 Zoo = Callable[..., tuple[int, str, str]]
 """Words of a command line -> exit status, standard output, standard error."""
@@ -22,3 +33,35 @@ def runner(monkeypatch: pytest.MonkeyPatch, captured: pytest.CaptureFixture[str]
         return int(end.value.code or 0), out, err
 
     return run
+
+
+def expected_table(folder: Path) -> str:
+    model = predict.load(weights=folder / "w.safetensors", runtime=RUNTIME[1])
+    values = model.predict_codes(random_codes(10, ODD.sequence_length))
+    rows = [f"s{number}\t" + "\t".join(str(value) for value in row) for number, row in enumerate(values)]
+    return "\n".join(["name\ta\tb\tc", *rows, ""])
+
+
+def run_zoo(*arguments: object, **options: object) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "zoo", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, check=False, env=environment(), **options)  # type: ignore[call-overload]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def heed_signals() -> None:
+    """In a process that is started from one that ignores them, as by `make test &` or nohup."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def one_line(zoo: Zoo, message: str, *arguments: object) -> None:
+    status, out, err = zoo(*arguments)
+    assert status == 2
+    assert out == ""
+    assert err.startswith("zoo: ")
+    assert err.count("\n") == 1
+    assert message in err

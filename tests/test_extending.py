@@ -24,6 +24,8 @@ CONTRACTS = (
     "tests/models/test_contract.py",
     "tests/runtimes",
     "tests/exporters/test_contract.py",
+    "tests/checks/test_stored_keras_numbers.py",
+    "tests/checks/test_parity.py",
     "tests/test_registry.py",
 )
 NEWCOMERS = ("openvino", "scanner", "npz")

@@ -1,0 +1,99 @@
+"""What the command line says of itself, of this machine and of files."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from checkpoints import ODD, random_checkpoint
+from command_line import RUNTIME, Zoo, one_line, run_zoo
+
+import zoo as package
+from runtimes.kmer import kernel
+from zoo.checks import inventory
+from zoo.inference import session
+
+
+class TestLookingAround:
+    def test_help_without_arguments_and_the_version(self, zoo: Zoo) -> None:
+        status, out, _ = zoo()
+        assert status == 0
+        for name in ("predict", "import", "export", "parity", "list", "info", "doctor"):
+            assert f"\n  {name} " in out
+        assert zoo("--version") == (0, f"zoo {package.__version__}\n", "")
+
+    def test_debug_shows_the_traceback(self, folder: Path) -> None:
+        result = run_zoo("--debug", "predict", "--weights", "w.safetensors", *RUNTIME, "none.fa", cwd=folder)
+        assert result.returncode == 1
+        assert b"Traceback" in result.stderr
+        assert b"none.fa: no such file" in result.stderr
+
+    def test_list_shows_every_runtime_and_why_it_cannot_be_used(self, zoo: Zoo, folder: Path) -> None:  # noqa: ARG002
+        status, out, _ = zoo("list")
+        assert status == 0
+        for name in session.runtime_names():
+            mark = "-" if session.missing(name) else "+"
+            assert f"  {mark} {name}" in out
+            assert (session.missing(name) or "") in out
+        assert "+ original  deepstarr, 249 bases to dev, hk, 624,738 numbers" in out
+        listed = json.loads(zoo("list", "--json")[1])
+        assert listed.keys() == {"models", "weights", "runtimes", "formats"}
+        assert {entry["name"] for entry in listed["formats"]} >= {"keras", "onnx"}
+
+    def test_info_says_what_a_weights_file_is(self, zoo: Zoo, folder: Path) -> None:
+        status, out, _ = zoo("info", "w.safetensors")
+        spec = random_checkpoint(ODD).spec
+        assert status == 0
+        for text in (spec.weights_id, "53 bases, alphabet ACGT", "a, b, c", "random numbers", "[9, 5, 7]"):
+            assert text in out
+        described = json.loads(zoo("info", "w.safetensors", "--json")[1])
+        assert described == inventory.describe(folder / "w.safetensors") | {"file": "w.safetensors"}
+        assert described["numbers"] == sum(array.size for array in random_checkpoint(ODD).arrays.values())
+
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("none.onnx", "none.onnx: no such file"),
+            ("seqs.fa", "seqs.fa: expected a .safetensors or .onnx file, got .fa"),
+            (".", ".: expected a weights file, this is a folder"),
+        ],
+    )
+    def test_info_refuses_what_says_nothing(self, zoo: Zoo, folder: Path, name: str, message: str) -> None:  # noqa: ARG002
+        one_line(zoo, message, "info", name)
+
+    def test_doctor_reports_this_machine(self, zoo: Zoo, folder: Path) -> None:  # noqa: ARG002
+        status, out, _ = zoo("doctor")
+        assert status == 0
+        for text in (sys.executable, "onnxruntime", "CPUExecutionProvider", os.environ["ZOO_HOME"], "cores usable"):
+            assert text in out
+        report = json.loads(zoo("doctor", "--json")[1])
+        assert report["runtimes"] == {name: session.missing(name) or "ready" for name in session.runtime_names()}
+        sets = kernel.instruction_sets()
+        assert report["kmer"]["k-mer tables"].startswith(sets[0] if sets else "not built")
+        assert report["deepstarr"]["training step"].startswith(("ready", "not built", "needs a processor"))
+        if not shutil.which("nvidia-smi"):
+            assert report["machine"]["GPU"] == "none: nvidia-smi is not there"
+
+
+def test_the_progress_bar_shows_on_a_terminal_when_the_work_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    from zoo.cli import progress
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    def drawn(patience: float, terminal: io.StringIO) -> str:
+        monkeypatch.setattr(progress, "PATIENCE_SECONDS", patience)
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with progress.Bar("sequences", 100) as bar:
+            bar.update(50, 1234)
+        return terminal.getvalue()
+
+    assert "1,234 sequences" in drawn(0, Terminal())
+    assert drawn(1000, Terminal()) == ""
+    assert drawn(0, io.StringIO()) == ""
