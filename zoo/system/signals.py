@@ -82,14 +82,24 @@ def _handled(handler: Callable[[int, Any], None], chosen: Callable[[Any], bool])
 @contextlib.contextmanager
 def withheld() -> Iterator[None]:
     """All of ENDING wait until the end; a process that is started meanwhile hears none of them until `hear_end`."""
+    came: list[int] = []
+    # a mask is a thread's own, and what it holds back another thread hears for us: so the handlers wait too
+    with _masked(), _handled(lambda number, _frame: came.append(number), callable) as before:
+        yield
+    for number in came[:1]:
+        before[number](number, None)
+
+
+@contextlib.contextmanager
+def _masked() -> Iterator[None]:
     if sys.platform == "win32":
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def hear_end() -> None:
