@@ -56,11 +56,12 @@ def scatter(
             present = ~np.isnan(observed[:, column])
             limits = _limits(observed[present, column], *(p[present, column] for p in predicted.values()))
             shades = _points(panel, observed[present, column], values[present, column], shades)
-            panel.plot(limits, limits, **IDENTITY)
+            panel.plot(limits, limits, **IDENTITY, label="predicted = observed")
             panel.set(xlim=limits, ylim=limits, xlabel=f"observed {target}", ylabel=f"predicted {target}")
             panel.set_aspect("equal")
             name = f"{label}\n" if len(predicted) > 1 else ""
-            panel.set_title(f"{name}{target}: {_correlation(score.pearson)}, n = {score.n:,}", fontsize=10)
+            panel.set_title(f"{name}{target}: {_correlation(score.pearson)}, n = {score.n:,} rows", fontsize=10)
+    panels[0, 0].legend(frameon=False, fontsize=7, loc="upper left")
     _shade_legend(figure, shades, panels)
     _save(figure, path)
 
