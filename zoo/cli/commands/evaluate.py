@@ -83,7 +83,7 @@ def command(
     )
     for name, given in zip(names, weights or [], strict=False):
         if (warning := evaluate.already_seen(given, name, measured)) is not None:
-            print(f"zoo: {warning}", file=sys.stderr)
+            notes.say(warning)
     report = evaluate.evaluate(models, measured, columns, settings)
     if output is not None:
         evaluate.save(report, output, overwrite, options.command_line(), str(source), diagnosis)
