@@ -12,7 +12,9 @@ import pytest
 from checkpoints import ODD, random_checkpoint, random_codes
 from command_line import Zoo
 
-from zoo.data.dataset import Split
+from zoo.data import dataset
+from zoo.data.dataset import Layout, Split
+from zoo.data.splits import SIDES
 from zoo.dna.encoding import reverse_complement
 from zoo.errors import CheckFailed, ZooError
 from zoo.evaluation import evaluate, metrics
@@ -25,6 +27,7 @@ LENGTH = 20
 COLUMNS = ("Dev_log2_enrichment", "Hk_log2_enrichment")
 CHOSEN = dict(zip(("dev", "hk"), COLUMNS, strict=True))
 QUICK = Settings(resamples=50)
+FRACTION = Layout(split_by="fraction")
 
 pytest.importorskip("matplotlib")
 
@@ -77,6 +80,9 @@ def test_a_report_holds_the_metrics_of_every_model(split: Split) -> None:
     assert difference.differences[0]["pearson"] is None
     assert list(good.diagnoses[0].correlations) == ["observed hk", "GC content"]
     assert {strand: n for strand, (n, _) in good.diagnoses[1].strands.items()} == {"+": 58, "-": 60}
+    assert [found.n for found in good.diagnoses] == [60, 60]
+    residuals = split.targets[:, 0].astype(np.float64) - good.predicted[:, 0]
+    assert good.diagnoses[0].one.means == pytest.approx(((residuals[:60] + residuals[60:]).mean() / 2,), abs=1e-6)
 
 
 def test_the_strand_average_does_not_see_the_strand(split: Split) -> None:
@@ -90,6 +96,9 @@ def test_a_folder_holds_numbers_table_and_figures(split: Split, tmp_path: Path) 
     models = {"good": Counter(), "half": Counter(0.5)}
     report = evaluate.evaluate(models, split, CHOSEN, QUICK)
     evaluate.save(report, tmp_path / "out", command="zoo evaluate", source="data.tsv")
+    written = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert written == ["metrics.json", "predictions.tsv", "scatter.png"]
+    evaluate.save(report, tmp_path / "out", True, command="zoo evaluate", source="data.tsv", with_diagnosis=True)
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert written == ["diagnosis-1.png", "diagnosis-2.png", "metrics.json", "predictions.tsv", "scatter.png"]
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
@@ -297,3 +306,74 @@ def test_the_command_finds_targets_by_name(zoo: Zoo) -> None:
     assert err.startswith("zoo: --targets other: expected a target that every model predicts, a, b, c; TARGET=COLUMN")
     status, _, err = zoo("evaluate", "--weights", "w.safetensors", "--data", "t.tsv", "--targets", "a,a")
     assert (status, err) == (2, "zoo: --targets: expected different targets, TARGET or TARGET=COLUMN, got a twice\n")
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zoo: Zoo) -> Path:
+    """The folder of a short training on data.tsv, divided by fraction; its table and network are beside it."""
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+    rows = ["".join("ACGT"[code] for code in codes) for codes in generator.integers(0, 4, (200, 40))]
+    lines = [f"{row}\t{row.count('G') / 10}\t{row.count('A') / 10}" for row in rows]
+    Path("data.tsv").write_text("\n".join(["sequence\tdev\thk", *lines, ""]))
+    Path("small.toml").write_text(
+        "[model]\narchitecture = 'deepstarr'\nfilters = [8, 6]\nkernel_sizes = [5, 4]\ndense_units = [8]\n"
+        "sequence_length = 40\n[train]\nepochs = 2\n"
+    )
+    status, _, err = zoo("train", "small.toml", "--data", "data.tsv", "--split-by", "fraction", "-o", "runs/first")
+    assert status == 0
+    *_, evaluation, prediction = err.splitlines()
+    assert evaluation == "zoo: next: zoo evaluate --weights runs/first --data data.tsv --split-by fraction"
+    assert prediction == "zoo: or: zoo predict seqs.fa --weights runs/first"
+    return Path("runs/first")
+
+
+def test_a_run_is_evaluated_by_its_folder_as_the_end_of_the_training_says(zoo: Zoo, run: Path) -> None:
+    tested = json.loads((run / "run.json").read_text())["test"]
+    typed = ["evaluate", "--weights", run, "--data", "data.tsv", "--split-by", "fraction", "--resamples", 10]
+    status, printed, err = zoo(*typed, "-o", "out")
+    assert (status, err) == (0, "")
+    assert " first " in printed
+    found = json.loads(Path("out/metrics.json").read_text())
+    assert [one["label"] for one in found["weights"]] == ["first"]
+    assert found["data"]["rows"] == tested["sequences"]
+    assert found["weights"][0]["targets"]["dev"]["pearson"] == pytest.approx(tested["pearson_dev"], abs=1e-4)
+    status, _, err = zoo("evaluate", "--weights", run, "--data", "data.tsv", "--diagnosis")
+    assert (status, err) == (2, "zoo: --diagnosis: draws a figure into a folder; name it with --output\n")
+
+
+@pytest.mark.usefixtures("run")
+def test_sequences_of_the_training_are_told_whatever_file_or_strand_they_come_in(zoo: Zoo) -> None:
+    def told(*options: object, weights: str = "runs/first", data: str = "data.tsv") -> str:
+        status, _, err = zoo("evaluate", "--weights", weights, "--data", data, "--resamples", 10, *options)
+        assert status == 0
+        return err.partition(";")[0]
+
+    sizes = {
+        side: len(dataset.read_split(Path("data.tsv"), side, ("dev",), length=40, layout=FRACTION)) for side in SIDES
+    }
+    train, validation = sizes["train"], sizes["validation"]
+    assert told("--split", "train", "--split-by", "fraction") == f"zoo: first: {train} of {train} were trained on"
+    line = f"zoo: first: {validation} of {validation} chose the best epoch"
+    assert told("--split", "validation", "--split-by", "fraction", weights="runs/first/weights.safetensors") == line
+    complement = str.maketrans("ACGT", "TGCA")
+    head, *lines = Path("data.tsv").read_text().splitlines()
+    turned = ["\t".join([line[39::-1].translate(complement), *line.split("\t")[1:]]) for line in lines]
+    Path("turned.tsv").write_text("\n".join([head, *turned, ""]))
+    line = f"zoo: first: {train} of 200 were trained on and {validation} of 200 chose the best epoch"
+    assert told("--split", "all", data="turned.tsv") == line
+    line = "zoo: first: 21 of 23 were trained on and 1 of 23 chose the best epoch"
+    assert told("--split-by", "fraction", "--split-seed", 1) == line
+    Path("runs/first/weights.safetensors").rename("apart.safetensors")
+    assert told("--split", "all", weights="apart.safetensors") == ""
+
+
+def test_runs_are_named_by_their_folder(tmp_path: Path) -> None:
+    for name in ("a", "b", "c/a"):
+        (tmp_path / name).mkdir(parents=True)
+        for file in ("weights.safetensors", "run.json"):
+            (tmp_path / name / file).touch()
+    a, b, other = (str(tmp_path / name) for name in ("a", "b", "c/a"))
+    assert evaluate.labels([a, f"{b}/weights.safetensors", "original"]) == ["a", "b", "original"]
+    assert evaluate.labels([a, other]) == [a, other]

@@ -17,19 +17,22 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from checkpoints import random_checkpoint  # noqa: E402
+from checkpoints import random_checkpoint, random_codes  # noqa: E402
+from command_line import Zoo  # noqa: E402
 from toy import SMALL, Toy, free_port  # noqa: E402
 
 from zoo.errors import CheckFailed, ZooError  # noqa: E402
+from zoo.formats import genome  # noqa: E402
+from zoo.inference import predict  # noqa: E402
+from zoo.spec import ALPHABET  # noqa: E402
 from zoo.training import notes  # noqa: E402
 from zoo.training.config import JobOptions, TrainConfig  # noqa: E402
 from zoo.training.run import Job, run  # noqa: E402
 from zoo.training.trainer import Reporter  # noqa: E402
-from zoo.weights import checkpoint, network  # noqa: E402
+from zoo.weights import checkpoint, importing, named, network  # noqa: E402
 from zoo.weights.checkpoint import Checkpoint  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
-FREEZE = "fine-tuning may first get worse than the given weights; --freeze-batch-norm keeps theirs"
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +250,7 @@ def test_the_start_is_told_in_two_lines_and_the_end_in_one(tmp_path: Path) -> No
 def test_a_fresh_head_is_told(trained: Checkpoint, tmp_path: Path) -> None:
     _, told = tune(trained, tmp_path / "run", Toy(targets=("leaf", "hk")), epochs=1)
     assert "the head starts fresh: the targets are leaf, hk, those of the given weights dev, hk" in told
-    assert not [line for line in told if FREEZE in line]
+    assert not [line for line in told if "--freeze-batch-norm" in line]
 
 
 @dataclasses.dataclass
@@ -257,14 +260,72 @@ class Many(Toy):
     size: int = notes.FEW_SEQUENCES
 
 
-def test_batch_norms_that_are_not_frozen_are_told_once(trained: Checkpoint, tmp_path: Path) -> None:
-    def freezing(told: list[str]) -> list[str]:
-        return [line.partition(":")[0] for line in told if FREEZE in line]
+def test_what_may_make_given_weights_worse_is_told_once(trained: Checkpoint, tmp_path: Path) -> None:
+    def told(name: str, source: Toy, start: Checkpoint = trained, **settings: Any) -> list[str]:
+        return [line for line in tune(start, tmp_path / name, source, **settings)[1] if "--learning-rate" in line]
 
-    few = tune(trained, tmp_path / "few", epochs=1, learning_rate=0.5)[1]
-    assert freezing(few) == ["fewer than 10,000 training sequences"]
-    many = tune(trained, tmp_path / "many", Many(), epochs=2, learning_rate=0.5, batch_size=5000)[1]
-    assert freezing(many) == ["the first epoch was worse than the given weights"]
-    better = tune(random_checkpoint(SMALL), tmp_path / "better", Many(), epochs=1)[1]
-    assert freezing(better) == []
-    assert freezing(tune(trained, tmp_path / "frozen", epochs=1, freeze_batch_norm=True)[1]) == []
+    freeze, small = "--freeze-batch-norm keeps their batch statistics", "--learning-rate 0.05 takes smaller steps"
+    few = "fewer than 10,000 training sequences: fine-tuning may first make the given weights worse"
+    worse = "the first epoch was worse than the given weights"
+    assert told("few", Toy(), epochs=2, learning_rate=0.5) == [f"{few}; {freeze} and {small}"]
+    assert told("frozen", Toy(), epochs=2, learning_rate=0.5, freeze_batch_norm=True) == [f"{worse}: {small}"]
+    many = {"epochs": 2, "batch_size": 5000}
+    assert told("many", Many(), learning_rate=0.5, **many) == [f"{worse}: {freeze} and {small}"]
+    assert told("better", Many(), random_checkpoint(SMALL), epochs=1) == []
+
+
+NOISE = 0.5
+"""Standard deviation of what the labels of a small experiment differ from the predictions by."""
+
+
+def strongest(start: Path, candidates: np.ndarray, table: Path) -> None:
+    """A table of the 1,000 strongest sequences as the weights see them; labels are their predictions and noise."""
+    activities = predict.load(weights=start, runtime="kmer-cpu").predict_codes(candidates)
+    generator = np.random.default_rng(1)
+    chosen = generator.permutation(np.argsort(-activities.max(1))[:1000])
+    labels = activities[chosen] + generator.normal(scale=NOISE, size=(1000, 2))
+    letters = np.array([*ALPHABET, "N"])
+    lines = [
+        "".join(letters[codes]) + "".join(f"\t{v}" for v in row)
+        for codes, row in zip(candidates[chosen], labels, strict=True)
+    ]
+    table.write_text("\n".join(["sequence\tdev\thk", *lines, ""]))
+
+
+@pytest.mark.parametrize(("weights", "rate"), [("bundled", 1e-4), ("published", 2e-4)])
+def test_a_thousand_sequences_do_not_spoil_weights_with_frozen_batch_norms(
+    zoo: Zoo, tmp_path: Path, request: pytest.FixtureRequest, weights: str, rate: float
+) -> None:
+    """The bundled weights were distilled without dropout, which would be a change of its own."""
+    start, table = tmp_path / "start.safetensors", tmp_path / "data.tsv"
+    if weights == "published":
+        data = request.getfixturevalue("data")
+        checkpoint.save(importing.read(data / "DeepSTARR.model.h5"), start)
+        windows = genome.read(data / "dm6_2Mb.fa", 249)
+        candidates = windows.windows(windows.train, 5_000, np.random.default_rng(0))
+    else:
+        checkpoint.save(named.load("original"), start)
+        candidates = random_codes(5_000, 249)
+    strongest(start, candidates, table)
+    dropout = checkpoint.load(start).config.dropout
+    (tmp_path / "model.toml").write_text(f'[model]\nvariant = "original"\ndropout = {dropout}\n')
+
+    def losses(folder: str, *options: str) -> tuple[list[float], str]:
+        source = ("--data", table, "--split-by", "fraction", "--start", start, "--learning-rate", rate)
+        output = tmp_path / folder
+        status, out, err = zoo("train", tmp_path / "model.toml", *source, "--epochs", 3, "-o", output, *options)
+        assert (status, out) == (0, "")
+        assert [row["epoch"] for row in rows(output)] == ["0", "1", "2", "3"]
+        return [float(row["validation_loss"]) for row in rows(output)], err
+
+    plain, told = losses("plain")
+    frozen, told_frozen = losses("frozen", "--freeze-batch-norm")
+    assert plain[0] == frozen[0] == pytest.approx(2 * NOISE**2, rel=0.3)
+    assert max(frozen) < 1.2 * frozen[0]
+    assert max(frozen) < max(plain)
+    assert (
+        f"; --freeze-batch-norm keeps their batch statistics and --learning-rate {rate / 10:g} takes smaller steps\n"
+        in told
+    )
+    assert "zoo: epoch 0, before training: validation " in told_frozen
+    assert "--freeze-batch-norm keeps" not in told_frozen

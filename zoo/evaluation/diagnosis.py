@@ -54,9 +54,10 @@ class Mixture:
 
 @dataclasses.dataclass(frozen=True)
 class Diagnosis:
-    """One target's residuals, observed - predicted.
+    """One target's residuals, observed - predicted, one a sequence: where both strands were measured, their mean.
 
-    split: whether they fall in two groups; None when there are too few to tell.  separation: Ashman's D of the two.
+    n: sequences.  split: whether they fall in two groups; None when there are too few to tell.
+    separation: Ashman's D of the two.
     correlations: covariate -> Pearson correlation with the residuals, None where not defined.
     strands: strand -> (rows, mean residual); empty where the names tell no strand.
     """
@@ -71,19 +72,39 @@ class Diagnosis:
     strands: dict[str, tuple[int, float]]
 
 
-def diagnose(residuals: np.ndarray, covariates: dict[str, np.ndarray], strands: np.ndarray) -> Diagnosis:
-    """Residuals (n,), covariates (n,) by name, all NaN where missing, and strands, "+", "-" or "" (n,)."""
+def by_sequence(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Values (n,), NaN where missing, and which of G sequences each row is, int (n,) -> means, float64 (G,)."""
+    present = np.isfinite(values)
+    counts = np.bincount(groups[present], minlength=groups.max(initial=-1) + 1)
+    sums = np.bincount(groups[present], values[present], minlength=len(counts))
+    return np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0)
+
+
+def diagnose(
+    residuals: np.ndarray,
+    covariates: dict[str, np.ndarray],
+    strands: np.ndarray,
+    groups: np.ndarray | None = None,
+) -> Diagnosis:
+    """Residuals (n,), covariates (n,) by name, all NaN where missing, and strands, "+", "-" or "" (n,).
+
+    groups: which sequence a row is, int (n,), each another for None: the two strands of one are no two pieces of
+    evidence.
+    """
+    groups = np.arange(len(residuals)) if groups is None else groups
+    rows = np.isfinite(residuals)
+    by_strand = {
+        strand: (int(side.sum()), float(residuals[side].mean(dtype=np.float64)))
+        for strand in "+-"
+        if (side := rows & (strands == strand)).any()
+    }
+    covariates = {name: by_sequence(np.where(rows, column, np.nan), groups) for name, column in covariates.items()}
+    residuals = by_sequence(residuals, groups)
     found = np.isfinite(residuals)
     values = residuals[found].astype(np.float64)
     # the covariate stands in for the measurement, since a covariate may be missing where a residual is not
     correlations = {
         name: metrics.score(column[found][:, None], values[:, None])[0].pearson for name, column in covariates.items()
-    }
-    sides = strands[found]
-    by_strand = {
-        strand: (int((sides == strand).sum()), float(values[sides == strand].mean()))
-        for strand in "+-"
-        if (sides == strand).any()
     }
     if len(values) < FEWEST or np.ptp(values) == 0:
         why = f"{len(values)} measurements, at least {FEWEST} are needed" if len(values) < FEWEST else "all are equal"

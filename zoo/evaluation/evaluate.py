@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import zoo
-from zoo.data import published
+from zoo.data import published, seen
 from zoo.data.dataset import Split
 from zoo.data.splits import keys
 from zoo.errors import CheckFailed, ZooError
@@ -28,6 +28,7 @@ from zoo.inference.both_strands import StrandOptions
 from zoo.inference.predict import Model
 from zoo.spec import ModelSpec
 from zoo.system.atomic import Inputs, check_folder_target, replacing_folder
+from zoo.weights import named
 
 FILES = ("metrics.json", "predictions.tsv", "scatter.png", "diagnosis*.png")
 """What `save` writes, and all that it may replace."""
@@ -84,8 +85,12 @@ class Report:
     evaluations: list[Evaluation]
     comparisons: list[Comparison]
     settings: Settings
-    sequences: int
-    """Different sequences among the N rows; both strands of one count once."""
+    groups: np.ndarray
+    """int (N,): which sequence a row is, from 0; both strands of one are the same."""
+
+    @property
+    def sequences(self) -> int:
+        return int(self.groups.max(initial=-1)) + 1
 
 
 def choose(models: Mapping[str, Model], given: Sequence[str] = ()) -> dict[str, str]:
@@ -143,13 +148,32 @@ def sequence_length(models: Mapping[str, Model]) -> int:
 
 
 def labels(given: Sequence[str]) -> list[str]:
-    """A short name for each set of weights: the file's stem, or what was given where stems are the same."""
-    stems = [name if not Path(name).suffix else Path(name).stem for name in given]
+    """A short name for each set of weights: the folder of a run, else the file's stem; what was given where those are
+    the same."""
+    stems = [_label(name) for name in given]
     found = [stem if stems.count(stem) == 1 else name for stem, name in zip(stems, given, strict=True)]
     for name in found:
         if found.count(name) > 1:
             raise ZooError(f"weights: {name} is given twice; a comparison needs different weights")
     return found
+
+
+def _label(name: str) -> str:
+    run = named.run_of(name)
+    if run is not None:
+        return run.resolve().name
+    return Path(name).stem if Path(name).suffix else name
+
+
+def already_seen(weights: str, label: str, data: Split) -> str | None:
+    """A line that warns where the run that made the weights was trained on this data, or chose its best epoch by it."""
+    run = named.run_of(weights)
+    counts = seen.count(run, data.codes) if run is not None else {}
+    if not counts:
+        return None
+    words = {"train": "were trained on", "validation": "chose the best epoch"}
+    told = " and ".join(f"{count:,} of {len(data):,} {words[side]}" for side, count in counts.items() if side in words)
+    return f"{label}: {told}; scores on them flatter: evaluate the test split, divided as the training did"
 
 
 def evaluate(models: Mapping[str, Model], data: Split, columns: Mapping[str, str], settings: Settings) -> Report:
@@ -180,7 +204,7 @@ def evaluate(models: Mapping[str, Model], data: Split, columns: Mapping[str, str
             resampled.scores[number],
             resampled.intervals(number),
             [
-                diagnosis.diagnose(data.targets[:, t] - predicted[label][:, t], covariates[t], side)
+                diagnosis.diagnose(data.targets[:, t] - predicted[label][:, t], covariates[t], side, groups)
                 for t in range(len(targets))
             ],
         )
@@ -190,8 +214,7 @@ def evaluate(models: Mapping[str, Model], data: Split, columns: Mapping[str, str
     comparisons = [
         Comparison(first.label, other.label, resampled.differences(0, number)) for number, other in enumerate(others, 1)
     ]
-    sequences = int(groups.max(initial=-1)) + 1
-    return Report(data, targets, data.columns or tuple(columns.values()), evaluations, comparisons, settings, sequences)
+    return Report(data, targets, data.columns or tuple(columns.values()), evaluations, comparisons, settings, groups)
 
 
 def _predict(model: Model, label: str, data: Split, targets: tuple[str, ...], settings: Settings) -> np.ndarray:
@@ -231,8 +254,16 @@ def check_output(folder: Path, overwrite: bool = False, inputs: Inputs = ()) -> 
     check_folder_target(folder, overwrite, FILES, inputs)
 
 
-def save(report: Report, folder: Path, overwrite: bool = False, command: str = "", source: str = "") -> None:
-    """Write metrics.json, predictions.tsv, scatter.png and a diagnosis figure for each set of weights: all or none."""
+def save(
+    report: Report,
+    folder: Path,
+    overwrite: bool = False,
+    command: str = "",
+    source: str = "",
+    with_diagnosis: bool = False,
+) -> None:
+    """Write metrics.json, predictions.tsv, scatter.png and, if asked for, a diagnosis figure for each set of weights:
+    all or none."""
     with replacing_folder(folder, overwrite, FILES) as partial:
         description = {"command": command, **to_json(report, source)}
         (partial / "metrics.json").write_text(json.dumps(description, indent=2, allow_nan=False) + "\n")
@@ -244,11 +275,12 @@ def save(report: Report, folder: Path, overwrite: bool = False, command: str = "
             report.targets,
             partial / "scatter.png",
         )
-        for number, one in enumerate(report.evaluations, 1):
+        for number, one in enumerate(report.evaluations if with_diagnosis else [], 1):
             figures.diagnosis(
                 report.data.targets - one.predicted,
                 covariates_of(report.data, report.targets),
                 strands_of(report.data),
+                report.groups,
                 one.diagnoses,
                 report.targets,
                 one.label,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.errors import MissingDependency
-from zoo.evaluation.diagnosis import Diagnosis, Mixture
+from zoo.evaluation.diagnosis import Diagnosis, Mixture, by_sequence
 from zoo.evaluation.metrics import Score
 
 if TYPE_CHECKING:
@@ -56,11 +56,12 @@ def scatter(
             present = ~np.isnan(observed[:, column])
             limits = _limits(observed[present, column], *(p[present, column] for p in predicted.values()))
             shades = _points(panel, observed[present, column], values[present, column], shades)
-            panel.plot(limits, limits, **IDENTITY)
+            panel.plot(limits, limits, **IDENTITY, label="predicted = observed")
             panel.set(xlim=limits, ylim=limits, xlabel=f"observed {target}", ylabel=f"predicted {target}")
             panel.set_aspect("equal")
             name = f"{label}\n" if len(predicted) > 1 else ""
-            panel.set_title(f"{name}{target}: {_correlation(score.pearson)}, n = {score.n:,}", fontsize=10)
+            panel.set_title(f"{name}{target}: {_correlation(score.pearson)}, n = {score.n:,} rows", fontsize=10)
+    panels[0, 0].legend(frameon=False, fontsize=7, loc="upper left")
     _shade_legend(figure, shades, panels)
     _save(figure, path)
 
@@ -69,6 +70,7 @@ def diagnosis(
     residuals: np.ndarray,
     covariates: list[dict[str, np.ndarray]],
     strands: np.ndarray,
+    groups: np.ndarray,
     diagnoses: list[Diagnosis],
     targets: tuple[str, ...],
     title: str,
@@ -76,8 +78,10 @@ def diagnosis(
 ) -> None:
     """A row of panels for each target: the residuals with one and with two Gaussians, then against each covariate.
 
+    A sequence is a point, with the mean of its strands; the panel of the strands has a value for each row.
+
     residuals: observed - predicted, float (N, T), NaN where missing.  covariates: for each target, name -> values (N,).
-    strands: "+", "-" or "" (N,); the panel is left out where no name tells one.
+    strands: "+", "-" or "" (N,); the panel is left out where no name tells one.  groups: as in diagnosis.diagnose.
     """
     by_strand = bool((strands != "").any())
     columns = 1 + max(map(len, covariates)) + by_strand
@@ -85,20 +89,23 @@ def diagnosis(
     figure.suptitle(title, fontsize=10)
     shades = None
     for row, target in enumerate(targets):
-        present = np.isfinite(residuals[:, row])
-        values = residuals[present, row]
+        measured = np.isfinite(residuals[:, row])
+        every = by_sequence(residuals[:, row], groups)
+        present = np.isfinite(every)
+        values = every[present]
         label = f"residual {target}"
         _histogram(panels[row, 0], values, diagnoses[row], f"{label} (observed - predicted)")
-        limits = _limits(values, np.zeros(1))
-        for column, (name, covariate) in enumerate(covariates[row].items(), 1):
+        limits = _limits(residuals[measured, row], np.zeros(1))
+        for column, (name, by_row) in enumerate(covariates[row].items(), 1):
             panel, correlation = panels[row, column], diagnoses[row].correlations[name]
+            covariate = by_sequence(np.where(measured, by_row, np.nan), groups)
             kept = np.isfinite(covariate[present])
             shades = _points(panel, covariate[present][kept], values[kept], shades)
             panel.axhline(0, **IDENTITY)
             panel.set(xlabel=name, ylabel=label, ylim=limits)
             panel.set_title(_correlation(correlation), fontsize=10)
         if by_strand:
-            _by_strand(panels[row, -1], values, strands[present], label, limits)
+            _by_strand(panels[row, -1], residuals[measured, row], strands[measured], label, limits)
     _shade_legend(figure, shades, panels)
     _save(figure, path)
 
@@ -193,12 +200,13 @@ def _histogram(panel: Axes, values: np.ndarray, found: Diagnosis, label: str) ->
         parts = mixture.density(x)
         panel.plot(x, together(parts), color=colour, linewidth=1.3, label=f"{name}, BIC {mixture.bic:,.0f}")
         if len(parts) > 1:
-            panel.plot(x, parts.T, color=colour, linewidth=0.8, linestyle=":")
+            labels = ["each of the two", *[None] * (len(parts) - 1)]
+            panel.plot(x, parts.T, color=colour, linewidth=0.8, linestyle=":", label=labels)
     if found.one is not None:
         panel.legend(frameon=False, fontsize=7, loc="upper left")
         panel.set_ylim(top=1.3 * panel.get_ylim()[1])
     verdict = {True: "split in two", False: "no split", None: "not decided"}[found.split]
-    panel.set_title(f"{verdict}, n = {found.n:,}", fontsize=10)
+    panel.set_title(f"{verdict}, n = {found.n:,} sequences", fontsize=10)
 
 
 def _by_strand(panel: Axes, values: np.ndarray, strands: np.ndarray, label: str, limits: tuple[float, float]) -> None:

@@ -31,7 +31,10 @@ def at_start(trainer: Trainer, device: str) -> list[str]:
         theirs, ours = (", ".join(names) for names in (trainer.start.spec.targets, trainer.config.targets))
         lines.append(f"the head starts fresh: the targets are {ours}, those of the given weights {theirs}")
     if _few(trainer):
-        lines.append(f"fewer than {FEW_SEQUENCES:,} training sequences: {_FREEZING}")
+        lines.append(
+            f"fewer than {FEW_SEQUENCES:,} training sequences: fine-tuning may first make the given weights worse; "
+            f"{_gentler(trainer)}"
+        )
     return lines
 
 
@@ -39,9 +42,9 @@ def after_epoch(trainer: Trainer, row: Mapping[str, Any]) -> list[str]:
     """Whether the first epoch made given weights worse, unless `at_start` said already what to do."""
     before = trainer.progress.history[0]
     worse = before["epoch"] == 0 and row["epoch"] == 1 and row["validation_loss"] > before["validation_loss"]
-    if not worse or not _may_freeze(trainer) or _few(trainer):
+    if not worse or trainer.fresh_head or _few(trainer):
         return []
-    return [f"the first epoch was worse than the given weights: {_FREEZING}"]
+    return [f"the first epoch was worse than the given weights: {_gentler(trainer)}"]
 
 
 def test_scores(trainer: Trainer) -> tuple[dict[str, Any], str] | None:
@@ -65,21 +68,19 @@ def number(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.4f}"
 
 
-_FREEZING = (
-    "with the statistics of each batch, fine-tuning may first get worse than the given weights; "
-    "--freeze-batch-norm keeps theirs"
-)
+def _few(trainer: Trainer) -> bool:
+    """Whether few sequences train given weights with the statistics of batches. A fresh head has nothing to lose."""
+    given, train = trainer.start is not None and not trainer.fresh_head, trainer.source.train
+    return given and train is not None and len(train) < FEW_SEQUENCES and _may_freeze(trainer)
 
 
 def _may_freeze(trainer: Trainer) -> bool:
-    """Whether given weights train with the statistics of batches. With a fresh head nothing can get worse yet."""
-    given = trainer.start is not None and not trainer.fresh_head
-    return given and bool(trainer.batch_norms) and not trainer.settings.freeze_batch_norm
+    return bool(trainer.batch_norms) and not trainer.settings.freeze_batch_norm
 
 
-def _few(trainer: Trainer) -> bool:
-    train = trainer.source.train
-    return _may_freeze(trainer) and train is not None and len(train) < FEW_SEQUENCES
+def _gentler(trainer: Trainer) -> str:
+    ways = ["--freeze-batch-norm keeps their batch statistics"] if _may_freeze(trainer) else []
+    return " and ".join([*ways, f"--learning-rate {trainer.settings.learning_rate / 10:g} takes smaller steps"])
 
 
 def _splits(source: Source) -> dict[str, Split]:

@@ -124,6 +124,7 @@ def _run(
     if not trainer.group.writes:
         return trainer.run(dataclasses.replace(quiet, step=Reporter().step))
     receipts.write("running")
+    trainer.folder.write_seen(trainer.source)
     for line in notes.at_start(trainer, _device_name(trainer.device)):
         reporter.note(line)
     try:

@@ -3,6 +3,7 @@
     weights.safetensors     the best weights so far, as any other weights file of the zoo
     metrics.csv             a row an epoch, from 0 where the run began with given weights; curves.png, the same, drawn
     run.json                settings, data, versions, device, time: the receipts
+    seen.safetensors        which sequences it was trained and chosen by, see zoo/data/seen.py
     checkpoints/*.safetensors   the state of the training, the newest two; a damaged one falls back to the one before
 
 Every file is replaced whole. Nothing is pickled.
@@ -20,9 +21,11 @@ from typing import Any
 
 import numpy as np
 
+from zoo.data import seen
+from zoo.data.training_source import Source
 from zoo.errors import ZooError
 from zoo.system.atomic import clear_left_over, replacing
-from zoo.weights.named import RUN_WEIGHTS
+from zoo.weights.named import RUN_RECEIPTS, RUN_WEIGHTS
 
 KEPT_CHECKPOINTS = 2
 
@@ -41,7 +44,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.weights = path / RUN_WEIGHTS
-        self.receipts = path / "run.json"
+        self.receipts = path / RUN_RECEIPTS
         self.metrics = path / "metrics.csv"
         self.curves = path / "curves.png"
         self.checkpoints = path / "checkpoints"
@@ -70,7 +73,8 @@ class RunFolder:
     def discard(self) -> None:
         """Remove the folder of a run that ended before its first checkpoint. Whatever is not of the run stays."""
         if not self._checkpoint_files():
-            self.receipts.unlink(missing_ok=True)
+            for path in (self.receipts, self.path / seen.FILE):
+                path.unlink(missing_ok=True)
             for folder in (self.checkpoints, self.path):
                 with contextlib.suppress(OSError):  # it holds something else
                     folder.rmdir()
@@ -98,6 +102,11 @@ class RunFolder:
         with replacing(self.receipts, overwrite=True) as partial:
             partial.write_text(json.dumps(receipts, indent=2) + "\n")
 
+    def write_seen(self, source: Source) -> None:
+        """Which sequences it was trained on, where every epoch has the same, and which the best epoch is chosen by."""
+        sides = {"train": source.train, "validation": source.validation}
+        seen.save(self.path, {side: split.codes for side, split in sides.items() if split is not None})
+
     def read_receipts(self) -> dict[str, Any]:
         """What they say, {} if the run was killed before it wrote any. Raises ZooError if the folder is no run."""
         if self._is_new():
@@ -121,9 +130,10 @@ class RunFolder:
             strict=True,
         ):  # fmt: skip
             for split, colour in (("train", "tab:grey"), ("validation", "tab:blue")):
-                values = [np.nan if row[f"{split}_{column}"] is None else row[f"{split}_{column}"] for row in history]
-                panel.plot(epochs, values, color=colour, label=split, marker="o" if len(epochs) == 1 else None)
-            panel.axvline(best_epoch, color="tab:orange", linestyle="--", label=f"best epoch, {best_epoch}", zorder=1)
+                values = np.array([row[f"{split}_{column}"] for row in history], np.float64)  # None becomes NaN
+                marker = "o" if np.isfinite(values).sum() == 1 else None  # which no line shows
+                panel.plot(epochs, values, color=colour, label=split, marker=marker)
+            panel.axvline(best_epoch, color="tab:orange", linestyle="--", label=f"best epoch: {best_epoch}", zorder=1)
             panel.set(title=title, xlabel="epoch (0: before training)" if epochs[0] == 0 else "epoch")
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
             panel.spines[["top", "right"]].set_visible(False)

@@ -30,6 +30,9 @@ PUBLISHED = "published"
 RUN_WEIGHTS = "weights.safetensors"
 """The best weights in the folder of a run, which stands for them."""
 
+RUN_RECEIPTS = "run.json"
+"""What the folder of a run says of it."""
+
 FOREIGN = (".h5", ".hdf5", ".keras", ".pt", ".pth", ".ckpt", ".bin")
 """Suffixes of weights that other programs write."""
 
@@ -238,6 +241,13 @@ def _named(model: str, files: tuple[str, ...]) -> Checkpoint | Path:
 def _check_sum(path: Path, expected: str | None) -> None:
     if hashlib.sha256(path.read_bytes()).hexdigest() != expected:
         raise ZooError(f"{path}: the bundled weights are damaged (sha256 differs); install deepstarr-zoo again")
+
+
+def run_of(weights: str | Path) -> Path | None:
+    """The folder of the run whose best weights these are, as that folder or as the file in it; None for others."""
+    path = Path(weights)
+    folder = path if path.name != RUN_WEIGHTS else path.parent
+    return folder if all((folder / name).is_file() for name in (RUN_WEIGHTS, RUN_RECEIPTS)) else None
 
 
 def _in_run(path: Path) -> Path:

@@ -26,7 +26,7 @@ def command(
     *,
     weights: Annotated[
         list[str] | None,
-        Parameter(help="A weights file or name instead; repeat it to compare, each against the first."),
+        Parameter(help="A weights file, run folder or name instead; repeat it to compare, each against the first."),
     ] = None,
     data: Annotated[
         Path | None, Parameter(help="Folder in the published layout, table, or FASTA with its labels beside it.")
@@ -40,6 +40,7 @@ def command(
         ),
     ] = (),
     output: Annotated[Path | None, Parameter(help="Folder for tables and figures.")] = None,
+    diagnosis: Annotated[bool, Parameter(help="Draw there too what the residuals say.")] = False,
     overwrite: options.Overwrite = False,
     runtime: options.Runtime = RUNTIME,
     running: Annotated[RunOptions, options.RUNNING] = RunOptions(),
@@ -59,6 +60,8 @@ def command(
         raise ZooError("expected the measured sequences as --data PATH, or as --sequences FASTA --labels TABLE")
     if sequences is not None and layout.labels is None:
         raise ZooError(f"--sequences {sequences}: needs the measurements, --labels TABLE")
+    if diagnosis and output is None:
+        raise ZooError("--diagnosis: draws a figure into a folder; name it with --output")
     if output is not None:
         files = [named.file_of(given) for given in weights or [model or MODEL]]
         evaluate.check_output(output, overwrite, [source, layout.labels, *files])
@@ -78,9 +81,12 @@ def command(
         length=evaluate.sequence_length(models),
         layout=layout,
     )
+    for name, given in zip(names, weights or [], strict=False):
+        if (warning := evaluate.already_seen(given, name, measured)) is not None:
+            notes.say(warning)
     report = evaluate.evaluate(models, measured, columns, settings)
     if output is not None:
-        evaluate.save(report, output, overwrite, options.command_line(), str(source))
+        evaluate.save(report, output, overwrite, options.command_line(), str(source), diagnosis)
     _show(report, output)
 
 
