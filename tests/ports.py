@@ -68,4 +68,6 @@ def ported(
         if name.endswith("running_var"):
             scale = name.replace("running_var", "weight")
             arrays[scale] = arrays[scale] * np.sqrt((variance + epsilon) / (variance + own))
-    return OrderedDict((f"net_{name}", torch.from_numpy(array.astype(np.float32))) for name, array in arrays.items())
+    return OrderedDict(
+        (f"net_{name}", torch.from_numpy(np.array(array, np.float32, order="C"))) for name, array in arrays.items()
+    )

@@ -150,7 +150,7 @@ def test_a_file_of_an_earlier_release_is_read_and_says_that_it_has_no_digest(
 
 
 def test_a_digest_that_is_no_digest_is_refused(tmp_path: Path) -> None:
-    for digest in ("", "0" * 64, 5, [], {}):
+    for digest in ("", "0" * 64, "\udcb1" * 64, 5, [], {}):
         path = write(tmp_path / "w.safetensors", json.dumps({**SPEC, seal.DIGEST: digest}))
         assert refusal(path) == "was changed after it was written, its sha256 is not the one that it carries"
 

@@ -16,7 +16,7 @@ from zoo import registry
 from zoo.errors import ZooError
 from zoo.spec import SPEC_KEY, ModelSpec
 from zoo.system.atomic import replacing
-from zoo.weights import limits, seal
+from zoo.weights import seal, sizes
 from zoo.weights.seal import DIGEST
 
 SUFFIX = ".safetensors"
@@ -65,7 +65,7 @@ def read_spec(text: str | bytes, path: Path) -> ModelSpec:
 def _checked_spec(text: str | bytes, path: Path) -> tuple[ModelSpec, Any]:
     """As read_spec, and the digest that the file carries, None for a file of an earlier release."""
     try:
-        fields = limits.parse_json(text)
+        fields = sizes.parse_json(text)
         if not isinstance(fields, dict):
             raise TypeError(f"expected an object, got {type(fields).__name__}")
         digest = fields.pop(DIGEST, None)
@@ -146,7 +146,7 @@ def load(path: Path) -> Checkpoint:
 def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     from safetensors import SafetensorError, safe_open
 
-    limits.check_file(path)
+    sizes.check_file(path)
     try:
         with safe_open(path, "numpy") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118

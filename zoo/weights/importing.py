@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 from zoo import contracts, errors, registry
 from zoo.errors import OtherArchitecture, ZooError
 from zoo.spec import ALPHABET
-from zoo.weights import checkpoint, keras_h5, limits, state_dict
+from zoo.weights import checkpoint, keras_h5, sizes, state_dict
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.imported_layers import ImportedLayer
 from zoo.weights.keras_h5 import KerasFile
@@ -218,7 +218,7 @@ def _provenance(path: Path) -> tuple[str, str]:
 
 def _kind(path: Path) -> str:
     """What a file is by its first bytes: "hdf5", "zip", "pickle" or "safetensors". Raises ZooError if none of them."""
-    limits.check_file(path)
+    sizes.check_file(path)
     try:
         with path.open("rb") as file:
             start = file.read(9)

@@ -17,7 +17,7 @@ import numpy as np
 
 from zoo.errors import OtherArchitecture, ZooError
 from zoo.spec import SPEC_KEY, ModelSpec
-from zoo.weights import imported_layers, keras_graph, limits
+from zoo.weights import imported_layers, keras_graph, seal, sizes
 from zoo.weights.checkpoint import read_spec
 from zoo.weights.imported_layers import ImportedLayer, ImportedNetwork
 from zoo.weights.keras_graph import KerasGraph
@@ -78,7 +78,8 @@ def read(path: Path, graph: Path | None = None) -> KerasFile:
 
     Raises ZooError for a file that is not there, damaged or of another kind; MissingDependency without h5py.
     """
-    limits.check_file(path)
+    sizes.check_file(path)
+    seal.check_unopened(path)
     require_h5py()
     import h5py
 
@@ -180,7 +181,7 @@ def _stored(group: h5py.Group, where: str) -> Iterator[StoredLayer]:
             if stored.dtype.kind != "f":
                 raise ZooError(f"{where}: {name}: expected floating point numbers, got {stored.dtype}")
             read += int(stored.size or 0) * max(stored.dtype.itemsize, np.dtype(np.float32).itemsize)
-            limits.check_bytes(read, where)
+            sizes.check_bytes(read, where)
             with np.errstate(over="ignore"):  # what is too large for float32 is found by the check of all arrays
                 arrays[name.rpartition("/")[2].partition(":")[0]] = np.asarray(stored).astype(np.float32)
         yield StoredLayer(layer, arrays)
@@ -197,7 +198,7 @@ def _text_list(group: h5py.Group, name: str) -> list[str]:
 
 
 def _graph_file(path: Path) -> KerasGraph:
-    limits.check_file(path, "the .json of a Keras model")
+    sizes.check_file(path, "the .json of a Keras model")
     try:
         return _graph(path.read_bytes(), str(path), str(path))
     except OSError as error:
@@ -207,7 +208,7 @@ def _graph_file(path: Path) -> KerasGraph:
 def _graph(text: str | bytes, where: str, source: str) -> KerasGraph:
     """where: the file that messages about the graph name.  source: what is said of text that is not JSON."""
     try:
-        content = limits.parse_json(text)
+        content = sizes.parse_json(text)
     except (ValueError, TypeError) as error:
         raise ZooError(f"{source}: is not JSON of a Keras model ({error})") from None
     return KerasGraph.of(content, where)

@@ -6,6 +6,7 @@ told apart by their shapes and taken in order. Knows no architecture.
 
 from __future__ import annotations
 
+import io
 import pickle
 import re
 import struct
@@ -20,7 +21,7 @@ import numpy as np
 
 from zoo.errors import ZooError
 from zoo.spec import SPEC_KEY
-from zoo.weights import limits
+from zoo.weights import sizes
 from zoo.weights.imported_layers import NORM, ImportedLayer, ImportedNetwork
 from zoo.weights.network import require_torch
 
@@ -49,7 +50,7 @@ def read(path: Path, safetensors: bool = False) -> dict[str, np.ndarray]:
     safetensors: it is a file of that format, not one of torch.save. Raises ZooError for a file that is damaged, holds
     more than tensors, or is the zoo's own; MissingDependency if it needs PyTorch and there is none.
     """
-    limits.check_file(path)
+    sizes.check_file(path)
     return _strip_prefix(_read_safetensors(path) if safetensors else _read_torch(path))
 
 
@@ -119,7 +120,7 @@ def _floats(tensor: dict[str, Any], where: str) -> np.ndarray:
     values = np.frombuffer(tensor["data"], FLOATS[tensor["dtype"]])
     if tensor["dtype"] == "BF16":
         values = (values.astype(np.uint32) << 16).view(np.float32)
-    limits.check_bytes(values.size * 4, where)
+    sizes.check_bytes(values.size * 4, where)
     with np.errstate(over="ignore"):  # what is too large for float32 is found by the check of all arrays
         return values.astype(np.float32).reshape(tensor["shape"])
 
@@ -134,12 +135,12 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
     require_torch()
     import torch
 
-    _check_archive(path)
+    archive = _content(path)
     try:
         with warnings.catch_warnings():
             # of a pickle that it is about to refuse, PyTorch says first that it may not understand it
             warnings.simplefilter("ignore", UserWarning)
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            content = torch.load(archive, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         culprit = re.search(r"GLOBAL (\S+)", str(error))
         reason = f"it holds {culprit[1]}" if culprit else "or it is damaged"
@@ -162,24 +163,33 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
     found = {name: tensor.detach() for name, tensor in tensors if not name.endswith(COUNTER)}
     for name, tensor in found.items():
         _check_plain(tensor, f"{path}: array {name}")
-    limits.check_bytes(sum(tensor.numel() for tensor in found.values()) * np.dtype(np.float32).itemsize, str(path))
+    sizes.check_bytes(sum(tensor.numel() for tensor in found.values()) * np.dtype(np.float32).itemsize, str(path))
     return {name: tensor.float().numpy() for name, tensor in found.items()}
 
 
-def _check_archive(path: Path) -> None:
-    """Raise ZooError for an archive of torch.save that is damaged, or holds more than weights can have."""
-    if not zipfile.is_zipfile(path):
-        return  # as older releases of PyTorch wrote it
+def _content(path: Path) -> io.BytesIO:
+    """What torch.load is given: an archive written anew from records whose checksums are right, an older file as it is.
+
+    PyTorch's own reader believes what Python's does not: of a record that is marked as a folder it gives memory that
+    nobody wrote. Raises ZooError for an archive that is damaged, or holds more than weights can have.
+    """
+    whole = io.BytesIO()
     try:
-        with zipfile.ZipFile(path) as archive:
-            if "model.weights.h5" in archive.namelist():
+        if not zipfile.is_zipfile(path):
+            return io.BytesIO(path.read_bytes())
+        with zipfile.ZipFile(path) as archive, zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as copy:
+            names = archive.namelist()
+            if "model.weights.h5" in names:
                 raise ZooError(f"{path}: is a .keras archive; save the model as legacy .h5: model.save('model.h5')")
-            limits.check_bytes(sum(entry.file_size for entry in archive.infolist()), str(path))
-            damaged = archive.testzip()
+            sizes.check_bytes(sum(entry.file_size for entry in archive.infolist()), str(path))
+            if len(set(names)) != len(names):
+                raise zipfile.BadZipFile("two records have one name")
+            for name in names:
+                copy.writestr(name, archive.read(name))
     except LOAD_ERRORS as error:
         raise ZooError(f"{path}: cannot be read as a PyTorch file, it is damaged ({error})") from None
-    if damaged is not None:
-        raise ZooError(f"{path}: cannot be read as a PyTorch file, {damaged} in it is damaged")
+    whole.seek(0)
+    return whole
 
 
 def _check_plain(tensor: torch.Tensor, where: str) -> None:
