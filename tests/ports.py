@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 
 from zoo import registry
 from zoo.dna.encoding import one_hot
+from zoo.spec import SPEC_KEY
 from zoo.weights.checkpoint import Checkpoint
+from zoo.weights.keras_layers import write_h5
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -71,3 +74,19 @@ def ported(
     return OrderedDict(
         (f"net_{name}", torch.from_numpy(np.array(array, np.float32, order="C"))) for name, array in arrays.items()
     )
+
+
+def plain_h5(weights: Checkpoint, path: Path) -> Path:
+    """Write weights as plain Keras does: without the spec and the digest that files of the zoo carry."""
+    import h5py
+
+    ours = path.with_suffix(".ours.h5")
+    write_h5(weights, ours, overwrite=True)
+    with h5py.File(ours) as source, h5py.File(path, "w") as target:
+        for name in source:
+            source.copy(name, target)
+        for name, value in source.attrs.items():
+            if name != SPEC_KEY:
+                target.attrs[name] = value
+    ours.unlink()
+    return path

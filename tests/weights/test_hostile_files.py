@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from checkpoints import ODD, random_checkpoint, traced_once
-from ports import ported
+from ports import plain_h5, ported
 from safetensors.numpy import save_file
 
 from zoo import registry
@@ -61,10 +61,7 @@ def refused_import(path: Path, options: ImportOptions = OPTIONS) -> str:
 @pytest.fixture
 def h5(tmp_path: Path) -> Path:
     """The odd network as plain Keras writes it."""
-    path = tmp_path / "odd.h5"
-    write_h5(WEIGHTS, path)
-    with h5py.File(path, "r+") as file:
-        del file.attrs[SPEC_KEY]
+    path = plain_h5(WEIGHTS, tmp_path / "odd.h5")
     assert importing.read(path, KERAS).spec.weights_id == WEIGHTS.spec.weights_id
     return path
 

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 from checkpoints import ODD, random_checkpoint, random_codes
+from ports import plain_h5
 
 from zoo.dna.encoding import one_hot
 from zoo.errors import OtherArchitecture, ZooError
 from zoo.models import deepstarr
 from zoo.models.basset import Config
-from zoo.spec import SPEC_KEY
 from zoo.weights import importing, keras_layers, network
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.importing import ImportOptions
@@ -100,15 +100,12 @@ def test_another_epsilon_is_folded_into_the_scale(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("with_spec", [True, False])
 def test_a_keras_file_of_each_is_imported_as_what_it_is(tmp_path: Path, with_spec: bool) -> None:
-    h5py = pytest.importorskip("h5py")
+    pytest.importorskip("h5py")
     fitting = dataclasses.replace(ODD, sequence_length=249, targets=("dev", "hk"))
     for architecture, config in (("basset", SMALL), ("deepstarr", fitting)):
         weights = random_checkpoint(config)
         path = tmp_path / f"{architecture}.h5"
-        write_h5(weights, path)
-        if not with_spec:
-            with h5py.File(path, "r+") as file:
-                del file.attrs[SPEC_KEY]
+        (write_h5 if with_spec else plain_h5)(weights, path)
         # arrays alone do not say that it is not Keras's 1e-3, which a DeepSTARR has
         epsilon = {"basset": 1e-5, "deepstarr": 1e-3}[architecture]
         back = importing.read(path, ImportOptions() if with_spec else ImportOptions(epsilon=epsilon))
@@ -120,10 +117,8 @@ def test_a_keras_file_of_each_is_imported_as_what_it_is(tmp_path: Path, with_spe
 def test_a_graph_tells_the_two_apart(tmp_path: Path) -> None:
     h5py = pytest.importorskip("h5py")
     weights = random_checkpoint(dataclasses.replace(SMALL, sequence_length=600))
-    path = tmp_path / "basset.h5"
-    write_h5(weights, path)
+    path = plain_h5(weights, tmp_path / "basset.h5")
     with h5py.File(path, "r+") as file:
-        del file.attrs[SPEC_KEY]
         file.attrs["model_config"] = json.dumps(keras_layers.graph(weights.spec))
     back = importing.read(path)
     assert (back.spec.architecture, back.spec.sequence_length) == ("basset", 600)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from checkpoints import ODD, random_checkpoint, random_codes
+from ports import plain_h5
 
 from zoo import registry
 from zoo.dna.encoding import one_hot
@@ -17,7 +18,6 @@ from zoo.errors import ZooError
 from zoo.inference import session
 from zoo.inference.session import open_session
 from zoo.models.deepstarr import Config
-from zoo.spec import SPEC_KEY
 from zoo.weights import checkpoint, importing, keras_layers
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.importing import ImportOptions
@@ -50,14 +50,7 @@ def odd() -> Checkpoint:
 @pytest.fixture
 def odd_h5(odd: Checkpoint, tmp_path: Path) -> Path:
     """The odd network as plain Keras writes it: without the spec that our own exports carry."""
-    return without_spec(odd, tmp_path / "odd.h5")
-
-
-def without_spec(weights: Checkpoint, path: Path) -> Path:
-    write_h5(weights, path)
-    with h5py.File(path, "r+") as file:
-        del file.attrs[SPEC_KEY]
-    return path
+    return plain_h5(odd, tmp_path / "odd.h5")
 
 
 def layer_order(file: Any) -> list[str]:
@@ -98,7 +91,7 @@ def test_import_of_an_export_is_bit_identical(odd: Checkpoint, tmp_path: Path, w
         back = read_h5(path)
         assert back.spec == odd.spec
     else:
-        back = read_h5(without_spec(odd, path), length=ODD.sequence_length)
+        back = read_h5(plain_h5(odd, path), length=ODD.sequence_length)
         assert back.spec.weights_id == odd.spec.weights_id
         assert back.spec.source.startswith("imported from odd.h5 (md5 ")
     assert {name: array.tobytes() for name, array in back.arrays.items()} == {
@@ -142,7 +135,7 @@ def test_the_sequence_length_comes_from_the_option_the_graph_or_the_default(odd_
     assert read_h5(odd_h5, graph=graph).config == ODD
     assert read_h5(odd_h5, graph=graph, targets=("a/b", "b", "c")).spec.targets == ("a/b", "b", "c")
     default = random_checkpoint(Config(filters=(4, 4), kernel_sizes=(3, 3), dense_units=(5,)))
-    assert read_h5(without_spec(default, tmp_path / "default.h5")).spec.sequence_length == 249
+    assert read_h5(plain_h5(default, tmp_path / "default.h5")).spec.sequence_length == 249
 
 
 def test_names_of_outputs_come_from_their_layers_or_the_option(odd_h5: Path) -> None:
