@@ -15,12 +15,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from checkpoints import ODD, random_checkpoint, traced_once
+from checkpoints import ODD, random_checkpoint
 from ports import plain_h5, ported
 from safetensors.numpy import save_file
 
 from zoo import registry
-from zoo.checks import inventory
 from zoo.errors import LONGEST, ZooError
 from zoo.inference import session
 from zoo.spec import SPEC_KEY
@@ -431,11 +430,9 @@ def test_a_pickle_that_asks_for_much_memory_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    exporter = registry.load("exporters", "onnx")
-    monkeypatch.setattr(exporter, "_trace", traced_once)
+def exported(tmp_path: Path) -> Path:
     path = tmp_path / "odd.onnx"
-    exporter.export(WEIGHTS, path, input="codes")
+    registry.load("exporters", "onnx").export(WEIGHTS, path, input="codes")
     return path
 
 
@@ -490,7 +487,7 @@ def test_an_onnx_file_with_numbers_in_other_files_is_refused_unopened(
     monkeypatch.setattr(registry.load("runtimes", "onnx"), "_load", lambda *_: pytest.fail("ONNX Runtime opened it"))
     message = "refused, numbers of it are in another file; files of the zoo have their own"
     assert refusal(lambda: session.open_session(exported, "onnx-cpu"), exported) == message
-    assert refusal(lambda: inventory.read_spec(exported), exported) == message
+    assert refusal(lambda: registry.load("exporters", "onnx").read_spec(exported), exported) == message
 
 
 def test_what_the_container_says_is_what_the_onnx_package_says(exported: Path) -> None:
