@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,12 @@ def zoo(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Z
 def _zoo_home(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep the tests out of the user's cache."""
     os.environ["ZOO_HOME"] = str(tmp_path_factory.mktemp("zoo_home"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _heard_signals() -> None:
+    """As a terminal starts a program: tests that `make test &` or nohup starts would have signals ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
