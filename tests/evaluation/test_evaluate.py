@@ -365,6 +365,12 @@ def test_sequences_of_the_training_are_told_whatever_file_or_strand_they_come_in
     assert told("--split", "all", data="turned.tsv") == line
     line = "zoo: first: 21 of 23 were trained on and 1 of 23 chose the best epoch"
     assert told("--split-by", "fraction", "--split-seed", 1) == line
+    receipts = Path("runs/first/run.json")
+    began = json.loads(receipts.read_text())
+    receipts.write_text(json.dumps({**began, "best_epoch": 0}))
+    assert told("--split", "all") == ""
+    receipts.write_text(json.dumps(began))
+    assert told("--split", "all") != ""
     Path("runs/first/weights.safetensors").rename("apart.safetensors")
     assert told("--split", "all", weights="apart.safetensors") == ""
 

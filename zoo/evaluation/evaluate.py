@@ -168,12 +168,22 @@ def _label(name: str) -> str:
 def already_seen(weights: str, label: str, data: Split) -> str | None:
     """A line that warns where the run that made the weights was trained on this data, or chose its best epoch by it."""
     run = named.run_of(weights)
-    counts = seen.count(run, data.codes) if run is not None else {}
+    if run is None or _begun_with(run):
+        return None
+    counts = seen.count(run, data.codes)
     if not counts:
         return None
     words = {"train": "were trained on", "validation": "chose the best epoch"}
     told = " and ".join(f"{count:,} of {len(data):,} {words[side]}" for side, count in counts.items() if side in words)
     return f"{label}: {told}; scores on them flatter: evaluate the test split, divided as the training did"
+
+
+def _begun_with(run: Path) -> bool:
+    """Whether the best weights of a run are those it began with, which its training has not touched."""
+    try:
+        return json.loads((run / named.RUN_RECEIPTS).read_text()).get("best_epoch") == 0
+    except (OSError, ValueError):
+        return False
 
 
 def evaluate(models: Mapping[str, Model], data: Split, columns: Mapping[str, str], settings: Settings) -> Report:
