@@ -19,7 +19,7 @@ torch = pytest.importorskip("torch")
 
 from checkpoints import random_checkpoint, random_codes  # noqa: E402
 from command_line import Zoo  # noqa: E402
-from toy import SMALL, Toy, free_port  # noqa: E402
+from toy import SMALL, Toy  # noqa: E402
 
 from zoo.errors import CheckFailed, ZooError  # noqa: E402
 from zoo.formats import genome  # noqa: E402
@@ -200,25 +200,19 @@ run(Job("deepstarr", config, settings, options, start=start), Toy(), Reporter(no
 def test_two_processes_fine_tune_as_one_does(trained: Checkpoint, tmp_path: Path) -> None:
     start = checkpoint.make("deepstarr", SMALL, {**trained.arrays, "head.bias": np.ones(2, np.float32)}, "toy", "MIT")
     checkpoint.save(start, tmp_path / "start.safetensors")
-    base = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    torchrun = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    ranks = [{}, *({**torchrun, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(2))]
-    processes = [
-        subprocess.Popen(
-            [
-                *(sys.executable, "-c", TWO_PROCESSES, str(tmp_path / ("two" if rank else "one"))),
-                *(str(tmp_path / "start.safetensors"), str(ROOT / "tests")),
-            ],
-            env={**base, **rank},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for rank in ranks
-    ]
-    told = [process.communicate(timeout=600)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0]
-    assert re.match(r"200 train, 64 validation, 64 test sequences; on cpu \(\w+\), fp32, 2 processes\n", told[1])
-    assert told[2] == ""
+    (tmp_path / "tune.py").write_text(TWO_PROCESSES)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")  # which finds a port itself
+    told = {}
+    for name, started_by in {"one": (), "two": torchrun}.items():
+        arguments = [str(tmp_path / name), str(tmp_path / "start.safetensors"), str(ROOT / "tests")]
+        command = [sys.executable, *started_by, str(tmp_path / "tune.py"), *arguments]
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True, timeout=600)
+        told[name] = done.stdout.splitlines()
+    assert re.fullmatch(
+        r"200 train, 64 validation, 64 test sequences; on cpu \(\w+\), fp32, 2 processes", told["two"][0]
+    )
+    assert told["two"][1:-1] == told["one"][1:-1]
     one, two = (checkpoint.load(tmp_path / name / "weights.safetensors").arrays for name in ("one", "two"))
     for name, array in one.items():
         np.testing.assert_allclose(two[name], array, rtol=1e-3, atol=2e-5, err_msg=name)
