@@ -18,6 +18,7 @@ from zoo import contracts, registry
 from zoo.contracts import Engine, RunOptions
 from zoo.dna.encoding import check_codes
 from zoo.errors import MissingDependency, ZooError, did_you_mean
+from zoo.inference import mutants
 from zoo.spec import ModelSpec
 from zoo.system import futures, memory
 from zoo.weights.checkpoint import SUFFIX, Checkpoint
@@ -67,19 +68,37 @@ class Session:
         With an engine of one batch at a time, it is done when this returns; with several, what is submitted later joins
         it on the device. `codes` must not change until the end.
         """
-        if os.getpid() != self._process:
-            # the engine's threads stayed behind: it would wait for them for ever
-            raise ZooError(FORKED)
-        check_codes(codes, self.spec.sequence_length)
+        self._check(codes)
         starts = range(0, len(codes), self.batch_size)
         parts = (np.ascontiguousarray(codes[start : start + self.batch_size]) for start in starts)
         if self._threads is None:
             return futures.done(self._joined([self._run(part) for part in parts]))
         return futures.joined([self._threads.submit(self._run, part) for part in parts], self._joined)
 
+    def mutants(self, codes: np.ndarray) -> np.ndarray:
+        """In silico mutagenesis: base codes, uint8 (N, L) -> float32 (N, L, 4, T), N may be 0.
+
+        The activity with base b in position p instead of what is there, minus the activity as it is; 0 where b is there
+        already, and an N has four alternatives. Raises ZooError as `predict` does.
+        """
+        self._check(codes)
+        shorter = contracts.extra(self._engine, "mutants")
+        if shorter is None or not len(codes):
+            return mutants.predicted(self.predict, codes, len(self.spec.targets))
+        return self._within_memory(shorter, np.ascontiguousarray(codes))
+
+    def _check(self, codes: np.ndarray) -> None:
+        if os.getpid() != self._process:
+            # the engine's threads stayed behind: it would wait for them for ever
+            raise ZooError(FORKED)
+        check_codes(codes, self.spec.sequence_length)
+
     def _run(self, codes: np.ndarray) -> np.ndarray:
+        return self._within_memory(self._engine.run, codes)
+
+    def _within_memory(self, compute: Callable[..., np.ndarray], codes: np.ndarray, *arguments: Any) -> np.ndarray:
         try:
-            return self._engine.run(codes)
+            return compute(codes, *arguments)
         except MemoryError:
             raise ZooError(f"{self.runtime}: {memory.exhausted(len(codes))}") from None
 
