@@ -1,7 +1,7 @@
 """The compiled kernel, where it was built: tables and the layers after them from base codes to activities.
 
-Owns the program (_program.h) that the C files run and every array whose address is in it. Without a compiler at installation the
-module _kernel is not there, `instruction_sets` is empty and nobody makes a Kernel.
+Owns the program (_program.h) that the C files run and every array whose address is in it. Without a compiler at
+installation the module _kernel is not there, `instruction_sets` is empty and nobody makes a Kernel.
 """
 
 from __future__ import annotations
