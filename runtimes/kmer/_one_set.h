@@ -27,6 +27,7 @@ INLINE VECTOR NAME(larger)(VECTOR one, VECTOR two) {
 
 #include "_product.h"
 #include "_lookup.h"
+#include "_skipping.h"
 
 #include ARITHMETIC
 

@@ -234,6 +234,6 @@ def test_the_kernel_refuses_memory_that_is_too_small() -> None:
     compiled = kernel.Kernel(deepstarr.plain_layers(ODD, weights.arrays), None, kernel.instruction_sets()[0])
     codes, out = np.zeros((2, 53), np.uint8), np.empty((2, 3), np.float32)
     with pytest.raises(ValueError, match="room or out is too small for 2 sequences"):
-        kernel._kernel.forward(kernel.instruction_sets()[0], compiled._program, codes, np.empty(10, np.float32), out)
+        kernel._kernel.forward(kernel.instruction_sets()[0], compiled.program, codes, np.empty(10, np.float32), out)
     with pytest.raises(ValueError, match="no instruction set is called 8086 here"):
-        kernel._kernel.forward("8086", compiled._program, codes, compiled._room(), out)
+        kernel._kernel.forward("8086", compiled.program, codes, compiled._room(), out)
