@@ -107,6 +107,13 @@ class EngineExtras(Protocol):
     """Shorter ways that an engine may know. Where it knows none, the Session does the same with `run`; the numbers are
     the same up to rounding, and a test over the registry compares both."""
 
+    def windows(self, codes: np.ndarray, stride: int) -> np.ndarray:
+        """Every window of a stretch of DNA, `stride` bases apart: base codes, uint8 (B,), C-contiguous, B >= L ->
+        activities, float32 (W, T), W = (B - L) // stride + 1; window i is [i * stride, i * stride + L).
+
+        The Session hands a long contig over in stretches that overlap, so that memory need not be thought of.
+        """
+
     def mutants(self, codes: np.ndarray) -> np.ndarray:
         """Base codes, uint8 (N, L), N >= 1 -> float32 (N, L, 4, T): the activity with base b in position p instead of
         what is there, minus the activity as it is; 0 where b is there already, and an N has four alternatives."""
@@ -117,7 +124,7 @@ class EngineExtras(Protocol):
 
         For base i: (one-hot of i - reference) . multipliers, summed over the four channels of a position. Of a
         max-pooling one position takes the multiplier: the sequence's own maximum where that is the larger, else the
-        reference's, as in shap's DeepExplainer, which the DeepSTARR paper used.
+        reference's, as in shap's DeepExplainer.
         """
 
     def gradient(self, codes: np.ndarray, target: int) -> np.ndarray:
@@ -303,7 +310,10 @@ PROTOCOLS: dict[str, tuple[type, type]] = {
 
 
 def extra(plugin: Any, name: str, otherwise: Any = None) -> Any:
-    """What a plug-in offers beyond its duty; `otherwise` where it does not. `name` stands in one of the Extras."""
+    """What a plug-in, or an engine that a runtime started, offers beyond its duty; `otherwise` where it does not.
+
+    `name` stands in one of the Extras.
+    """
     if not any(name in _members(extras) for extras in (*(extras for _, extras in PROTOCOLS.values()), EngineExtras)):
         raise ValueError(f"{name}: no Protocol in zoo/contracts.py knows it")
     return getattr(plugin, name, otherwise)

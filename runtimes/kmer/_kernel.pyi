@@ -10,3 +10,13 @@ def room_of_mutants(program: np.ndarray) -> int: ...
 def mutants(
     instruction_set: str, program: np.ndarray, codes: np.ndarray, room: np.ndarray, out: np.ndarray
 ) -> None: ...
+def room_of_windows(program: np.ndarray, plan: np.ndarray) -> int: ...
+def windows(
+    instruction_set: str,
+    program: np.ndarray,
+    plan: np.ndarray,
+    codes: np.ndarray,
+    before: int,
+    room: np.ndarray,
+    out: np.ndarray,
+) -> None: ...

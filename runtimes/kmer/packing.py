@@ -1,4 +1,4 @@
-"""Arrays as compiled code takes them: by address, aligned, matrices in panels. The layout is explained in _product.h."""
+"""Arrays as compiled code takes them: by address, aligned, matrices in panels. _product.h explains the layout."""
 
 from __future__ import annotations
 

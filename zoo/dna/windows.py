@@ -1,0 +1,35 @@
+"""Windows along a stretch of DNA: how many there are, and a view of all of them.
+
+Window i holds the bases [i * stride, i * stride + length). Only whole windows count.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zoo.errors import ZooError
+from zoo.spec import UNKNOWN_BASE
+
+
+def count(bases: int, length: int, stride: int) -> int:
+    """How many windows of `length` bases lie wholly in `bases` bases."""
+    return max(0, (bases - length) // stride + 1)
+
+
+def cut(codes: np.ndarray, length: int, stride: int) -> np.ndarray:
+    """Base codes, uint8 (B,) -> every window, uint8 (W, length): a view that takes no memory."""
+    if len(codes) < length:
+        return np.empty((0, length), np.uint8)
+    return np.lib.stride_tricks.sliding_window_view(codes, length)[::stride]
+
+
+def check(codes: np.ndarray, stride: int) -> None:
+    """Raise ZooError unless `codes` is a uint8 array (B,) with values 0 to 4 and `stride` a whole number from 1."""
+    if not isinstance(codes, np.ndarray) or codes.dtype != np.uint8 or codes.ndim != 1:
+        got = f"{codes.dtype} {codes.shape}" if isinstance(codes, np.ndarray) else type(codes).__name__
+        raise ZooError(f"codes: expected a uint8 array (B,) of base codes along a contig, got {got}")
+    if codes.size and codes.max() > UNKNOWN_BASE:
+        place = int(np.argmax(codes > UNKNOWN_BASE))
+        raise ZooError(f"codes[{place}]: expected 0 to {UNKNOWN_BASE}, got {codes[place]}; see zoo.encode")
+    if isinstance(stride, bool) or not hasattr(stride, "__index__") or stride < 1:
+        raise ZooError(f"stride: expected a whole number of bases from 1, got {stride!r}")
