@@ -46,9 +46,7 @@ def _sums(layers: PlainLayers, hidden: np.ndarray) -> list[np.ndarray]:
     return found
 
 
-def _backwards(
-    layers: PlainLayers, own: list[np.ndarray], others: list[np.ndarray] | None, target: int
-) -> np.ndarray:
+def _backwards(layers: PlainLayers, own: list[np.ndarray], others: list[np.ndarray] | None, target: int) -> np.ndarray:
     """Multipliers of the bases, float32 (R, L, 4). own, others: sums of one sequence and of references; without those,
     derivatives."""
     number = len(others[0]) if others else 1
@@ -56,10 +54,10 @@ def _backwards(
     at_limit = others is own
     multipliers = np.broadcast_to(layers.dense[-1].weight[:, target], (number, len(layers.dense[-1].weight)))
     depth = len(layers.convolutions)
-    for matrix, a, b in zip(layers.dense[-2::-1], own[:depth - 1:-1], others[:depth - 1:-1], strict=True):
+    for matrix, a, b in zip(layers.dense[-2::-1], own[: depth - 1 : -1], others[: depth - 1 : -1], strict=True):
         multipliers = multipliers * (a > 0 if at_limit else _slope(a, b)) @ matrix.weight.T
     multipliers = multipliers.reshape(number, layers.shape.positions[-1], -1)
-    for layer, a, b in zip(layers.convolutions[::-1], own[depth - 1::-1], others[depth - 1::-1], strict=True):
+    for layer, a, b in zip(layers.convolutions[::-1], own[depth - 1 :: -1], others[depth - 1 :: -1], strict=True):
         at = a.argmax(axis=2, keepdims=True)
         if at_limit:
             slope = (np.take_along_axis(a, at, 2) > 0)[:, :, 0]
