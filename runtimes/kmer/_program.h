@@ -21,7 +21,7 @@ enum {
     PANEL = 32, /* columns of a weight matrix that are packed together */
     BLOCK = 64, /* sequences whose features are kept for one matrix product */
     SLACK = 16, /* floats that may be written behind the end of a buffer */
-    TOGETHER = 3, /* rows that are multiplied at a time where inputs that are zero are skipped */
+    MOST_TOGETHER = 4, /* the largest TOGETHER of an instruction set */
 };
 
 /* One Program, behind it its Convolutions, behind them its Matrices. table 0: the network begins with one-hot bases. */

@@ -17,7 +17,7 @@ from zoo.layers.plain import Dense, PlainLayers, PlainShape
 TOGETHER = 12
 """Steps and blocks are multiples of this many windows: of TOGETHER in _program.h, and of the rows of a tile."""
 
-BLOCK_WINDOWS, BLOCK_ROWS = 768, 2048
+BLOCK_WINDOWS, BLOCK_ROWS = 768, 4096
 """Windows and rows of the last layer for which the matrices are multiplied at once: enough for weights to be used often,
 few enough for a second-level cache."""
 
