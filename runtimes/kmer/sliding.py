@@ -19,7 +19,7 @@ Combination = Mapping[int, float]
 
 @dataclasses.dataclass(frozen=True)
 class Product:
-    """weight: float64 (in, out).  inputs: tap from that of the window -> factor.  sums: factor in each sum of the bundle."""
+    """weight: float64 (in, out).  inputs: tap from that of the window -> factor.  sums: factor in each sum."""
 
     weight: np.ndarray
     inputs: Combination

@@ -33,15 +33,14 @@ class Windows:
     def __call__(self, codes: np.ndarray, windows: int) -> np.ndarray:
         """Base codes without N from the start of the first window on, uint8 (B,) -> float32 (windows, T)."""
         sharing = self._sharing
-        whole = np.zeros(sharing.before + sharing.after(windows), np.uint8)
-        whole[sharing.before :][: len(codes)] = codes[: len(whole) - sharing.before]
+        whole = sharing.padded(codes, windows)
         out = np.empty((windows, sharing.dense[-1].bias.size), np.float32)
         name, program = self._network.instruction_set, self._network.program
         kernel._kernel.windows(name, program, self._plan, whole, sharing.before, self._room(), out)
         return out
 
     def _room(self) -> np.ndarray:
-        """This thread's working memory; finite from the start, since zeros behind the last channel are computed with."""
+        """This thread's working memory; finite from the start: what lies behind the last channel is computed with."""
         if not hasattr(self._rooms, "room"):
             self._rooms.room = aligned(kernel._kernel.room_of_windows(self._network.program, self._plan))
             self._rooms.room[:] = 0
