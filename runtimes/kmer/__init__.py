@@ -11,6 +11,7 @@ Windows that overlap share their work where that is less (sharing.py).
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 from collections.abc import Callable
@@ -158,7 +159,8 @@ class KmerEngine:
         firsts = range(0, len(rows), size)
         if len(firsts) == 1:
             block(0)
-        else:
+            return
+        with contextlib.nullcontext() if self._instruction_set else shared_numpy.one_thread_each():
             list(self._pool.map(block, firsts))
 
     def _network(self, kind: type, fast: bool) -> Any:
@@ -212,7 +214,8 @@ class KmerEngine:
             number = max(1, min(PARTS * self._threads, (stop - first) // (LEAST * shared.block)))
             size = -(-(stop - first) // (number * shared.block)) * shared.block
             parts += [(one, min(one + size, stop)) for one in range(first, stop, size)]
-        list(self._pool.map(lambda ends: part(*ends), parts))
+        with contextlib.nullcontext() if self._instruction_set else shared_numpy.one_thread_each():
+            list(self._pool.map(lambda ends: part(*ends), parts))
 
     def _run_along(self, shared: sharing.Sharing) -> Along:
         fast = self._network(kernel.Kernel, True)

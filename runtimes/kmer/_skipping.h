@@ -3,10 +3,29 @@
    TOGETHER rows are multiplied at a time, so that a weight that was read is used as often; an input is skipped where it
    is zero in all of them. Which inputs count is listed first, the same list then serves every column. */
 
+#if LANES == 16 && defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 /* Lists the inputs that are not zero in all TOGETHER rows, `stride` floats apart; returns how many. `list` has room for
-   all `inputs`. Without a branch: each number is written, and stays if the count moves on. */
+   all `inputs` and SLACK more. No row holds -0: they come from a ReLU. */
 STAGE int64_t NAME(list_inputs)(const float *a, int64_t stride, int64_t inputs, uint16_t *list) {
     int64_t count = 0;
+#if LANES == 16 && defined(__x86_64__)
+    /* LANES at a time: the numbers of those that count move to the front of a register */
+    __m512i numbers = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    for (int64_t k = 0; k < inputs; k += LANES) {
+        __m512i bits = _mm512_loadu_si512(a + k);
+        for (int t = 1; t < TOGETHER; t++) bits = _mm512_or_si512(bits, _mm512_loadu_si512(a + t * stride + k));
+        __mmask16 used = _mm512_test_epi32_mask(bits, bits);
+        if (inputs - k < LANES) used &= (__mmask16)((1u << (inputs - k)) - 1);
+        const __m512i chosen = _mm512_maskz_compress_epi32(used, numbers);
+        _mm256_storeu_si256((__m256i *)(list + count), _mm512_cvtepi32_epi16(chosen));
+        count += __builtin_popcount(used);
+        numbers = _mm512_add_epi32(numbers, _mm512_set1_epi32(LANES));
+    }
+#else
+    /* without a branch: each number is written, and stays if the count moves on */
     for (int64_t k = 0; k < inputs; k++) {
         uint32_t bits = 0;
         for (int t = 0; t < TOGETHER; t++) {
@@ -17,6 +36,7 @@ STAGE int64_t NAME(list_inputs)(const float *a, int64_t stride, int64_t inputs, 
         list[count] = (uint16_t)k;
         count += bits != 0;
     }
+#endif
     return count;
 }
 
