@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 import pytest
 from checkpoints import ODD, random_checkpoint
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from kmer_ways import SMALL, WAYS, built_once, computing, networks, runtime, started
 
@@ -44,6 +44,7 @@ def small_plan(config: Config, number: int) -> tables.Plan | None:
 
 
 @settings(max_examples=60, deadline=None)
+@example(Config((1, 1, 1), (1, 1, 2), (1,), 0.0, 40, ("a",)), 0, 0, 50, 157)  # windows far apart, over two blocks
 @given(networks(), st.integers(0, 2**32), st.integers(0, 9), st.sampled_from(STRIDES), st.integers(1, 300))
 def test_every_compiled_way_and_its_twin_in_numpy_give_the_numbers_of_each_window(
     config: Config, seed: int, plan_number: int, stride: int, number: int
