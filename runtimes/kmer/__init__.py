@@ -49,10 +49,10 @@ OPSET = 17
 TENSORS = onnx_graph.Tensors("hidden", "activities", channels_last=True)
 
 PARTS = 4
-"""Stretches of windows for each thread, so that none waits long for another; LEAST: blocks of a stretch, which begins
-with the bases of a whole window."""
+"""Stretches of windows for each thread, so that none waits long for another."""
 
 LEAST = 8
+"""Blocks of windows in a stretch, at least: each begins with the bases of a whole window, which are computed twice."""
 
 Forward = Callable[[np.ndarray], np.ndarray]
 """Base codes, uint8 (N, L) -> activities, float32 (N, T)."""

@@ -138,6 +138,13 @@ def test_the_published_network_feels_the_ends_of_a_window_at_three_of_fifteen_la
     assert [(layer.low, layer.high, layer.positions) for layer in layers] == [(2, 61, 62), (2, 29, 31), (2, 14, 15)]
 
 
+def test_a_layer_of_more_inputs_than_the_kernel_can_list_is_not_shared() -> None:
+    for units, shares in ((2**16, True), (2**16 + 1, False)):
+        config = Config((1,), (1,), (units,), 0.0, 4)
+        layers = deepstarr.plain_layers(config, random_checkpoint(config).arrays)
+        assert (sharing.sharing(layers, tables.plan(layers.shape), 1) is not None) == shares
+
+
 def test_where_a_position_feels_both_ends_nothing_is_shared_and_the_numbers_are_right() -> None:
     config = Config((3, 4), (3, 9), (5,), 0.0, 16)
     weights = random_checkpoint(config)
