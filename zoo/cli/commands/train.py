@@ -13,7 +13,7 @@ from zoo.training.config import JobOptions, TrainConfig
 
 
 def command(
-    model: Annotated[str, Parameter(help="original, tuned, or a .toml file with [model] and [train] tables.")],
+    model: Annotated[str, Parameter(help="A name, see zoo list, or a .toml file with [model] and [train] tables.")],
     /,
     *,
     data: Annotated[Path, Parameter(help="Folder in the published layout, or one table or FASTA file.")],
