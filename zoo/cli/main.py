@@ -39,8 +39,8 @@ COMMANDS = {
     },
     "Train": {
         "train": "Train a network on labelled sequences.\n\n"
-        "A setting comes from the command line, else from the [train] table of a .toml file, else from the model's recipe,"
-        " which zoo info MODEL shows, else it is the default below.",
+        "A setting comes from the command line, else from the [train] table of a .toml file, else from the model's "
+        "recipe, which zoo info MODEL shows, else it is the default below.",
         "distill": "Train a network on a teacher's outputs: shrink a model, or move it to another variant.\n\n"
         "A setting comes from where zoo train takes it.",
         "evaluate": "Measure how well models agree with data: correlations, errors and intervals, tables and figures.",

@@ -168,8 +168,8 @@ def _shade_legend(figure: Figure, shades: object, panels: np.ndarray) -> None:
     if shades is None:
         return
     bar = figure.colorbar(shades, ax=panels, shrink=0.5, aspect=25, pad=0.02)  # type: ignore[arg-type]
-    bar.set_ticks([])
-    bar.set_label("point density", fontsize=8)
+    bar.set_ticks([0, 1], labels=["low", "high"], fontsize=8)
+    bar.set_label("point density", fontsize=8, labelpad=-8)
     bar.outline.set_visible(False)  # type: ignore[operator]
 
 
@@ -191,14 +191,18 @@ def _histogram(panel: Axes, values: np.ndarray, found: Diagnosis, label: str) ->
     panel.set(xlabel=label, ylabel="density")
     x = np.linspace(*_limits(values), 400)
     curves: list[tuple[Mixture | None, str, str, Callable[[np.ndarray], np.ndarray]]] = [
-        (found.one, ONE_COLOUR, "one Gaussian", lambda d: d[0]),
         (found.two, TWO_COLOUR, "two Gaussians", lambda d: d.sum(axis=0)),
+        # dashed and last: where both curves are the same, both are seen
+        (found.one, ONE_COLOUR, "one Gaussian", lambda d: d[0]),
     ]
     for mixture, colour, name, together in curves:
         if mixture is None:
             continue
         parts = mixture.density(x)
-        panel.plot(x, together(parts), color=colour, linewidth=1.3, label=f"{name}, BIC {mixture.bic:,.0f}")
+        style = "-" if len(parts) > 1 else "--"
+        panel.plot(
+            x, together(parts), color=colour, linewidth=1.3, linestyle=style, label=f"{name}, BIC {mixture.bic:,.0f}"
+        )
         if len(parts) > 1:
             labels = ["each of the two", *[None] * (len(parts) - 1)]
             panel.plot(x, parts.T, color=colour, linewidth=0.8, linestyle=":", label=labels)

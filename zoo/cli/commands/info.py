@@ -1,4 +1,4 @@
-"""`zoo info`: what weights say of themselves, how near bundled ones come to the published, and how a model is trained."""
+"""`zoo info`: what weights say of themselves, how near bundled ones come to the published, how a model is trained."""
 
 from __future__ import annotations
 
