@@ -196,7 +196,7 @@ def break_graph(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-@pytest.mark.parametrize("reference", ["PyTorch", "its layers in NumPy"])
+@pytest.mark.parametrize("reference", ["PyTorch", "the network in NumPy"])
 @pytest.mark.parametrize(
     ("change", "message"),
     [
