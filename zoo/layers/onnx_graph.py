@@ -1,5 +1,5 @@
-"""ONNX graphs written node by node, without PyTorch: a chain of nodes for models that write their own, and plain layers,
-the whole network or what is left after its first convolutions. Needs `onnx` alone.
+"""ONNX graphs without PyTorch: a chain of nodes, for models that write their own, and plain layers, the whole network
+or what is left after its first convolutions. Needs `onnx` alone.
 
 Convolutions are two-dimensional with a height of 1: ONNX Runtime has its fast, blocked kernels for two dimensions only
 and runs the same network in one dimension at half the speed.

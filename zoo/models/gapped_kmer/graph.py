@@ -35,7 +35,7 @@ def build(config: Config, arrays: Mapping[str, np.ndarray], tensors: Tensors, op
     bases = np.arange(words.BASES, dtype=np.float32)[:, None] - unknown
     graph.add("base_values", "Mul", {"per_base": bases})
     graph.add("base_value", "ReduceSum", {"axis": np.array([1])}, keepdims=0)
-    graph.add("base_code", "Add", {"unknown": np.float32(unknown)})
+    graph.add("base_code", "Add", {"unknown": np.array(unknown, np.float32)})
     graph.add("base_number", "Cast", to=TensorProto.INT64)
     graph.add("windows", "Gather", {"places": places}, axis=1)
     graph.add("window_values", "Mul", {"powers": powers})

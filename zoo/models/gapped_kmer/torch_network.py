@@ -42,9 +42,9 @@ class GappedKmer(nn.Module):
         bases = one_hot.long()
         codes = bases[:, 1] + 2 * bases[:, 2] + 3 * bases[:, 3]
         known = bases.sum(1)
-        sums = self._window_sums(codes).view(-1, len(codes), self.config.positions)
+        sums = self._window_sums(codes).view(-1, codes.shape[0], self.config.positions)
         whole = functools.reduce(torch.mul, _shifted(known, self.config))
-        return (sums * whole).sum(2).t() + self.readout.bias
+        return (sums * whole).sum(2).t() / self.config.choices + self.readout.bias
 
     def _window_sums(self, codes: torch.Tensor) -> torch.Tensor:
         """Base codes, int64 (N, L) -> sum of the weights of each window, (T, N P)."""
@@ -61,7 +61,7 @@ class GappedKmer(nn.Module):
                 other.append(_looked_up(table, other_numbers.of(block.mask)))
         if not other:
             return sum(own)
-        other_strand = sum(other).view(-1, len(codes), self.config.positions).flip(2)
+        other_strand = sum(other).view(-1, codes.shape[0], self.config.positions).flip(2)
         return sum(own) + other_strand.flatten(1)
 
 
@@ -94,8 +94,9 @@ class _Numbers:
 
     def _part(self, positions: tuple[int, ...]) -> torch.Tensor:
         if positions not in self._parts:
-            number = self._bases[positions[0]]
-            for position in positions[1:]:
-                number = number * BASES + self._bases[position]
+            *before, last = positions
+            number = self._bases[last]
+            if before:
+                number = torch.add(number, self._part(tuple(before)), alpha=BASES)
             self._parts[positions] = number
         return self._parts[positions]

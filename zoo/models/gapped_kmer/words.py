@@ -83,27 +83,41 @@ def split(config: Config, weight: np.ndarray) -> list[tuple[Block, np.ndarray]]:
 
 
 def window_table(config: Config, weight: np.ndarray) -> np.ndarray:
-    """Sum of the weights of all gapped words of each window: (T, features) -> float64 (4^word_length, T).
+    """Mean of the weights of the gapped words of each window: (T, features) -> float64 (4^word_length, T).
 
-    Summed as an array with an axis a position, along which a gap is broadcast.
+    Made as an array with an axis a position, along which a gap is broadcast.
     """
     length, targets = config.word_length, len(weight)
-    axes = (BASES,) * length
-    own, either = np.zeros((targets, *axes)), np.zeros((targets, *axes))
+    parts: tuple[dict[tuple[int, ...], np.ndarray], ...] = {}, {}
     for block, words in split(config, weight):
+        gaps = tuple(position for position in range(length) if position not in block.mask)
         shape = [BASES if position in block.mask else 1 for position in range(length)]
-        total = own if block.symmetric else either
-        total += words.reshape(targets, *shape)
+        parts[block.symmetric][gaps] = words.reshape(targets, *shape).astype(np.float64)
+    either, own = (_broadcast_sum(part, length - config.informative, length) for part in parts)
+    either = np.broadcast_to(either, (targets, *(BASES,) * length))
     # the other strand: complementary bases, positions in reverse
-    other = np.flip(either, range(1, length + 1)).transpose(0, *range(length, 0, -1))
-    return np.ascontiguousarray((own + either + other).reshape(targets, -1).T)
+    other = np.flip(either, tuple(range(1, length + 1))).transpose(0, *range(length, 0, -1))
+    return np.ascontiguousarray((own + either + other).reshape(targets, -1).T) / config.choices
+
+
+def _broadcast_sum(
+    parts: dict[tuple[int, ...], np.ndarray], gaps: int, length: int, first: tuple[int, ...] = ()
+) -> np.ndarray:
+    """Sum of the arrays whose gaps begin with `first`. Those that share their first gaps are added before these are
+    broadcast: most sums are of small arrays."""
+    if len(first) == gaps:
+        return parts.get(first, np.zeros(()))
+    total = np.zeros(())
+    for position in range(first[-1] + 1 if first else 0, length):
+        total = total + _broadcast_sum(parts, gaps, length, (*first, position))
+    return total
 
 
 def activities(config: Config, weight: np.ndarray, bias: np.ndarray, one_hot: np.ndarray) -> np.ndarray:
     """One-hot bases (N, L, 4) -> float64 (N, T), mask by mask, for the table and its engines to be checked against."""
-    codes, known = one_hot.argmax(2), one_hot.any(2)
+    codes = one_hot.argmax(2)
     count = config.positions
-    whole = np.lib.stride_tricks.sliding_window_view(known, config.word_length, axis=1).all(2)
+    whole = np.lib.stride_tricks.sliding_window_view(one_hot.sum(2), config.word_length, axis=1).min(2)
     found = np.tile(bias.astype(np.float64), (len(codes), 1))
     for block, words in split(config, weight):
         table = words.T.astype(np.float64)
@@ -115,5 +129,5 @@ def activities(config: Config, weight: np.ndarray, bias: np.ndarray, one_hot: np
             number = np.zeros((len(codes), count), np.int64)
             for position in positions:
                 number = number * BASES + bases[:, position : position + count]
-            found += (table[number] * whole[:, :, None]).sum(1)
+            found += (table[number] * whole[:, :, None]).sum(1) / config.choices
     return found
