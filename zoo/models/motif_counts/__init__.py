@@ -42,7 +42,8 @@ MOST_MOTIFS = 2_000
 class Config:
     """Motifs and dimensions of one network. A bad value is refused when the Config is made.
 
-    motifs: one or more of different names, those of fly_motifs.py by default.  sequence_length: L, bases.  targets: names of the T outputs.
+    motifs: one or more of different names, those of fly_motifs.py by default.  sequence_length: L, bases.
+    targets: names of the T outputs.
     """
 
     motifs: tuple[ScoredMotif, ...] = dataclasses.field(default_factory=lambda: fly(P_VALUE))

@@ -102,10 +102,10 @@ def scored(
         found.append(ScoredMotif(name, tuple(map(tuple, scores.tolist())), int(reached[0])))
     if never:
         first = next(iter(never))
-        others = f" and {len(never) - 1} other motifs" if len(never) > 1 else ""
+        others = f" (and {len(never) - 1} more)" if len(never) > 1 else ""
         raise ZooError(
-            f"motif {first}{others}: too short or too weak for a hit at the p-value {p_value:g}; one of {first} has at "
-            f"least {never[first]:.2g}. Leave it out, or take a larger --p-value (all: {max(never.values()):.2g})"
+            f"motif {first}{others}: too short or too weak to have a hit at the p-value {p_value:g}; its best word "
+            f"has {never[first]:.2g}; leave it out, or take a p-value above {max(never.values()):.2g}"
         )
     return tuple(found)
 
