@@ -51,10 +51,10 @@ REFERENCE = 2
 """The same, of a sequence's contributions against one reference."""
 
 PARTS = 4
-"""Stretches of windows for each thread, so that none waits long for another; LEAST: blocks of a stretch, which begins
-with the bases of a whole window."""
+"""Stretches of windows for each thread, so that none waits long for another."""
 
 LEAST = 8
+"""Blocks of windows in a stretch, at least: each begins with the bases of a whole window, which are computed twice."""
 
 Along = Callable[[np.ndarray, int], np.ndarray]
 """Base codes without N, uint8 (B,), and how many windows -> activities, float32 (W, T)."""
