@@ -10,7 +10,7 @@ import pytest
 
 from zoo.errors import ZooError
 from zoo.evaluation import metrics
-from zoo.evaluation.intervals import PairedDifference, paired_difference, verdict
+from zoo.evaluation.intervals import PairedDifference, mean_score, paired_difference, verdict
 from zoo.evaluation.metrics import Interval
 
 stats = pytest.importorskip("scipy.stats")
@@ -134,6 +134,20 @@ def test_one_training_each_is_what_the_metrics_say() -> None:
         assert (found.difference, found.low, found.high) == pytest.approx(
             dataclasses.astuple(expected[metric]), rel=1e-9
         )
+
+
+def test_the_score_of_one_model_has_both_kinds_of_luck_too() -> None:
+    labels, good, _ = example(1)
+    (expected,) = metrics.intervals(labels[:, None], good.T, resamples=100)
+    found = mean_score(labels, good, "pearson", 100)
+    assert dataclasses.astuple(found) == pytest.approx(dataclasses.astuple(expected["pearson"]), rel=1e-9)
+    generator = np.random.default_rng(5)
+    alike, unlike = (trainings(generator, labels, 5, 1.0, luck) for luck in (0.0, 0.3))
+    widths = [(spread := mean_score(labels, runs, "mse", 300)).high - spread.low for runs in (alike, unlike)]
+    assert widths[1] > 1.5 * widths[0]
+    assert mean_score(labels, np.ones((2, len(labels))), "pearson") is None
+    with pytest.raises(ZooError, match=r"predictions: expected predictions of shape \(runs, 300\), got \(300,\)"):
+        mean_score(labels, good[0], "mse")
 
 
 def test_missing_labels_are_left_out() -> None:

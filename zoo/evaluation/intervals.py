@@ -7,7 +7,7 @@ same for both models, and so are the trainings of each. Arrays in, numbers out. 
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -32,6 +32,13 @@ class PairedDifference:
     high: float | None
     verdict: Verdict
     note: str = ""
+
+    @property
+    def interval(self) -> Interval | None:
+        """The three numbers together, where they are defined."""
+        if self.difference is None or self.low is None or self.high is None:
+            return None
+        return Interval(self.difference, self.low, self.high)
 
 
 def verdict(metric: str, interval: Interval | None) -> Verdict:
@@ -64,42 +71,69 @@ def paired_difference(
     wide than too narrow, as with every bootstrap of two crossed factors (Owen 2007, doi:10.1214/07-AOAS122).
     Equal arguments give equal numbers. Raises ZooError for an unknown metric, or shapes that do not fit.
     """
-    _check(labels, first, second, metric)
-    observed = labels[:, None]
-    resampled = metrics.resample(
-        observed,
-        [run[:, None] for run in (*first, *second)],
-        resamples=draws,
-        seed=seed,
-        groups=groups,
-        wanted=(metric,),
-    )
+    interval, note = _interval(labels, {"first": first, "second": second}, metric, draws, seed, groups)
+    if interval is None:
+        return PairedDifference(None, None, None, "not told apart", note)
+    return PairedDifference(interval.value, interval.low, interval.high, verdict(metric, interval))
+
+
+def mean_score(
+    labels: np.ndarray,
+    predictions: np.ndarray,
+    metric: str,
+    draws: int = RESAMPLES,
+    seed: int = 0,
+    groups: np.ndarray | None = None,
+) -> Interval | None:
+    """A metric averaged over the trainings of one model, with its 95% interval; None where it is not defined.
+
+    Arguments, method and errors are those of `paired_difference`; predictions: float (runs, N).
+    """
+    return _interval(labels, {"predictions": predictions}, metric, draws, seed, groups)[0]
+
+
+def _interval(
+    labels: np.ndarray,
+    sides: dict[str, np.ndarray],
+    metric: str,
+    draws: int,
+    seed: int,
+    groups: np.ndarray | None,
+) -> tuple[Interval | None, str]:
+    """Of the mean over the trainings of one side, or of the first side's less the second's; why it is not defined.
+
+    sides: name of the argument -> predictions (runs, N).
+    """
+    _check(labels, sides, metric)
+    runs = [run[:, None] for side in sides.values() for run in side]
+    resampled = metrics.resample(labels[:, None], runs, resamples=draws, seed=seed, groups=groups, wanted=(metric,))
     scores = [score[0] for score in resampled.scores]
     values = [getattr(score, metric) for score in scores]
     drawn = resampled.draws[:, 0, :, METRICS.index(metric)]
     if None in values or np.isnan(drawn).all(axis=1).any():
-        return PairedDifference(None, None, None, "not told apart", next((s.note for s in scores if s.note), ""))
-    sides = [
-        (np.array(values[: len(first)]), drawn[: len(first)]),
-        (np.array(values[len(first) :]), drawn[len(first) :]),
-    ]
+        return None, next((score.note for score in scores if score.note), "")
+    ends = np.cumsum([len(side) for side in sides.values()])[:-1]
+    of_runs, on_draws = np.split(np.array(values), ends), np.split(drawn, ends)
     generator = np.random.default_rng((seed, 1))  # not the draws of the sequences once more
-    value = float(sides[0][0].mean() - sides[1][0].mean())
-    differences = _mean_of_drawn(sides[0][1], generator) - _mean_of_drawn(sides[1][1], generator)
-    differences = differences[~np.isnan(differences)]
-    low, high = np.quantile(differences, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    of_sequences = float(np.nanvar(sides[0][1].mean(axis=0) - sides[1][1].mean(axis=0)))
-    stretch = _stretch([of_one for of_one, _ in sides], of_sequences)
-    interval = Interval(value, value + stretch * float(low - value), value + stretch * float(high - value))
-    return PairedDifference(value, interval.low, interval.high, verdict(metric, interval))
+    value = float(_difference([side.mean() for side in of_runs]))
+    found = _difference([_mean_of_drawn(side, generator) for side in on_draws])
+    low, high = np.nanquantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    of_sequences = float(np.nanvar(_difference([side.mean(axis=0) for side in on_draws])))
+    stretch = _stretch(of_runs, of_sequences)
+    return Interval(value, value + stretch * float(low - value), value + stretch * float(high - value)), ""
 
 
-def _check(labels: np.ndarray, first: np.ndarray, second: np.ndarray, metric: str) -> None:
+def _difference(sides: list[Any]) -> Any:
+    """The first less the second, or the only one."""
+    return sides[0] - sides[1] if len(sides) > 1 else sides[0]
+
+
+def _check(labels: np.ndarray, sides: dict[str, np.ndarray], metric: str) -> None:
     if metric not in METRICS:
         raise ZooError(f"metric: expected one of {', '.join(METRICS)}, got {metric!r}")
     if labels.ndim != 1:
         raise ZooError(f"labels: expected the measurements of one target, shape (N,), got {labels.shape}")
-    for name, given in (("first", first), ("second", second)):
+    for name, given in sides.items():
         if given.ndim != 2 or not len(given) or given.shape[1] != len(labels):
             raise ZooError(f"{name}: expected predictions of shape (runs, {len(labels)}), got {given.shape}")
 
