@@ -7,7 +7,7 @@ same for both models, and so are the trainings of each. Arrays in, numbers out. 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from zoo.evaluation.metrics import LEVEL, METRICS, RESAMPLES, SMALLER_IS_BETTER,
 
 Verdict = Literal["better", "worse", "not told apart"]
 """Of the first model beside the second."""
+
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 
 @dataclasses.dataclass(frozen=True)

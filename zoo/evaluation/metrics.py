@@ -14,7 +14,10 @@ import numpy as np
 
 from zoo.errors import ZooError
 
-METRICS = ("pearson", "spearman", "mse", "r2")
+SHOWN_AS = {"pearson": "Pearson r", "spearman": "Spearman r", "mse": "MSE", "r2": "R2"}
+"""Name of a metric -> how people read it."""
+
+METRICS = tuple(SHOWN_AS)
 """Names of the metrics, the fields of Score."""
 
 SMALLER_IS_BETTER = ("mse",)
