@@ -17,8 +17,9 @@ import numpy as np
 from benchmarks.noise_ceiling import noise_of
 from zoo.data import splits
 from zoo.data.splits import SIDES
-from zoo.formats import genome
+from zoo.formats import columns, genome, texts
 from zoo.formats.genome import Genome, Region
+from zoo.formats.read_options import STRICT
 from zoo.inference.predict import Model
 from zoo.spec import ALPHABET
 from zoo.system.atomic import replacing
@@ -94,6 +95,18 @@ def write(data: Labelled, targets: tuple[str, ...], path: Path) -> None:
         ):
             sequence = LETTERS[codes].tobytes().decode()
             table.writerow([name, sequence, SIDES[side], block, *(f"{v:.9g}" for v in (*noisy, *clean))])
+
+
+def read_test(path: Path, targets: tuple[str, ...], length: int) -> Labelled:
+    """The test sequences of a table that `write` wrote."""
+    table = columns.read(path, (*targets, *(f"clean_{target}" for target in targets)), ("sequence", "split", "block"))
+    chosen = np.array(table.text["split"]) == "test"
+    sequences = [sequence for sequence, of_test in zip(table.text["sequence"], chosen, strict=True) if of_test]
+    numbers = table.numbers[chosen].astype(np.float32)
+    block = np.array(table.text["block"], int)[chosen]
+    side = np.full(len(sequences), SIDES.index("test"), np.uint8)
+    codes = texts.encode(sequences, length, STRICT, lambda row: f"{path}: test sequence {row}")
+    return Labelled(codes, numbers[:, len(targets) :], numbers[:, : len(targets)], block, side)
 
 
 def _blocks(whole: Genome) -> dict[int, Region]:
