@@ -26,7 +26,7 @@ def command(
     shown = {
         "file": f"{description['file']} ({description['bytes']:,} bytes)",
         "architecture": description["architecture"],
-        **{f"  {name}": value for name, value in description["config"].items()},
+        **{f"  {name}": _short(value) for name, value in description["config"].items()},
         "sequence length": f"{description['sequence_length']} bases, alphabet {description['alphabet']}",
         "targets": ", ".join(description["targets"]),
         "numbers": f"{description['numbers']:,} in {len(description['arrays'])} arrays",
@@ -41,6 +41,15 @@ def command(
     width = max(map(len, shown))
     for name, value in shown.items():
         print(f"{name:<{width}}  {value}")
+
+
+LONGEST = 200
+"""Characters of a field of the config; --json has all of it."""
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text):,} characters)"
 
 
 def _agreement(description: dict[str, Any]) -> dict[str, str]:
