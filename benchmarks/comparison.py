@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 import os
 import shlex
 import subprocess
@@ -191,7 +192,8 @@ def _score(labels: np.ndarray, predicted: np.ndarray, test: Labelled, metric: st
 
 
 def operations(run: RunFolder) -> int:
-    """Floating-point operations for one sequence, a multiplication and an addition each, as PyTorch counts them."""
+    """Floating-point operations for one sequence: of products as PyTorch counts them, a multiplication and an addition
+    each, and an addition for every weight that is looked up."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -199,8 +201,8 @@ def operations(run: RunFolder) -> int:
 
     checkpoint = named.load(None, run.path)
     module = network.from_checkpoint(checkpoint)
-    counter = FlopCounterMode(display=False)
-    with counter, torch.no_grad():
+    looked_up = {torch.ops.aten.gather: lambda *_, out_shape, **__: math.prod(out_shape)}
+    with FlopCounterMode(display=False, custom_mapping=looked_up) as counter, torch.no_grad():
         module(torch.zeros(1, 4, checkpoint.spec.sequence_length))
     return counter.get_total_flops()
 
