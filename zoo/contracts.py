@@ -238,8 +238,8 @@ class ModelExtras(Protocol):
     PUBLISHED: what its authors published.
     SEARCH_SPACE: TOML file of a space to search, see zoo/search/space_file.py; the names that its parameters have are
         those that a sweep file may use.
-    LOGGED_AS: words of a column of metrics.csv -> those under which metrics are logged in a search, and which the metric of
-        a sweep file has."""
+    LOGGED_AS: words of a column of metrics.csv -> those under which a search logs metrics, and which the metric of a
+        sweep file has."""
 
     RECIPE: Mapping[str, Any]
     PUBLISHED: Published

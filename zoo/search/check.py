@@ -44,7 +44,7 @@ def impossible(space: Space) -> list[tuple[Point, str]]:
 
 
 def check(space: Space, skip: bool = False) -> list[str]:
-    """Lines that name impossible points, where `skip` allows them. Raises ZooError otherwise, or if there is no other."""
+    """Lines that name impossible points, where `skip` allows them. Raises ZooError otherwise, or if all are."""
     found = impossible(space)
     if not found:
         return []

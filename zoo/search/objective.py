@@ -7,10 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zoo.errors import ZooError, did_you_mean
-from zoo.evaluation.metrics import METRICS
-
-SMALLER_IS_BETTER = ("mse",)
-"""Of METRICS."""
+from zoo.evaluation.metrics import METRICS, SMALLER_IS_BETTER
 
 LOSS, COST, SPEED = "loss", "cost", "speed"
 

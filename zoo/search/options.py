@@ -37,8 +37,8 @@ class SearchOptions(ThreadOptions):
     """Trials of the study in all; by default 40, or the run_cap of a sweep file."""
 
     objective: tuple[str, ...] = ()
-    """METRIC:TARGET of the validation split, loss, cost (arithmetic a sequence) or speed:RUNTIME; several give the Pareto
-    front. By default the space's, else the Pearson correlation of the first target."""
+    """METRIC:TARGET of the validation split, loss, cost (arithmetic a sequence) or speed:RUNTIME; several give the
+    Pareto front. By default the space's, else the Pearson correlation of the first target."""
 
     sampler: Sampler | None = None
     """What draws the points; by default tpe, or the method of a sweep file."""
@@ -65,7 +65,7 @@ class SearchOptions(ThreadOptions):
     """Processes that train on this machine."""
 
     storage: str | None = None
-    """Where the study is kept: a database URL or a journal file, for several machines; by default a journal in --output."""
+    """Where the study is kept: a database URL or a journal file, for several machines; by default one in --output."""
 
     name: str = "search"
     """Of the study in --storage."""
