@@ -24,7 +24,7 @@ from zoo.search.space import Space
 from zoo.search.study import Study
 from zoo.training import scores
 from zoo.training.chosen import read_model
-from zoo.training.config import JobOptions, TrainConfig
+from zoo.training.config import JobOptions, TrainConfig, make
 from zoo.training.run import Job
 from zoo.training.run_folder import RunFolder
 from zoo.training.trainer import Reporter
@@ -89,7 +89,8 @@ def against(space: Space, names: tuple[str, ...]) -> list[Contender]:
     found = []
     for name in names:
         architecture, config, own = read_model(name)
-        found.append(Contender(Path(name).stem, architecture, config, {**own, **space.protocol}))
+        settings = make(TrainConfig, {**own, **space.protocol}, name)
+        found.append(Contender(Path(name).stem, architecture, config, settings.to_dict()))
     return found
 
 
@@ -156,8 +157,8 @@ def compare(
 
         for first in ours:
             for second in others:
-                pair = (predicted[one.label][:, :, number] for one in (first, second))
-                difference = intervals.paired_difference(labels, *pair, metric, groups=groups)
+                a, b = (predicted[one.label][:, :, number] for one in (first, second))
+                difference = intervals.paired_difference(labels, a, b, metric, groups=groups)
                 found.append(
                     Comparison(
                         first.label, second.label, metric, target, len(predicted[first.label]),
