@@ -5,7 +5,6 @@ test split, which nothing before this has looked at. Needs PyTorch.
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 from zoo.data import splits
 from zoo.data.labelled import Split
 from zoo.data.training_source import DatasetSource
+from zoo.errors import ZooError
 from zoo.evaluation import intervals
 from zoo.evaluation.intervals import PairedDifference
 from zoo.evaluation.metrics import METRICS, Interval
@@ -84,13 +84,15 @@ class Comparison:
 def against(space: Space, names: tuple[str, ...]) -> list[Contender]:
     """The models to compare with: each with its own recipe, and what the space lays down for every training.
 
-    Raises ZooError for a name or a file that is no model.
+    Raises ZooError for a name or a file that is no model, or two of one name.
     """
-    found = []
+    found: list[Contender] = []
     for name in names:
         architecture, config, own = read_model(name)
         settings = make(TrainConfig, {**own, **space.protocol}, name)
         found.append(Contender(Path(name).stem, architecture, config, settings.to_dict()))
+        if Path(name).stem in {one.label for one in found[:-1]}:
+            raise ZooError(f"--against: expected different names, got {Path(name).stem!r} twice")
     return found
 
 
@@ -128,14 +130,6 @@ def run(training: Training, source: DatasetSource, options: SearchOptions, repor
         return Job(contender.architecture, contender.config, settings, where, command)
 
     trial.train(job, training.folder, source, lambda _: reporter)
-
-
-def is_done(training: Training) -> bool:
-    """Whether it was trained to the end."""
-    try:
-        return json.loads(RunFolder(training.folder).receipts.read_text())["status"] == "finished"
-    except (OSError, ValueError, KeyError):
-        return False
 
 
 def compare(

@@ -270,8 +270,10 @@ def _confirm(
         confirm_each(request, jobs, DatasetSource(read), heard.step)
     else:
         shares = [(request, jobs[first::count]) for first in range(count)]
-        workers.in_processes(_confirm_in_process, shares, heard.step)
-        confirm_each(request, jobs, DatasetSource(read), heard.step)  # what a killed process has left
+        if workers.in_processes(_confirm_in_process, shares, heard.step):
+            raise ZooError(
+                f"{request.folder}: a process that confirmed was killed; the same command with --resume goes on"
+            )
     comparisons = confirm.compare(study, DatasetSource(read), jobs, ours, others)
     confirm.write(request.folder, comparisons)
     return comparisons
@@ -286,15 +288,14 @@ def _confirm_in_process(request: Request, jobs: list[confirm.Training], send: Ca
 def confirm_each(
     request: Request, jobs: list[confirm.Training], source: DatasetSource, hear: Callable[[Step], None]
 ) -> None:
-    """Train what is not trained yet."""
+    """Train each, as far as it is not trained yet."""
     for job in jobs:
-        if not confirm.is_done(job):
-            epochs = [0]
+        epochs = [0]
 
-            def step(done: int, total: int, job: confirm.Training = job, epochs: list[int] = epochs) -> None:
-                workers.stop_without_parent()
-                hear(Step(job.folder.name, (epochs[-1] + done / total) / job.contender.settings["epochs"]))
+        def step(done: int, total: int, job: confirm.Training = job, epochs: list[int] = epochs) -> None:
+            workers.stop_without_parent()
+            hear(Step(job.folder.name, (epochs[-1] + done / total) / job.contender.settings["epochs"]))
 
-            reporter = Reporter(step=step, epoch=lambda row, epochs=epochs: epochs.append(row["epoch"]))
-            confirm.run(job, source, request.options, reporter, request.command)
+        reporter = Reporter(step=step, epoch=lambda row, epochs=epochs: epochs.append(row["epoch"]))
+        confirm.run(job, source, request.options, reporter, request.command)
         hear(Step(job.folder.name, 1.0))
