@@ -40,6 +40,7 @@ COMMANDS = {
     "Train": {
         "train": "Train a network; the defaults are the recipe of the paper (de Almeida et al. 2022).",
         "distill": "Train a network on a teacher's outputs: shrink a model, or move it to another variant.",
+        "search": "Search the settings of a network and of its training: Optuna draws, the trainer trains.",
         "evaluate": "Measure how well models agree with data: correlations, errors and intervals, tables and figures.",
     },
     "Check": {

@@ -41,6 +41,7 @@ def fields(title: str) -> Parameter:
 
 
 JOB = fields("Run")
+SEARCH = fields("Search")
 TRAINING = fields("Training")
 DRAWING = fields("Sequences drawn")
 LAYOUT = fields("Data files")
