@@ -90,9 +90,16 @@ def _about(weights: dict[str, Any]) -> list[str]:
 def details(description: dict[str, Any]) -> list[str]:
     """What `summary` leaves out, a line each: the device, the origin of the weights and their licence."""
     weights = description["weights"]
+    provider = [f"computed by {description['provider']}"] if "provider" in description else []
     return [
-        f"computed by {description['provider']}",
+        *provider,
         f"weights {weights['id']}, of the model {weights['architecture']}",
         f"their source: {weights['source']}",
         f"their licence: {weights['licence']}",
     ]
+
+
+def of_shard(description: dict[str, Any]) -> str:
+    """One line about a shard that is done."""
+    missing = f"{description['missing']:,} missing" if description["missing"] else "all there; join them with --merge"
+    return f"shard {description['shard']} is done; of {description['parts']:,} parts {missing}"

@@ -18,7 +18,7 @@ import numpy as np
 
 from zoo.contracts import RunOptions
 from zoo.defaults import AUTO, MODEL, RUNTIME
-from zoo.dna.encoding import ONE_TEXT
+from zoo.dna.encoding import ONE_TEXT, reverse_complement
 from zoo.errors import ZooError, did_you_mean
 from zoo.formats import several, table_writer, texts
 from zoo.formats.fasta import Counts
@@ -131,6 +131,21 @@ class Model:
     def predict_codes(self, codes: np.ndarray) -> np.ndarray:
         """Base codes, uint8 (N, L): A 0, C 1, G 2, T 3, N 4 -> float32 (N, T). Raises ZooError for any other array."""
         return self._session.predict(codes) if self.rc is None else self._submit(codes).result()
+
+    def windows(self, codes: np.ndarray, stride: int = 1) -> np.ndarray:
+        """Base codes along a contig, uint8 (B,) -> activities of every window, `stride` bases apart, float32 (W, T).
+
+        Window i is [i * stride, i * stride + L); only whole windows count. The numbers are those of `predict_codes`, up
+        to rounding, the mean of both strands where the model was loaded so; most runtimes take the time of as many
+        sequences, "kmer-cpu" much less, since neighbours share their work. Raises ZooError as `predict_codes` does.
+        """
+        given = self._session.windows(codes, stride)
+        if self.rc is None or not len(given):
+            return given
+        # read from the other end, windows begin where these end
+        covered = codes[: (len(given) - 1) * stride + self.spec.sequence_length]
+        other = self._session.windows(reverse_complement(covered), stride)
+        return both_strands.mean([given, other[::-1]])
 
     def submit_codes(self, codes: np.ndarray) -> Future[np.ndarray]:
         """As `predict_codes`, but returns at once where a GPU computes: a Future, whose `result()` waits.
