@@ -114,6 +114,9 @@ class EngineExtras(Protocol):
         The Session hands a long contig over in stretches that overlap, so that memory need not be thought of.
         """
 
+    def settle(self) -> None:
+        """From now on a batch gives the same bits whatever came before, for an engine that begins another way."""
+
 
 class Runtime(Protocol):
     """A module in runtimes/, named after its engine.

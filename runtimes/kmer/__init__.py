@@ -111,6 +111,10 @@ class KmerEngine:
         self._forward(self._in_full(), codes, np.flatnonzero(~known), out)
         return out
 
+    def settle(self) -> None:
+        """Tables from the first sequence on."""
+        self._seen = WARM_UP
+
     def _forward(self, forward: Forward, codes: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
         """Fill `rows` of `out`, a block at a time on every thread."""
 

@@ -89,7 +89,7 @@ def _short_form(option: FieldInfo, taken: frozenset[str]) -> str | None:
     return None if short in taken else short
 
 
-NEGATIVE = re.compile(r"-\d+(,-?\d+)*")
+NEGATIVE = re.compile(r"-\d+(, *-?\d+)*")
 """Whole numbers, the first below zero, which do not stand for an option."""
 
 

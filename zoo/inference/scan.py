@@ -56,9 +56,15 @@ class Job:
     overwrite: bool = False
     command: str = ""
 
-    def start(self) -> Scan:
-        model = self.loading.load()
+    def start(self, threads: int | None = None) -> Scan:
+        model = self.loading.load(threads)
         return Scan(IndexedFasta(self.genome), model.spec, self, model)
+
+    def absolute(self) -> Job:
+        regions = self.options.regions
+        options = dataclasses.replace(self.options, regions=regions and regions.absolute())
+        genome, output = self.genome.absolute(), self.output.absolute()
+        return dataclasses.replace(self, genome=genome, output=output, options=options, loading=self.loading.absolute())
 
     @property
     def inputs(self) -> tuple[Path | None, ...]:
