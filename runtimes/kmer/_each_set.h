@@ -13,6 +13,7 @@
        TARGET         attribute that lets a function use that instruction set, or nothing
        LANES          floats in one of its registers
        ROWS, VECTORS  rows x registers of sums that stay in registers while a matrix product runs
+       TOGETHER       rows of one that skips inputs which are zero; it computes twice as many columns
 
    _one_set.h adds the tools that all such files share. No two functions of one set may have the same name in a file. */
 
@@ -22,6 +23,7 @@
 #define LANES 16
 #define VECTORS 2
 #define ROWS 12
+#define TOGETHER 4
 #include "_one_set.h"
 
 #define NAME(x) x##_avx2
@@ -29,6 +31,7 @@
 #define LANES 8
 #define VECTORS 2
 #define ROWS 6
+#define TOGETHER 3
 #include "_one_set.h"
 #endif
 
@@ -38,7 +41,9 @@
 #define VECTORS 2
 #if defined(__aarch64__)
 #define ROWS 12
+#define TOGETHER 4
 #else
 #define ROWS 6
+#define TOGETHER 3
 #endif
 #include "_one_set.h"

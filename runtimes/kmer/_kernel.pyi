@@ -6,3 +6,13 @@ def room(program: np.ndarray) -> int: ...
 def forward(
     instruction_set: str, program: np.ndarray, codes: np.ndarray, room: np.ndarray, out: np.ndarray
 ) -> None: ...
+def room_of_windows(program: np.ndarray, plan: np.ndarray) -> int: ...
+def windows(
+    instruction_set: str,
+    program: np.ndarray,
+    plan: np.ndarray,
+    codes: np.ndarray,
+    before: int,
+    room: np.ndarray,
+    out: np.ndarray,
+) -> None: ...

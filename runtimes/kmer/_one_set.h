@@ -12,11 +12,22 @@ typedef float NAME(vector) __attribute__((vector_size(LANES * 4), aligned(4), ma
 /* a larger one that several files share and not each of them calls */
 #define SHARED static __attribute__((unused)) TARGET
 
+/* a stage of the work: a function of its own, so that a profile shows where the time goes */
+#define STAGE static __attribute__((noinline)) TARGET
+
 #define COLUMNS (VECTORS * LANES) /* that a matrix product computes at a time */
 _Static_assert(PANEL % COLUMNS == 0, "a panel is a whole number of passes");
+_Static_assert(TOGETHER <= MOST_TOGETHER, "memory is laid out for all sets alike");
 
 #define AT(address) (*(VECTOR *)(address))
 #define READ(address) (*(const VECTOR *)(address))
+
+/* Keeps a value that is used several times in a register; compilers would read it from memory each time. */
+#if defined(__x86_64__)
+#define IN_REGISTER(value) __asm__("" : "+v"(value))
+#else
+#define IN_REGISTER(value) (void)(value)
+#endif
 
 /* lane by lane the larger of two */
 INLINE VECTOR NAME(larger)(VECTOR one, VECTOR two) {
@@ -27,17 +38,21 @@ INLINE VECTOR NAME(larger)(VECTOR one, VECTOR two) {
 
 #include "_product.h"
 #include "_lookup.h"
+#include "_skipping.h"
 
 #include ARITHMETIC
 
+#undef IN_REGISTER
 #undef READ
 #undef AT
 #undef COLUMNS
 #undef SHARED
+#undef STAGE
 #undef INLINE
 #undef VECTOR
 #undef NAME
 #undef TARGET
 #undef LANES
 #undef ROWS
+#undef TOGETHER
 #undef VECTORS

@@ -21,6 +21,7 @@ enum {
     PANEL = 32, /* columns of a weight matrix that are packed together */
     BLOCK = 64, /* sequences whose features are kept for one matrix product */
     SLACK = 16, /* floats that may be written behind the end of a buffer */
+    MOST_TOGETHER = 4, /* the largest TOGETHER of an instruction set */
 };
 
 /* One Program, behind it its Convolutions, behind them its Matrices. table 0: the network begins with one-hot bases. */
@@ -57,5 +58,12 @@ enum { BASELINE, NUMBER_OF_SETS };
 typedef void (*Forward)(const Program *, const uint8_t *codes, int64_t count, float *room, float *out);
 extern const Forward FORWARD[NUMBER_OF_SETS];
 int64_t forward_room(const Program *); /* floats */
+
+/* _windows.c: `count` windows along `codes`, which may be read some way before and behind them, see sharing.py */
+typedef struct Windows Windows;
+typedef void (*ManyWindows)(const Program *, const Windows *, const uint8_t *codes, int64_t count, float *room,
+                            float *out);
+extern const ManyWindows WINDOWS[NUMBER_OF_SETS];
+int64_t windows_room(const Program *, const Windows *); /* floats */
 
 #endif
