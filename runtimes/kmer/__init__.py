@@ -47,11 +47,12 @@ OPSET = 17
 
 TENSORS = onnx_graph.Tensors("hidden", "activities", channels_last=True)
 
-PARTS = 4
-"""Stretches of windows for each thread, so that none waits long for another; LEAST: blocks of a stretch, which begins
-with the bases of a whole window."""
+PART_BASES = 1 << 14
+"""Bases of a stretch of windows that a thread takes at once, whose beginning costs as much as a whole window does. The
+same however many threads there are, so that the numbers are the same to the bit."""
 
 LEAST = 8
+"""Blocks of such a stretch, at least."""
 
 Forward = Callable[[np.ndarray], np.ndarray]
 """Base codes, uint8 (N, L) -> activities, float32 (N, T)."""
@@ -203,7 +204,8 @@ class KmerEngine:
 
         parts = []
         for first, stop in stretches:
-            number = max(1, min(PARTS * self._threads, (stop - first) // (LEAST * shared.block)))
+            least = LEAST * shared.block
+            number = max(1, (stop - first) // max(least, PART_BASES // shared.stride))
             size = -(-(stop - first) // (number * shared.block)) * shared.block
             parts += [(one, min(one + size, stop)) for one in range(first, stop, size)]
         list(self._pool.map(lambda ends: part(*ends), parts))
