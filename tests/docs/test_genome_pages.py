@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import genomes
 import pytest
+
+from benchmarks import cluster_table
 
 pysam = pytest.importorskip("pysam", reason="pysam is not installed; the extra genome brings it")
 for library in ("pyBigWig", "pyarrow", "pandas", "matplotlib"):
@@ -88,6 +91,11 @@ def test_the_blocks_run_in_order_and_leave_what_the_page_says(
         assert "Traceback" not in result.stderr, content
     for name in LEFT[page]:
         assert (folder / name).is_file(), name
+
+
+def test_the_page_ends_with_what_the_stored_rates_give() -> None:
+    page = cluster_table.PAGE.read_text("utf-8")
+    assert page.endswith(cluster_table.section(json.loads(cluster_table.RESULT.read_text("utf-8"))))
 
 
 @pytest.mark.slow
