@@ -27,7 +27,9 @@ DEBUG = "ZOO_DEBUG"
 
 COMMANDS = {
     "Predict": {
-        "predict": "Predict the activities of sequences in FASTA files.",
+        "predict": "Predict the activities of sequences in FASTA files, or of intervals of a genome.",
+        "variants": "Predict what alleles of a VCF do: reference, alternative and their difference.",
+        "scan": "Predict every window of a genome: tracks for a genome browser.",
     },
     "Weights": {
         "import": "Import weights that were trained in Keras or PyTorch, of a network of any size.",
