@@ -12,14 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from zoo.contracts import check_count
 from zoo.dna.encoding import ONE_HOT, check_codes, reverse_complement
 from zoo.dna.shuffle import references as shuffles_of
 from zoo.errors import ZooError, did_you_mean
 from zoo.explain.options import MOST_SHUFFLES, ExplainOptions, check_seed
-from zoo.contracts import check_count
 from zoo.inference import both_strands
 from zoo.inference.predict import Model
-from zoo.spec import UNKNOWN_BASE
 
 AT_ONCE = 1 << 13
 """Pairs of a sequence and a reference that are worked on together."""
@@ -65,8 +64,8 @@ def contributions(
         part = codes[start : start + step]
         given = references[start : start + step] if isinstance(references, np.ndarray) else None
         against = shuffles_of(part, number, seed) if given is None else given
-        difference = differences(model, part, against, model.rc)[:, index]
-        parts.append(of_references(model, part, against, index, difference, model.rc))
+        difference = model.predict_codes(part).astype(np.float64) - mean_of_references(model, against, model.rc)
+        parts.append(of_references(model, part, against, index, difference[:, index], model.rc))
     if not parts:
         empty = np.empty((0, codes.shape[1], 4), np.float32)
         return Contributions(empty, empty, np.empty(0, np.float32))
@@ -76,7 +75,8 @@ def contributions(
 def of_references(
     model: Model, codes: np.ndarray, references: np.ndarray, target: int, difference: np.ndarray, rc: str | None
 ) -> Contributions:
-    """Contributions to target number `target`, see `contributions`. difference: see `differences`, of that target."""
+    """Contributions to target number `target`, see `contributions`. difference: of that target, to its
+    mean over the references, float64 (N,)."""
     hypothetical = model.session.contributions(codes, references, target)
     if rc is not None:
         other = model.session.contributions(reverse_complement(codes), reverse_complement(references), target)
@@ -87,23 +87,16 @@ def of_references(
     return Contributions(hypothetical, actual, delta.astype(np.float32))
 
 
-def differences(model: Model, codes: np.ndarray, references: np.ndarray, rc: str | None) -> np.ndarray:
-    """Activities of base codes (N, L), minus the mean over their references (N, R, L): float64 (N, T)."""
+def mean_of_references(model: Model, references: np.ndarray, rc: str | None) -> np.ndarray:
+    """Base codes, uint8 (N, R, L) -> the mean of their activities, float64 (N, T)."""
     submit = both_strands.with_choice(model.session.submit, rc)
-    against = submit(references.reshape(-1, references.shape[2]))
-    activities = submit(codes).result()
-    means = against.result().reshape(*references.shape[:2], -1).mean(1, dtype=np.float64)
-    return activities.astype(np.float64) - means
+    activities = submit(references.reshape(-1, references.shape[2])).result()
+    return activities.reshape(*references.shape[:2], -1).mean(1, dtype=np.float64)
 
 
 def same_as_references(codes: np.ndarray, references: np.ndarray) -> np.ndarray:
     """Which sequences no reference differs from, bool (N,): nothing can be said of them."""
     return (references == codes[:, None]).all((1, 2))
-
-
-def gradient(model: Model, codes: np.ndarray, target: int) -> np.ndarray:
-    """The gradient of an output by the one-hot base codes, uint8 (N, L) -> float32 (N, L, 4)."""
-    return model.session.gradient(codes, target)
 
 
 def target_index(targets: Sequence[str], target: str | int) -> int:
@@ -125,7 +118,3 @@ def check_references(references: np.ndarray, codes: np.ndarray) -> None:
         raise ZooError(f"{expected} as the sequences are, got references of {references.shape[2]} bases")
     check_codes(references.reshape(-1, codes.shape[1]), codes.shape[1])
 
-
-def unknown(codes: np.ndarray) -> np.ndarray:
-    """How many N each of the base codes (N, L) has, intp (N,)."""
-    return (codes == UNKNOWN_BASE).sum(1)
