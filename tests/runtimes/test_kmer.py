@@ -236,4 +236,4 @@ def test_the_kernel_refuses_memory_that_is_too_small() -> None:
     with pytest.raises(ValueError, match="room or out is too small for 2 sequences"):
         kernel._kernel.forward(kernel.instruction_sets()[0], compiled._program, codes, np.empty(10, np.float32), out)
     with pytest.raises(ValueError, match="no instruction set is called 8086 here"):
-        kernel._kernel.forward("8086", compiled._program, codes, compiled._room(), out)
+        kernel._kernel.forward("8086", compiled._program, codes, compiled._room(kernel._kernel.room), out)

@@ -20,6 +20,7 @@ from zoo.contracts import Engine, RunOptions
 from zoo.dna import windows
 from zoo.dna.encoding import check_codes
 from zoo.errors import MissingDependency, ZooError, did_you_mean
+from zoo.inference import mutants
 from zoo.spec import ModelSpec
 from zoo.system import futures, memory
 from zoo.weights.checkpoint import SUFFIX, Checkpoint
@@ -145,9 +146,27 @@ class Session:
         begun = [self._threads.submit(self._guarded, work, part) for part in parts]
         return futures.joined(begun, self._joined)
 
-    def _guarded(self, work: Callable[[np.ndarray], np.ndarray], codes: np.ndarray) -> np.ndarray:
+    def mutants(self, codes: np.ndarray) -> np.ndarray:
+        """In silico mutagenesis: base codes, uint8 (N, L) -> float32 (N, L, 4, T), N may be 0.
+
+        The activity with base b in position p instead of what is there, minus the activity as it is; 0 where b is there
+        already, and an N has four alternatives. Raises ZooError as `predict` does.
+        """
+        self._check(codes)
+        shorter = contracts.extra(self._engine, "mutants")
+        if shorter is None or not len(codes):
+            return mutants.predicted(self.predict, codes, len(self.spec.targets))
+        return self._guarded(shorter, np.ascontiguousarray(codes))
+
+    def _check(self, codes: np.ndarray) -> None:
+        if os.getpid() != self._process:
+            # the engine's threads stayed behind: it would wait for them for ever
+            raise ZooError(FORKED)
+        check_codes(codes, self.spec.sequence_length)
+
+    def _guarded(self, work: Callable[..., np.ndarray], codes: np.ndarray, *arguments: Any) -> np.ndarray:
         try:
-            return work(codes)
+            return work(codes, *arguments)
         except MemoryError:
             raise ZooError(f"{self.runtime}: {memory.exhausted(min(len(codes), self.batch_size))}") from None
 
