@@ -151,7 +151,7 @@ def find(
         for target in targets:
             numbers, one_hot, hypothetical = explained.arrays(target, options.strongest)
             with _named(target):
-                found = patterns.find(one_hot, hypothetical, options, partial / f"{target}.modisco.h5", numbers)
+                found = patterns.find(one_hot, hypothetical, options, partial / f"{files.of_target(target)}.modisco.h5", numbers)
             cores = [one.frequencies[one.core] for one in found]
             matches: Sequence[Match | None] = [None] * len(found)
             if motifs:
@@ -181,24 +181,25 @@ def _write(
     folder: Path, target: str, names: Sequence[str], found: Sequence[Pattern], matches: Sequence[Match | None]
 ) -> None:
     """The tables, the MEME file and the pictures of a target."""
+    stem = files.of_target(target)
     cores = tuple(
         meme.Motif(one.name, one.frequencies[one.core], one.consensus, sites=len(one.seqlets)) for one in found
     )
-    meme.write(folder / f"{target}.meme", meme.Motifs(cores))
+    meme.write(folder / f"{stem}.meme", meme.Motifs(cores))
     rows = [PATTERN_COLUMNS]
     for one, match in zip(found, matches, strict=True):
         like = (match.name, f"{match.p_value:.2g}", f"{match.similarity:.3f}") if match else ("", "", "")
         rows.append((one.name, str(len(one.seqlets)), one.consensus, *like))
-    _write_table(folder / f"{target}.patterns.tsv", rows)
+    _write_table(folder / f"{stem}.patterns.tsv", rows)
     places = [HIT_COLUMNS]
     for seqlet, one in patterns.hits(found):
         place = str(seqlet.start + 1), str(seqlet.end), seqlet.strand
         places.append((names[seqlet.sequence], *place, one.name, f"{seqlet.contribution:.5g}"))
-    _write_table(folder / f"{target}.hits.tsv", places)
+    _write_table(folder / f"{stem}.hits.tsv", places)
     (folder / logos.FOLDER).mkdir(exist_ok=True)
     for one in found:
         logos.save(
-            one.contributions[one.core], folder / logos.FOLDER / f"{target}.{one.name}.png", one.name, LOGO_WIDTH
+            one.contributions[one.core], folder / logos.FOLDER / f"{stem}.{one.name}.png", one.name, LOGO_WIDTH
         )
 
 
