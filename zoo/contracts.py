@@ -124,7 +124,7 @@ class EngineExtras(Protocol):
 
         For base i: (one-hot of i - reference) . multipliers, summed over the four channels of a position. Of a
         max-pooling one position takes the multiplier: the sequence's own maximum where that is the larger, else the
-        reference's, as in shap's DeepExplainer, which the DeepSTARR paper used.
+        reference's, as in shap's DeepExplainer.
         """
 
     def gradient(self, codes: np.ndarray, target: int) -> np.ndarray:

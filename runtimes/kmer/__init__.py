@@ -10,10 +10,11 @@ k-mers and is computed in full; so are the first few sequences, which should not
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 DEVICES = ("cpu",)
 PRECISIONS = {"cpu": ("fp32",)}
 AUTOMATIC = {"cpu": 20}
-SHORTER_WAYS = ("mutants",)
+SHORTER_WAYS = ("mutants", "contributions", "gradient")
 
 BATCH_SIZE = 4096
 BLOCK = 64
@@ -43,11 +44,8 @@ WARM_UP = 512
 MUTANTS = 32
 """Sequences whose prediction in full takes as long as all mutants of one."""
 
-
-Network = kernel.Kernel | Portable
-
-Compute = Callable[[np.ndarray], np.ndarray]
-"""Base codes, uint8 (N, L) -> float32 (N, ...)."""
+REFERENCE = 2
+"""The same, of a sequence's contributions against one reference."""
 
 
 def missing(device: str) -> str | None:  # noqa: ARG001
@@ -97,44 +95,52 @@ class KmerEngine:
         self._threads = options.threads or devices.cores()
         self._pool = ThreadPoolExecutor(self._threads, "kmer")
         self._build = threading.Lock()
-        self._full: Network | None = None
-        self._fast: Network | None = None
+        self._tables: tables.Tables | None = None
+        self._networks: dict[tuple[type, bool], Any] = {}
         self._seen = 0
 
     def run(self, codes: np.ndarray) -> np.ndarray:
         out = np.empty((len(codes), len(self.spec.targets)), np.float32)
-        for network, rows in self._shared_out(codes, 1):
-            self._in_blocks(network, codes, rows, BLOCK, out)
+        for fast, rows in self._shared_out(codes, 1):
+            self._in_blocks(self._network(kernel.Kernel, fast), [codes], rows, BLOCK, out)
         return out
 
     def mutants(self, codes: np.ndarray) -> np.ndarray:
         out = np.empty((*codes.shape, len(ALPHABET), len(self.spec.targets)), np.float32)
-        for network, rows in self._shared_out(codes, MUTANTS):
-            self._in_blocks(network.mutants, codes, rows, 1, out)
+        for fast, rows in self._shared_out(codes, MUTANTS):
+            self._in_blocks(self._network(kernel.Kernel, fast).mutants, [codes], rows, 1, out)
         return out
 
-    def _shared_out(self, codes: np.ndarray, worth: int) -> list[tuple[Network, np.ndarray]]:
-        """Networks, and the rows of `codes` for each. worth: sequences whose prediction takes as long as one row."""
+    def contributions(self, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:
+        out = np.empty((*codes.shape, len(ALPHABET)), np.float32)
+        everything = np.concatenate([codes[:, None], references], axis=1).reshape(len(codes), -1)
+        for fast, rows in self._shared_out(everything, REFERENCE * references.shape[1]):
+            contributions = self._network(kernel.Backwards, fast).contributions
+            self._in_blocks(functools.partial(contributions, target=target), [codes, references], rows, 1, out)
+        return out
+
+    def gradient(self, codes: np.ndarray, target: int) -> np.ndarray:
+        out = np.empty((*codes.shape, len(ALPHABET)), np.float32)
+        gradient = self._network(kernel.Backwards, False).gradient  # tables make it hardly faster
+        self._in_blocks(functools.partial(gradient, target=target), [codes], np.arange(len(codes)), 1, out)
+        return out
+
+    def _shared_out(self, codes: np.ndarray, worth: int) -> list[tuple[bool, np.ndarray]]:
+        """Whether to use tables, and rows of `codes`. worth: sequences whose prediction takes as long as one row."""
         known = codes.max(axis=1) < UNKNOWN_BASE
         self._seen += worth * int(known.sum())
         if self._seen < WARM_UP:
-            return [(self._in_full(), np.arange(len(codes)))]
-        shared = [(self._by_tables, np.flatnonzero(known)), (self._in_full, np.flatnonzero(~known))]
-        return [(network(), rows) for network, rows in shared if len(rows)]
+            return [(False, np.arange(len(codes)))]
+        return [(fast, rows) for fast in (True, False) if len(rows := np.flatnonzero(known == fast))]
 
     def _in_blocks(
-        self,
-        compute: Callable[[np.ndarray], np.ndarray],
-        codes: np.ndarray,
-        rows: np.ndarray,
-        size: int,
-        out: np.ndarray,
+        self, compute: Callable[..., np.ndarray], arrays: list[np.ndarray], rows: np.ndarray, size: int, out: np.ndarray
     ) -> None:
-        """Fill `rows` of `out`, a block of `size` at a time on every thread."""
+        """Fill `rows` of `out` with what `compute` makes of those of the arrays, `size` at a time on every thread."""
 
         def block(first: int) -> None:
             part = rows[first : first + size]
-            out[part] = compute(codes[part])
+            out[part] = compute(*(array[part] for array in arrays))
 
         firsts = range(0, len(rows), size)
         if len(firsts) == 1:
@@ -142,19 +148,13 @@ class KmerEngine:
         else:
             list(self._pool.map(block, firsts))
 
-    def _in_full(self) -> Network:
+    def _network(self, kind: type, fast: bool) -> Any:
+        """A kernel of that kind, or what stands for it where none was built. fast: with tables."""
         with self._build:
-            if self._full is None:
-                self._full = self._network(None)
-            return self._full
-
-    def _by_tables(self) -> Network:
-        with self._build:
-            if self._fast is None:
-                self._fast = self._network(tables.Tables(self._layers, self._plan))
-            return self._fast
-
-    def _network(self, built: tables.Tables | None) -> Network:
-        if self._instruction_set:
-            return kernel.Kernel(self._layers, built, self._instruction_set)
-        return Portable(self._layers, built)
+            if fast and self._tables is None:
+                self._tables = tables.Tables(self._layers, self._plan)
+            if (kind, fast) not in self._networks:
+                arguments = (self._layers, self._tables if fast else None)
+                made = kind(*arguments, self._instruction_set) if self._instruction_set else Portable(*arguments)
+                self._networks[kind, fast] = made
+            return self._networks[kind, fast]

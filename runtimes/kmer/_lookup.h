@@ -5,12 +5,13 @@
 
 enum { NAME(AHEAD) = 16 }; /* table rows fetched before they are needed */
 
-/* The sum of each tap's part of its row, for LANES channels from `channel` on: tap t reads rows[t]. */
-INLINE VECTOR NAME(sum_of_parts)(const int64_t taps, const Program *program, const int32_t *rows, int64_t channel) {
+/* The sum of each tap's part of its row, for LANES channels from `channel` on: tap t reads rows[t * apart]. */
+INLINE VECTOR NAME(sum_of_parts)(const int64_t taps, const Program *program, const int32_t *rows, int64_t apart,
+                                 int64_t channel) {
     const int64_t width = program->width, length = program->taps * width;
     const float *part = (const float *)program->table + channel;
     VECTOR sum = READ(part + rows[0] * length);
-    for (int64_t t = 1; t < taps; t++) sum += READ(part + rows[t] * length + t * width);
+    for (int64_t t = 1; t < taps; t++) sum += READ(part + rows[t * apart] * length + t * width);
     return sum;
 }
 
@@ -21,7 +22,7 @@ INLINE void NAME(gather)(const int64_t taps, const int64_t pool, const Program *
     for (int64_t channel = 0; channel < program->channels; channel += LANES) {
         VECTOR most = {0};
         for (int64_t p = 0; p < pool; p++)
-            most = NAME(larger)(NAME(sum_of_parts)(taps, program, rows + p, channel), most);
+            most = NAME(larger)(NAME(sum_of_parts)(taps, program, rows + p, 1, channel), most);
         AT(out + channel) = most;
     }
 }

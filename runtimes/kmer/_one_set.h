@@ -30,6 +30,7 @@ INLINE VECTOR NAME(larger)(VECTOR one, VECTOR two) { return NAME(choose)(one > t
 
 #include "_product.h"
 #include "_lookup.h"
+#include "_skipping.h"
 #include "_sparse.h"
 
 #include ARITHMETIC

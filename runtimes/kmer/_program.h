@@ -21,7 +21,8 @@ enum {
     PANEL = 32, /* columns of a weight matrix that are packed together */
     BLOCK = 64, /* sequences whose features are kept for one matrix product */
     SLACK = 16, /* floats that may be written behind the end of a buffer */
-    TOGETHER = 3, /* mutants of a base, or references, that a product which skips zeros takes at once */
+    MOST_LANES = 16, /* floats of the widest register */
+    TOGETHER = 3, /* rows that are multiplied at a time where inputs that are zero are skipped */
 };
 
 /* One Program, behind it its Convolutions, behind them its Matrices. table 0: the network begins with one-hot bases. */
@@ -121,5 +122,21 @@ int64_t forward_room(const Program *); /* floats */
 typedef void (*Mutants)(const Program *, const uint8_t *codes, float *room, float *out);
 extern const Mutants MUTANTS[NUMBER_OF_SETS];
 int64_t mutants_room(const Program *);
+
+/* _contributions.c: one sequence -> out[length][4]; `back` is explained there */
+typedef void (*Contributions)(const Program *, const int64_t *back, const uint8_t *codes, const uint8_t *references,
+                              int64_t count, int64_t target, float *room, float *out);
+typedef void (*Gradient)(const Program *, const int64_t *back, const uint8_t *codes, int64_t target, float *room,
+                         float *out);
+extern const Contributions CONTRIBUTIONS[NUMBER_OF_SETS];
+extern const Gradient GRADIENT[NUMBER_OF_SETS];
+int64_t contributions_room(const Program *);
+
+/* _windows.c: `count` windows along `codes`, which may be read some way before and behind them, see sharing.py */
+typedef struct Windows Windows;
+typedef void (*ManyWindows)(const Program *, const Windows *, const uint8_t *codes, int64_t count, float *room,
+                            float *out);
+extern const ManyWindows WINDOWS[NUMBER_OF_SETS];
+int64_t windows_room(const Program *, const Windows *); /* floats */
 
 #endif
