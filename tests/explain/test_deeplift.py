@@ -89,8 +89,8 @@ def test_no_sequences_give_none() -> None:
         ),
         ({"references": REFERENCES[:3]}, f"expected base codes, uint8 (6, R, {LENGTH}), got uint8 (3, 5, {LENGTH})"),
         ({"references": REFERENCES[:, :0]}, f"expected base codes, uint8 (6, R, {LENGTH}), got uint8 (6, 0, {LENGTH})"),
-        ({"references": REFERENCES + 3}, "expected 0 to 4, got 5; see zoo.encode"),
-        ({"references": REFERENCES.astype(float)}, "expected a uint8 array"),
+        ({"references": REFERENCES + 3}, f"uint8 (6, R, {LENGTH}) from 0 to 4, got uint8 up to 6"),
+        ({"references": REFERENCES.astype(float)}, f"uint8 (6, R, {LENGTH}) from 0 to 4, got float64 up to 3.0"),
         ({"sequences": ["ACGT"]}, f"sequence 1: expected {LENGTH} bases, got 4"),
     ],
 )

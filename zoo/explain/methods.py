@@ -105,7 +105,9 @@ class Mutagenesis:
         self._model, self._targets, self._rc = model, targets, rc
         names = [model.spec.targets[target] for target in targets]
         self.numbers: Sequence[str] = [f"{name}_{which}" for name in names for which in EXTREMES]
-        self.after: Mapping[str, type] = {f"{name}_{which}_mutation": str for name in names for which in EXTREMES} | {"unknown": int}
+        self.after: Mapping[str, type] = {f"{name}_{which}_mutation": str for name in names for which in EXTREMES} | {
+            "unknown": int
+        }
         self.at_once = SEQUENCES_AT_ONCE
         self.findings = Findings()
 

@@ -151,7 +151,9 @@ def find(
         for target in targets:
             numbers, one_hot, hypothetical = explained.arrays(target, options.strongest)
             with _named(target):
-                found = patterns.find(one_hot, hypothetical, options, partial / f"{files.of_target(target)}.modisco.h5", numbers)
+                found = patterns.find(
+                    one_hot, hypothetical, options, partial / f"{files.of_target(target)}.modisco.h5", numbers
+                )
             cores = [one.frequencies[one.core] for one in found]
             matches: Sequence[Match | None] = [None] * len(found)
             if motifs:
@@ -198,9 +200,7 @@ def _write(
     _write_table(folder / f"{stem}.hits.tsv", places)
     (folder / logos.FOLDER).mkdir(exist_ok=True)
     for one in found:
-        logos.save(
-            one.contributions[one.core], folder / logos.FOLDER / f"{stem}.{one.name}.png", one.name, LOGO_WIDTH
-        )
+        logos.save(one.contributions[one.shown], folder / logos.FOLDER / f"{stem}.{one.name}.png", one.name, LOGO_WIDTH)
 
 
 def _write_table(path: Path, rows: Sequence[Sequence[str]]) -> None:
