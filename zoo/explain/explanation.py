@@ -17,7 +17,7 @@ import numpy as np
 
 from zoo.dna.encoding import ONE_HOT
 from zoo.explain import files, logos, methods, mutagenesis, report
-from zoo.explain.deeplift import target_index
+from zoo.explain.deeplift import target_indices
 from zoo.explain.methods import Findings
 from zoo.explain.options import ExplainOptions
 from zoo.explain.report import Row
@@ -56,7 +56,7 @@ def explain(
     on_progress: called with how many of how many sequences are done.
     Raises ZooError as what is read does, for a target that the weights lack, or if the folder cannot be written.
     """
-    chosen = [target_index(model.spec.targets, target) for target in options.targets or model.spec.targets]
+    chosen = target_indices(model.spec.targets, options.targets)
     method = methods.method(model, chosen, options, job.rc)
     submit = both_strands.with_choice(model.session.submit, job.rc)
     with replacing_folder(output, job.overwrite, OURS, job.inputs) as folder:
