@@ -5,7 +5,7 @@
 
 /* Lists the inputs that are not zero in all TOGETHER rows, `stride` floats apart; returns how many. `list` has room for
    all `inputs`. Without a branch: each number is written, and stays if the count moves on. */
-INLINE int64_t NAME(list_inputs)(const float *a, int64_t stride, int64_t inputs, uint16_t *list) {
+STAGE int64_t NAME(list_inputs)(const float *a, int64_t stride, int64_t inputs, uint16_t *list) {
     int64_t count = 0;
     for (int64_t k = 0; k < inputs; k++) {
         uint32_t bits = 0;
@@ -29,12 +29,14 @@ INLINE void NAME(add_listed)(const int which, const float *a, int64_t stride, co
 #pragma GCC unroll 8
         for (int v = 0; v < VECTORS; v++) {
             if (which & 1) {
-                const VECTOR weight = READ(one + k * PANEL + v * LANES);
+                VECTOR weight = READ(one + k * PANEL + v * LANES);
+                IN_REGISTER(weight);
 #pragma GCC unroll 8
                 for (int t = 0; t < TOGETHER; t++) sum[t][0][v] += weight * a[t * stride + k];
             }
             if (which & 2) {
-                const VECTOR weight = READ(two + k * PANEL + v * LANES);
+                VECTOR weight = READ(two + k * PANEL + v * LANES);
+                IN_REGISTER(weight);
 #pragma GCC unroll 8
                 for (int t = 0; t < TOGETHER; t++) sum[t][1][v] += weight * a[t * stride + k];
             }

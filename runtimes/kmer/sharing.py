@@ -1,7 +1,7 @@
 """What overlapping windows have in common: which positions of a layer, how far rows are needed, what it saves.
 
-_windows.h explains the scheme; this file finds its numbers for a network, tables and a stride, and counts operations, so
-that work is shared where that is less. Bases are counted from the start of a window, positions from the left.
+_windows.h explains the scheme; this file finds its numbers for a network, tables and a stride, and counts operations,
+so that work is shared where that is less. Bases are counted from the start of a window, positions from the left.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import dataclasses
 import math
 from functools import cached_property
 
+import numpy as np
+
 from runtimes.kmer import sliding, tables
 from runtimes.kmer.tables import POOL
 from zoo.layers.plain import Dense, PlainLayers, PlainShape
@@ -17,9 +19,9 @@ from zoo.layers.plain import Dense, PlainLayers, PlainShape
 TOGETHER = 12
 """Steps and blocks are multiples of this many windows: of TOGETHER in _program.h, and of the rows of a tile."""
 
-BLOCK_WINDOWS, BLOCK_ROWS = 768, 2048
-"""Windows and rows of the last layer for which the matrices are multiplied at once: enough for weights to be used often,
-few enough for a second-level cache."""
+BLOCK_WINDOWS, BLOCK_ROWS = 768, 4096
+"""Windows and rows of the last layer for which the matrices are multiplied at once: enough for weights to be used
+often, few enough for a second-level cache."""
 
 STEP_WINDOWS, STEP_BASES = 96, 1536
 """Windows and bases of a step along the contig, whose rows fit a second-level cache."""
@@ -73,7 +75,7 @@ def layers_of(shape: PlainShape, plan: tables.Plan) -> list[Layer] | None:
         low = -(-(low + left) // POOL)
         high = (high - (taps - 1 - left)) // POOL
         positions = shape.positions[depth]
-        # the last sum near the left end must not read near the right end, nor the first near the right end near the left
+        # the last sum near the left end must not read near the right end, nor the other way round
         apart = POOL * low - 1 - left + taps - 1 < below_high and POOL * high - left >= below_low
         if low >= high or not apart or before < POOL:
             return None
@@ -134,7 +136,8 @@ class Sharing:
     def products(self) -> sliding.Products:
         """Products of the first matrix with the positions that all windows share."""
         top = self.layers[-1]
-        weights = self.dense[0].weight.astype("float64").reshape(top.positions, top.channels, -1)[top.low : top.high]
+        weights = [*self.dense[0].weight.astype(np.float64).reshape(top.positions, top.channels, -1)]
+        weights = weights[top.low : top.high]
         return sliding.fastest(weights, BLOCK_WINDOWS // self.run) if self.run else sliding.one_by_one(weights)
 
     @property
@@ -169,6 +172,12 @@ class Sharing:
         reach = (sums + first.right * first.sum_scale if self.plan.projected else front) + self.kmer_length
         length = max(window.stop for window in self.plan.windows)
         return max((whole - 1) * self.stride + reach, (whole + self.lead) * self.stride + length)
+
+    def padded(self, codes: np.ndarray, windows: int) -> np.ndarray:
+        """A copy of base codes from the start of the first window on, with all that is read around so many windows."""
+        whole = np.zeros(self.before + self.after(windows), np.uint8)
+        whole[self.before :][: len(codes)] = codes[: len(whole) - self.before]
+        return whole
 
     @cached_property
     def _kmer(self) -> tuple[int, int]:
