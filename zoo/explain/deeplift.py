@@ -112,7 +112,7 @@ def target_index(targets: Sequence[str], target: str | int) -> int:
 
 
 def target_indices(targets: Sequence[str], chosen: Sequence[str]) -> list[int]:
-    """The numbers of chosen targets, all where none is. Raises ZooError for one that there is not, or is named twice."""
+    """The numbers of chosen targets, or of all. Raises ZooError for one that there is not, or is named twice."""
     for target in chosen:
         if list(chosen).count(target) > 1:
             raise ZooError(f"targets: {target} is named twice")
