@@ -29,6 +29,10 @@ COMMANDS = {
     "Predict": {
         "predict": "Predict the activities of sequences in FASTA files.",
     },
+    "Explain": {
+        "explain": "Show which bases of sequences matter: contributions, substitutions, a report to open in a browser.",
+        "motifs": "Find the motifs that a model has learned, with TF-MoDISco in what zoo explain left.",
+    },
     "Weights": {
         "import": "Import weights that were trained in Keras or PyTorch, of a network of any size.",
         "export": "Export a model to ONNX, to Keras or to another format, checked before it is written.",

@@ -41,12 +41,15 @@ def fields(title: str) -> Parameter:
 
 
 JOB = fields("Run")
+EXPLAINING = fields("Contributions")
+FINDING = fields("Patterns")
 TRAINING = fields("Training")
 DRAWING = fields("Sequences drawn")
 LAYOUT = fields("Data files")
 READING = fields("Sequences")
 MEASURE = fields("Measuring")
 STRANDS = Parameter(name="*", group=READING.group)
+INTERVALS = fields("Intervals of a genome, instead of FASTA files")
 RUNNING = fields("Computing")
 FILE = fields("What the file does not say")
 CHECKED = fields("How it is found out or checked")
