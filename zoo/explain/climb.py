@@ -65,8 +65,8 @@ class Climb:
     def run(self, starts: np.ndarray, states: Sequence[State], on_round: Callable[[int], None]) -> list[State]:
         """The best state of each design on its way: fewest breaches first, then the target.
 
-        starts: uint8 (N, L), from which edits are counted.  states: where each begins.  on_round: called with the number
-        of each round that is done.
+        starts: uint8 (N, L), from which edits are counted.  states: where each begins.
+        on_round: called with the number of each round that is done.
         """
         best, beams = list(states), [[state] for state in states]
         seen = [{state.codes.tobytes()} for state in states]

@@ -74,6 +74,8 @@ def draw(
 
 
 def _panel(panel: Axes, values: np.ndarray, name: str, options: DesignOptions, climbs: bool) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     rounds = np.arange(values.shape[1])
     shown = name if len(name) <= WIDEST else f"{name[: WIDEST - 3]}..."
     panel.plot(rounds, values[:MOST_LINES].T, color=LINE, linewidth=0.8)
@@ -87,5 +89,5 @@ def _panel(panel: Axes, values: np.ndarray, name: str, options: DesignOptions, c
     panel.title.set_fontsize(10)
     panel.spines[["top", "right"]].set_visible(False)
     panel.margins(x=0.02)
-    panel.xaxis.get_major_locator().set_params(integer=True)
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     panel.legend(frameon=False, fontsize=8)

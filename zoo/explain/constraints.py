@@ -49,8 +49,8 @@ class Constraints:
             raise ZooError(f"gc: no number of G and C among {length} bases has a share of {options.gc}; widen it")
 
     def allowed(self, codes: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        """Base codes, uint8 (N, L), that keep to what is asked of bases, and where they started, uint8 (N, L) -> bool
-        (N, L, 4): substitutions after which they still do."""
+        """Base codes that keep to what is asked of bases, and where they started, uint8 (N, L) -> bool (N, L, 4):
+        substitutions after which they still do."""
         bases = np.arange(len(ALPHABET), dtype=np.uint8)
         changed = self.free[None, :, None] & (codes[:, :, None] != bases)
         away = (codes == starts)[:, :, None].astype(np.intp) - (starts[:, :, None] == bases)
@@ -68,7 +68,8 @@ class Constraints:
         return missed
 
     def faults(self, codes: np.ndarray) -> np.ndarray:
-        """Base codes, uint8 (N, L) -> sites and runs that should not be there, and G and C too many or too few, (N,)."""
+        """Base codes, uint8 (N, L) -> intp (N,): sites and runs that should not be there, G and C that are too many or
+        too few."""
         strong = STRONG[codes].sum(1)
         return (
             sites.occurrences(codes, self.patterns)
@@ -107,7 +108,8 @@ class Constraints:
         """Substitutions that may mend: within what should not be there, or anywhere if only G and C are wrong."""
         inside = sites.covered(codes[None], self.patterns)[0]
         where = free & (inside if inside.any() else True)
-        return np.nonzero(where[:, None] & (codes[:, None] != np.arange(len(ALPHABET))))
+        position, base = np.nonzero(where[:, None] & (codes[:, None] != np.arange(len(ALPHABET))))
+        return position, base
 
     def complaint(self, start: np.ndarray) -> str:
         """Why a start, uint8 (L,), that could not be repaired is refused."""

@@ -96,7 +96,7 @@ def write(
         "targets": list(model.spec.targets),
         "sequence_length": model.spec.sequence_length,
         "options": dataclasses.asdict(options),
-        "counts": {"records": len(found), "reached": sum(design.reached for design in found)},
+        "counts": {"records": len(found)},
     }
     with replacing_together(dict.fromkeys(outputs.paths, outputs.overwrite), outputs.inputs) as partials:
         *pictures, described_file, trace, fasta = partials
