@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import math
 import os
 import shlex
 import subprocess
@@ -33,7 +32,7 @@ from zoo.evaluation import intervals
 from zoo.evaluation.metrics import METRICS
 from zoo.inference import predict
 from zoo.training.run_folder import RunFolder
-from zoo.weights import named
+from zoo.weights import named, network
 
 RESULTS = ROOT / "benchmarks" / "results" / "comparison"
 
@@ -192,19 +191,9 @@ def _score(labels: np.ndarray, predicted: np.ndarray, test: Labelled, metric: st
 
 
 def operations(run: RunFolder) -> int:
-    """Floating-point operations for one sequence: of products as PyTorch counts them, a multiplication and an addition
-    each, and an addition for every weight that is looked up."""
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
-    from zoo.weights import network
-
-    checkpoint = named.load(None, run.path)
-    module = network.from_checkpoint(checkpoint)
-    looked_up = {torch.ops.aten.gather: lambda *_, out_shape, **__: math.prod(out_shape)}
-    with FlopCounterMode(display=False, custom_mapping=looked_up) as counter, torch.no_grad():
-        module(torch.zeros(1, 4, checkpoint.spec.sequence_length))
-    return counter.get_total_flops()
+    """Floating-point operations for one sequence."""
+    weights = named.load(None, run.path)
+    return network.arithmetic(weights.spec.architecture, weights.config)
 
 
 def _speeds(runs: dict[str, list[RunFolder]], runtime: str, test: Labelled, seconds: float) -> dict[str, Any]:
