@@ -50,11 +50,12 @@ MUTANTS = 32
 REFERENCE = 2
 """The same, of a sequence's contributions against one reference."""
 
-PARTS = 4
-"""Stretches of windows for each thread, so that none waits long for another."""
+PART_BASES = 1 << 14
+"""Bases of a stretch of windows that a thread takes at once, whose beginning costs as much as a whole window does. The
+same however many threads there are, so that the numbers are the same to the bit."""
 
 LEAST = 8
-"""Blocks of windows in a stretch, at least: each begins with the bases of a whole window, which are computed twice."""
+"""Blocks of such a stretch, at least."""
 
 Along = Callable[[np.ndarray, int], np.ndarray]
 """Base codes without N, uint8 (B,), and how many windows -> activities, float32 (W, T)."""
@@ -118,6 +119,10 @@ class KmerEngine:
         for fast, rows in self._shared_out(codes, 1):
             self._in_blocks(self._network(kernel.Kernel, fast), [codes], rows, BLOCK, out)
         return out
+
+    def settle(self) -> None:
+        """Tables from the first sequence on."""
+        self._seen = WARM_UP
 
     def mutants(self, codes: np.ndarray) -> np.ndarray:
         out = np.empty((*codes.shape, len(ALPHABET), len(self.spec.targets)), np.float32)
@@ -211,7 +216,8 @@ class KmerEngine:
 
         parts = []
         for first, stop in stretches:
-            number = max(1, min(PARTS * self._threads, (stop - first) // (LEAST * shared.block)))
+            least = LEAST * shared.block
+            number = max(1, (stop - first) // max(least, PART_BASES // shared.stride))
             size = -(-(stop - first) // (number * shared.block)) * shared.block
             parts += [(one, min(one + size, stop)) for one in range(first, stop, size)]
         with contextlib.nullcontext() if self._instruction_set else shared_numpy.one_thread_each():
