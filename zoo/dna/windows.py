@@ -1,6 +1,6 @@
-"""Windows along a stretch of DNA: how many there are, and a view of all of them.
+"""Windows along a stretch of DNA: how many there are, a view of all of them, and which stands around a centre.
 
-Window i holds the bases [i * stride, i * stride + length). Only whole windows count.
+Window i holds the bases [i * stride, i * stride + length). Only whole windows count. Positions are 0-based.
 """
 
 from __future__ import annotations
@@ -33,3 +33,31 @@ def check(codes: np.ndarray, stride: int) -> None:
         raise ZooError(f"codes[{place}]: expected 0 to {UNKNOWN_BASE}, got {codes[place]}; see zoo.encode")
     if isinstance(stride, bool) or not hasattr(stride, "__index__") or stride < 1:
         raise ZooError(f"stride: expected a whole number of bases from 1, got {stride!r}")
+
+
+def centre_of(start: int, end: int) -> int:
+    """The centre of the interval [start, end), 0-based."""
+    return (start + end) // 2
+
+
+def before_centre(length: int) -> int:
+    """Bases of a window that lie before its centre: 124 of 249, so that the window around c is [c - 124, c + 125)."""
+    return length // 2
+
+
+def window_start(centre: int, length: int) -> int:
+    """The first base of the window around `centre`, the same on both strands; negative where it leaves the contig."""
+    return centre - before_centre(length)
+
+
+def padded(codes: np.ndarray, before: int, after: int) -> np.ndarray:
+    """Base codes, uint8 (B,), with so many Ns on either side."""
+    first, last = (np.full(number, UNKNOWN_BASE, np.uint8) for number in (before, after))
+    return np.concatenate([first, codes, last])
+
+
+def unknown_bases(codes: np.ndarray, length: int, stride: int) -> np.ndarray:
+    """Base codes, uint8 (B,) -> the number of Ns in every window, int64 (W,)."""
+    before = np.concatenate([[0], np.cumsum(codes == UNKNOWN_BASE)])
+    starts = np.arange(count(len(codes), length, stride)) * stride
+    return before[starts + length] - before[starts]
