@@ -113,6 +113,18 @@ def test_an_epoch_of_training_changes_every_layer_and_gives_a_finite_loss(name: 
 
 
 @every_odd_config
+def test_a_moving_average_of_the_weights_predicts_what_the_file_of_it_predicts(name: str, tmp_path: Path) -> None:
+    """Nothing that is no weight, such as a table of indices, is averaged away."""
+    _, config = made(name)
+    training = trainer(tmp_path / "run", config, epochs=1, batch_size=16, weight_average=0.9)
+    training.run()
+    codes = random_codes(20, config.sequence_length)
+    with torch.inference_mode():
+        numbers = training.kept.eval()(torch.from_numpy(one_hot(codes)).mT).numpy()
+    np.testing.assert_allclose(numbers, torch_numbers(training.weights(), codes), rtol=1e-5, atol=1e-5)
+
+
+@every_odd_config
 def test_weights_to_begin_with_keep_their_head_for_the_same_targets_alone(name: str, tmp_path: Path) -> None:
     model, config = made(name)
     source = Toy(sequence_length=config.sequence_length)
@@ -187,6 +199,20 @@ def test_plain_layers_compute_what_the_network_computes(name: str) -> None:
     numbers = plain.activities(layers, one_hot(codes))
     assert numbers.dtype == np.float64
     np.testing.assert_allclose(numbers, expected, rtol=1e-5, atol=1e-5)
+
+
+@every_config
+def test_a_model_that_writes_its_own_graph_computes_in_numpy_what_the_network_computes(name: str) -> None:
+    model, config = made(name)
+    write, activities = (contracts.extra(model, part) for part in ("onnx_model", "activities"))
+    assert (write is None) == (activities is None)
+    if activities is None:
+        return
+    assert contracts.extra(model, "plain_layers") is None
+    weights, codes = random_checkpoint(config), random_codes(9, config.sequence_length)
+    numbers = activities(config, weights.arrays, one_hot(codes))
+    assert numbers.dtype == np.float64
+    np.testing.assert_allclose(numbers, torch_numbers(weights, codes, torch.float64), rtol=1e-6, atol=1e-6)
 
 
 @every_odd_config
