@@ -11,6 +11,7 @@ Windows that overlap share their work where that is less (sharing.py).
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -208,7 +209,8 @@ class KmerEngine:
             number = max(1, (stop - first) // max(least, PART_BASES // shared.stride))
             size = -(-(stop - first) // (number * shared.block)) * shared.block
             parts += [(one, min(one + size, stop)) for one in range(first, stop, size)]
-        list(self._pool.map(lambda ends: part(*ends), parts))
+        with contextlib.nullcontext() if self._instruction_set else shared_numpy.one_thread_each():
+            list(self._pool.map(lambda ends: part(*ends), parts))
 
     def _run_along(self, shared: sharing.Sharing) -> Along:
         fast = self._by_tables()

@@ -8,7 +8,7 @@
 #endif
 
 /* Lists the inputs that are not zero in all TOGETHER rows, `stride` floats apart; returns how many. `list` has room for
-   all `inputs` and SLACK more. No row holds -0: they come from a ReLU. */
+   all `inputs`, at most 65,536, and for SLACK more. */
 STAGE int64_t NAME(list_inputs)(const float *a, int64_t stride, int64_t inputs, uint16_t *list) {
     int64_t count = 0;
 #if LANES == 16 && defined(__x86_64__)
@@ -40,8 +40,8 @@ STAGE int64_t NAME(list_inputs)(const float *a, int64_t stride, int64_t inputs, 
     return count;
 }
 
-/* sum[row][0] += a[row] x one, sum[row][1] += a[row] x two over the listed inputs: two panels of weights at once, so that
-   an input that was read is used twice. `which` says which of them there are: 1 one, 2 two, 3 both. */
+/* sum[row][0] += a[row] x one, sum[row][1] += a[row] x two over the listed inputs: two panels of weights at once, so
+   that an input that was read is used twice. `which` says which of them there are: 1 one, 2 two, 3 both. */
 INLINE void NAME(add_listed)(const int which, const float *a, int64_t stride, const uint16_t *list, int64_t count,
                              const float *one, const float *two, VECTOR (*sum)[2][VECTORS]) {
     for (int64_t i = 0; i < count; i++) {

