@@ -11,6 +11,7 @@ Windows that overlap share their work where that is less (sharing.py).
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 from collections.abc import Callable
@@ -49,11 +50,12 @@ MUTANTS = 32
 REFERENCE = 2
 """The same, of a sequence's contributions against one reference."""
 
-PARTS = 4
-"""Stretches of windows for each thread, so that none waits long for another; LEAST: blocks of a stretch, which begins
-with the bases of a whole window."""
+PART_BASES = 1 << 14
+"""Bases of a stretch of windows that a thread takes at once, whose beginning costs as much as a whole window does. The
+same however many threads there are, so that the numbers are the same to the bit."""
 
 LEAST = 8
+"""Blocks of such a stretch, at least."""
 
 Along = Callable[[np.ndarray, int], np.ndarray]
 """Base codes without N, uint8 (B,), and how many windows -> activities, float32 (W, T)."""
@@ -118,6 +120,10 @@ class KmerEngine:
             self._in_blocks(self._network(kernel.Kernel, fast), [codes], rows, BLOCK, out)
         return out
 
+    def settle(self) -> None:
+        """Tables from the first sequence on."""
+        self._seen = WARM_UP
+
     def mutants(self, codes: np.ndarray) -> np.ndarray:
         out = np.empty((*codes.shape, len(ALPHABET), len(self.spec.targets)), np.float32)
         for fast, rows in self._shared_out(codes, MUTANTS):
@@ -158,7 +164,8 @@ class KmerEngine:
         firsts = range(0, len(rows), size)
         if len(firsts) == 1:
             block(0)
-        else:
+            return
+        with contextlib.nullcontext() if self._instruction_set else shared_numpy.one_thread_each():
             list(self._pool.map(block, firsts))
 
     def _network(self, kind: type, fast: bool) -> Any:
@@ -209,10 +216,12 @@ class KmerEngine:
 
         parts = []
         for first, stop in stretches:
-            number = max(1, min(PARTS * self._threads, (stop - first) // (LEAST * shared.block)))
+            least = LEAST * shared.block
+            number = max(1, (stop - first) // max(least, PART_BASES // shared.stride))
             size = -(-(stop - first) // (number * shared.block)) * shared.block
             parts += [(one, min(one + size, stop)) for one in range(first, stop, size)]
-        list(self._pool.map(lambda ends: part(*ends), parts))
+        with contextlib.nullcontext() if self._instruction_set else shared_numpy.one_thread_each():
+            list(self._pool.map(lambda ends: part(*ends), parts))
 
     def _run_along(self, shared: sharing.Sharing) -> Along:
         fast = self._network(kernel.Kernel, True)

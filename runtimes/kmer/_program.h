@@ -140,4 +140,6 @@ typedef void (*ManyWindows)(const Program *, const Windows *, const uint8_t *cod
 extern const ManyWindows WINDOWS[NUMBER_OF_SETS];
 int64_t windows_room(const Program *, const Windows *); /* floats */
 
+#pragma GCC visibility pop
+
 #endif

@@ -65,11 +65,12 @@ static int64_t below(int64_t bases, int64_t grid) { /* the last row at or before
     return bases >= 0 ? bases / grid : -((grid - 1 - bases) / grid);
 }
 
-/* Forgets the rows before the one at base `keep`, so that the others lie at the front again. */
+/* Forgets the rows before the one at base `keep`, so that the others lie at the front again. Where windows lie far
+   apart, rows before it may not be there yet: nobody needs them. */
 static void slide(Track *track, int64_t keep, int64_t grid, int64_t planes) {
-    int64_t first = below(keep, grid);
-    if (first > track->done) first = track->done;
+    const int64_t first = below(keep, grid);
     if (first <= track->first) return;
+    if (first > track->done) track->done = first;
     const int64_t from = (first - track->first) * track->width, kept = (track->done - first) * track->width;
     for (int64_t plane = 0; plane < planes; plane++) {
         float *rows = track->rows + plane * track->plane;

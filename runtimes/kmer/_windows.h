@@ -14,24 +14,28 @@
 
 #include "_program.h"
 
-/* One Windows, behind it its Levels, behind them its Bundles, behind
-   them the Products of all bundles. Numbers of bases are from the start of a window. */
+/* One Windows, behind it its Levels, behind them its Bundles, behind them the Products of all bundles. */
 struct Windows {
-    int64_t stride, step, block; /* windows of a step; of a matrix product, a whole number of steps */
-    int64_t lead;                /* windows by which left ends are ahead of right ends */
+    int64_t stride;                 /* bases from the start of a window to that of the next */
+    int64_t step, block;            /* windows of a step; of a matrix product, a whole number of steps */
+    int64_t lead;                   /* windows by which left ends are ahead of right ends */
     int64_t kmer_length, kmer_left; /* bases of a k-mer, and how many of them lie left of its position */
-    int64_t zeros;               /* table row of zeros */
+    int64_t zeros;                  /* table row of zeros */
     int64_t levels, bundles;
-    int64_t most;                /* products of a bundle */
-    int64_t run, group;          /* windows that share no product; that the bundles serve together */
+    int64_t most;                   /* products of a bundle, at most */
+    int64_t run, group;             /* consecutive windows that share no product; that the bundles serve together */
 };
 
 /* A convolution and the pooling behind it; the first level is what tables replace. Inside [low, high) a position is the
    same for every window. Sums are what the convolution gives, before the pooling; there is one plane of them for each
-   tap: plane k holds the bias and taps k, k + 1, ... to the last, so that plane 0 is the convolution. */
+   tap: plane k holds the bias and taps k, k + 1, ... to the last, so that plane 0 is the convolution.
+
+   scale: bases from one position to the next.  grid: bases from one row to the next.  front: the last base, from the
+   start of the last window of a step, at which a row is needed; keep: the first at which the next step needs one.
+   first: number of the first row, below 0 where zeros are read before the contig.  rows: that there is room for. */
 typedef struct {
     int64_t low, high, positions, channels, taps, left, weight, bias;
-    int64_t scale, grid, front, keep, first, rows;                     /* of pooled rows */
+    int64_t scale, grid, front, keep, first, rows;                      /* of pooled rows */
     int64_t sum_scale, sum_grid, sum_front, sum_keep, planes, sum_rows; /* of sums */
 } Level;
 
@@ -59,7 +63,9 @@ static inline const Bundle *bundles_of(const Windows *plan) {
     return (const Bundle *)(levels_of(plan) + plan->levels);
 }
 
-static inline const Product *products_of(const Windows *plan) { return (const Product *)(bundles_of(plan) + plan->bundles); }
+static inline const Product *products_of(const Windows *plan) {
+    return (const Product *)(bundles_of(plan) + plan->bundles);
+}
 
 static inline int64_t ends_of(const Level *level) { return level->low + level->positions - level->high; }
 
@@ -78,7 +84,7 @@ static inline float *row_of(const Track *track, int64_t row) {
     return track->rows + (row - track->first) * track->width;
 }
 
-enum { MOST_LEVELS = 16 };
+enum { MOST_LEVELS = 16 }; /* as MOST_LAYERS in sharing.py */
 
 /* The memory of one thread. */
 typedef struct {

@@ -27,7 +27,8 @@ INLINE void NAME(add_sums)(const Combination *outputs, const float *sums, const 
         for (int64_t r = 0; r < rows; r++)
 #pragma GCC unroll 8
             for (int v = 0; v < VECTORS; v++)
-                AT(to + (served[r] + offsets[o]) * width + v * LANES) += READ(sums + r * COLUMNS + v * LANES) * factors[o];
+                AT(to + (served[r] + offsets[o]) * width + v * LANES) +=
+                    READ(sums + r * COLUMNS + v * LANES) * factors[o];
 }
 
 /* Starts to bring the next panel into the cache, the part that falls to the rows from `row` on of all rows. */
@@ -44,7 +45,8 @@ INLINE void NAME(add_product)(const float *a, int64_t stride, int64_t depth, con
     float tile[ROWS * COLUMNS];
     for (int64_t row = 0; row < rows;) {
         NAME(fetch_part)(next, depth, row, rows);
-        const int64_t done = NAME(some_rows)(rows - row, a + row * stride, stride, depth, panel, zeros, 0, tile, COLUMNS);
+        const int64_t done =
+            NAME(some_rows)(rows - row, a + row * stride, stride, depth, panel, zeros, 0, tile, COLUMNS);
         for (int s = 0; s < 2; s++)
             for (int64_t i = 0; i < done * COLUMNS; i += LANES) {
                 const VECTOR before = begin ? (VECTOR){0} : READ(sums[s] + row * COLUMNS + i);
@@ -75,8 +77,8 @@ STAGE void NAME(serve)(const Room *room, const Bundle *bundle, const Product *pr
             if (bundle->sums == 1)
                 NAME(add_plain_product)(a[p], stride, depth, panel, rows, room->zeros, p == 0, sums[0]);
             else
-                NAME(add_product)(a[p], stride, depth, panel, next, rows, room->zeros, (const float *)products[p].factors,
-                                  p == 0, sums);
+                NAME(add_product)(a[p], stride, depth, panel, next, rows, room->zeros,
+                                  (const float *)products[p].factors, p == 0, sums);
         }
         for (int64_t s = 0; s < bundle->sums; s++)
             NAME(add_sums)(&bundle->outputs[s], sums[s], room->served, rows, width, hidden + first);

@@ -4,7 +4,7 @@
    on the ends of the level below (on padding they read zeros). Near the right end it is the shared convolution without
    the taps that read outside, and those on the ends of the level below. */
 
-/* Table rows that the first level's ends need, a row of zeros where padding lies: of `count` windows from `codes` on. */
+/* Table rows that the first level's ends need, a row of zeros where padding lies; of `count` windows. */
 STAGE void NAME(rows_of_ends)(const Program *program, const Windows *plan, const uint8_t *codes, int64_t count,
                               int right, int32_t *rows) {
     const int32_t *start = (const int32_t *)program->starts, *length = (const int32_t *)program->lengths,
@@ -41,8 +41,8 @@ STAGE void NAME(look_up_ends)(const Program *program, const Windows *plan, const
         }
 }
 
-/* Where a sum near an end begins: at `from` in the shared sums, less what is at `less` where that is given, or (NULL) at
-   the bias. */
+/* Where a sum near an end begins: at `from` in the shared sums, less what is at `less` where that is given; where
+   `from` is NULL, at the bias. */
 typedef struct {
     const float *from, *less;
 } NAME(Beginning);
@@ -72,7 +72,7 @@ INLINE void NAME(begin_sums)(NAME(Beginning) at, int64_t stride, const float *bi
         }
 }
 
-/* COLUMNS channels of one pooled position of TOGETHER windows: its two sums, from the ends below, then their maximum. */
+/* COLUMNS channels of one pooled position of TOGETHER windows: its two sums from the ends below, then their maximum. */
 INLINE void NAME(end)(const Level *level, const Level *lower, const NAME(Beginning) *at, int64_t stride,
                       const float *bias, const float *panel, int64_t position, int64_t below_begin,
                       int64_t below_number, const float *near, int64_t near_stride, const uint16_t *lists, float *out,

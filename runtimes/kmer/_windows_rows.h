@@ -1,5 +1,5 @@
-/* The layers along the contig, each row once: what tables give, and the convolutions with the sums that ends begin with.
-   `last` is the base at which the last window of this step begins; a level is made up to its `front` behind that. */
+/* The layers along the contig, each row once: what tables give, and the convolutions, with the sums that ends begin
+   with. `last` is the base at which the last window of this step begins; rows are made up to the `front` behind it. */
 
 /* pooled row = relu(larger of the two sums that it covers) */
 STAGE void NAME(pool_rows)(const Level *level, const Track *sums, Track *pooled, int64_t last) {
@@ -25,8 +25,8 @@ STAGE void NAME(kmers_along)(const Windows *plan, const uint8_t *codes, int64_t 
     }
 }
 
-/* The first level. A k-mer is looked up for each tap of the convolution that is multiplied into the tables, `apart` rows
-   from each other; where none is, the table row is the pooled row. */
+/* The first level. A k-mer is looked up for each tap of the convolution that is multiplied into the tables, `apart`
+   rows from each other; where none is, the table row is the pooled row. */
 STAGE void NAME(look_up_rows)(const Program *program, const Windows *plan, Room *room, const uint8_t *codes,
                                       int64_t last) {
     const Level *level = levels_of(plan);

@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 import pytest
 from checkpoints import ODD, random_checkpoint
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from kmer_ways import SMALL, WAYS, built_once, computing, networks, runtime, started
 
@@ -44,6 +44,7 @@ def small_plan(config: Config, number: int) -> tables.Plan | None:
 
 
 @settings(max_examples=60, deadline=None)
+@example(Config((1, 1, 1), (1, 1, 2), (1,), 0.0, 40, ("a",)), 0, 0, 50, 157)  # windows far apart, over two blocks
 @given(networks(), st.integers(0, 2**32), st.integers(0, 9), st.sampled_from(STRIDES), st.integers(1, 300))
 def test_every_compiled_way_and_its_twin_in_numpy_give_the_numbers_of_each_window(
     config: Config, seed: int, plan_number: int, stride: int, number: int
@@ -118,7 +119,7 @@ def test_work_is_shared_at_the_strides_at_which_it_is_less(name: str) -> None:
         return found.pays(number)
 
     assert all(pays(stride) for stride in (1, 2, 7, 8, 16, 32, 48, 50))
-    assert not any(pays(stride) for stride in (101, 249, 1000))
+    assert not any(pays(stride) for stride in (70, 101, 249, 1000))
     assert not pays(1, 1)
 
 
@@ -135,6 +136,13 @@ def test_the_published_network_feels_the_ends_of_a_window_at_three_of_fifteen_la
     layers = sharing.layers_of(shape, tables.plan(shape))
     assert layers
     assert [(layer.low, layer.high, layer.positions) for layer in layers] == [(2, 61, 62), (2, 29, 31), (2, 14, 15)]
+
+
+def test_a_layer_of_more_inputs_than_the_kernel_can_list_is_not_shared() -> None:
+    for units, shares in ((2**16, True), (2**16 + 1, False)):
+        config = Config((1,), (1,), (units,), 0.0, 4)
+        layers = deepstarr.plain_layers(config, random_checkpoint(config).arrays)
+        assert (sharing.sharing(layers, tables.plan(layers.shape), 1) is not None) == shares
 
 
 def test_where_a_position_feels_both_ends_nothing_is_shared_and_the_numbers_are_right() -> None:
