@@ -225,7 +225,13 @@ def _interval(panel: Axes, place: int, found: Interval | None, colour: str, sign
     panel.plot([found.low, found.high], [place, place], color=colour, linewidth=1.6, solid_capstyle="butt")
     panel.plot([found.value], [place], "o", color=colour, markersize=4.5)
     panel.annotate(
-        f"{found.value:{sign}.3f}", (found.value, place), (0, 4), textcoords="offset points", ha="center", fontsize=7
+        f"{found.value:{sign}.3f}",
+        (found.value, place),
+        (0, 5),
+        textcoords="offset points",
+        ha="center",
+        fontsize=7,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},  # the line at 0 passes behind
     )
 
 
