@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from zoo import contracts, registry
+from zoo.weights import named
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("zoo", "exporters", "runtimes")
@@ -166,6 +167,20 @@ def test_no_file_outside_a_models_folder_names_what_is_the_models(model: str) ->
         if pattern.search(text):
             found.add(name)
     assert found == {name for name in EXCEPTIONS if pattern.search(FILES[name].read_text("utf-8"))}
+
+
+@pytest.mark.parametrize("name", sorted(FILES.keys() - {"zoo.defaults"}))
+def test_no_text_outside_a_models_folder_has_its_name(name: str) -> None:
+    own = {
+        variant for variant, architecture in named.variants().items() if name.startswith(f"zoo.models.{architecture}")
+    }
+    others = re.compile(rf"\b({'|'.join(named.variants().keys() - own)})\b")
+    nodes = list(ast.walk(ast.parse(FILES[name].read_text("utf-8"))))
+    # a docstring may give an example; help, which is the text below a field, may not
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = {id(one.body[0].value) for one in nodes if isinstance(one, documented) and ast.get_docstring(one)}
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant) and id(node) not in docstrings}
+    assert not [text for text in texts if isinstance(text, str) and others.search(text)]
 
 
 @pytest.mark.parametrize("name", sorted(FILES))

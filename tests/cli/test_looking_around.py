@@ -55,9 +55,29 @@ class TestLookingAround:
         assert described == inventory.describe(folder / "w.safetensors") | {"file": "w.safetensors"}
         assert described["numbers"] == sum(array.size for array in random_checkpoint(ODD).arrays.values())
 
+    def test_info_shows_how_a_model_is_trained(self, zoo: Zoo) -> None:
+        status, out, _ = zoo("info", "tuned")
+        assert status == 0
+        assert "recipe              --learning-rate 0.002 --epsilon 1e-07 --batch-size 128 --epochs 100 " in out
+
+    def test_the_teacher_of_a_distillation_runs_on_what_takes_it(self, zoo: Zoo) -> None:
+        runtime = zoo("distill", "--help")[1].partition("--runtime TEXT")[2].partition("--dropout")[0]
+        assert "(default: auto)" in runtime
+
+    def test_info_of_a_model_without_bundled_weights_says_what_it_is(self, zoo: Zoo) -> None:
+        status, out, _ = zoo("info", "basset")
+        assert status == 0
+        for text in ("none; no weights of this model", "[300, 200, 200]", "2,378,302", "--learning-rate 0.001"):
+            assert text in out
+        assert "weights id" not in out
+        described = json.loads(zoo("info", "basset", "--json")[1])
+        assert described["file"] is None
+        assert described["recipe"] == {"learning_rate": 0.001, "epsilon": 1e-8, "batch_size": 128}
+
     @pytest.mark.parametrize(
         ("name", "message"),
         [
+            ("original:published", "not on this machine yet; zoo pull original brings them"),
             ("none.onnx", "none.onnx: no such file"),
             ("seqs.fa", "seqs.fa: expected a .safetensors or .onnx file, got .fa"),
             (".", ".: expected a weights file, this is a folder"),

@@ -18,6 +18,7 @@ from zoo.formats import columns
 
 LENGTH = 40
 TARGETS = ("dev", "hk")
+SIDES_OF_FOUR = ("train", "val") * 2
 
 
 def dna(count: int, seed: int = 0, length: int = LENGTH) -> list[str]:
@@ -284,16 +285,41 @@ class TestBadInput:
         path = tmp_path / "both.tsv"
         text = dna(4)
         for header, expected in (("Dev_log2_enrichment\tdev", 2.0), ("Dev_log2_enrichment\tother", 1.0)):
-            rows = [f"{sequence}\t1\t2\t{split}" for sequence, split in zip(text, ("train", "val") * 2, strict=True)]
+            rows = [f"{sequence}\t1\t2\t{split}" for sequence, split in zip(text, SIDES_OF_FOUR, strict=True)]
             path.write_text("\n".join([f"sequence\t{header}\tsplit", *rows, ""]))
             data = dataset.read(path, ("dev",), length=LENGTH)
             assert data.train.targets.tolist() == [[expected]] * 2
             assert DatasetSource(data).targets == ("dev",)
 
+    def test_a_target_may_be_the_column_of_another_name(self, tmp_path: Path) -> None:
+        path = tmp_path / "mine.tsv"
+        rows = [f"{text}\t{n}\t{-n}\t{side}" for n, (text, side) in enumerate(zip(dna(4), SIDES_OF_FOUR, strict=True))]
+        path.write_text("\n".join(["sequence\tlog2FC\tdev\tsplit", *rows, ""]))
+        data = dataset.read(path, ("dev=log2FC", "hk=dev"), length=LENGTH)
+        assert DatasetSource(data).targets == ("dev", "hk")
+        assert data.train.targets.tolist() == [[0, 0], [2, -2]]
+        with pytest.raises(ZooError, match=r"has no column 'none'; its columns are .*; --targets TARGET=COLUMN takes"):
+            dataset.read(path, ("dev=none",), length=LENGTH)
+        with pytest.raises(ZooError, match="got dev, Dev_log2_enrichment, of which two are the same target"):
+            dataset.read(path, ("dev=dev", "Dev_log2_enrichment=log2FC"), length=LENGTH)
+        for text in ("dev=", "=log2FC"):
+            with pytest.raises(ZooError, match=f"--targets: expected COLUMN or TARGET=COLUMN, got '{text}'"):
+                dataset.read(path, (text,), length=LENGTH)
+
+    def test_all_missing_columns_are_named_at_once(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.tsv"
+        path.write_text("seq\tdev\n")
+        with pytest.raises(
+            ZooError, match="has no column 'hk', 'sequence'; its columns are seq, dev; --targets TARGET="
+        ):
+            dataset.read(path, ("dev", "hk"), length=LENGTH)
+
     def test_a_missing_sequence_column(self, tmp_path: Path) -> None:
         path = table(tmp_path / "x.parquet", dna(3))
         layout = Layout(sequence_column="dna")
-        assert refusal(path, layout=layout) == f"{path}: has no column 'dna'; its columns are sequence, dev, hk"
+        assert refusal(path, layout=layout) == (
+            f"{path}: has no column 'dna'; its columns are sequence, dev, hk; --sequence-column NAME takes another"
+        )
 
     @pytest.mark.parametrize("value", ["high", "inf", "1,5"])
     def test_a_label_that_is_no_number(self, folder: Path, value: str) -> None:

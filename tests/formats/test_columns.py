@@ -57,7 +57,7 @@ def test_quotes_of_comma_separated_text_are_taken_off(table: Callable[..., Path]
 
 def test_a_quoted_header_of_tab_separated_text_says_what_to_do(table: Callable[..., Path]) -> None:
     path = table('"dev"\t"hk"\n1\t2\n')
-    line = f'{path}: has no column \'dev\'; its columns are "dev", "hk"; write the table without quotes'
+    line = f"{path}: has no column 'dev', 'hk'; its columns are \"dev\", \"hk\"; write the table without quotes"
     assert refusal(path) == line
 
 
@@ -131,9 +131,9 @@ def test_two_columns_of_one_name_are_refused(table: Callable[..., Path], name: s
         ("dev\thk\n1\t2\n\n3\t4\n", "line 3: expected a row, the line is empty"),
         ("\ndev\thk\n1\t2\n", "line 1: expected a row, the line is empty"),
         ("dev\thk\r1\t2\r3\t4\r", "its lines end in carriage returns alone; convert it with tr '\\r' '\\n'"),
-        ("name\tx\na\t2\n", "has no column 'dev'; its columns are name, x"),
-        ("\t".join(f"c{n}" for n in range(5000)) + "\n", "has no column 'dev'; its columns are c0, c1, c2, c3, c4, c5, "
-         "c6, c7 and 4,992 more"),
+        ("name\tx\na\t2\n", "has no column 'dev', 'hk'; its columns are name, x"),
+        ("\t".join(f"c{n}" for n in range(5000)) + "\n", "has no column 'dev', 'hk'; its columns are c0, c1, c2, c3, "
+         "c4, c5, c6, c7 and 4,992 more"),
     ],
 )  # fmt: skip
 def test_a_table_that_is_not_one_row_a_line_is_refused(table: Callable[..., Path], text: str, message: str) -> None:

@@ -360,6 +360,19 @@ def test_the_command_takes_a_copy_and_says_where_things_are(
     assert zoo("pull", "genome") == (2, "", "zoo: expected data or original to pull, got 'genome'\n")
 
 
+def test_without_a_network_the_command_says_what_to_bring(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOO_OFFLINE", "1")
+    status, out, err = zoo("pull", "data")
+    first, *more = err.splitlines()
+    assert (status, out) == (2, "")
+    assert "Sequences_Train.fa: is not there or is damaged" in first
+    assert more == [
+        f"zoo: from a machine with a network, bring a folder with {', '.join(PUBLISHED.data.md5)} of "
+        f"{PUBLISHED.data.mirrors[0]}; zoo pull with --from FOLDER takes them"
+    ]
+    assert zoo("-q", "pull", "data") == (2, "", f"{first}\n")
+
+
 def test_the_command_pulls_all_files_of_the_data(zoo: Zoo, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     contents = {name: name.encode() * 100 for name in PUBLISHED.data.md5}
     server.files = contents

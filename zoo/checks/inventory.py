@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from zoo import registry
+from zoo import contracts, registry
 from zoo.inference import session
 from zoo.spec import ModelSpec
 from zoo.weights import checkpoint, named
@@ -83,11 +83,13 @@ def _left_out(kind: str) -> list[Entry]:
 def describe(weights: str | Path) -> dict[str, Any]:
     """What weights say of themselves, and what is known of those that come with the zoo; JSON types only.
 
-    weights: a file, or a name such as "original" or "original:published".
-    Raises ZooError as named.read_spec does, and for weights by name that are not on this machine.
+    weights: a file, or a name. Of a model whose weights are not bundled, what it is; there is no file then.
+    recipe: settings of a training that the model brings along, by the fields of TrainConfig.
+    Raises ZooError as named.read_spec does, and for published weights that are not on this machine.
     """
-    path = named.path_of(weights)
-    spec = named.read_spec(path)
+    bare = named.is_name(weights) and weights in named.variants() and weights not in named.catalog()
+    path = None if bare else named.path_of(weights)
+    spec = _of_model(str(weights)) if path is None else named.read_spec(path)
     shapes = _array_shapes(spec)
     bundled = named.bundled_as(spec.weights_id)
     imitated = named.published_instead(spec.architecture) if bundled else None
@@ -95,13 +97,19 @@ def describe(weights: str | Path) -> dict[str, Any]:
         "bundled": bundled,
         "imitates": imitated and f"{imitated}:{named.PUBLISHED}",
         "fidelity": named.catalog()[bundled].get("fidelity", {}) if bundled else {},
-        "file": str(path),
-        "bytes": path.stat().st_size,
+        "file": path and str(path),
+        "bytes": path and path.stat().st_size,
+        "recipe": dict(contracts.extra(registry.load("models", spec.architecture), "RECIPE", {})),
         **dataclasses.asdict(spec),
         "targets": list(spec.targets),
         "arrays": {name: list(shape) for name, shape in shapes.items()},
         "numbers": sum(math.prod(shape) for shape in shapes.values()),
     }
+
+
+def _of_model(name: str) -> ModelSpec:
+    architecture = named.variants()[name]
+    return checkpoint.describe(architecture, registry.load("models", architecture).VARIANTS[name])
 
 
 def _array_shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:

@@ -38,8 +38,11 @@ COMMANDS = {
         "list": "List models, weights, runtimes and formats, and what can be used here.",
     },
     "Train": {
-        "train": "Train a network; the defaults are the recipe of the paper (de Almeida et al. 2022).",
-        "distill": "Train a network on a teacher's outputs: shrink a model, or move it to another variant.",
+        "train": "Train a network on labelled sequences.\n\n"
+        "A setting comes from the command line, else from the [train] table of a .toml file, else from the model's "
+        "recipe, which zoo info MODEL shows, else it is the default below.",
+        "distill": "Train a network on a teacher's outputs: shrink a model, or move it to another variant.\n\n"
+        "A setting comes from where zoo train takes it.",
         "search": "Search the settings of a network and of its training: Optuna draws, the trainer trains.",
         "evaluate": "Measure how well models agree with data: correlations, errors and intervals, tables and figures.",
     },
@@ -145,6 +148,8 @@ def _run(arguments: list[str]) -> int:
         cause = error if isinstance(error, KeyboardInterrupt) else arrived.last or error
         line, status = _explained(cause)
         print(_bug_report(cause) if line is None else f"zoo: {one_line(line)}", file=sys.stderr)
+        for more in getattr(cause, "__notes__", ()):
+            notes.say(more)
         return status
 
 

@@ -58,7 +58,8 @@ def read(
 
     path: a folder in a published layout (see published.py; files plain or .gz; row i of the labels belongs to record
     i), a table with a sequence column, or a FASTA file with labels beside it.
-    targets: their names; each is the column of exactly its name, else that of published labels.
+    targets: their names; each is the column of exactly its name, else that of published labels. TARGET=COLUMN takes
+    another column.
     length: L, bases.  layout: where things stand in one file, and what divides it; the two strands of a sequence never
     fall on two sides.
 
@@ -66,15 +67,17 @@ def read(
     reverse complement stands in two splits.
     """
     layout = layout or Layout()
-    _check_request(path, targets, layout)
+    asked = [published.asked(text) for text in targets]
+    targets, columns = tuple(target for target, _ in asked), tuple(column for _, column in asked)
+    _check_request(path, columns, layout)
     names = [published.target_of(name) for name in targets]
     if len(set(names)) != len(names):
         raise ZooError(f"targets: expected different ones, got {', '.join(targets)}, of which two are the same target")
     notes: list[str] = []
     if path.is_dir():
-        parts = {side: _read_published(path, side, targets, length, layout) for side in SIDES if _has(path, side)}
+        parts = {side: _read_published(path, side, columns, length, layout) for side in SIDES if _has(path, side)}
     else:
-        records = labelled.read_file(path, targets, length, layout)
+        records = labelled.read_file(path, columns, length, layout)
         sides, notes = _divide(records, path, layout)
         if sides is None:
             raise ZooError(_undivided(path, layout))
@@ -83,7 +86,7 @@ def read(
     for side in ("train", "validation"):
         if side not in parts:
             raise ZooError(f"{path}: the split {side} is empty; there is {_sizes(parts)}")
-        _check_targets(parts[side], targets, f"{path}: the split {side}")
+        _check_targets(parts[side], columns, f"{path}: the split {side}")
     notes += _leakage(parts, path, allow_leakage)
     return Dataset(
         parts["train"], parts["validation"], parts.get("test"), tuple(targets), _sha256(parts), str(path), tuple(notes)
@@ -216,8 +219,8 @@ def _chromosomes_in_names(split: Split, path: Path, layout: Layout) -> list[str]
     """From names such as chr2L_5750_5998_+."""
     if split.names is None:
         raise ZooError(
-            f"{path}: --split-by chromosome needs a column {layout.chromosome_column!r}, or a column "
-            f"{layout.name_column!r} with names such as chr2L_5750_5998"
+            f"{path}: --split-by chromosome needs a column {layout.chromosome_column!r} (--chromosome-column NAME "
+            f"takes another), or a column {layout.name_column!r} (--name-column) with names such as chr2L_5750_5998"
         )
     found = []
     for row, name in enumerate(split.names, 1):

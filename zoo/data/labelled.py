@@ -130,7 +130,8 @@ def read_file(path: Path, targets: tuple[str, ...], length: int, layout: Layout)
             f"({', '.join(columns.SUFFIXES)}) or a FASTA file ({', '.join(FASTA)})"
         )
     optional = (layout.name_column, layout.split_column, layout.chromosome_column)
-    table = columns.read(path, targets, (layout.sequence_column,), optional, published.columns())
+    advice = {**_advice(targets), layout.sequence_column: "--sequence-column NAME takes another"}
+    table = columns.read(path, targets, (layout.sequence_column,), optional, published.columns(), advice)
     sequences = table.text.pop(layout.sequence_column)
     codes = texts.encode(sequences, length, layout, lambda row: f"{path}: row {row}")
     return Records(
@@ -147,7 +148,7 @@ def read_pair(fasta: Path, labels: Path, targets: tuple[str, ...], length: int, 
     """
     if not fasta.is_file():
         raise ZooError(f"{fasta}: no such file")
-    table = columns.read(labels, targets, (), (layout.name_column,), published.columns())
+    table = columns.read(labels, targets, (), (layout.name_column,), published.columns(), _advice(targets))
     codes = np.empty((len(table), length), np.uint8)
     names: list[str] = []
     reader = Reader(fasta, length, reading=layout)
@@ -168,6 +169,10 @@ def read_pair(fasta: Path, labels: Path, targets: tuple[str, ...], length: int, 
                 f"got {shown(given)!r}; row i must belong to record i"
             )
     return Split(codes, table.numbers.astype(np.float32), names, table.columns)
+
+
+def _advice(targets: tuple[str, ...]) -> dict[str, str]:
+    return dict.fromkeys(targets, "--targets TARGET=COLUMN takes another")
 
 
 def first_file(path: Path) -> Path | None:

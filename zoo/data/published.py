@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from zoo import contracts, registry
 from zoo.contracts import Published
+from zoo.errors import ZooError
 
 
 def columns() -> dict[str, tuple[str, ...]]:
@@ -23,6 +24,19 @@ def columns() -> dict[str, tuple[str, ...]]:
 def target_of(column: str) -> str:
     """The target that a published column holds; any other column is a target of its own name."""
     return next((target for target, names in columns().items() if column in names), column)
+
+
+def asked(text: str) -> tuple[str, str]:
+    """ "TARGET=COLUMN", or the name of a column alone -> the target, and the column that holds it.
+
+    Raises ZooError if there is nothing on one side of the equals sign.
+    """
+    target, equals, column = text.partition("=")
+    if not equals:
+        return text, text
+    if not target or not column:
+        raise ZooError(f"--targets: expected COLUMN or TARGET=COLUMN, got {text!r}")
+    return target, column
 
 
 def layouts() -> list[Mapping[str, tuple[str, str]]]:

@@ -30,6 +30,9 @@ COLOURS = "viridis"
 IDENTITY: dict[str, Any] = {"color": "0.35", "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 3}
 ONE_COLOUR, TWO_COLOUR = "0.25", "tab:red"
 
+WIDEST_TITLE = 36
+"""Letters that fit over a panel, of a name that a user chose; of a longer one the middle is left out."""
+
 VERDICT_COLOURS: dict[Verdict, str] = dict(zip(VERDICTS, ("#009e73", "#d55e00", "0.5"), strict=True))
 """Of Okabe and Ito (2008), which the colour-blind tell apart."""
 
@@ -63,10 +66,14 @@ def scatter(
             limits = _limits(observed[present, column], *(p[present, column] for p in predicted.values()))
             shades = _points(panel, observed[present, column], values[present, column], shades)
             panel.plot(limits, limits, **IDENTITY, label="predicted = observed")
-            panel.set(xlim=limits, ylim=limits, xlabel=f"observed {target}", ylabel=f"predicted {target}")
+            panel.set(
+                xlim=limits, ylim=limits, xlabel=f"observed {_short(target)}", ylabel=f"predicted {_short(target)}"
+            )
             panel.set_aspect("equal")
-            name = f"{label}\n" if len(predicted) > 1 else ""
-            panel.set_title(f"{name}{target}: {_correlation(score.pearson)}, n = {score.n:,} rows", fontsize=10)
+            name = f"{_short(label)}\n" if len(predicted) > 1 else ""
+            panel.set_title(
+                f"{name}{_short(target, 16)}: {_correlation(score.pearson)}, n = {score.n:,} rows", fontsize=10
+            )
     panels[0, 0].legend(frameon=False, fontsize=7, loc="upper left")
     _shade_legend(figure, shades, panels)
     _save(figure, path)
@@ -95,19 +102,19 @@ def comparison(
             if label != reference:
                 _interval(panels[row, 1], place, compared, colour, "+")
         for panel in panels[row]:
-            panel.set_yticks(range(len(scores)), list(scores))
+            panel.set_yticks(range(len(scores)), [_short(label, 24) for label in scores])
             panel.set_ylim(len(scores) - 0.4, -0.6)
             panel.margins(x=0.2)
         panels[row, 1].axvline(0, **IDENTITY)
         panels[row, 1].tick_params(labelleft=False)
-        panels[row, 0].set_xlabel(f"{name} {target}, 95% interval", fontsize=9)
-        panels[row, 1].set_xlabel(f"{name} {target}, paired difference, 95% interval", fontsize=9)
+        panels[row, 0].set_xlabel(f"{name} {_short(target, 16)}, 95% interval", fontsize=9)
+        panels[row, 1].set_xlabel(f"{name} {_short(target, 16)}, paired difference, 95% interval", fontsize=9)
     figure.legend(
         handles=[
             panels[0, 1].plot([], [], "o-", color=colour, markersize=4, label=said)[0]
             for said, colour in VERDICT_COLOURS.items()
         ],
-        title=f"compared with {reference}",
+        title=f"compared with {_short(reference, 2 * WIDEST_TITLE)}",
         title_fontsize=9,
         fontsize=8,
         loc="outside upper center",
@@ -137,14 +144,14 @@ def diagnosis(
     by_strand = bool((strands != "").any())
     columns = 1 + max(map(len, covariates)) + by_strand
     figure, panels = _grid(len(targets), columns, height=2.9)
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(_short(title, 2 * WIDEST_TITLE), fontsize=10)
     shades = None
     for row, target in enumerate(targets):
         measured = np.isfinite(residuals[:, row])
         every = by_sequence(residuals[:, row], groups)
         present = np.isfinite(every)
         values = every[present]
-        label = f"residual {target}"
+        label = f"residual {_short(target, 16)}"
         _histogram(panels[row, 0], values, diagnoses[row], f"{label} (observed - predicted)")
         limits = _limits(residuals[measured, row], np.zeros(1))
         for column, (name, by_row) in enumerate(covariates[row].items(), 1):
@@ -153,7 +160,7 @@ def diagnosis(
             kept = np.isfinite(covariate[present])
             shades = _points(panel, covariate[present][kept], values[kept], shades)
             panel.axhline(0, **IDENTITY)
-            panel.set(xlabel=name, ylabel=label, ylim=limits)
+            panel.set(xlabel=_short(name), ylabel=label, ylim=limits)
             panel.set_title(_correlation(correlation), fontsize=10)
         if by_strand:
             _by_strand(panels[row, -1], residuals[measured, row], strands[measured], label, limits)
@@ -239,13 +246,18 @@ def _shade_legend(figure: Figure, shades: object, panels: np.ndarray) -> None:
     if shades is None:
         return
     bar = figure.colorbar(shades, ax=panels, shrink=0.5, aspect=25, pad=0.02)  # type: ignore[arg-type]
-    bar.set_ticks([])
-    bar.set_label("point density", fontsize=8)
+    bar.set_ticks([0, 1], labels=["low", "high"], fontsize=8)
+    bar.set_label("point density", fontsize=8, labelpad=-4)
     bar.outline.set_visible(False)  # type: ignore[operator]
 
 
 def _correlation(value: float | None) -> str:
     return "r not defined" if value is None else f"r = {round(value, 2) + 0.0:.2f}"  # + 0.0: no "-0.00"
+
+
+def _short(text: str, most: int = WIDEST_TITLE) -> str:
+    half = (most - 3) // 2
+    return text if len(text) <= most else f"{text[: most - 3 - half]}...{text[-half:]}"
 
 
 def _limits(*values: np.ndarray) -> tuple[float, float]:
@@ -262,14 +274,18 @@ def _histogram(panel: Axes, values: np.ndarray, found: Diagnosis, label: str) ->
     panel.set(xlabel=label, ylabel="density")
     x = np.linspace(*_limits(values), 400)
     curves: list[tuple[Mixture | None, str, str, Callable[[np.ndarray], np.ndarray]]] = [
-        (found.one, ONE_COLOUR, "one Gaussian", lambda d: d[0]),
         (found.two, TWO_COLOUR, "two Gaussians", lambda d: d.sum(axis=0)),
+        # dashed and last: where both curves are the same, both are seen
+        (found.one, ONE_COLOUR, "one Gaussian", lambda d: d[0]),
     ]
     for mixture, colour, name, together in curves:
         if mixture is None:
             continue
         parts = mixture.density(x)
-        panel.plot(x, together(parts), color=colour, linewidth=1.3, label=f"{name}, BIC {mixture.bic:,.0f}")
+        style = "-" if len(parts) > 1 else "--"
+        panel.plot(
+            x, together(parts), color=colour, linewidth=1.3, linestyle=style, label=f"{name}, BIC {mixture.bic:,.0f}"
+        )
         if len(parts) > 1:
             labels = ["each of the two", *[None] * (len(parts) - 1)]
             panel.plot(x, parts.T, color=colour, linewidth=0.8, linestyle=":", label=labels)

@@ -75,15 +75,17 @@ def read(
     text: Sequence[str] = (),
     optional: Sequence[str] = (),
     other_names: Mapping[str, Sequence[str]] | None = None,
+    advice: Mapping[str, str] | None = None,
 ) -> Table:
     """Columns `numbers` and `text` of a table, and those of the text columns `optional` that it has.
 
     path: of any suffix; one that is in neither SEPARATORS nor PARQUET is read as tab-separated text. Text may be
     compressed, known by its content.
     other_names: of a column in `numbers`, taken in order where the table has none of exactly its name.
+    advice: column -> what to do where the table has no such column.
     A number may be missing (see MISSING); text may not, and is taken as it stands: NA is a name.
-    Raises ZooError if the file cannot be read or has no rows, if two columns have one name, for the first column that
-    is missing, with those that exist, and for the first line or value that is not as it should be.
+    Raises ZooError if the file cannot be read or has no rows, if two columns have one name, for columns that are
+    missing, with those that exist, and for the first line or value that is not as it should be.
     """
     if not path.is_file():
         raise ZooError(f"{path}: {'expected a table, this is a folder' if path.is_dir() else 'no such file'}")
@@ -96,10 +98,13 @@ def read(
     numbers = [
         next((known for known in (name, *other_names.get(name, ())) if known in present), name) for name in numbers
     ]
-    for name in (*numbers, *text):
-        if name not in present:
-            quotes = "; write the table without quotes" if f'"{name}"' in present else ""
-            raise ZooError(f"{path}: has no column {shown(name)!r}; its columns are {listed(present)}{quotes}")
+    missing = [name for name in (*numbers, *text) if name not in present]
+    if missing:
+        names = ", ".join(repr(shown(name)) for name in missing)
+        quoted = any(f'"{name}"' in present for name in missing)
+        told = ["write the table without quotes"] if quoted else [(advice or {}).get(name, "") for name in missing]
+        rest = "".join(f"; {one}" for one in dict.fromkeys(told) if one)
+        raise ZooError(f"{path}: has no column {names}; its columns are {listed(present)}{rest}")
     chosen_text = [*text, *(name for name in optional if name in present)]
     cells = found.read(dict.fromkeys((*numbers, *chosen_text)))
     count = len(next(iter(cells.values()), ()))

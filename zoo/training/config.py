@@ -124,7 +124,7 @@ class JobOptions(ThreadOptions):
     """Go on with the run in --output."""
 
     start: str | None = None
-    """Weights to begin with: a file, or a name such as original:published; a head for other targets starts fresh."""
+    """Weights to begin with: a name, see zoo list, a file or a run folder; a head for other targets starts fresh."""
 
     device: Device = "auto"
     """What trains; auto takes CUDA where it works."""

@@ -122,7 +122,7 @@ class RunFolder:
         from matplotlib.figure import Figure
         from matplotlib.ticker import MaxNLocator
 
-        figure = Figure(figsize=(4 * (1 + len(targets)), 3.4), layout="constrained")
+        figure = Figure(figsize=(4 * (1 + len(targets)), 3.7), layout="constrained")
         panels = figure.subplots(1, 1 + len(targets), squeeze=False)[0]
         epochs = [row["epoch"] for row in history]
         for panel, column, title in zip(
@@ -137,7 +137,8 @@ class RunFolder:
             panel.set(title=title, xlabel="epoch (0: before training)" if epochs[0] == 0 else "epoch")
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
             panel.spines[["top", "right"]].set_visible(False)
-        panels[0].legend(frameon=False)
+        # below the panels, where no curve is hidden by it
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
         with replacing(self.curves, overwrite=True) as partial:
             figure.savefig(partial, dpi=120, format="png")
 

@@ -85,9 +85,23 @@ def fetch(collection: PublishedFiles, origin: Origin, report: Report | None = No
     """All files of a collection in its cache folder, each checked against its md5; those there already are kept.
 
     A file that the collection can do without is not missed in `origin.folder`.
-    Raises ZooError for the first file that cannot be had.
+    Raises ZooError for the first file that cannot be had; where it is not on this machine, with a note what to bring.
     """
     folder = cache.folder(collection.folder)
+    try:
+        _fetch(collection, origin, folder, report)
+    except ZooError as error:
+        names = [name for name in collection.md5 if name not in collection.optional and not (folder / name).is_file()]
+        if names and origin.folder is None:
+            error.add_note(
+                f"from a machine with a network, bring a folder with {', '.join(names)} of "
+                f"{(origin.mirrors or collection.mirrors)[0]}; zoo pull with --from FOLDER takes them"
+            )
+        raise
+    return folder
+
+
+def _fetch(collection: PublishedFiles, origin: Origin, folder: Path, report: Report | None) -> None:
     for name, md5 in collection.md5.items():
         if (folder / name).is_file() and _md5(folder / name) == md5:
             continue
@@ -102,7 +116,6 @@ def fetch(collection: PublishedFiles, origin: Origin, report: Report | None = No
             )
         else:
             _download(_Wanted(collection, name), folder, origin.mirrors or collection.mirrors, report or _silent)
-    return folder
 
 
 def _silent(name: str, done: int, total: int | None) -> None:

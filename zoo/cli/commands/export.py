@@ -18,7 +18,7 @@ from zoo.errors import ZooError
 
 
 def command(
-    model: Annotated[str, Parameter(help="Model whose weights to export, such as original.")],
+    model: Annotated[str, Parameter(help="Weights to export, by name; see zoo list.")],
     /,
     *,
     format: Annotated[str | None, Parameter(help="Format to write; zoo list shows them.")] = None,  # noqa: A002

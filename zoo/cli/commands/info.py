@@ -1,4 +1,4 @@
-"""`zoo info`: what weights say of themselves, by name or in a file, and how near bundled ones come to the published."""
+"""`zoo info`: what weights say of themselves, how near bundled ones come to the published, how a model is trained."""
 
 from __future__ import annotations
 
@@ -23,24 +23,40 @@ def command(
     if as_json:
         print(json.dumps(description, indent=2))
         return
+    own_lines = ("sequence_length", "targets")
     shown = {
-        "file": f"{description['file']} ({description['bytes']:,} bytes)",
+        **_file(description),
         "architecture": description["architecture"],
-        **{f"  {name}": _short(value) for name, value in description["config"].items()},
+        **{f"  {name}": _short(value) for name, value in description["config"].items() if name not in own_lines},
         "sequence length": f"{description['sequence_length']} bases, alphabet {description['alphabet']}",
         "targets": ", ".join(description["targets"]),
         "numbers": f"{description['numbers']:,} in {len(description['arrays'])} arrays",
-        "weights id": description["weights_id"],
-        "source": description["source"],
-        "licence": description["licence"],
-        **({"imported": description["imported"]} if description["imported"] else {}),
+        **_origin(description),
     }
+    if description["recipe"]:
+        options = (f"--{name.replace('_', '-')} {value}" for name, value in description["recipe"].items())
+        shown["recipe"] = f"{' '.join(options)}, unless zoo train is told otherwise"
     if description["imitates"]:
         shown["imitates"] = f"{description['imitates']}; agreement with it, Pearson r and root mean square error:"
         shown |= {f"  {name}": value for name, value in _agreement(description).items()}
     width = max(map(len, shown))
     for name, value in shown.items():
         print(f"{name:<{width}}  {value}")
+
+
+def _file(description: dict[str, Any]) -> dict[str, str]:
+    if description["file"] is None:
+        return {"file": "none; no weights of this model are bundled with this release"}
+    return {"file": f"{description['file']} ({description['bytes']:,} bytes)"}
+
+
+def _origin(description: dict[str, Any]) -> dict[str, str]:
+    """What is known of weights beside their network; nothing where there are none."""
+    if description["file"] is None:
+        return {}
+    imported = {"imported": description["imported"]} if description["imported"] else {}
+    known = ("source", "licence")
+    return {"weights id": description["weights_id"], **{name: description[name] for name in known}, **imported}
 
 
 LONGEST = 200

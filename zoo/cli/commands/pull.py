@@ -9,7 +9,12 @@ from cyclopts import Parameter
 
 
 def command(
-    what: Annotated[str, Parameter(help="data: the published sequences and activities; original: the weights.")],
+    what: Annotated[
+        str,
+        Parameter(
+            help="data, for the published sequences and activities, or the name of a model, for its published weights."
+        ),
+    ],
     /,
     *,
     source: Annotated[

@@ -19,11 +19,14 @@ from zoo.training.config import JobOptions, TrainConfig
 
 
 def command(
-    model: Annotated[str, Parameter(help="original, tuned, or a .toml file with [model] and [train] tables.")],
+    model: Annotated[str, Parameter(help="A name, see zoo list, or a .toml file with [model] and [train] tables.")],
     /,
     *,
     data: Annotated[Path, Parameter(help="Folder in the published layout, or one table or FASTA file.")],
-    targets: Annotated[tuple[str, ...], Parameter(help="Columns of the labels; by default the model's targets.")] = (),
+    targets: Annotated[
+        tuple[str, ...],
+        Parameter(help="What to predict: columns of the labels, or TARGET=COLUMN; by default the model's targets."),
+    ] = (),
     allow_leakage: Annotated[bool, Parameter(help="Go on if splits share sequences.")] = False,
     where: Annotated[JobOptions, options.JOB],
     settings: Annotated[TrainConfig, options.TRAINING] = TrainConfig(),
@@ -39,7 +42,8 @@ def command(
     read = dataset.read(data, targets or config.targets, allow_leakage, length=config.sequence_length, layout=layout)
     for note in read.notes:
         notes.say(note)
-    run_report.train(job, DatasetSource(read), ["--data", str(data), *run_report.given(layout)])
+    columns = ["--targets", ",".join(targets)] if any("=" in text for text in targets) else []
+    run_report.train(job, DatasetSource(read), ["--data", str(data), *columns, *run_report.given(layout)])
 
 
 def changes(model: str, given: dict[str, Any]) -> dict[str, Any]:
