@@ -48,9 +48,11 @@ def test_the_best_trial_is_trained_exported_and_checked(zoo: Zoo, tmp_path: Path
     study, run, onnx = (tmp_path / name for name in ("study", "run", "best.onnx"))
     assert zoo("search", tiny(tmp_path), "--data", data, "-o", study, "--trials", 2, "--fix", "epochs=1")[0] == 0
     assert zoo("train", study / "best.toml", "--data", data, "-o", run)[0] == 0
-    assert zoo("export", "--weights", run, "--onnx", "-o", onnx)[0] == 0
+    assert zoo("export", "original", "--weights", run, "--onnx", "-o", onnx)[0] == 0
     (tmp_path / "seqs.fa").write_text(f">a\n{'ACGT' * 10}\n>b\n{'TTGCA' * 8}\n")
-    status, out, err = zoo("parity", "--weights", run, "--sequences", tmp_path / "seqs.fa")
+    status, out, err = zoo(
+        "parity", "--weights", run, "--sequences", tmp_path / "seqs.fa", "--runtimes", "kmer-cpu,onnx-cpu"
+    )
     assert status == 0, out + err
     status, out, _ = zoo("predict", tmp_path / "seqs.fa", "--weights", onnx)
     assert (status, out.count("\n")) == (0, 3)

@@ -144,7 +144,7 @@ def test_impossible_points_are_named_before_the_first_trial(tmp_path: Path) -> N
     with pytest.raises(ZooError, match=r"impossible: layers 2: sequence_length: expected at least 4 bases"):
         check.check(short.fixed("kernel_sizes", [3, 3]))
     long_kernel = space_file.of_model("deepstarr").fixed("sequence_length", 24)
-    with pytest.raises(ZooError, match=r"kernel_size4 7: convolution 4: a kernel of 7 is longer than the 3 positions"):
+    with pytest.raises(ZooError, match=r"kernel_size4 5: convolution 4: a kernel of 5 is longer than the 3 positions"):
         check.check(long_kernel)
 
 

@@ -155,7 +155,7 @@ def test_hopeless_trials_are_stopped_and_say_so(tmp_path: Path) -> None:
     rows = results.rows(searched(tmp_path, trials=12).study)
     pruned = [row for row in rows if row["state"] == "pruned"]
     assert pruned
-    assert all(1 <= row["epochs"] < 6 for row in pruned)
+    assert all(1 <= row["epochs_done"] < 6 for row in pruned)
     receipts = json.loads((tmp_path / "study" / "trials" / f"{pruned[0]['trial']:04d}" / "run.json").read_text())
     assert receipts["status"] == "stopped"
     assert {row["state"] for row in results.rows(searched(tmp_path, "all", trials=8, pruner="none").study)} == {
