@@ -30,12 +30,13 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "zoo.layers": (),
     "zoo.models": ("zoo.layers", "zoo.formats", "zoo.weights", "zoo.system"),
     "zoo.inference": ("zoo.formats", "zoo.dna", "zoo.weights", "zoo.system"),
+    "zoo.explain": ("zoo.inference",),
     "zoo.data": ("zoo.formats", "zoo.dna"),
     "zoo.evaluation": ("zoo.inference", "zoo.data"),
     "zoo.training": ("zoo.evaluation", "zoo.data", "zoo.inference"),
     "zoo.checks": ("zoo.inference",),
     "zoo.search": ("zoo.training", "zoo.checks"),
-    "zoo.cli": ("zoo.search", "zoo.checks", "zoo.training", "zoo.evaluation"),
+    "zoo.cli": ("zoo.search", "zoo.checks", "zoo.explain", "zoo.training", "zoo.evaluation"),
     "runtimes": ("zoo.dna", "zoo.layers", "zoo.weights", "zoo.system"),
     "exporters": ("zoo.dna", "zoo.layers", "zoo.weights", "zoo.system"),
 }
@@ -44,7 +45,20 @@ ARROWS: dict[str, tuple[str, ...]] = {
 START = {"zoo", "zoo.__main__"}
 """Files of the ground that hand out what other rooms have: the public names and the command."""
 
-HEAVY = {"h5py", "matplotlib", "onnx", "onnxruntime", "pandas", "pyarrow", "rich", "scipy", "torch"} | {
+HEAVY = {
+    "h5py",
+    "matplotlib",
+    "onnx",
+    "onnxruntime",
+    "pandas",
+    "pyarrow",
+    "pyBigWig",
+    "pysam",
+    "ray",
+    "rich",
+    "scipy",
+    "torch",
+} | {
     library for module in registry.working("runtimes").values() for library in contracts.extra(module, "LIBRARIES", ())
 }
 """Libraries that a file imports when it needs them, inside a function."""

@@ -2,9 +2,9 @@
 
 A plug-in is a module, a file or a folder, found by its name (registry.py). The registry checks every offer against its
 Protocol here and says in one line what is missing. What stands in `Model`, `Runtime` and `Exporter` is obligatory; what
-stands in `ModelExtras`, `RuntimeExtras` and `ExporterExtras` may be left out, and is asked for with `extra`. The first
-line of a plug-in's docstring says what it is; `zoo list` shows it. Heavy libraries are imported inside functions.
-Imports errors and spec; needs no library. Axes: N sequences, L positions, T targets.
+stands in `ModelExtras`, `RuntimeExtras`, `EngineExtras` and `ExporterExtras` may be left out, and is asked for with
+`extra`. The first line of a plug-in's docstring says what it is; `zoo list` shows it. Heavy libraries are imported
+inside functions. Imports errors and spec; needs no library. Axes: N sequences, L positions, T targets.
 """
 
 from __future__ import annotations
@@ -104,6 +104,37 @@ class Engine(Protocol):
         own that no later run changes."""
 
 
+class EngineExtras(Protocol):
+    """Shorter ways that an engine may know. Where it knows none, the Session does the same with `run`; the numbers are
+    the same up to rounding, and a test over the registry compares both."""
+
+    def windows(self, codes: np.ndarray, stride: int) -> np.ndarray:
+        """Every window of a stretch of DNA, `stride` bases apart: base codes, uint8 (B,), C-contiguous, B >= L ->
+        activities, float32 (W, T), W = (B - L) // stride + 1; window i is [i * stride, i * stride + L).
+
+        The Session hands a long contig over in stretches that overlap, so that memory need not be thought of.
+        """
+
+    def mutants(self, codes: np.ndarray) -> np.ndarray:
+        """Base codes, uint8 (N, L), N >= 1 -> float32 (N, L, 4, T): the activity with base b in position p instead of
+        what is there, minus the activity as it is; 0 where b is there already, and an N has four alternatives."""
+
+    def contributions(self, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:
+        """Hypothetical DeepLIFT scores (rescale rule; Shrikumar et al. 2017, arXiv:1704.02685), the mean over the
+        references of a sequence: base codes, uint8 (N, L) and (N, R, L), N and R >= 1 -> float32 (N, L, 4).
+
+        For base i: (one-hot of i - reference) . multipliers, summed over the four channels of a position. Of a
+        max-pooling one position takes the multiplier: the sequence's own maximum where that is the larger, else the
+        reference's, as in shap's DeepExplainer.
+        """
+
+    def gradient(self, codes: np.ndarray, target: int) -> np.ndarray:
+        """Base codes, uint8 (N, L), N >= 1 -> d activity / d one-hot, float32 (N, L, 4)."""
+
+    def settle(self) -> None:
+        """From now on a batch gives the same bits whatever came before, for an engine that begins another way."""
+
+
 class Runtime(Protocol):
     """A module in runtimes/, named after its engine.
 
@@ -129,12 +160,14 @@ class RuntimeExtras(Protocol):
     AUTOMATIC: device -> rank; the runtime "auto" tries the highest first, and never a device without a rank.
     TRUST: device -> rank; the usable one of the highest is the reference that parity is measured against.
     LIBRARIES: distributions whose version decides what it gives; `zoo doctor` shows them.
+    SHORTER_WAYS: names in EngineExtras that its engines offer.
     """
 
     FILES: tuple[str, ...]
     AUTOMATIC: Mapping[str, int]
     TRUST: Mapping[str, int]
     LIBRARIES: tuple[str, ...]
+    SHORTER_WAYS: tuple[str, ...]
 
     def start_file(self, path: Path, device: str, options: RunOptions) -> Engine:
         """As `start`, for a file of another form with a suffix in FILES, which says itself what it is."""
@@ -303,8 +336,11 @@ PROTOCOLS: dict[str, tuple[type, type]] = {
 
 
 def extra(plugin: Any, name: str, otherwise: Any = None) -> Any:
-    """What a plug-in offers beyond its duty; `otherwise` where it does not. `name` stands in one of the Extras."""
-    if not any(name in _members(extras) for _, extras in PROTOCOLS.values()):
+    """What a plug-in, or an engine that a runtime started, offers beyond its duty; `otherwise` where it does not.
+
+    `name` stands in one of the Extras.
+    """
+    if not any(name in _members(extras) for extras in (*(extras for _, extras in PROTOCOLS.values()), EngineExtras)):
         raise ValueError(f"{name}: no Protocol in zoo/contracts.py knows it")
     return getattr(plugin, name, otherwise)
 

@@ -51,7 +51,15 @@ def test_the_best_trial_is_trained_exported_and_checked(zoo: Zoo, tmp_path: Path
     assert zoo("export", "original", "--weights", run, "--onnx", "-o", onnx)[0] == 0
     (tmp_path / "seqs.fa").write_text(f">a\n{'ACGT' * 10}\n>b\n{'TTGCA' * 8}\n")
     status, out, err = zoo(
-        "parity", "--weights", run, "--sequences", tmp_path / "seqs.fa", "--runtimes", "kmer-cpu,onnx-cpu"
+        "parity",
+        "--weights",
+        run,
+        "--sequences",
+        tmp_path / "seqs.fa",
+        "--reference",
+        "kmer-cpu",
+        "--runtimes",
+        "onnx-cpu",
     )
     assert status == 0, out + err
     status, out, _ = zoo("predict", tmp_path / "seqs.fa", "--weights", onnx)

@@ -27,7 +27,14 @@ DEBUG = "ZOO_DEBUG"
 
 COMMANDS = {
     "Predict": {
-        "predict": "Predict the activities of sequences in FASTA files.",
+        "predict": "Predict the activities of sequences in FASTA files, or of intervals of a genome.",
+        "variants": "Predict what alleles of a VCF do: reference, alternative and their difference.",
+        "scan": "Predict every window of a genome: tracks for a genome browser.",
+    },
+    "Explain": {
+        "explain": "Show which bases of sequences matter: contributions, substitutions, a report to open in a browser.",
+        "motifs": "Find the motifs that a model has learned, with TF-MoDISco in what zoo explain left.",
+        "design": "Make sequences to order: climb a target's prediction, one substitution a round.",
     },
     "Weights": {
         "import": "Import weights that were trained in Keras or PyTorch, of a network of any size.",
