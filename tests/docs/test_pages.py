@@ -20,6 +20,7 @@ LEFT = {
         *(f"runs/{name}/{file}" for name in ("mine", "fine-tuned") for file in RUN),
         "scores.tsv.gz", "scores.tsv.gz.json", "scores.tsv", "port.safetensors", "found.safetensors", "original.onnx",
         "letters.onnx", "mine.h5", "report/metrics.json", "report/predictions.tsv", "report/scatter.png",
+        "report/comparison.png",
     ],
     "train.md": ["runs/student/weights.safetensors", "runs/small/curves.png"],
     "explain.md": [
