@@ -22,6 +22,7 @@ LEFT = {
         "letters.onnx", "mine.h5", "report/metrics.json", "report/predictions.tsv", "report/scatter.png",
     ],
     "train.md": ["runs/student/weights.safetensors", "runs/small/curves.png"],
+    "design.md": ["designs.fa", "designs.fa.trace.tsv", "designs.fa.json", "climb.png", "mutated.fa", "example.fa"],
     "evaluate.md": ["report/diagnosis-1.png", "report/diagnosis-2.png"],
 }  # fmt: skip
 """Page -> files that its commands leave there."""
