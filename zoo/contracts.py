@@ -13,13 +13,12 @@ import dataclasses
 import inspect
 import typing
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     import onnx
     import torch
@@ -131,6 +130,9 @@ class EngineExtras(Protocol):
 
     def gradient(self, codes: np.ndarray, target: int) -> np.ndarray:
         """Base codes, uint8 (N, L), N >= 1 -> d activity / d one-hot, float32 (N, L, 4)."""
+
+    def settle(self) -> None:
+        """From now on a batch gives the same bits whatever came before, for an engine that begins another way."""
 
 
 class Runtime(Protocol):
@@ -268,10 +270,16 @@ class Model(Protocol):
 
 class ModelExtras(Protocol):
     """RECIPE: settings of a training that suit the model, by the fields of training.config.TrainConfig.
-    PUBLISHED: what its authors published."""
+    PUBLISHED: what its authors published.
+    SEARCH_SPACE: TOML file of a space to search, see zoo/search/space_file.py; the names that its parameters have are
+        those that a sweep file may use.
+    LOGGED_AS: words of a column of metrics.csv -> those under which a search logs metrics, and which the metric of a
+        sweep file has."""
 
     RECIPE: Mapping[str, Any]
     PUBLISHED: Published
+    SEARCH_SPACE: Path
+    LOGGED_AS: Mapping[str, str]
 
     def configure(self) -> Mapping[str, Any]:
         """Fields of the Config that differ from the variant's because of what a user gives, such as a file.

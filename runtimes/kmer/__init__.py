@@ -6,10 +6,12 @@ where that was not built. Knows no architecture: a model says itself what it is 
 convolutions and matrices (zoo/layers/plain.py).
 Blocks of sequences that fit a core's second-level cache go to one worker thread a core. A sequence with an N has no
 k-mers and is computed in full; so are the first few sequences, which should not wait for tables to be built.
+Windows that overlap share their work where that is less (sharing.py).
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 from collections.abc import Callable
@@ -18,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runtimes.kmer import kernel, tables
+from runtimes.kmer import kernel, shared_numpy, sharing, tables, windows
 from runtimes.kmer.portable import Portable
 from zoo import contracts, registry
+from zoo.dna import windows as along
 from zoo.layers.plain import PlainLayers
 from zoo.spec import ALPHABET, UNKNOWN_BASE, ModelSpec
 from zoo.system import devices
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
 DEVICES = ("cpu",)
 PRECISIONS = {"cpu": ("fp32",)}
 AUTOMATIC = {"cpu": 20}
-SHORTER_WAYS = ("mutants", "contributions", "gradient")
+SHORTER_WAYS = ("windows", "mutants", "contributions", "gradient")
 
 BATCH_SIZE = 4096
 BLOCK = 64
@@ -46,6 +49,16 @@ MUTANTS = 32
 
 REFERENCE = 2
 """The same, of a sequence's contributions against one reference."""
+
+PART_BASES = 1 << 14
+"""Bases of a stretch of windows that a thread takes at once, whose beginning costs as much as a whole window does. The
+same however many threads there are, so that the numbers are the same to the bit."""
+
+LEAST = 8
+"""Blocks of such a stretch, at least."""
+
+Along = Callable[[np.ndarray, int], np.ndarray]
+"""Base codes without N, uint8 (B,), and how many windows -> activities, float32 (W, T)."""
 
 
 def missing(device: str) -> str | None:  # noqa: ARG001
@@ -97,6 +110,8 @@ class KmerEngine:
         self._build = threading.Lock()
         self._tables: tables.Tables | None = None
         self._networks: dict[tuple[type, bool], Any] = {}
+        self._sharing: dict[int, sharing.Sharing | None] = {}
+        self._along: dict[int, Along] = {}
         self._seen = 0
 
     def run(self, codes: np.ndarray) -> np.ndarray:
@@ -104,6 +119,10 @@ class KmerEngine:
         for fast, rows in self._shared_out(codes, 1):
             self._in_blocks(self._network(kernel.Kernel, fast), [codes], rows, BLOCK, out)
         return out
+
+    def settle(self) -> None:
+        """Tables from the first sequence on."""
+        self._seen = WARM_UP
 
     def mutants(self, codes: np.ndarray) -> np.ndarray:
         out = np.empty((*codes.shape, len(ALPHABET), len(self.spec.targets)), np.float32)
@@ -140,12 +159,13 @@ class KmerEngine:
 
         def block(first: int) -> None:
             part = rows[first : first + size]
-            out[part] = compute(*(array[part] for array in arrays))
+            out[part] = compute(*(np.ascontiguousarray(array[part]) for array in arrays))
 
         firsts = range(0, len(rows), size)
         if len(firsts) == 1:
             block(0)
-        else:
+            return
+        with contextlib.nullcontext() if self._instruction_set else shared_numpy.one_thread_each():
             list(self._pool.map(block, firsts))
 
     def _network(self, kind: type, fast: bool) -> Any:
@@ -158,3 +178,69 @@ class KmerEngine:
                 made = kind(*arguments, self._instruction_set) if self._instruction_set else Portable(*arguments)
                 self._networks[kind, fast] = made
             return self._networks[kind, fast]
+
+    def windows(self, codes: np.ndarray, stride: int) -> np.ndarray:
+        """Every window of a stretch of DNA, see zoo.contracts.EngineExtras; shared where that is less arithmetic."""
+        each = along.cut(codes, self.spec.sequence_length, stride)
+        if stride not in self._sharing:
+            self._sharing[stride] = sharing.sharing(self._layers, self._plan, stride)
+        shared = self._sharing[stride]
+        if shared is None or len(each) < WARM_UP or not shared.pays(len(each)):
+            firsts = range(0, len(each), self.batch_size)
+            return np.concatenate([self.run(np.ascontiguousarray(each[one : one + self.batch_size])) for one in firsts])
+        forwards = functools.partial(self._network, kernel.Kernel)
+        out = np.empty((len(each), len(self.spec.targets)), np.float32)
+        ns = _ns(codes, self.spec.sequence_length, stride)
+        clean = [(first, stop) for first, stop in _stretches(ns == 0) if shared.pays(stop - first)]
+        self._share(shared, codes, clean, out)
+        left = np.ones(len(each), bool)
+        for first, stop in clean:
+            left[first:stop] = False
+        self._in_blocks(forwards(True), [each], np.flatnonzero(left & (ns == 0)), BLOCK, out)
+        some = np.flatnonzero((ns > 0) & (ns < self.spec.sequence_length))
+        self._in_blocks(forwards(False), [each], some, BLOCK, out)
+        unknown = np.flatnonzero(ns == self.spec.sequence_length)
+        if len(unknown):
+            out[unknown] = forwards(False)(np.ascontiguousarray(each[unknown[:1]]))
+        return out
+
+    def _share(
+        self, shared: sharing.Sharing, codes: np.ndarray, stretches: list[tuple[int, int]], out: np.ndarray
+    ) -> None:
+        """Fill consecutive windows without N, [first, stop), a part at a time on every thread."""
+        run = self._run_along(shared)
+
+        def part(first: int, stop: int) -> None:
+            last = (stop - 1) * shared.stride + self.spec.sequence_length
+            out[first:stop] = run(codes[first * shared.stride : last], stop - first)
+
+        parts = []
+        for first, stop in stretches:
+            least = LEAST * shared.block
+            number = max(1, (stop - first) // max(least, PART_BASES // shared.stride))
+            size = -(-(stop - first) // (number * shared.block)) * shared.block
+            parts += [(one, min(one + size, stop)) for one in range(first, stop, size)]
+        with contextlib.nullcontext() if self._instruction_set else shared_numpy.one_thread_each():
+            list(self._pool.map(lambda ends: part(*ends), parts))
+
+    def _run_along(self, shared: sharing.Sharing) -> Along:
+        fast = self._network(kernel.Kernel, True)
+        with self._build:
+            if shared.stride not in self._along:
+                if isinstance(fast, kernel.Kernel):
+                    self._along[shared.stride] = windows.Windows(fast, shared)
+                else:
+                    self._along[shared.stride] = shared_numpy.SharedWindows(self._layers, fast.tables, shared)
+            return self._along[shared.stride]
+
+
+def _ns(codes: np.ndarray, length: int, stride: int) -> np.ndarray:
+    """How many Ns each window has, int (W,)."""
+    before = np.concatenate([[0], np.cumsum(codes == UNKNOWN_BASE, dtype=np.int32)])
+    return (before[length:] - before[: len(codes) - length + 1])[::stride]
+
+
+def _stretches(wanted: np.ndarray) -> list[tuple[int, int]]:
+    """[first, stop) of every run of true values."""
+    edges = np.flatnonzero(np.diff(wanted, prepend=False, append=False))
+    return [(int(first), int(stop)) for first, stop in edges.reshape(-1, 2)]

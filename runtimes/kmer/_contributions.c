@@ -1,7 +1,7 @@
 /* DeepLIFT (rescale rule) of a sequence against its references, and the gradient, both in closed form.
 
    First forwards, the sums of every layer kept, then multipliers backwards, from the head to the bases: _rescale.h.
-   TOGETHER references go at once, and products skip what is zero in all of them.
+   GROUP references go at once, and products skip what is zero in all of them.
 
    The program holds all convolutions. The first (_first_layer.h) is cheap enough to be done again on the way back; tables,
    if there are any, hold the second one multiplied in. `back` holds, for each layer but the first, the address of its
@@ -40,7 +40,7 @@ int64_t contributions_room(const Program *program) {
     for (int64_t i = 0; i < layers_of(program); i++) {
         const Layer layer = layer_of(program, i);
         const int64_t sums = layer.results * layer.pool;
-        floats += sums * (TOGETHER + 1) * width_of(layer.filters);
+        floats += sums * (GROUP + 1) * width_of(layer.filters);
         floats += map_room(layer.results, layer.filters) + map_room(sums, layer.filters);
     }
     return floats;
@@ -60,7 +60,7 @@ static Space space_at(const Program *program, const int64_t *back, float *room) 
         kept->back = (Layer){sums, layer.filters, layer.taps, layer.taps - 1 - layer.left, layer.channels,
                              layer.positions, 1, 0, (const float *)back[i], NULL};
         kept->own = next, next += sums * width;
-        kept->others = next, next += sums * TOGETHER * width;
+        kept->others = next, next += sums * GROUP * width;
         kept->out = map_at(&next, layer.results, layer.filters);
         kept->multipliers = map_at(&next, sums, layer.filters);
     }
@@ -75,6 +75,8 @@ const Contributions CONTRIBUTIONS[NUMBER_OF_SETS] = OF_EACH_SET(contributions);
 const Gradient GRADIENT[NUMBER_OF_SETS] = OF_EACH_SET(gradient);
 
 #else
+
+#include "_sparse.h"
 
 #include "_first_layer.h"
 #include "_rescale.h"
@@ -182,7 +184,7 @@ INLINE void NAME(back_at)(const int rows, const int vectors, const int gradient,
     const int head = i == layers_of(program) - 1;
     const float *row = back->weight + column / PANEL * PANEL * back->taps * back->channels + column % PANEL +
                        ((back->taps - 1 - position) * back->channels + target) * PANEL;
-    VECTOR multiplier[TOGETHER][WIDE];
+    VECTOR multiplier[GROUP][WIDE];
 #pragma GCC unroll 4
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 8
@@ -233,13 +235,13 @@ TARGET static void NAME(contributions)(const Program *program, const int64_t *ba
                                        float *out) {
     const Space space = space_at(program, back, room);
     const Layer *first = &space.kept->layer;
-    const uint8_t *own[1] = {codes}, *others[TOGETHER];
+    const uint8_t *own[1] = {codes}, *others[GROUP];
     NAME(forwards)(1, 1, program, own, &space);
-    for (int64_t f = 0; f < count; f += TOGETHER) {
-        const int here = count - f < TOGETHER ? (int)(count - f) : TOGETHER;
-        for (int r = 0; r < TOGETHER; r++) others[r] = references + (f + (r < here ? r : 0)) * program->length;
-        NAME(forwards)(TOGETHER, 0, program, others, &space);
-        NAME(backwards)(TOGETHER, 0, program, target, &space, others, here);
+    for (int64_t f = 0; f < count; f += GROUP) {
+        const int here = count - f < GROUP ? (int)(count - f) : GROUP;
+        for (int r = 0; r < GROUP; r++) others[r] = references + (f + (r < here ? r : 0)) * program->length;
+        NAME(forwards)(GROUP, 0, program, others, &space);
+        NAME(backwards)(GROUP, 0, program, target, &space, others, here);
     }
     /* (one-hot of base - reference) . multipliers: the second part has reached the references' bases */
     for (int64_t p = 0; p < first->positions; p++)

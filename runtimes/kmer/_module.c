@@ -2,8 +2,8 @@
 
    Optional: where it was not built, kmer-cpu does the same with NumPy and ONNX Runtime. kernel.py writes the program
    (_program.h) that the other C files run and owns all memory in it. A file of arithmetic holds one idea: _forward.c
-   sequences one by one, _windows.c overlapping windows. The tools that they share are in _product.h, _lookup.h and _skipping.h; _each_set.h compiles each
-   file once for every instruction set. */
+   sequences one by one, _windows.c overlapping windows. The tools that they share are in _product.h, _lookup.h and
+   _skipping.h; _each_set.h compiles each file once for every instruction set. */
 
 #define Py_LIMITED_API 0x030B0000
 #define PY_SSIZE_T_CLEAN
@@ -131,7 +131,8 @@ static PyObject *windows(PyObject *self, PyObject *arguments) {
     const char *name;
     Py_buffer program, plan, codes, space, out;
     long long before;
-    if (!PyArg_ParseTuple(arguments, "sy*y*y*Lw*w*", &name, &program, &plan, &codes, &before, &space, &out)) return NULL;
+    if (!PyArg_ParseTuple(arguments, "sy*y*y*Lw*w*", &name, &program, &plan, &codes, &before, &space, &out))
+        return NULL;
     const int set = set_called(name);
     const Program *steps = program.buf;
     const int64_t targets = matrices_of(steps)[steps->matrices - 1].outputs, count = out.len / 4 / targets;

@@ -25,7 +25,7 @@ class Portable:
     """The whole network; threads may call it at the same time. tables: look the first layers up, or None."""
 
     def __init__(self, layers: PlainLayers, tables: Tables | None) -> None:
-        self._layers = layers
+        self._layers, self.tables = layers, tables
         self._first: Callable[[np.ndarray], np.ndarray] = tables.look_up if tables else one_hot
         self._rest = _onnx_session(layers, tables.plan.convolutions if tables else 0)
 

@@ -201,3 +201,48 @@ def test_a_target_whose_name_is_no_file_name_is_written_all_the_same(folder: Pat
     assert described["explained"] == ["a/b", "c d"]
     names = {path.name for path in (folder / "out").iterdir()}
     assert {"modisco.a%2Fb.hyp.npz", "modisco.c%20d.hyp.npz"} <= names
+
+
+BED = "chrB\t40\t60\tsecond\t0\t+\nchrA\t30\t31\tfirst\t0\t-\nchrA\t50\t60\tother\t0\t+\nchrA\t3\t4\tend\t0\t+\n"
+"""Windows that overlap on both strands, one that begins before its contig, and contigs out of order."""
+
+
+def genome(folder: Path) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(8)
+    contigs = {"chrA": random.integers(0, 4, 90, np.uint8), "chrB": random.integers(0, 4, 120, np.uint8)}
+    text = "".join(f">{name}\n{''.join('ACGT'[code] for code in codes)}\n" for name, codes in contigs.items())
+    (folder / "genome.fa").write_text(text)
+    (folder / "peaks.bed").write_text(BED)
+    return contigs
+
+
+def test_windows_of_a_genome_leave_tracks_that_are_means_over_windows_on_both_strands(zoo: Zoo, folder: Path) -> None:
+    pyBigWig = pytest.importorskip("pyBigWig")
+    pytest.importorskip("pysam")
+    contigs = genome(folder)
+    status, _, err = zoo("explain", *COMMON, "--bed", "peaks.bed", "--genome", "genome.fa", "--targets", "b")
+    assert status == 0, err
+    with h5py.File(folder / "out" / "contributions.h5") as file:
+        actual = file["contrib_scores/b"][:].sum(2)
+    half = ODD.sequence_length // 2
+    expected = {name: np.full((4, len(codes)), np.nan) for name, codes in contigs.items()}
+    for row, line in enumerate(BED.splitlines()):
+        contig, start, end, *_, strand = line.split("\t")
+        first = (int(start) + int(end)) // 2 - half
+        values = actual[row][::-1] if strand == "-" else actual[row]
+        for offset, value in enumerate(values):
+            if 0 <= first + offset < len(contigs[contig]):
+                expected[contig][row, first + offset] = value
+    with pyBigWig.open(str(folder / "out" / "tracks" / "b.bw")) as track:
+        assert track.chroms() == {name: len(codes) for name, codes in contigs.items()}
+        for name, codes in contigs.items():
+            found = np.array(track.values(name, 0, len(codes)))
+            covered = ~np.isnan(expected[name]).all(0)
+            np.testing.assert_array_equal(~np.isnan(found), covered)
+            np.testing.assert_allclose(found[covered], np.nanmean(expected[name][:, covered], 0), atol=1e-6)
+    header, rows = table(folder / "out" / "summary.tsv")
+    assert header[:5] == ["chrom", "start", "end", "name", "strand"]
+    assert rows[1][:5] == ["chrA", "30", "31", "first", "-"]
+    assert "chrA:31-31 first -" in (folder / "out" / "report.html").read_text()
+    assert zoo("explain", "seqs.fa", *COMMON, "--overwrite")[0] == 0
+    assert not (folder / "out" / "tracks").exists()

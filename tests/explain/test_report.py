@@ -157,7 +157,8 @@ def test_rows_are_drawn_when_they_come_into_view(browser: Any) -> None:
 
 def test_the_heat_map_has_the_colours_of_effects(browser: Any) -> None:
     pixels = (
-        "const c = document.querySelector('canvas'), all = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+        "const c = document.querySelector('canvas');"
+        "const all = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
         "return arguments[0].map(([i, b]) => [0, 1, 2].map(part => "
         "all[(Math.floor((b + .5) / 4 * c.height) * c.width + Math.floor((i + .5) / 249 * c.width)) * 4 + part]))"
     )

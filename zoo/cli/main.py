@@ -27,7 +27,9 @@ DEBUG = "ZOO_DEBUG"
 
 COMMANDS = {
     "Predict": {
-        "predict": "Predict the activities of sequences in FASTA files.",
+        "predict": "Predict the activities of sequences in FASTA files, or of intervals of a genome.",
+        "variants": "Predict what alleles of a VCF do: reference, alternative and their difference.",
+        "scan": "Predict every window of a genome: tracks for a genome browser.",
     },
     "Explain": {
         "explain": "Show which bases of sequences matter: contributions, substitutions, a report to open in a browser.",
@@ -48,6 +50,7 @@ COMMANDS = {
         "recipe, which zoo info MODEL shows, else it is the default below.",
         "distill": "Train a network on a teacher's outputs: shrink a model, or move it to another variant.\n\n"
         "A setting comes from where zoo train takes it.",
+        "search": "Search the settings of a network and of its training: Optuna draws, the trainer trains.",
         "evaluate": "Measure how well models agree with data: correlations, errors and intervals, tables and figures.",
     },
     "Check": {

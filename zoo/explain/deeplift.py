@@ -111,6 +111,14 @@ def target_index(targets: Sequence[str], target: str | int) -> int:
     raise ZooError(f"targets: these weights predict {', '.join(targets)}, got {target!r}{hint}")
 
 
+def target_indices(targets: Sequence[str], chosen: Sequence[str]) -> list[int]:
+    """The numbers of chosen targets, or of all. Raises ZooError for one that there is not, or is named twice."""
+    for target in chosen:
+        if list(chosen).count(target) > 1:
+            raise ZooError(f"targets: {target} is named twice")
+    return [target_index(targets, target) for target in chosen or targets]
+
+
 def check_references(references: np.ndarray, codes: np.ndarray) -> None:
     """Raise ZooError unless references are base codes, uint8 (N, R, L), R at least 1, for sequences uint8 (N, L)."""
     expected = f"references: expected base codes, uint8 ({len(codes)}, R, {codes.shape[1]})"

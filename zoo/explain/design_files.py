@@ -90,7 +90,7 @@ def write(
     called = names(len(found), target, options.prefix)
     described = {
         "command": command,
-        **description.of_model(model),
+        **description.of_run(model.runtime, model.provider, model.spec),
         "rc": rc,
         "target": target,
         "targets": list(model.spec.targets),

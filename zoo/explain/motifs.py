@@ -112,6 +112,7 @@ def _array(path: Path, expected: tuple[int, int, int]) -> np.ndarray:
 
 def check(folder: Path, output: Path, known: Path | None, overwrite: bool) -> None:
     """Raise ZooError if the results could not be written or modisco-lite is missing, before any work is done."""
+    read(folder)
     patterns.require()
     logos.require("zoo motifs")
     check_folder_target(output, overwrite, OURS, [folder, known])

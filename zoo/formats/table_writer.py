@@ -44,6 +44,9 @@ class Table(Protocol):
         """The label columns of N records, float32 (N, T), and what stands behind it. Raises ZooError for a text that
         the table cannot hold, CheckFailed for a value that is not finite where none may be missing."""
 
+    def end_group(self) -> None:
+        """What comes next stands in another row group, where the table has them."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
@@ -152,6 +155,9 @@ class _Text:
         if self._at_once:
             self._file.flush()
 
+    def end_group(self) -> None:
+        """Text has none."""
+
 
 @contextlib.contextmanager
 def _parquet(file: BinaryIO, layout: Layout) -> Iterator[Table]:
@@ -161,7 +167,7 @@ def _parquet(file: BinaryIO, layout: Layout) -> Iterator[Table]:
     with parquet.ParquetWriter(file, schema) as writer:
         table = _Parquet(writer, schema, layout.missing)
         yield table
-        table.finish()
+        table.end_group()
 
 
 def _schema(layout: Layout) -> pyarrow.Schema:
@@ -204,9 +210,9 @@ class _Parquet:
         self._waiting.append(pyarrow.table(arrays, schema=self._schema))
         self._rows += len(values)
         if self._rows >= ROW_GROUP:
-            self.finish()
+            self.end_group()
 
-    def finish(self) -> None:
+    def end_group(self) -> None:
         import pyarrow
 
         if self._rows:

@@ -6,6 +6,8 @@ Bundled weights imitate published ones; both say so, and how near they come.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import zoo
@@ -23,7 +25,7 @@ def describe(model: Model, job: Job, records: Records) -> dict[str, Any]:
     """What ran on what, JSON types only; written beside the table."""
     return {
         "command": job.command,
-        **of_model(model),
+        **of_run(model.runtime, model.provider, model.spec),
         "rc": job.rc,
         **records.described(),
         "sequence_length": model.spec.sequence_length,
@@ -32,14 +34,9 @@ def describe(model: Model, job: Job, records: Records) -> dict[str, Any]:
     }
 
 
-def of_model(model: Model) -> dict[str, Any]:
+def of_run(runtime: str, provider: str, spec: ModelSpec) -> dict[str, Any]:
     """What computes: release, runtime, device and weights."""
-    return {
-        "version": zoo.__version__,
-        "runtime": model.runtime,
-        "provider": model.provider,
-        "weights": of_weights(model.spec),
-    }
+    return {"version": zoo.__version__, "runtime": runtime, "provider": provider, "weights": of_weights(spec)}
 
 
 def of_weights(spec: ModelSpec) -> dict[str, Any]:
@@ -54,6 +51,12 @@ def of_weights(spec: ModelSpec) -> dict[str, Any]:
         "imitates": named.published_instead(spec.architecture) if bundled else None,
         "fidelity": named.fidelity(bundled, spec.targets) if bundled else {},
     }
+
+
+def facts(file: Path) -> dict[str, Any]:
+    """Of a file: bytes, and sha256 as `sha256sum` prints it."""
+    with file.open("rb") as content:
+        return {"bytes": file.stat().st_size, "sha256": hashlib.file_digest(content, "sha256").hexdigest()}
 
 
 def summary(description: dict[str, Any], unit: str = "sequences") -> str:
@@ -90,9 +93,16 @@ def _about(weights: dict[str, Any]) -> list[str]:
 def details(description: dict[str, Any]) -> list[str]:
     """What `summary` leaves out, a line each: the device, the origin of the weights and their licence."""
     weights = description["weights"]
+    provider = [f"computed by {description['provider']}"] if "provider" in description else []
     return [
-        f"computed by {description['provider']}",
+        *provider,
         f"weights {weights['id']}, of the model {weights['architecture']}",
         f"their source: {weights['source']}",
         f"their licence: {weights['licence']}",
     ]
+
+
+def of_shard(description: dict[str, Any]) -> str:
+    """One line about a shard that is done."""
+    missing = f"{description['missing']:,} missing" if description["missing"] else "all there; join them with --merge"
+    return f"shard {description['shard']} is done; of {description['parts']:,} parts {missing}"

@@ -18,7 +18,7 @@ import numpy as np
 
 from zoo.contracts import RunOptions
 from zoo.defaults import AUTO, MODEL, RUNTIME
-from zoo.dna.encoding import ONE_TEXT, check_codes
+from zoo.dna.encoding import ONE_TEXT, check_codes, reverse_complement
 from zoo.errors import ZooError, did_you_mean
 from zoo.formats import several, table_writer, texts
 from zoo.formats.fasta import Counts
@@ -146,6 +146,25 @@ class Model:
     def predict_codes(self, codes: np.ndarray) -> np.ndarray:
         """Base codes, uint8 (N, L): A 0, C 1, G 2, T 3, N 4 -> float32 (N, T). Raises ZooError for any other array."""
         return self._session.predict(codes) if self.rc is None else self._submit(codes).result()
+
+    def settle(self) -> None:
+        """From now on a batch gives the same bits whatever was predicted before, see Session.settle."""
+        self._session.settle()
+
+    def windows(self, codes: np.ndarray, stride: int = 1) -> np.ndarray:
+        """Base codes along a contig, uint8 (B,) -> activities of every window, `stride` bases apart, float32 (W, T).
+
+        Window i is [i * stride, i * stride + L); only whole windows count. The numbers are those of `predict_codes`, up
+        to rounding, the mean of both strands where the model was loaded so; most runtimes take the time of as many
+        sequences, "kmer-cpu" much less, since neighbours share their work. Raises ZooError as `predict_codes` does.
+        """
+        given = self._session.windows(codes, stride)
+        if self.rc is None or not len(given):
+            return given
+        # read from the other end, windows begin where these end
+        covered = codes[: (len(given) - 1) * stride + self.spec.sequence_length]
+        other = self._session.windows(reverse_complement(covered), stride)
+        return both_strands.mean([given, other[::-1]])
 
     def submit_codes(self, codes: np.ndarray) -> Future[np.ndarray]:
         """As `predict_codes`, but returns at once where a GPU computes: a Future, whose `result()` waits.
@@ -334,6 +353,11 @@ class FastaRecords:
         return {"inputs": self._readers.files()}
 
 
+def chunk_of(model: Model) -> int:
+    """Records that go through the pipeline together."""
+    return model.batch_size * max(1, round(CHUNK_RECORDS / model.batch_size))
+
+
 def predict_file(model: Model, job: Job, on_progress: Callable[[Records], None] | None = None) -> dict[str, Any]:
     """Predict every record of a Job: a table with one row a record, in order. Returns the run's description.
 
@@ -346,10 +370,11 @@ def predict_file(model: Model, job: Job, on_progress: Callable[[Records], None] 
     Raises ZooError as what is read does, or if an output cannot be written.
     """
     job.check_output()
-    chunk = model.batch_size * max(1, round(CHUNK_RECORDS / model.batch_size))
-    records = job.records(model.spec.sequence_length, chunk)
+    records = job.records(model.spec.sequence_length, chunk_of(model))
+    if len(job.sources) > 1:
+        model.settle()  # what a file gives does not depend on those before it
     submit = both_strands.with_choice(model.submit_codes, job.rc)
-    with _outputs(job) as (written, description_file):
+    with outputs_of(job) as (written, description_file):
 
         def work(batch: tuple[Sequence[Column], np.ndarray]) -> tuple[Sequence[Column], Future[np.ndarray]]:
             labels, codes = batch
@@ -371,7 +396,7 @@ def predict_file(model: Model, job: Job, on_progress: Callable[[Records], None] 
 
 
 @contextlib.contextmanager
-def _outputs(job: Job) -> Iterator[tuple[Digested, BinaryIO | None]]:
+def outputs_of(job: Job) -> Iterator[tuple[Digested, BinaryIO | None]]:
     """The open table and description; both files appear if the block ends well, none if it does not."""
     if job.output is None:
         with open(STANDARD_OUTPUT, "wb", closefd=False) as rows:

@@ -96,6 +96,15 @@ class Session:
             done += len(block)
         return out
 
+    def settle(self) -> None:
+        """From now on a batch gives the same bits whatever came before: for work that is shared out between processes.
+
+        Some engines compute the first few sequences another way, the same up to rounding, so as to begin at once.
+        """
+        settle = contracts.extra(self._engine, "settle")
+        if settle:
+            settle()
+
     def window_blocks(self, codes: np.ndarray, stride: int = 1) -> Iterator[np.ndarray]:
         """As `windows`, a block of consecutive windows at a time: memory is flat in the length of the contig.
 
