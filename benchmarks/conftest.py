@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import importlib.metadata
 import time
@@ -26,6 +27,7 @@ LIBRARIES = (
     "openvino",
     "biopython",
     "dnaio",
+    "tangermeme",
     "pysam",
     "pyBigWig",
     "pyfaidx",
@@ -36,6 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seconds", type=float, default=10.0, help="for the turns of a table; more on a shared machine")
     parser.addoption("--records", type=int, default=1_000_000, help="scaling goes up to this number of records")
     parser.addoption("--weights", type=Path, help="what the benchmarks of a GPU run on; random numbers by default")
+    parser.addoption("--sequences", type=Path, help="FASTA that is explained; random DNA by default")
     parser.addoption("--genome", type=Path, help="FASTA whose windows and variants are measured; random by default")
     parser.addoption("--device", default="cuda", help="cpu: try the benchmarks of a GPU where there is none")
     parser.addoption("--runtime", default="kmer-cpu", help="whose scaling is measured")
@@ -56,7 +59,7 @@ def budget(request: pytest.FixtureRequest) -> float:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:  # noqa: ARG001
+def pytest_benchmark_update_machine_info(config: pytest.Config | None, machine_info: dict[str, Any]) -> None:  # noqa: ARG001
     """Leave out the machine's name; add what speed depends on."""
     machine_info.pop("node", None)
     machine_info["cpu"].setdefault("brand_raw", machine_info["machine"])
@@ -64,6 +67,17 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
     machine_info["gpu"] = _gpu()
     machine_info["stalled"] = stalled()
     machine_info["libraries"] = {name: version for name in LIBRARIES if (version := _version(name))}
+
+
+def machine() -> dict[str, Any]:
+    """What a result says of the machine, the code and the day, for scripts that pytest does not run."""
+    from pytest_benchmark.plugin import pytest_benchmark_generate_machine_info
+    from pytest_benchmark.utils import get_commit_info
+
+    info = pytest_benchmark_generate_machine_info()
+    pytest_benchmark_update_machine_info(None, info)
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {"machine_info": info, "commit_info": {"id": get_commit_info()["id"]}, "datetime": now}
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -14,6 +14,7 @@ from zoo import registry
 from zoo.contracts import RunOptions
 from zoo.inference.session import Session
 from zoo.layers.plain import PlainLayers
+from zoo.models import deepstarr
 from zoo.models.deepstarr import Config
 from zoo.weights.checkpoint import Checkpoint
 
@@ -65,3 +66,8 @@ def networks(draw: st.DrawFn) -> Config:
     dense = draw(st.lists(st.sampled_from([1, 5, 33]), min_size=1, max_size=2))
     length = draw(st.integers(2**depth, 70))
     return Config(tuple(filters), tuple(sizes), tuple(dense), 0.0, length, ("a", "b", "c")[: draw(st.integers(1, 3))])
+
+
+def small_budgets(config: Config) -> list[int]:
+    """Budgets in bytes with which every plan of at most SMALL is reached: the smallest for one is its own size."""
+    return [plan.bytes for plan in tables.plans(deepstarr.plain_shape(config)) if plan.bytes <= SMALL]

@@ -13,13 +13,12 @@ import dataclasses
 import inspect
 import typing
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     import onnx
     import torch
@@ -116,6 +115,22 @@ class EngineExtras(Protocol):
         The Session hands a long contig over in stretches that overlap, so that memory need not be thought of.
         """
 
+    def mutants(self, codes: np.ndarray) -> np.ndarray:
+        """Base codes, uint8 (N, L), N >= 1 -> float32 (N, L, 4, T): the activity with base b in position p instead of
+        what is there, minus the activity as it is; 0 where b is there already, and an N has four alternatives."""
+
+    def contributions(self, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:
+        """Hypothetical DeepLIFT scores (rescale rule; Shrikumar et al. 2017, arXiv:1704.02685), the mean over the
+        references of a sequence: base codes, uint8 (N, L) and (N, R, L), N and R >= 1 -> float32 (N, L, 4).
+
+        For base i: (one-hot of i - reference) . multipliers, summed over the four channels of a position. Of a
+        max-pooling one position takes the multiplier: the sequence's own maximum where that is the larger, else the
+        reference's, as in shap's DeepExplainer.
+        """
+
+    def gradient(self, codes: np.ndarray, target: int) -> np.ndarray:
+        """Base codes, uint8 (N, L), N >= 1 -> d activity / d one-hot, float32 (N, L, 4)."""
+
     def settle(self) -> None:
         """From now on a batch gives the same bits whatever came before, for an engine that begins another way."""
 
@@ -145,12 +160,14 @@ class RuntimeExtras(Protocol):
     AUTOMATIC: device -> rank; the runtime "auto" tries the highest first, and never a device without a rank.
     TRUST: device -> rank; the usable one of the highest is the reference that parity is measured against.
     LIBRARIES: distributions whose version decides what it gives; `zoo doctor` shows them.
+    SHORTER_WAYS: names in EngineExtras that its engines offer.
     """
 
     FILES: tuple[str, ...]
     AUTOMATIC: Mapping[str, int]
     TRUST: Mapping[str, int]
     LIBRARIES: tuple[str, ...]
+    SHORTER_WAYS: tuple[str, ...]
 
     def start_file(self, path: Path, device: str, options: RunOptions) -> Engine:
         """As `start`, for a file of another form with a suffix in FILES, which says itself what it is."""
@@ -253,10 +270,16 @@ class Model(Protocol):
 
 class ModelExtras(Protocol):
     """RECIPE: settings of a training that suit the model, by the fields of training.config.TrainConfig.
-    PUBLISHED: what its authors published."""
+    PUBLISHED: what its authors published.
+    SEARCH_SPACE: TOML file of a space to search, see zoo/search/space_file.py; the names that its parameters have are
+        those that a sweep file may use.
+    LOGGED_AS: words of a column of metrics.csv -> those under which a search logs metrics, and which the metric of a
+        sweep file has."""
 
     RECIPE: Mapping[str, Any]
     PUBLISHED: Published
+    SEARCH_SPACE: Path
+    LOGGED_AS: Mapping[str, str]
 
     def configure(self) -> Mapping[str, Any]:
         """Fields of the Config that differ from the variant's because of what a user gives, such as a file.

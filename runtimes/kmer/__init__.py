@@ -1,8 +1,8 @@
 """kmer-cpu: the first layers compiled into tables over k-mers, exact up to rounding, and the rest computed.
 
 The input is DNA, so most of the arithmetic of the network is a lookup. tables.py compiles the leading convolutions into
-tables over short words of DNA (k-mers), kernel.py runs tables and remaining layers in compiled code; where that was not
-built, the remaining layers go to ONNX Runtime. Knows no architecture: a model says itself what it is as plain
+tables over short words of DNA (k-mers), kernel.py runs tables and remaining layers in compiled code, portable.py does
+where that was not built. Knows no architecture: a model says itself what it is as plain
 convolutions and matrices (zoo/layers/plain.py).
 Blocks of sequences that fit a core's second-level cache go to one worker thread a core. A sequence with an N has no
 k-mers and is computed in full; so are the first few sequences, which should not wait for tables to be built.
@@ -12,20 +12,20 @@ Windows that overlap share their work where that is less (sharing.py).
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from runtimes.kmer import kernel, shared_numpy, sharing, tables, windows
+from runtimes.kmer.portable import Portable
 from zoo import contracts, registry
 from zoo.dna import windows as along
-from zoo.dna.encoding import one_hot
-from zoo.layers import onnx_graph
 from zoo.layers.plain import PlainLayers
-from zoo.spec import UNKNOWN_BASE, ModelSpec
+from zoo.spec import ALPHABET, UNKNOWN_BASE, ModelSpec
 from zoo.system import devices
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 DEVICES = ("cpu",)
 PRECISIONS = {"cpu": ("fp32",)}
 AUTOMATIC = {"cpu": 20}
+SHORTER_WAYS = ("windows", "mutants", "contributions", "gradient")
 
 BATCH_SIZE = 4096
 BLOCK = 64
@@ -43,10 +44,11 @@ BLOCK = 64
 WARM_UP = 512
 """Sequences computed in full before tables are built: about as long as building them takes."""
 
-OPSET = 17
-"""Old enough for every ONNX Runtime that the base install accepts."""
+MUTANTS = 32
+"""Sequences whose prediction in full takes as long as all mutants of one."""
 
-TENSORS = onnx_graph.Tensors("hidden", "activities", channels_last=True)
+REFERENCE = 2
+"""The same, of a sequence's contributions against one reference."""
 
 PART_BASES = 1 << 14
 """Bases of a stretch of windows that a thread takes at once, whose beginning costs as much as a whole window does. The
@@ -54,9 +56,6 @@ same however many threads there are, so that the numbers are the same to the bit
 
 LEAST = 8
 """Blocks of such a stretch, at least."""
-
-Forward = Callable[[np.ndarray], np.ndarray]
-"""Base codes, uint8 (N, L) -> activities, float32 (N, T)."""
 
 Along = Callable[[np.ndarray, int], np.ndarray]
 """Base codes without N, uint8 (B,), and how many windows -> activities, float32 (W, T)."""
@@ -109,66 +108,76 @@ class KmerEngine:
         self._threads = options.threads or devices.cores()
         self._pool = ThreadPoolExecutor(self._threads, "kmer")
         self._build = threading.Lock()
-        self._full: Forward | None = None
         self._tables: tables.Tables | None = None
-        self._fast: Forward | None = None
+        self._networks: dict[tuple[type, bool], Any] = {}
         self._sharing: dict[int, sharing.Sharing | None] = {}
         self._along: dict[int, Along] = {}
         self._seen = 0
 
     def run(self, codes: np.ndarray) -> np.ndarray:
         out = np.empty((len(codes), len(self.spec.targets)), np.float32)
-        known = codes.max(axis=1) < UNKNOWN_BASE
-        self._seen += int(known.sum())
-        if self._seen < WARM_UP:
-            self._forward(self._in_full(), codes, np.arange(len(codes)), out)
-            return out
-        self._forward(self._by_tables(), codes, np.flatnonzero(known), out)
-        self._forward(self._in_full(), codes, np.flatnonzero(~known), out)
+        for fast, rows in self._shared_out(codes, 1):
+            self._in_blocks(self._network(kernel.Kernel, fast), [codes], rows, BLOCK, out)
         return out
 
     def settle(self) -> None:
         """Tables from the first sequence on."""
         self._seen = WARM_UP
 
-    def _forward(self, forward: Forward, codes: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
-        """Fill `rows` of `out`, a block at a time on every thread."""
+    def mutants(self, codes: np.ndarray) -> np.ndarray:
+        out = np.empty((*codes.shape, len(ALPHABET), len(self.spec.targets)), np.float32)
+        for fast, rows in self._shared_out(codes, MUTANTS):
+            self._in_blocks(self._network(kernel.Kernel, fast).mutants, [codes], rows, 1, out)
+        return out
+
+    def contributions(self, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:
+        out = np.empty((*codes.shape, len(ALPHABET)), np.float32)
+        everything = np.concatenate([codes[:, None], references], axis=1).reshape(len(codes), -1)
+        for fast, rows in self._shared_out(everything, REFERENCE * references.shape[1]):
+            contributions = self._network(kernel.Backwards, fast).contributions
+            self._in_blocks(functools.partial(contributions, target=target), [codes, references], rows, 1, out)
+        return out
+
+    def gradient(self, codes: np.ndarray, target: int) -> np.ndarray:
+        out = np.empty((*codes.shape, len(ALPHABET)), np.float32)
+        gradient = self._network(kernel.Backwards, False).gradient  # tables make it hardly faster
+        self._in_blocks(functools.partial(gradient, target=target), [codes], np.arange(len(codes)), 1, out)
+        return out
+
+    def _shared_out(self, codes: np.ndarray, worth: int) -> list[tuple[bool, np.ndarray]]:
+        """Whether to use tables, and rows of `codes`. worth: sequences whose prediction takes as long as one row."""
+        known = codes.max(axis=1) < UNKNOWN_BASE
+        self._seen += worth * int(known.sum())
+        if self._seen < WARM_UP:
+            return [(False, np.arange(len(codes)))]
+        return [(fast, rows) for fast in (True, False) if len(rows := np.flatnonzero(known == fast))]
+
+    def _in_blocks(
+        self, compute: Callable[..., np.ndarray], arrays: list[np.ndarray], rows: np.ndarray, size: int, out: np.ndarray
+    ) -> None:
+        """Fill `rows` of `out` with what `compute` makes of those of the arrays, `size` at a time on every thread."""
 
         def block(first: int) -> None:
-            part = rows[first : first + BLOCK]
-            out[part] = forward(np.ascontiguousarray(codes[part]))
+            part = rows[first : first + size]
+            out[part] = compute(*(np.ascontiguousarray(array[part]) for array in arrays))
 
-        firsts = range(0, len(rows), BLOCK)
+        firsts = range(0, len(rows), size)
         if len(firsts) == 1:
             block(0)
-        else:
+            return
+        with contextlib.nullcontext() if self._instruction_set else shared_numpy.one_thread_each():
             list(self._pool.map(block, firsts))
 
-    def _in_full(self) -> Forward:
+    def _network(self, kind: type, fast: bool) -> Any:
+        """A kernel of that kind, or what stands for it where none was built. fast: with tables."""
         with self._build:
-            if self._full is None:
-                if self._instruction_set:
-                    self._full = kernel.Kernel(self._layers, None, self._instruction_set)
-                else:
-                    network = _onnx_session(self._layers, 0)
-                    self._full = lambda codes: network(one_hot(codes))
-            return self._full
-
-    def _by_tables(self) -> Forward:
-        with self._build:
-            if self._fast is None:
-                built = self._built()
-                if self._instruction_set:
-                    self._fast = kernel.Kernel(self._layers, built, self._instruction_set)
-                else:
-                    rest = _onnx_session(self._layers, self._plan.convolutions)
-                    self._fast = lambda codes: rest(built.look_up(codes))
-            return self._fast
-
-    def _built(self) -> tables.Tables:
-        if self._tables is None:
-            self._tables = tables.Tables(self._layers, self._plan)
-        return self._tables
+            if fast and self._tables is None:
+                self._tables = tables.Tables(self._layers, self._plan)
+            if (kind, fast) not in self._networks:
+                arguments = (self._layers, self._tables if fast else None)
+                made = kind(*arguments, self._instruction_set) if self._instruction_set else Portable(*arguments)
+                self._networks[kind, fast] = made
+            return self._networks[kind, fast]
 
     def windows(self, codes: np.ndarray, stride: int) -> np.ndarray:
         """Every window of a stretch of DNA, see zoo.contracts.EngineExtras; shared where that is less arithmetic."""
@@ -179,6 +188,7 @@ class KmerEngine:
         if shared is None or len(each) < WARM_UP or not shared.pays(len(each)):
             firsts = range(0, len(each), self.batch_size)
             return np.concatenate([self.run(np.ascontiguousarray(each[one : one + self.batch_size])) for one in firsts])
+        forwards = functools.partial(self._network, kernel.Kernel)
         out = np.empty((len(each), len(self.spec.targets)), np.float32)
         ns = _ns(codes, self.spec.sequence_length, stride)
         clean = [(first, stop) for first, stop in _stretches(ns == 0) if shared.pays(stop - first)]
@@ -186,11 +196,12 @@ class KmerEngine:
         left = np.ones(len(each), bool)
         for first, stop in clean:
             left[first:stop] = False
-        self._forward(self._by_tables(), each, np.flatnonzero(left & (ns == 0)), out)
-        self._forward(self._in_full(), each, np.flatnonzero((ns > 0) & (ns < self.spec.sequence_length)), out)
+        self._in_blocks(forwards(True), [each], np.flatnonzero(left & (ns == 0)), BLOCK, out)
+        some = np.flatnonzero((ns > 0) & (ns < self.spec.sequence_length))
+        self._in_blocks(forwards(False), [each], some, BLOCK, out)
         unknown = np.flatnonzero(ns == self.spec.sequence_length)
         if len(unknown):
-            out[unknown] = self._in_full()(np.ascontiguousarray(each[unknown[:1]]))
+            out[unknown] = forwards(False)(np.ascontiguousarray(each[unknown[:1]]))
         return out
 
     def _share(
@@ -213,13 +224,13 @@ class KmerEngine:
             list(self._pool.map(lambda ends: part(*ends), parts))
 
     def _run_along(self, shared: sharing.Sharing) -> Along:
-        fast = self._by_tables()
+        fast = self._network(kernel.Kernel, True)
         with self._build:
             if shared.stride not in self._along:
                 if isinstance(fast, kernel.Kernel):
                     self._along[shared.stride] = windows.Windows(fast, shared)
                 else:
-                    self._along[shared.stride] = shared_numpy.SharedWindows(self._layers, self._built(), shared)
+                    self._along[shared.stride] = shared_numpy.SharedWindows(self._layers, fast.tables, shared)
             return self._along[shared.stride]
 
 
@@ -233,14 +244,3 @@ def _stretches(wanted: np.ndarray) -> list[tuple[int, int]]:
     """[first, stop) of every run of true values."""
     edges = np.flatnonzero(np.diff(wanted, prepend=False, append=False))
     return [(int(first), int(stop)) for first, stop in edges.reshape(-1, 2)]
-
-
-def _onnx_session(layers: PlainLayers, done: int) -> Forward:
-    """The layers after `done` convolutions in ONNX Runtime, in the thread that calls."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    model = onnx_graph.build(layers, TENSORS, OPSET, done).SerializeToString()
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return lambda hidden: session.run([TENSORS.output], {TENSORS.input: hidden})[0]

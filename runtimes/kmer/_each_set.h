@@ -13,17 +13,21 @@
        TARGET         attribute that lets a function use that instruction set, or nothing
        LANES          floats in one of its registers
        ROWS, VECTORS  rows x registers of sums that stay in registers while a matrix product runs
+       WIDE           registers of sums for each of GROUP rows, while a product runs that skips zeros
        TOGETHER       rows of one that skips inputs which are zero; it computes twice as many columns
 
    _one_set.h adds the tools that all such files share. No two functions of one set may have the same name in a file. */
 
 #if defined(__x86_64__)
+#include <immintrin.h>
+
 #define NAME(x) x##_avx512
 #define TARGET __attribute__((target("avx512f,avx2,fma")))
 #define LANES 16
 #define VECTORS 2
 #define ROWS 12
 #define TOGETHER 4
+#define WIDE 8
 #include "_one_set.h"
 
 #define NAME(x) x##_avx2
@@ -32,6 +36,7 @@
 #define VECTORS 2
 #define ROWS 6
 #define TOGETHER 3
+#define WIDE 4
 #include "_one_set.h"
 #endif
 
@@ -42,8 +47,10 @@
 #if defined(__aarch64__)
 #define ROWS 12
 #define TOGETHER 4
+#define WIDE 8
 #else
 #define ROWS 6
 #define TOGETHER 3
+#define WIDE 4
 #endif
 #include "_one_set.h"

@@ -6,6 +6,10 @@ def room(program: np.ndarray) -> int: ...
 def forward(
     instruction_set: str, program: np.ndarray, codes: np.ndarray, room: np.ndarray, out: np.ndarray
 ) -> None: ...
+def room_of_mutants(program: np.ndarray) -> int: ...
+def mutants(
+    instruction_set: str, program: np.ndarray, codes: np.ndarray, room: np.ndarray, out: np.ndarray
+) -> None: ...
 def room_of_windows(program: np.ndarray, plan: np.ndarray) -> int: ...
 def windows(
     instruction_set: str,
@@ -13,6 +17,17 @@ def windows(
     plan: np.ndarray,
     codes: np.ndarray,
     before: int,
+    room: np.ndarray,
+    out: np.ndarray,
+) -> None: ...
+def room_of_contributions(program: np.ndarray) -> int: ...
+def contributions(
+    instruction_set: str,
+    program: np.ndarray,
+    back: np.ndarray,
+    codes: np.ndarray,
+    references: np.ndarray,
+    target: int,
     room: np.ndarray,
     out: np.ndarray,
 ) -> None: ...

@@ -82,6 +82,40 @@ static PyObject *forward(PyObject *self, PyObject *arguments) {
     Py_RETURN_NONE;
 }
 
+static PyObject *room_of_mutants(PyObject *self, PyObject *arguments) {
+    (void)self;
+    Py_buffer program;
+    if (!PyArg_ParseTuple(arguments, "y*", &program)) return NULL;
+    int64_t floats = mutants_room(program.buf);
+    PyBuffer_Release(&program);
+    return PyLong_FromLongLong(floats);
+}
+
+static PyObject *mutants(PyObject *self, PyObject *arguments) {
+    (void)self;
+    const char *name;
+    Py_buffer program, codes, space, out;
+    if (!PyArg_ParseTuple(arguments, "sy*y*w*w*", &name, &program, &codes, &space, &out)) return NULL;
+    const int set = set_called(name);
+    const Program *steps = program.buf;
+    const int64_t targets = matrices_of(steps)[steps->matrices - 1].outputs, count = codes.len / steps->length;
+    const int fits = space.len >= mutants_room(steps) * 4 && out.len == codes.len * 4 * targets * 4;
+    if (set >= 0 && fits) {
+        Py_BEGIN_ALLOW_THREADS
+        for (int64_t s = 0; s < count; s++)
+            MUTANTS[set](steps, (const uint8_t *)codes.buf + s * steps->length, space.buf,
+                         (float *)out.buf + s * steps->length * 4 * targets);
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&program);
+    PyBuffer_Release(&codes);
+    PyBuffer_Release(&space);
+    PyBuffer_Release(&out);
+    if (set < 0) return NULL;
+    if (!fits) return PyErr_Format(PyExc_ValueError, "room or out is too small for %lld sequences", (long long)count);
+    Py_RETURN_NONE;
+}
+
 static PyObject *room_of_windows(PyObject *self, PyObject *arguments) {
     (void)self;
     Py_buffer program, plan;
@@ -118,16 +152,74 @@ static PyObject *windows(PyObject *self, PyObject *arguments) {
     Py_RETURN_NONE;
 }
 
+static PyObject *room_of_contributions(PyObject *self, PyObject *arguments) {
+    (void)self;
+    Py_buffer program;
+    if (!PyArg_ParseTuple(arguments, "y*", &program)) return NULL;
+    int64_t floats = contributions_room(program.buf);
+    PyBuffer_Release(&program);
+    return PyLong_FromLongLong(floats);
+}
+
+/* references: (N, R, L), or of no length: the gradient */
+static PyObject *contributions(PyObject *self, PyObject *arguments) {
+    (void)self;
+    const char *name;
+    long long target;
+    Py_buffer program, back, codes, references, space, out;
+    if (!PyArg_ParseTuple(arguments, "sy*y*y*y*Lw*w*", &name, &program, &back, &codes, &references, &target, &space,
+                          &out))
+        return NULL;
+    const int set = set_called(name);
+    const Program *steps = program.buf;
+    const int64_t length = steps->length, count = codes.len / length;
+    const int64_t each = references.len / length / (count ? count : 1);
+    const int64_t targets = matrices_of(steps)[steps->matrices - 1].outputs;
+    const int fits = space.len >= contributions_room(steps) * 4 && out.len == codes.len * 4 * 4 &&
+                     references.len == count * each * length && target >= 0 && target < targets &&
+                     back.len == layers_of(steps) * 8;
+    if (set >= 0 && fits) {
+        Py_BEGIN_ALLOW_THREADS
+        for (int64_t s = 0; s < count; s++) {
+            const uint8_t *sequence = (const uint8_t *)codes.buf + s * length;
+            float *to = (float *)out.buf + s * length * 4;
+            if (each)
+                CONTRIBUTIONS[set](steps, back.buf, sequence, (const uint8_t *)references.buf + s * each * length, each,
+                                   target, space.buf, to);
+            else GRADIENT[set](steps, back.buf, sequence, target, space.buf, to);
+        }
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&program);
+    PyBuffer_Release(&back);
+    PyBuffer_Release(&codes);
+    PyBuffer_Release(&references);
+    PyBuffer_Release(&space);
+    PyBuffer_Release(&out);
+    if (set < 0) return NULL;
+    if (!fits) return PyErr_Format(PyExc_ValueError, "arrays or target do not fit %lld sequences", (long long)count);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef METHODS[] = {
     {"instruction_sets", instruction_sets, METH_NOARGS, "Names of those that this processor has, the fastest first."},
     {"room", room, METH_VARARGS, "room(program) -> floats that forward needs beside."},
     {"forward", forward, METH_VARARGS,
      "forward(instruction_set, program, codes, room, out): base codes 0 to 3 (4 too, without tables), uint8 (N, L) -> "
      "activities, float32 (N, T). Releases the GIL; threads share a program, each needs a room of its own."},
+    {"room_of_mutants", room_of_mutants, METH_VARARGS, "room_of_mutants(program) -> floats that mutants needs beside."},
+    {"mutants", mutants, METH_VARARGS,
+     "mutants(instruction_set, program, codes, room, out): base codes as forward takes them, uint8 (N, L) -> what each "
+     "base in each place adds to the activities, float32 (N, L, 4, T). Releases the GIL as forward does."},
     {"room_of_windows", room_of_windows, METH_VARARGS, "room_of_windows(program, plan) -> floats that windows needs."},
     {"windows", windows, METH_VARARGS,
      "windows(instruction_set, program, plan, codes, before, room, out): base codes 0 to 3 along a contig, uint8, of "
      "which the first window begins at codes[before] -> activities of each window, float32 (W, T). Releases the GIL."},
+    {"room_of_contributions", room_of_contributions, METH_VARARGS,
+     "room_of_contributions(program) -> floats that contributions needs beside."},
+    {"contributions", contributions, METH_VARARGS,
+     "contributions(instruction_set, program, back, codes, references, target, room, out): base codes, uint8 (N, L), "
+     "and references, uint8 (N, R, L) -> hypothetical scores, float32 (N, L, 4); without references the gradient."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -29,12 +29,15 @@ _Static_assert(TOGETHER <= MOST_TOGETHER, "memory is laid out for all sets alike
 #define IN_REGISTER(value) (void)(value)
 #endif
 
-/* lane by lane the larger of two */
-INLINE VECTOR NAME(larger)(VECTOR one, VECTOR two) {
-    typedef int32_t mask __attribute__((vector_size(LANES * 4)));
-    mask first = one > two;
-    return (VECTOR)(((mask)one & first) | ((mask)two & ~first));
+typedef int32_t NAME(mask) __attribute__((vector_size(LANES * 4)));
+#define MASK NAME(mask)
+
+/* lane by lane one of two */
+INLINE VECTOR NAME(choose)(MASK first, VECTOR one, VECTOR two) {
+    return (VECTOR)(((MASK)one & first) | ((MASK)two & ~first));
 }
+
+INLINE VECTOR NAME(larger)(VECTOR one, VECTOR two) { return NAME(choose)(one > two, one, two); }
 
 #include "_product.h"
 #include "_lookup.h"
@@ -50,9 +53,11 @@ INLINE VECTOR NAME(larger)(VECTOR one, VECTOR two) {
 #undef STAGE
 #undef INLINE
 #undef VECTOR
+#undef MASK
 #undef NAME
 #undef TARGET
 #undef LANES
 #undef ROWS
+#undef WIDE
 #undef TOGETHER
 #undef VECTORS

@@ -67,9 +67,6 @@ static inline const Product *products_of(const Windows *plan) {
     return (const Product *)(bundles_of(plan) + plan->bundles);
 }
 
-/* floats of a row: whole panels, so that a product may write all of its columns */
-static inline int64_t width_of(int64_t channels) { return (channels + PANEL - 1) / PANEL * PANEL; }
-
 static inline int64_t ends_of(const Level *level) { return level->low + level->positions - level->high; }
 
 /* table rows that the left or right ends of the first level take */

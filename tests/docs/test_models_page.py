@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -35,7 +36,7 @@ def test_the_commands_run_in_order_and_leave_what_the_page_says(tmp_path: Path) 
     (tmp_path / "zoo").chmod(0o755)
     path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
-    assert len(BLOCKS) == 2
+    assert len(BLOCKS) == 3
     for block in BLOCKS:
         done = subprocess.run(
             ["bash", "-ec", block], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
@@ -46,6 +47,9 @@ def test_the_commands_run_in_order_and_leave_what_the_page_says(tmp_path: Path) 
     assert checkpoint.config_of(named.read_spec(tmp_path / "motifs.onnx")) == trained.config
     assert (tmp_path / "gapped.tsv").is_file()
     assert (tmp_path / "gapped" / "metrics.json").is_file()
+    (compared,) = json.loads((tmp_path / "compared" / "metrics.json").read_text("utf-8"))["comparisons"]
+    assert (compared["first"], compared["second"]) == ("tuned", "original")
+    assert (tmp_path / "compared" / "comparison.png").is_file()
 
 
 def test_every_model_is_there_with_its_numbers() -> None:
@@ -65,3 +69,10 @@ def test_the_toml_of_the_page_makes_a_network(tmp_path: Path) -> None:
     _, config, settings = chosen.read_model(str(tmp_path / "words.toml"))
     assert (config.word_length, config.informative) == (6, 6)
     assert settings["learning_rate"] == 0.001
+
+
+def test_the_python_of_the_page_says_which_of_two_models_is_better(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("scipy")
+    (block,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    exec(compile(block, "models.md", "exec"), {})
+    assert re.fullmatch(r"\+0\.\d\d \(\+0\.\d\d to \+0\.\d\d\): better\n", capsys.readouterr().out)

@@ -10,7 +10,7 @@ import pytest
 from checkpoints import CONFIGS, ODD, random_checkpoint, random_codes
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kmer_ways import SMALL, WAYS, computing, networks, runtime, started
+from kmer_ways import WAYS, computing, networks, runtime, small_budgets, started
 
 from runtimes.kmer import kernel, tables
 from zoo.contracts import RunOptions
@@ -57,12 +57,7 @@ def test_any_network_any_length_and_any_ns_give_the_numbers_of_the_network_writt
     random = np.random.default_rng(seed)
     codes = random.integers(0, 4, (data.draw(st.sampled_from([1, 5, 70])), config.sequence_length), np.uint8)
     codes[random.random(codes.shape) < share_of_ns] = 4
-    # every plan is reached: the smallest budget that is enough for one is its own size
-    budget = data.draw(
-        st.sampled_from(
-            [plan.bytes for plan in tables.plans(deepstarr.plain_shape(config)) if plan.bytes <= SMALL] or [0]
-        )
-    )
+    budget = data.draw(st.sampled_from(small_budgets(config) or [0]))
     if not budget:
         with pytest.raises(ZooError, match=r"^kmer-cpu: .* use onnx-cpu$"):
             started(weights, way, budget)
@@ -183,7 +178,7 @@ def test_the_kernel_refuses_memory_that_is_too_small() -> None:
     with pytest.raises(ValueError, match="room or out is too small for 2 sequences"):
         kernel._kernel.forward(kernel.instruction_sets()[0], compiled.program, codes, np.empty(10, np.float32), out)
     with pytest.raises(ValueError, match="no instruction set is called 8086 here"):
-        kernel._kernel.forward("8086", compiled.program, codes, compiled._room(), out)
+        kernel._kernel.forward("8086", compiled.program, codes, compiled._room(kernel._kernel.room), out)
 
 
 def test_a_settled_engine_gives_the_same_bits_whatever_came_before() -> None:

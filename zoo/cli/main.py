@@ -31,6 +31,11 @@ COMMANDS = {
         "variants": "Predict what alleles of a VCF do: reference, alternative and their difference.",
         "scan": "Predict every window of a genome: tracks for a genome browser.",
     },
+    "Explain": {
+        "explain": "Show which bases of sequences matter: contributions, substitutions, a report to open in a browser.",
+        "motifs": "Find the motifs that a model has learned, with TF-MoDISco in what zoo explain left.",
+        "design": "Make sequences to order: climb a target's prediction, one substitution a round.",
+    },
     "Weights": {
         "import": "Import weights that were trained in Keras or PyTorch, of a network of any size.",
         "export": "Export a model to ONNX, to Keras or to another format, checked before it is written.",
@@ -45,6 +50,7 @@ COMMANDS = {
         "recipe, which zoo info MODEL shows, else it is the default below.",
         "distill": "Train a network on a teacher's outputs: shrink a model, or move it to another variant.\n\n"
         "A setting comes from where zoo train takes it.",
+        "search": "Search the settings of a network and of its training: Optuna draws, the trainer trains.",
         "evaluate": "Measure how well models agree with data: correlations, errors and intervals, tables and figures.",
     },
     "Check": {

@@ -42,6 +42,10 @@ def fields(title: str) -> Parameter:
 
 
 JOB = fields("Run")
+EXPLAINING = fields("Contributions")
+FINDING = fields("Patterns")
+SEARCH = fields("Search")
+DESIGNING = fields("Designs")
 TRAINING = fields("Training")
 DRAWING = fields("Sequences drawn")
 LAYOUT = fields("Data files")
@@ -53,6 +57,7 @@ VARIANTS = fields("Comparing alleles")
 SHARING = fields("Long runs")
 INTERVALS = fields("Intervals of a genome, instead of FASTA files")
 RUNNING = fields("Computing")
+COMPUTED_STRANDS = Parameter(name="*", group=RUNNING.group)
 FILE = fields("What the file does not say")
 CHECKED = fields("How it is found out or checked")
 
@@ -68,7 +73,7 @@ Weights = Annotated[str | None, Parameter(help="A weights file instead.")]
 Json = Annotated[bool, Parameter(name="--json", help="For programs: print JSON.")]
 Overwrite = Annotated[bool, Parameter(help="Replace the output if it exists.")]
 
-SHORT_FORMS = {"output": "-o"}
+SHORT_FORMS = {"output": "-o", "number": "-n"}
 """Option -> its short form, the same for every command."""
 
 FLAGS = {

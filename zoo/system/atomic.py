@@ -24,7 +24,7 @@ import shutil
 import stat
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from zoo.errors import ZooError
@@ -149,8 +149,15 @@ def check_folder_target(path: Path, overwrite: bool = False, ours: tuple[str, ..
         raise ZooError(f"{path}: the folder {path.parent} does not exist; make it first")
 
 
-def _is_ours(path: Path, patterns: tuple[str, ...]) -> bool:
-    return path.is_file() and not path.is_symlink() and any(path.match(pattern) for pattern in patterns)
+def _is_ours(path: Path, patterns: Sequence[str]) -> bool:
+    """A folder is if it holds files and all of them are, by a pattern such as "logos/*.png"."""
+    if path.is_symlink():
+        return False
+    if path.is_dir():
+        inside = [pattern for pattern in patterns if "/" in pattern]
+        held = list(path.iterdir())
+        return bool(held) and all(one.is_file() and _is_ours(one, inside) for one in held)
+    return path.is_file() and any(path.match(pattern) for pattern in patterns)
 
 
 @contextlib.contextmanager
@@ -213,7 +220,7 @@ def _clear(path: Path, found: re.Match[str]) -> None:
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if found["machine"] != _machine() and time.time() - os.fstat(handle).st_mtime < UNTOUCHED_SECONDS:
+        if found["machine"] != machine() and time.time() - os.fstat(handle).st_mtime < UNTOUCHED_SECONDS:
             return
         target = path.with_name(found["target"])
         if found["kind"] == "before" and not target.exists():
@@ -261,10 +268,10 @@ def _held(path: Path) -> Iterator[bool]:
 
 
 def _beside(target: Path) -> Path:
-    return target.with_name(f".{target.name}.zoo-{_machine()}-{secrets.token_hex(8)}.part")
+    return target.with_name(f".{target.name}.zoo-{machine()}-{secrets.token_hex(8)}.part")
 
 
-def _machine() -> str:
+def machine() -> str:
     try:
         name = BOOT_ID.read_text()
     except OSError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from zoo import registry
 from zoo.errors import MissingDependency, ZooError
+from zoo.spec import ALPHABET
 from zoo.weights import checkpoint, named
 from zoo.weights.checkpoint import Checkpoint
 
@@ -133,3 +135,21 @@ def arrays(module: nn.Module) -> dict[str, np.ndarray]:
 def to_checkpoint(module: nn.Module, architecture: str, source: str, licence: str) -> Checkpoint:
     """The network's weights, copied: later training of `module` does not change the result."""
     return checkpoint.make(architecture, module.config, arrays(module), source, licence)
+
+
+def arithmetic(architecture: str, config: Any) -> int:
+    """Floating-point operations of one forward pass over one sequence, as PyTorch counts them on the network, without
+    memory for its weights: those of products, a multiplication and an addition each, and an addition for each weight
+    that is looked up."""
+    require_torch()
+    import torch
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.utils.flop_counter import FlopCounterMode
+
+    looked_up = {torch.ops.aten.gather: lambda *_, out_shape, **__: math.prod(out_shape)}
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.inference_mode():
+        module = registry.load("models", architecture).network(config).eval()
+        one_hot = torch.empty(1, len(ALPHABET), config.sequence_length)
+        with FlopCounterMode(display=False, custom_mapping=looked_up) as counter:
+            module(one_hot)
+    return counter.get_total_flops()

@@ -58,7 +58,7 @@ def command(
     if output == Path("-"):
         output = None
     weights_file = named.file_of(weights or model or MODEL)
-    sources = _sources(files, intervals, reading)
+    sources = fasta_files(files, intervals, reading, "predict")
     rest = (output, reading, overwrite, options.command_line(), strands.rc, weights_file)
     job = IntervalJob(sources, *rest, intervals) if intervals.given else predict.Job(sources, *rest)
     job.check_output()
@@ -98,12 +98,14 @@ def _on_ray(job: Job, loading: Loading, address: str) -> dict[str, Any]:
         return shared_files.predict_files(job, loading, ray_cluster.workers(address), on_progress)
 
 
-def _sources(files: list[Path] | None, intervals: IntervalOptions, reading: ReadOptions) -> tuple[Path, ...]:
+def fasta_files(
+    files: list[Path] | None, intervals: IntervalOptions, reading: ReadOptions, command: str
+) -> tuple[Path, ...]:
     """The FASTA files. Raises ZooError if there are none where there should be, or some where there should not."""
     intervals.check()
     if not intervals.given:
         if not files:
-            raise ZooError("FILE is missing; see zoo predict --help")
+            raise ZooError(f"FILE is missing; see zoo {command} --help")
         return tuple(files)
     if files:
         raise ZooError(f"{files[0]}: expected FASTA files or intervals of a genome, got both")
