@@ -52,9 +52,9 @@ def section(document: dict[str, Any]) -> str:
     lines = [
         HEADING,
         f"From the rates of one worker, {cores} cores of {brand}, in `benchmarks/results/{RESULT.name}`, computed by",
-        "`python -m benchmarks.cluster_table`. The last column is the number of such workers at which what is done once,",
-        "reading the VCF or joining the parts, takes as long as all that the workers do: with more of them, the model is",
-        "no longer the limit.",
+        "`python -m benchmarks.cluster_table`. The last columns are the number of such workers at which what is done",
+        "once, reading the VCF or joining the parts, takes as long as all that the workers do, and which of the two it",
+        "is: with more workers, the model is no longer the limit.",
         "",
         "| work | items | core-hours | GB written | workers | then the limit is |",
         "|---|---|---|---|---|---|",

@@ -38,7 +38,8 @@ RESULTS = ROOT / "benchmarks" / "results" / "comparison"
 
 MODELS = ("original", "tuned", "basset", "gapped-kmer", "motif-counts")
 COUNTING = ("gapped-kmer", "motif-counts")
-"""Of MODELS: those that count, in whole numbers, so that --precision is not for them."""
+"""Of MODELS: those whose recipes the options of this script leave as they are. They count, in whole numbers, and a
+linear model takes few epochs."""
 
 REFERENCES = MODELS[:1]
 """What the others are compared with."""
@@ -61,7 +62,7 @@ def main(options: argparse.Namespace) -> None:
         for seed in range(options.trainings):
             for model in options.models:
                 _train(model, seed, options)
-    runs = {model: _whole(model, options) for model in options.models}
+    runs = {_label(model): _whole(model, options) for model in options.models}
     runs = {model: folders for model, folders in runs.items() if folders}
     test = comparison_data.read_test(options.folder / DATA, teacher.spec.targets, teacher.spec.sequence_length)
     found = {
@@ -87,7 +88,11 @@ def _data(options: argparse.Namespace, teacher: predict.Model) -> dict[str, Any]
 
 
 def _folder(model: str, seed: int, options: argparse.Namespace) -> RunFolder:
-    return RunFolder(options.folder / "runs" / f"{model}-{seed}")
+    return RunFolder(options.folder / "runs" / f"{_label(model)}-{seed}")
+
+
+def _label(model: str) -> str:
+    return Path(model).stem
 
 
 def _is_whole(run: RunFolder) -> bool:
@@ -103,9 +108,8 @@ def _train(model: str, seed: int, options: argparse.Namespace) -> None:
     run = _folder(model, seed, options)
     if _is_whole(run):
         return
-    settings = {name: getattr(options, name) for name in ("precision", "epochs", "patience")}
-    if model in COUNTING:
-        del settings["precision"]
+    changes = () if model in COUNTING else ("precision", "epochs", "patience")
+    settings = {name: getattr(options, name) for name in changes}
     typed = [word for name, value in settings.items() if value is not None for word in (f"--{name}", value)]
     place = run.path.relative_to(options.folder)
     command = zoo("train", model, "--data", DATA, "--output", place, "--seed", seed, *typed, "--threads", 1)
@@ -210,7 +214,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--teacher", type=Path, required=True, help="weights that label the sequences")
     parser.add_argument("--folder", type=Path, required=True, help="of the data and the trainings")
     parser.add_argument("--name", default="dm6_2Mb", help="of the stored result")
-    parser.add_argument("--models", nargs="+", default=list(MODELS))
+    parser.add_argument("--models", nargs="+", default=list(MODELS), help="names, or TOML files in the folder")
     parser.add_argument("--trainings", type=int, default=3, help="of each model, with seeds from 0")
     parser.add_argument("--sequences", type=int, default=30_000)
     parser.add_argument("--precision", help="instead of the recipe's; bf16 is faster")

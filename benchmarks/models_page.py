@@ -52,7 +52,7 @@ def main() -> None:
 def parts() -> dict[str, list[str]]:
     """Name of a drawn part of the page -> its lines, from the stored results."""
     comparisons = [line for path in _stored(COMPARISONS) for line in comparison(path)]
-    return {"comparison": comparisons}
+    return {"comparison": comparisons, "search": search(SEARCH)}
 
 
 def replaced(text: str, name: str, lines: list[str]) -> str:

@@ -31,7 +31,10 @@ THINNED, STUDY = "search.tsv", "study"
 EVERY = 3
 """Of the training blocks."""
 
-STORED = ("trials.tsv", "best.toml", "pareto.tsv", "confirm.tsv", "*.png")
+STORED = ("trials.tsv", "best.toml", "pareto.tsv", "confirm.tsv")
+WIDEST = 1400
+"""Pixels of a stored picture."""
+
 TARGETS, LENGTH = ("dev", "hk"), 249
 
 
@@ -55,8 +58,10 @@ def main(options: argparse.Namespace) -> None:
         **comparison.measure(confirmed(study), test, TARGETS, AGAINST, options.seconds),
     }
     RESULTS.mkdir(parents=True, exist_ok=True)
-    for path in (path for pattern in STORED for path in sorted(study.glob(pattern))):
-        shutil.copyfile(path, RESULTS / path.name)
+    for name in STORED:
+        shutil.copyfile(study / name, RESULTS / name)
+    for path in study.glob("*.png"):
+        shrink(path, RESULTS / path.name)
     (RESULTS / "confirm.json").write_text(json.dumps(found, indent=2) + "\n", "utf-8")
 
 
@@ -68,6 +73,15 @@ def thin(whole: Path, path: Path) -> None:
     cells = (line.split("\t") for line in lines)
     kept = ["\t".join(row) for row in cells if row[split] != "train" or int(row[block]) % EVERY == 0]
     path.write_text("\n".join([header, *kept, ""]), "utf-8")
+
+
+def shrink(picture: Path, to: Path) -> None:
+    """A picture for the repository: not wider than WIDEST, of 256 colours."""
+    from PIL import Image
+
+    with Image.open(picture) as image:
+        image.thumbnail((WIDEST, image.height), Image.Resampling.LANCZOS)
+        image.convert("RGB").quantize(256, Image.Quantize.FASTOCTREE).save(to, optimize=True)
 
 
 def search(options: argparse.Namespace) -> list[str]:

@@ -167,9 +167,21 @@ class TorchEngine:
 
         try:
             with self._launch, self._settings():
+                self._check_differentiable()
                 yield
         except torch.OutOfMemoryError:
             raise ZooError(f"the GPU: {memory.exhausted(sequences)}") from None
+
+    def _check_differentiable(self) -> None:
+        import torch
+
+        bases = torch.zeros(1, len(ALPHABET), self.spec.sequence_length, device=self._device, requires_grad=True)
+        (found,) = torch.autograd.grad(self._module(bases).sum(), bases, allow_unused=True)
+        if found is None:
+            raise ZooError(
+                f"the architecture {self.spec.architecture} counts words, which have no derivative with respect to the "
+                "bases; neither contributions nor a gradient can be computed, mutants can"
+            )
 
     def _buffers(self) -> _Buffers:
         if not hasattr(self._local, "buffers"):

@@ -120,7 +120,7 @@ def test_trainings_that_are_whole_are_not_done_again_and_others_go_on(
     second = (
         "train tuned --data data.tsv --output runs/tuned-1 --seed 1 --precision bf16 --epochs 9 --threads 1 --resume"
     )
-    third = "train motif-counts --data data.tsv --output runs/motif-counts-2 --seed 2 --epochs 9 --threads 1"
+    third = "train motif-counts --data data.tsv --output runs/motif-counts-2 --seed 2 --threads 1"
     assert [" ".join(map(str, command)) for command in commands] == [second, third]
     assert [run.path.name for run in comparison._whole("tuned", options)] == ["tuned-0"]
 

@@ -3,8 +3,8 @@
    First forwards, the sums of every layer kept, then multipliers backwards, from the head to the bases: _rescale.h.
    GROUP references go at once, and products skip what is zero in all of them.
 
-   The program holds all convolutions. The first (_first_layer.h) is cheap enough to be done again on the way back; tables,
-   if there are any, hold the second one multiplied in. `back` holds, for each layer but the first, the address of its
+   The program holds all convolutions. The first (_first_layer.h) is cheap enough to be done again on the way back;
+   tables, if there are any, hold the second one multiplied in. `back` holds, for each layer but the first, the address of its
    weights for the way back: packed, (taps * filters, channels), the taps in reverse order. */
 
 #ifndef NAME
@@ -14,9 +14,10 @@
 /* One layer and what is kept of it. */
 typedef struct {
     Layer layer, back;
-    float *own, *others; /* sums of the sequence, (results * pool, width), of references, (results * pool, rows, width) */
-    Map out;             /* results on the way forwards */
-    Map multipliers;     /* of the sums, on the way back */
+    float *own;      /* sums of the sequence, (results * pool, width) */
+    float *others;   /* of references, (results * pool, rows, width) */
+    Map out;         /* results on the way forwards */
+    Map multipliers; /* of the sums, on the way back */
 } Kept;
 
 /* mean: sums of the multipliers that the first layer's sums have, (results * pool, width).  reached: what reaches the

@@ -1,5 +1,5 @@
-/* The first layer, in which a base is a row of weights: its sums, and what reaches the bases on the way back; included by
-   _contributions.c. An N, and padding, is no base and adds nothing. */
+/* The first layer, in which a base is a row of weights: its sums, and what reaches the bases on the way back; included
+   by _contributions.c. An N, and padding, is no base and adds nothing. */
 
 /* The code at a tap. */
 INLINE int NAME(base_at)(const Layer *first, const uint8_t *codes, int64_t position, int64_t tap) {
@@ -46,7 +46,8 @@ INLINE void NAME(first_result)(const int vectors, const Layer *first, const uint
 }
 
 /* Whole sequences. sums: (results * 2, width) of a single one, or NULL. */
-INLINE void NAME(first_results)(const int rows, const Layer *first, const uint8_t *const *codes, float *sums, Map *out) {
+INLINE void NAME(first_results)(const int rows, const Layer *first, const uint8_t *const *codes, float *sums,
+                                Map *out) {
     for (int64_t p = 0; p < first->results; p++) {
         for (int r = 0; r < rows; r++) {
             float *to = out->values + (p * rows + r) * out->width, *keep = sums ? sums + 2 * p * out->width : NULL;

@@ -167,11 +167,13 @@ static PyObject *contributions(PyObject *self, PyObject *arguments) {
     const char *name;
     long long target;
     Py_buffer program, back, codes, references, space, out;
-    if (!PyArg_ParseTuple(arguments, "sy*y*y*y*Lw*w*", &name, &program, &back, &codes, &references, &target, &space, &out))
+    if (!PyArg_ParseTuple(arguments, "sy*y*y*y*Lw*w*", &name, &program, &back, &codes, &references, &target, &space,
+                          &out))
         return NULL;
     const int set = set_called(name);
     const Program *steps = program.buf;
-    const int64_t length = steps->length, count = codes.len / length, each = references.len / length / (count ? count : 1);
+    const int64_t length = steps->length, count = codes.len / length;
+    const int64_t each = references.len / length / (count ? count : 1);
     const int64_t targets = matrices_of(steps)[steps->matrices - 1].outputs;
     const int fits = space.len >= contributions_room(steps) * 4 && out.len == codes.len * 4 * 4 &&
                      references.len == count * each * length && target >= 0 && target < targets &&
@@ -216,8 +218,8 @@ static PyMethodDef METHODS[] = {
     {"room_of_contributions", room_of_contributions, METH_VARARGS,
      "room_of_contributions(program) -> floats that contributions needs beside."},
     {"contributions", contributions, METH_VARARGS,
-     "contributions(instruction_set, program, back, codes, references, target, room, out): base codes, uint8 (N, L), and "
-     "references, uint8 (N, R, L) -> hypothetical scores, float32 (N, L, 4); without references the gradient."},
+     "contributions(instruction_set, program, back, codes, references, target, room, out): base codes, uint8 (N, L), "
+     "and references, uint8 (N, R, L) -> hypothetical scores, float32 (N, L, 4); without references the gradient."},
     {NULL, NULL, 0, NULL},
 };
 

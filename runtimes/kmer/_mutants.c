@@ -1,8 +1,8 @@
 /* Every mutant of a sequence, one base at a time: in silico mutagenesis that computes what changes and nothing else.
 
    A base changes a few positions of each layer. The three mutants of a base go together; each layer adds
-   weight x (new - old) of the inputs that changed to the sums of the sequence itself, and skips channels that none of the
-   three changed. */
+   weight x (new - old) of the inputs that changed to the sums of the sequence itself, and skips channels that none of
+   the three changed. */
 
 #ifndef NAME
 

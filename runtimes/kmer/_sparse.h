@@ -74,8 +74,9 @@ INLINE void NAME(add_sums)(const int rows, const int vectors, const Layer *layer
 
 /* One position of a layer's result: for pool sums, made in the order of positions, their maximum and ReLU.
 
-   from: sums to begin with, `pool` rows of a map's width, or one row for all, a bias (from_stride 0), or NULL.  sums: where the
-   sums go, (pool, rows, width), or NULL.  out: (rows, width); `less`, if it is not NULL, is taken off, (width,). */
+   from: sums to begin with, `pool` rows of a map's width, or one row for all, a bias (from_stride 0), or NULL.  sums:
+   where the sums go, (pool, rows, width), or NULL.  out: (rows, width); `less`, (width,), is taken off if it is not
+   NULL. */
 INLINE void NAME(results_at)(const int rows, const int vectors, const Layer *layer, const Map *in, int64_t position,
                              int64_t column, const float *from, int64_t from_stride, float *sums, const float *less,
                              float *out) {
@@ -91,7 +92,8 @@ INLINE void NAME(results_at)(const int rows, const int vectors, const Layer *lay
 #pragma GCC unroll 4
         for (int r = 0; r < rows; r++)
 #pragma GCC unroll 8
-            for (int v = 0; v < vectors; v++) sum[r][v] = from ? READ(from + p * from_stride + column + v * LANES) : (VECTOR){0};
+            for (int v = 0; v < vectors; v++)
+                sum[r][v] = from ? READ(from + p * from_stride + column + v * LANES) : (VECTOR){0};
         NAME(add_sums)(rows, vectors, layer, in, position * layer->pool + p, column, sum);
 #pragma GCC unroll 4
         for (int r = 0; r < rows; r++)
@@ -111,7 +113,7 @@ INLINE void NAME(results_at)(const int rows, const int vectors, const Layer *lay
         }
 }
 
-/* A layer for whole sequences: all of `in` -> `sums`, (results * pool, rows, width), and all of `out`, with its lists. */
+/* A layer for whole sequences: all of `in` -> `sums`, (results * pool, rows, width), and all of `out` with its lists. */
 INLINE void NAME(results)(const int rows, const Layer *layer, const Map *in, float *sums, Map *out) {
     for (int64_t p = 0; p < layer->results; p++) {
         float *here = sums + p * layer->pool * rows * out->width, *to = out->values + p * rows * out->width;

@@ -183,10 +183,10 @@ def test_few_sequences_give_too_few_seqlets_and_what_to_do(zoo: Zoo, explained: 
         (["out", "--targets", "hk"], "targets: out explains up, down, got 'hk'"),
         (["out", "--known", "none.meme"], "none.meme: cannot be read (No such file or directory)"),
         (["out", "--known", "seqs.fa"], 'seqs.fa, line 1: expected "MEME version 4" or 5'),
-        (["out", "--window", "41"], "window: expected an even number of bases, got 41"),
+        (["out", "--window", "-2"], "window: expected at least 1, got -2"),
         (["out", "--window", "400"], "up: window: expected at most 82 bases, got 400"),
         (
-            ["out", "--window", "20"],
+            ["out", "--window", "21"],
             "up: expected more than the 25 bases of a seqlet, got 20; lower --size and --flank",
         ),
         (["out", "-o", "known.meme"], "known.meme: expected a folder to write to, this is a file or a link"),

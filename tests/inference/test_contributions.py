@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from checkpoints import CONFIGS, ODD, random_checkpoint, random_codes
 
+from zoo.dna.encoding import ONE_HOT
 from zoo.errors import MissingDependency, ZooError
 from zoo.inference import session
 from zoo.inference.session import Session, open_session
@@ -98,3 +99,29 @@ def test_a_runtimes_own_way_gives_the_numbers_of_tangermeme_and_pytorch(runtime:
     # apart, divides rounding errors by each other; tests/runtimes compares in float64.
     assert (abs(found - expected) < 1e-5).mean() > 0.98
     np.testing.assert_allclose(own.gradient(codes, target), reference.gradient(codes, target), rtol=1e-4, atol=1e-5)
+
+
+WITHOUT_DERIVATIVE = {"gapped_kmer", "motif_counts"}
+"""Architectures that compare bases with words; every other one is expected to be explained."""
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_general_way_explains_any_architecture_or_says_why_not(name: str) -> None:
+    pytest.importorskip("tangermeme", reason="tangermeme is not installed; see extra explain")
+    if session.missing(REFERENCE):
+        pytest.skip(str(session.missing(REFERENCE)))
+    weights = random_checkpoint(CONFIGS[name])
+    running = open_session(weights, REFERENCE)
+    codes = np.random.default_rng(0).integers(0, 4, (2, weights.spec.sequence_length), np.uint8)
+    references = np.random.default_rng(1).permuted(codes[:, None].repeat(3, 1), axis=2)
+    if weights.spec.architecture in WITHOUT_DERIVATIVE:
+        reason = message(running.contributions, codes, references, 0)
+        assert reason.startswith(f"the architecture {weights.spec.architecture} counts words, which have no derivative")
+        assert message(running.gradient, codes, 0) == reason
+        assert running.mutants(codes[:1]).any()
+        return
+    found = running.contributions(codes, references, 0)
+    zero = running.predict(references.reshape(6, -1))[:, 0].reshape(2, 3).mean(axis=1)
+    sums = (found * ONE_HOT[codes]).sum(axis=(1, 2))
+    np.testing.assert_allclose(sums, running.predict(codes)[:, 0] - zero, rtol=0, atol=1e-4)
+    assert running.gradient(codes, 0).any()

@@ -11,7 +11,8 @@
 
 enum { SYMBOLS = 5, STEPS = 5 };
 
-/* SplitMix64 (Steele, Lea, Flood 2014, doi:10.1145/2660193.2660195): number `*count` of the stream `key`, below `bound` */
+/* The next number of the stream `key`, below `bound`: SplitMix64 (Steele, Lea, Flood 2014,
+   doi:10.1145/2660193.2660195). */
 static inline int64_t draw(uint64_t key, uint64_t *count, int64_t bound) {
     uint64_t z = key + ++*count * UINT64_C(0x9E3779B97F4A7C15);
     z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
@@ -83,7 +84,8 @@ static PyObject *walks(PyObject *self, PyObject *arguments) {
     PyBuffer_Release(&keys);
     PyBuffer_Release(&out);
     if (!memory) return PyErr_NoMemory();
-    if (!fits || !known) return PyErr_Format(PyExc_ValueError, "expected codes and out (N, L) with L above 1, keys (N,)");
+    if (!fits || !known)
+        return PyErr_Format(PyExc_ValueError, "expected codes and out (N, L) with L above 1, keys (N,)");
     Py_RETURN_NONE;
 }
 

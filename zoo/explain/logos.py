@@ -30,6 +30,9 @@ COLOURS = {"A": "#2a9d3f", "C": "#2f6fd6", "G": "#e8a317", "T": "#d63a3a"}
 BASES_WIDTH = 0.11
 """Inches of a letter: 249 of them fill 27 inches, which a screen shows whole and a reader may enlarge."""
 
+LETTER_WIDTH = 0.25
+"""Inches of a letter of a pattern."""
+
 HEIGHT = 2.2
 """Inches."""
 
@@ -64,6 +67,23 @@ def save(scores: np.ndarray, path: Path | IO[bytes], title: str, width: float, k
     axes.set_title(title, fontsize=9, loc="left", parse_math=False)
     # the same logo gives the same bytes
     figure.savefig(path, format=kind, dpi=DOTS_PER_INCH, metadata={"Date": None} if kind == "svg" else None)
+
+
+def overview(titles: Sequence[str], scores: Sequence[np.ndarray], path: Path) -> None:
+    """Logos of float (W, 4) below each other, letters of one width, with their titles, as PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    widest = max(len(one) for one in scores)
+    figure = Figure(figsize=(LETTER_WIDTH * widest + 4.2, 1.15 * len(scores)), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(len(scores), 2, squeeze=False, width_ratios=[LETTER_WIDTH * widest, 4])
+    for (logo, text), title, one in zip(panels, titles, scores, strict=True):
+        draw_on(logo, np.pad(one, ((0, widest - len(one)), (0, 0))))
+        logo.set_xticks([])
+        text.axis("off")
+        text.text(0, 0.5, title, va="center", fontsize=10, parse_math=False, linespacing=1.5)
+    figure.savefig(path, format="png", dpi=DOTS_PER_INCH)
 
 
 def draw_on(axes: Axes, scores: np.ndarray) -> None:

@@ -4,7 +4,8 @@ TARGET.modisco.h5    all that modisco-lite found, in its own layout; sequences a
 TARGET.meme          the frequencies of each pattern, trimmed to its core
 TARGET.patterns.tsv  a row a pattern: seqlets, consensus, and the known motif that it is like
 TARGET.hits.tsv      a row a seqlet, by sequence and position: start and end are 1-based and inclusive
-motifs.html          a page with the logos
+TARGET.patterns.png  their logos; in logos/ one by one
+motifs.html          a page with all of it
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ FOLDER = "motifs"
 """Where the results go if nothing else is said: a folder in that of the explanation."""
 
 OURS = (
-    *("*.modisco.h5", "*.meme", "*.patterns.tsv", "*.hits.tsv"),
+    *("*.modisco.h5", "*.meme", "*.patterns.tsv", "*.patterns.png", "*.hits.tsv"),
     *(DESCRIPTION, motif_page.FILE, f"{logos.FOLDER}/*.png"),
 )
 """What a folder of ours holds, and nothing else."""
@@ -199,6 +200,12 @@ def _write(
         place = str(seqlet.start + 1), str(seqlet.end), seqlet.strand
         places.append((names[seqlet.sequence], *place, one.name, f"{seqlet.contribution:.5g}"))
     _write_table(folder / f"{stem}.hits.tsv", places)
+    titles = [
+        f"{one.consensus}\n{len(one.seqlets)} seqlets"
+        + (f", like {match.name} ({match.similarity:.2f})" if match else "")
+        for one, match in zip(found, matches, strict=True)
+    ]
+    logos.overview(titles, [one.contributions[one.shown] for one in found], folder / f"{stem}.patterns.png")
     (folder / logos.FOLDER).mkdir(exist_ok=True)
     for one in found:
         logos.save(one.contributions[one.shown], folder / logos.FOLDER / f"{stem}.{one.name}.png", one.name, LOGO_WIDTH)

@@ -138,6 +138,7 @@ def _window(length: int, window: int | None) -> tuple[int, int]:
         return 0, length
     if window > length:
         raise ZooError(f"window: expected at most {length} bases, got {window}")
+    window -= window % 2  # the commands of modisco-lite count from the middle, and fail on an odd window
     return (length - window) // 2, window
 
 

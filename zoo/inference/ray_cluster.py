@@ -55,8 +55,9 @@ def chosen(options: RayOptions) -> Workers:
 
 @contextlib.contextmanager
 def _connected(address: str) -> Iterator[Any]:
+    # Ray is about to change what a worker without a GPU sees of those there are, and warns of it without this
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    import ray  # without that setting it warns, once a process
+    import ray
 
     if ray.is_initialized():
         yield ray

@@ -32,8 +32,9 @@ from zoo.inference.shards import Arrays, Parts, Progress, Workers
 from zoo.spec import ModelSpec
 from zoo.system.atomic import check_target, replacing_together
 
-BLOCK_BASES = 1 << 20
-"""Bases whose windows are predicted together, at most."""
+BLOCK_BASES = 1 << 18
+"""Bases whose windows are predicted together, as many as a Session hands to its engine at once; then it is said how far
+the scan is."""
 
 VALUES = "values"
 
