@@ -98,6 +98,14 @@ def needed(option: Argument) -> list[str]:
     return [MODEL] if option.index is not None else [option.name, "x"]
 
 
+OWN_FORM: dict[str, tuple[str, Any]] = {
+    "--keep": ("hk<0.5, dev>-1", ("hk<0.5", "dev>-1")),
+    "--protect": ("100-120, 7", ("100-120", "7")),
+    "--gc": ("0.35-0.55", "0.35-0.55"),
+}
+"""Option whose text has a form of its own -> an example, and what it becomes."""
+
+
 def example(option: Argument) -> tuple[str, Any]:
     """A value of an option, as text and as what it becomes."""
     kind, default, choices = option.resolved_hint, option.field_info.default, option.get_choices(force=True)
@@ -108,6 +116,8 @@ def example(option: Argument) -> tuple[str, Any]:
     if kind in (int, float):
         value = 3 if default is None else default
         return str(value), kind(value)
+    if option.name in OWN_FORM:
+        return OWN_FORM[option.name]
     if kind is Path:
         return "some/file", Path("some/file")
     if option.name in TUPLES:
