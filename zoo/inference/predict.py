@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, Protocol
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 
@@ -21,11 +21,10 @@ from zoo.defaults import AUTO, MODEL, RUNTIME
 from zoo.dna.encoding import ONE_TEXT, check_codes, reverse_complement
 from zoo.errors import ZooError, did_you_mean
 from zoo.formats import several, table_writer, texts
-from zoo.formats.fasta import Counts
 from zoo.formats.read_options import PYTHON, STRICT, ReadOptions
-from zoo.formats.several import Readers
 from zoo.formats.table_writer import Column, Digested, Layout
 from zoo.inference import both_strands, description, session
+from zoo.inference.records import FastaRecords, Records
 from zoo.inference.session import Session
 from zoo.spec import ModelSpec
 from zoo.system import pipeline
@@ -312,45 +311,6 @@ def _is_alone(description: Path, table: Path) -> bool:
         return "sha256" in json.loads(description.read_bytes())["table"]
     except (OSError, ValueError, TypeError, KeyError):  # a file of something else
         return False
-
-
-class Records(Protocol):
-    """What a Job predicts: iterate over it once for batches of label columns and base codes, uint8 (N, L).
-
-    counts: a dataclass of what has been read so far, whose first field is `records`.  bytes_read: of its files so far.
-    """
-
-    @property
-    def counts(self) -> Any: ...
-
-    @property
-    def bytes_read(self) -> int: ...
-
-    def __iter__(self) -> Iterator[tuple[Sequence[Column], np.ndarray]]: ...
-
-    def described(self) -> dict[str, Any]:
-        """What the description of the run says of it, once it has been read: `inputs` and whatever else there is."""
-
-
-class FastaRecords:
-    """The records of FASTA files, see Readers."""
-
-    def __init__(self, *arguments: Any) -> None:
-        self._readers = Readers(*arguments)
-
-    def __iter__(self) -> Iterator[tuple[Sequence[Column], np.ndarray]]:
-        return (((names,), codes) for names, codes in self._readers)
-
-    @property
-    def counts(self) -> Counts:
-        return self._readers.counts
-
-    @property
-    def bytes_read(self) -> int:
-        return self._readers.bytes_read
-
-    def described(self) -> dict[str, Any]:
-        return {"inputs": self._readers.files()}
 
 
 def chunk_of(model: Model) -> int:
