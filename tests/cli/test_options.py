@@ -76,8 +76,16 @@ def test_every_field_takes_its_value_from_the_command_line(command: str, group: 
         # a number below zero is joined to its option, see options.full_forms
         typed = [option.name] if value is True else [option.name, text]
         typed = [f"{option.name}={text}"] if text.startswith("-") else typed
+        typed += NEEDS.get(option.name, [])
         _, bound, _ = main.app.parse_args([command, *required, *typed], exit_on_error=False, print_error=False)
         assert getattr(bound.arguments[group.field_info.name], field.name) == value
+
+
+NEEDS = {"--against": ["--confirm", "2"]}
+"""Option -> what has to be typed with it."""
+
+TUPLES = {"--keep": "hk<0.5", "--protect": "100-120", "--avoid": "GAATTC"}
+"""Option that takes several values of a form of its own -> one of them."""
 
 
 def option_name(field: str) -> str:
@@ -102,9 +110,11 @@ def example(option: Argument) -> tuple[str, Any]:
         return str(value), kind(value)
     if kind is Path:
         return "some/file", Path("some/file")
+    if option.name in TUPLES:
+        return TUPLES[option.name], (TUPLES[option.name],)
     if get_origin(kind) is tuple:
         return ("-3, 4", (-3, 4)) if get_args(kind)[0] is int else ("A, B", ("A", "B"))
-    text = {"--both-strands": "average", "--alphabet": "TGCA"}.get(option.name, "text")
+    text = {"--both-strands": "average", "--alphabet": "TGCA", "--gc": "0.35-0.55"}.get(option.name, "text")
     return text, text
 
 
