@@ -57,7 +57,6 @@ VARIANTS = fields("Comparing alleles")
 SHARING = fields("Long runs")
 INTERVALS = fields("Intervals of a genome, instead of FASTA files")
 RUNNING = fields("Computing")
-COMPUTED_STRANDS = Parameter(name="*", group=RUNNING.group)
 FILE = fields("What the file does not say")
 CHECKED = fields("How it is found out or checked")
 
