@@ -91,7 +91,7 @@ class TorchEngine:
         return taken.numpy().copy()
 
     def windows(self, codes: np.ndarray, stride: int) -> np.ndarray:
-        """Every window of a stretch of DNA, see zoo.contracts.EngineExtras: the bases travel once, batches of windows
+        """Every window of a stretch of DNA, see zoo.contracts.ShorterWays: the bases travel once, batches of windows
         are cut on the device."""
         import torch
 

@@ -25,7 +25,7 @@ def test_every_file_is_a_plug_in_that_keeps_its_contract(kind: str) -> None:
     assert registry.problems(kind) == {}
     assert list(registry.working(kind)) == registry.names(kind)
     for name, module in registry.working(kind).items():
-        assert contracts.complaint(kind, module) is None
+        assert registry.complaint(kind, module) is None
         assert registry.load(kind, name) is module
 
 

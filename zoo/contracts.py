@@ -1,10 +1,10 @@
 """What a plug-in offers: one Protocol each for a model, a runtime and an exporter, and what travels between them.
 
 A plug-in is a module, a file or a folder, found by its name (registry.py). The registry checks every offer against its
-Protocol here and says in one line what is missing. What stands in `Model`, `Runtime` and `Exporter` is obligatory; what
-stands in `ModelExtras`, `RuntimeExtras`, `EngineExtras` and `ExporterExtras` may be left out, and is asked for with
-`extra`. The first line of a plug-in's docstring says what it is; `zoo list` shows it. Heavy libraries are imported
-inside functions. Imports errors and spec; needs no library. Axes: N sequences, L positions, T targets.
+Protocol here and says in one line what is missing. What stands in `Model`, `Runtime`, `Engine` and `Exporter` is
+obligatory; what stands in their `Extras` and in `ShorterWays` may be left out, and is asked for with `extra`. The first
+line of a plug-in's docstring says what it is; `zoo list` shows it. Heavy libraries are imported inside functions.
+Imports errors and spec; needs no library. Axes: N sequences, L positions, T targets.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ Precision = Literal["fp32", "tf32", "bf16"]
 
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 """Arithmetic that a user may ask a runtime for."""
-
 
 MOST_THREADS = 1024
 """More than any machine has cores for; each takes memory and a place among the user's processes."""
@@ -104,7 +103,7 @@ class Engine(Protocol):
         own that no later run changes."""
 
 
-class EngineExtras(Protocol):
+class ShorterWays(Protocol):
     """Shorter ways that an engine may know. Where it knows none, the Session does the same with `run`; the numbers are
     the same up to rounding, and a test over the registry compares both."""
 
@@ -130,6 +129,10 @@ class EngineExtras(Protocol):
 
     def gradient(self, codes: np.ndarray, target: int) -> np.ndarray:
         """Base codes, uint8 (N, L), N >= 1 -> d activity / d one-hot, float32 (N, L, 4)."""
+
+
+class EngineExtras(Protocol):
+    """What else an engine may offer."""
 
     def settle(self) -> None:
         """From now on a batch gives the same bits whatever came before, for an engine that begins another way."""
@@ -160,7 +163,7 @@ class RuntimeExtras(Protocol):
     AUTOMATIC: device -> rank; the runtime "auto" tries the highest first, and never a device without a rank.
     TRUST: device -> rank; the usable one of the highest is the reference that parity is measured against.
     LIBRARIES: distributions whose version decides what it gives; `zoo doctor` shows them.
-    SHORTER_WAYS: names in EngineExtras that its engines offer.
+    SHORTER_WAYS: names in ShorterWays that its engines offer.
     """
 
     FILES: tuple[str, ...]
@@ -340,59 +343,14 @@ def extra(plugin: Any, name: str, otherwise: Any = None) -> Any:
 
     `name` stands in one of the Extras.
     """
-    if not any(name in _members(extras) for extras in (*(extras for _, extras in PROTOCOLS.values()), EngineExtras)):
+    known = (*(extras for _, extras in PROTOCOLS.values()), ShorterWays, EngineExtras)
+    if not any(name in members(extras) for extras in known):
         raise ValueError(f"{name}: no Protocol in zoo/contracts.py knows it")
     return getattr(plugin, name, otherwise)
 
 
-def complaint(kind: str, plugin: Any) -> str | None:
-    """The first thing in which a plug-in departs from its Protocol, in one line; None if there is none."""
-    duty, extras = (_members(protocol) for protocol in PROTOCOLS[kind])
-    for name, expected in duty.items():
-        if not hasattr(plugin, name):
-            return f"it lacks {name}{_shape(expected)}"
-    for name, expected in {**duty, **extras}.items():
-        if hasattr(plugin, name) and not _fits(expected, getattr(plugin, name)):
-            return f"{name}: expected {name}{_shape(expected)}, got {name}{_shape(getattr(plugin, name))}"
-    return _config_complaint(plugin.Config) if kind == "models" else None
-
-
-def _config_complaint(config: Any) -> str | None:
-    if not dataclasses.is_dataclass(config) or not getattr(config, "__dataclass_params__").frozen:  # noqa: B009
-        return "Config: expected a frozen dataclass"
-    fields = {field.name for field in dataclasses.fields(config)}
-    for name in ("sequence_length", "targets"):
-        if name not in fields:
-            return f"Config: it lacks the field {name}"
-    return None if callable(getattr(config, "to_dict", None)) else "Config: it lacks to_dict()"
-
-
-def _members(protocol: type) -> dict[str, Any]:
+def members(protocol: type) -> dict[str, Any]:
     """Name -> type of a value, or the function that stands for one."""
     functions = {name: member for name, member in vars(protocol).items() if inspect.isfunction(member)}
     own = {name: member for name, member in functions.items() if not name.startswith("_")}
     return {**typing.get_type_hints(protocol), **own}
-
-
-def _fits(expected: Any, offered: Any) -> bool:
-    if not inspect.isfunction(expected):
-        kind = typing.get_origin(expected) or expected
-        return kind is Any or isinstance(offered, kind)
-    if not callable(offered):
-        return False
-    _, *parameters = inspect.signature(expected).parameters.values()  # without self
-    keywords = {one.name: None for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY}
-    try:
-        inspect.signature(offered).bind(*[None] * (len(parameters) - len(keywords)), **keywords)
-    except TypeError:
-        return False
-    return True
-
-
-def _shape(member: Any) -> str:
-    """ "(device)" of a function, ": tuple[str, ...]" of a type, " = []" of a value."""
-    if inspect.isfunction(member):
-        return f"({', '.join(name for name in inspect.signature(member).parameters if name != 'self')})"
-    if isinstance(member, type) or typing.get_origin(member):
-        return f": {member.__name__ if member.__class__ is type else member}"
-    return f" = {member!r}"

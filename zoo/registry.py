@@ -8,9 +8,12 @@ imported, is left out of everything but `problems`, and is an error only for who
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import importlib.util
+import inspect
 import pkgutil
+import typing
 from functools import cache
 from importlib import metadata
 from types import ModuleType
@@ -67,11 +70,11 @@ def _loaded(kind: str, name: str) -> ModuleType:
             module = importlib.import_module(f"{PACKAGES[kind]}.{name}")
         else:
             module = _installed(kind)[name].load()
-        complaint = contracts.complaint(kind, module)
+        reason = complaint(kind, module)
     except Exception as error:  # noqa: BLE001 - whatever another package does wrong is one line
-        complaint = f"it cannot be imported ({type(error).__name__}: {' '.join(str(error).split())})"
-    if complaint:
-        raise BadPlugin(f"the {kind[:-1]} {name!r} is no plug-in that works: {complaint}")
+        reason = f"it cannot be imported ({type(error).__name__}: {' '.join(str(error).split())})"
+    if reason:
+        raise BadPlugin(f"the {kind[:-1]} {name!r} is no plug-in that works: {reason}")
     return module
 
 
@@ -105,3 +108,49 @@ def forget() -> None:
     """Look again: for a program that installs a plug-in while it runs, such as a test."""
     for kept in (_bundled, _installed, _entry_points, _loaded, _broken):
         kept.cache_clear()
+
+
+def complaint(kind: str, plugin: Any) -> str | None:
+    """The first thing in which a plug-in departs from its Protocol, in one line; None if there is none."""
+    duty, extras = (contracts.members(protocol) for protocol in contracts.PROTOCOLS[kind])
+    for name, expected in duty.items():
+        if not hasattr(plugin, name):
+            return f"it lacks {name}{_shape(expected)}"
+    for name, expected in {**duty, **extras}.items():
+        if hasattr(plugin, name) and not _fits(expected, getattr(plugin, name)):
+            return f"{name}: expected {name}{_shape(expected)}, got {name}{_shape(getattr(plugin, name))}"
+    return _config_complaint(plugin.Config) if kind == "models" else None
+
+
+def _config_complaint(config: Any) -> str | None:
+    if not dataclasses.is_dataclass(config) or not getattr(config, "__dataclass_params__").frozen:  # noqa: B009
+        return "Config: expected a frozen dataclass"
+    fields = {field.name for field in dataclasses.fields(config)}
+    for name in ("sequence_length", "targets"):
+        if name not in fields:
+            return f"Config: it lacks the field {name}"
+    return None if callable(getattr(config, "to_dict", None)) else "Config: it lacks to_dict()"
+
+
+def _fits(expected: Any, offered: Any) -> bool:
+    if not inspect.isfunction(expected):
+        kind = typing.get_origin(expected) or expected
+        return kind is Any or isinstance(offered, kind)
+    if not callable(offered):
+        return False
+    _, *parameters = inspect.signature(expected).parameters.values()  # without self
+    keywords = {one.name: None for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY}
+    try:
+        inspect.signature(offered).bind(*[None] * (len(parameters) - len(keywords)), **keywords)
+    except TypeError:
+        return False
+    return True
+
+
+def _shape(member: Any) -> str:
+    """ "(device)" of a function, ": tuple[str, ...]" of a type, " = []" of a value."""
+    if inspect.isfunction(member):
+        return f"({', '.join(name for name in inspect.signature(member).parameters if name != 'self')})"
+    if isinstance(member, type) or typing.get_origin(member):
+        return f": {member.__name__ if member.__class__ is type else member}"
+    return f" = {member!r}"

@@ -180,7 +180,7 @@ class KmerEngine:
             return self._networks[kind, fast]
 
     def windows(self, codes: np.ndarray, stride: int) -> np.ndarray:
-        """Every window of a stretch of DNA, see zoo.contracts.EngineExtras; shared where that is less arithmetic."""
+        """Every window of a stretch of DNA, see zoo.contracts.ShorterWays; shared where that is less arithmetic."""
         each = along.cut(codes, self.spec.sequence_length, stride)
         if stride not in self._sharing:
             self._sharing[stride] = sharing.sharing(self._layers, self._plan, stride)

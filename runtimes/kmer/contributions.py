@@ -16,7 +16,7 @@ SMALL_DIFFERENCE = 1e-6
 
 
 def contributions(layers: PlainLayers, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:
-    """Base codes, uint8 (N, L) and (N, R, L) -> hypothetical scores, float32 (N, L, 4); see contracts.EngineExtras."""
+    """Base codes, uint8 (N, L) and (N, R, L) -> hypothetical scores, float32 (N, L, 4); see contracts.ShorterWays."""
     out = np.empty((*codes.shape, ONE_HOT.shape[1]), np.float32)
     for row, (sequence, others) in enumerate(zip(codes, ONE_HOT[references], strict=True)):
         multipliers = _backwards(layers, _sums(layers, ONE_HOT[sequence[None]]), _sums(layers, others), target)

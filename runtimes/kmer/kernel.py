@@ -131,14 +131,14 @@ class Backwards(Compiled):
         self._back = np.array([0, *map(self._reversed, kernels)], np.int64)
 
     def contributions(self, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:
-        """As contracts.EngineExtras says; arrays are C-contiguous, without N if there are tables."""
+        """As contracts.ShorterWays says; arrays are C-contiguous, without N if there are tables."""
         out = np.empty((*codes.shape, len(ALPHABET)), np.float32)
         room = self._room(_kernel.room_of_contributions)
         _kernel.contributions(self.instruction_set, self.program, self._back, codes, references, target, room, out)
         return out
 
     def gradient(self, codes: np.ndarray, target: int) -> np.ndarray:
-        """As contracts.EngineExtras says; `codes` is C-contiguous, without N if there are tables."""
+        """As contracts.ShorterWays says; `codes` is C-contiguous, without N if there are tables."""
         return self.contributions(codes, np.empty((len(codes), 0, codes.shape[1]), np.uint8), target)
 
     def _reversed(self, weight: np.ndarray) -> int:

@@ -38,11 +38,11 @@ class Portable:
         return mutants.mutants(self._layers, codes)
 
     def contributions(self, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:
-        """As contracts.EngineExtras says."""
+        """As contracts.ShorterWays says."""
         return contributions.contributions(self._layers, codes, references, target)
 
     def gradient(self, codes: np.ndarray, target: int) -> np.ndarray:
-        """As contracts.EngineExtras says."""
+        """As contracts.ShorterWays says."""
         return contributions.gradient(self._layers, codes, target)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import random
 import re
 import shutil
 import sys
 from pathlib import Path
 
+import genomes
 import numpy as np
 import pages
 import pytest
@@ -34,6 +36,9 @@ def reader(_made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     peaks.tsv                       the same with columns peak_id, chrom, seq, log2FC_dev, log2FC_hk; some missing
     labelled.fa, labelled_activity.tsv   the same data in the two files of a FASTA with its labels
     port.pth                        the network of somebody else
+    dm6.fa, genes.gtf               a genome of two contigs, a gene on it
+    peaks.bed, regions.bed          intervals of it
+    calls.vcf.gz, variants.tsv      variants of it
     """
     folder = tmp_path / "reader"
     shutil.copytree(_made, folder)
@@ -49,6 +54,7 @@ def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _write_sequences(made, model)
     _write_labelled(made, model)
     _write_port(made)
+    _write_genome(made)
     return made
 
 
@@ -64,13 +70,13 @@ def _write_sequences(folder: Path, model: Model) -> None:
 
 
 def _write_labelled(folder: Path, model: Model) -> None:
-    random = np.random.default_rng(0)
-    genome = "".join(np.array(list("ACGT"))[random.integers(0, 4, 60_000)])
+    generator = np.random.default_rng(0)
+    genome = "".join(np.array(list("ACGT"))[generator.integers(0, 4, 60_000)])
     (folder / "genome.fa").write_text(f">chr2L\n{genome}\n")
     length = model.spec.sequence_length
-    starts = [int(start) for start in random.integers(0, len(genome) - length, LABELLED)]
+    starts = [int(start) for start in generator.integers(0, len(genome) - length, LABELLED)]
     sequences = [genome[start : start + length] for start in starts]
-    labels = model.predict(sequences) + random.normal(0, 0.1, (LABELLED, 2))
+    labels = model.predict(sequences) + generator.normal(0, 0.1, (LABELLED, 2))
     numbers = [f"{dev:.6g}\t{hk:.6g}" for dev, hk in labels]
     names = [f"chr2L_{start + 1}_{start + length}" for start in starts]
     rows = list(zip(names, sequences, numbers, strict=True))
@@ -80,6 +86,27 @@ def _write_labelled(folder: Path, model: Model) -> None:
     missing = [f"{name}\tchr2L\t{text}\t\tNA" for name, text, _ in rows[:3]]
     present = [f"{name}\tchr2L\t{text}\t{label}" for name, text, label in rows[3:]]
     _write(folder / "peaks.tsv", "peak_id\tchrom\tseq\tlog2FC_dev\tlog2FC_hk", missing + present)
+
+
+def _write_genome(folder: Path) -> None:
+    bgzf = pytest.importorskip("Bio.bgzf")
+    contigs = genomes.contigs({"chr2L": 560_000, "chrM": 20_000})
+    genomes.write(folder / "dm6.fa", contigs)
+    (folder / "peaks.bed").write_text("chr2L\t1000\t1500\tfirst\t0\t+\nchr2L\t2000\t2100\tsecond\t0\t-\n")
+    (folder / "regions.bed").write_text("chr2L\t1000\t1500\nchrM\t100\t900\n")
+    exon = 'chr2L\tx\texon\t{}\t{}\t.\t+\t.\tgene_id "g"; gene_symbol "ush";\n'
+    (folder / "genes.gtf").write_text(exon.format(480_001, 481_000) + exon.format(530_001, 540_000))
+    generator = random.Random(0)
+    rows = [
+        (place + 1, contigs["chr2L"][place].upper(), generator.choice("ACGT"))
+        for place in sorted(generator.sample(range(100_000), 50))
+    ]
+    lines = [f"chr2L\t{place}\t.\t{ref}\t{alt}\t.\t.\t." for place, ref, alt in rows]
+    calls = ["##fileformat=VCFv4.2", "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO", *lines, ""]
+    with bgzf.open(str(folder / "calls.vcf.gz"), "wb") as file:
+        file.write("\n".join(calls).encode())
+    table = [f"chr2L\t{place}\t{ref}\t{alt}" for place, ref, alt in rows]
+    _write(folder / "variants.tsv", "chrom\tpos\tref\talt", table)
 
 
 def _write(path: Path, header: str, rows: list[str]) -> None:

@@ -85,6 +85,6 @@ def test_an_engine_offers_what_its_runtime_says(runtime: str) -> None:
     if session.missing(runtime) or session.refuses(runtime, weights.spec):
         return
     engine = open_session(weights, runtime)._engine
-    ways = [name for name in vars(contracts.EngineExtras) if not name.startswith("_")]
+    ways = [name for name in vars(contracts.ShorterWays) if not name.startswith("_")]
     offered = {name for name in ways if contracts.extra(engine, name)}
     assert offered == set(contracts.extra(session.plugin(runtime), "SHORTER_WAYS", ()))

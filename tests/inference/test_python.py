@@ -33,9 +33,9 @@ def texts() -> list[str]:
 
 
 def test_every_public_name_is_there() -> None:
-    assert sorted(zoo.__all__) == sorted(zoo.HOMES)
+    assert sorted(zoo.__all__) == sorted([*zoo.HOMES, *zoo.PACKAGES])
     for name in zoo.__all__:
-        assert getattr(zoo, name).__name__ == name
+        assert getattr(zoo, name).__name__.rpartition(".")[2] == name
         assert name in dir(zoo)
     assert issubclass(zoo.ZooError, Exception)
     with pytest.raises(AttributeError, match="module 'zoo' has no attribute 'forecast'"):

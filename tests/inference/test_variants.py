@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 from pathlib import Path
@@ -396,6 +397,12 @@ def test_bad_vcf(zoo: Zoo, made: dict[str, str], content: str, message: str) -> 
     Path("v.vcf").write_text(content)
     one_line(zoo, message, "variants", "v.vcf", *WORDS, "-o", "out.tsv")
     assert not Path("out.tsv").exists()
+
+
+def test_a_vcf_that_gzip_compressed_is_refused_with_the_command_that_helps(zoo: Zoo, made: dict[str, str]) -> None:  # noqa: ARG001
+    Path("v.vcf.gz").write_bytes(gzip.compress((H1 + "chr2\t5\t.\tA\tC\t.\t.\t.\n").encode()))
+    message = "v.vcf.gz: expected VCF compressed by bgzip, got gzip; gunzip -c v.vcf.gz | bgzip > new.vcf.gz makes one"
+    one_line(zoo, message, "variants", "v.vcf.gz", *WORDS, "-o", "out.tsv")
 
 
 @pytest.mark.parametrize(

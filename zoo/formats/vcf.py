@@ -121,6 +121,10 @@ def _opened(path: Path) -> Any:
     pysam = pysam_module()
     try:
         return pysam.VariantFile(str(path))
+    except NotImplementedError:
+        raise ZooError(
+            f"{path}: expected VCF compressed by bgzip, got gzip; gunzip -c {path.name} | bgzip > new.vcf.gz makes one"
+        ) from None
     except (OSError, ValueError) as error:
         raise ZooError(f"{path}: cannot be read as VCF or BCF ({_reason(error)})") from None
 

@@ -1,6 +1,6 @@
 """In silico mutagenesis the general way: every sequence with every base in every place is predicted.
 
-For engines that know no shorter way (contracts.EngineExtras), and for tests to compare those with. Memory does not grow
+For engines that know no shorter way (contracts.ShorterWays), and for tests to compare those with. Memory does not grow
 with the number of sequences, but for the result. Axes: N sequences, L positions, T targets.
 """
 

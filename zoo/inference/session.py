@@ -248,7 +248,7 @@ def files(runtime: str) -> tuple[str, ...]:
 
 
 def runtimes_with(way: str) -> list[str]:
-    """Runtimes whose engines know a shorter way (contracts.EngineExtras), usable here or not, sorted."""
+    """Runtimes whose engines know a shorter way (contracts.ShorterWays), usable here or not, sorted."""
     return [name for name in runtime_names() if way in contracts.extra(plugin(name), "SHORTER_WAYS", ())]
 
 
