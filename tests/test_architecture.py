@@ -43,7 +43,20 @@ ARROWS: dict[str, tuple[str, ...]] = {
 START = {"zoo", "zoo.__main__"}
 """Files of the ground that hand out what other rooms have: the public names and the command."""
 
-HEAVY = {"h5py", "matplotlib", "onnx", "onnxruntime", "pandas", "pyarrow", "rich", "scipy", "torch"} | {
+HEAVY = {
+    "h5py",
+    "matplotlib",
+    "onnx",
+    "onnxruntime",
+    "pandas",
+    "pyarrow",
+    "pyBigWig",
+    "pysam",
+    "ray",
+    "rich",
+    "scipy",
+    "torch",
+} | {
     library for module in registry.working("runtimes").values() for library in contracts.extra(module, "LIBRARIES", ())
 }
 """Libraries that a file imports when it needs them, inside a function."""

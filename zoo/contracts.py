@@ -2,9 +2,9 @@
 
 A plug-in is a module, a file or a folder, found by its name (registry.py). The registry checks every offer against its
 Protocol here and says in one line what is missing. What stands in `Model`, `Runtime` and `Exporter` is obligatory; what
-stands in `ModelExtras`, `RuntimeExtras` and `ExporterExtras` may be left out, and is asked for with `extra`. The first
-line of a plug-in's docstring says what it is; `zoo list` shows it. Heavy libraries are imported inside functions.
-Imports errors and spec; needs no library. Axes: N sequences, L positions, T targets.
+stands in `ModelExtras`, `RuntimeExtras`, `EngineExtras` and `ExporterExtras` may be left out, and is asked for with
+`extra`. The first line of a plug-in's docstring says what it is; `zoo list` shows it. Heavy libraries are imported
+inside functions. Imports errors and spec; needs no library. Axes: N sequences, L positions, T targets.
 """
 
 from __future__ import annotations
@@ -101,6 +101,18 @@ class Engine(Protocol):
     def run(self, codes: np.ndarray) -> np.ndarray:
         """Base codes, uint8 (N, L), 1 <= N <= batch size, C-contiguous -> activities, float32 (N, T), an array of its
         own that no later run changes."""
+
+
+class EngineExtras(Protocol):
+    """Shorter ways that an engine may know. Where it knows none, the Session does the same with `run`; the numbers are
+    the same up to rounding, and a test over the registry compares both."""
+
+    def windows(self, codes: np.ndarray, stride: int) -> np.ndarray:
+        """Every window of a stretch of DNA, `stride` bases apart: base codes, uint8 (B,), C-contiguous, B >= L ->
+        activities, float32 (W, T), W = (B - L) // stride + 1; window i is [i * stride, i * stride + L).
+
+        The Session hands a long contig over in stretches that overlap, so that memory need not be thought of.
+        """
 
 
 class Runtime(Protocol):
@@ -280,8 +292,11 @@ PROTOCOLS: dict[str, tuple[type, type]] = {
 
 
 def extra(plugin: Any, name: str, otherwise: Any = None) -> Any:
-    """What a plug-in offers beyond its duty; `otherwise` where it does not. `name` stands in one of the Extras."""
-    if not any(name in _members(extras) for _, extras in PROTOCOLS.values()):
+    """What a plug-in, or an engine that a runtime started, offers beyond its duty; `otherwise` where it does not.
+
+    `name` stands in one of the Extras.
+    """
+    if not any(name in _members(extras) for extras in (*(extras for _, extras in PROTOCOLS.values()), EngineExtras)):
         raise ValueError(f"{name}: no Protocol in zoo/contracts.py knows it")
     return getattr(plugin, name, otherwise)
 

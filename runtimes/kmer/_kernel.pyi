@@ -1,4 +1,4 @@
-# What _kernel.c offers, for type checkers.
+# What _module.c offers, for type checkers.
 import numpy as np
 
 def instruction_sets() -> list[str]: ...

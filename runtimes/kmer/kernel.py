@@ -1,7 +1,7 @@
 """The compiled kernel, where it was built: tables and the layers after them from base codes to activities.
 
-Owns the program that _kernel.c runs and every array whose address is in it. Without a compiler at installation the
-module _kernel is not there, `instruction_sets` is empty and nobody makes a Kernel.
+Owns the program (_program.h) that the C files run and every array whose address is in it. Without a compiler at
+installation the module _kernel is not there, `instruction_sets` is empty and nobody makes a Kernel.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import threading
 
 import numpy as np
 
+from runtimes.kmer.packing import Arrays
 from runtimes.kmer.tables import Tables
 from zoo.layers.plain import PlainLayers
 from zoo.system.memory import aligned
@@ -20,9 +21,6 @@ except ImportError:
     BUILT = False
 else:
     BUILT = True
-
-PANEL = 32
-"""Columns of a weight matrix that lie together, as PANEL in _kernel.c."""
 
 
 def instruction_sets() -> list[str]:
@@ -39,15 +37,15 @@ class Kernel:
     def __init__(self, layers: PlainLayers, tables: Tables | None, instruction_set: str) -> None:
         self._instruction_set = instruction_set
         self._targets = layers.shape.targets
-        self._kept: list[np.ndarray] = []
+        self._arrays = Arrays()
         left = layers.convolutions[tables.plan.convolutions if tables else 0 :]
         steps = [layers.shape.sequence_length, len(left), len(layers.dense), *self._lookup(tables)]
         for layer in left:
             taps, channels, filters = layer.weight.shape
             steps += [layer.positions, channels, taps, layer.left, filters]
-            steps += self._packed(layer.weight.reshape(taps * channels, filters), layer.bias)
+            steps += self._weights(layer.weight.reshape(taps * channels, filters), layer.bias)
         for matrix in layers.dense:
-            steps += [*matrix.weight.shape, matrix.relu, *self._packed(matrix.weight, matrix.bias)]
+            steps += [*matrix.weight.shape, matrix.relu, *self._weights(matrix.weight, matrix.bias)]
         self._program = np.array(steps, np.int64)
         self._padding = (tables.plan.rows, tables.plan.left, len(tables.starts), tables.plan.taps) if tables else None
         self._rooms = threading.local()
@@ -74,23 +72,11 @@ class Kernel:
         if tables is None:
             return [0] * 11
         plan = tables.plan
-        addresses = [self._address(array) for array in (tables.table, tables.starts, tables.lengths, tables.offsets)]
+        addresses = [
+            self._arrays.address(array) for array in (tables.table, tables.starts, tables.lengths, tables.offsets)
+        ]
         shape = [len(tables.starts), plan.taps, plan.left, plan.pool, plan.positions, plan.channels, plan.width]
         return addresses + shape
 
-    def _packed(self, weight: np.ndarray, bias: np.ndarray) -> list[int]:
-        """Addresses of a matrix, (in, out) -> (panels, in, PANEL), and of its bias; zeros behind the last column."""
-        panels = -(-weight.shape[1] // PANEL)
-        packed = aligned(panels, len(weight), PANEL)
-        packed[:] = 0
-        packed_bias = aligned(panels * PANEL)
-        packed_bias[:] = 0
-        packed_bias[: len(bias)] = bias
-        for panel in range(panels):
-            columns = weight[:, panel * PANEL : (panel + 1) * PANEL]
-            packed[panel, :, : columns.shape[1]] = columns
-        return [self._address(packed), self._address(packed_bias)]
-
-    def _address(self, array: np.ndarray) -> int:
-        self._kept.append(array)
-        return array.ctypes.data
+    def _weights(self, weight: np.ndarray, bias: np.ndarray) -> list[int]:
+        return [self._arrays.packed(weight), self._arrays.padded(bias)]

@@ -16,6 +16,7 @@ import pytest
 
 from zoo.errors import CheckFailed, MissingDependency, ZooError
 from zoo.formats import table_writer
+from zoo.formats.table_writer import Layout
 
 NAMES = ["plain", "a,b", '"q"', "twice", "twice"]
 VALUES = np.array([[0.1, -2], [3e-9, 4], [1, 2], [np.pi, -np.e], [16777216, 0]], np.float32)
@@ -26,9 +27,9 @@ def written(path: Path, names: list[str] = NAMES, values: np.ndarray = VALUES) -
     """Write rows in two parts; what the file says of itself."""
     with path.open("wb") as file:
         digested = table_writer.Digested(file)
-        with table_writer.opened(path, digested, TARGETS) as table:
-            table.write(names[:2], values[:2])
-            table.write(names[2:], values[2:])
+        with table_writer.opened(path, digested, Layout(TARGETS)) as table:
+            table.write((names[:2],), values[:2])
+            table.write((names[2:],), values[2:])
         return digested.facts()
 
 
@@ -118,6 +119,6 @@ def test_a_name_of_no_table_is_refused(name: str) -> None:
 
 def test_nothing_is_written_before_the_first_rows(tmp_path: Path) -> None:
     path = tmp_path / "out.tsv"
-    with path.open("wb") as file, table_writer.opened(path, table_writer.Digested(file), TARGETS):
+    with path.open("wb") as file, table_writer.opened(path, table_writer.Digested(file), Layout(TARGETS)):
         pass
     assert path.read_bytes() == b""

@@ -27,7 +27,8 @@ DEBUG = "ZOO_DEBUG"
 
 COMMANDS = {
     "Predict": {
-        "predict": "Predict the activities of sequences in FASTA files.",
+        "predict": "Predict the activities of sequences in FASTA files, or of intervals of a genome.",
+        "scan": "Predict every window of a genome: tracks for a genome browser.",
     },
     "Weights": {
         "import": "Import weights that were trained in Keras or PyTorch, of a network of any size.",

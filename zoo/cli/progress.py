@@ -52,12 +52,24 @@ class Bar:
         text = f"{count:,} {self._unit}, {count / seconds:,.0f} a second"
         if not terminal:
             self._logged = now
-            notes.say(text)
+            notes.say(text + self._left(done, seconds))
             return
         if self._progress is None:
             self._start()
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, completed=done, text=text)
+
+    def update_of(self, done: int, total: int) -> None:
+        """`done` units of so many; for work whose size is found out when it has begun."""
+        self._total = total
+        self.update(done, done)
+
+    def _left(self, done: float, seconds: float) -> str:
+        """What to say in a log of the time that is left, where it can be told."""
+        if not self._total or not done:
+            return ""
+        minutes = round(seconds * (self._total / done - 1) / 60)
+        return f", {minutes // 60} h {minutes % 60:02} min left"
 
     def _start(self) -> None:
         from rich.console import Console

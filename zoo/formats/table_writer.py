@@ -8,10 +8,11 @@ and needs pyarrow, which is imported inside.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import importlib.util
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
@@ -32,12 +33,32 @@ COMPRESSION_LEVELS = {"gz": 1, "zst": 3, "bz2": 9, "xz": 1}
 """Format -> level: the fastest that saves nearly as much, since float digits hardly shrink further."""
 
 
+Column = Sequence[Any]
+"""N texts or whole numbers."""
+
+
 class Table(Protocol):
     """What rows go to."""
 
-    def write(self, names: Sequence[str], values: np.ndarray) -> None:
-        """Names of N records and float32 (N, T). Raises ZooError for a name that the table cannot hold, CheckFailed
-        for a value that is not finite."""
+    def write(self, labels: Sequence[Column], values: np.ndarray, after: Sequence[Column] = ()) -> None:
+        """The label columns of N records, float32 (N, T), and what stands behind it. Raises ZooError for a text that
+        the table cannot hold, CheckFailed for a value that is not finite where none may be missing."""
+
+    def end_group(self) -> None:
+        """What comes next stands in another row group, where the table has them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """The columns of a table: labels, numbers, and what stands behind them; a label is text or a whole number.
+
+    missing: a number may be missing: NA in text, null in Parquet.
+    """
+
+    numbers: Sequence[str]
+    labels: Mapping[str, type] = dataclasses.field(default_factory=lambda: dict.fromkeys(prediction_table.NAME, str))
+    after: Mapping[str, type] = dataclasses.field(default_factory=dict)
+    missing: bool = False
 
 
 def check_name(output: Path) -> None:
@@ -46,12 +67,12 @@ def check_name(output: Path) -> None:
 
 
 @contextlib.contextmanager
-def opened(output: Path | None, file: Digested, targets: Sequence[str]) -> Iterator[Table]:
+def opened(output: Path | None, file: Digested, layout: Layout) -> Iterator[Table]:
     """A table in `file`, of the kind that the name `output` says; None, standard output, is tab-separated text.
 
     The end of it is written when the block ends well; `file` stays open.
     """
-    with _writer(output)(cast(BinaryIO, file), targets) as table:
+    with _writer(output)(cast(BinaryIO, file), layout) as table:
         yield table
 
 
@@ -86,7 +107,7 @@ class Digested(io.RawIOBase):
         return {"bytes": self._size, "sha256": self._digest.hexdigest()}
 
 
-Writer = Callable[[BinaryIO, Sequence[str]], contextlib.AbstractContextManager[Table]]
+Writer = Callable[[BinaryIO, Layout], contextlib.AbstractContextManager[Table]]
 
 
 def _writer(output: Path | None) -> Writer:
@@ -102,80 +123,98 @@ def _writer(output: Path | None) -> Writer:
             f"{output}: expected a name that ends in {', '.join((*SEPARATORS, PARQUET[0]))}, or in one of text with "
             f"{', '.join(COMPRESSIONS)} behind it"
         )
-    return lambda file, targets: _text(file, targets, separator, compression.removeprefix("."))
+    return lambda file, layout: _text(file, layout, separator, compression.removeprefix("."))
 
 
 @contextlib.contextmanager
-def _text(file: BinaryIO, targets: Sequence[str], separator: str, compression: str) -> Iterator[Table]:
+def _text(file: BinaryIO, layout: Layout, separator: str, compression: str) -> Iterator[Table]:
     with contextlib.ExitStack() as stack:
         if compression:
             from xopen import xopen
 
             level = COMPRESSION_LEVELS[compression]
             file = stack.enter_context(xopen(file, "wb", compresslevel=level, threads=0, format=compression))
-        yield _Text(file, targets, separator, at_once=not compression)
+        yield _Text(file, layout, separator, at_once=not compression)
 
 
 class _Text:
     """at_once: rows are seen where they are read while others are computed; a compressor would work worse for it."""
 
-    def __init__(self, file: BinaryIO, targets: Sequence[str], separator: str, at_once: bool) -> None:
+    def __init__(self, file: BinaryIO, layout: Layout, separator: str, at_once: bool) -> None:
         self._at_once = at_once
         self._file = file
         self._separator = separator
-        self._header = prediction_table.header(targets, separator)
+        self._missing = layout.missing
+        self._header = prediction_table.header(layout.numbers, separator, tuple(layout.labels), tuple(layout.after))
 
-    def write(self, names: Sequence[str], values: np.ndarray) -> None:
-        rows = prediction_table.rows(names, values, self._separator)
+    def write(self, labels: Sequence[Column], values: np.ndarray, after: Sequence[Column] = ()) -> None:
+        names, *more = labels
+        rows = prediction_table.rows(names, values, self._separator, more, after, self._missing)
         self._file.write(self._header + rows)
         self._header = b""
         if self._at_once:
             self._file.flush()
 
+    def end_group(self) -> None:
+        """Text has none."""
+
 
 @contextlib.contextmanager
-def _parquet(file: BinaryIO, targets: Sequence[str]) -> Iterator[Table]:
-    import pyarrow
+def _parquet(file: BinaryIO, layout: Layout) -> Iterator[Table]:
     from pyarrow import parquet
 
-    columns = [pyarrow.field(target, pyarrow.float32(), nullable=False) for target in targets]
-    schema = pyarrow.schema([pyarrow.field("name", pyarrow.string(), nullable=False), *columns])
+    schema = _schema(layout)
     with parquet.ParquetWriter(file, schema) as writer:
-        table = _Parquet(writer, schema)
+        table = _Parquet(writer, schema, layout.missing)
         yield table
-        table.finish()
+        table.end_group()
+
+
+def _schema(layout: Layout) -> pyarrow.Schema:
+    import pyarrow
+
+    kinds = {str: pyarrow.string(), int: pyarrow.int64()}
+    labels, after = (
+        [pyarrow.field(name, kinds[kind], nullable=False) for name, kind in columns.items()]
+        for columns in (layout.labels, layout.after)
+    )
+    numbers = [pyarrow.field(name, pyarrow.float32(), nullable=layout.missing) for name in layout.numbers]
+    return pyarrow.schema([*labels, *numbers, *after])
 
 
 class _Parquet:
     """Rows that wait until there are enough of them for a group."""
 
-    def __init__(self, writer: Any, schema: pyarrow.Schema) -> None:
+    def __init__(self, writer: Any, schema: pyarrow.Schema, missing: bool) -> None:
         self._writer = writer
         self._schema = schema
-        self._names: list[pyarrow.Array] = []
-        self._values: list[np.ndarray] = []
+        self._missing = missing
+        self._waiting: list[pyarrow.Table] = []
         self._rows = 0
 
-    def write(self, names: Sequence[str], values: np.ndarray) -> None:
+    def write(self, labels: Sequence[Column], values: np.ndarray, after: Sequence[Column] = ()) -> None:
         import pyarrow
 
-        prediction_table.check_values(names, values)
+        if not self._missing:
+            prediction_table.check_values(labels[0], values)
+        numbers = [pyarrow.array(np.ascontiguousarray(column), from_pandas=self._missing) for column in values.T]
+        columns = [*labels, *numbers, *after]
         try:
-            self._names.append(pyarrow.array(names, pyarrow.string()))
+            arrays = [
+                column if isinstance(column, pyarrow.Array) else pyarrow.array(column, field.type)
+                for column, field in zip(columns, self._schema, strict=True)
+            ]
         except UnicodeEncodeError as error:
             name = shown(ascii(error.object))
             raise ZooError(f"{name}: a name that is no UTF-8; Parquet holds none, a .tsv does") from None
-        self._values.append(values)
-        self._rows += len(names)
+        self._waiting.append(pyarrow.table(arrays, schema=self._schema))
+        self._rows += len(values)
         if self._rows >= ROW_GROUP:
-            self.finish()
+            self.end_group()
 
-    def finish(self) -> None:
+    def end_group(self) -> None:
         import pyarrow
 
         if self._rows:
-            values = np.concatenate(self._values)
-            columns = [pyarrow.array(np.ascontiguousarray(column)) for column in values.T]
-            names = pyarrow.chunked_array(self._names)
-            self._writer.write_table(pyarrow.table([names, *columns], schema=self._schema), row_group_size=self._rows)
-        self._names, self._values, self._rows = [], [], 0
+            self._writer.write_table(pyarrow.concat_tables(self._waiting), row_group_size=self._rows)
+        self._waiting, self._rows = [], 0

@@ -7,7 +7,7 @@ out for twice the arithmetic. NumPy is imported when it computes, so that the co
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from zoo.errors import ZooError
@@ -41,7 +41,12 @@ def average(submit: Submit, codes: np.ndarray) -> Future[np.ndarray]:
     from zoo.system import futures
 
     given, other = submit(codes), submit(reverse_complement(codes))
-    return futures.joined([given, other], lambda both: (both[0] + both[1]) * 0.5)
+    return futures.joined([given, other], mean)
+
+
+def mean(both: Sequence[np.ndarray]) -> np.ndarray:
+    """Activities of one strand and of the other, float32 (N, T) each -> their mean."""
+    return (both[0] + both[1]) * 0.5
 
 
 def with_choice(submit: Submit, choice: str | None) -> Submit:

@@ -12,47 +12,61 @@ import zoo
 from zoo.weights import named
 
 if TYPE_CHECKING:
-    from zoo.formats.several import Readers
-    from zoo.inference.predict import Job, Model
+    from zoo.inference.predict import Job, Model, Records
+    from zoo.spec import ModelSpec
 
 LINE = 150
 """Letters of a line at a terminal; what does not fit is left to the long form."""
 
 
-def describe(model: Model, job: Job, reader: Readers) -> dict[str, Any]:
+def describe(model: Model, job: Job, records: Records) -> dict[str, Any]:
     """What ran on what, JSON types only; written beside the table."""
-    spec = model.spec
-    bundled = named.bundled_as(spec.weights_id)
     return {
         "command": job.command,
-        "version": zoo.__version__,
-        "runtime": model.runtime,
-        "provider": model.provider,
-        "weights": {
-            "id": spec.weights_id,
-            "architecture": spec.architecture,
-            "source": spec.source,
-            "licence": spec.licence,
-            "bundled": bundled,
-            "imitates": named.published_instead(spec.architecture) if bundled else None,
-            "fidelity": named.fidelity(bundled, spec.targets) if bundled else {},
-        },
+        **of_model(model),
         "rc": job.rc,
-        "inputs": reader.files(),
-        "sequence_length": spec.sequence_length,
-        "targets": list(spec.targets),
-        "counts": dataclasses.asdict(reader.counts),
+        **records.described(),
+        "sequence_length": model.spec.sequence_length,
+        "targets": list(model.spec.targets),
+        "counts": dataclasses.asdict(records.counts),
     }
 
 
-def summary(description: dict[str, Any]) -> str:
-    """One line of at most LINE letters: how many sequences, what computed, and which weights; see `details`."""
+def of_model(model: Model) -> dict[str, Any]:
+    """What computes: release, runtime, device and weights."""
+    return {
+        "version": zoo.__version__,
+        "runtime": model.runtime,
+        "provider": model.provider,
+        "weights": of_weights(model.spec),
+    }
+
+
+def of_weights(spec: ModelSpec) -> dict[str, Any]:
+    """Which weights they are, and for bundled ones what they imitate and how well."""
+    bundled = named.bundled_as(spec.weights_id)
+    return {
+        "id": spec.weights_id,
+        "architecture": spec.architecture,
+        "source": spec.source,
+        "licence": spec.licence,
+        "bundled": bundled,
+        "imitates": named.published_instead(spec.architecture) if bundled else None,
+        "fidelity": named.fidelity(bundled, spec.targets) if bundled else {},
+    }
+
+
+def summary(description: dict[str, Any], unit: str = "sequences") -> str:
+    """One line of at most LINE letters: how many records, what computed, and which weights; see `details`.
+
+    unit: what a record is called.
+    """
     weights = description["weights"]
     counts = description["counts"]
     changed = "".join(
         f", {counts[name]:,} {name.replace('_', ' ')}" for name in counts if name != "records" and counts[name]
     )
-    line = f"{counts['records']:,} sequences{changed}; {description['runtime']}"
+    line = f"{counts['records']:,} {unit}{changed}; {description['runtime']}"
     for more in _about(weights):
         if len(line) + len(more) <= LINE:
             line += more
@@ -76,9 +90,16 @@ def _about(weights: dict[str, Any]) -> list[str]:
 def details(description: dict[str, Any]) -> list[str]:
     """What `summary` leaves out, a line each: the device, the origin of the weights and their licence."""
     weights = description["weights"]
+    provider = [f"computed by {description['provider']}"] if "provider" in description else []
     return [
-        f"computed by {description['provider']}",
+        *provider,
         f"weights {weights['id']}, of the model {weights['architecture']}",
         f"their source: {weights['source']}",
         f"their licence: {weights['licence']}",
     ]
+
+
+def of_shard(description: dict[str, Any]) -> str:
+    """One line about a shard that is done."""
+    missing = f"{description['missing']:,} missing" if description["missing"] else "all there; join them with --merge"
+    return f"shard {description['shard']} is done; of {description['parts']:,} parts {missing}"

@@ -9,22 +9,22 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar, Protocol
 
 import numpy as np
 
 from zoo.contracts import RunOptions
 from zoo.defaults import AUTO, MODEL, RUNTIME
-from zoo.dna.encoding import ONE_TEXT
+from zoo.dna.encoding import ONE_TEXT, reverse_complement
 from zoo.errors import ZooError, did_you_mean
 from zoo.formats import several, table_writer, texts
-from zoo.formats.fasta import Batch
+from zoo.formats.fasta import Counts
 from zoo.formats.read_options import PYTHON, STRICT, ReadOptions
 from zoo.formats.several import Readers
-from zoo.formats.table_writer import Digested
+from zoo.formats.table_writer import Column, Digested, Layout
 from zoo.inference import both_strands, description, session
 from zoo.inference.session import Session
 from zoo.spec import ModelSpec
@@ -132,6 +132,21 @@ class Model:
         """Base codes, uint8 (N, L): A 0, C 1, G 2, T 3, N 4 -> float32 (N, T). Raises ZooError for any other array."""
         return self._session.predict(codes) if self.rc is None else self._submit(codes).result()
 
+    def windows(self, codes: np.ndarray, stride: int = 1) -> np.ndarray:
+        """Base codes along a contig, uint8 (B,) -> activities of every window, `stride` bases apart, float32 (W, T).
+
+        Window i is [i * stride, i * stride + L); only whole windows count. The numbers are those of `predict_codes`, up
+        to rounding, the mean of both strands where the model was loaded so; most runtimes take the time of as many
+        sequences, "kmer-cpu" much less, since neighbours share their work. Raises ZooError as `predict_codes` does.
+        """
+        given = self._session.windows(codes, stride)
+        if self.rc is None or not len(given):
+            return given
+        # read from the other end, windows begin where these end
+        covered = codes[: (len(given) - 1) * stride + self.spec.sequence_length]
+        other = self._session.windows(reverse_complement(covered), stride)
+        return both_strands.mean([given, other[::-1]])
+
     def submit_codes(self, codes: np.ndarray) -> Future[np.ndarray]:
         """As `predict_codes`, but returns at once where a GPU computes: a Future, whose `result()` waits.
 
@@ -220,8 +235,18 @@ class Job:
     rc: str | None = None
     weights: str | Path | None = None
 
+    UNIT: ClassVar[str] = "sequences"
+    """What a record is called."""
+
+    LABELS: ClassVar[Mapping[str, type]] = {"name": str}
+    """The columns of the table before those of the targets."""
+
     def __post_init__(self) -> None:
         both_strands.check(self.rc)
+
+    def records(self, length: int, batch_size: int) -> Records:
+        """What is predicted, for a model that takes `length` bases."""
+        return FastaRecords(self.sources, length, batch_size, self.reading)
 
     def check_output(self) -> None:
         """Raise ZooError if the outputs could not be written, before any work is done."""
@@ -270,36 +295,76 @@ def _is_alone(description: Path, table: Path) -> bool:
         return False
 
 
-def predict_file(model: Model, job: Job, on_progress: Callable[[Readers], None] | None = None) -> dict[str, Any]:
-    """Predict every record of FASTA files: a table with one row a record, in order. Returns the run's description.
+class Records(Protocol):
+    """What a Job predicts: iterate over it once for batches of label columns and base codes, uint8 (N, L).
 
-    The table has the columns `name` and the targets; its numbers give the same float32 back when read. Names stay as
-    they are: which rows are from which of several files, the description says by the number of records of each.
+    counts: a dataclass of what has been read so far, whose first field is `records`.  bytes_read: of its files so far.
+    """
+
+    @property
+    def counts(self) -> Any: ...
+
+    @property
+    def bytes_read(self) -> int: ...
+
+    def __iter__(self) -> Iterator[tuple[Sequence[Column], np.ndarray]]: ...
+
+    def described(self) -> dict[str, Any]:
+        """What the description of the run says of it, once it has been read: `inputs` and whatever else there is."""
+
+
+class FastaRecords:
+    """The records of FASTA files, see Readers."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self._readers = Readers(*arguments)
+
+    def __iter__(self) -> Iterator[tuple[Sequence[Column], np.ndarray]]:
+        return (((names,), codes) for names, codes in self._readers)
+
+    @property
+    def counts(self) -> Counts:
+        return self._readers.counts
+
+    @property
+    def bytes_read(self) -> int:
+        return self._readers.bytes_read
+
+    def described(self) -> dict[str, Any]:
+        return {"inputs": self._readers.files()}
+
+
+def predict_file(model: Model, job: Job, on_progress: Callable[[Records], None] | None = None) -> dict[str, Any]:
+    """Predict every record of a Job: a table with one row a record, in order. Returns the run's description.
+
+    The table has the columns of the Job, for FASTA `name`, and the targets; its numbers give the same float32 back when
+    read. Names stay as they are: which rows are from which of several files, the description says by the number of
+    records of each.
     Files appear whole or not at all; with standard output, rows may have been written before an error is met, but
     nothing before the first records have been read and predicted.
     on_progress: called after each chunk.
-    Raises ZooError as Reader does, or if an output cannot be written.
+    Raises ZooError as what is read does, or if an output cannot be written.
     """
     job.check_output()
     chunk = model.batch_size * max(1, round(CHUNK_RECORDS / model.batch_size))
-    reader = Readers(job.sources, model.spec.sequence_length, chunk, job.reading)
+    records = job.records(model.spec.sequence_length, chunk)
     submit = both_strands.with_choice(model.submit_codes, job.rc)
     with _outputs(job) as (written, description_file):
 
-        def work(batch: Batch) -> tuple[list[str], Future[np.ndarray]]:
-            names, codes = batch
+        def work(batch: tuple[Sequence[Column], np.ndarray]) -> tuple[Sequence[Column], Future[np.ndarray]]:
+            labels, codes = batch
             activities = submit(codes)
             if on_progress is not None:
-                on_progress(reader)
-            return names, activities
+                on_progress(records)
+            return labels, activities
 
-        def write(result: tuple[list[str], Future[np.ndarray]]) -> None:
-            names, activities = result
-            table.write(names, activities.result())
+        def write(result: tuple[Sequence[Column], Future[np.ndarray]]) -> None:
+            labels, activities = result
+            table.write(labels, activities.result())
 
-        with table_writer.opened(job.output, written, model.spec.targets) as table:
-            pipeline.run(reader, work, write)
-        described = description.describe(model, job, reader) | {"table": written.facts()}
+        with table_writer.opened(job.output, written, Layout(model.spec.targets, job.LABELS)) as table:
+            pipeline.run(records, work, write)
+        described = description.describe(model, job, records) | {"table": written.facts()}
         if description_file is not None:
             description_file.write((json.dumps(described, indent=2) + "\n").encode())
     return described

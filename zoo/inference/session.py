@@ -7,7 +7,8 @@ in, float32 out. Axes: N sequences, L positions, T targets.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 
 from zoo import contracts, registry
 from zoo.contracts import Engine, RunOptions
+from zoo.dna import windows
 from zoo.dna.encoding import check_codes
 from zoo.errors import MissingDependency, ZooError, did_you_mean
 from zoo.spec import ModelSpec
@@ -27,6 +29,13 @@ FORKED = (
     "processes with spawn, as in multiprocessing.get_context('spawn') or DataLoader(multiprocessing_context='spawn'), "
     "or load the model in each process"
 )
+
+WINDOW_BASES = 1 << 18
+"""Bases of a contig that an engine which shares work between windows gets at once; what two such stretches have in
+common is computed twice."""
+
+WINDOWS = 4096
+"""Windows of a block where they are cut and predicted one by one, up to a whole number of batches."""
 
 
 class Session:
@@ -67,21 +76,80 @@ class Session:
         With an engine of one batch at a time, it is done when this returns; with several, what is submitted later joins
         it on the device. `codes` must not change until the end.
         """
+        check_codes(codes, self.spec.sequence_length)
+        return self._begin(self._engine.run, self._batches(codes))
+
+    def windows(self, codes: np.ndarray, stride: int = 1) -> np.ndarray:
+        """Base codes along a contig, uint8 (B,) -> activities of every window, `stride` bases apart, float32 (W, T).
+
+        Window i is [i * stride, i * stride + L); only whole windows count, W = (B - L) // stride + 1 or 0. The numbers
+        are those of `predict` on each window, up to rounding; an engine that knows a shorter way takes it. Raises
+        ZooError as `predict` does, and for a stride that is no whole number from 1.
+        """
+        blocks = self.window_blocks(codes, stride)
+        total = windows.count(len(codes), self.spec.sequence_length, stride)
+        out = np.empty((total, len(self.spec.targets)), np.float32)
+        done = 0
+        for block in blocks:
+            out[done : done + len(block)] = block
+            done += len(block)
+        return out
+
+    def window_blocks(self, codes: np.ndarray, stride: int = 1) -> Iterator[np.ndarray]:
+        """As `windows`, a block of consecutive windows at a time: memory is flat in the length of the contig.
+
+        `codes` may be a view, such as an array read backwards, and must not change until the end.
+        """
+        windows.check(codes, stride)
+        length = self.spec.sequence_length
+        total = windows.count(len(codes), length, stride)
+        shorter = contracts.extra(self._engine, "windows")
+        if shorter:
+            several = max(WINDOW_BASES // stride, self.batch_size)
+        else:
+            several = -(-WINDOWS // self.batch_size) * self.batch_size
+
+        def submit(first: int) -> Future[np.ndarray]:
+            bases = codes[first * stride : (min(first + several, total) - 1) * stride + length]
+            if shorter:
+                return self._begin(lambda part: shorter(part, stride), [np.ascontiguousarray(bases)])
+            return self._begin(self._engine.run, self._batches(windows.cut(bases, length, stride)))
+
+        return self._ahead(submit(first) for first in range(0, total, several))
+
+    def _ahead(self, blocks: Iterator[Future[np.ndarray]]) -> Iterator[np.ndarray]:
+        """Results in order, with as many blocks begun as the engine works on at once."""
+        begun: deque[Future[np.ndarray]] = deque()
+        try:
+            for block in blocks:
+                begun.append(block)
+                if len(begun) >= self._engine.concurrent_batches:
+                    yield begun.popleft().result()
+            while begun:
+                yield begun.popleft().result()
+        finally:
+            for block in begun:
+                block.cancel()
+
+    def _batches(self, codes: np.ndarray) -> Iterator[np.ndarray]:
+        starts = range(0, len(codes), self.batch_size)
+        return (np.ascontiguousarray(codes[start : start + self.batch_size]) for start in starts)
+
+    def _begin(self, work: Callable[[np.ndarray], np.ndarray], parts: Iterable[np.ndarray]) -> Future[np.ndarray]:
+        """A Future of the engine's work on all parts, their results behind each other."""
         if os.getpid() != self._process:
             # the engine's threads stayed behind: it would wait for them for ever
             raise ZooError(FORKED)
-        check_codes(codes, self.spec.sequence_length)
-        starts = range(0, len(codes), self.batch_size)
-        parts = (np.ascontiguousarray(codes[start : start + self.batch_size]) for start in starts)
         if self._threads is None:
-            return futures.done(self._joined([self._run(part) for part in parts]))
-        return futures.joined([self._threads.submit(self._run, part) for part in parts], self._joined)
+            return futures.done(self._joined([self._guarded(work, part) for part in parts]))
+        begun = [self._threads.submit(self._guarded, work, part) for part in parts]
+        return futures.joined(begun, self._joined)
 
-    def _run(self, codes: np.ndarray) -> np.ndarray:
+    def _guarded(self, work: Callable[[np.ndarray], np.ndarray], codes: np.ndarray) -> np.ndarray:
         try:
-            return self._engine.run(codes)
+            return work(codes)
         except MemoryError:
-            raise ZooError(f"{self.runtime}: {memory.exhausted(len(codes))}") from None
+            raise ZooError(f"{self.runtime}: {memory.exhausted(min(len(codes), self.batch_size))}") from None
 
     def _joined(self, activities: list[np.ndarray]) -> np.ndarray:
         return np.concatenate(activities) if activities else np.empty((0, len(self.spec.targets)), np.float32)

@@ -1,4 +1,4 @@
-"""`zoo predict`: FASTA files to a table of activities."""
+"""`zoo predict`: FASTA files, or intervals of a genome, to a table of activities."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ from cyclopts import Parameter
 from zoo.cli import notes, options
 from zoo.contracts import RunOptions
 from zoo.defaults import MODEL, RUNTIME
+from zoo.errors import ZooError
 from zoo.formats.read_options import STRICT, ReadOptions
 from zoo.inference.both_strands import StrandOptions
+from zoo.inference.genome_options import IntervalOptions
+
+NAMED = 5
+"""Intervals that were skipped which a note names; the description names more."""
 
 
 def command(
     files: Annotated[
-        list[Path],
+        list[Path] | None,
         options.STREAM,
         Parameter(name="FILE", help="FASTA, plain or compressed, one or several; - is standard input."),
-    ],
+    ] = None,
     /,
     *,
     model: options.Model = None,
@@ -35,32 +40,53 @@ def command(
     overwrite: options.Overwrite = False,
     reading: Annotated[ReadOptions, options.READING] = STRICT,
     strands: Annotated[StrandOptions, options.STRANDS] = StrandOptions(),
+    intervals: Annotated[IntervalOptions, options.INTERVALS] = IntervalOptions(),
     runtime: options.Runtime = RUNTIME,
     running: Annotated[RunOptions, options.RUNNING] = RunOptions(),
 ) -> None:
     from zoo.cli.progress import Bar
-    from zoo.formats.several import Readers
     from zoo.inference import description, predict
+    from zoo.inference.intervals import IntervalJob
     from zoo.weights import named
 
     if output == Path("-"):
         output = None
     weights_file = named.file_of(weights or model or MODEL)
-    job = predict.Job(tuple(files), output, reading, overwrite, options.command_line(), strands.rc, weights_file)
+    sources = _sources(files, intervals, reading)
+    rest = (output, reading, overwrite, options.command_line(), strands.rc, weights_file)
+    job = IntervalJob(sources, *rest, intervals) if intervals.given else predict.Job(sources, *rest)
     job.check_output()
     job.check_sources()
     loaded = predict.load(model, weights, runtime, **dataclasses.asdict(running))
-    with Bar("sequences", _size(files)) as bar:
+    with Bar(job.UNIT, _size(sources)) as bar:
 
-        def on_progress(reader: Readers) -> None:
-            bar.update(reader.bytes_read, reader.counts.records)
+        def on_progress(records: predict.Records) -> None:
+            bar.update(records.bytes_read, records.counts.records)
 
         described = predict.predict_file(loaded, job, on_progress)
-    notes.say(description.summary(described))
+    notes.say(description.summary(described, job.UNIT))
+    for line in described.get("skipped", [])[:NAMED]:
+        notes.say(f"skipped: {line}")
     for line in description.details(described):
         notes.detail(line)
 
 
-def _size(files: list[Path]) -> int | None:
-    """Bytes of all files; None where one is a pipe."""
-    return sum(file.stat().st_size for file in files) if all(file.is_file() for file in files) else None
+def _sources(files: list[Path] | None, intervals: IntervalOptions, reading: ReadOptions) -> tuple[Path, ...]:
+    """The FASTA files. Raises ZooError if there are none where there should be, or some where there should not."""
+    intervals.check()
+    if not intervals.given:
+        if not files:
+            raise ZooError("FILE is missing; see zoo predict --help")
+        return tuple(files)
+    if files:
+        raise ZooError(f"{files[0]}: expected FASTA files or intervals of a genome, got both")
+    if reading != STRICT:
+        raise ZooError(
+            "windows of a genome have the length of the model, and N for other letters; leave the option out"
+        )
+    return ()
+
+
+def _size(files: tuple[Path, ...]) -> int | None:
+    """Bytes of all files; None where one is a pipe, or there are none."""
+    return sum(file.stat().st_size for file in files) if files and all(file.is_file() for file in files) else None

@@ -1,0 +1,59 @@
+/* Looking the first layers up: base codes -> table rows -> what the compiled layers say.
+
+   tables.py explains the tables: a row for each k-mer, in it a part for each tap of the convolution that is multiplied
+   in. The last row is zeros, for taps that fall on padding. */
+
+enum { NAME(AHEAD) = 16 }; /* table rows fetched before they are needed */
+
+/* The sum of each tap's part of its row, for LANES channels from `channel` on: tap t reads rows[t]. */
+INLINE VECTOR NAME(sum_of_parts)(const int64_t taps, const Program *program, const int32_t *rows, int64_t channel) {
+    const int64_t width = program->width, length = program->taps * width;
+    const float *part = (const float *)program->table + channel;
+    VECTOR sum = READ(part + rows[0] * length);
+    for (int64_t t = 1; t < taps; t++) sum += READ(part + rows[t] * length + t * width);
+    return sum;
+}
+
+/* One position of the result: for `pool` neighbours the sum of parts, their maximum, ReLU. Writes whole registers, up
+   to LANES - 1 zeros behind the last channel: the next position overwrites them, and room is left behind the last. */
+INLINE void NAME(gather)(const int64_t taps, const int64_t pool, const Program *program, const int32_t *rows,
+                         float *out) {
+    for (int64_t channel = 0; channel < program->channels; channel += LANES) {
+        VECTOR most = {0};
+        for (int64_t p = 0; p < pool; p++)
+            most = NAME(larger)(NAME(sum_of_parts)(taps, program, rows + p, channel), most);
+        AT(out + channel) = most;
+    }
+}
+
+/* Starts to bring a table row into the cache: the tables are larger than any cache but the last, and no processor can
+   guess the next row. */
+INLINE void NAME(fetch)(const Program *program, int32_t row) {
+    const int64_t length = program->taps * program->width;
+    const float *next = (const float *)program->table + row * length;
+    for (int64_t f = 0; f < length; f += 16) __builtin_prefetch(next + f);
+}
+
+/* Codes of one sequence -> what the compiled layers say of it. `rows` has room for the row of each position and for
+   taps - 1 more at the ends, where padding lies: those hold the row of zeros throughout. */
+SHARED void NAME(look_up)(const Program *program, const uint8_t *codes, int32_t *rows, float *out) {
+    const int32_t *start = (const int32_t *)program->starts, *length = (const int32_t *)program->lengths,
+                  *offset = (const int32_t *)program->offsets;
+    const int64_t pool = program->pool, taps = program->taps;
+    uint32_t kmer = 0;
+    for (int64_t p = 0, base = 0; p < program->windows; p++) {
+        /* windows on one table follow each other, so that only the bases behind the last one are new */
+        if (p == 0 || offset[p] != offset[p - 1]) base = start[p];
+        for (; base < start[p] + length[p]; base++) kmer = kmer << 2 | codes[base];
+        rows[program->left + p] = offset[p] + (int32_t)(kmer & ((1u << 2 * length[p]) - 1));
+    }
+    const int64_t last = program->positions * pool + taps - 1;
+    int64_t fetched = 0;
+    for (int64_t p = 0; p < program->positions; p++, out += program->channels) {
+        for (; fetched < last && fetched < p * pool + NAME(AHEAD); fetched++) NAME(fetch)(program, rows[fetched]);
+        const int32_t *from = rows + p * pool;
+        if (taps == 3 && pool == 2) NAME(gather)(3, 2, program, from, out);
+        else if (taps == 5 && pool == 2) NAME(gather)(5, 2, program, from, out);
+        else NAME(gather)(taps, pool, program, from, out);
+    }
+}

@@ -1,0 +1,97 @@
+/* The Python module runtimes.kmer._kernel: its methods, and the choice of the instruction set.
+
+   Optional: where it was not built, kmer-cpu does the same with NumPy and ONNX Runtime. kernel.py writes the program
+   (_program.h) that the other C files run and owns all memory in it. A file of arithmetic holds one idea: _forward.c
+   sequences through the network. The tools that they share are in _product.h and _lookup.h; _each_set.h compiles each
+   file once for every instruction set. */
+
+#define Py_LIMITED_API 0x030B0000
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "_program.h"
+
+/* as enumerated in _program.h */
+static const char *const NAMES[NUMBER_OF_SETS] = {
+#if defined(__x86_64__)
+    [AVX512] = "avx512",
+    [AVX2] = "avx2",
+#endif
+    [BASELINE] = "baseline",
+};
+
+static int available(int set) {
+#if defined(__x86_64__)
+    if (set == AVX512) return __builtin_cpu_supports("avx512f") != 0;
+    if (set == AVX2) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#endif
+    return set == BASELINE;
+}
+
+/* The number of an instruction set that this processor has; -1, and an exception set, if there is none of that name. */
+static int set_called(const char *name) {
+    for (int set = 0; set < NUMBER_OF_SETS; set++)
+        if (available(set) && !strcmp(NAMES[set], name)) return set;
+    PyErr_Format(PyExc_ValueError, "no instruction set is called %s here", name);
+    return -1;
+}
+
+static PyObject *instruction_sets(PyObject *self, PyObject *nothing) {
+    (void)self, (void)nothing;
+    PyObject *names = PyList_New(0);
+    for (int set = 0; names && set < NUMBER_OF_SETS; set++) {
+        if (!available(set)) continue;
+        PyObject *name = PyUnicode_FromString(NAMES[set]);
+        if (!name || PyList_Append(names, name)) Py_CLEAR(names);
+        Py_XDECREF(name);
+    }
+    return names;
+}
+
+static PyObject *room(PyObject *self, PyObject *arguments) {
+    (void)self;
+    Py_buffer program;
+    if (!PyArg_ParseTuple(arguments, "y*", &program)) return NULL;
+    int64_t floats = forward_room(program.buf);
+    PyBuffer_Release(&program);
+    return PyLong_FromLongLong(floats);
+}
+
+static PyObject *forward(PyObject *self, PyObject *arguments) {
+    (void)self;
+    const char *name;
+    Py_buffer program, codes, space, out;
+    if (!PyArg_ParseTuple(arguments, "sy*y*w*w*", &name, &program, &codes, &space, &out)) return NULL;
+    const int set = set_called(name);
+    const Program *steps = program.buf;
+    const int64_t targets = matrices_of(steps)[steps->matrices - 1].outputs, count = codes.len / steps->length;
+    const int fits = space.len >= forward_room(steps) * 4 && out.len == count * targets * 4;
+    if (set >= 0 && fits) {
+        Py_BEGIN_ALLOW_THREADS
+        for (int64_t first = 0; first < count; first += BLOCK)
+            FORWARD[set](steps, (const uint8_t *)codes.buf + first * steps->length,
+                         count - first < BLOCK ? count - first : BLOCK, space.buf, (float *)out.buf + first * targets);
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&program);
+    PyBuffer_Release(&codes);
+    PyBuffer_Release(&space);
+    PyBuffer_Release(&out);
+    if (set < 0) return NULL;
+    if (!fits) return PyErr_Format(PyExc_ValueError, "room or out is too small for %lld sequences", (long long)count);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef METHODS[] = {
+    {"instruction_sets", instruction_sets, METH_NOARGS, "Names of those that this processor has, the fastest first."},
+    {"room", room, METH_VARARGS, "room(program) -> floats that forward needs beside."},
+    {"forward", forward, METH_VARARGS,
+     "forward(instruction_set, program, codes, room, out): base codes 0 to 3 (4 too, without tables), uint8 (N, L) -> "
+     "activities, float32 (N, T). Releases the GIL; threads share a program, each needs a room of its own."},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef MODULE = {
+    PyModuleDef_HEAD_INIT, .m_name = "_kernel", .m_doc = "See kernel.py.", .m_methods = METHODS};
+
+PyMODINIT_FUNC PyInit__kernel(void) { return PyModule_Create(&MODULE); }

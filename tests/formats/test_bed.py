@@ -1,0 +1,75 @@
+"""BED, narrowPeak and region strings: what stands in a line, and a line that is none."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from zoo.errors import ZooError
+from zoo.formats import bed
+from zoo.formats.bed import BadInterval, Interval
+
+
+def test_three_to_six_columns_comments_and_track_lines(tmp_path: Path) -> None:
+    path = tmp_path / "a.bed"
+    path.write_text("#x\ntrack name=x\nbrowser y\nchr2L\t5\t10\n\nchr2L\t6\t9\tp\r\nc\t1\t2\tq\t7\t-\nc 1 4 r")
+    found = list(bed.read(path))
+    assert [(one.contig, one.start, one.end, one.name, one.strand, one.centre) for one in found] == [
+        ("chr2L", 5, 10, ".", ".", 7),
+        ("chr2L", 6, 9, "p", ".", 7),
+        ("c", 1, 2, "q", "-", 1),
+        ("c", 1, 4, "r", ".", 2),
+    ]
+    assert [one.where for one in found] == [f"{path}, line {line}" for line in (4, 6, 7, 8)]
+
+
+def test_narrow_peaks_have_a_summit_and_may_be_compressed(tmp_path: Path) -> None:
+    path = tmp_path / "a.narrowPeak.gz"
+    rows = ["c\t10\t50\tp\t0\t.\t1\t2\t3\t7", "c\t10\t50\tq\t0\t.\t1\t2\t3\t-1", "c\t10\t50\tr\t0\t.\t1\t2\t3\t40"]
+    path.write_bytes(gzip.compress("\n".join(rows).encode()))
+    first, second, third = bed.read(path)
+    assert isinstance(first, Interval)
+    assert first.centre == 17
+    assert isinstance(second, Interval)
+    assert second.centre == 30
+    assert third == BadInterval(f"{path}, line 3", "expected a summit within the interval of 40 bases, got 40")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("c\t5", "expected contig, start and end between tabs, got 'c\\\\t5'"),
+        ("c\t5\t5", "expected a start below the end, got 5 and 5"),
+        ("c\t6\t5", "expected a start below the end, got 6 and 5"),
+        ("c\t-1\t5", "start: expected a whole number of at least 0, got '-1'"),
+        ("c\t1\t5.5", "end: expected a whole number of at least 0, got '5.5'"),
+        ("c\t1\t99999999999999", "end: expected a whole number of at least 0, got '99999999999999'"),
+        ("c\t1\t5\tx\t0\tplus", "expected the strand +, -, ., got 'plus'"),
+        ("c\t1\t5\t\x1b", "expected text without control characters, got '\\\\x1b'"),
+    ],
+)
+def test_a_line_that_is_no_interval_says_why(tmp_path: Path, line: str, reason: str) -> None:
+    path = tmp_path / "a.bed"
+    path.write_text(f"c\t1\t2\n{line}\n")
+    assert list(bed.read(path))[1] == BadInterval(f"{path}, line 2", reason)
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.bed"
+    path.write_text("# nothing\n\n")
+    with pytest.raises(ZooError, match=r"a\.bed: expected intervals \(BED\), found none; the file is empty"):
+        list(bed.read(path))
+
+
+def test_regions_are_one_based_and_inclusive() -> None:
+    found = bed.region("chr2L:100,001-100,249")
+    assert (found.contig, found.start, found.end, found.centre) == ("chr2L", 100_000, 100_249, 100_124)
+    assert bed.region("HLA:A:1-1").contig == "HLA:A"
+
+
+@pytest.mark.parametrize("text", ["chr2L", "chr2L:0-5", "chr2L:6-5", "chr2L:a-b", ":1-2", "c:-5-2", "c:,-,"])
+def test_what_is_no_region_is_refused(text: str) -> None:
+    with pytest.raises(ZooError, match="region: expected contig:first-last, 1-based and inclusive as chr2L:100,001"):
+        bed.region(text)

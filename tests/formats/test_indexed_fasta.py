@@ -1,0 +1,171 @@
+"""A genome on disk: any stretch as base codes, an index that is made, refused or kept elsewhere."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+from pathlib import Path
+
+import genomes
+import numpy as np
+import pytest
+
+from zoo.dna.encoding import encode
+from zoo.errors import ZooError
+from zoo.formats import indexed_fasta
+from zoo.formats.indexed_fasta import IndexedFasta
+
+pysam = pytest.importorskip("pysam", reason="pysam is not installed; the extra genome brings it")
+
+MADE = genomes.contigs({"chr2": 700, "chr10": 61, "chrM": 120}, unknown=0.05)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return genomes.write(tmp_path / "g.fa", MADE)
+
+
+@pytest.mark.parametrize("blocks", [1, 7, 100, 1 << 20])
+def test_any_stretch_is_what_the_file_says(path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int) -> None:
+    monkeypatch.setattr(indexed_fasta, "BLOCK_BASES", blocks)
+    monkeypatch.setattr(indexed_fasta, "BLOCKS", 3)
+    with IndexedFasta(path) as genome:
+        assert genome.contigs == {"chr2": 700, "chr10": 61, "chrM": 120}
+        assert list(genome.contigs) == ["chr2", "chr10", "chrM"]
+        for name, sequence in MADE.items():
+            for start, stop in ((0, len(sequence)), (3, 4), (50, 61), (17, 17)):
+                expected = encode([sequence[start:stop]])[0] if stop > start else np.empty(0)
+                np.testing.assert_array_equal(genome.codes(name, start, stop), expected)
+
+
+@pytest.mark.parametrize("centre", [-500, -5, 0, 30, 60, 61, 80, 1000])
+def test_a_window_beyond_its_contig_holds_n(path: Path, centre: int) -> None:
+    with IndexedFasta(path) as genome:
+        expected = encode([genomes.window(MADE["chr10"], centre, 101)])[0]
+        np.testing.assert_array_equal(genome.window("chr10", centre - 50, 101), expected)
+
+
+def test_other_letters_are_n(tmp_path: Path) -> None:
+    (tmp_path / "g.fa").write_text(">c\nARYN*-T\n")
+    with IndexedFasta(tmp_path / "g.fa") as genome:
+        assert genome.codes("c", 0, 7).tolist() == [0, 4, 4, 4, 4, 4, 3]
+
+
+def test_a_missing_index_is_made_beside_the_genome(path: Path) -> None:
+    with IndexedFasta(path) as genome:
+        assert genome.made_index == path.with_name("g.fa.fai")
+    assert path.with_name("g.fa.fai").read_text().splitlines()[0] == "chr2\t700\t17\t60\t61"
+    with IndexedFasta(path) as genome:
+        assert genome.made_index is None
+    assert sorted(found.name for found in path.parent.iterdir()) == ["g.fa", "g.fa.fai"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders as on POSIX")
+def test_where_the_folder_is_read_only_the_index_is_in_the_cache(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = indexed_fasta.IndexedFasta._make_index
+
+    def refuse_beside(self: IndexedFasta, index: Path, packed: bool) -> None:
+        # as root, who may write everywhere, a folder cannot be read-only
+        if index.parent == path.parent:
+            raise ZooError("cannot be written (Permission denied)")
+        made(self, index, packed)
+
+    monkeypatch.setattr(indexed_fasta.IndexedFasta, "_make_index", refuse_beside)
+    monkeypatch.setattr(indexed_fasta.os, "access", lambda *_: False)
+    with IndexedFasta(path) as genome:
+        assert genome.made_index is not None
+        assert genome.made_index.parent.name == "genomes"
+        assert genome.codes("chrM", 0, 5).tolist() == encode([MADE["chrM"][:5]])[0].tolist()
+    with IndexedFasta(path) as genome:
+        assert genome.made_index is None
+    assert not path.with_name("g.fa.fai").exists()
+
+
+def test_bgzip_is_read_and_gzip_is_refused(path: Path) -> None:
+    packed = path.with_name("b.fa.gz")
+    pysam.tabix_compress(str(path), str(packed))
+    with IndexedFasta(packed) as genome:
+        np.testing.assert_array_equal(genome.codes("chr2", 600, 700), encode([MADE["chr2"][600:]])[0])
+    assert {"b.fa.gz.fai", "b.fa.gz.gzi"} < {found.name for found in path.parent.iterdir()}
+    with IndexedFasta(packed) as genome:
+        assert genome.made_index is None
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(ZooError, match=r"b\.fa\.gz: gzip cannot be read at random; gunzip it, or compress it with bgz"):
+        IndexedFasta(packed)
+
+
+CHANGES = {
+    "a base more": lambda text: text.replace(">chr10", "A\n>chr10"),
+    "a base less": lambda text: text[:-2] + "\n",
+    "another name": lambda text: text.replace(">chr10", ">chr11"),
+    "a contig more": lambda text: text + ">x\nACGT\n",
+    "a contig less": lambda text: text[: text.index(">chrM")],
+    "other lines": lambda text: text.replace("\n", "\r\n"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_genome_that_changed_since_its_index_is_refused(path: Path, change: str) -> None:
+    IndexedFasta(path)
+    path.write_text(CHANGES[change](path.read_text()), newline="")
+    with pytest.raises(ZooError, match=r"g\.fa: has changed since its index .*g\.fa\.fai was made; remove the index, "):
+        IndexedFasta(path)
+
+
+def test_a_copy_whose_index_is_older_is_taken(path: Path, tmp_path: Path) -> None:
+    IndexedFasta(path)
+    os.utime(tmp_path / "g.fa.fai", (0, 0))
+    assert IndexedFasta(path).made_index is None
+    packed = path.with_name("b.fa.gz")
+    pysam.tabix_compress(str(path), str(packed))
+    IndexedFasta(packed)
+    os.utime(tmp_path / "b.fa.gz.fai", (0, 0))
+    assert IndexedFasta(packed).made_index is None
+    pysam.tabix_compress(str(genomes.write(tmp_path / "h.fa", {"c": "ACGT"})), str(packed), force=True)
+    with pytest.raises(ZooError, match=r"b\.fa\.gz: has changed since its index"):
+        IndexedFasta(packed)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "expected a genome in FASTA, the file is empty"),
+        (b"ACGT\n", "expected a genome in FASTA, whose first line starts with '>'"),
+        (
+            b">a\nACGT\nAC\nACGT\n",
+            "expected a genome in FASTA, the lines of a contig of one length, plain or compressed",
+        ),
+        (b">a\nACGT\n>a\nACGT\n", "expected contigs of different names, none of them empty"),
+    ],
+)
+def test_what_is_no_genome_is_one_line(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "g.fa"
+    path.write_bytes(content)
+    with pytest.raises(ZooError) as refused:
+        IndexedFasta(path)
+    assert str(refused.value).startswith(f"{path}: {message}")
+
+
+def test_an_index_that_is_none_is_refused(path: Path) -> None:
+    path.with_name("g.fa.fai").write_text("chr2\t700\n")
+    with pytest.raises(ZooError, match=r"g\.fa\.fai: line 1: expected an index of samtools; remove it, and it is made"):
+        IndexedFasta(path)
+
+
+def test_a_contig_that_differs_by_chr_is_said_so(path: Path) -> None:
+    with IndexedFasta(path) as genome:
+        assert genome.unknown_contig("2") == (
+            f"the genome {path} has no contig '2' but 'chr2': the names differ by 'chr'; rename them in one of the two"
+        )
+        assert genome.unknown_contig("X") == f"the genome {path} has no contig 'X'; it has chr2, chr10, chrM"
+
+
+def test_a_copy_elsewhere_needs_no_index_of_its_own(path: Path, tmp_path: Path) -> None:
+    IndexedFasta(path)
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in ("g.fa", "g.fa.fai"):
+        shutil.copy(tmp_path / name, other / name)
+    assert IndexedFasta(other / "g.fa").made_index is None
+    assert IndexedFasta(other / "g.fa").digest() == IndexedFasta(path).digest()

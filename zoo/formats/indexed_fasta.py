@@ -1,0 +1,270 @@
+"""A genome on disk: contigs and any stretch of them as base codes, through the .fai index that samtools defines.
+
+An index that is missing is made beside the genome, or in the cache where its folder is read-only; one that does not fit
+the genome any more is refused. Plain FASTA, or FASTA compressed with bgzip. pysam reads both: 1 microsecond a window,
+where pyfaidx takes 4. It is imported when a genome is opened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+from collections import OrderedDict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from zoo.dna.encoding import ASCII_TO_CODE, INVALID
+from zoo.dna.windows import padded
+from zoo.errors import MissingDependency, ZooError
+from zoo.formats.names import listed, shown
+from zoo.spec import UNKNOWN_BASE
+from zoo.system import cache
+from zoo.system.atomic import replacing, temporary_folder
+
+INDEX = ".fai"
+BLOCK_INDEX = ".gzi"
+"""Suffixes of the indices that samtools makes beside a genome; the second where it is compressed with bgzip."""
+
+BLOCK_BASES = 1 << 20
+"""Bases that are kept together as codes."""
+
+BLOCKS = 64
+"""Blocks that are kept: 64 MB, whatever the genome."""
+
+HEADER_BYTES = 1 << 16
+"""A header may have, so that the index can be checked against it."""
+
+CHR = "chr"
+
+PYSAM = "pysam, which reads indexed genomes and VCF, is not installed; pip install 'deepstarr-zoo[genome]' brings it"
+
+
+def pysam_module() -> Any:
+    """pysam, silent: what it has to say of a file, it says as an exception. Raises MissingDependency without it."""
+    if importlib.util.find_spec("pysam") is None:
+        raise MissingDependency(PYSAM)
+    import pysam
+
+    pysam.set_verbosity(0)
+    return pysam
+
+
+class IndexedFasta:
+    """A genome, open. `contigs`: name -> bases, in the order of the index. For one thread at a time.
+
+    made_index: the index that was made, if there was none.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Raises ZooError if `path` is no FASTA, cannot be read at random, or has changed since its index was made."""
+        self.path = Path(path)
+        self._pysam = pysam_module()
+        packed = _check_file(self.path)
+        index, self.made_index = self._index(packed)
+        blocks = {"filepath_index_compressed": str(index.with_suffix(BLOCK_INDEX))} if packed else {}
+        self.contigs = _contigs(index)
+        self._check_index(index, packed)
+        try:
+            self._file = self._pysam.FastaFile(str(self.path), filepath_index=str(index), **blocks)
+        except (OSError, ValueError) as error:
+            raise ZooError(f"{self.path}: cannot be read with its index {index} ({_reason(error)})") from None
+        self._blocks: OrderedDict[tuple[str, int], np.ndarray] = OrderedDict()
+
+    def __enter__(self) -> IndexedFasta:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def codes(self, contig: str, start: int, stop: int) -> np.ndarray:
+        """The bases [start, stop) of a contig that has them all, uint8 (stop - start,). Other letters than ACGT are N.
+
+        Raises ZooError if they cannot be read.
+        """
+        first, last = start // BLOCK_BASES, max(start, stop - 1) // BLOCK_BASES
+        if first == last:
+            offset = first * BLOCK_BASES
+            return self._block(contig, first)[start - offset : stop - offset]
+        parts = [self._block(contig, number) for number in range(first, last + 1)]
+        offset = first * BLOCK_BASES
+        return np.concatenate(parts)[start - offset : stop - offset]
+
+    def window(self, contig: str, start: int, length: int) -> np.ndarray:
+        """The bases [start, start + length), uint8 (length,), with N wherever they lie outside the contig."""
+        stop, end = start + length, self.contigs[contig]
+        if start >= 0 and stop <= end:
+            return self.codes(contig, start, stop)
+        first, last = min(max(start, 0), end), max(0, min(stop, end))
+        inside = self.codes(contig, first, last) if last > first else np.empty(0, np.uint8)
+        before = min(length, max(0, -start))
+        return padded(inside, before, length - before - len(inside))
+
+    def _block(self, contig: str, number: int) -> np.ndarray:
+        key = contig, number
+        found = self._blocks.get(key)
+        if found is not None:
+            self._blocks.move_to_end(key)
+            return found
+        start = number * BLOCK_BASES
+        try:
+            text = self._file.fetch(contig, start, min(start + BLOCK_BASES, self.contigs[contig]))
+        except (OSError, ValueError) as error:
+            raise ZooError(f"{self.path}: contig {contig} cannot be read ({_reason(error)})") from None
+        found = ASCII_TO_CODE[np.frombuffer(text.encode("latin-1"), np.uint8)]
+        found[found == INVALID] = UNKNOWN_BASE
+        self._blocks[key] = found
+        if len(self._blocks) > BLOCKS:
+            self._blocks.popitem(last=False)
+        return found
+
+    def unknown_contig(self, name: str) -> str:
+        """What to say of a contig that this genome lacks."""
+        other = name.removeprefix(CHR) if name.startswith(CHR) else f"{CHR}{name}"
+        if other in self.contigs:
+            return (
+                f"the genome {self.path} has no contig {shown(name)!r} but {shown(other)!r}: the names differ by "
+                f"'{CHR}'; rename them in one of the two"
+            )
+        return f"the genome {self.path} has no contig {shown(name)!r}; it has {listed(list(self.contigs))}"
+
+    def digest(self) -> str:
+        """sha256 (hex) of the file."""
+        with self.path.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+
+    def _index(self, packed: bool) -> tuple[Path, Path | None]:
+        """The index to read, and the same if it was made now."""
+        beside = self.path.with_name(self.path.name + INDEX)
+        if _is_there(beside, packed):
+            return beside, None
+        try:
+            self._make_index(beside, packed)
+        except ZooError:
+            if os.access(beside.parent, os.W_OK):
+                raise
+        else:
+            return beside, beside
+        state = self.path.stat()
+        name = f"{self.path.resolve()} {state.st_size} {state.st_mtime_ns}"
+        kept = cache.folder("genomes") / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}{INDEX}"
+        if _is_there(kept, packed):
+            return kept, None
+        self._make_index(kept, packed)
+        return kept, kept
+
+    def _make_index(self, index: Path, packed: bool) -> None:
+        with replacing(index, overwrite=True) as partial:
+            block = _block_index(index)
+            blocks = ["--gzi-idx", str(partial.with_suffix(BLOCK_INDEX))] if packed else []
+            try:
+                self._pysam.faidx(str(self.path), "--fai-idx", str(partial), *blocks)
+            except self._pysam.SamtoolsError:
+                raise ZooError(
+                    f"{self.path}: expected a genome in FASTA, the lines of a contig of one length, plain or "
+                    "compressed with bgzip; it cannot be indexed"
+                ) from None
+            if packed:
+                with replacing(block, overwrite=True) as partial_block:
+                    partial.with_suffix(BLOCK_INDEX).replace(partial_block)
+
+    def _check_index(self, index: Path, packed: bool) -> None:
+        """Raise ZooError unless the index says where the contigs are."""
+        stale = ZooError(
+            f"{self.path}: expected contigs of different names, none of them empty"
+            if self.made_index
+            else f"{self.path}: has changed since its index {index} was made; remove the index, and it is made anew"
+        )
+        if packed:
+            if index.stat().st_mtime_ns >= self.path.stat().st_mtime_ns:
+                return
+            with temporary_folder(cache.folder("genomes")) as room:
+                again = room / index.name
+                self._make_index(again, packed)
+                if again.read_bytes() != index.read_bytes():
+                    raise stale
+            return
+        with self.path.open("rb") as content:
+            if not _fits(content, _entries(index), self.path.stat().st_size):
+                raise stale
+
+
+def _check_file(path: Path) -> bool:
+    """Whether the genome is compressed. Raises ZooError unless it is there and can be read at random."""
+    if not path.is_file():
+        raise ZooError(f"{path}: {'expected a genome, this is a folder' if path.is_dir() else 'no such file'}")
+    with path.open("rb") as content:
+        beginning = content.read(18)
+    if not beginning:
+        raise ZooError(f"{path}: expected a genome in FASTA, the file is empty")
+    if beginning[:2] != b"\x1f\x8b":
+        if not beginning.startswith(b">"):
+            raise ZooError(f"{path}: expected a genome in FASTA, whose first line starts with '>'")
+        return False
+    if beginning[12:14] != b"BC":
+        raise ZooError(f"{path}: gzip cannot be read at random; gunzip it, or compress it with bgzip")
+    return True
+
+
+def _is_there(index: Path, packed: bool) -> bool:
+    return index.is_file() and (not packed or _block_index(index).is_file())
+
+
+def _block_index(index: Path) -> Path:
+    return index.with_suffix(BLOCK_INDEX)
+
+
+def _entries(index: Path) -> list[tuple[str, int, int, int, int]]:
+    """Name, bases, offset of the first base, bases a line, bytes a line, of each contig."""
+    found = []
+    for number, line in enumerate(index.read_text("utf-8", "surrogateescape").splitlines(), 1):
+        name, *numbers = line.split("\t")
+        if len(numbers) != 4 or not all(one.isdecimal() for one in numbers):
+            raise ZooError(f"{index}: line {number}: expected an index of samtools; remove it, and it is made anew")
+        bases, offset, line_bases, line_bytes = map(int, numbers)
+        found.append((name, bases, offset, line_bases, line_bytes))
+    return found
+
+
+def _contigs(index: Path) -> dict[str, int]:
+    return {name: bases for name, bases, *_ in _entries(index)}
+
+
+def _fits(content: BinaryIO, entries: list[tuple[str, int, int, int, int]], size: int) -> bool:
+    """Whether each contig of an index stands where it says, and nothing else in the file."""
+    end = 0
+    for name, bases, offset, line_bases, line_bytes in entries:
+        if not 0 < offset - end <= HEADER_BYTES or not bases or not line_bases:
+            return False
+        content.seek(end)
+        words = content.read(offset - end).decode("utf-8", "surrogateescape").split()
+        if not words or words[0] != f">{name}":
+            return False
+        # the last line is whole or not, and its end is not counted
+        whole = (bases - 1) // line_bases
+        end = offset + whole * line_bytes + bases - whole * line_bases
+        if end > size or not _is_line_end(content, end, size):
+            return False
+    content.seek(end)
+    return not content.read(HEADER_BYTES).strip()
+
+
+def _is_line_end(content: BinaryIO, end: int, size: int) -> bool:
+    content.seek(end - 1)
+    last, following = content.read(1), content.read(1)
+    return not last.isspace() and (end == size or following.isspace())
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+def check_contig(genome: IndexedFasta, name: str, where: str) -> None:
+    """Raise ZooError, which begins with `where`, unless the genome has the contig."""
+    if name not in genome.contigs:
+        raise ZooError(f"{where}: {genome.unknown_contig(name)}")

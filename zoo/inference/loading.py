@@ -1,0 +1,38 @@
+"""What `load` is given, to be loaded later or in another process: by shards, on this machine or on others."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from zoo.contracts import RunOptions
+from zoo.defaults import MODEL, RUNTIME
+from zoo.inference.predict import Model, load
+from zoo.spec import ModelSpec
+from zoo.weights import named
+
+
+@dataclasses.dataclass(frozen=True)
+class Loading:
+    """The arguments of zoo.load."""
+
+    model: str | None = None
+    weights: str | None = None
+    runtime: str = RUNTIME
+    running: RunOptions = dataclasses.field(default_factory=RunOptions)
+    rc: str | None = None
+
+    @property
+    def file(self) -> Path | None:
+        """Of the weights, absolute; None for bundled ones."""
+        return named.file_of(self.weights or self.model or MODEL)
+
+    def spec(self) -> ModelSpec:
+        """What the weights say of themselves, without a runtime. Raises ZooError as zoo.weights.named does."""
+        chosen = self.weights or self.model or MODEL
+        return named.read_spec(named.path_of(chosen) if named.is_name(chosen) else self.file or Path(chosen))
+
+    def load(self) -> Model:
+        """Raises ZooError as zoo.load does."""
+        settings = dataclasses.asdict(self.running)
+        return load(self.model, self.weights, self.runtime, rc=self.rc, **settings)
