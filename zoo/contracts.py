@@ -114,6 +114,22 @@ class EngineExtras(Protocol):
         The Session hands a long contig over in stretches that overlap, so that memory need not be thought of.
         """
 
+    def mutants(self, codes: np.ndarray) -> np.ndarray:
+        """Base codes, uint8 (N, L), N >= 1 -> float32 (N, L, 4, T): the activity with base b in position p instead of
+        what is there, minus the activity as it is; 0 where b is there already, and an N has four alternatives."""
+
+    def contributions(self, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:
+        """Hypothetical DeepLIFT scores (rescale rule; Shrikumar et al. 2017, arXiv:1704.02685), the mean over the
+        references of a sequence: base codes, uint8 (N, L) and (N, R, L), N and R >= 1 -> float32 (N, L, 4).
+
+        For base i: (one-hot of i - reference) . multipliers, summed over the four channels of a position. Of a
+        max-pooling one position takes the multiplier: the sequence's own maximum where that is the larger, else the
+        reference's, as in shap's DeepExplainer.
+        """
+
+    def gradient(self, codes: np.ndarray, target: int) -> np.ndarray:
+        """Base codes, uint8 (N, L), N >= 1 -> d activity / d one-hot, float32 (N, L, 4)."""
+
 
 class Runtime(Protocol):
     """A module in runtimes/, named after its engine.
@@ -140,12 +156,14 @@ class RuntimeExtras(Protocol):
     AUTOMATIC: device -> rank; the runtime "auto" tries the highest first, and never a device without a rank.
     TRUST: device -> rank; the usable one of the highest is the reference that parity is measured against.
     LIBRARIES: distributions whose version decides what it gives; `zoo doctor` shows them.
+    SHORTER_WAYS: names in EngineExtras that its engines offer.
     """
 
     FILES: tuple[str, ...]
     AUTOMATIC: Mapping[str, int]
     TRUST: Mapping[str, int]
     LIBRARIES: tuple[str, ...]
+    SHORTER_WAYS: tuple[str, ...]
 
     def start_file(self, path: Path, device: str, options: RunOptions) -> Engine:
         """As `start`, for a file of another form with a suffix in FILES, which says itself what it is."""

@@ -1,8 +1,8 @@
 """kmer-cpu: the first layers compiled into tables over k-mers, exact up to rounding, and the rest computed.
 
 The input is DNA, so most of the arithmetic of the network is a lookup. tables.py compiles the leading convolutions into
-tables over short words of DNA (k-mers), kernel.py runs tables and remaining layers in compiled code; where that was not
-built, the remaining layers go to ONNX Runtime. Knows no architecture: a model says itself what it is as plain
+tables over short words of DNA (k-mers), kernel.py runs tables and remaining layers in compiled code, portable.py does
+where that was not built. Knows no architecture: a model says itself what it is as plain
 convolutions and matrices (zoo/layers/plain.py).
 Blocks of sequences that fit a core's second-level cache go to one worker thread a core. A sequence with an N has no
 k-mers and is computed in full; so are the first few sequences, which should not wait for tables to be built.
@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runtimes.kmer import kernel, tables
+from runtimes.kmer.portable import Portable
 from zoo import contracts, registry
-from zoo.dna.encoding import one_hot
-from zoo.layers import onnx_graph
 from zoo.layers.plain import PlainLayers
-from zoo.spec import UNKNOWN_BASE, ModelSpec
+from zoo.spec import ALPHABET, UNKNOWN_BASE, ModelSpec
 from zoo.system import devices
 
 if TYPE_CHECKING:
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 DEVICES = ("cpu",)
 PRECISIONS = {"cpu": ("fp32",)}
 AUTOMATIC = {"cpu": 20}
+SHORTER_WAYS = ("mutants",)
 
 BATCH_SIZE = 4096
 BLOCK = 64
@@ -40,13 +40,14 @@ BLOCK = 64
 WARM_UP = 512
 """Sequences computed in full before tables are built: about as long as building them takes."""
 
-OPSET = 17
-"""Old enough for every ONNX Runtime that the base install accepts."""
+MUTANTS = 32
+"""Sequences whose prediction in full takes as long as all mutants of one."""
 
-TENSORS = onnx_graph.Tensors("hidden", "activities", channels_last=True)
 
-Forward = Callable[[np.ndarray], np.ndarray]
-"""Base codes, uint8 (N, L) -> activities, float32 (N, T)."""
+Network = kernel.Kernel | Portable
+
+Compute = Callable[[np.ndarray], np.ndarray]
+"""Base codes, uint8 (N, L) -> float32 (N, ...)."""
 
 
 def missing(device: str) -> str | None:  # noqa: ARG001
@@ -96,62 +97,64 @@ class KmerEngine:
         self._threads = options.threads or devices.cores()
         self._pool = ThreadPoolExecutor(self._threads, "kmer")
         self._build = threading.Lock()
-        self._full: Forward | None = None
-        self._fast: Forward | None = None
+        self._full: Network | None = None
+        self._fast: Network | None = None
         self._seen = 0
 
     def run(self, codes: np.ndarray) -> np.ndarray:
         out = np.empty((len(codes), len(self.spec.targets)), np.float32)
-        known = codes.max(axis=1) < UNKNOWN_BASE
-        self._seen += int(known.sum())
-        if self._seen < WARM_UP:
-            self._forward(self._in_full(), codes, np.arange(len(codes)), out)
-            return out
-        self._forward(self._by_tables(), codes, np.flatnonzero(known), out)
-        self._forward(self._in_full(), codes, np.flatnonzero(~known), out)
+        for network, rows in self._shared_out(codes, 1):
+            self._in_blocks(network, codes, rows, BLOCK, out)
         return out
 
-    def _forward(self, forward: Forward, codes: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
-        """Fill `rows` of `out`, a block at a time on every thread."""
+    def mutants(self, codes: np.ndarray) -> np.ndarray:
+        out = np.empty((*codes.shape, len(ALPHABET), len(self.spec.targets)), np.float32)
+        for network, rows in self._shared_out(codes, MUTANTS):
+            self._in_blocks(network.mutants, codes, rows, 1, out)
+        return out
+
+    def _shared_out(self, codes: np.ndarray, worth: int) -> list[tuple[Network, np.ndarray]]:
+        """Networks, and the rows of `codes` for each. worth: sequences whose prediction takes as long as one row."""
+        known = codes.max(axis=1) < UNKNOWN_BASE
+        self._seen += worth * int(known.sum())
+        if self._seen < WARM_UP:
+            return [(self._in_full(), np.arange(len(codes)))]
+        shared = [(self._by_tables, np.flatnonzero(known)), (self._in_full, np.flatnonzero(~known))]
+        return [(network(), rows) for network, rows in shared if len(rows)]
+
+    def _in_blocks(
+        self,
+        compute: Callable[[np.ndarray], np.ndarray],
+        codes: np.ndarray,
+        rows: np.ndarray,
+        size: int,
+        out: np.ndarray,
+    ) -> None:
+        """Fill `rows` of `out`, a block of `size` at a time on every thread."""
 
         def block(first: int) -> None:
-            part = rows[first : first + BLOCK]
-            out[part] = forward(codes[part])
+            part = rows[first : first + size]
+            out[part] = compute(codes[part])
 
-        firsts = range(0, len(rows), BLOCK)
+        firsts = range(0, len(rows), size)
         if len(firsts) == 1:
             block(0)
         else:
             list(self._pool.map(block, firsts))
 
-    def _in_full(self) -> Forward:
+    def _in_full(self) -> Network:
         with self._build:
             if self._full is None:
-                if self._instruction_set:
-                    self._full = kernel.Kernel(self._layers, None, self._instruction_set)
-                else:
-                    network = _onnx_session(self._layers, 0)
-                    self._full = lambda codes: network(one_hot(codes))
+                self._full = self._network(None)
             return self._full
 
-    def _by_tables(self) -> Forward:
+    def _by_tables(self) -> Network:
         with self._build:
             if self._fast is None:
-                built = tables.Tables(self._layers, self._plan)
-                if self._instruction_set:
-                    self._fast = kernel.Kernel(self._layers, built, self._instruction_set)
-                else:
-                    rest = _onnx_session(self._layers, self._plan.convolutions)
-                    self._fast = lambda codes: rest(built.look_up(codes))
+                self._fast = self._network(tables.Tables(self._layers, self._plan))
             return self._fast
 
-
-def _onnx_session(layers: PlainLayers, done: int) -> Forward:
-    """The layers after `done` convolutions in ONNX Runtime, in the thread that calls."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    model = onnx_graph.build(layers, TENSORS, OPSET, done).SerializeToString()
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return lambda hidden: session.run([TENSORS.output], {TENSORS.input: hidden})[0]
+    def _network(self, built: tables.Tables | None) -> Network:
+        if self._instruction_set:
+            return kernel.Kernel(self._layers, built, self._instruction_set)
+        return Portable(self._layers, built)

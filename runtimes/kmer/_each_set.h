@@ -13,15 +13,19 @@
        TARGET         attribute that lets a function use that instruction set, or nothing
        LANES          floats in one of its registers
        ROWS, VECTORS  rows x registers of sums that stay in registers while a matrix product runs
+       WIDE           registers of sums for each of TOGETHER rows, while a product runs that skips zeros
 
    _one_set.h adds the tools that all such files share. No two functions of one set may have the same name in a file. */
 
 #if defined(__x86_64__)
+#include <immintrin.h>
+
 #define NAME(x) x##_avx512
 #define TARGET __attribute__((target("avx512f,avx2,fma")))
 #define LANES 16
 #define VECTORS 2
 #define ROWS 12
+#define WIDE 8
 #include "_one_set.h"
 
 #define NAME(x) x##_avx2
@@ -29,6 +33,7 @@
 #define LANES 8
 #define VECTORS 2
 #define ROWS 6
+#define WIDE 4
 #include "_one_set.h"
 #endif
 
@@ -38,7 +43,9 @@
 #define VECTORS 2
 #if defined(__aarch64__)
 #define ROWS 12
+#define WIDE 8
 #else
 #define ROWS 6
+#define WIDE 4
 #endif
 #include "_one_set.h"

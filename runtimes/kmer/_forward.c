@@ -6,11 +6,6 @@
 
 #include "_program.h"
 
-/* floats for the rows of one sequence, a row of zeros at each place where padding lies */
-static int64_t rows_room(const Program *program) {
-    return program->table ? (program->windows + program->taps - 1 + SLACK - 1) / SLACK * SLACK : 0;
-}
-
 /* floats for the input of a convolution with its padding */
 static int64_t buffer_room(const Convolution *layer) {
     return (layer->positions + layer->taps - 1) * layer->channels + SLACK;
@@ -38,7 +33,7 @@ INLINE void NAME(convolve)(const Program *program, const uint8_t *codes, int32_t
                            float *features) {
     const Convolution *layers = convolutions_of(program);
     float *buffer = buffers, *first = program->convolutions ? buffer + layers->left * layers->channels : features;
-    if (program->table) NAME(look_up)(program, codes, rows, first);
+    if (program->table) NAME(look_up)(program, codes, rows, first, program->channels);
     else
         for (int64_t p = 0; p < program->length; p++)
             for (int64_t base = 0; base < 4; base++) first[p * 4 + base] = codes[p] == base;

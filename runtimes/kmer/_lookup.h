@@ -5,12 +5,13 @@
 
 enum { NAME(AHEAD) = 16 }; /* table rows fetched before they are needed */
 
-/* The sum of each tap's part of its row, for LANES channels from `channel` on: tap t reads rows[t]. */
-INLINE VECTOR NAME(sum_of_parts)(const int64_t taps, const Program *program, const int32_t *rows, int64_t channel) {
+/* The sum of each tap's part of its row, for LANES channels from `channel` on: tap t reads rows[t * apart]. */
+INLINE VECTOR NAME(sum_of_parts)(const int64_t taps, const Program *program, const int32_t *rows, int64_t apart,
+                                 int64_t channel) {
     const int64_t width = program->width, length = program->taps * width;
     const float *part = (const float *)program->table + channel;
     VECTOR sum = READ(part + rows[0] * length);
-    for (int64_t t = 1; t < taps; t++) sum += READ(part + rows[t] * length + t * width);
+    for (int64_t t = 1; t < taps; t++) sum += READ(part + rows[t * apart] * length + t * width);
     return sum;
 }
 
@@ -21,7 +22,7 @@ INLINE void NAME(gather)(const int64_t taps, const int64_t pool, const Program *
     for (int64_t channel = 0; channel < program->channels; channel += LANES) {
         VECTOR most = {0};
         for (int64_t p = 0; p < pool; p++)
-            most = NAME(larger)(NAME(sum_of_parts)(taps, program, rows + p, channel), most);
+            most = NAME(larger)(NAME(sum_of_parts)(taps, program, rows + p, 1, channel), most);
         AT(out + channel) = most;
     }
 }
@@ -34,12 +35,11 @@ INLINE void NAME(fetch)(const Program *program, int32_t row) {
     for (int64_t f = 0; f < length; f += 16) __builtin_prefetch(next + f);
 }
 
-/* Codes of one sequence -> what the compiled layers say of it. `rows` has room for the row of each position and for
-   taps - 1 more at the ends, where padding lies: those hold the row of zeros throughout. */
-SHARED void NAME(look_up)(const Program *program, const uint8_t *codes, int32_t *rows, float *out) {
+/* Codes of one sequence -> the table row of each window. `rows` has room for taps - 1 more at the ends, where padding
+   lies: those hold the row of zeros throughout. */
+SHARED void NAME(find_rows)(const Program *program, const uint8_t *codes, int32_t *rows) {
     const int32_t *start = (const int32_t *)program->starts, *length = (const int32_t *)program->lengths,
                   *offset = (const int32_t *)program->offsets;
-    const int64_t pool = program->pool, taps = program->taps;
     uint32_t kmer = 0;
     for (int64_t p = 0, base = 0; p < program->windows; p++) {
         /* windows on one table follow each other, so that only the bases behind the last one are new */
@@ -47,13 +47,24 @@ SHARED void NAME(look_up)(const Program *program, const uint8_t *codes, int32_t 
         for (; base < start[p] + length[p]; base++) kmer = kmer << 2 | codes[base];
         rows[program->left + p] = offset[p] + (int32_t)(kmer & ((1u << 2 * length[p]) - 1));
     }
-    const int64_t last = program->positions * pool + taps - 1;
+}
+
+/* One position of the result, for any plan of tables. */
+INLINE void NAME(gather_any)(const Program *program, const int32_t *rows, float *out) {
+    const int64_t pool = program->pool, taps = program->taps;
+    if (taps == 3 && pool == 2) NAME(gather)(3, 2, program, rows, out);
+    else if (taps == 5 && pool == 2) NAME(gather)(5, 2, program, rows, out);
+    else NAME(gather)(taps, pool, program, rows, out);
+}
+
+/* Codes of one sequence -> what the compiled layers say of it; positions lie `stride` floats apart. See find_rows. */
+SHARED void NAME(look_up)(const Program *program, const uint8_t *codes, int32_t *rows, float *out, int64_t stride) {
+    NAME(find_rows)(program, codes, rows);
+    const int64_t last = program->positions * program->pool + program->taps - 1;
     int64_t fetched = 0;
-    for (int64_t p = 0; p < program->positions; p++, out += program->channels) {
-        for (; fetched < last && fetched < p * pool + NAME(AHEAD); fetched++) NAME(fetch)(program, rows[fetched]);
-        const int32_t *from = rows + p * pool;
-        if (taps == 3 && pool == 2) NAME(gather)(3, 2, program, from, out);
-        else if (taps == 5 && pool == 2) NAME(gather)(5, 2, program, from, out);
-        else NAME(gather)(taps, pool, program, from, out);
+    for (int64_t p = 0; p < program->positions; p++, out += stride) {
+        for (; fetched < last && fetched < p * program->pool + NAME(AHEAD); fetched++)
+            NAME(fetch)(program, rows[fetched]);
+        NAME(gather_any)(program, rows + p * program->pool, out);
     }
 }

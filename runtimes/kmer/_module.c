@@ -2,7 +2,7 @@
 
    Optional: where it was not built, kmer-cpu does the same with NumPy and ONNX Runtime. kernel.py writes the program
    (_program.h) that the other C files run and owns all memory in it. A file of arithmetic holds one idea: _forward.c
-   sequences through the network. The tools that they share are in _product.h and _lookup.h; _each_set.h compiles each
+   sequences one by one, _windows.c overlapping windows. The tools that they share are in _product.h, _lookup.h and _skipping.h; _each_set.h compiles each
    file once for every instruction set. */
 
 #define Py_LIMITED_API 0x030B0000
@@ -82,12 +82,89 @@ static PyObject *forward(PyObject *self, PyObject *arguments) {
     Py_RETURN_NONE;
 }
 
+static PyObject *room_of_mutants(PyObject *self, PyObject *arguments) {
+    (void)self;
+    Py_buffer program;
+    if (!PyArg_ParseTuple(arguments, "y*", &program)) return NULL;
+    int64_t floats = mutants_room(program.buf);
+    PyBuffer_Release(&program);
+    return PyLong_FromLongLong(floats);
+}
+
+static PyObject *mutants(PyObject *self, PyObject *arguments) {
+    (void)self;
+    const char *name;
+    Py_buffer program, codes, space, out;
+    if (!PyArg_ParseTuple(arguments, "sy*y*w*w*", &name, &program, &codes, &space, &out)) return NULL;
+    const int set = set_called(name);
+    const Program *steps = program.buf;
+    const int64_t targets = matrices_of(steps)[steps->matrices - 1].outputs, count = codes.len / steps->length;
+    const int fits = space.len >= mutants_room(steps) * 4 && out.len == codes.len * 4 * targets * 4;
+    if (set >= 0 && fits) {
+        Py_BEGIN_ALLOW_THREADS
+        for (int64_t s = 0; s < count; s++)
+            MUTANTS[set](steps, (const uint8_t *)codes.buf + s * steps->length, space.buf,
+                         (float *)out.buf + s * steps->length * 4 * targets);
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&program);
+    PyBuffer_Release(&codes);
+    PyBuffer_Release(&space);
+    PyBuffer_Release(&out);
+    if (set < 0) return NULL;
+    if (!fits) return PyErr_Format(PyExc_ValueError, "room or out is too small for %lld sequences", (long long)count);
+    Py_RETURN_NONE;
+}
+
+static PyObject *room_of_windows(PyObject *self, PyObject *arguments) {
+    (void)self;
+    Py_buffer program, plan;
+    if (!PyArg_ParseTuple(arguments, "y*y*", &program, &plan)) return NULL;
+    int64_t floats = windows_room(program.buf, plan.buf);
+    PyBuffer_Release(&program);
+    PyBuffer_Release(&plan);
+    return PyLong_FromLongLong(floats);
+}
+
+static PyObject *windows(PyObject *self, PyObject *arguments) {
+    (void)self;
+    const char *name;
+    Py_buffer program, plan, codes, space, out;
+    long long before;
+    if (!PyArg_ParseTuple(arguments, "sy*y*y*Lw*w*", &name, &program, &plan, &codes, &before, &space, &out)) return NULL;
+    const int set = set_called(name);
+    const Program *steps = program.buf;
+    const int64_t targets = matrices_of(steps)[steps->matrices - 1].outputs, count = out.len / 4 / targets;
+    const int fits = space.len >= windows_room(steps, plan.buf) * 4;
+    if (set >= 0 && fits) {
+        Py_BEGIN_ALLOW_THREADS
+        WINDOWS[set](steps, plan.buf, (const uint8_t *)codes.buf + before, count, space.buf, out.buf);
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&program);
+    PyBuffer_Release(&plan);
+    PyBuffer_Release(&codes);
+    PyBuffer_Release(&space);
+    PyBuffer_Release(&out);
+    if (set < 0) return NULL;
+    if (!fits) return PyErr_Format(PyExc_ValueError, "room is too small for %lld windows", (long long)count);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef METHODS[] = {
     {"instruction_sets", instruction_sets, METH_NOARGS, "Names of those that this processor has, the fastest first."},
     {"room", room, METH_VARARGS, "room(program) -> floats that forward needs beside."},
     {"forward", forward, METH_VARARGS,
      "forward(instruction_set, program, codes, room, out): base codes 0 to 3 (4 too, without tables), uint8 (N, L) -> "
      "activities, float32 (N, T). Releases the GIL; threads share a program, each needs a room of its own."},
+    {"room_of_mutants", room_of_mutants, METH_VARARGS, "room_of_mutants(program) -> floats that mutants needs beside."},
+    {"mutants", mutants, METH_VARARGS,
+     "mutants(instruction_set, program, codes, room, out): base codes as forward takes them, uint8 (N, L) -> what each "
+     "base in each place adds to the activities, float32 (N, L, 4, T). Releases the GIL as forward does."},
+    {"room_of_windows", room_of_windows, METH_VARARGS, "room_of_windows(program, plan) -> floats that windows needs."},
+    {"windows", windows, METH_VARARGS,
+     "windows(instruction_set, program, plan, codes, before, room, out): base codes 0 to 3 along a contig, uint8, of "
+     "which the first window begins at codes[before] -> activities of each window, float32 (W, T). Releases the GIL."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -18,15 +18,20 @@ _Static_assert(PANEL % COLUMNS == 0, "a panel is a whole number of passes");
 #define AT(address) (*(VECTOR *)(address))
 #define READ(address) (*(const VECTOR *)(address))
 
-/* lane by lane the larger of two */
-INLINE VECTOR NAME(larger)(VECTOR one, VECTOR two) {
-    typedef int32_t mask __attribute__((vector_size(LANES * 4)));
-    mask first = one > two;
-    return (VECTOR)(((mask)one & first) | ((mask)two & ~first));
+typedef int32_t NAME(mask) __attribute__((vector_size(LANES * 4)));
+#define MASK NAME(mask)
+
+/* lane by lane one of two */
+INLINE VECTOR NAME(choose)(MASK first, VECTOR one, VECTOR two) {
+    return (VECTOR)(((MASK)one & first) | ((MASK)two & ~first));
 }
+
+INLINE VECTOR NAME(larger)(VECTOR one, VECTOR two) { return NAME(choose)(one > two, one, two); }
 
 #include "_product.h"
 #include "_lookup.h"
+#include "_skipping.h"
+#include "_sparse.h"
 
 #include ARITHMETIC
 
@@ -36,8 +41,10 @@ INLINE VECTOR NAME(larger)(VECTOR one, VECTOR two) {
 #undef SHARED
 #undef INLINE
 #undef VECTOR
+#undef MASK
 #undef NAME
 #undef TARGET
 #undef LANES
 #undef ROWS
+#undef WIDE
 #undef VECTORS

@@ -21,6 +21,7 @@ enum {
     PANEL = 32, /* columns of a weight matrix that are packed together */
     BLOCK = 64, /* sequences whose features are kept for one matrix product */
     SLACK = 16, /* floats that may be written behind the end of a buffer */
+    TOGETHER = 3, /* rows that are multiplied at a time where inputs that are zero are skipped */
 };
 
 /* One Program, behind it its Convolutions, behind them its Matrices. table 0: the network begins with one-hot bases. */
@@ -43,6 +44,64 @@ static inline const Matrix *matrices_of(const Program *program) {
     return (const Matrix *)(convolutions_of(program) + program->convolutions);
 }
 
+/* floats for the table rows of one sequence, a row of zeros at each place where padding lies */
+static inline int64_t rows_room(const Program *program) {
+    return program->table ? (program->windows + program->taps - 1 + SLACK - 1) / SLACK * SLACK : 0;
+}
+
+/* Any layer behind the tables: a matrix is a convolution with a tap for each of its positions, and one result.
+
+   filters: what a position of the result has.  results, pool: positions of the result, sums that each is the largest
+   of.  weight: packed, (taps * channels, filters). */
+typedef struct {
+    int64_t positions, channels, taps, left, filters, results, pool, relu;
+    const float *weight, *bias;
+} Layer;
+
+static inline int64_t layers_of(const Program *program) { return program->convolutions + program->matrices; }
+
+static inline Layer layer_of(const Program *program, int64_t number) {
+    const int64_t convolutions = program->convolutions;
+    if (number < convolutions) {
+        const Convolution *layer = convolutions_of(program) + number;
+        return (Layer){layer->positions,     layer->channels, layer->taps, layer->left, layer->filters,
+                       layer->positions / 2, 2,               1,           (const float *)layer->weight,
+                       (const float *)layer->bias};
+    }
+    const Matrix *matrix = matrices_of(program) + number - convolutions;
+    const int64_t channels = number > convolutions ? matrix->inputs
+                             : convolutions        ? convolutions_of(program)[convolutions - 1].filters
+                                                   : program->channels;
+    const int64_t positions = matrix->inputs / channels;
+    return (Layer){positions, channels,     positions, 0, matrix->outputs, 1, 1, matrix->relu,
+                   (const float *)matrix->weight, (const float *)matrix->bias};
+}
+
+/* floats of a position, so that whole panels may be written */
+static inline int64_t width_of(int64_t channels) { return (channels + PANEL - 1) / PANEL * PANEL; }
+
+/* Positions [first, last] of what a layer takes, `rows` rows of `width` floats for each of them, and which of their
+   channels are not zero in all rows. None if last < first. */
+typedef struct {
+    float *values;   /* (position, row, width) */
+    int32_t *lists;  /* (position, width) */
+    int64_t *counts; /* (position,), of what stands in each list */
+    int64_t channels, width, first, last;
+} Map;
+
+static inline int64_t map_room(int64_t positions, int64_t channels) {
+    return positions * ((TOGETHER + 1) * width_of(channels) + 2) + SLACK;
+}
+
+/* A map that lies at `*room`, which moves behind it. */
+static inline Map map_at(float **room, int64_t positions, int64_t channels) {
+    const int64_t width = width_of(channels);
+    Map map = {*room, (int32_t *)*room + positions * TOGETHER * width, NULL, channels, width, 0, positions - 1};
+    map.counts = (int64_t *)(map.lists + positions * width);
+    *room += map_room(positions, channels) / SLACK * SLACK;
+    return map;
+}
+
 /* The instruction sets that every C file of arithmetic is compiled for, the fastest first; see _each_set.h. A file
    offers its function for all of them as one array: const Forward FORWARD[] = OF_EACH_SET(forward); */
 #if defined(__x86_64__)
@@ -57,5 +116,17 @@ enum { BASELINE, NUMBER_OF_SETS };
 typedef void (*Forward)(const Program *, const uint8_t *codes, int64_t count, float *room, float *out);
 extern const Forward FORWARD[NUMBER_OF_SETS];
 int64_t forward_room(const Program *); /* floats */
+
+/* _mutants.c: one sequence -> out[length][4][targets], what each base in each place adds to the activities */
+typedef void (*Mutants)(const Program *, const uint8_t *codes, float *room, float *out);
+extern const Mutants MUTANTS[NUMBER_OF_SETS];
+int64_t mutants_room(const Program *);
+
+/* _windows.c: `count` windows along `codes`, which may be read some way before and behind them, see sharing.py */
+typedef struct Windows Windows;
+typedef void (*ManyWindows)(const Program *, const Windows *, const uint8_t *codes, int64_t count, float *room,
+                            float *out);
+extern const ManyWindows WINDOWS[NUMBER_OF_SETS];
+int64_t windows_room(const Program *, const Windows *); /* floats */
 
 #endif

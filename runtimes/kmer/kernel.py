@@ -7,12 +7,14 @@ installation the module _kernel is not there, `instruction_sets` is empty and no
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import numpy as np
 
 from runtimes.kmer.packing import Arrays
 from runtimes.kmer.tables import Tables
 from zoo.layers.plain import PlainLayers
+from zoo.spec import ALPHABET
 from zoo.system.memory import aligned
 
 try:
@@ -35,38 +37,51 @@ class Kernel:
     """
 
     def __init__(self, layers: PlainLayers, tables: Tables | None, instruction_set: str) -> None:
-        self._instruction_set = instruction_set
+        self.instruction_set = instruction_set
         self._targets = layers.shape.targets
         self._arrays = Arrays()
         left = layers.convolutions[tables.plan.convolutions if tables else 0 :]
         steps = [layers.shape.sequence_length, len(left), len(layers.dense), *self._lookup(tables)]
+        self._convolutions = []
         for layer in left:
             taps, channels, filters = layer.weight.shape
-            steps += [layer.positions, channels, taps, layer.left, filters]
-            steps += self._weights(layer.weight.reshape(taps * channels, filters), layer.bias)
+            self._convolutions.append(self._weights(layer.weight.reshape(taps * channels, filters), layer.bias))
+            steps += [layer.positions, channels, taps, layer.left, filters, *self._convolutions[-1]]
         for matrix in layers.dense:
             steps += [*matrix.weight.shape, matrix.relu, *self._weights(matrix.weight, matrix.bias)]
-        self._program = np.array(steps, np.int64)
+        self.program = np.array(steps, np.int64)
         self._padding = (tables.plan.rows, tables.plan.left, len(tables.starts), tables.plan.taps) if tables else None
         self._rooms = threading.local()
 
     def __call__(self, codes: np.ndarray) -> np.ndarray:
         """Base codes, uint8 (N, L), C-contiguous, without N if there are tables -> activities, float32 (N, T)."""
         out = np.empty((len(codes), self._targets), np.float32)
-        _kernel.forward(self._instruction_set, self._program, codes, self._room(), out)
+        _kernel.forward(self.instruction_set, self.program, codes, self._room(_kernel.room), out)
         return out
 
-    def _room(self) -> np.ndarray:
-        """This thread's working memory. Padding is written here once: the kernel never touches it."""
-        if not hasattr(self._rooms, "room"):
-            room = aligned(_kernel.room(self._program))
+    def mutants(self, codes: np.ndarray) -> np.ndarray:
+        """What each base in each place adds to the activities, float32 (N, L, 4, T); codes as in a call."""
+        out = np.empty((*codes.shape, len(ALPHABET), self._targets), np.float32)
+        _kernel.mutants(self.instruction_set, self.program, codes, self._room(_kernel.room_of_mutants), out)
+        return out
+
+    def convolution(self, number: int) -> list[int]:
+        """Addresses of weight and bias of a convolution that is not looked up, counted from 1."""
+        return self._convolutions[number - 1]
+
+    def _room(self, floats: Callable[[np.ndarray], int]) -> np.ndarray:
+        """This thread's working memory, of the size that a function of the kernel tells. Padding is written here once:
+        the kernel never touches it."""
+        rooms = self._rooms.__dict__
+        if floats.__name__ not in rooms:
+            room = aligned(floats(self.program))
             room[:] = 0
             if self._padding:
                 zeros, left, windows, taps = self._padding
                 rows = room.view(np.int32)[: windows + taps - 1]
                 rows[:left] = rows[left + windows :] = zeros
-            self._rooms.room = room
-        return self._rooms.room
+            rooms[floats.__name__] = room
+        return rooms[floats.__name__]
 
     def _lookup(self, tables: Tables | None) -> list[int]:
         if tables is None:

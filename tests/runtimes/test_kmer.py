@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
@@ -13,24 +10,15 @@ import pytest
 from checkpoints import CONFIGS, ODD, random_checkpoint, random_codes
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kmer_ways import WAYS, computing, networks, runtime, small_budgets, started
 
 from runtimes.kmer import kernel, tables
-from zoo import registry
 from zoo.contracts import RunOptions
 from zoo.errors import ZooError
-from zoo.inference.session import Session, open_session
-from zoo.layers.plain import PlainLayers
+from zoo.inference.session import open_session
 from zoo.models import deepstarr
 from zoo.models.deepstarr import BATCH_NORM_EPSILON, VARIANTS, Config
 from zoo.weights.checkpoint import Checkpoint
-
-runtime = registry.load("runtimes", "kmer")
-
-WAYS = [*kernel.instruction_sets(), "NumPy and ONNX Runtime"]
-"""Every way in which kmer-cpu can compute on this machine."""
-
-SMALL = 2**21
-"""A budget in bytes that several plans fit and several do not, and that is built in no time."""
 
 
 def in_float64(weights: Checkpoint, codes: np.ndarray) -> np.ndarray:
@@ -60,47 +48,6 @@ def in_float64(weights: Checkpoint, codes: np.ndarray) -> np.ndarray:
     return hidden @ array["head.weight"].T + array["head.bias"]
 
 
-_build = tables.Tables
-_built: dict[bytes, tables.Tables] = {}
-
-
-def built_once(layers: PlainLayers, plan: tables.Plan) -> tables.Tables:
-    """The tables of a network, built once for all the ways to compute with them."""
-    key = pickle.dumps((layers, plan))  # all of it: networks that differ in a deeper layer alone can share the first
-    if key not in _built:
-        _built[key] = _build(layers, plan)
-    return _built[key]
-
-
-@contextmanager
-def computing(way: str) -> Iterator[None]:
-    """kmer-cpu computes in one of WAYS, with tables from the first sequence on."""
-    sets = [way] if way in kernel.instruction_sets() else []
-    with (
-        mock.patch.object(kernel, "instruction_sets", return_value=sets),
-        mock.patch.object(runtime, "WARM_UP", 0),
-        mock.patch.object(tables, "Tables", built_once),
-    ):
-        yield
-
-
-def started(weights: Checkpoint, way: str, budget: int = tables.BUDGET, **options: int) -> Session:
-    with computing(way):
-        engine = runtime.start(weights, "cpu", RunOptions(**options), budget)
-    assert engine.provider == f"cpu, {way}"
-    return Session(engine, "kmer-cpu")
-
-
-@st.composite
-def networks(draw: st.DrawFn) -> Config:
-    depth = draw(st.integers(1, 3))
-    filters = draw(st.lists(st.sampled_from([1, 3, 7, 16, 17, 35]), min_size=depth, max_size=depth))
-    sizes = draw(st.lists(st.integers(1, 5), min_size=depth, max_size=depth))
-    dense = draw(st.lists(st.sampled_from([1, 5, 33]), min_size=1, max_size=2))
-    length = draw(st.integers(2**depth, 70))
-    return Config(tuple(filters), tuple(sizes), tuple(dense), 0.0, length, ("a", "b", "c")[: draw(st.integers(1, 3))])
-
-
 @settings(max_examples=50, deadline=None)
 @given(networks(), st.integers(0, 2**32), st.sampled_from([0, 0.001, 0.3]), st.sampled_from(WAYS), st.data())
 def test_any_network_any_length_and_any_ns_give_the_numbers_of_the_network_written_out(
@@ -110,12 +57,7 @@ def test_any_network_any_length_and_any_ns_give_the_numbers_of_the_network_writt
     random = np.random.default_rng(seed)
     codes = random.integers(0, 4, (data.draw(st.sampled_from([1, 5, 70])), config.sequence_length), np.uint8)
     codes[random.random(codes.shape) < share_of_ns] = 4
-    # every plan is reached: the smallest budget that is enough for one is its own size
-    budget = data.draw(
-        st.sampled_from(
-            [plan.bytes for plan in tables.plans(deepstarr.plain_shape(config)) if plan.bytes <= SMALL] or [0]
-        )
-    )
+    budget = data.draw(st.sampled_from(small_budgets(config) or [0]))
     if not budget:
         with pytest.raises(ZooError, match=r"^kmer-cpu: .* use onnx-cpu$"):
             started(weights, way, budget)
@@ -234,6 +176,6 @@ def test_the_kernel_refuses_memory_that_is_too_small() -> None:
     compiled = kernel.Kernel(deepstarr.plain_layers(ODD, weights.arrays), None, kernel.instruction_sets()[0])
     codes, out = np.zeros((2, 53), np.uint8), np.empty((2, 3), np.float32)
     with pytest.raises(ValueError, match="room or out is too small for 2 sequences"):
-        kernel._kernel.forward(kernel.instruction_sets()[0], compiled._program, codes, np.empty(10, np.float32), out)
+        kernel._kernel.forward(kernel.instruction_sets()[0], compiled.program, codes, np.empty(10, np.float32), out)
     with pytest.raises(ValueError, match="no instruction set is called 8086 here"):
-        kernel._kernel.forward("8086", compiled._program, codes, compiled._room(), out)
+        kernel._kernel.forward("8086", compiled.program, codes, compiled._room(kernel._kernel.room), out)

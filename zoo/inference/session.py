@@ -20,6 +20,7 @@ from zoo.contracts import Engine, RunOptions
 from zoo.dna import windows
 from zoo.dna.encoding import check_codes
 from zoo.errors import MissingDependency, ZooError, did_you_mean
+from zoo.inference import mutants
 from zoo.spec import ModelSpec
 from zoo.system import futures, memory
 from zoo.weights.checkpoint import SUFFIX, Checkpoint
@@ -144,6 +145,18 @@ class Session:
             return futures.done(self._joined([self._guarded(work, part) for part in parts]))
         begun = [self._threads.submit(self._guarded, work, part) for part in parts]
         return futures.joined(begun, self._joined)
+
+    def mutants(self, codes: np.ndarray) -> np.ndarray:
+        """In silico mutagenesis: base codes, uint8 (N, L) -> float32 (N, L, 4, T), N may be 0.
+
+        The activity with base b in position p instead of what is there, minus the activity as it is; 0 where b is there
+        already, and an N has four alternatives. Raises ZooError as `predict` does.
+        """
+        check_codes(codes, self.spec.sequence_length)
+        shorter = contracts.extra(self._engine, "mutants")
+        if shorter is None or not len(codes):
+            return mutants.predicted(self.predict, codes, len(self.spec.targets))
+        return self._begin(shorter, [np.ascontiguousarray(codes)]).result()
 
     def _guarded(self, work: Callable[[np.ndarray], np.ndarray], codes: np.ndarray) -> np.ndarray:
         try:

@@ -1,0 +1,99 @@
+/* Matrix products that skip inputs which are zero: ReLU and max-pooling leave about half of a layer's outputs at zero.
+
+   TOGETHER rows are multiplied at a time, so that a weight that was read is used as often; an input is skipped where it
+   is zero in all of them. Which inputs count is listed first, the same list then serves every column. */
+
+/* Lists the inputs that are not zero in all TOGETHER rows, `stride` floats apart; returns how many. `list` has room for
+   all `inputs`. Without a branch: each number is written, and stays if the count moves on. */
+INLINE int64_t NAME(list_inputs)(const float *a, int64_t stride, int64_t inputs, uint16_t *list) {
+    int64_t count = 0;
+    for (int64_t k = 0; k < inputs; k++) {
+        uint32_t bits = 0;
+        for (int t = 0; t < TOGETHER; t++) {
+            uint32_t one;
+            memcpy(&one, a + t * stride + k, sizeof one);
+            bits |= one;
+        }
+        list[count] = (uint16_t)k;
+        count += bits != 0;
+    }
+    return count;
+}
+
+/* sum[row][0] += a[row] x one, sum[row][1] += a[row] x two over the listed inputs: two panels of weights at once, so that
+   an input that was read is used twice. `which` says which of them there are: 1 one, 2 two, 3 both. */
+INLINE void NAME(add_listed)(const int which, const float *a, int64_t stride, const uint16_t *list, int64_t count,
+                             const float *one, const float *two, VECTOR (*sum)[2][VECTORS]) {
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t k = list[i];
+#pragma GCC unroll 8
+        for (int v = 0; v < VECTORS; v++) {
+            if (which & 1) {
+                const VECTOR weight = READ(one + k * PANEL + v * LANES);
+#pragma GCC unroll 8
+                for (int t = 0; t < TOGETHER; t++) sum[t][0][v] += weight * a[t * stride + k];
+            }
+            if (which & 2) {
+                const VECTOR weight = READ(two + k * PANEL + v * LANES);
+#pragma GCC unroll 8
+                for (int t = 0; t < TOGETHER; t++) sum[t][1][v] += weight * a[t * stride + k];
+            }
+        }
+    }
+}
+
+/* Inputs of one product that lie in several runs: run j is `a + j * apart`, its weights begin at row first_rows[j]. */
+typedef struct {
+    const float *a;
+    int64_t stride, runs, apart, inputs;
+    const int64_t *first_rows;
+} NAME(Inputs);
+
+/* out[rows][columns] = relu(bias + inputs x weight), `rows` a multiple of TOGETHER, whole panels written; `lists` has
+   room for rows / TOGETHER * runs * (inputs + 1) numbers. relu 0: none. */
+SHARED void NAME(multiply_listed)(const NAME(Inputs) *from, int64_t rows, int64_t depth, const float *weight,
+                                  const float *bias, int64_t columns, int64_t relu, uint16_t *lists, float *out,
+                                  int64_t out_stride) {
+    const int64_t length = from->inputs + 1;
+    for (int64_t row = 0; row < rows; row += TOGETHER)
+        for (int64_t j = 0; j < from->runs; j++) {
+            uint16_t *list = lists + (row / TOGETHER * from->runs + j) * length;
+            list[0] = (uint16_t)NAME(list_inputs)(from->a + row * from->stride + j * from->apart, from->stride,
+                                                  from->inputs, list + 1);
+        }
+    const int64_t whole = (columns + PANEL - 1) / PANEL * PANEL;
+    const float least = relu ? 0.0f : -INFINITY;
+    const VECTOR lowest = least - (VECTOR){0};
+    for (int64_t first = 0; first < whole; first += 2 * COLUMNS) {
+        const int64_t second = first + COLUMNS;
+        const float *one = weight + first / PANEL * PANEL * depth + first % PANEL;
+        const float *two = second < whole ? weight + second / PANEL * PANEL * depth + second % PANEL : NULL;
+        for (int64_t row = 0; row < rows; row += TOGETHER) {
+            VECTOR sum[TOGETHER][2][VECTORS];
+#pragma GCC unroll 8
+            for (int t = 0; t < TOGETHER; t++)
+#pragma GCC unroll 8
+                for (int v = 0; v < VECTORS; v++) {
+                    sum[t][0][v] = READ(bias + first + v * LANES);
+                    sum[t][1][v] = two ? READ(bias + second + v * LANES) : (VECTOR){0};
+                }
+            for (int64_t j = 0; j < from->runs; j++) {
+                const uint16_t *list = lists + (row / TOGETHER * from->runs + j) * length;
+                const float *a = from->a + row * from->stride + j * from->apart;
+                const int64_t skipped = from->first_rows[j] * PANEL;
+                if (two)
+                    NAME(add_listed)(3, a, from->stride, list + 1, list[0], one + skipped, two + skipped, sum);
+                else
+                    NAME(add_listed)(1, a, from->stride, list + 1, list[0], one + skipped, NULL, sum);
+            }
+#pragma GCC unroll 8
+            for (int t = 0; t < TOGETHER; t++)
+#pragma GCC unroll 8
+                for (int v = 0; v < VECTORS; v++) {
+                    float *to = out + (row + t) * out_stride + v * LANES;
+                    AT(to + first) = NAME(larger)(sum[t][0][v], lowest);
+                    if (two) AT(to + second) = NAME(larger)(sum[t][1][v], lowest);
+                }
+        }
+    }
+}
