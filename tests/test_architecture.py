@@ -30,11 +30,12 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "zoo.layers": (),
     "zoo.models": ("zoo.layers", "zoo.weights", "zoo.system"),
     "zoo.inference": ("zoo.formats", "zoo.dna", "zoo.weights", "zoo.system"),
+    "zoo.explain": ("zoo.inference",),
     "zoo.data": ("zoo.formats", "zoo.dna"),
     "zoo.evaluation": ("zoo.inference", "zoo.data"),
     "zoo.training": ("zoo.evaluation", "zoo.data", "zoo.inference"),
     "zoo.checks": ("zoo.inference",),
-    "zoo.cli": ("zoo.checks", "zoo.training", "zoo.evaluation"),
+    "zoo.cli": ("zoo.checks", "zoo.explain", "zoo.training", "zoo.evaluation"),
     "runtimes": ("zoo.dna", "zoo.layers", "zoo.weights", "zoo.system"),
     "exporters": ("zoo.dna", "zoo.layers", "zoo.weights", "zoo.system"),
 }

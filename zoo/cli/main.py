@@ -30,6 +30,10 @@ COMMANDS = {
         "predict": "Predict the activities of sequences in FASTA files, or of intervals of a genome.",
         "scan": "Predict every window of a genome: tracks for a genome browser.",
     },
+    "Explain": {
+        "explain": "Show which bases of sequences matter: contributions, substitutions, a report to open in a browser.",
+        "motifs": "Find the motifs that a model has learned, with TF-MoDISco in what zoo explain left.",
+    },
     "Weights": {
         "import": "Import weights that were trained in Keras or PyTorch, of a network of any size.",
         "export": "Export a model to ONNX, to Keras or to another format, checked before it is written.",

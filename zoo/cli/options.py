@@ -41,6 +41,8 @@ def fields(title: str) -> Parameter:
 
 
 JOB = fields("Run")
+EXPLAINING = fields("Contributions")
+FINDING = fields("Patterns")
 TRAINING = fields("Training")
 DRAWING = fields("Sequences drawn")
 LAYOUT = fields("Data files")

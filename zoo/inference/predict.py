@@ -18,7 +18,7 @@ import numpy as np
 
 from zoo.contracts import RunOptions
 from zoo.defaults import AUTO, MODEL, RUNTIME
-from zoo.dna.encoding import ONE_TEXT, reverse_complement
+from zoo.dna.encoding import ONE_TEXT, check_codes, reverse_complement
 from zoo.errors import ZooError, did_you_mean
 from zoo.formats import several, table_writer, texts
 from zoo.formats.fasta import Counts
@@ -100,6 +100,11 @@ class Model:
         return self._session.spec
 
     @property
+    def session(self) -> Session:
+        """What computes, for what is asked of base codes and one strand."""
+        return self._session
+
+    @property
     def runtime(self) -> str:
         return self._session.runtime
 
@@ -119,14 +124,24 @@ class Model:
         hold where these are None.
         Raises ZooError that names the sequence, counted from 1, if a length or a letter is not what the model takes.
         """
-        if isinstance(sequences, str):
-            raise ZooError(ONE_TEXT)
-        reading = ReadOptions(resize, self.reading.ambiguous) if resize else self.reading  # type: ignore[arg-type]
-        length = self.spec.sequence_length
-        codes = texts.encode(list(sequences), length, reading, lambda number: f"sequence {number}", PYTHON)
+        codes = self.codes(sequences, resize=resize)
         if rc is None or rc == self.rc:
             return self.predict_codes(codes)
         return both_strands.with_choice(self._session.submit, rc)(codes).result()
+
+    def codes(self, sequences: Sequence[str] | np.ndarray, *, resize: str | None = None) -> np.ndarray:
+        """N texts as `predict` takes them -> base codes, uint8 (N, L); an array of base codes is checked and comes back.
+
+        Raises ZooError as `predict` does.
+        """
+        if isinstance(sequences, str):
+            raise ZooError(ONE_TEXT)
+        length = self.spec.sequence_length
+        if isinstance(sequences, np.ndarray) and sequences.dtype.kind not in "UO":
+            check_codes(sequences, length)
+            return sequences
+        reading = ReadOptions(resize, self.reading.ambiguous) if resize else self.reading  # type: ignore[arg-type]
+        return texts.encode(list(sequences), length, reading, lambda number: f"sequence {number}", PYTHON)
 
     def predict_codes(self, codes: np.ndarray) -> np.ndarray:
         """Base codes, uint8 (N, L): A 0, C 1, G 2, T 3, N 4 -> float32 (N, T). Raises ZooError for any other array."""

@@ -24,7 +24,7 @@ import shutil
 import stat
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from zoo.errors import ZooError
@@ -149,8 +149,15 @@ def check_folder_target(path: Path, overwrite: bool = False, ours: tuple[str, ..
         raise ZooError(f"{path}: the folder {path.parent} does not exist; make it first")
 
 
-def _is_ours(path: Path, patterns: tuple[str, ...]) -> bool:
-    return path.is_file() and not path.is_symlink() and any(path.match(pattern) for pattern in patterns)
+def _is_ours(path: Path, patterns: Sequence[str]) -> bool:
+    """A folder is if it holds files and all of them are, by a pattern such as "logos/*.png"."""
+    if path.is_symlink():
+        return False
+    if path.is_dir():
+        inside = [pattern for pattern in patterns if "/" in pattern]
+        held = list(path.iterdir())
+        return bool(held) and all(one.is_file() and _is_ours(one, inside) for one in held)
+    return path.is_file() and any(path.match(pattern) for pattern in patterns)
 
 
 @contextlib.contextmanager

@@ -52,11 +52,11 @@ def command(
     if output == Path("-"):
         output = None
     weights_file = named.file_of(weights or model or MODEL)
-    sources = _sources(files, intervals, reading)
+    sources = fasta_files(files, intervals, reading)
     rest = (output, reading, overwrite, options.command_line(), strands.rc, weights_file)
     job = IntervalJob(sources, *rest, intervals) if intervals.given else predict.Job(sources, *rest)
     job.check_output()
-    job.check_sources()
+    job.checkfasta_files()
     loaded = predict.load(model, weights, runtime, **dataclasses.asdict(running))
     with Bar(job.UNIT, _size(sources)) as bar:
 
@@ -71,7 +71,7 @@ def command(
         notes.detail(line)
 
 
-def _sources(files: list[Path] | None, intervals: IntervalOptions, reading: ReadOptions) -> tuple[Path, ...]:
+def fasta_files(files: list[Path] | None, intervals: IntervalOptions, reading: ReadOptions) -> tuple[Path, ...]:
     """The FASTA files. Raises ZooError if there are none where there should be, or some where there should not."""
     intervals.check()
     if not intervals.given:

@@ -1,0 +1,74 @@
+"""Logos of contributions as pictures, PNG or SVG, drawn with logomaker; it and matplotlib are imported when one is drawn."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo.dna.encoding import ONE_HOT
+from zoo.errors import MissingDependency
+from zoo.spec import ALPHABET
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from zoo.explain.report import Row
+
+FOLDER = "logos"
+
+COLOURS = {"A": "#2a9d3f", "C": "#2f6fd6", "G": "#e8a317", "T": "#d63a3a"}
+"""Of the letters, here and in the report, where they are read from."""
+
+BASES_WIDTH = 0.11
+"""Inches of a letter: 249 of them fill 27 inches, which a screen shows whole and a reader may enlarge."""
+
+HEIGHT = 2.2
+"""Inches."""
+
+DOTS_PER_INCH = 150
+
+
+def require() -> None:
+    """Raise MissingDependency without logomaker."""
+    if importlib.util.find_spec("logomaker") is None:
+        raise MissingDependency("--logos: needs logomaker; pip install 'deepstarr-zoo[explain]' brings it")
+
+
+def draw(folder: Path, rows: Sequence[Row], targets: Sequence[str], kind: str) -> None:
+    """A picture for each sequence and target in a folder of their own: 0001.dev.png is of the first."""
+    (folder / FOLDER).mkdir()
+    for number, row in enumerate(rows, 1):
+        for target, contributions in zip(targets, row.contributions, strict=True):
+            scores = contributions[:, None] * ONE_HOT[row.codes]
+            path = folder / FOLDER / f"{number:04d}.{target}.{kind}"
+            save(scores, path, f"{row.name}: contributions to {target}", BASES_WIDTH * len(scores) + 1)
+
+
+def save(scores: np.ndarray, path: Path, title: str, width: float, height: float = HEIGHT) -> None:
+    """A logo of scores, float32 (L, 4). width, height: inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    draw_on(axes, scores)
+    axes.set_title(title, fontsize=9, loc="left", parse_math=False)
+    figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
+def draw_on(axes: Axes, scores: np.ndarray) -> None:
+    """The letters of scores, float32 (L, 4), those below zero upside down."""
+    import logomaker
+    import pandas
+
+    table: Any = pandas.DataFrame(scores.astype(np.float64), columns=list(ALPHABET))
+    table.index = np.arange(1, len(table) + 1)
+    logomaker.Logo(table, ax=axes, color_scheme=COLOURS, show_spines=False)
+    axes.axhline(0, color="0.4", linewidth=0.6)
+    axes.tick_params(labelsize=7, length=2)
+    axes.margins(x=0.005)

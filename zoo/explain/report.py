@@ -1,0 +1,85 @@
+"""report.html: what was computed of sequences on one page that needs no network and no other file.
+
+A row a sequence: its predictions, the logo of its contributions and a heat map of its substitutions. The page holds
+numbers, not pictures: 16-bit integers with a scale for each sequence and target, so that 100 sequences of 249 bases and
+two targets take 0.7 MB. They are drawn by a script in report_page.html as a row comes into view: letters as outlines,
+sharp at any size. No library that draws logos works without a network and in so little room; `--logos` has logomaker.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.explain.logos import COLOURS
+from zoo.spec import ALPHABET
+
+FILE = "report.html"
+
+PAGE = Path(__file__).with_name("report_page.html")
+
+DATA_MARK = "{{DATA}}"
+"""Where the numbers go in the page."""
+
+LARGEST = (1 << 15) - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A sequence as the report shows it, of the T targets of the model, K of which are explained.
+
+    codes: uint8 (L,).  activities: float32 (T,).  contributions: of its bases, float32 (K, L).
+    effects: of substitutions, float32 (K, L, 4).
+    """
+
+    name: str
+    codes: np.ndarray
+    activities: np.ndarray
+    contributions: np.ndarray
+    effects: np.ndarray
+
+
+def write(path: Path, rows: Sequence[Row], described: dict[str, Any]) -> None:
+    """Write the page of these sequences. described: the description of the run, see explanation.explain."""
+    options = described["options"]
+    data = {
+        "alphabet": ALPHABET,
+        "colours": COLOURS,
+        "length": described["sequence_length"],
+        "sequences": described["counts"]["records"],
+        "method": options["method"],
+        "shuffles": options["shuffles"],
+        "strands": described["rc"],
+        "targets": described["targets"],
+        "explained": described["explained"],
+        "weights": described["weights"]["bundled"] or described["weights"]["id"][:12],
+        "source": described["weights"]["source"],
+        "version": described["version"],
+        "command": described["command"],
+        "rows": [_packed(row) for row in rows],
+    }
+    # "</script>" in a name must not end the element that holds it
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    path.write_text(PAGE.read_text("utf-8").replace(DATA_MARK, text), "utf-8", "replace")
+
+
+def _packed(row: Row) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "bases": "".join((ALPHABET + "N")[code] for code in row.codes),
+        "activities": [float(value) for value in row.activities],
+        "contributions": [_integers(one) for one in row.contributions],
+        "effects": [_integers(one) for one in row.effects],
+    }
+
+
+def _integers(values: np.ndarray) -> list[Any]:
+    """Scale, and the values over it as little-endian int16 in base64."""
+    scale = float(np.abs(values).max(initial=0)) / LARGEST or 1.0
+    return [scale, base64.b64encode(np.round(values / scale).astype("<i2").tobytes()).decode()]
