@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import importlib.metadata
 import time
@@ -43,7 +44,7 @@ def budget(request: pytest.FixtureRequest) -> float:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:  # noqa: ARG001
+def pytest_benchmark_update_machine_info(config: pytest.Config | None, machine_info: dict[str, Any]) -> None:  # noqa: ARG001
     """Leave out the machine's name; add what speed depends on."""
     machine_info.pop("node", None)
     machine_info["cpu"].setdefault("brand_raw", machine_info["machine"])
@@ -51,6 +52,17 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
     machine_info["gpu"] = _gpu()
     machine_info["stalled"] = stalled()
     machine_info["libraries"] = {name: version for name in LIBRARIES if (version := _version(name))}
+
+
+def machine() -> dict[str, Any]:
+    """What a result says of the machine, the code and the day, for scripts that pytest does not run."""
+    from pytest_benchmark.plugin import pytest_benchmark_generate_machine_info
+    from pytest_benchmark.utils import get_commit_info
+
+    info = pytest_benchmark_generate_machine_info()
+    pytest_benchmark_update_machine_info(None, info)
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {"machine_info": info, "commit_info": {"id": get_commit_info()["id"]}, "datetime": now}
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

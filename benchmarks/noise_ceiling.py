@@ -59,6 +59,11 @@ class Noisy:
         return self.facts
 
 
+def noise_of(clean: np.ndarray) -> np.ndarray:
+    """Activities, float (N, T) -> the noise's standard deviation for each target, (T,), that makes their r CEILING."""
+    return clean.std(0) * np.sqrt(1 / CEILING**2 - 1)
+
+
 def _labelled(
     windows: Genome,
     region: Region,
@@ -71,7 +76,7 @@ def _labelled(
     codes = windows.windows(region, count, generator)
     clean = teacher.predict_codes(codes)
     if spread is None:
-        spread = clean.std(0) * np.sqrt(1 / CEILING**2 - 1)
+        spread = noise_of(clean)
     noise = generator.standard_normal(clean.shape).astype(np.float32) * spread.astype(np.float32)
     return Split(codes, clean + noise), spread
 

@@ -49,11 +49,11 @@ def main(paths: list[Path]) -> None:
     for path in paths or sorted(RESULTS.glob("*.json"), key=lambda path: path.stem):
         document = json.loads(path.read_text("utf-8"))
         groups = _groups(document)
-        text += [f"## {path.stem}", "", _machine(document), ""]
+        text += [f"## {path.stem}", "", on_machine(document), ""]
         for plot in _plots(groups, PAGE.parent, path.stem):
             text += [f"![{plot.stem}]({plot.name})", ""]
         for name, rows in groups.items():
-            text += [f"### {_title(name)}", "", *_table(rows), ""]
+            text += [f"### {_title(name)}", "", *table(rows), ""]
     text += _ceilings(sorted((RESULTS / "noise_ceiling").glob("*.json")))
     PAGE.write_text("\n".join(text).rstrip() + "\n", "utf-8")
 
@@ -65,17 +65,17 @@ def on_terminal(document: dict[str, Any], width: int) -> str:
     from rich.table import Table
 
     console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False, markup=False)
-    console.print(_machine(document).replace("**", ""))
+    console.print(on_machine(document).replace("**", ""))
     for name, rows in _groups(document).items():
         columns, cells = _cells(rows)
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+        shown = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
         for column in columns:
             numbers = all(isinstance(row.get(column, 0), (int, float)) for row in rows)
-            table.add_column(column, justify="right" if numbers else "left")
+            shown.add_column(column, justify="right" if numbers else "left")
         for row in cells:
-            table.add_row(*row)
+            shown.add_row(*row)
         console.print(f"\n{_title(name)}\n")
-        console.print(table)
+        console.print(shown)
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
 
 
@@ -93,7 +93,7 @@ def _groups(document: dict[str, Any]) -> dict[str, Rows]:
     return groups
 
 
-def _machine(document: dict[str, Any]) -> str:
+def on_machine(document: dict[str, Any]) -> str:
     machine = document["machine_info"]
     libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items())
     gpu = f", {machine['gpu']}" if machine["gpu"] else ""
@@ -118,14 +118,14 @@ def _ceilings(paths: list[Path]) -> list[str]:
             figures = {name: round(value, 3) for name, value in row.items() if name != "target"}
             windows, epochs = document["data"]["count"], document["epochs"]
             rows.append({"windows": windows, "epochs": epochs, "target": row["target"], **figures})
-    return [CEILING_HEAD, *_table(rows), ""] if rows else []
+    return [CEILING_HEAD, *table(rows), ""] if rows else []
 
 
 def _title(name: str) -> str:
     return f"{name[0].upper()}{name[1:]}"
 
 
-def _table(rows: Rows) -> list[str]:
+def table(rows: Rows) -> list[str]:
     columns, cells = _cells(rows)
     lines = [f"| {' | '.join(row)} |" for row in (columns, *cells)]
     return [lines[0], f"|{'---|' * len(columns)}", *lines[1:]]

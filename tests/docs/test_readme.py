@@ -32,7 +32,7 @@ LEFT = {
     "runs/mine": {"weights.safetensors", "metrics.csv", "run.json", "curves.png"},
     "runs/fine-tuned": {"weights.safetensors", "metrics.csv", "run.json", "curves.png"},
     "runs/student": {"weights.safetensors", "metrics.csv", "run.json", "curves.png"},
-    "report": {"metrics.json", "predictions.tsv", "scatter.png"},
+    "report": {"metrics.json", "predictions.tsv", "scatter.png", "comparison.png"},
     ".": {
         "scores.tsv.gz", "scores.tsv.gz.json", "scores.tsv", "port.safetensors", "found.safetensors", "original.onnx",
         "letters.onnx", "mine.h5",

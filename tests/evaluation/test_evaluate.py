@@ -17,7 +17,7 @@ from zoo.data.dataset import Layout, Split
 from zoo.data.splits import SIDES
 from zoo.dna.encoding import reverse_complement
 from zoo.errors import CheckFailed, ZooError
-from zoo.evaluation import evaluate, metrics
+from zoo.evaluation import evaluate, metrics, results
 from zoo.evaluation.evaluate import Settings
 from zoo.spec import ModelSpec
 from zoo.system import futures
@@ -75,9 +75,11 @@ def test_a_report_holds_the_metrics_of_every_model(split: Split) -> None:
     assert [score.note for score in flat.scores] == ["constant predictions: correlations are not defined"] * 2
     assert report.sequences == 60
     (difference,) = report.comparisons
-    assert (difference.first, difference.second) == ("good", "flat")
-    assert difference.differences[0]["mse"].high < 0
+    assert (difference.first, difference.second) == ("flat", "good")
+    assert difference.differences[0]["mse"].low > 0
     assert difference.differences[0]["pearson"] is None
+    assert difference.verdicts(0)["mse"] == "worse"
+    assert difference.verdicts(0)["pearson"] == "not told apart"
     assert list(good.diagnoses[0].correlations) == ["observed hk", "GC content"]
     assert {strand: n for strand, (n, _) in good.diagnoses[1].strands.items()} == {"+": 58, "-": 60}
     assert [found.n for found in good.diagnoses] == [60, 60]
@@ -85,22 +87,56 @@ def test_a_report_holds_the_metrics_of_every_model(split: Split) -> None:
     assert good.diagnoses[0].one.means == pytest.approx(((residuals[:60] + residuals[60:]).mean() / 2,), abs=1e-6)
 
 
+def test_all_others_are_compared_with_the_one_that_is_named(split: Split, tmp_path: Path) -> None:
+    models = {"half": Counter(0.5), "good": Counter(), "flat": Counter(0.0), "again": Counter()}
+    report = evaluate.evaluate(models, split, CHOSEN, QUICK, "good")
+    assert [(one.first, one.second) for one in report.comparisons] == [
+        ("half", "good"),
+        ("flat", "good"),
+        ("again", "good"),
+    ]
+    half, flat, again = report.comparisons
+    assert half.verdicts(0) == {
+        "pearson": "not told apart",
+        "spearman": "not told apart",
+        "mse": "worse",
+        "r2": "worse",
+    }
+    assert flat.differences[1]["mse"].value == pytest.approx(
+        report.evaluations[2].scores[1].mse - report.evaluations[1].scores[1].mse
+    )
+    assert set(again.verdicts(1).values()) == {"not told apart"}
+    results.save(report, tmp_path / "out")
+    assert [one["second"] for one in json.loads((tmp_path / "out" / "metrics.json").read_text())["comparisons"]] == [
+        "good"
+    ] * 3
+
+
+def test_the_reference_is_found_by_its_label_or_as_it_was_given() -> None:
+    given = ["original", "runs/a.safetensors"]
+    assert evaluate.reference(given, None) == "original"
+    assert evaluate.reference(given, "a") == evaluate.reference(given, "runs/a.safetensors") == "a"
+    with pytest.raises(ZooError, match="--against b: expected one of the weights that are compared, original, a"):
+        evaluate.reference(given, "b")
+
+
 def test_the_strand_average_does_not_see_the_strand(split: Split) -> None:
     report = evaluate.evaluate({"one": Counter()}, split, CHOSEN, Settings(rc="average", resamples=10))
     predicted = report.evaluations[0].predicted
     np.testing.assert_array_equal(predicted[:60], predicted[60:])
-    assert evaluate.to_json(report)["weights"][0]["rc"] == "average"
+    assert results.to_json(report)["weights"][0]["rc"] == "average"
 
 
 def test_a_folder_holds_numbers_table_and_figures(split: Split, tmp_path: Path) -> None:
     models = {"good": Counter(), "half": Counter(0.5)}
     report = evaluate.evaluate(models, split, CHOSEN, QUICK)
-    evaluate.save(report, tmp_path / "out", command="zoo evaluate", source="data.tsv")
+    results.save(report, tmp_path / "out", command="zoo evaluate", source="data.tsv")
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert written == ["metrics.json", "predictions.tsv", "scatter.png"]
-    evaluate.save(report, tmp_path / "out", True, command="zoo evaluate", source="data.tsv", with_diagnosis=True)
+    assert written == ["comparison.png", "metrics.json", "predictions.tsv", "scatter.png"]
+    results.save(report, tmp_path / "out", True, command="zoo evaluate", source="data.tsv", with_diagnosis=True)
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert written == ["diagnosis-1.png", "diagnosis-2.png", "metrics.json", "predictions.tsv", "scatter.png"]
+    figures = ["comparison.png", "diagnosis-1.png", "diagnosis-2.png"]
+    assert written == [*figures, "metrics.json", "predictions.tsv", "scatter.png"]
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     for figure in (tmp_path / "out").glob("*.png"):
         assert figure.read_bytes()[:4] == b"\x89PNG"
@@ -112,7 +148,10 @@ def test_a_folder_holds_numbers_table_and_figures(split: Split, tmp_path: Path) 
     assert target["pearson"] == report.evaluations[1].scores[1].pearson
     assert target["intervals"]["mse"][0] < target["mse"] < target["intervals"]["mse"][1]
     assert target["residuals"]["split"] is False
-    assert found["comparisons"][0]["targets"]["dev"]["mse"]["high"] < 0
+    (compared,) = found["comparisons"]
+    assert (compared["first"], compared["second"]) == ("half", "good")
+    assert compared["targets"]["dev"]["mse"]["low"] > 0
+    assert compared["targets"]["dev"]["mse"]["verdict"] == "worse"
 
     rows = read_table(tmp_path / "out" / "predictions.tsv")
     assert list(rows[0]) == [
@@ -130,7 +169,7 @@ def test_a_folder_holds_numbers_table_and_figures(split: Split, tmp_path: Path) 
 def test_a_constant_target_is_reported(split: Split, tmp_path: Path) -> None:
     constant = Split(split.codes, np.ones_like(split.targets))
     report = evaluate.evaluate({"one": Counter()}, constant, CHOSEN, QUICK)
-    evaluate.save(report, tmp_path / "out")
+    results.save(report, tmp_path / "out")
     target = json.loads((tmp_path / "out" / "metrics.json").read_text())["weights"][0]["targets"]["dev"]
     assert target["pearson"] is None
     assert target["intervals"]["pearson"] is None
@@ -142,18 +181,18 @@ def test_a_constant_target_is_reported(split: Split, tmp_path: Path) -> None:
 def test_a_folder_is_replaced_when_asked_and_never_one_of_something_else(split: Split, tmp_path: Path) -> None:
     report = evaluate.evaluate({"one": Counter()}, split, CHOSEN, QUICK)
     out = tmp_path / "out"
-    evaluate.save(report, out)
+    results.save(report, out)
     with pytest.raises(ZooError, match="out: exists already; give another name or --overwrite"):
-        evaluate.check_output(out)
+        results.check_output(out)
     (out / "metrics.json").write_text("old")
-    evaluate.save(report, out, overwrite=True)
+    results.save(report, out, overwrite=True)
     assert json.loads((out / "metrics.json").read_text())["data"]["rows"] == 120
     (out / "thesis.docx").write_text("irreplaceable")
     with pytest.raises(ZooError, match=r"is not overwritten, it holds thesis\.docx"):
-        evaluate.save(report, out, overwrite=True)
+        results.save(report, out, overwrite=True)
     assert (out / "thesis.docx").read_text() == "irreplaceable"
     with pytest.raises(ZooError, match=r"the folder .* does not exist"):
-        evaluate.check_output(tmp_path / "no" / "out")
+        results.check_output(tmp_path / "no" / "out")
 
 
 def test_a_failure_while_writing_leaves_no_folder(
@@ -164,9 +203,9 @@ def test_a_failure_while_writing_leaves_no_folder(
     def full(*_: object) -> None:
         raise ZooError("disk full")
 
-    monkeypatch.setattr(evaluate.figures, "scatter", full)
+    monkeypatch.setattr(results.figures, "scatter", full)
     with pytest.raises(ZooError, match="disk full"):
-        evaluate.save(report, tmp_path / "out")
+        results.save(report, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -306,6 +345,24 @@ def test_the_command_finds_targets_by_name(zoo: Zoo) -> None:
     assert err.startswith("zoo: --targets other: expected a target that every model predicts, a, b, c; TARGET=COLUMN")
     status, _, err = zoo("evaluate", "--weights", "w.safetensors", "--data", "t.tsv", "--targets", "a,a")
     assert (status, err) == (2, "zoo: --targets: expected different targets, TARGET or TARGET=COLUMN, got a twice\n")
+
+
+@pytest.mark.usefixtures("odd")
+def test_the_command_says_in_words_which_weights_are_better(zoo: Zoo) -> None:
+    checkpoint.save(random_checkpoint(ODD, seed=1), Path("other.safetensors"))
+    typed = ["evaluate", "--weights", "w.safetensors", "--weights", "other.safetensors", "--runtime", "kmer-cpu"]
+    typed += ["--data", "t.tsv", "--split", "all", "--resamples", 50, "-o", "out"]
+    status, printed, err = zoo(*typed, "--against", "other")
+    assert (status, err) == (0, "")
+    assert "differences from other, paired bootstrap; better or worse where the interval does not hold 0" in printed
+    (compared,) = json.loads(Path("out/metrics.json").read_text())["comparisons"]
+    assert (compared["first"], compared["second"]) == ("w", "other")
+    said = [found["verdict"] for target in compared["targets"].values() for found in target.values()]
+    for word in ("better", "worse"):
+        assert printed.partition("hold 0")[2].count(f" {word}") == said.count(word)
+    assert Path("out/comparison.png").read_bytes()[:4] == b"\x89PNG"
+    line = "zoo: --against nobody: expected one of the weights that are compared, w, other\n"
+    assert zoo(*typed, "--against", "nobody", "--overwrite") == (2, "", line)
 
 
 @pytest.fixture

@@ -1,37 +1,31 @@
-"""How good a model is on measured sequences: metrics with intervals, comparisons, the residuals, a folder of results.
+"""How good models are on measured sequences: metrics with intervals, comparisons with one of them, the residuals.
 
-Reads no sequences and starts no runtime: it takes a Split and loaded models. Axes: N sequences, L positions, T targets.
+Reads no sequences, starts no runtime and writes nothing: it takes a Split and loaded models. Axes: N sequences, L
+positions, T targets.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-import zoo
 from zoo.data import published, seen
 from zoo.data.dataset import Split
 from zoo.data.splits import keys
 from zoo.errors import CheckFailed, ZooError
-from zoo.evaluation import diagnosis, figures, metrics
+from zoo.evaluation import diagnosis, intervals, metrics
 from zoo.evaluation.diagnosis import Diagnosis
-from zoo.evaluation.metrics import METRICS, Interval, Score
-from zoo.formats import prediction_table
+from zoo.evaluation.intervals import Verdict
+from zoo.evaluation.metrics import Interval, Score
 from zoo.inference import both_strands
 from zoo.inference.both_strands import StrandOptions
 from zoo.inference.predict import Model
 from zoo.spec import ModelSpec
-from zoo.system.atomic import Inputs, check_folder_target, replacing_folder
 from zoo.weights import named
-
-FILES = ("metrics.json", "predictions.tsv", "scatter.png", "diagnosis*.png")
-"""What `save` writes, and all that it may replace."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,11 +44,18 @@ class Evaluation:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """first - second, metric by metric, for each target; an interval without 0 says that they differ."""
+    """first - second, metric by metric, for each target; an interval without 0 says that they differ.
+
+    second: the weights that all others are compared with.
+    """
 
     first: str
     second: str
     differences: list[dict[str, Interval | None]]
+
+    def verdicts(self, target: int) -> dict[str, Verdict]:
+        """Metric -> what its interval says of `first`, for one target by its place."""
+        return {name: intervals.verdict(name, found) for name, found in self.differences[target].items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +78,8 @@ class Settings(StrandOptions):
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """Everything that is known after an evaluation. targets: the first model's names.  columns: those of the data."""
+    """Everything that is known after an evaluation. targets: the first model's names.  columns: those of the data.
+    comparisons: of all others with one of the models, in their order."""
 
     data: Split
     targets: tuple[str, ...]
@@ -165,6 +167,18 @@ def _label(name: str) -> str:
     return Path(name).stem if Path(name).suffix else name
 
 
+def reference(given: Sequence[str], against: str | None) -> str:
+    """The label of the weights that the others are compared with: `against`, as it was given or by its label, else the
+    first. Raises ZooError if it is not among those given."""
+    found = labels(given)
+    if against is None:
+        return found[0]
+    for name, label in zip(given, found, strict=True):
+        if against in (name, label):
+            return label
+    raise ZooError(f"--against {against}: expected one of the weights that are compared, {', '.join(found)}")
+
+
 def already_seen(weights: str, label: str, data: Split) -> str | None:
     """A line that warns where the run that made the weights was trained on this data, or chose its best epoch by it."""
     run = named.run_of(weights)
@@ -186,9 +200,16 @@ def _begun_with(run: Path) -> bool:
         return False
 
 
-def evaluate(models: Mapping[str, Model], data: Split, columns: Mapping[str, str], settings: Settings) -> Report:
-    """Predict `data` with every model, by label, and measure: each on its own, and all others against the first.
+def evaluate(
+    models: Mapping[str, Model],
+    data: Split,
+    columns: Mapping[str, str],
+    settings: Settings,
+    against: str | None = None,
+) -> Report:
+    """Predict `data` with every model, by label, and measure: each on its own, and all others against one.
 
+    against: the label of that one, by default the first.
     columns: target -> column, see `choose`, in the order of the measurements in `data`; the output of each model is
     found by the target's name.
     Intervals are bootstrap ones over sequences, the two strands of a sequence always drawn together.
@@ -220,9 +241,12 @@ def evaluate(models: Mapping[str, Model], data: Split, columns: Mapping[str, str
         )
         for number, (label, model) in enumerate(models.items())
     ]
-    first, *others = evaluations
+    names = list(models)
+    place = 0 if against is None else names.index(against)
     comparisons = [
-        Comparison(first.label, other.label, resampled.differences(0, number)) for number, other in enumerate(others, 1)
+        Comparison(name, names[place], resampled.differences(number, place))
+        for number, name in enumerate(names)
+        if number != place
     ]
     return Report(data, targets, data.columns or tuple(columns.values()), evaluations, comparisons, settings, groups)
 
@@ -256,124 +280,3 @@ def covariates_of(data: Split, targets: tuple[str, ...]) -> list[dict[str, np.nd
         {f"observed {name}": data.targets[:, o] for o, name in enumerate(targets) if o != t} | {"GC content": gc}
         for t in range(len(targets))
     ]
-
-
-def check_output(folder: Path, overwrite: bool = False, inputs: Inputs = ()) -> None:
-    """Raise ZooError if `save` could not write there, before any work is done. inputs: files that are read."""
-    figures.require()
-    check_folder_target(folder, overwrite, FILES, inputs)
-
-
-def save(
-    report: Report,
-    folder: Path,
-    overwrite: bool = False,
-    command: str = "",
-    source: str = "",
-    with_diagnosis: bool = False,
-) -> None:
-    """Write metrics.json, predictions.tsv, scatter.png and, if asked for, a diagnosis figure for each set of weights:
-    all or none."""
-    with replacing_folder(folder, overwrite, FILES) as partial:
-        description = {"command": command, **to_json(report, source)}
-        (partial / "metrics.json").write_text(json.dumps(description, indent=2, allow_nan=False) + "\n")
-        (partial / "predictions.tsv").write_bytes(_predictions(report))
-        figures.scatter(
-            report.data.targets,
-            {one.label: one.predicted for one in report.evaluations},
-            {one.label: one.scores for one in report.evaluations},
-            report.targets,
-            partial / "scatter.png",
-        )
-        for number, one in enumerate(report.evaluations if with_diagnosis else [], 1):
-            figures.diagnosis(
-                report.data.targets - one.predicted,
-                covariates_of(report.data, report.targets),
-                strands_of(report.data),
-                report.groups,
-                one.diagnoses,
-                report.targets,
-                one.label,
-                partial / ("diagnosis.png" if len(report.evaluations) == 1 else f"diagnosis-{number}.png"),
-            )
-
-
-def to_json(report: Report, source: str = "") -> dict[str, Any]:
-    """The report as JSON types; what is not defined is null."""
-    data = report.data
-    return {
-        "version": zoo.__version__,
-        "data": {
-            "source": source,
-            "sha256": _sha256(data),
-            "rows": len(data),
-            "sequences": report.sequences,
-            "columns": dict(zip(report.targets, report.columns, strict=True)),
-        },
-        "bootstrap": {
-            "resamples": report.settings.resamples,
-            "seed": report.settings.seed,
-            "level": metrics.LEVEL,
-            "unit": "sequence, both strands together",
-        },
-        "weights": [_evaluation_json(one, report) for one in report.evaluations],
-        "comparisons": [
-            {
-                "first": one.first,
-                "second": one.second,
-                "targets": {
-                    target: {name: interval and dataclasses.asdict(interval) for name, interval in found.items()}
-                    for target, found in zip(report.targets, one.differences, strict=True)
-                },
-            }
-            for one in report.comparisons
-        ],
-    }
-
-
-def _sha256(data: Split) -> str:
-    """Hex, over codes and measurements; every missing one counts as the same NaN."""
-    digest = hashlib.sha256(np.ascontiguousarray(data.codes).data)
-    measured = np.where(np.isnan(data.targets), np.float32(np.nan), data.targets)
-    digest.update(np.ascontiguousarray(measured, "<f4").data)
-    return digest.hexdigest()
-
-
-def _evaluation_json(one: Evaluation, report: Report) -> dict[str, Any]:
-    targets = {}
-    for t, target in enumerate(report.targets):
-        spreads = {name: one.intervals[t][name] for name in METRICS}
-        targets[target] = {
-            **dataclasses.asdict(one.scores[t]),
-            "intervals": {name: [found.low, found.high] if found else None for name, found in spreads.items()},
-            "residuals": dataclasses.asdict(one.diagnoses[t]),
-        }
-    return {
-        "label": one.label,
-        "id": one.spec.weights_id,
-        "source": one.spec.source,
-        "runtime": one.runtime,
-        "provider": one.provider,
-        "rc": report.settings.rc,
-        "targets": targets,
-    }
-
-
-def _predictions(report: Report) -> bytes:
-    """A row a record: name, the predictions of each set of weights, the measurements (empty where missing)."""
-    alone = len(report.evaluations) == 1
-    predicted_names = [
-        f"predicted_{target}" + ("" if alone else f"_{one.label}")
-        for one in report.evaluations
-        for target in report.targets
-    ]
-    names = report.data.names or [str(row) for row in range(1, len(report.data) + 1)]
-    rows = prediction_table.rows(names, np.concatenate([one.predicted for one in report.evaluations], axis=1)).split(
-        b"\n"
-    )
-    observed = report.data.targets
-    measured = np.where(np.isnan(observed), b"", observed.astype("S32"))
-    lines = (b"\t".join((row, *values)) + b"\n" for row, values in zip(rows, measured.tolist(), strict=False))
-    return prediction_table.header([*predicted_names, *(f"observed_{target}" for target in report.targets)]) + b"".join(
-        lines
-    )

@@ -1,4 +1,6 @@
-"""Figures of an evaluation: predicted against observed, and what the residuals say. Draws, computes no result.
+"""Figures of an evaluation: predicted against observed, models beside each other, what the residuals say.
+
+Draws, computes no result.
 
 Needs matplotlib, imported inside; draws on the Agg canvas, so that no display is touched.
 """
@@ -14,7 +16,8 @@ import numpy as np
 
 from zoo.errors import MissingDependency
 from zoo.evaluation.diagnosis import Diagnosis, Mixture, by_sequence
-from zoo.evaluation.metrics import Score
+from zoo.evaluation.intervals import VERDICTS, Verdict, verdict
+from zoo.evaluation.metrics import SHOWN_AS, Interval, Score
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,6 +32,8 @@ ONE_COLOUR, TWO_COLOUR = "0.25", "tab:red"
 
 WIDEST_TITLE = 36
 """Letters that fit over a panel, of a name that a user chose; of a longer one the middle is left out."""
+VERDICT_COLOURS: dict[Verdict, str] = dict(zip(VERDICTS, ("#009e73", "#d55e00", "0.5"), strict=True))
+"""Of Okabe and Ito (2008), which the colour-blind tell apart."""
 
 _BINS = 256
 _REACH = 3.0  # standard deviations to which the smoothing kernel is followed
@@ -70,6 +75,51 @@ def scatter(
             )
     panels[0, 0].legend(frameon=False, fontsize=7, loc="upper left")
     _shade_legend(figure, shades, panels)
+    _save(figure, path)
+
+
+def comparison(
+    scores: dict[str, list[Interval | None]],
+    differences: dict[str, list[Interval | None]],
+    reference: str,
+    targets: tuple[str, ...],
+    metric: str,
+    path: Path,
+) -> None:
+    """A row of two panels for each target: the metric of each model, and its paired difference from the reference.
+
+    scores, differences: label -> an interval for each target, None where not defined; the reference has no difference.
+    A line for each model, the first on top, coloured by what its difference says.
+    """
+    figure, panels = _grid(len(targets), 2, height=0.8 + 0.28 * len(scores))
+    name = SHOWN_AS[metric]
+    for row, target in enumerate(targets):
+        for place, label in enumerate(scores):
+            compared = differences[label][row] if label != reference else None
+            colour = "black" if label == reference else VERDICT_COLOURS[verdict(metric, compared)]
+            _interval(panels[row, 0], place, scores[label][row], colour)
+            if label != reference:
+                _interval(panels[row, 1], place, compared, colour, "+")
+        for panel in panels[row]:
+            panel.set_yticks(range(len(scores)), list(scores))
+            panel.set_ylim(len(scores) - 0.4, -0.6)
+            panel.margins(x=0.2)
+        panels[row, 1].axvline(0, **IDENTITY)
+        panels[row, 1].tick_params(labelleft=False)
+        panels[row, 0].set_xlabel(f"{name} {target}, 95% interval", fontsize=9)
+        panels[row, 1].set_xlabel(f"{name} {target}, paired difference, 95% interval", fontsize=9)
+    figure.legend(
+        handles=[
+            panels[0, 1].plot([], [], "o-", color=colour, markersize=4, label=said)[0]
+            for said, colour in VERDICT_COLOURS.items()
+        ],
+        title=f"compared with {reference}",
+        title_fontsize=9,
+        fontsize=8,
+        loc="outside upper center",
+        ncols=len(VERDICT_COLOURS),
+        frameon=False,
+    )
     _save(figure, path)
 
 
@@ -168,6 +218,20 @@ def _points(panel: Axes, x: np.ndarray, y: np.ndarray, shades: object) -> object
     size = float(np.clip(4000 / len(x), 2, 24))
     return panel.scatter(
         x[order], y[order], c=shade[order], s=size, cmap=COLOURS, vmin=0, vmax=1, linewidths=0, rasterized=True
+    )
+
+
+def _interval(panel: Axes, place: int, found: Interval | None, colour: str, sign: str = "") -> None:
+    """A point with its interval and, above it, its value."""
+    if found is None:
+        panel.text(
+            0.5, place, "not defined", transform=panel.get_yaxis_transform(), ha="center", va="center", color="0.5"
+        )
+        return
+    panel.plot([found.low, found.high], [place, place], color=colour, linewidth=1.6, solid_capstyle="butt")
+    panel.plot([found.value], [place], "o", color=colour, markersize=4.5)
+    panel.annotate(
+        f"{found.value:{sign}.3f}", (found.value, place), (0, 4), textcoords="offset points", ha="center", fontsize=7
     )
 
 

@@ -14,8 +14,14 @@ import numpy as np
 
 from zoo.errors import ZooError
 
-METRICS = ("pearson", "spearman", "mse", "r2")
+SHOWN_AS = {"pearson": "Pearson r", "spearman": "Spearman r", "mse": "MSE", "r2": "R2"}
+"""Name of a metric -> how people read it."""
+
+METRICS = tuple(SHOWN_AS)
 """Names of the metrics, the fields of Score."""
+
+SMALLER_IS_BETTER = ("mse",)
+"""Of METRICS; of all others a larger value is better."""
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -114,11 +120,13 @@ def resample(
     resamples: int = RESAMPLES,
     seed: int = 0,
     groups: np.ndarray | None = None,
+    wanted: Sequence[str] = METRICS,
 ) -> Resampled:
     """Bootstrap the metrics of one or more predictions (N, T) of the same measurements (N, T), NaN where missing.
 
     Rows are drawn with replacement. `groups`, int (N,), draws whole groups instead, for rows that are not
-    independent, such as both strands of one sequence. Raises ZooError for a bad shape or number of resamples.
+    independent, such as both strands of one sequence. wanted: the metrics whose draws are made, the others' stay NaN;
+    ranks take most of the time. Raises ZooError for a bad shape or number of resamples.
     """
     if resamples < 1:
         raise ZooError(f"bootstrap resamples: expected at least 1, got {resamples}")
@@ -131,7 +139,7 @@ def resample(
         columns = [values[rows, t].astype(np.float64) for values in (observed, *predictions)]
         if len(rows) > 1 and all(np.isfinite(column).all() for column in columns):
             units = None if groups is None else np.unique(groups[rows], return_inverse=True)[1]
-            draws[:, t] = _bootstrap(columns[0], columns[1:], units, resamples, seed)
+            draws[:, t] = _bootstrap(columns[0], columns[1:], units, resamples, seed, wanted)
     return Resampled(scores, draws)
 
 
@@ -168,7 +176,7 @@ def _score_target(observed: np.ndarray, predicted: np.ndarray) -> Score:
     if not (np.isfinite(o).all() and np.isfinite(p).all()):
         which = "measurements" if not np.isfinite(o).all() else "predictions"
         return Score(n, None, None, None, None, f"{which} that are not finite")
-    pearson, spearman, mse, r2 = _weighted_metrics(np.ones((1, n)), o, [p], _Ranker(o), [_Ranker(p)])[0, 0]
+    pearson, spearman, mse, r2 = _weighted_metrics(np.ones((1, n)), o, [p], _Ranker(o), [_Ranker(p)], METRICS)[0, 0]
     if n == 1:
         return Score(1, None, None, float(mse), None, "one measurement: correlations and R2 are not defined")
     if np.ptp(o) == 0:
@@ -179,14 +187,19 @@ def _score_target(observed: np.ndarray, predicted: np.ndarray) -> Score:
 
 
 def _bootstrap(
-    observed: np.ndarray, predictions: list[np.ndarray], groups: np.ndarray | None, resamples: int, seed: int
+    observed: np.ndarray,
+    predictions: list[np.ndarray],
+    groups: np.ndarray | None,
+    resamples: int,
+    seed: int,
+    wanted: Sequence[str],
 ) -> np.ndarray:
     """float64 (predictions, resamples, metrics); NaN where a draw leaves a metric undefined."""
     of_observed, of_predicted = _Ranker(observed), [_Ranker(p) for p in predictions]
     units = len(observed) if groups is None else int(groups.max()) + 1
     parts = [
         _weighted_metrics(
-            counts if groups is None else counts[:, groups], observed, predictions, of_observed, of_predicted
+            counts if groups is None else counts[:, groups], observed, predictions, of_observed, of_predicted, wanted
         )
         for counts in _draw_counts(units, resamples, max(1, _CHUNK // len(observed)), seed)
     ]
@@ -228,25 +241,39 @@ def _weighted_metrics(
     predictions: list[np.ndarray],
     of_observed: _Ranker,
     of_predicted: list[_Ranker],
+    wanted: Sequence[str],
 ) -> np.ndarray:
-    """Weights, float64 (B, n) -> float64 (predictions, B, metrics); NaN where a metric is not defined."""
-    out = np.empty((len(predictions), len(weights), len(METRICS)))
+    """Weights, float64 (B, n) -> float64 (predictions, B, metrics); NaN where a metric is not defined or wanted."""
+    out = np.full((len(predictions), len(weights), len(METRICS)), np.nan)
     total = weights.sum(axis=1)
+    centred = observed - observed.mean()
+    spread = _variance(weights @ centred / total, weights @ centred**2 / total)
+    if "spearman" in wanted:
+        out[:, :, METRICS.index("spearman")] = _spearman(weights, total, of_observed, of_predicted)
+    for found, predicted in zip(out, predictions, strict=True):
+        if "pearson" in wanted:
+            found[:, METRICS.index("pearson")] = _pearson(weights, total, centred, predicted - predicted.mean())
+        mse = weights @ (observed - predicted) ** 2 / total
+        if "mse" in wanted:
+            found[:, METRICS.index("mse")] = mse
+        if "r2" in wanted:
+            share = np.divide(mse, spread, out=np.full_like(mse, np.nan), where=spread > 0)
+            found[:, METRICS.index("r2")] = 1 - share
+    return out
+
+
+def _spearman(weights: np.ndarray, total: np.ndarray, of_observed: _Ranker, of_predicted: list[_Ranker]) -> np.ndarray:
+    """Weights (B, n), their sums (B,) -> Spearman correlation of each prediction, float64 (predictions, B)."""
     mean_rank = (total[:, None] + 1) / 2
     observed_ranks = of_observed.ranks(weights) - mean_rank
     weighted_ranks = weights * observed_ranks
     rank_spread = np.einsum("bn,bn->b", weighted_ranks, observed_ranks)
-    centred = observed - observed.mean()
-    spread = _variance(weights @ centred / total, weights @ centred**2 / total)
-    for i, (predicted, ranker) in enumerate(zip(predictions, of_predicted, strict=True)):
+    found = np.empty((len(of_predicted), len(weights)))
+    for row, ranker in zip(found, of_predicted, strict=True):
         ranks = ranker.ranks(weights) - mean_rank
         joint = np.einsum("bn,bn->b", weighted_ranks, ranks)
-        mse = weights @ (observed - predicted) ** 2 / total
-        out[i, :, 0] = _pearson(weights, total, centred, predicted - predicted.mean())
-        out[i, :, 1] = _ratio(joint, rank_spread, np.einsum("bn,bn,bn->b", weights, ranks, ranks))
-        out[i, :, 2] = mse
-        out[i, :, 3] = 1 - np.divide(mse, spread, out=np.full_like(mse, np.nan), where=spread > 0)
-    return out
+        row[:] = _ratio(joint, rank_spread, np.einsum("bn,bn,bn->b", weights, ranks, ranks))
+    return found
 
 
 def _pearson(weights: np.ndarray, total: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -26,7 +26,10 @@ def command(
     *,
     weights: Annotated[
         list[str] | None,
-        Parameter(help="A weights file, run folder or name instead; repeat it to compare, each against the first."),
+        Parameter(help="A weights file, run folder or name instead; repeat it to compare, each with --against."),
+    ] = None,
+    against: Annotated[
+        str | None, Parameter(help="The weights that all others are compared with; by default the first.")
     ] = None,
     data: Annotated[
         Path | None, Parameter(help="Folder in the published layout, table, or FASTA with its labels beside it.")
@@ -51,7 +54,7 @@ def command(
 
     from zoo.data import dataset
     from zoo.errors import ZooError
-    from zoo.evaluation import evaluate
+    from zoo.evaluation import evaluate, results
     from zoo.inference import predict
     from zoo.weights import named
 
@@ -64,8 +67,9 @@ def command(
         raise ZooError("--diagnosis: draws a figure into a folder; name it with --output")
     if output is not None:
         files = [named.file_of(given) for given in weights or [model or MODEL]]
-        evaluate.check_output(output, overwrite, [source, layout.labels, *files])
+        results.check_output(output, overwrite, [source, layout.labels, *files])
     names = evaluate.labels(weights or [model or MODEL])
+    compared_with = evaluate.reference(weights or [model or MODEL], against)
     chosen: list[str] | list[None] = weights or [None]
     models = {
         name: predict.load(model, given, runtime, **dataclasses.asdict(running))
@@ -84,9 +88,9 @@ def command(
     for name, given in zip(names, weights or [], strict=False):
         if (warning := evaluate.already_seen(given, name, measured)) is not None:
             notes.say(warning)
-    report = evaluate.evaluate(models, measured, columns, settings)
+    report = evaluate.evaluate(models, measured, columns, settings, compared_with)
     if output is not None:
-        evaluate.save(report, output, overwrite, options.command_line(), str(source), diagnosis)
+        results.save(report, output, overwrite, options.command_line(), str(source), diagnosis)
     _show(report, output)
 
 
@@ -114,13 +118,13 @@ def _table(title: str, *columns: str) -> Table:
     from rich import box
     from rich.table import Table
 
-    from zoo.evaluation.metrics import METRICS
+    from zoo.evaluation.metrics import SHOWN_AS
 
     made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for name in columns:
         made.add_column(name)
-    for name in METRICS:
-        made.add_column({"mse": "MSE", "r2": "R2"}.get(name, name.capitalize()), justify="right")
+    for name in SHOWN_AS.values():
+        made.add_column(name, justify="right")
     return made
 
 
@@ -137,22 +141,21 @@ def _scores(report: Report) -> Table:
 
 
 def _comparisons(report: Report) -> Table:
-    """Bold: the interval does not hold 0."""
+    """Says better or worse where the interval does not hold 0."""
     from zoo.evaluation.metrics import METRICS
 
-    made = _table("differences, paired bootstrap; * where the interval does not hold 0", "difference", "target")
+    reference = report.comparisons[0].second
+    title = f"differences from {reference}, paired bootstrap; better or worse where the interval does not hold 0"
+    made = _table(title, "weights", "target")
     for one in report.comparisons:
-        for target, found in zip(report.targets, one.differences, strict=True):
+        for t, target in enumerate(report.targets):
+            found, said = one.differences[t], one.verdicts(t)
             cells = [
                 _cell(interval.value if interval else None, interval, "+")
-                for name in METRICS
-                for interval in [found[name]]
+                for interval in (found[name] for name in METRICS)
             ]
-            stars = [
-                cell + (" *" if interval is not None and not interval.contains(0) else "  ")
-                for cell, interval in zip(cells, found.values(), strict=True)
-            ]
-            made.add_row(f"{one.first} - {one.second}", target, *stars)
+            words = ("" if said[name] == "not told apart" else said[name] for name in METRICS)
+            made.add_row(one.first, target, *(f"{cell} {word:6}" for cell, word in zip(cells, words, strict=True)))
     return made
 
 

@@ -1,0 +1,162 @@
+"""The folder of an evaluation: its numbers as JSON, the predictions as a table, the figures. Measures nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import zoo
+from zoo.data.dataset import Split
+from zoo.evaluation import evaluate, figures, metrics
+from zoo.evaluation.evaluate import Evaluation, Report
+from zoo.evaluation.metrics import METRICS
+from zoo.formats import prediction_table
+from zoo.system.atomic import Inputs, check_folder_target, replacing_folder
+
+FILES = ("metrics.json", "predictions.tsv", "scatter.png", "comparison.png", "diagnosis*.png")
+"""What `save` writes, and all that it may replace."""
+
+DRAWN = "pearson"
+"""Metric of comparison.png, in which the field compares its models; the others are in metrics.json."""
+
+
+def check_output(folder: Path, overwrite: bool = False, inputs: Inputs = ()) -> None:
+    """Raise ZooError if `save` could not write there, before any work is done. inputs: files that are read."""
+    figures.require()
+    check_folder_target(folder, overwrite, FILES, inputs)
+
+
+def save(
+    report: Report,
+    folder: Path,
+    overwrite: bool = False,
+    command: str = "",
+    source: str = "",
+    with_diagnosis: bool = False,
+) -> None:
+    """Write metrics.json, predictions.tsv, scatter.png, for several models comparison.png, and, if asked for, a
+    diagnosis figure for each set of weights: all or none."""
+    with replacing_folder(folder, overwrite, FILES) as partial:
+        description = {"command": command, **to_json(report, source)}
+        (partial / "metrics.json").write_text(json.dumps(description, indent=2, allow_nan=False) + "\n")
+        (partial / "predictions.tsv").write_bytes(_predictions(report))
+        figures.scatter(
+            report.data.targets,
+            {one.label: one.predicted for one in report.evaluations},
+            {one.label: one.scores for one in report.evaluations},
+            report.targets,
+            partial / "scatter.png",
+        )
+        if report.comparisons:
+            _draw_comparison(report, partial / "comparison.png")
+        for number, one in enumerate(report.evaluations if with_diagnosis else [], 1):
+            figures.diagnosis(
+                report.data.targets - one.predicted,
+                evaluate.covariates_of(report.data, report.targets),
+                evaluate.strands_of(report.data),
+                report.groups,
+                one.diagnoses,
+                report.targets,
+                one.label,
+                partial / ("diagnosis.png" if len(report.evaluations) == 1 else f"diagnosis-{number}.png"),
+            )
+
+
+def _draw_comparison(report: Report, path: Path) -> None:
+    figures.comparison(
+        {one.label: [found[DRAWN] for found in one.intervals] for one in report.evaluations},
+        {one.first: [found[DRAWN] for found in one.differences] for one in report.comparisons},
+        report.comparisons[0].second,
+        report.targets,
+        DRAWN,
+        path,
+    )
+
+
+def to_json(report: Report, source: str = "") -> dict[str, Any]:
+    """The report as JSON types; what is not defined is null."""
+    data = report.data
+    return {
+        "version": zoo.__version__,
+        "data": {
+            "source": source,
+            "sha256": _sha256(data),
+            "rows": len(data),
+            "sequences": report.sequences,
+            "columns": dict(zip(report.targets, report.columns, strict=True)),
+        },
+        "bootstrap": {
+            "resamples": report.settings.resamples,
+            "seed": report.settings.seed,
+            "level": metrics.LEVEL,
+            "unit": "sequence, both strands together",
+        },
+        "weights": [_evaluation_json(one, report) for one in report.evaluations],
+        "comparisons": [
+            {
+                "first": one.first,
+                "second": one.second,
+                "targets": {
+                    target: {
+                        name: interval and {**dataclasses.asdict(interval), "verdict": one.verdicts(t)[name]}
+                        for name, interval in one.differences[t].items()
+                    }
+                    for t, target in enumerate(report.targets)
+                },
+            }
+            for one in report.comparisons
+        ],
+    }
+
+
+def _sha256(data: Split) -> str:
+    """Hex, over codes and measurements; every missing one counts as the same NaN."""
+    digest = hashlib.sha256(np.ascontiguousarray(data.codes).data)
+    measured = np.where(np.isnan(data.targets), np.float32(np.nan), data.targets)
+    digest.update(np.ascontiguousarray(measured, "<f4").data)
+    return digest.hexdigest()
+
+
+def _evaluation_json(one: Evaluation, report: Report) -> dict[str, Any]:
+    targets = {}
+    for t, target in enumerate(report.targets):
+        spreads = {name: one.intervals[t][name] for name in METRICS}
+        targets[target] = {
+            **dataclasses.asdict(one.scores[t]),
+            "intervals": {name: [found.low, found.high] if found else None for name, found in spreads.items()},
+            "residuals": dataclasses.asdict(one.diagnoses[t]),
+        }
+    return {
+        "label": one.label,
+        "id": one.spec.weights_id,
+        "source": one.spec.source,
+        "runtime": one.runtime,
+        "provider": one.provider,
+        "rc": report.settings.rc,
+        "targets": targets,
+    }
+
+
+def _predictions(report: Report) -> bytes:
+    """A row a record: name, the predictions of each set of weights, the measurements (empty where missing)."""
+    alone = len(report.evaluations) == 1
+    predicted_names = [
+        f"predicted_{target}" + ("" if alone else f"_{one.label}")
+        for one in report.evaluations
+        for target in report.targets
+    ]
+    names = report.data.names or [str(row) for row in range(1, len(report.data) + 1)]
+    rows = prediction_table.rows(names, np.concatenate([one.predicted for one in report.evaluations], axis=1)).split(
+        b"\n"
+    )
+    observed = report.data.targets
+    measured = np.where(np.isnan(observed), b"", observed.astype("S32"))
+    lines = (b"\t".join((row, *values)) + b"\n" for row, values in zip(rows, measured.tolist(), strict=False))
+    return prediction_table.header([*predicted_names, *(f"observed_{target}" for target in report.targets)]) + b"".join(
+        lines
+    )
