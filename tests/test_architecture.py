@@ -35,7 +35,8 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "zoo.evaluation": ("zoo.inference", "zoo.data"),
     "zoo.training": ("zoo.evaluation", "zoo.data", "zoo.inference"),
     "zoo.checks": ("zoo.inference",),
-    "zoo.cli": ("zoo.checks", "zoo.explain", "zoo.training", "zoo.evaluation"),
+    "zoo.search": ("zoo.training", "zoo.checks"),
+    "zoo.cli": ("zoo.search", "zoo.checks", "zoo.explain", "zoo.training", "zoo.evaluation"),
     "runtimes": ("zoo.dna", "zoo.layers", "zoo.weights", "zoo.system"),
     "exporters": ("zoo.dna", "zoo.layers", "zoo.weights", "zoo.system"),
 }
@@ -211,6 +212,10 @@ WITH_PYTORCH = {
     "zoo.training.run",
     "zoo.training.distributed",
     "zoo.cli.run_report",
+    "zoo.search.trial",
+    "zoo.search.confirm",
+    "zoo.search.report",
+    "zoo.search.run",
 }
 """Files outside the models that are PyTorch from top to bottom; all others import it where they need it."""
 

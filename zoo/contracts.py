@@ -13,13 +13,12 @@ import dataclasses
 import inspect
 import typing
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     import torch
     from torch import nn
@@ -266,10 +265,16 @@ class Model(Protocol):
 
 class ModelExtras(Protocol):
     """RECIPE: settings of a training that suit the model, by the fields of training.config.TrainConfig.
-    PUBLISHED: what its authors published."""
+    PUBLISHED: what its authors published.
+    SEARCH_SPACE: TOML file of a space to search, see zoo/search/space_file.py; the names that its parameters have are
+        those that a sweep file may use.
+    LOGGED_AS: words of a column of metrics.csv -> those under which a search logs metrics, and which the metric of a
+        sweep file has."""
 
     RECIPE: Mapping[str, Any]
     PUBLISHED: Published
+    SEARCH_SPACE: Path
+    LOGGED_AS: Mapping[str, str]
 
     def training_forward(self, model: nn.Module, one_hot: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         """The network in training mode on a CPU, faster than its modules: one-hot (N, L, 4) -> (N, T). dtype: of the

@@ -50,6 +50,10 @@ class MissingDependency(ZooError):  # noqa: N818
     """A library that an extra brings is not installed, or a device is not there: exit status 2."""
 
 
+class OutOfMemory(ZooError):  # noqa: N818
+    """What was asked for does not fit into the memory of the device: exit status 2."""
+
+
 class OtherArchitecture(ZooError):  # noqa: N818
     """Imported arrays are not those of the architecture that was asked: exit status 2, or another one is asked."""
 

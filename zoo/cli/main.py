@@ -48,6 +48,7 @@ COMMANDS = {
         "recipe, which zoo info MODEL shows, else it is the default below.",
         "distill": "Train a network on a teacher's outputs: shrink a model, or move it to another variant.\n\n"
         "A setting comes from where zoo train takes it.",
+        "search": "Search the settings of a network and of its training: Optuna draws, the trainer trains.",
         "evaluate": "Measure how well models agree with data: correlations, errors and intervals, tables and figures.",
     },
     "Check": {

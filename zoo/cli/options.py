@@ -43,6 +43,7 @@ def fields(title: str) -> Parameter:
 JOB = fields("Run")
 EXPLAINING = fields("Contributions")
 FINDING = fields("Patterns")
+SEARCH = fields("Search")
 TRAINING = fields("Training")
 DRAWING = fields("Sequences drawn")
 LAYOUT = fields("Data files")

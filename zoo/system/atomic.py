@@ -220,7 +220,7 @@ def _clear(path: Path, found: re.Match[str]) -> None:
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if found["machine"] != _machine() and time.time() - os.fstat(handle).st_mtime < UNTOUCHED_SECONDS:
+        if found["machine"] != machine() and time.time() - os.fstat(handle).st_mtime < UNTOUCHED_SECONDS:
             return
         target = path.with_name(found["target"])
         if found["kind"] == "before" and not target.exists():
@@ -268,10 +268,10 @@ def _held(path: Path) -> Iterator[bool]:
 
 
 def _beside(target: Path) -> Path:
-    return target.with_name(f".{target.name}.zoo-{_machine()}-{secrets.token_hex(8)}.part")
+    return target.with_name(f".{target.name}.zoo-{machine()}-{secrets.token_hex(8)}.part")
 
 
-def _machine() -> str:
+def machine() -> str:
     try:
         name = BOOT_ID.read_text()
     except OSError:

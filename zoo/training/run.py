@@ -6,16 +6,15 @@ import contextlib
 import dataclasses
 import platform
 import time
-from collections.abc import Callable
 from importlib import metadata
 from typing import Any
 
 import torch
 
 from zoo.data.training_source import Source
-from zoo.errors import CheckFailed, MissingDependency, ZooError
+from zoo.errors import CheckFailed, MissingDependency, OutOfMemory, ZooError
 from zoo.system import memory
-from zoo.training import distributed, notes
+from zoo.training import distributed, notes, tracking
 from zoo.training.chosen import read_model
 from zoo.training.config import JobOptions, TrainConfig
 from zoo.training.run_folder import RunFolder
@@ -32,6 +31,7 @@ class Job:
 
     command: as the user typed it, for the receipts.
     start: weights to begin with, random ones for None; the head is random all the same if its targets are others.
+    about: what trackers are told besides.
     """
 
     architecture: str
@@ -40,6 +40,7 @@ class Job:
     options: JobOptions
     command: str = ""
     start: Checkpoint | None = None
+    about: tracking.About = dataclasses.field(default_factory=tracking.About)
 
     @property
     def device(self) -> str:
@@ -73,7 +74,7 @@ def run(job: Job, source: Source, reporter: Reporter | None = None) -> dict[str,
     if job.options.threads:
         torch.set_num_threads(job.options.threads)
     device = job.device
-    track = _tracker(job)
+    tracking.require(job.options.track)
     folder = RunFolder(job.options.output)
     group = distributed.join(device)
     if device == "cuda":
@@ -97,25 +98,32 @@ def run(job: Job, source: Source, reporter: Reporter | None = None) -> dict[str,
             trainer.resume()
         elif group.writes:
             folder.create()
+        tracker = job.options.track if group.writes else None
         try:
-            return _run(trainer, _Receipts(job, trainer, before), track, reporter or Reporter())
+            with tracking.started(tracker, folder.path, job.settings.to_dict(), job.about) as track:
+                return _run(trainer, _Receipts(job, trainer, before), track, reporter or Reporter())
         except ZooError as error:
             if group.writes and not isinstance(error, CheckFailed):
                 folder.discard()
             raise
-    except torch.cuda.OutOfMemoryError:
-        raise ZooError(f"{device}: {memory.exhausted(job.settings.batch_size)}") from None
+    except (RuntimeError, MemoryError) as error:
+        if not _out_of_memory(error):
+            raise
+        raise OutOfMemory(f"{device}: {memory.exhausted(job.settings.batch_size)}") from None
     finally:
         distributed.leave(group)
 
 
-def _run(
-    trainer: Trainer, receipts: _Receipts, track: Callable[[int, dict[str, Any]], None], reporter: Reporter
-) -> dict[str, Any]:
+def _out_of_memory(error: Exception) -> bool:
+    """PyTorch has a class of its own for GPUs only."""
+    return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def _run(trainer: Trainer, receipts: _Receipts, track: tracking.Track, reporter: Reporter) -> dict[str, Any]:
     def on_epoch(row: dict[str, Any]) -> None:
         if trainer.group.writes:
             receipts.write("running")
-            track(row["epoch"], row)
+            track(row)
             reporter.epoch(row)
             for line in notes.after_epoch(trainer, row):
                 reporter.note(line)
@@ -141,7 +149,7 @@ def _run(
     if tested is not None:
         receipts.test, line = tested
         reporter.note(line)
-    receipts.write("finished")
+    receipts.write("finished" if trainer.finished else "stopped")
     reporter.finished(best)
     return best
 
@@ -171,7 +179,7 @@ class _Receipts:
                 "processes": trainer.group.size,
                 "threads": torch.get_num_threads(),
                 "python": platform.python_version(),
-                "libraries": {name: metadata.version(name) for name in LIBRARIES if _installed(name)},
+                "libraries": {name: metadata.version(name) for name in LIBRARIES if tracking.installed(name)},
                 "seconds": round(self._seconds + time.monotonic() - self._began, 1),
                 "epochs": trainer.progress.epoch,
                 "best_epoch": trainer.progress.best_epoch,
@@ -187,37 +195,3 @@ def _device_name(device: torch.device) -> str:
         if device.type == "cuda"
         else f"cpu ({platform.processor() or platform.machine()})"
     )
-
-
-def _installed(library: str) -> bool:
-    try:
-        metadata.version(library)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
-
-
-def _tracker(job: Job) -> Callable[[int, dict[str, Any]], None]:
-    """A function that logs the row of an epoch. Raises MissingDependency where the tracker is not installed."""
-    if job.options.track is None:
-        return lambda *_: None
-    if not _installed(job.options.track):
-        raise MissingDependency(f"{job.options.track} is not installed; pip install {job.options.track} brings it")
-    if job.options.track == "tensorboard":
-        from torch.utils.tensorboard import SummaryWriter
-
-        writer = SummaryWriter(str(job.options.output / "tensorboard"))
-
-        def log(epoch: int, row: dict[str, Any]) -> None:
-            for name, value in row.items():
-                if name != "epoch" and value is not None:
-                    writer.add_scalar(name, value, epoch)
-            writer.flush()
-
-        return log
-    import wandb
-
-    run = wandb.init(
-        project="deepstarr-zoo", name=job.options.output.name, config=job.settings.to_dict(), resume="allow"
-    )
-    return lambda epoch, row: run.log(row, step=epoch)

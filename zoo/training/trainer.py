@@ -48,10 +48,13 @@ CHECK_EVERY = 50
 @dataclasses.dataclass(frozen=True)
 class Reporter:
     """What a caller hears: `step(done, total)` now and then, `epoch(row)` after each epoch, `note(line)` for what
-    else a user should know, `finished(best row)` at the end. Only the process that writes calls them."""
+    else a user should know, `finished(best row)` at the end. Only the process that writes calls them.
+
+    enough: asked after each epoch whether the run should end here; for runs of one process."""
 
     step: Callable[[int, int], None] = lambda *_: None
     epoch: Callable[[dict[str, Any]], None] = lambda _: None
+    enough: Callable[[dict[str, Any]], bool] = lambda _: False
     note: Callable[[str], None] = lambda _: None
     finished: Callable[[dict[str, Any]], None] = lambda _: None
 
@@ -139,12 +142,16 @@ class Trainer:
         with self._interruptible():
             if self.start is not None and not self.progress.history:
                 reporter.epoch(self._measure_start())
-            while not self._finished():
+            while not self.finished:
                 row = self._epoch(reporter)
                 reporter.epoch(row)
+                if reporter.enough(row):
+                    break
         return next(row for row in self.progress.history if row["epoch"] == self.progress.best_epoch)
 
-    def _finished(self) -> bool:
+    @property
+    def finished(self) -> bool:
+        """Whether the last epoch is done, or patience at its end."""
         progress, patience = self.progress, self.settings.patience
         if progress.epoch >= self.settings.epochs:
             return True

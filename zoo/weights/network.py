@@ -10,6 +10,7 @@ import numpy as np
 
 from zoo import registry
 from zoo.errors import MissingDependency, ZooError
+from zoo.spec import ALPHABET
 from zoo.weights import checkpoint, named
 from zoo.weights.checkpoint import Checkpoint
 
@@ -133,3 +134,18 @@ def arrays(module: nn.Module) -> dict[str, np.ndarray]:
 def to_checkpoint(module: nn.Module, architecture: str, source: str, licence: str) -> Checkpoint:
     """The network's weights, copied: later training of `module` does not change the result."""
     return checkpoint.make(architecture, module.config, arrays(module), source, licence)
+
+
+def arithmetic(architecture: str, config: Any) -> int:
+    """Floating-point operations of the products of one forward pass over one sequence: a multiplication and an addition
+    count two. PyTorch counts them on the network, without memory for its weights."""
+    require_torch()
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with torch.device("meta"), torch.inference_mode():
+        module = registry.load("models", architecture).network(config).eval()
+        one_hot = torch.empty(1, len(ALPHABET), config.sequence_length)
+        with FlopCounterMode(display=False) as counter:
+            module(one_hot)
+    return counter.get_total_flops()

@@ -145,6 +145,12 @@ PUBLISHED = Published(
     },
 )
 
+SEARCH_SPACE = Path(__file__).with_name("search_space.toml")
+"""The space in which `tuned` was found."""
+
+LOGGED_AS = {"validation": "valid", "pearson": "pcc", "spearman": "scc"}
+"""As whoever found it logged metrics: valid_pcc_dev."""
+
 RECIPE = {"learning_rate": 0.002, "epsilon": 1e-7, "batch_size": 128, "epochs": 100, "patience": 10}
 """Training as in the paper: Adam as Keras has it, mean squared errors summed over targets, the best weights kept."""
 

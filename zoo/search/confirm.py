@@ -1,0 +1,200 @@
+"""Is what a search found better? The best trials and other models, each trained with several seeds, compared on the
+test split, which nothing before this has looked at. Needs PyTorch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.data import splits
+from zoo.data.labelled import Split
+from zoo.data.training_source import DatasetSource
+from zoo.evaluation import intervals
+from zoo.evaluation.intervals import PairedDifference
+from zoo.evaluation.metrics import METRICS, Interval
+from zoo.search import results, trial
+from zoo.search.objective import Objective
+from zoo.search.options import SearchOptions
+from zoo.search.space import Space
+from zoo.search.study import Study
+from zoo.training import scores
+from zoo.training.chosen import read_model
+from zoo.training.config import JobOptions, TrainConfig
+from zoo.training.run import Job
+from zoo.training.run_folder import RunFolder
+from zoo.training.trainer import Reporter
+from zoo.weights import checkpoint, network
+
+FOLDER, TABLE = "confirm", "confirm.tsv"
+
+
+@dataclasses.dataclass(frozen=True)
+class Contender:
+    """One model of a confirmation. settings: of its training, but for the seed."""
+
+    label: str
+    architecture: str
+    config: Any
+    settings: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """One training of a confirmation: contender, seed, and where it goes."""
+
+    contender: Contender
+    seed: int
+    folder: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Two contenders, in one metric of one target. first_score, second_score: means over trainings, with intervals."""
+
+    first: str
+    second: str
+    metric: str
+    target: str
+    trainings: int
+    first_score: Interval | None
+    second_score: Interval | None
+    found: PairedDifference
+
+    @property
+    def words(self) -> str:
+        """One line for a reader."""
+        is_what = {"better": "is better than", "worse": "is worse than"}.get(
+            self.found.verdict, "is not told apart from"
+        )
+        line = f"{self.first} {is_what} {self.second} in {self.metric}:{self.target} on the test split"
+        interval = self.found.interval
+        if interval is None:
+            return f"{line}: {self.found.note}"
+        return (
+            f"{line}: {interval.value:+.4f} (95% interval {interval.low:+.4f} to {interval.high:+.4f}, "
+            f"{self.trainings} trainings each)"
+        )
+
+
+def against(space: Space, names: tuple[str, ...]) -> list[Contender]:
+    """The models to compare with: each with its own recipe, and what the space lays down for every training.
+
+    Raises ZooError for a name or a file that is no model.
+    """
+    found = []
+    for name in names:
+        architecture, config, own = read_model(name)
+        found.append(Contender(Path(name).stem, architecture, config, {**own, **space.protocol}))
+    return found
+
+
+def best(study: Study) -> list[Contender]:
+    """The best trials of a study."""
+    space = study.space
+    return [
+        Contender(
+            f"trial {one.number}", space.architecture, space.config(one.params),
+            space.train_config(one.params, 0).to_dict(),
+        )
+        for one in study.finished()[: study.options.best]
+    ]  # fmt: skip
+
+
+def trainings(contenders: list[Contender], folder: Path, options: SearchOptions) -> list[Training]:
+    """All trainings, seed by seed. The seed of the search is none of them: the best trial was chosen by its luck."""
+    seeds = range(options.seed + 1, options.seed + 1 + (options.confirm or 0))
+    return [
+        Training(one, seed, folder / FOLDER / f"{one.label.replace(' ', '-')}-seed-{seed}")
+        for seed in seeds
+        for one in contenders
+    ]
+
+
+def run(training: Training, source: DatasetSource, options: SearchOptions, reporter: Reporter, command: str) -> None:
+    """Train, or go on where it stopped."""
+    contender = training.contender
+
+    def job(resume: bool) -> Job:
+        where = JobOptions(
+            output=training.folder, resume=resume, device=options.device, threads=options.threads, track=options.track
+        )
+        settings = TrainConfig(**{**contender.settings, "seed": training.seed})
+        return Job(contender.architecture, contender.config, settings, where, command)
+
+    trial.train(job, training.folder, source, lambda _: reporter)
+
+
+def is_done(training: Training) -> bool:
+    """Whether it was trained to the end."""
+    try:
+        return json.loads(RunFolder(training.folder).receipts.read_text())["status"] == "finished"
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def compare(
+    study: Study, source: DatasetSource, done: list[Training], ours: list[Contender], others: list[Contender]
+) -> list[Comparison]:
+    """Each of ours with each of the others, in the metric that was searched for, for every target."""
+    test = source.test
+    if test is None:
+        raise RuntimeError("a confirmation was begun without a test split")
+    metric = metric_of(study.objectives)
+    predicted = {one.label: _predictions(done, one, test) for one in [*ours, *others]}
+    groups = np.unique(splits.keys(test.codes), return_inverse=True)[1]
+    found = []
+    for number, target in enumerate(source.targets):
+        labels = test.targets[:, number]
+
+        def score(label: str, labels: np.ndarray = labels, number: int = number) -> Interval | None:
+            return intervals.mean_score(labels, predicted[label][:, :, number], metric, groups=groups)
+
+        for first in ours:
+            for second in others:
+                pair = (predicted[one.label][:, :, number] for one in (first, second))
+                difference = intervals.paired_difference(labels, *pair, metric, groups=groups)
+                found.append(
+                    Comparison(
+                        first.label, second.label, metric, target, len(predicted[first.label]),
+                        score(first.label), score(second.label), difference,
+                    )
+                )  # fmt: skip
+    return found
+
+
+def metric_of(objectives: tuple[Objective, ...]) -> str:
+    """The first metric that was searched for; Pearson's correlation where none was."""
+    return next((one.kind for one in objectives if one.kind in METRICS), METRICS[0])
+
+
+def write(folder: Path, comparisons: list[Comparison]) -> None:
+    """confirm.tsv."""
+    table: list[dict[str, Any]] = []
+    for one in comparisons:
+        row: dict[str, Any] = {"first": one.first, "second": one.second, "metric": one.metric, "target": one.target}
+        sides = {"first": one.first_score, "second": one.second_score, "difference": one.found.interval}
+        for name, interval in sides.items():
+            if interval is not None:
+                parts = (interval.value, interval.low, interval.high)
+                row |= dict(zip((f"{name}_value", f"{name}_low", f"{name}_high"), parts, strict=True))
+        table.append({**row, "trainings": one.trainings, "verdict": one.found.verdict, "note": one.found.note})
+    numbers = [f"{side}_{part}" for side in ("first", "second", "difference") for part in ("value", "low", "high")]
+    names = ["first", "second", "metric", "target", "trainings", *numbers, "verdict", "note"]
+    results.write_table(folder / TABLE, names, table)
+
+
+def _predictions(done: list[Training], contender: Contender, test: Split) -> np.ndarray:
+    """Of each training of a contender on the test split, float32 (runs, N, T)."""
+    import torch
+
+    found = []
+    for training in done:
+        if training.contender.label == contender.label:
+            module = network.from_checkpoint(checkpoint.load(RunFolder(training.folder).weights))
+            found.append(scores.predict(module, test.codes, torch.device("cpu")))
+    return np.stack(found)

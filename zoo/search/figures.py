@@ -1,0 +1,219 @@
+"""Pictures of a study: history, importance of each setting, parallel coordinates, accuracy against cost.
+
+Draws, computes no result but the importances, which are Optuna's fANOVA. Needs matplotlib, imported inside.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo.search import results
+from zoo.search.objective import COST, Objective
+from zoo.search.study import Study
+from zoo.system.atomic import replacing
+
+if TYPE_CHECKING:
+    import optuna
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+HISTORY, IMPORTANCE, PARALLEL, FRONT = "history.png", "importance.png", "parallel.png", "cost.png"
+
+DOTS_PER_INCH = 150
+BEST, OTHER, BAD = "tab:orange", "tab:blue", "0.6"
+COLOURS = "viridis"
+
+LEAST_TRIALS = 4
+"""Finished trials under which importances say nothing."""
+
+
+def draw(study: Study) -> list[str]:
+    """Draw what there can be into the folder of the study; names of the files."""
+    drawn = [(HISTORY, _history), (IMPORTANCE, _importance), (PARALLEL, _parallel), (FRONT, _front)]
+    made = []
+    for name, function in drawn:
+        figure = function(study)
+        if figure is not None:
+            with replacing(study.folder / name, overwrite=True) as partial:
+                figure.savefig(partial, dpi=DOTS_PER_INCH, format="png")
+            made.append(name)
+    return made
+
+
+def importances(study: Study) -> dict[str, float]:
+    """Parameter -> share of the variance of the first objective that it explains alone (fANOVA), those that every
+    finished trial has and that vary; {} where there is nothing to tell."""
+    import optuna
+
+    done = study.finished()
+    names = (
+        {name for name in set.intersection(*(set(one.params) for one in done)) if _varies(done, name)}
+        if done
+        else set()
+    )
+    if len(done) < LEAST_TRIALS or not names or len({one.values[0] for one in done}) < 2:
+        return {}
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=study.options.seed)
+    return optuna.importance.get_param_importances(
+        study.optuna, evaluator=evaluator, params=sorted(names), target=lambda one: one.values[0]
+    )
+
+
+def _varies(done: Sequence[optuna.trial.FrozenTrial], name: str) -> bool:
+    return len({str(one.params[name]) for one in done}) > 1
+
+
+def _new(width: float, height: float) -> tuple[Figure, Axes]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def label(objective: Objective) -> str:
+    """As an axis has it."""
+    if objective.kind == COST:
+        return "arithmetic a sequence (MFLOP)"
+    units = {"speed": "sequences a second"}
+    said = {"pearson": "Pearson r", "spearman": "Spearman r", "mse": "MSE", "r2": "R2"}.get(
+        objective.kind, objective.kind
+    )
+    of = f", {objective.of}" if objective.of else ""
+    return f"{units.get(objective.kind, f'validation {said}')}{of}"
+
+
+def scale(objective: Objective) -> float:
+    """What an axis divides by."""
+    return 1e6 if objective.kind == COST else 1.0
+
+
+def _history(study: Study) -> Figure | None:
+    from matplotlib.ticker import MaxNLocator
+
+    trials = study.trials()
+    objective = study.objectives[0]
+    done = [one for one in trials if one.state.name == "COMPLETE"]
+    if not done:
+        return None
+    figure, axes = _new(6.4, 3.6)
+    by = scale(objective)
+    axes.plot(
+        [one.number for one in done], [one.values[0] / by for one in done], "o", color=OTHER, markersize=4,
+        label="trained to the end",
+    )  # fmt: skip
+    pruned = [one for one in trials if one.state.name == "PRUNED" and one.values]
+    if pruned:
+        axes.plot(
+            [one.number for one in pruned], [one.values[0] / by for one in pruned], "x", color=BAD, markersize=4,
+            label="stopped early",
+        )  # fmt: skip
+    failed = [one.number for one in trials if one.state.name == "FAIL"]
+    if failed:
+        bottom = axes.get_ylim()[0]
+        axes.plot(failed, [bottom] * len(failed), "v", color="tab:red", markersize=5, clip_on=False, label="failed")
+    best = np.maximum if objective.maximised else np.minimum
+    so_far = best.accumulate([one.values[0] / by for one in done])
+    axes.step([one.number for one in done], so_far, where="post", color=BEST, label="best so far")
+    axes.set(xlabel="trial", ylabel=label(objective))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def _importance(study: Study) -> Figure | None:
+    found = importances(study)
+    if not found:
+        return None
+    names = sorted(found, key=lambda name: found[name])
+    figure, axes = _new(6.0, 1.0 + 0.28 * len(names))
+    bars = axes.barh(names, [found[name] for name in names], color=OTHER)
+    axes.bar_label(bars, fmt="%.2f", padding=3, fontsize=8)
+    axes.set(xlabel=f"share of the variance of {study.objectives[0]} (fANOVA)")
+    axes.set_xlim(0, max(found.values()) * 1.12)
+    return figure
+
+
+def _parallel(study: Study) -> Figure | None:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    done = study.finished()
+    names = [one.name for one in study.space.parameters if any(one.name in trial.params for trial in done)]
+    names = [name for name in names if len({str(trial.params.get(name)) for trial in done}) > 1]
+    if len(done) < 2 or not names:
+        return None
+    objective = study.objectives[0]
+    values = [one.values[0] / scale(objective) for one in done]
+    shade = Normalize(min(values), max(values) if max(values) > min(values) else min(values) + 1)
+    figure, axes = _new(max(6.4, 0.85 * len(names) + 2), 4.4)
+    colours = ScalarMappable(shade, COLOURS if objective.maximised else f"{COLOURS}_r")
+    places = {name: _places(study, name) for name in names}
+    shift = np.random.default_rng(0).uniform(-0.012, 0.012, (len(done), len(names)))
+    for number in reversed(range(len(done))):  # the best on top
+        heights = [places[name][1](done[number].params.get(name)) for name in names]
+        best = number == 0
+        axes.plot(
+            range(len(names)), np.array(heights) + shift[number], color=BEST if best else colours.to_rgba(values[number]),
+            linewidth=2.2 if best else 0.9, alpha=1 if best else 0.7, label="best" if best else None,
+            marker="o" if best else None, markersize=3,
+        )  # fmt: skip
+    for place, name in enumerate(names):
+        axes.axvline(place, color="0.85", linewidth=0.8, zorder=0)
+        for text, height in places[name][0]:
+            axes.text(place + 0.04, height, text, fontsize=7, color="0.25", va="center")
+    axes.set_xticks(range(len(names)), names, rotation=35, ha="right", fontsize=8)
+    axes.set(yticks=[], xlim=(-0.2, len(names) - 0.4), ylim=(-0.16, 1.06))
+    axes.spines["left"].set_visible(False)
+    axes.text(-0.18, -0.12, "no say", fontsize=7, color="0.45", va="center", ha="right")
+    axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1))
+    figure.colorbar(colours, ax=axes, label=label(objective), fraction=0.03, pad=0.02)
+    return figure
+
+
+def _places(study: Study, name: str) -> tuple[list[tuple[str, float]], Any]:
+    """What to write where along the axis of a parameter, and value -> height from 0 to 1; below 0 without a say."""
+    domain = next(one.domain for one in study.space.parameters if one.name == name)
+    options = domain.options
+    if options is not None and len(options) <= 12:
+        numbers = all(isinstance(one, int | float) for one in options)
+        ordered = sorted(options) if numbers else options
+        heights = {str(one): number / max(1, len(ordered) - 1) for number, one in enumerate(ordered)}
+        return [(text, height) for text, height in heights.items()], lambda value: heights.get(str(value), -0.12)
+    low, high = domain.low, domain.high  # type: ignore[union-attr]
+    convert = math.log if domain.log else float  # type: ignore[union-attr]
+    span = convert(high) - convert(low) or 1.0
+
+    def height(value: Any) -> float:
+        return -0.12 if value is None else (convert(value) - convert(low)) / span
+
+    return [(f"{low:g}", 0.0), (f"{high:g}", 1.0)], height
+
+
+def _front(study: Study) -> Figure | None:
+    """The first objective against the arithmetic, or the second objective, with the front."""
+    done = [results.with_cost(one, study.objectives) for one in study.finished()]
+    names = results.objectives_with_cost(study.objectives)
+    if not done or len(names) < 2:
+        return None
+    first, second = names[:2]
+    figure, axes = _new(6.0, 4.0)
+    across = [one.values[1] / scale(second) for one in done]
+    axes.plot(
+        across, [one.values[0] / scale(first) for one in done], "o", color=OTHER, markersize=4, alpha=0.6, label="trial"
+    )
+    best = sorted(results.front(study), key=lambda one: one.values[1])
+    points = [(one.values[1] / scale(second), one.values[0] / scale(first)) for one in best]
+    axes.plot(*zip(*points, strict=True), "-o", color=BEST, markersize=6, linewidth=1.2, label="front", zorder=3)
+    for one, (x, y) in zip(best, points, strict=True):
+        axes.annotate(str(one.number), (x, y), xytext=(4, -10), textcoords="offset points", fontsize=8)
+    axes.set(xlabel=label(second), ylabel=label(first))
+    if min(across) > 0 and max(across) / min(across) > 5:
+        axes.set_xscale("log")
+    axes.legend(frameon=False, fontsize=8, loc="best")
+    return figure

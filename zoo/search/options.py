@@ -1,0 +1,116 @@
+"""What a user may say of a search. The command line is made of it. Needs no library."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from zoo.contracts import ThreadOptions, check_count
+from zoo.errors import ZooError
+from zoo.training.config import DEVICES, TRACKERS, Device, Tracker
+
+Sampler = Literal["tpe", "random", "grid"]
+SAMPLERS: tuple[str, ...] = get_args(Sampler)
+
+Pruner = Literal["median", "hyperband", "none"]
+PRUNERS: tuple[str, ...] = get_args(Pruner)
+
+MOST_WORKERS = 256
+MOST_TRIALS = 100_000
+
+TRIALS = 40
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SearchOptions(ThreadOptions):
+    """How a space is searched, and what becomes of the best."""
+
+    output: Path
+    """Folder of the study, made anew."""
+
+    resume: bool = False
+    """Go on with the study in --output, or in --storage."""
+
+    trials: int | None = None
+    """Trials of the study in all; by default 40, or the run_cap of a sweep file."""
+
+    objective: tuple[str, ...] = ()
+    """METRIC:TARGET of the validation split, loss, cost (arithmetic a sequence) or speed:RUNTIME; several give the
+    Pareto front. By default the space's, else the Pearson correlation of the first target."""
+
+    sampler: Sampler | None = None
+    """What draws the points; by default tpe, or the method of a sweep file."""
+
+    pruner: Pruner | None = None
+    """What stops hopeless trials; by default median, or as a sweep file has it. Several objectives have none."""
+
+    min_epochs: int | None = None
+    """Epochs before a trial may be stopped; by default 1, or the min_iter of a sweep file."""
+
+    seed: int = 0
+    """Of the draws and of each training."""
+
+    fix: tuple[str, ...] = ()
+    """NAME=VALUE of what is not searched."""
+
+    model: str | None = None
+    """For a sweep file: the model that gives what the file does not say."""
+
+    skip_impossible: bool = False
+    """Leave out points that are no network, instead of refusing the space."""
+
+    workers: int = 1
+    """Processes that train on this machine."""
+
+    storage: str | None = None
+    """Where the study is kept: a database URL or a journal file, for several machines; by default one in --output."""
+
+    name: str = "search"
+    """Of the study in --storage."""
+
+    keep: int | None = None
+    """Trials whose weights are kept, the best; by default all."""
+
+    confirm: int | None = None
+    """Then train the best and --against so often, each with other seeds, and compare them on the test split."""
+
+    best: int = 1
+    """Trials to confirm."""
+
+    against: tuple[str, ...] = ()
+    """Models to confirm against: names or .toml files."""
+
+    device: Device = "auto"
+    """What trains; auto takes CUDA where it works."""
+
+    track: Tracker | None = None
+    """Log the epochs of each trial there too."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("objective", "fix", "against"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        check_count("trials", self.trials, MOST_TRIALS)
+        check_count("workers", self.workers, MOST_WORKERS)
+        for name in ("keep", "best", "confirm", "min_epochs"):
+            check_count(name, getattr(self, name), MOST_TRIALS)
+        if self.seed < 0:
+            raise ZooError(f"seed: expected a whole number of at least 0, got {self.seed}")
+        if self.against and self.confirm is None:
+            raise ZooError("--against: needs --confirm, how often to train each")
+        for name, known in (("sampler", SAMPLERS), ("pruner", PRUNERS), ("device", DEVICES), ("track", TRACKERS)):
+            value = getattr(self, name)
+            if value is not None and value not in known:
+                raise ZooError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
+
+    def settled(self, sweep: Mapping[str, Any]) -> SearchOptions:
+        """With everything that a sweep file, or else the default, decides where the user did not."""
+        return dataclasses.replace(
+            self,
+            trials=self.trials or sweep.get("trials", TRIALS),
+            sampler=self.sampler or sweep.get("sampler", "tpe"),
+            pruner=self.pruner or sweep.get("pruner", "median"),
+            min_epochs=self.min_epochs or sweep.get("min_iter"),
+        )

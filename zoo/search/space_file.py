@@ -1,0 +1,160 @@
+"""A space as a TOML file: tables [model], [train] and [objective]. docs/search.md describes it. Needs no library.
+
+In [model] and [train] a field of the architecture's Config or of TrainConfig has a value, or a table that makes it a
+parameter: `choices`, or `low` and `high` with `log` or `step`, and `name` where it should be called otherwise. An entry of a
+list may be such a table too. `entries_of` makes one the number of entries of the fields that it names.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zoo import contracts, registry
+from zoo.defaults import MODEL
+from zoo.errors import ZooError, did_you_mean
+from zoo.search.space import Choices, Parameter, Range, Space, base
+from zoo.training.config import TrainConfig, check_names
+from zoo.weights import named
+
+TABLES = ("model", "train", "objective")
+DOMAIN = ("choices", "low", "high", "log", "step")
+KEYS = (*DOMAIN, "name", "entries_of")
+
+
+def read(path: Path) -> Space:
+    """Raises ZooError if the file is no such space."""
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ZooError(f"{path}: cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ZooError(f"{path}: expected a TOML file ({error})") from None
+    return from_tables(document, str(path))
+
+
+def from_tables(document: Mapping[str, Any], source: str) -> Space:
+    """Raises ZooError for whatever a space does not have. source: for messages."""
+    for name in document:
+        if name not in TABLES:
+            raise ZooError(f"{source}: no table is called {name!r}; there are {', '.join(f'[{t}]' for t in TABLES)}")
+    table = dict(document.get("model", {}))
+    variant, named_architecture = table.pop("variant", None), table.pop("architecture", None)
+    architecture = named_architecture or architecture_of(variant or MODEL, source)
+    reader = _Reader(source, {field.name for field in dataclasses.fields(registry.load("models", architecture).Config)})
+    model = reader.table("model", table)
+    known = [*sorted(reader.fields), *(name for name in table if name in reader.counting)]
+    for name in model:
+        if name not in reader.fields:
+            raise ZooError(f"{source}, [model]: no setting is called {name!r}; there are {', '.join(known)}")
+    train = reader.table("train", document.get("train", {}))
+    check_names(TrainConfig, dict(document.get("train", {})), f"{source}, [train]")
+    return Space(
+        architecture,
+        base(architecture, variant, model, f"{source}, [model]"),
+        train,
+        tuple(reader.parameters),
+        _metrics(document.get("objective", {}), source),
+        source,
+    )
+
+
+def of_model(name: str) -> Space:
+    """The space that an architecture's model offers. Raises ZooError if it offers none."""
+    offered = offers()
+    if name not in offered:
+        there = ", ".join(sorted(offered)) or "none"
+        raise ZooError(
+            f"no space is called {name!r}{did_you_mean(name, offered)}; expected a .toml, .yaml or .json file, or the "
+            f"name of an architecture that comes with one: {there}"
+        )
+    return dataclasses.replace(read(offered[name]), source=name)
+
+
+def offers() -> dict[str, Path]:
+    """Architecture -> file of the space that comes with it."""
+    found = {name: contracts.extra(module, "SEARCH_SPACE") for name, module in registry.working("models").items()}
+    return {name: path for name, path in found.items() if path is not None}
+
+
+def architecture_of(variant: str, source: str) -> str:
+    found = named.variants()
+    if variant not in found:
+        raise ZooError(
+            f"{source}: no model is called {variant!r}{did_you_mean(variant, found)}; there are {', '.join(sorted(found))}"
+        )
+    return found[variant]
+
+
+class _Reader:
+    """Takes parameters out of tables. fields: of the Config.  counting: names of what counts entries."""
+
+    def __init__(self, source: str, fields: set[str]) -> None:
+        self.source, self.fields = source, fields
+        self.parameters: list[Parameter] = []
+        self.counting: set[str] = set()
+
+    def table(self, title: str, table: Mapping[str, Any]) -> dict[str, Any]:
+        """The values that stay when parameters are taken out; None where an entry of a list was one."""
+        kept: dict[str, Any] = {}
+        for name, value in table.items():
+            where = f"{self.source}, [{title}], {name}"
+            if isinstance(value, dict):
+                self._parameter(title, name, name, value, where)
+                continue
+            kept[name] = value
+            if isinstance(value, list):
+                kept[name] = [None if isinstance(entry, dict) else entry for entry in value]
+                for number, entry in enumerate(value, 1):
+                    if isinstance(entry, dict):
+                        self._parameter(title, name, f"{name}{number}", entry, f"{where}, entry {number}", number)
+        return kept
+
+    def _parameter(
+        self, title: str, field: str, name: str, table: Mapping[str, Any], where: str, entry: int = 0
+    ) -> None:
+        for word in table:
+            if word not in KEYS:
+                raise ZooError(f"{where}: no key is called {word!r}; there are {', '.join(KEYS)}")
+        fields, counts = (field,), "entries_of" in table
+        if counts:
+            fields = tuple(table["entries_of"])
+            self.counting.add(name)
+            for one in fields:
+                if title != "model" or one not in self.fields:
+                    raise ZooError(f"{where}: entries_of expects fields of the model, got {one!r}")
+        elif title == "model" and field not in self.fields:
+            known = ", ".join(sorted(self.fields))
+            raise ZooError(f"{self.source}, [model]: no setting is called {field!r}; there are {known}")
+        self.parameters.append(Parameter(table.get("name", name), title, fields, domain(table, where), entry, counts))
+
+
+def domain(table: Mapping[str, Any], where: str) -> Choices | Range:
+    """`choices`, or `low` and `high`. Raises ZooError if it is neither, or not as it should be."""
+    try:
+        if "choices" in table:
+            extra = sorted(set(table) & set(DOMAIN) - {"choices"})
+            if extra or not isinstance(table["choices"], list):
+                raise ZooError(f"expected choices to be a list, alone; got {', '.join(extra) or table['choices']!r}")
+            return Choices(tuple(table["choices"]))
+        if "low" not in table or "high" not in table:
+            raise ZooError("expected choices, or low and high")
+        low, high, step = table["low"], table["high"], table.get("step")
+        for value in (low, high, *([] if step is None else [step])):
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise ZooError(f"range: expected numbers, got {value!r}")
+        whole = all(isinstance(value, int) for value in (low, high, step or 1))
+        return Range(low, high, whole, bool(table.get("log", False)), step)
+    except ZooError as error:
+        raise ZooError(f"{where}: {error}") from None
+
+
+def _metrics(table: Mapping[str, Any], source: str) -> tuple[str, ...]:
+    for name in table:
+        if name not in ("metric", "metrics"):
+            raise ZooError(f"{source}, [objective]: no key is called {name!r}; there are metric, metrics")
+    alone = [table["metric"]] if "metric" in table else []
+    return tuple([*alone, *table.get("metrics", [])])

@@ -1,0 +1,85 @@
+"""Trackers of experiments: each run is logged to TensorBoard or Weights & Biases too, if it is asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import MissingDependency
+
+Row = Mapping[str, Any]
+"""Of metrics.csv, an epoch."""
+
+Track = Callable[[Row], None]
+"""Logs an epoch."""
+
+
+@dataclasses.dataclass(frozen=True)
+class About:
+    """project, group: what the runs of Weights & Biases are sorted by; a run of a group that is resumed stays one run.
+
+    config: settings under names of one's own, instead of those of the training.
+    logged: a row of metrics.csv -> what is logged.
+    """
+
+    project: str = "deepstarr-zoo"
+    group: str | None = None
+    config: Mapping[str, Any] | None = None
+    logged: Callable[[Row], Row] = lambda row: row
+
+
+def require(tracker: str | None) -> None:
+    """Raise MissingDependency where it is not installed. None: nothing is."""
+    if tracker is not None and not installed(tracker):
+        raise MissingDependency(f"{tracker} is not installed; pip install {tracker} brings it")
+
+
+@contextlib.contextmanager
+def started(tracker: str | None, folder: Path, settings: Mapping[str, Any], about: About) -> Iterator[Track]:
+    """What logs the run in `folder`. tracker: None for nothing.  settings: of the training."""
+    if tracker is None:
+        yield lambda _: None
+    elif tracker == "tensorboard":
+        yield from _tensorboard(folder, about)
+    else:
+        yield from _wandb(folder, settings, about)
+
+
+def _tensorboard(folder: Path, about: About) -> Iterator[Track]:
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(folder / "tensorboard")) as writer:
+
+        def log(row: Row) -> None:
+            for name, value in about.logged(row).items():
+                if name != "epoch" and value is not None:
+                    writer.add_scalar(name, value, row["epoch"])
+            writer.flush()
+
+        yield log
+
+
+def _wandb(folder: Path, settings: Mapping[str, Any], about: About) -> Iterator[Track]:
+    import wandb
+
+    with wandb.init(
+        project=about.project,
+        group=about.group,
+        name=folder.name,
+        id=None if about.group is None else f"{about.group}-{folder.name}",
+        config=dict(settings if about.config is None else about.config),
+        resume="allow",
+    ) as run:
+        yield lambda row: run.log(dict(about.logged(row)), step=row["epoch"])
+
+
+def installed(library: str) -> bool:
+    try:
+        metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
