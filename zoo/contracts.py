@@ -20,9 +20,11 @@ from zoo.errors import ZooError
 
 if TYPE_CHECKING:
     import numpy as np
+    import onnx
     import torch
     from torch import nn
 
+    from zoo.layers.onnx_graph import Tensors
     from zoo.layers.plain import PlainLayers, PlainShape
     from zoo.spec import ModelSpec
     from zoo.weights.checkpoint import Checkpoint
@@ -285,6 +287,16 @@ class ModelExtras(Protocol):
 
     def plain_layers(self, config: Any, arrays: Mapping[str, np.ndarray]) -> PlainLayers:
         """The same with weights, batch norm folded in."""
+
+    def onnx_model(
+        self, config: Any, arrays: Mapping[str, np.ndarray], tensors: Tensors, opset: int
+    ) -> onnx.ModelProto:
+        """The network as an ONNX graph, for one that has no plain layers; without it, and without them, the network is
+        traced, which needs PyTorch. tensors: what it takes, one-hot bases (N, 4, L), and gives, both float32."""
+
+    def activities(self, config: Any, arrays: Mapping[str, np.ndarray], one_hot: np.ndarray) -> np.ndarray:
+        """The network in NumPy, as simple as can be: one-hot bases (N, L, 4) -> float64 (N, T). Goes with `onnx_model`,
+        whose graph is checked against it where there is no PyTorch."""
 
     def keras_model(self, config: Any) -> KerasModel:
         """The network as Keras layers, for the runtime and the format of that name."""

@@ -1,9 +1,9 @@
 """One file that any ONNX Runtime runs, in any language, checked before it gets its name.
 
-A model that says what it is as plain layers is written from those, without PyTorch (zoo/layers/onnx_graph.py); another
-is traced (traced.py). Here the graph gets an input of the caller's choice, and the ModelSpec goes into
-`metadata_props`. The file is then compared with PyTorch, or where that is not installed with the plain layers in NumPy;
-what differs is not written.
+A model that says what it is as plain layers (zoo/layers/onnx_graph.py), or writes its own graph, needs no PyTorch here;
+another is traced (traced.py). Then the graph gets an input of the caller's choice, and the ModelSpec goes into
+`metadata_props`. The file is compared with PyTorch, or where that is not installed with the same network in NumPy; what
+differs is not written.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from zoo.weights import checkpoint, network, seal
 if TYPE_CHECKING:
     import onnx
 
-    from zoo.layers.plain import PlainLayers
     from zoo.weights.checkpoint import Checkpoint
 
 SUFFIX = ".onnx"
@@ -110,8 +109,17 @@ class Reference:
     run: Callable[[np.ndarray], np.ndarray]
 
 
+@dataclasses.dataclass(frozen=True)
+class PlainForm:
+    """A network without PyTorch. graph: opset -> ONNX, from one-hot bases, channels first.
+    activities: one-hot bases (N, L, 4) -> float64 (N, T)."""
+
+    graph: Callable[[int], onnx.ModelProto]
+    activities: Callable[[np.ndarray], np.ndarray]
+
+
 def refuses(spec: ModelSpec) -> str | None:  # noqa: ARG001
-    """None: every model has plain layers or can be traced."""
+    """None: every model has a form without PyTorch or can be traced."""
     return None
 
 
@@ -128,8 +136,8 @@ def export(
     """Write `weights` as an .onnx file: one file, batch axis free, input named as INPUTS says, output `activity`.
 
     opset: of ONNX; None takes OPSET.  input: a key of INPUTS.
-    Raises ZooError for a bad opset, input or path, MissingDependency if the model has no plain layers and there is no
-    PyTorch to trace it, CheckFailed if the exported graph and the reference disagree; then there is no file.
+    Raises ZooError for a bad opset, input or path, MissingDependency if the model cannot be written without PyTorch and
+    there is none, CheckFailed if the exported graph and the reference disagree; then there is no file.
     """
     import onnx
 
@@ -139,10 +147,10 @@ def export(
     if opset is not None and not OPSET <= opset <= newest:
         raise ZooError(f"opset: expected {OPSET} to {newest}, got {opset}")
     check_target(path, overwrite)
-    layers = _plain_layers(weights)
-    reference = _reference(weights, layers)
-    if layers:
-        model = onnx_graph.build(layers, TENSORS, opset or OPSET)
+    plain_form = _plain_form(weights)
+    reference = _reference(weights, plain_form)
+    if plain_form:
+        model = plain_form.graph(opset or OPSET)
     else:
         model = traced.trace(network.from_checkpoint(weights), weights.spec, TENSORS, opset or OPSET)
     _set_input(model.graph, INPUTS[input], weights.spec.sequence_length)
@@ -153,9 +161,20 @@ def export(
         _check(partial, reference, path)
 
 
-def _plain_layers(weights: Checkpoint) -> PlainLayers | None:
-    fold = contracts.extra(registry.load("models", weights.spec.architecture), "plain_layers")
-    return fold(weights.config, weights.arrays) if fold else None
+def _plain_form(weights: Checkpoint) -> PlainForm | None:
+    model, config, arrays = registry.load("models", weights.spec.architecture), weights.config, weights.arrays
+    fold = contracts.extra(model, "plain_layers")
+    if fold:
+        layers = fold(config, arrays)
+        return PlainForm(
+            lambda opset: onnx_graph.build(layers, TENSORS, opset), lambda hot: plain.activities(layers, hot)
+        )
+    write, activities = contracts.extra(model, "onnx_model"), contracts.extra(model, "activities")
+    if write and activities:
+        return PlainForm(
+            lambda opset: write(config, arrays, TENSORS, opset), lambda hot: activities(config, arrays, hot)
+        )
+    return None
 
 
 def read_spec(path: Path) -> ModelSpec:
@@ -200,14 +219,14 @@ def _set_input(graph: onnx.GraphProto, kind: Input, length: int) -> None:
     graph.input.append(helper.make_tensor_value_info(kind.name, TensorProto.UINT8, ["batch", length]))
 
 
-def _reference(weights: Checkpoint, layers: PlainLayers | None) -> Reference:
-    """PyTorch where it is installed, else the plain layers in NumPy. Raises MissingDependency if there are none."""
+def _reference(weights: Checkpoint, plain_form: PlainForm | None) -> Reference:
+    """PyTorch where it is installed, else the network in NumPy. Raises MissingDependency if there are none."""
     try:
         module = network.from_checkpoint(weights)
     except MissingDependency:
-        if layers is None:
+        if plain_form is None:
             raise
-        return Reference("its layers in NumPy", lambda codes: plain.activities(layers, encoding.one_hot(codes)))
+        return Reference("the network in NumPy", lambda codes: plain_form.activities(encoding.one_hot(codes)))
 
     def run(codes: np.ndarray) -> np.ndarray:
         import torch

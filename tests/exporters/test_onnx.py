@@ -68,7 +68,8 @@ def without_plain_layers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The models of the zoo as those that are nothing but a PyTorch network."""
     needs_pytorch()
     for model in MODELS.values():
-        monkeypatch.delattr(model, "plain_layers", raising=False)
+        for form in ("plain_layers", "onnx_model"):
+            monkeypatch.delattr(model, form, raising=False)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -196,7 +197,7 @@ def break_graph(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-@pytest.mark.parametrize("reference", ["PyTorch", "its layers in NumPy"])
+@pytest.mark.parametrize("reference", ["PyTorch", "the network in NumPy"])
 @pytest.mark.parametrize(
     ("change", "message"),
     [

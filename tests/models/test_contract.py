@@ -189,6 +189,20 @@ def test_plain_layers_compute_what_the_network_computes(name: str) -> None:
     np.testing.assert_allclose(numbers, expected, rtol=1e-5, atol=1e-5)
 
 
+@every_config
+def test_a_model_that_writes_its_own_graph_computes_in_numpy_what_the_network_computes(name: str) -> None:
+    model, config = made(name)
+    write, activities = (contracts.extra(model, part) for part in ("onnx_model", "activities"))
+    assert (write is None) == (activities is None)
+    if activities is None:
+        return
+    assert contracts.extra(model, "plain_layers") is None
+    weights, codes = random_checkpoint(config), random_codes(9, config.sequence_length)
+    numbers = activities(config, weights.arrays, one_hot(codes))
+    assert numbers.dtype == np.float64
+    np.testing.assert_allclose(numbers, torch_numbers(weights, codes, torch.float64), rtol=1e-6, atol=1e-6)
+
+
 @every_odd_config
 def test_auto_runs_every_model(name: str) -> None:
     weights = random_checkpoint(CONFIGS[name])

@@ -1,4 +1,5 @@
-"""Plain layers as an ONNX graph: the whole network, or what is left after its first convolutions. Needs `onnx` alone.
+"""ONNX graphs without PyTorch: a chain of nodes, for models that write their own, and plain layers, the whole network
+or what is left after its first convolutions. Needs `onnx` alone.
 
 Convolutions are two-dimensional with a height of 1: ONNX Runtime has its fast, blocked kernels for two dimensions only
 and runs the same network in one dimension at half the speed.
@@ -37,12 +38,9 @@ class Tensors:
 def build(layers: PlainLayers, tensors: Tensors, opset: int, done: int = 0) -> onnx.ModelProto:
     """An ONNX model of everything after the first `done` convolutions; all of them only where channels are last.
 
-    opset: 13 or later. The model is in the oldest form of the file format that has it, which every ONNX Runtime of the
-    opset's time reads.
+    opset: 13 or later.
     """
-    from onnx import TensorProto, helper
-
-    graph = _Graph(tensors.input)
+    graph = Chain(tensors.input)
     left = layers.convolutions[done:]
     dense = list(layers.dense)
     if left:
@@ -56,23 +54,12 @@ def build(layers: PlainLayers, tensors: Tensors, opset: int, done: int = 0) -> o
         graph.add(name, "Gemm", {"weight": matrix.weight, "bias": matrix.bias})
         if matrix.relu:
             graph.add(f"{name}_relu", "Relu")
-    graph.nodes[-1].output[0] = tensors.output
-
     channels = layers.shape.filters[done - 1] if done else len(ALPHABET)
-    sizes = [layers.shape.positions[done], channels]
-    taken = [BATCH, *(sizes if tensors.channels_last else reversed(sizes))]
-    made = helper.make_graph(
-        graph.nodes,
-        "network",
-        [helper.make_tensor_value_info(tensors.input, TensorProto.FLOAT, taken)],
-        [helper.make_tensor_value_info(tensors.output, TensorProto.FLOAT, [BATCH, layers.shape.targets])],
-        graph.constants,
-    )
-    opsets = [helper.make_opsetid("", opset)]
-    return helper.make_model(made, opset_imports=opsets, ir_version=helper.find_min_ir_version_for(opsets))
+    sizes = (layers.shape.positions[done], channels)
+    return graph.model(tensors, sizes if tensors.channels_last else sizes[::-1], layers.shape.targets, opset)
 
 
-class _Graph:
+class Chain:
     """Nodes one behind the other, and their constants."""
 
     def __init__(self, current: str) -> None:
@@ -82,15 +69,45 @@ class _Graph:
 
     def add(self, name: str, operator: str, arrays: dict[str, np.ndarray] | None = None, **attributes: Any) -> None:
         """A node that takes what the last one gives, and constants called NAME_KEY."""
-        from onnx import helper, numpy_helper
+        constants = [self._constant(f"{name}_{key}", array) for key, array in (arrays or {}).items()]
+        self._node(name, operator, [self._current, *constants], attributes)
 
-        constants = {f"{name}_{key}": array for key, array in (arrays or {}).items()}
-        self.constants += [numpy_helper.from_array(array, key) for key, array in constants.items()]
-        self.nodes.append(helper.make_node(operator, [self._current, *constants], [name], name=name, **attributes))
+    def look_up(self, name: str, table: np.ndarray) -> None:
+        """A node that replaces each whole number that the last one gives by that row of a table."""
+        self._node(name, "Gather", [self._constant(f"{name}_table", table), self._current], {"axis": 0})
+
+    def model(self, tensors: Tensors, sizes: tuple[int, int], targets: int, opset: int) -> onnx.ModelProto:
+        """The chain as a model. sizes: of the two axes of the input behind the batch.  targets: T.
+
+        It is in the oldest form of the file format that has the opset, which every ONNX Runtime of its time reads.
+        """
+        from onnx import TensorProto, helper
+
+        self.nodes[-1].output[0] = tensors.output
+        made = helper.make_graph(
+            self.nodes,
+            "network",
+            [helper.make_tensor_value_info(tensors.input, TensorProto.FLOAT, [BATCH, *sizes])],
+            [helper.make_tensor_value_info(tensors.output, TensorProto.FLOAT, [BATCH, targets])],
+            self.constants,
+        )
+        opsets = [helper.make_opsetid("", opset)]
+        return helper.make_model(made, opset_imports=opsets, ir_version=helper.find_min_ir_version_for(opsets))
+
+    def _constant(self, name: str, array: np.ndarray) -> str:
+        from onnx import numpy_helper
+
+        self.constants.append(numpy_helper.from_array(np.asarray(array), name))
+        return name
+
+    def _node(self, name: str, operator: str, inputs: list[str], attributes: dict[str, Any]) -> None:
+        from onnx import helper
+
+        self.nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
         self._current = name
 
 
-def _convolutions(graph: _Graph, layers: PlainLayers, done: int, channels_last: bool) -> None:
+def _convolutions(graph: Chain, layers: PlainLayers, done: int, channels_last: bool) -> None:
     """Those after the first `done`; what they give is (N, channels, 1, positions)."""
     if channels_last:
         graph.add("height", "Unsqueeze", {"axis": np.array([1])})
