@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pages
 import pytest
 
 from zoo import registry
@@ -17,8 +18,7 @@ pytest.importorskip("torch")
 pytest.importorskip("openvino")
 
 ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "docs" / "extending.md").read_text("utf-8")
-FILES = dict(re.findall(r"^```\w+\n# (\S+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+FILES = pages.files(ROOT / "docs" / "extending.md")
 
 CONTRACTS = (
     "tests/models/test_contract.py",

@@ -62,9 +62,14 @@ class DistillConfig:
     climb: float = 0.3
     """Share of sequences evolved to higher or lower activity."""
 
+    held_out: int = HELD_OUT_WINDOWS
+    """Windows of the part of the genome set apart for validation, and as many of that for the test."""
+
     def __post_init__(self) -> None:
         if self.epoch_size < CLIMB_ROUNDS * CLIMB_CANDIDATES:
             raise ZooError(f"epoch_size: expected at least {CLIMB_ROUNDS * CLIMB_CANDIDATES}, got {self.epoch_size}")
+        if self.held_out < 1:
+            raise ZooError(f"held_out: expected at least 1, got {self.held_out}")
         if self.passes < 1:
             raise ZooError(f"passes: expected at least 1, got {self.passes}")
         shares = {name: getattr(self, name) for name in ("shuffle", "mutate", "splice", "climb")}
@@ -115,16 +120,16 @@ class DistillSource:
 
     @cached_property
     def validation(self) -> Split:
-        """HELD_OUT_WINDOWS windows of the region set apart for validation, as the teacher sees them."""
-        return self.held_out(self.genome.validation)
+        """Windows of the region set apart for validation, as the teacher sees them."""
+        return self.windows_of(self.genome.validation)
 
     @cached_property
     def test(self) -> Split:
-        """HELD_OUT_WINDOWS windows of the region set apart for test."""
-        return self.held_out(self.genome.test)
+        """Windows of the region set apart for test."""
+        return self.windows_of(self.genome.test)
 
-    def held_out(self, region: Region) -> Split:
-        codes = self.genome.windows(region, HELD_OUT_WINDOWS, np.random.default_rng((self.seed, 0)))
+    def windows_of(self, region: Region) -> Split:
+        codes = self.genome.windows(region, self.config.held_out, np.random.default_rng((self.seed, 0)))
         return Split(codes, self.label(codes), None)
 
     def identity(self) -> dict[str, Any]:

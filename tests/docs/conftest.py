@@ -1,0 +1,96 @@
+"""What a reader of the pages has before the first command: sequences, labelled tables, a genome, a network's port."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pages
+import pytest
+
+from zoo.dna.encoding import encode
+from zoo.formats import prediction_table
+from zoo.inference import predict
+from zoo.inference.predict import Model
+
+ROOT = Path(__file__).parents[2]
+
+LABELLED = 200
+"""Sequences in a labelled table; enough for every split to have some."""
+
+
+@pytest.fixture
+def reader(_made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The reader's folder, which is the working directory, in which `zoo` is the code of this clone. It holds
+
+    seqs.fa, seqs.fa.gz, more.fa    ten sequences
+    predictions.tsv                 what original predicts for seqs.fa
+    genome.fa                       a genome of one contig
+    mine.tsv                        columns sequence, dev, hk
+    peaks.tsv                       the same data with other names: peak_id, chrom, seq, log2FC_dev, log2FC_hk; some missing
+    labelled.fa, labelled_activity.tsv   the same data in the two files of a FASTA with its labels
+    port.pth                        the network of somebody else
+    """
+    folder = tmp_path / "reader"
+    shutil.copytree(_made, folder)
+    monkeypatch.setenv("PATH", pages.shell_path(tmp_path / "bin", sys.executable))
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("reader")
+    model = predict.load("original", runtime="kmer-cpu")
+    _write_sequences(made, model)
+    _write_labelled(made, model)
+    _write_port(made)
+    return made
+
+
+def _write_sequences(folder: Path, model: Model) -> None:
+    example = (ROOT / "docs" / "example.fa").read_text()
+    for name in ("seqs.fa", "more.fa"):
+        (folder / name).write_text(example)
+    (folder / "seqs.fa.gz").write_bytes(gzip.compress(example.encode()))
+    names = re.findall(r">(\S+)", example)
+    predicted = model.predict_codes(encode(re.findall(r"^[ACGTN]+$", example, re.MULTILINE)))
+    table = prediction_table.header(model.spec.targets) + prediction_table.rows(names, predicted)
+    (folder / "predictions.tsv").write_bytes(table)
+
+
+def _write_labelled(folder: Path, model: Model) -> None:
+    random = np.random.default_rng(0)
+    genome = "".join(np.array(list("ACGT"))[random.integers(0, 4, 60_000)])
+    (folder / "genome.fa").write_text(f">chr2L\n{genome}\n")
+    length = model.spec.sequence_length
+    starts = [int(start) for start in random.integers(0, len(genome) - length, LABELLED)]
+    sequences = [genome[start : start + length] for start in starts]
+    labels = model.predict(sequences) + random.normal(0, 0.1, (LABELLED, 2))
+    numbers = [f"{dev:.6g}\t{hk:.6g}" for dev, hk in labels]
+    names = [f"chr2L_{start + 1}_{start + length}" for start in starts]
+    rows = list(zip(names, sequences, numbers, strict=True))
+    _write(folder / "mine.tsv", "sequence\tdev\thk", [f"{text}\t{label}" for _, text, label in rows])
+    _write(folder / "labelled_activity.tsv", "dev\thk", numbers)
+    (folder / "labelled.fa").write_text("".join(f">{name}\n{text}\n" for name, text, _ in rows))
+    missing = [f"{name}\tchr2L\t{text}\t\tNA" for name, text, _ in rows[:3]]
+    present = [f"{name}\tchr2L\t{text}\t{label}" for name, text, label in rows[3:]]
+    _write(folder / "peaks.tsv", "peak_id\tchrom\tseq\tlog2FC_dev\tlog2FC_hk", missing + present)
+
+
+def _write(path: Path, header: str, rows: list[str]) -> None:
+    path.write_text("\n".join([header, *rows, ""]))
+
+
+def _write_port(folder: Path) -> None:
+    """The bundled weights as somebody else's network has them: names of its own, no word about anything."""
+    torch = pytest.importorskip("torch")
+    from zoo.weights import named, network
+
+    state = network.from_checkpoint(named.load("original")).state_dict()
+    renamed = {f"net.{name.replace('_norm', '_bn')}": tensor for name, tensor in state.items()}
+    torch.save(renamed, folder / "port.pth")

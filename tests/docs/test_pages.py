@@ -1,0 +1,69 @@
+"""README.md and docs/*.md: what stands there runs as it stands, in order; see tests/pages.py for what is left out."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pages
+import pytest
+from command_line import Zoo
+
+pytest.importorskip("torch")
+pytest.importorskip("tf_keras")
+
+RUN = ("weights.safetensors", "metrics.csv", "run.json", "curves.png", "seen.safetensors")
+
+LEFT = {
+    "README.md": [
+        *(f"runs/{name}/{file}" for name in ("mine", "fine-tuned") for file in RUN),
+        "scores.tsv.gz", "scores.tsv.gz.json", "scores.tsv", "port.safetensors", "found.safetensors", "original.onnx",
+        "letters.onnx", "mine.h5", "report/metrics.json", "report/predictions.tsv", "report/scatter.png",
+    ],
+    "train.md": ["runs/student/weights.safetensors", "runs/small/curves.png"],
+    "evaluate.md": ["report/diagnosis.png"],
+}  # fmt: skip
+"""Page -> files that its commands leave there."""
+
+PAGES = {page.name: page for page in pages.PAGES}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.skipif(shutil.which("bash") is None, reason="the pages show commands of a POSIX shell")
+@pytest.mark.parametrize("name", PAGES)
+def test_the_blocks_of_a_page_run_in_order(
+    name: str, reader: Path, zoo: Zoo, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if absent := pages.missing(PAGES[name]):
+        pytest.skip(f"{', '.join(absent)} is not installed; the extra dev brings it")
+    pages.run(PAGES[name], reader, zoo, lambda: capfd.readouterr().out)
+    for file in LEFT.get(name, ()):
+        assert (reader / file).is_file(), file
+
+
+def test_a_command_that_fails_or_a_program_that_prints_nothing_is_found(
+    reader: Path, zoo: Zoo, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "page.md"
+    for text in (
+        "```sh\nzoo predict none.fa\n```\n",
+        "```sh\nfalse | cat\n```\n",
+        "```python\nif 0:\n    print(1)\n```\n",
+    ):
+        page.write_text(text)
+        with pytest.raises(AssertionError):
+            pages.run(page, reader, zoo, lambda: capfd.readouterr().out)
+    page.write_text("```toml\n# kept.toml\nx = 1\n```\n```sh\ngrep -q 'x = 1' kept.toml && zoo list > listed\n```\n")
+    pages.run(page, reader, zoo, lambda: capfd.readouterr().out)
+    assert "kmer-cpu" in (reader / "listed").read_text()
+
+
+def test_pages_lead_to_each_other() -> None:
+    """Every page is reached from README.md, and no link within the repository leads nowhere."""
+    linked = set()
+    for page in pages.PAGES:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+            linked.add((page.parent / target).resolve())
+    assert set(pages.PAGES[1:]) <= linked

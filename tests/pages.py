@@ -1,0 +1,108 @@
+"""Pages for readers: what stands between their fences, and running it as a reader would.
+
+    ```sh       commands, run line by line
+    ```python   a program that goes on where the block before it stopped
+    ```...      whatever the language, a block that begins with a comment of a file name alone is that file
+    ```console  shown, not run: what needs a network, a GPU or several machines
+
+A new page in docs/ is tested by being there; what its blocks need beforehand is made by the fixture `reader` of
+tests/docs/conftest.py.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib.util
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+_FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FILE = re.compile(r"# (\S+\.\w+)\n")
+_SHELL = set("|<>&;$*?{}()~`")
+"""What needs a shell; commands without any of it run in this process, which has imported the libraries before."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """language: behind the fence.  file: the name of the file that it is, None for what is run."""
+
+    language: str
+    text: str
+
+    @property
+    def file(self) -> str | None:
+        found = _FILE.match(self.text)
+        return found and found[1]
+
+    @property
+    def commands(self) -> list[str]:
+        """Of a block of the shell: a command a line; one that ends in a backslash goes on."""
+        return [line for line in self.text.replace("\\\n", " ").splitlines() if shlex.split(line, comments=True)]
+
+
+def blocks(page: Path) -> list[Block]:
+    return [Block(language, text) for language, text in _FENCE.findall(page.read_text("utf-8"))]
+
+
+def files(page: Path) -> dict[str, str]:
+    """Name -> text of the blocks that are files."""
+    return {block.file: block.text for block in blocks(page) if block.file}
+
+
+def run(page: Path, folder: Path, zoo: Callable[..., tuple[int, str, str]], printed: Callable[[], str]) -> None:
+    """Run the blocks of a page in `folder`, the working directory, one after the other.
+
+    zoo: as the fixture of that name.  printed: what was written to standard output since it was last asked.
+    """
+    names: dict[str, Any] = {}
+    for block in blocks(page):
+        if block.file:
+            (folder / block.file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / block.file).write_text(block.text)
+        elif block.language == "sh":
+            for command in block.commands:
+                _run_command(command, folder, zoo)
+        elif block.language == "python":
+            printed()
+            exec(compile(block.text, f"{page.name}, {block.text.splitlines()[0]}", "exec"), names)
+            assert printed() or "print(" not in block.text
+
+
+def _run_command(command: str, folder: Path, zoo: Callable[..., tuple[int, str, str]]) -> None:
+    words = shlex.split(command, comments=True)
+    if words[0] == "zoo" and not _SHELL & set("".join(words)):
+        status, out, err = zoo(*words[1:])
+    else:
+        shell = ["bash", "-o", "pipefail", "-c", command]
+        result = subprocess.run(shell, cwd=folder, capture_output=True, text=True, check=False)
+        status, out, err = result.returncode, result.stdout, result.stderr
+    assert status == 0, f"{command}\n{out[-2000:]}{err[-2000:]}"
+    assert "Traceback" not in err, command
+
+
+def missing(page: Path) -> list[str]:
+    """Libraries that the Python of a page imports and that are not installed."""
+    programs = [block.text for block in blocks(page) if block.language == "python" and not block.file]
+    nodes = [node for program in programs for node in ast.walk(ast.parse(program))]
+    found = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    found += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+    tops = dict.fromkeys(name.split(".")[0] for name in found)
+    return [top for top in tops if importlib.util.find_spec(top) is None]
+
+
+def shell_path(folder: Path, python: str) -> str:
+    """A PATH on which `zoo` is the code of this clone."""
+    folder.mkdir()
+    (folder / "zoo").write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{python}" -m zoo "$@"\n')
+    (folder / "zoo").chmod(0o755)
+    return os.pathsep.join([str(folder), os.environ["PATH"]])
