@@ -28,6 +28,7 @@ DEBUG = "ZOO_DEBUG"
 COMMANDS = {
     "Predict": {
         "predict": "Predict the activities of sequences in FASTA files, or of intervals of a genome.",
+        "variants": "Predict what alleles of a VCF do: reference, alternative and their difference.",
         "scan": "Predict every window of a genome: tracks for a genome browser.",
     },
     "Explain": {

@@ -9,6 +9,7 @@ have them.
 from __future__ import annotations
 
 import itertools
+import re
 import shlex
 import sys
 from typing import Annotated, Any, get_args, get_origin
@@ -51,6 +52,7 @@ READING = fields("Sequences")
 MEASURE = fields("Measuring")
 STRANDS = Parameter(name="*", group=READING.group)
 SCAN = fields("Windows and tracks")
+VARIANTS = fields("Comparing alleles")
 SHARING = fields("Long runs")
 INTERVALS = fields("Intervals of a genome, instead of FASTA files")
 RUNNING = fields("Computing")
@@ -90,8 +92,15 @@ def _short_form(option: FieldInfo, taken: frozenset[str]) -> str | None:
     return None if short in taken else short
 
 
+NEGATIVE = re.compile(r"-\d+(,-?\d+)*")
+"""Whole numbers, the first below zero, which do not stand for an option."""
+
+
 def full_forms(arguments: list[str]) -> list[str]:
-    """The words of a command line, up to a --, with each of FLAGS as --flag=value: --flag, --field value or --field."""
+    """The words of a command line, up to a --, with each of FLAGS as --flag=value: --flag, --field value or --field.
+
+    Numbers that begin with a hyphen are joined to the option before them.
+    """
     values = dict(FLAGS.values())
     flags = {f"--{field}": flag for field, (flag, _) in FLAGS.items()}
     end = arguments.index("--") if "--" in arguments else len(arguments)
@@ -106,6 +115,8 @@ def full_forms(arguments: list[str]) -> list[str]:
                 alone = not given or given[-1].startswith("-")
                 value = values[flags[option]] if alone else given.pop()
             word = f"{flags[option]}={value}"
+        elif not equals and word.startswith("--") and given and NEGATIVE.fullmatch(given[-1]):
+            word = f"{word}={given.pop()}"
         words.append(word)
     return words + arguments[end:]
 

@@ -6,6 +6,8 @@ Bundled weights imitate published ones; both say so, and how near they come.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import zoo
@@ -54,6 +56,12 @@ def of_weights(spec: ModelSpec) -> dict[str, Any]:
         "imitates": named.published_instead(spec.architecture) if bundled else None,
         "fidelity": named.fidelity(bundled, spec.targets) if bundled else {},
     }
+
+
+def facts(file: Path) -> dict[str, Any]:
+    """Of a file: bytes, and sha256 as `sha256sum` prints it."""
+    with file.open("rb") as content:
+        return {"bytes": file.stat().st_size, "sha256": hashlib.file_digest(content, "sha256").hexdigest()}
 
 
 def summary(description: dict[str, Any], unit: str = "sequences") -> str:

@@ -89,6 +89,30 @@ class ScanOptions:
 
 
 @dataclasses.dataclass(frozen=True)
+class VariantOptions:
+    """How alleles are compared."""
+
+    shifts: tuple[int, ...] = (0,)
+    """Mean over windows moved by so many bases, as -20,0,20; the variant stays inside."""
+
+    max_mismatch: float = 0.01
+    """Largest share of alleles whose REF the genome does not have; with more, the exit status is 1."""
+
+    def __post_init__(self) -> None:
+        if not self.shifts or len(set(self.shifts)) != len(self.shifts):
+            raise ZooError(f"shifts: expected one or more different numbers of bases, got {list(self.shifts)}")
+        if not 0 <= self.max_mismatch <= 1:
+            raise ZooError(f"max-mismatch: expected a share from 0 to 1, got {self.max_mismatch}")
+
+    def check(self, length: int) -> None:
+        """Raise ZooError unless the variant's first base is in every window of `length` bases."""
+        first, last = length // 2 - length + 1, length // 2
+        for shift in self.shifts:
+            if not first <= shift <= last:
+                raise ZooError(f"shifts: expected {first} to {last} for windows of {length} bases, got {shift}")
+
+
+@dataclasses.dataclass(frozen=True)
 class ShardOptions:
     """How a long run is shared out, goes on and is joined. Its parts stand beside the output until it is whole."""
 
@@ -106,11 +130,10 @@ class ShardOptions:
 
     def __post_init__(self) -> None:
         check_count("part size", self.part_size, 1 << 30)
-        if self.shard is not None:
-            self.share()
 
     def check(self) -> None:
-        """Raise ZooError unless the options fit each other."""
+        """Raise ZooError unless the options fit each other, and the shard is one."""
+        self.share()
         if self.merge and self.shard is not None:
             raise ZooError("expected --shard or --merge, got both: merge when all shards are done")
 

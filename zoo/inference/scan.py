@@ -7,9 +7,8 @@ aggregate.py. So how they are joined may be chosen anew, and what shards compute
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -187,9 +186,7 @@ class Scan:
                 done += piece.count
 
 
-def run(
-    job: Job, on_progress: Callable[[int, int], None] = shards.silent, workers: Workers = shards.alone
-) -> dict[str, Any]:
+def run(job: Job, on_progress: shards.Shown = shards.silent, workers: Workers = shards.alone) -> dict[str, Any]:
     """Do a Job, or its share of it. Returns the description: of the whole run, or of a shard, with `shard` in it.
 
     on_progress: called with the windows done so far and those there are to do.  workers: who computes, see shards.py.
@@ -203,14 +200,9 @@ def run(
     with IndexedFasta(job.genome) as genome:
         scan = Scan(genome, spec, job)
         parts = Parts(parts_folder, scan.identity(), scan.parts)
-        if sharing.merge:
-            parts.check_run()
-        else:
-            parts.begin(sharing.resume or sharing.shard is not None, job.overwrite)
-            shards.do(job, parts, [scan.size(part) for part in range(scan.parts)], sharing, workers, on_progress)
-        if sharing.shard is not None:
+        sizes = [scan.size(part) for part in range(scan.parts)]
+        if not shards.done(job, parts, sizes, sharing, job.overwrite, workers, on_progress):
             return {"shard": sharing.shard, "parts": parts.count, "missing": len(parts.missing())}
-        parts.check_complete()
         described = _join(scan, parts, outputs)
     parts.remove()
     return described
@@ -238,15 +230,10 @@ def _join(scan: Scan, parts: Parts, outputs: dict[Path, bool]) -> dict[str, Any]
             "sequence_length": spec.sequence_length,
             "targets": list(spec.targets),
             "counts": counts,
-            "tracks": {path.name: _facts(file) for path, file in zip(list(outputs)[1:], files, strict=True)},
+            "tracks": {path.name: description.facts(file) for path, file in zip(list(outputs)[1:], files, strict=True)},
         }
         beside.write_text(json.dumps(described, indent=2) + "\n")
     return described
-
-
-def _facts(file: Path) -> dict[str, Any]:
-    with file.open("rb") as content:
-        return {"bytes": file.stat().st_size, "sha256": hashlib.file_digest(content, "sha256").hexdigest()}
 
 
 def _stretches(genome: IndexedFasta, options: ScanOptions) -> list[Stretch]:

@@ -27,7 +27,10 @@ from zoo.system import atomic
 Arrays = dict[str, np.ndarray]
 
 Progress = Callable[[int], None]
-"""Called with units of work that were done: windows, variants."""
+"""Called with windows or variants that were done now."""
+
+Shown = Callable[[int, int], None]
+"""Called with windows or variants done so far, and those there are to do."""
 
 RUN = "run.json"
 SUFFIX = ".safetensors"
@@ -209,18 +212,33 @@ def share(count: int, number: int, shards: int) -> range:
     return range(number, count, shards)
 
 
-def do(
+def done(
     task: Task,
     parts: Parts,
     sizes: Sequence[int],
     options: ShardOptions,
+    overwrite: bool,
     workers: Workers,
-    on_progress: Callable[[int, int], None],
-) -> None:
-    """Do the parts of the shard, or all, that are not there yet.
+    on_progress: Shown,
+) -> bool:
+    """Do the parts of the shard, or all, that are not there yet. Whether the whole run is to be joined now.
 
-    sizes: windows or variants of each part.  on_progress: called with those done so far and those there are to do.
+    sizes: windows or variants of each part.
+    Raises ZooError if there are parts of another run, if a part cannot be done, or if one is missing at the end.
     """
+    if options.merge:
+        parts.check_run()
+    else:
+        parts.begin(options.resume or options.shard is not None, overwrite)
+        _do(task, parts, sizes, options, workers, on_progress)
+    if options.shard is None:
+        parts.check_complete()
+    return options.shard is None
+
+
+def _do(
+    task: Task, parts: Parts, sizes: Sequence[int], options: ShardOptions, workers: Workers, on_progress: Shown
+) -> None:
     wanted = [part for part in share(parts.count, *options.share()) if not parts.has(part)]
     total, done = sum(sizes[part] for part in wanted), 0
 

@@ -1,0 +1,73 @@
+"""`zoo variants`: what each allele of a VCF does to the activities."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from zoo.cli import notes, options
+from zoo.contracts import RunOptions
+from zoo.defaults import RUNTIME
+from zoo.errors import CheckFailed
+from zoo.inference.both_strands import StrandOptions
+from zoo.inference.genome_options import ShardOptions, VariantOptions
+
+NAMED = 3
+"""Alleles of a kind that are not scored which a note names; the description names more."""
+
+
+def command(
+    variants: Annotated[
+        Path,
+        Parameter(name="VARIANTS", help="VCF, plain or compressed, BCF, or a table with columns chrom, pos, ref, alt."),
+    ],
+    /,
+    *,
+    genome: Annotated[Path, Parameter(help="FASTA, plain or compressed with bgzip.")],
+    output: Annotated[
+        Path, Parameter(help="Table to write, .tsv, .csv, .parquet, or .vcf.gz for the same VCF with INFO fields.")
+    ],
+    model: options.Model = None,
+    weights: options.Weights = None,
+    overwrite: options.Overwrite = False,
+    comparing: Annotated[VariantOptions, options.VARIANTS] = VariantOptions(),
+    strands: Annotated[StrandOptions, options.STRANDS] = StrandOptions(),
+    sharing: Annotated[ShardOptions, options.SHARING] = ShardOptions(),
+    runtime: options.Runtime = RUNTIME,
+    running: Annotated[RunOptions, options.RUNNING] = RunOptions(),
+) -> None:
+    from zoo.cli.progress import Bar
+    from zoo.formats import annotated_vcf
+    from zoo.inference import description
+    from zoo.inference import variants as scoring
+    from zoo.inference.loading import Loading
+
+    loading = Loading(model, weights, runtime, running, strands.rc)
+    job = scoring.Job(variants, genome, output, comparing, loading, sharing, overwrite, options.command_line())
+    with Bar("variants") as bar:
+        described = scoring.run(job, bar.update_of)
+    if "shard" in described:
+        notes.say(description.of_shard(described))
+        return
+    notes.say(description.summary(described, "alleles"))
+    for kind, names in described["not_scored"].items():
+        count = described["counts"][kind]
+        more = f" and {count - NAMED:,} more" if count > NAMED else ""
+        notes.say(f"not scored, {kind.replace('_', ' ')}: {', '.join(names[:NAMED])}{more}")
+    if annotated_vcf.is_compressed(output) and described["index"] is None:
+        notes.say(f"{variants}: is not sorted; {output} has no index")
+    for line in description.details(described):
+        notes.detail(line)
+    _check_mismatches(described["counts"], comparing)
+
+
+def _check_mismatches(counts: dict[str, Any], comparing: VariantOptions) -> None:
+    """Raise CheckFailed if the genome lacks more alleles of reference than it may."""
+    found, alleles = counts["ref_mismatch"], counts["records"]
+    if found > comparing.max_mismatch * alleles:
+        raise CheckFailed(
+            f"the genome has other bases than REF at {found:,} of {alleles:,} alleles, more than --max-mismatch "
+            f"{comparing.max_mismatch:g}: is it another assembly?"
+        )

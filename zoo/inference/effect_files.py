@@ -1,0 +1,231 @@
+"""Effects of variants as files: a table with a row an allele, or the VCF itself with further INFO fields, and an index.
+
+Written from the parts of a run and its variants, which are read once more, in order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+import zoo
+from zoo.errors import ZooError
+from zoo.formats import annotated_vcf, table_writer, vcf
+from zoo.formats.annotated_vcf import Header
+from zoo.formats.table_writer import Digested, Layout
+from zoo.formats.vcf import Variant
+from zoo.inference import description
+from zoo.inference.haplotypes import REASONS, SCORED
+from zoo.inference.predict import description_path
+from zoo.inference.shards import Arrays, Parts
+from zoo.spec import ModelSpec
+from zoo.system.atomic import check_target, replacing, replacing_together
+
+if TYPE_CHECKING:
+    from zoo.inference.variants import Job
+
+LABELS = {"chrom": str, "pos": int, "id": str, "ref": str, "alt": str}
+
+MATCH = {"ref_match": str}
+"""The last column: yes, or no where the genome has other bases than REF."""
+
+KINDS = ("ref", "alt", "delta")
+"""Columns a target: ref_dev, alt_dev, delta_dev. What the model predicts are logarithms: delta is alt - ref."""
+
+MISMATCH = "ref_mismatch"
+
+FLAG = "ZOO_REF_MISMATCH"
+
+ROWS = 8192
+"""Rows that are written together."""
+
+MOST_NAMED = 1000
+"""Alleles of a kind that are not scored which the description names; the others are counted."""
+
+
+def outputs(output: Path, variants: Path) -> list[Path]:
+    """The description, and the table or VCF. Raises ZooError for a name whose suffix is neither's."""
+    if output.suffix.lower() == ".bcf":
+        raise ZooError(f"{output}: expected an output in VCF, such as {output.with_suffix('.vcf.gz')}, or a table")
+    if annotated_vcf.is_vcf(output):
+        if not vcf.is_vcf(variants):
+            raise ZooError(f"{output}: a table of variants has no header for VCF; give an output such as .tsv")
+        for index in _indices(output):
+            if index.is_dir():
+                check_target(index)
+    else:
+        table_writer.check_name(output)
+    return [description_path(output), output]
+
+
+def join(job: Job, spec: ModelSpec, parts: Parts, targets: dict[Path, bool], longest: int) -> dict[str, Any]:
+    """Write the effects and their description, all or none. Returns the description.
+
+    longest: bases of the longest contig.
+    Raises ZooError if the genome has the REF of no allele: it is another one.
+    """
+    report = _Report()
+    for part in range(parts.count):
+        report.count(parts.read(part))
+    if report.alleles and report.mismatches == report.alleles:
+        raise ZooError(
+            f"{job.variants}: the genome {job.genome} has the REF of none of its {report.alleles:,} alleles; is it "
+            "another assembly?"
+        )
+    with replacing_together(targets, job.inputs) as (beside, effects):
+        if annotated_vcf.is_vcf(job.output):
+            index = _write_vcf(job, spec, parts, report, effects, longest)
+        else:
+            index = None
+            _write_table(job, spec, parts, report, effects)
+        described = {
+            "command": job.command,
+            "version": zoo.__version__,
+            "runtime": ", ".join(parts.runtimes()),
+            "weights": description.of_weights(spec),
+            "genome": {"file": str(job.genome), "sha256": parts.identity["genome sha256"]},
+            "variants": {"file": str(job.variants), "sha256": parts.identity["variants sha256"]},
+            "rc": job.loading.rc,
+            **dataclasses.asdict(job.options),
+            "sequence_length": spec.sequence_length,
+            "targets": list(spec.targets),
+            "counts": report.counts(),
+            "not_scored": report.named,
+            "index": index.suffix if index else None,
+            "table": description.facts(effects),
+        }
+        beside.write_text(json.dumps(described, indent=2) + "\n")
+        _put_index(job.output, index)
+    return described
+
+
+class _Report:
+    """What came of the alleles."""
+
+    def __init__(self) -> None:
+        self.alleles = self.mismatches = 0
+        self.without_alleles = 0
+        self.not_scored = dict.fromkeys(REASONS[1:], 0)
+        self.named: dict[str, list[str]] = {}
+
+    def count(self, arrays: Arrays) -> None:
+        self.alleles += len(arrays["match"])
+        self.mismatches += int((arrays["match"] == 0).sum())
+        for number, reason in enumerate(REASONS[1:], 1):
+            self.not_scored[reason] += int((arrays["reasons"] == number).sum())
+
+    def name(self, variant: Variant, alt: str, match: bool, reason: str) -> None:
+        for kind in ([] if match else [MISMATCH]) + ([] if reason == SCORED else [reason]):
+            names = self.named.setdefault(kind, [])
+            if len(names) < MOST_NAMED:
+                names.append(variant.shown(alt))
+
+    def counts(self) -> dict[str, int]:
+        counts = {"records": self.alleles, MISMATCH: self.mismatches, **self.not_scored}
+        return counts | {"variants_without_alleles": self.without_alleles}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Row:
+    """An allele and its effects: float32 (T,) each, NaN where it is not scored."""
+
+    variant: Variant
+    alt: str
+    ref_value: np.ndarray
+    alt_value: np.ndarray
+    match: bool
+
+
+def _rows(job: Job, parts: Parts, report: _Report) -> Iterator[list[_Row]]:
+    """The alleles of each variant, in order. Raises ZooError if the parts are not those of the variants."""
+    variants = vcf.read(job.variants)
+    for part in range(parts.count):
+        arrays = parts.read(part)
+        done = 0
+        for variant in itertools.islice(variants, job.sharing.part_size):
+            rows = []
+            report.without_alleles += not variant.alts
+            for alt in variant.alts:
+                if done == len(arrays["match"]):
+                    raise ZooError(f"{parts.path(part)}: is damaged, remove it (too few alleles)")
+                match, reason = bool(arrays["match"][done]), REASONS[arrays["reasons"][done]]
+                report.name(variant, alt, match, reason)
+                rows.append(_Row(variant, alt, arrays["ref"][done], arrays["alt"][done], match))
+                done += 1
+            yield rows
+        if done != len(arrays["match"]):
+            raise ZooError(f"{parts.path(part)}: is damaged, remove it (too many alleles)")
+
+
+def _write_table(job: Job, spec: ModelSpec, parts: Parts, report: _Report, effects: Path) -> None:
+    numbers = [f"{kind}_{target}" for target in spec.targets for kind in KINDS]
+    layout = Layout(numbers, LABELS, MATCH, missing=True)
+    rows = itertools.chain.from_iterable(_rows(job, parts, report))
+    with effects.open("wb") as file, table_writer.opened(job.output, Digested(file), layout) as table:
+        while several := list(itertools.islice(rows, ROWS)):
+            labels = [
+                (row.variant.contig, row.variant.position + 1, row.variant.name, row.variant.ref, row.alt)
+                for row in several
+            ]
+            ref, alt = (np.stack([getattr(row, name) for row in several]) for name in ("ref_value", "alt_value"))
+            values = np.stack([ref, alt, alt - ref], axis=2).reshape(len(several), len(numbers))
+            matches = ["yes" if row.match else "no" for row in several]
+            table.write(cast(Sequence[Sequence[Any]], list(zip(*labels, strict=True))), values, [matches])
+
+
+def _write_vcf(job: Job, spec: ModelSpec, parts: Parts, report: _Report, effects: Path, longest: int) -> Path | None:
+    headers = [Header(FLAG, "0", "Flag", "The genome has other bases than REF; the record is not scored")]
+    texts = {"ref": "Prediction of the genome", "alt": "Prediction of the allele", "delta": "Prediction, ALT less REF"}
+    for target in spec.targets:
+        for kind in KINDS:
+            number = "1" if kind == "ref" else "A"
+            text = f"{texts[kind]}: {target}, model {spec.architecture}, weights {spec.weights_id[:12]}"
+            headers.append(Header(_field(kind, target), number, "Float", text))
+    fields = (_fields(rows, spec.targets) for rows in _rows(job, parts, report))
+    compress = annotated_vcf.is_compressed(job.output)
+    return annotated_vcf.write(job.variants, effects, compress, headers, fields, longest)
+
+
+def _field(kind: str, target: str) -> str:
+    return annotated_vcf.info_name(f"ZOO_{kind.upper()}_{target}")
+
+
+def _fields(rows: list[_Row], targets: Sequence[str]) -> str:
+    """INFO fields of a record: those of the reference once, the others an allele, "." where it is not scored."""
+    fields = [FLAG] if rows and not rows[0].match else []
+    for column, target in enumerate(targets):
+        scored = [row for row in rows if not np.isnan(row.alt_value[column])]
+        if not scored:
+            continue
+        fields.append(f"{_field('ref', target)}={_number(scored[0].ref_value[column])}")
+        for kind in KINDS[1:]:
+            values = [row.alt_value[column] - (row.ref_value[column] if kind == "delta" else 0) for row in rows]
+            fields.append(f"{_field(kind, target)}={','.join(map(_number, values))}")
+    return ";".join(fields)
+
+
+def _number(value: np.float32) -> str:
+    """A float32 in digits that give it back, "." for NaN."""
+    return vcf.MISSING if np.isnan(value) else np.format_float_positional(value, trim="-")
+
+
+def _indices(output: Path) -> list[Path]:
+    return [output.with_name(f"{output.name}{suffix}") for suffix in annotated_vcf.INDICES]
+
+
+def _put_index(output: Path, index: Path | None) -> None:
+    """Give an index, which was made beside a file that is yet to get its name, its own; an old one goes."""
+    for target in _indices(output):
+        if index is not None and index.suffix == target.suffix:
+            with replacing(target, overwrite=True) as partial:
+                index.replace(partial)
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                target.unlink()
