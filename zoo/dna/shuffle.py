@@ -1,8 +1,8 @@
 """Dinucleotide shuffle of many sequences at once: each keeps its first and last base and the count of every pair.
 
 The method of Altschul and Erickson (1985, doi:10.1093/oxfordjournals.molbev.a040370), a random Eulerian walk over the
-bases, written over the batch: the only loop runs along the sequence. `dinucleotide_shuffle` draws from one generator for
-the batch; `references` gives each sequence a generator of its own, so that no other sequence and no order matters.
+bases, written over the batch: the only loop runs along the sequence. `dinucleotide_shuffle` draws from one generator
+for the batch; `references` gives each sequence a generator of its own, so that no other sequence and no order matters.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ class _Exits(NamedTuple):
 
 
 def _last_of_each(exits: _Exits, sequence: np.ndarray, states: np.ndarray) -> np.ndarray:
-    """The exit that each base takes last, drawn until they lead to the last base: its place in _Exits, intp (n, 5); 0 for
-    a base that is never left."""
+    """The exit that each base takes last, drawn until they lead to the last base: its place in _Exits, intp (n, 5); 0
+    for a base that is never left."""
     first = np.cumsum(exits.tally, 1) - exits.tally
     ends = exits.ends.astype(np.intp)
     places = np.zeros((len(states), SYMBOLS), np.intp)
@@ -103,7 +103,7 @@ def _last_of_each(exits: _Exits, sequence: np.ndarray, states: np.ndarray) -> np
 def _in_random_order(exits: _Exits, sequence: np.ndarray, states: np.ndarray, last: np.ndarray) -> np.ndarray:
     """The bases behind each base, those of A first, each base's own in a random order but the last: uint8 (n, L-1).
 
-    They are sorted by a key with the base in its 3 highest bits, 58 random ones, and the base behind it in the lowest 3.
+    They are sorted by a key with the base in its 3 highest bits, 58 random ones, and the base behind in the lowest 3.
     """
     keys = _mixed(states[:, None] + _steps(0, exits.bases.shape[1])) >> np.uint64(3)
     row, base = np.nonzero(exits.tally[sequence])

@@ -2,7 +2,8 @@
 
 The rescale rule (Shrikumar et al. 2017, arXiv:1704.02685), one target at a time. The hypothetical score of base b at a
 position is the sum over the four channels of (one-hot of b - reference) x multiplier, averaged over the references; the
-actual score is that of the base which is there, and a row of zeros at an N. Axes: N sequences, R references, L positions.
+actual score is that of the base which is there, and a row of zeros at an N.
+Axes: N sequences, R references, L positions.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from zoo.explain.options import MOST_SHUFFLES, ExplainOptions, check_seed
 from zoo.inference import both_strands
 from zoo.inference.predict import Model
 
-AT_ONCE = 1 << 13
+AT_ONCE = 1 << 11
 """Pairs of a sequence and a reference that are worked on together."""
 
 
@@ -117,4 +118,3 @@ def check_references(references: np.ndarray, codes: np.ndarray) -> None:
     if references.shape[2] != codes.shape[1]:
         raise ZooError(f"{expected} as the sequences are, got references of {references.shape[2]} bases")
     check_codes(references.reshape(-1, codes.shape[1]), codes.shape[1])
-

@@ -41,7 +41,7 @@ def check(output: Path, options: ExplainOptions, overwrite: bool = False, inputs
     """Raise ZooError if the folder could not be written, before any work is done."""
     check_folder_target(output, overwrite, OURS, inputs)
     if options.logos:
-        logos.require()
+        logos.require("--logos")
 
 
 def explain(
@@ -49,7 +49,7 @@ def explain(
     job: Job,
     output: Path,
     options: ExplainOptions,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Explain the records of `job`, whose own output is unused, and return the description of the run.
 
@@ -76,7 +76,8 @@ def explain(
                 table.write(shown, np.concatenate([activities, scores.values], 1), scores.after)
                 left = max(options.rows, options.logos) - len(rows)
                 rows += _rows(model, job, shown, codes[part], activities, scores, chosen, left)
-                on_progress(min(part.stop, len(codes)), len(codes))
+                if on_progress is not None:
+                    on_progress(min(part.stop, len(codes)), len(codes))
         described["findings"] = dataclasses.asdict(method.findings)
         report.write(folder / report.FILE, rows[: options.rows], described)
         if options.logos:
@@ -91,15 +92,15 @@ def findings(described: dict[str, Any]) -> list[str]:
     lines = []
     if found.without_shuffles:
         lines.append(
-            f"{found.without_shuffles:,} sequences have no dinucleotide shuffle but themselves, such as a run of one base; "
-            "they are scored zero"
+            f"{found.without_shuffles:,} sequences have no dinucleotide shuffle but themselves, such as a run of one "
+            "base; they are scored zero"
         )
     if found.unknown:
         lines.append(f"{found.unknown:,} sequences hold N, which gets no score")
     if found.above:
         lines.append(
-            f"{found.above:,} sequences have a convergence delta above {methods.DELTA:g}, the largest {found.largest:.2g}; "
-            f"see {SUMMARY}"
+            f"{found.above:,} sequences have a convergence delta above {methods.DELTA:g}, the largest "
+            f"{found.largest:.2g}; see {SUMMARY}"
         )
     return lines
 
@@ -127,7 +128,8 @@ def _arrays(folder: Path, codes: np.ndarray, described: dict[str, Any]) -> files
     }
     if options["method"] == "deeplift":
         facts |= {"shuffles": options["shuffles"], "seed": np.uint64(options["seed"])}
-    return files.Arrays(folder, *codes.shape, described["explained"], effects, facts)
+    sequences, length = codes.shape
+    return files.Arrays(folder, sequences, length, described["explained"], effects, facts)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,5 @@
-"""The arrays that `zoo explain` leaves, written as they come: HDF5 as the paper of the published weights has it, and the
-npz that TF-MoDISco reads.
+"""The arrays that `zoo explain` leaves, written as they come: HDF5 as the paper of the published weights has it, and
+the npz that TF-MoDISco reads.
 
     contributions.h5        contrib_scores/TARGET, hyp_contrib_scores/TARGET: float32 (N, L, 4)
     modisco.ohe.npz         one-hot, int8 (N, 4, L); a member arr_0 as numpy.savez has it

@@ -1,11 +1,14 @@
-"""Logos of contributions as pictures, PNG or SVG, drawn with logomaker; it and matplotlib are imported when one is drawn."""
+"""Logos of contributions as pictures, PNG or SVG, drawn with logomaker.
+
+It and matplotlib are imported when a logo is drawn; the extra `explain` brings them.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,10 +35,10 @@ HEIGHT = 2.2
 DOTS_PER_INCH = 150
 
 
-def require() -> None:
-    """Raise MissingDependency without logomaker."""
+def require(what: str) -> None:
+    """Raise MissingDependency without logomaker. what: needs it."""
     if importlib.util.find_spec("logomaker") is None:
-        raise MissingDependency("--logos: needs logomaker; pip install 'deepstarr-zoo[explain]' brings it")
+        raise MissingDependency(f"{what}: needs logomaker; pip install 'deepstarr-zoo[explain]' brings it")
 
 
 def draw(folder: Path, rows: Sequence[Row], targets: Sequence[str], kind: str) -> None:
@@ -45,20 +48,21 @@ def draw(folder: Path, rows: Sequence[Row], targets: Sequence[str], kind: str) -
         for target, contributions in zip(targets, row.contributions, strict=True):
             scores = contributions[:, None] * ONE_HOT[row.codes]
             path = folder / FOLDER / f"{number:04d}.{target}.{kind}"
-            save(scores, path, f"{row.name}: contributions to {target}", BASES_WIDTH * len(scores) + 1)
+            save(scores, path, f"{row.name}: contributions to {target}", BASES_WIDTH * len(scores) + 1, kind)
 
 
-def save(scores: np.ndarray, path: Path, title: str, width: float, height: float = HEIGHT) -> None:
-    """A logo of scores, float32 (L, 4). width, height: inches."""
+def save(scores: np.ndarray, path: Path | IO[bytes], title: str, width: float, kind: str = "png") -> None:
+    """A logo of scores, float (L, 4). width: inches.  kind: png or svg."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, HEIGHT), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     draw_on(axes, scores)
     axes.set_title(title, fontsize=9, loc="left", parse_math=False)
-    figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Date": None} if path.suffix == ".svg" else None)
+    # the same logo gives the same bytes
+    figure.savefig(path, format=kind, dpi=DOTS_PER_INCH, metadata={"Date": None} if kind == "svg" else None)
 
 
 def draw_on(axes: Axes, scores: np.ndarray) -> None:

@@ -7,7 +7,8 @@ follow, and a few columns of a table. Axes: N sequences, L positions, T targets,
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -52,7 +53,7 @@ class Findings:
 
 
 class Method(Protocol):
-    """numbers, after: the columns of a table, the second with their types.  at_once: sequences for a call of `score`."""
+    """numbers, after: the columns of a table, the second with their types.  at_once: sequences for one `score`."""
 
     numbers: Sequence[str]
     after: Mapping[str, type]
@@ -138,7 +139,7 @@ class Gradient:
         unknown = unknown_bases(codes)
         self.findings.unknown += int((unknown > 0).sum())
         gradients = [
-            mutagenesis.on_strands(lambda part, at=target: self._model.session.gradient(part, at), codes, self._rc)
+            mutagenesis.on_strands(functools.partial(self._model.session.gradient, target=target), codes, self._rc)
             for target in self._targets
         ]
         return Scores(gradients, None, np.empty((len(codes), 0), np.float32), [unknown.tolist()])
@@ -150,7 +151,7 @@ EXTREMES = {"lowest": np.argmin, "highest": np.argmax}
 
 def method(model: Model, targets: Sequence[int], options: ExplainOptions, rc: str | None) -> Method:
     """The method of the options, for targets by their numbers. rc: "average" for the mean of both strands."""
-    kinds = {"deeplift": DeepLift, "ism": Mutagenesis, "gradient": Gradient}
+    kinds: dict[str, Callable[..., Method]] = {"deeplift": DeepLift, "ism": Mutagenesis, "gradient": Gradient}
     return kinds[options.method](model, targets, options, rc)
 
 

@@ -1,7 +1,7 @@
 """In silico mutagenesis: what each substitution of a single base does to each target.
 
-Axes: N sequences, L positions, 4 bases in the order A, C, G, T, T targets. Activities are log2 already, so an effect is a
-difference, never a ratio.
+Axes: N sequences, L positions, 4 bases in the order A, C, G, T, and T targets. Activities are log2 already, so that an
+effect is a difference, never a ratio.
 """
 
 from __future__ import annotations

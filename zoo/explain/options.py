@@ -69,6 +69,9 @@ class MotifOptions:
     targets: tuple[str, ...] = ()
     """Targets that were explained, A,B; by default all."""
 
+    strongest: int | None = None
+    """Only so many sequences, those with the highest prediction of the target; by default all."""
+
     window: int | None = None
     """Bases around the middle in which seqlets are looked for, an even number; by default all."""
 
@@ -96,6 +99,7 @@ class MotifOptions:
     def __post_init__(self) -> None:
         for name in ("size", "flank", "trim", "initial_flank", "seqlets", "leiden"):
             check_count(name.replace("_", " "), getattr(self, name), 1 << 20)
+        check_count("strongest", self.strongest, 1 << 31)
         if self.window is not None and (self.window < 1 or self.window % 2):
             raise ZooError(f"window: expected an even number of bases, got {self.window}")
         check_seed(self.seed)

@@ -130,7 +130,7 @@ class Model:
         return both_strands.with_choice(self._session.submit, rc)(codes).result()
 
     def codes(self, sequences: Sequence[str] | np.ndarray, *, resize: str | None = None) -> np.ndarray:
-        """N texts as `predict` takes them -> base codes, uint8 (N, L); an array of base codes is checked and comes back.
+        """N texts as `predict` takes them -> base codes, uint8 (N, L); such an array is checked and comes back.
 
         Raises ZooError as `predict` does.
         """

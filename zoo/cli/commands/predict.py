@@ -56,7 +56,7 @@ def command(
     rest = (output, reading, overwrite, options.command_line(), strands.rc, weights_file)
     job = IntervalJob(sources, *rest, intervals) if intervals.given else predict.Job(sources, *rest)
     job.check_output()
-    job.checkfasta_files()
+    job.check_sources()
     loaded = predict.load(model, weights, runtime, **dataclasses.asdict(running))
     with Bar(job.UNIT, _size(sources)) as bar:
 

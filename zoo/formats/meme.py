@@ -1,0 +1,183 @@
+"""Motifs in the minimal MEME format, versions 4 and 5 (meme-suite.org/meme/doc/meme-format.html): read and written.
+
+DNA alone. Background and strands of the file are kept; E-values, URLs and log-odds matrices are passed over.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from zoo.errors import ZooError
+from zoo.spec import ALPHABET
+from zoo.system.atomic import replacing
+
+LARGEST_ROUNDING = 0.02
+"""By which the probabilities of a position may miss 1, as rounded numbers do."""
+
+USUAL_SITES = 20
+"""Sites that a motif is taken to come from whose file does not say."""
+
+MATRIX = "letter-probability matrix:"
+BACKGROUND = "Background letter frequencies"
+
+
+@dataclasses.dataclass(frozen=True)
+class Motif:
+    """name, alternative: the two words of a MOTIF line, the second may be "".
+    probabilities: float64 (width, 4), in the order A, C, G, T; rows sum to 1.  sites: how many it was made from."""
+
+    name: str
+    probabilities: np.ndarray
+    alternative: str = ""
+    sites: float = USUAL_SITES
+
+
+@dataclasses.dataclass(frozen=True)
+class Motifs:
+    """What a file holds. background: frequencies of A, C, G, T.  both_strands: whether the motifs are of both."""
+
+    motifs: tuple[Motif, ...]
+    background: tuple[float, float, float, float] = (0.25, 0.25, 0.25, 0.25)
+    both_strands: bool = True
+
+
+def read(path: Path) -> Motifs:
+    """The motifs of a file. Raises ZooError, with file and line, for what is no minimal MEME file of DNA motifs."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except OSError as error:
+        raise ZooError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise ZooError(f"{path}: expected a text in the MEME format, it is none") from None
+    return _Reader(path, lines).read()
+
+
+def write(path: Path, content: Motifs, overwrite: bool = False) -> None:
+    """Write a file, whole or not at all, that `read` and the MEME suite read."""
+    strands = "+ -" if content.both_strands else "+"
+    frequencies = " ".join(f"{base} {share:.6g}" for base, share in zip(ALPHABET, content.background, strict=True))
+    text = f"MEME version 4\n\nALPHABET= {ALPHABET}\n\nstrands: {strands}\n\n{BACKGROUND}\n{frequencies}\n"
+    for motif in content.motifs:
+        title = " ".join(["MOTIF", *(_word(part) for part in (motif.name, motif.alternative) if part)])
+        width = len(motif.probabilities)
+        text += f"\n{title}\n{MATRIX} alength= {len(ALPHABET)} w= {width} nsites= {motif.sites:g} E= 0\n"
+        text += "".join(" ".join(f"{share:.6f}" for share in row) + "\n" for row in motif.probabilities)
+    with replacing(path, overwrite) as partial:
+        partial.write_text(text, "utf-8")
+
+
+def _word(text: str) -> str:
+    if len(text.split()) != 1:
+        raise ZooError(f"motif {text!r}: expected a name without blanks, as the MEME format has it")
+    return text.strip()
+
+
+class _Reader:
+    """One pass over the lines of a file."""
+
+    def __init__(self, path: Path, lines: Sequence[str]) -> None:
+        self._path, self._lines = path, lines
+        self._at = 0  # lines that are read
+
+    def read(self) -> Motifs:
+        self._version()
+        found: dict[str, Motif] = {}
+        background, both = Motifs.background, True
+        title: list[str] = []
+        while (line := self._next()) is not None:
+            if line.startswith("ALPHABET"):
+                self._alphabet(line)
+            elif line.startswith("strands:"):
+                both = "-" in line.split()[1:]
+            elif line.startswith(BACKGROUND):
+                background = self._background()
+            elif line.startswith("MOTIF"):
+                title = line.split()[1:]
+                if not title:
+                    raise self._error("expected MOTIF and a name", line)
+                if title[0] in found:
+                    raise self._error(f"the motif {title[0]} stands twice in the file", None)
+            elif line.startswith(MATRIX):
+                if not title:
+                    raise self._error("expected a MOTIF line before its matrix", line)
+                found[title[0]] = self._matrix(line, title)
+                title = []
+        if title:
+            raise ZooError(f"{self._path}: the motif {title[0]} has no {MATRIX.removesuffix(':')}")
+        if not found:
+            raise ZooError(f"{self._path}: expected one or more motifs, it holds none")
+        return Motifs(tuple(found.values()), background, both)
+
+    def _version(self) -> None:
+        line = self._next()
+        number = re.fullmatch(r"MEME version (\d+)(\.\S*)?( .*)?", line or "")
+        if not number or int(number[1]) not in (4, 5):
+            raise self._error('expected "MEME version 4" or 5', line)
+
+    def _alphabet(self, line: str) -> None:
+        given = line.removeprefix("ALPHABET").strip().removeprefix("=").strip()
+        if given != ALPHABET:
+            raise self._error(f'expected "ALPHABET= {ALPHABET}"', line)
+
+    def _background(self) -> tuple[float, float, float, float]:
+        line = self._next() or ""
+        words = line.split()
+        if words[::2] != list(ALPHABET):
+            raise self._error("expected the frequencies of A, C, G and T", line)
+        a, c, g, t = self._shares(words[1::2], line)
+        if min(a, c, g, t) <= 0:
+            raise self._error("expected frequencies above 0", line)
+        return a, c, g, t
+
+    def _matrix(self, line: str, title: list[str]) -> Motif:
+        given = dict(re.findall(r"(\w+)\s*=\s*(\S+)", line))
+        if given.get("alength", str(len(ALPHABET))) != str(len(ALPHABET)):
+            raise self._error(f"expected alength= {len(ALPHABET)}", line)
+        try:
+            width, sites = int(given["w"]) if "w" in given else None, float(given.get("nsites", USUAL_SITES))
+        except ValueError:
+            raise self._error("expected numbers after w= and nsites=", line) from None
+        if not 0 <= sites < np.inf or (width is not None and width < 1):
+            raise self._error("expected w= of at least 1 and nsites= of at least 0", line)
+        rows = []
+        while self._is_row() if width is None else len(rows) < width:
+            row = self._next()
+            if row is None or row.startswith("MOTIF"):
+                raise self._error(f"the motif {title[0]}: expected {width} rows, got {len(rows)}", None)
+            rows.append(self._shares(row.split(), row))
+        if not rows or (width is not None and self._is_row()):
+            raise self._error(f"the motif {title[0]}: expected {width or 'some'} rows, got another number", None)
+        return Motif(title[0], np.array(rows), title[1] if len(title) > 1 else "", sites or USUAL_SITES)
+
+    def _shares(self, words: list[str], line: str) -> list[float]:
+        """Four numbers from 0 to 1 that sum to 1, but for rounding."""
+        try:
+            shares = [float(word) for word in words]
+        except ValueError:
+            shares = []
+        inside = len(shares) == len(ALPHABET) and all(0 <= share <= 1 for share in shares)
+        if not inside or abs(sum(shares) - 1) > LARGEST_ROUNDING:
+            raise self._error(f"expected {len(ALPHABET)} probabilities whose sum is 1", line)
+        return [share / sum(shares) for share in shares]
+
+    def _is_row(self) -> bool:
+        """Whether the next line begins with a number."""
+        return self._at < len(self._lines) and bool(re.match(r"\s*[\d.]", self._lines[self._at]))
+
+    def _next(self) -> str | None:
+        """The next line that is not blank, without blanks around it; None at the end."""
+        while self._at < len(self._lines):
+            self._at += 1
+            line = self._lines[self._at - 1].strip()
+            if line:
+                return line
+        return None
+
+    def _error(self, what: str, line: str | None) -> ZooError:
+        got = "" if line is None else f", got {line[:60]!r}"
+        return ZooError(f"{self._path}, line {max(self._at, 1)}: {what}{got}")
