@@ -26,7 +26,7 @@ class Bar:
 
     def __init__(self, unit: str, total: float | None = None) -> None:
         self._unit = unit
-        self._total = total
+        self.total = total
         self._began = self._logged = time.monotonic()
         self._progress: Progress | None = None
         self._task: TaskID | None = None
@@ -40,8 +40,8 @@ class Bar:
         if self._progress is not None:
             self._progress.stop()
 
-    def update(self, done: float, count: int) -> None:
-        """`done` of `total`, and what to say beside the bar: `count` units so far."""
+    def update(self, done: float, count: int, text: str | None = None) -> None:
+        """`done` of `total`, and what to say beside the bar: `count` units so far, or `text`."""
         now = time.monotonic()
         seconds = now - self._began
         if notes.quiet() or seconds < PATIENCE_SECONDS:
@@ -49,7 +49,7 @@ class Bar:
         terminal = sys.stderr.isatty()
         if not terminal and now - self._logged < LOG_SECONDS:
             return
-        text = f"{count:,} {self._unit}, {count / seconds:,.0f} a second"
+        text = text or f"{count:,} {self._unit}, {count / seconds:,.0f} a second"
         if not terminal:
             self._logged = now
             notes.say(text + self._left(done, seconds))
@@ -57,7 +57,7 @@ class Bar:
         if self._progress is None:
             self._start()
         if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, completed=done, text=text)
+            self._progress.update(self._task, completed=done, total=self.total, text=text)
 
     def update_of(self, done: int, total: int) -> None:
         """`done` units of so many; for work whose size is found out when it has begun."""
@@ -83,5 +83,5 @@ class Bar:
             console=Console(stderr=True),
             transient=True,
         )
-        self._task = self._progress.add_task("", total=self._total, text="")
+        self._task = self._progress.add_task("", total=self.total, text="")
         self._progress.start()

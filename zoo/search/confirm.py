@@ -5,7 +5,6 @@ test split, which nothing before this has looked at. Needs PyTorch.
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 from zoo.data import splits
 from zoo.data.labelled import Split
 from zoo.data.training_source import DatasetSource
+from zoo.errors import ZooError
 from zoo.evaluation import intervals
 from zoo.evaluation.intervals import PairedDifference
 from zoo.evaluation.metrics import METRICS, Interval
@@ -24,7 +24,7 @@ from zoo.search.space import Space
 from zoo.search.study import Study
 from zoo.training import scores
 from zoo.training.chosen import read_model
-from zoo.training.config import JobOptions, TrainConfig
+from zoo.training.config import JobOptions, TrainConfig, make
 from zoo.training.run import Job
 from zoo.training.run_folder import RunFolder
 from zoo.training.trainer import Reporter
@@ -84,12 +84,15 @@ class Comparison:
 def against(space: Space, names: tuple[str, ...]) -> list[Contender]:
     """The models to compare with: each with its own recipe, and what the space lays down for every training.
 
-    Raises ZooError for a name or a file that is no model.
+    Raises ZooError for a name or a file that is no model, or two of one name.
     """
-    found = []
+    found: list[Contender] = []
     for name in names:
         architecture, config, own = read_model(name)
-        found.append(Contender(Path(name).stem, architecture, config, {**own, **space.protocol}))
+        settings = make(TrainConfig, {**own, **space.protocol}, name)
+        found.append(Contender(Path(name).stem, architecture, config, settings.to_dict()))
+        if Path(name).stem in {one.label for one in found[:-1]}:
+            raise ZooError(f"--against: expected different names, got {Path(name).stem!r} twice")
     return found
 
 
@@ -129,14 +132,6 @@ def run(training: Training, source: DatasetSource, options: SearchOptions, repor
     trial.train(job, training.folder, source, lambda _: reporter)
 
 
-def is_done(training: Training) -> bool:
-    """Whether it was trained to the end."""
-    try:
-        return json.loads(RunFolder(training.folder).receipts.read_text())["status"] == "finished"
-    except (OSError, ValueError, KeyError):
-        return False
-
-
 def compare(
     study: Study, source: DatasetSource, done: list[Training], ours: list[Contender], others: list[Contender]
 ) -> list[Comparison]:
@@ -156,8 +151,8 @@ def compare(
 
         for first in ours:
             for second in others:
-                pair = (predicted[one.label][:, :, number] for one in (first, second))
-                difference = intervals.paired_difference(labels, *pair, metric, groups=groups)
+                a, b = (predicted[one.label][:, :, number] for one in (first, second))
+                difference = intervals.paired_difference(labels, a, b, metric, groups=groups)
                 found.append(
                     Comparison(
                         first.label, second.label, metric, target, len(predicted[first.label]),

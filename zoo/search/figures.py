@@ -27,6 +27,9 @@ DOTS_PER_INCH = 150
 BEST, OTHER, BAD = "tab:orange", "tab:blue", "0.6"
 COLOURS = "viridis"
 
+LEGIBLE: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
+"""Behind a number that lines may cross."""
+
 LEAST_TRIALS = 4
 """Finished trials under which importances say nothing."""
 
@@ -45,8 +48,8 @@ def draw(study: Study) -> list[str]:
 
 
 def importances(study: Study) -> dict[str, float]:
-    """Parameter -> share of the variance of the first objective that it explains alone (fANOVA), those that every
-    finished trial has and that vary; {} where there is nothing to tell."""
+    """Parameter -> how much of the variance of the first objective it explains alone, relative to the others (fANOVA);
+    those that every finished trial has and that vary. {} where there is nothing to tell."""
     import optuna
 
     done = study.finished()
@@ -59,7 +62,7 @@ def importances(study: Study) -> dict[str, float]:
         return {}
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=study.options.seed)
     return optuna.importance.get_param_importances(
-        study.optuna, evaluator=evaluator, params=sorted(names), target=lambda one: one.values[0]
+        study.analysed, evaluator=evaluator, params=sorted(names), target=lambda one: one.values[0]
     )
 
 
@@ -134,7 +137,7 @@ def _importance(study: Study) -> Figure | None:
     figure, axes = _new(6.0, 1.0 + 0.28 * len(names))
     bars = axes.barh(names, [found[name] for name in names], color=OTHER)
     axes.bar_label(bars, fmt="%.2f", padding=3, fontsize=8)
-    axes.set(xlabel=f"share of the variance of {study.objectives[0]} (fANOVA)")
+    axes.set(xlabel=f"importance for {study.objectives[0]} (fANOVA, sum 1)")
     axes.set_xlim(0, max(found.values()) * 1.12)
     return figure
 
@@ -159,18 +162,19 @@ def _parallel(study: Study) -> Figure | None:
         heights = [places[name][1](done[number].params.get(name)) for name in names]
         best = number == 0
         axes.plot(
-            range(len(names)), np.array(heights) + shift[number], color=BEST if best else colours.to_rgba(values[number]),
+            range(len(names)), np.array(heights) + shift[number],
+            color=BEST if best else colours.to_rgba(values[number]),
             linewidth=2.2 if best else 0.9, alpha=1 if best else 0.7, label="best" if best else None,
             marker="o" if best else None, markersize=3,
         )  # fmt: skip
     for place, name in enumerate(names):
         axes.axvline(place, color="0.85", linewidth=0.8, zorder=0)
         for text, height in places[name][0]:
-            axes.text(place + 0.04, height, text, fontsize=7, color="0.25", va="center")
+            axes.text(place + 0.04, height, text, fontsize=7, color="0.25", va="center", bbox=LEGIBLE)
     axes.set_xticks(range(len(names)), names, rotation=35, ha="right", fontsize=8)
     axes.set(yticks=[], xlim=(-0.2, len(names) - 0.4), ylim=(-0.16, 1.06))
     axes.spines["left"].set_visible(False)
-    axes.text(-0.18, -0.12, "no say", fontsize=7, color="0.45", va="center", ha="right")
+    axes.text(-0.18, -0.12, "absent", fontsize=7, color="0.45", va="center", ha="right")
     axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1))
     figure.colorbar(colours, ax=axes, label=label(objective), fraction=0.03, pad=0.02)
     return figure
@@ -184,7 +188,7 @@ def _places(study: Study, name: str) -> tuple[list[tuple[str, float]], Any]:
         numbers = all(isinstance(one, int | float) for one in options)
         ordered = sorted(options) if numbers else options
         heights = {str(one): number / max(1, len(ordered) - 1) for number, one in enumerate(ordered)}
-        return [(text, height) for text, height in heights.items()], lambda value: heights.get(str(value), -0.12)
+        return list(heights.items()), lambda value: heights.get(str(value), -0.12)
     low, high = domain.low, domain.high  # type: ignore[union-attr]
     convert = math.log if domain.log else float  # type: ignore[union-attr]
     span = convert(high) - convert(low) or 1.0

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from zoo.errors import ZooError, did_you_mean
 from zoo.evaluation.metrics import METRICS, SMALLER_IS_BETTER
+
+Direction = Literal["minimize", "maximize"]
+"""As Optuna has it."""
 
 LOSS, COST, SPEED = "loss", "cost", "speed"
 
@@ -30,7 +33,7 @@ class Objective:
         return self.kind not in (LOSS, COST, *SMALLER_IS_BETTER)
 
     @property
-    def direction(self) -> str:
+    def direction(self) -> Direction:
         return "maximize" if self.maximised else "minimize"
 
     @property
@@ -75,7 +78,7 @@ def _parse(text: str, targets: tuple[str, ...]) -> Objective:
     )
 
 
-def direction(text: str) -> str:
+def direction(text: str) -> Direction:
     """ "maximize" or "minimize", of what `--objective` has."""
     return Objective(text.partition(":")[0]).direction
 

@@ -20,13 +20,14 @@ SHOWN = 20
 
 TEXTS = {
     figures.HISTORY: "The value of each trial, and the best so far.",
-    figures.IMPORTANCE: "How much of the variance of the first objective each setting explains alone (fANOVA, Hutter et al. "
-    "2014). Settings that not every trial has, such as those of a layer that may be absent, are left out.",
+    figures.IMPORTANCE: "How much of the variance of the first objective each setting explains alone, relative to the "
+    "others (fANOVA, Hutter et al. 2014). Settings that not every trial has, such as those of a layer that may be "
+    "absent, are left out.",
     figures.PARALLEL: "A line is a trial, from left to right through its settings.",
     figures.FRONT: "What accuracy costs: no trial beats those of the front in both.",
 }
 
-STYLE = """body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem; color: #222 }
+STYLE = """body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem }
 table { border-collapse: collapse; display: block; overflow-x: auto; font-size: 13px }
 th, td { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap }
 img { max-width: 100% } code { background: #f4f4f4; padding: .1rem .3rem } figcaption { color: #555 }"""
@@ -49,8 +50,8 @@ def _page(study: Study, comparisons: Sequence[Comparison], command: str, picture
     options = study.options
     parts = [
         f"<h1>{html.escape(title)}</h1>",
-        f"<p>{len(states)} trials ({counts}) of {points}; objective: {html.escape(objectives)}, on the validation split; "
-        f"{options.sampler}, pruner {options.pruner}, seed {options.seed}; deepstarr-zoo {zoo.__version__}.</p>",
+        f"<p>{len(states)} trials ({counts}) of {points}; objective: {html.escape(objectives)}, on the validation "
+        f"split; {options.sampler}, pruner {options.pruner}, seed {options.seed}; deepstarr-zoo {zoo.__version__}.</p>",
         f"<p><code>{html.escape(command)}</code></p>" if command else "",
         _confirmation(comparisons, len(states)),
     ]
@@ -66,8 +67,8 @@ def _page(study: Study, comparisons: Sequence[Comparison], command: str, picture
 def _confirmation(comparisons: Sequence[Comparison], trials: int) -> str:
     if not comparisons:
         return (
-            f"<p>Not confirmed: the best of {trials} trials is partly the luckiest of them. <code>--confirm</code> trains it "
-            "again with other seeds and compares it on the test split.</p>"
+            f"<p>Not confirmed: the best of {trials} trials is partly the luckiest of them. <code>--confirm</code> "
+            "trains it again with other seeds and compares it on the test split.</p>"
         )
     lines = "".join(f"<li>{html.escape(one.words)}</li>" for one in comparisons)
     rows = [

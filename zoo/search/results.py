@@ -23,6 +23,7 @@ STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING
 """Of Optuna -> as the table has it."""
 
 FACTS = ("epochs", "best_epoch", "seconds")
+"""Of run.json, kept beside the values of a trial: epochs done, the one whose weights are kept, time."""
 
 
 def columns(study: Study) -> list[str]:

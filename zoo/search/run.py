@@ -66,7 +66,7 @@ class Request:
 
 @dataclasses.dataclass(frozen=True)
 class Ended:
-    """A trial is done. row: of results.rows."""
+    """A trial is done."""
 
     number: int
 
@@ -81,9 +81,11 @@ class Step:
 
 @dataclasses.dataclass(frozen=True)
 class Heard:
-    """What a caller hears: a line for the user, that a trial has ended, how far each training is."""
+    """What a caller hears: a line for the user, how many trainings are to come, that a trial has ended, and how far
+    each training is."""
 
     note: Callable[[str], None] = lambda _: None
+    began: Callable[[int], None] = lambda _: None
     ended: Callable[[Study, int], None] = lambda *_: None
     step: Callable[[Step], None] = lambda _: None
 
@@ -203,11 +205,11 @@ def _search(request: Request, source: DatasetSource, study: Study, heard: Heard)
             heard.ended(study, message.number)
 
     count = request.options.workers
+    todo = (request.options.trials or 0) - sum(one.state.is_finished() for one in study.trials())
+    heard.began(max(todo, 0))
     if count == 1:
         work(request, source, study, hear)
         return
-    left = request.options.trials or 0
-    todo = left - sum(one.state.is_finished() for one in study.trials())
     killed = workers.in_processes(_work, [(request,)] * max(min(count, todo), 0), hear)
     if killed:
         heard.note(f"{killed} of {count} workers were killed; --resume takes up what they left, if others have not")
@@ -263,12 +265,15 @@ def _confirm(
     jobs = confirm.trainings([*ours, *others], request.folder, request.options)
     count = min(request.options.workers, len(jobs))
     heard.note(f"confirming: {len(jobs)} trainings, then the test split")
+    heard.began(len(jobs))
     if count == 1:
         confirm_each(request, jobs, DatasetSource(read), heard.step)
     else:
         shares = [(request, jobs[first::count]) for first in range(count)]
-        workers.in_processes(_confirm_in_process, shares, heard.step)
-        confirm_each(request, jobs, DatasetSource(read), heard.step)  # what a killed process has left
+        if workers.in_processes(_confirm_in_process, shares, heard.step):
+            raise ZooError(
+                f"{request.folder}: a process that confirmed was killed; the same command with --resume goes on"
+            )
     comparisons = confirm.compare(study, DatasetSource(read), jobs, ours, others)
     confirm.write(request.folder, comparisons)
     return comparisons
@@ -283,12 +288,14 @@ def _confirm_in_process(request: Request, jobs: list[confirm.Training], send: Ca
 def confirm_each(
     request: Request, jobs: list[confirm.Training], source: DatasetSource, hear: Callable[[Step], None]
 ) -> None:
-    """Train what is not trained yet."""
+    """Train each, as far as it is not trained yet."""
     for job in jobs:
-        if not confirm.is_done(job):
+        epochs = [0]
 
-            def step(done: int, total: int, job: confirm.Training = job) -> None:
-                workers.stop_without_parent()
-                hear(Step(job.folder.name, done / total))
+        def step(done: int, total: int, job: confirm.Training = job, epochs: list[int] = epochs) -> None:
+            workers.stop_without_parent()
+            hear(Step(job.folder.name, (epochs[-1] + done / total) / job.contender.settings["epochs"]))
 
-            confirm.run(job, source, request.options, Reporter(step=step), request.command)
+        reporter = Reporter(step=step, epoch=lambda row, epochs=epochs: epochs.append(row["epoch"]))
+        confirm.run(job, source, request.options, reporter, request.command)
+        hear(Step(job.folder.name, 1.0))

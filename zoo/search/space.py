@@ -1,7 +1,7 @@
 """What a search may choose: parameters, where each of them goes, and when it has a say. Needs no library.
 
-A point gives values to those parameters that have a say: layer 4 has none in a network of 3 layers, so that points which
-differ there alone are one point. What a point is as settings of a network and of its training is decided here only.
+A point gives values to those parameters that have a say: layer 4 has none in a network of 3 layers, so that points
+which differ there alone are one point. What a point is as settings of a network and a training is decided here only.
 """
 
 from __future__ import annotations
@@ -232,7 +232,13 @@ class Space:
         for table, kind in (("train", TrainConfig), ("model", self.plugin.Config)):
             if name in {field.name for field in dataclasses.fields(kind)} - {SEED}:
                 kept = tuple(p for p in self.parameters if p.table != table or p.fields != (name,))
-                return dataclasses.replace(self, parameters=kept, **{table: {**getattr(self, table), name: value}})
+                changed = {**getattr(self, table), name: value}
+                made = dataclasses.replace(self, parameters=kept)
+                return (
+                    dataclasses.replace(made, model=changed)
+                    if table == "model"
+                    else dataclasses.replace(made, train=changed)
+                )
         known = self.known()
         raise ZooError(f"--fix: no setting is called {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}")
 

@@ -1,8 +1,8 @@
 """A space as a TOML file: tables [model], [train] and [objective]. docs/search.md describes it. Needs no library.
 
 In [model] and [train] a field of the architecture's Config or of TrainConfig has a value, or a table that makes it a
-parameter: `choices`, or `low` and `high` with `log` or `step`, and `name` where it should be called otherwise. An entry of a
-list may be such a table too. `entries_of` makes one the number of entries of the fields that it names.
+parameter: `choices`, or `low` and `high` with `log` or `step`, and `name` where it should be called otherwise. An entry
+of a list may be such a table too. `entries_of` makes one the number of entries of the fields that it names.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ def architecture_of(variant: str, source: str) -> str:
     found = named.variants()
     if variant not in found:
         raise ZooError(
-            f"{source}: no model is called {variant!r}{did_you_mean(variant, found)}; there are {', '.join(sorted(found))}"
+            f"{source}: no model is called {variant!r}{did_you_mean(variant, found)}; "
+            f"there are {', '.join(sorted(found))}"
         )
     return found[variant]
 
@@ -157,4 +158,4 @@ def _metrics(table: Mapping[str, Any], source: str) -> tuple[str, ...]:
         if name not in ("metric", "metrics"):
             raise ZooError(f"{source}, [objective]: no key is called {name!r}; there are metric, metrics")
     alone = [table["metric"]] if "metric" in table else []
-    return tuple([*alone, *table.get("metrics", [])])
+    return (*alone, *table.get("metrics", []))

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 JOURNAL, LOCK = "journal.log", "draw.lock"
 
 FACTS, WORKER, ASIDE, REASON = "zoo", "worker", "set aside", "reason"
-"""Attributes in the storage: of the study, what it searches; of a trial, who trains it, whether it does not count, and why
-it failed."""
+"""Attributes in the storage: of the study, what it searches; of a trial, who trains it, whether it does not count, and
+why it failed."""
 
 DRAWS = 20
 """How often the sampler may draw a point that is known before another one is taken by chance."""
@@ -99,7 +99,7 @@ class Study:
         )
 
     @property
-    def optuna(self) -> optuna.Study:
+    def analysed(self) -> optuna.Study:
         """For Optuna's own analyses."""
         return self._study
 
@@ -130,7 +130,7 @@ class Study:
                         made = self._storage.get_trial_id_from_study_id_trial_number(self._id, trial.number)
                         self._storage.set_trial_user_attr(made, WORKER, worker)
                         return Drawn(made, trial.number, dict(trial.params), resumed=True)
-                if sum(ASIDE not in trial.user_attrs for trial in trials) >= self.options.trials:
+                if sum(ASIDE not in trial.user_attrs for trial in trials) >= (self.options.trials or 0):
                     return None
                 proposed = self._propose(trials)
                 if proposed is None:
@@ -238,7 +238,8 @@ class Study:
 
     def _grid(self) -> dict[str, Sequence[Any]]:
         """Parameter -> all its values. Raises ZooError where they cannot be counted or are too many."""
-        total, grid = 1, {}
+        total = 1
+        grid: dict[str, Sequence[Any]] = {}
         for parameter in self.space.parameters:
             options = parameter.domain.options
             if options is None:
@@ -319,7 +320,7 @@ def open_storage(storage: str | None, folder: Path) -> optuna.storages.BaseStora
 
 
 def mend(journal: Path) -> None:
-    """Take off what a killed process may have left: its lock, and half a line at the end. Only where no worker lives."""
+    """Take off what a killed process may have left, its lock and half a line at the end. Only where no worker lives."""
     if journal.is_file():
         Path(f"{journal}.lock").unlink(missing_ok=True)
         with journal.open("r+b") as file:

@@ -1,7 +1,7 @@
 """A Weights & Biases sweep, a YAML or JSON file or a dictionary, as a Space. What is not read is refused by its name.
 
-Parameters are known by the names that the space of an architecture's model gives them (SEARCH_SPACE), or as fields of its
-Config and of TrainConfig. Keys as in the reference of W&B sweep configuration.
+Parameters are known by the names that the space of an architecture's model gives them (SEARCH_SPACE), or as fields of
+its Config and of TrainConfig. Keys as in the reference of W&B sweep configuration.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def read(path: Path, model: str | None = None) -> Space:
 
 
 def from_dict(document: Any, source: str = "the sweep", model: str | None = None) -> Space:
-    """A sweep as a dictionary -> Space. model: the variant that gives what is not searched; by default the architecture is
-    the one whose model knows all names. Raises ZooError for whatever is missing, unknown or not read."""
+    """A sweep as a dictionary -> Space. model: the variant that gives what is not searched; by default the architecture
+    is the one whose model knows all names. Raises ZooError for whatever is missing, unknown or not read."""
     if not isinstance(document, dict) or not isinstance(document.get("parameters"), dict):
         raise ZooError(f"{source}: expected a sweep with a table of parameters")
     _known(document, KEYS, source)

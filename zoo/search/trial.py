@@ -18,7 +18,7 @@ from zoo import contracts
 from zoo.data.dataset import Dataset
 from zoo.data.training_source import DatasetSource
 from zoo.errors import CheckFailed, OutOfMemory, ZooError
-from zoo.search import objective
+from zoo.search import objective, results
 from zoo.search.objective import COST, SPEED, Objective
 from zoo.search.options import SearchOptions
 from zoo.search.space import Space
@@ -32,9 +32,6 @@ from zoo.weights import network
 
 TRIALS = "trials"
 """Folder of the run folders, each called after the number of its trial."""
-
-COST_FACT, SECONDS, EPOCHS, BEST_EPOCH = COST, "seconds", "epochs", "best_epoch"
-"""What is kept of a trial beside its values: arithmetic a sequence, time, epochs done, the one whose weights are kept."""
 
 SPEED_SECONDS = 0.2
 """That each number of sequences a call is measured for."""
@@ -63,25 +60,26 @@ class Trainings:
             self.space.config(drawn.point), sequence_length=source.sequence_length, targets=source.targets
         )
         cost = network.arithmetic(self.space.architecture, config)
-        study.note(drawn, {COST_FACT: cost})
+        study.note(drawn, {COST: cost})
         watch = _Watch(self, study, drawn)
         try:
             row = train(partial(self._job, drawn, folder), folder, source, watch.reporter)
-            values = self._values(row, cost, folder)
         except Halted:
-            row, values = watch.best(), None
+            row = watch.best()
         except (CheckFailed, OutOfMemory) as error:
             study.note(drawn, _receipts(folder))
             study.tell(drawn, None, str(error))
             return
         study.note(drawn, _receipts(folder))
+        values = [self._value(one, row, cost, folder) for one in self.objectives]
+        known = [value for value in values if value is not None]
         if watch.hopeless:
-            study.tell(drawn, [row[self.objectives[0].column]], pruned=True)
-        elif values is None or None in values:
-            missing = next(str(o) for o, value in zip(self.objectives, values or [None], strict=False) if value is None)
-            study.tell(drawn, None, f"{missing} is not defined")
+            study.tell(drawn, known, pruned=True)
+        elif len(known) < len(values):
+            missing = self.objectives[values.index(None)]
+            study.tell(drawn, None, f"{missing} is not defined for what it predicts")
         else:
-            study.tell(drawn, values)
+            study.tell(drawn, known)
 
     def folder_of(self, number: int) -> Path:
         return self.folder / TRIALS / f"{number:04d}"
@@ -101,9 +99,6 @@ class Trainings:
         )
         settings = self.space.train_config(drawn.point, options.seed)
         return Job(self.space.architecture, self.space.config(drawn.point), settings, where, self.command, about=about)
-
-    def _values(self, row: Mapping[str, Any], cost: int, folder: Path) -> list[float | None]:
-        return [self._value(one, row, cost, folder) for one in self.objectives]
 
     def _value(self, one: Objective, row: Mapping[str, Any], cost: int, folder: Path) -> float | None:
         if one.column is not None:
@@ -204,4 +199,4 @@ def _receipts(folder: Path) -> dict[str, Any]:
         receipts = json.loads(RunFolder(folder).receipts.read_text())
     except (OSError, ValueError):
         return {}
-    return {name: receipts.get(name) for name in (SECONDS, EPOCHS, BEST_EPOCH)}
+    return {name: receipts.get(name) for name in results.FACTS}

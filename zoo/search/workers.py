@@ -1,8 +1,8 @@
 """Workers: who trains which trial, who is alive, and several processes on one machine.
 
-A worker holds a lock on a file of its own in STUDY/workers as long as it lives, whatever ends it; its trials carry its name.
-What a dead one was training is taken up by who next asks for a trial. Where another machine's lock is not seen, its
-worker is taken for dead when its file was not touched for a day.
+A worker holds a lock on a file of its own in STUDY/workers as long as it lives, whatever ends it; its trials carry its
+name. What a dead one was training is taken up by who next asks for a trial. Where another machine's lock is not seen,
+its worker is taken for dead when its file was not touched for a day.
 """
 
 from __future__ import annotations
@@ -90,14 +90,14 @@ def in_processes(work: Callable[..., None], arguments: Sequence[tuple[Any, ...]]
                 process.start()
             processes[receiver] = process
             sender.close()
-        open_ends = set(processes)
+        open_ends: set[Any] = set(processes)
         while open_ends:
-            for receiver in wait(list(open_ends)):
+            for end in wait(list(open_ends)):
                 try:
-                    message = receiver.recv()  # type: ignore[union-attr]
+                    message = end.recv()  # type: ignore[union-attr, call-arg]
                 except EOFError:
-                    open_ends.discard(receiver)  # type: ignore[arg-type]
-                    ended = processes[receiver]  # type: ignore[index]
+                    open_ends.discard(end)
+                    ended = processes[end]  # type: ignore[index]
                     ended.join()
                     killed += ended.exitcode != 0
                     continue

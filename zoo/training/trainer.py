@@ -54,9 +54,9 @@ class Reporter:
 
     step: Callable[[int, int], None] = lambda *_: None
     epoch: Callable[[dict[str, Any]], None] = lambda _: None
-    enough: Callable[[dict[str, Any]], bool] = lambda _: False
     note: Callable[[str], None] = lambda _: None
     finished: Callable[[dict[str, Any]], None] = lambda _: None
+    enough: Callable[[dict[str, Any]], bool] = lambda _: False
 
 
 class Trainer:

@@ -41,14 +41,14 @@ def command(
     from zoo.search import run, study
 
     study.require()
-    with Bar("trainings") as bar:
+    with Bar("trials") as bar:
         heard = _Heard(bar)
         try:
             result = run.run(
                 space,
                 run.Data(data, targets, allow_leakage, layout),
                 where,
-                run.Heard(notes.say, heard.ended, heard.step),
+                run.Heard(notes.say, heard.began, heard.ended, heard.step),
                 options.command_line(),
             )
         except KeyboardInterrupt:
@@ -67,6 +67,11 @@ class _Heard:
         self._bar, self._clock, self._began = bar, time.monotonic, time.monotonic()
         self._ended = 0
         self._steps: dict[str, float] = {}
+
+    def began(self, trainings: int) -> None:
+        """So many are to come."""
+        self._ended, self._steps = 0, {}
+        self._bar.total = trainings
 
     def ended(self, study: Study, number: int) -> None:
         from zoo.search import results
@@ -87,7 +92,8 @@ class _Heard:
 
     def step(self, step: Step) -> None:
         self._steps[step.name] = step.done
-        self._bar.update(self._ended + sum(self._steps.values()), self._ended)
+        running = ", ".join(f"{name} {done:.0%}" for name, done in self._steps.items() if done < 1)
+        self._bar.update(self._ended + sum(self._steps.values()), self._ended, running)
 
 
 def _duration(seconds: float) -> str:
@@ -129,5 +135,5 @@ def _cell(name: str, value: object) -> str:
     if value is None:
         return "-"
     if name == COST and isinstance(value, int | float):
-        return f"{value / 1e6:.1f}M"
+        return f"{value / 1e6:.3g}M"
     return f"{value:.5g}" if isinstance(value, float) else str(value)
