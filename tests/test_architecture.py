@@ -28,7 +28,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "zoo.formats": ("zoo.dna", "zoo.system"),
     "zoo.weights": ("zoo.system",),
     "zoo.layers": (),
-    "zoo.models": ("zoo.layers", "zoo.weights", "zoo.system"),
+    "zoo.models": ("zoo.layers", "zoo.formats", "zoo.weights", "zoo.system"),
     "zoo.inference": ("zoo.formats", "zoo.dna", "zoo.weights", "zoo.system"),
     "zoo.explain": ("zoo.inference",),
     "zoo.data": ("zoo.formats", "zoo.dna"),

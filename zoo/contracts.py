@@ -278,6 +278,12 @@ class ModelExtras(Protocol):
     SEARCH_SPACE: Path
     LOGGED_AS: Mapping[str, str]
 
+    def configure(self) -> Mapping[str, Any]:
+        """Fields of the Config that differ from the variant's because of what a user gives, such as a file.
+
+        Keyword-only parameters with a default, annotated `Annotated[type, "help"]`, become options of `zoo train`.
+        """
+
     def training_forward(self, model: nn.Module, one_hot: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         """The network in training mode on a CPU, faster than its modules: one-hot (N, L, 4) -> (N, T). dtype: of the
         operands of matrix products."""

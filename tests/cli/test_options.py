@@ -15,7 +15,7 @@ from command_line import Zoo
 from cyclopts.argument import Argument, ArgumentCollection
 
 from zoo import contracts, registry
-from zoo.cli import main, options
+from zoo.cli import main, options, own_options
 from zoo.cli.commands import export
 from zoo.defaults import MODEL
 from zoo.errors import ZooError
@@ -277,8 +277,8 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def test_the_options_of_an_exporter_come_from_its_signature(plain: dict[str, Any]) -> None:
-    assert list(export.own_options(registry.load("exporters", "plain"))) == ["digits"]
-    assert export.own_options(registry.load("exporters", "bare")) == {}
+    assert list(own_options.of(registry.load("exporters", "plain").export)) == ["digits"]
+    assert own_options.of(registry.load("exporters", "bare").export) == {}
     options = {option.name: option for option in export.every_option()}
     assert list(options) == ["bare", "plain", "digits"]
     assert options["digits"].default == 6
@@ -301,7 +301,7 @@ def test_export_offers_every_format_and_its_options(zoo: Zoo) -> None:
     out = zoo("export", "--help")[1]
     for name in registry.names("exporters"):
         assert f"  --{name} " in out
-        offered = export.own_options(registry.load("exporters", name))
+        offered = own_options.of(registry.load("exporters", name).export)
         for option in offered:
             assert f"  --{option} " in out[out.index(f"Format {name}:") :]
     assert "--opset" in out

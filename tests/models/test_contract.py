@@ -113,6 +113,18 @@ def test_an_epoch_of_training_changes_every_layer_and_gives_a_finite_loss(name: 
 
 
 @every_odd_config
+def test_a_moving_average_of_the_weights_predicts_what_the_file_of_it_predicts(name: str, tmp_path: Path) -> None:
+    """Nothing that is no weight, such as a table of indices, is averaged away."""
+    _, config = made(name)
+    training = trainer(tmp_path / "run", config, epochs=1, batch_size=16, weight_average=0.9)
+    training.run()
+    codes = random_codes(20, config.sequence_length)
+    with torch.inference_mode():
+        numbers = training.kept.eval()(torch.from_numpy(one_hot(codes)).mT).numpy()
+    np.testing.assert_allclose(numbers, torch_numbers(training.weights(), codes), rtol=1e-5, atol=1e-5)
+
+
+@every_odd_config
 def test_weights_to_begin_with_keep_their_head_for_the_same_targets_alone(name: str, tmp_path: Path) -> None:
     model, config = made(name)
     source = Toy(sequence_length=config.sequence_length)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -97,21 +97,28 @@ class _Reader:
             elif line.startswith(BACKGROUND):
                 background = self._background()
             elif line.startswith("MOTIF"):
-                title = line.split()[1:]
-                if not title:
-                    raise self._error("expected MOTIF and a name", line)
-                if title[0] in found:
-                    raise self._error(f"the motif {title[0]} stands twice in the file", None)
+                self._check_has_matrix(title)
+                title = self._title(line, found)
             elif line.startswith(MATRIX):
-                if not title:
-                    raise self._error("expected a MOTIF line before its matrix", line)
-                found[title[0]] = self._matrix(line, title)
+                found[title[0] if title else ""] = self._matrix(line, title)
                 title = []
-        if title:
-            raise ZooError(f"{self._path}: the motif {title[0]} has no {MATRIX.removesuffix(':')}")
+        self._check_has_matrix(title)
         if not found:
             raise ZooError(f"{self._path}: expected one or more motifs, it holds none")
         return Motifs(tuple(found.values()), background, both)
+
+    def _title(self, line: str, found: Container[str]) -> list[str]:
+        """One or two names."""
+        title = line.split()[1:]
+        if not title:
+            raise self._error("expected MOTIF and a name", line)
+        if title[0] in found:
+            raise self._error(f"the motif {title[0]} stands twice in the file", None)
+        return title
+
+    def _check_has_matrix(self, title: list[str]) -> None:
+        if title:
+            raise self._error(f"the motif {title[0]} has no {MATRIX.removesuffix(':')}", None)
 
     def _version(self) -> None:
         line = self._next()
@@ -135,6 +142,8 @@ class _Reader:
         return a, c, g, t
 
     def _matrix(self, line: str, title: list[str]) -> Motif:
+        if not title:
+            raise self._error("expected a MOTIF line before its matrix", line)
         given = dict(re.findall(r"(\w+)\s*=\s*(\S+)", line))
         if given.get("alength", str(len(ALPHABET))) != str(len(ALPHABET)):
             raise self._error(f"expected alength= {len(ALPHABET)}", line)
@@ -144,7 +153,7 @@ class _Reader:
             raise self._error("expected numbers after w= and nsites=", line) from None
         if not 0 <= sites < np.inf or (width is not None and width < 1):
             raise self._error("expected w= of at least 1 and nsites= of at least 0", line)
-        rows = []
+        rows: list[list[float]] = []
         while self._is_row() if width is None else len(rows) < width:
             row = self._next()
             if row is None or row.startswith("MOTIF"):

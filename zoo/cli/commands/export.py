@@ -1,7 +1,6 @@
 """`zoo export`: weights written in a format that other programs run; one file in exporters/ a format.
 
-An exporter's own options are the keyword-only parameters of its `export` that carry a help, as in
-`opset: Annotated[int | None, "Operator set to write."] = None`.
+An exporter's own options are those of its `export`, see own_options.py.
 """
 
 from __future__ import annotations
@@ -9,16 +8,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any
 
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 
 from zoo import registry
-from zoo.cli import options
+from zoo.cli import options, own_options
 from zoo.errors import ZooError
-
-KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 
 def command(
@@ -41,8 +37,7 @@ def command(
         raise ZooError(f"format: expected one, as {flags} or --format NAME, got {len(chosen)}")
     name = chosen.pop()
     exporter = registry.load("exporters", name)
-    for option in given.keys() - own_options(exporter).keys():
-        raise ZooError(f"--{option.replace('_', '-')}: the format {name} has no such setting")
+    own_options.check(given, exporter.export, f"the format {name}")
     path = output or Path(f"{model.replace(':', '-')}{exporter.SUFFIX}")
     if path.suffix != exporter.SUFFIX:
         raise ZooError(f"{path}: expected an output name that ends in {exporter.SUFFIX}")
@@ -52,36 +47,14 @@ def command(
     print(f"{path}: {name}, {path.stat().st_size:,} bytes, weights id {source.spec.weights_id[:12]}")
 
 
-def own_options(exporter: ModuleType) -> dict[str, inspect.Parameter]:
-    """Those of one format: name -> the parameter of its `export`, whose annotation holds the type and the help."""
-    found = {}
-    for name, parameter in inspect.signature(exporter.export).parameters.items():
-        if parameter.kind is KEYWORD:
-            written = parameter.annotation
-            # one at a time: others may name what is imported for type checkers only
-            annotation = eval(written, exporter.export.__globals__) if isinstance(written, str) else written
-            if get_origin(annotation) is Annotated:
-                found[name] = parameter.replace(annotation=annotation)
-    return found
-
-
 def every_option() -> Iterator[inspect.Parameter]:
-    """A flag for each format, then the options of each; one that several formats have stands under all of them."""
+    """A flag for each format, then the options of each."""
     for name in registry.names("exporters"):
         help_ = Parameter(name=f"--{name}", help=f"The same as --format {name}.")
-        yield inspect.Parameter(name, KEYWORD, default=False, annotation=Annotated[bool, help_])
-    shared: dict[str, list[tuple[str, inspect.Parameter]]] = {}
-    for name, exporter in registry.working("exporters").items():
-        for option, parameter in own_options(exporter).items():
-            shared.setdefault(option, []).append((name, parameter))
-    for users in shared.values():
-        _, parameter = users[0]
-        kind, text, *_ = get_args(parameter.annotation)
-        groups = tuple(Group(f"Format {name}", sort_key=options.AFTER_ALL) for name, _ in users)
-        yield parameter.replace(annotation=Annotated[kind, Parameter(help=text, group=groups)])
+        yield inspect.Parameter(name, own_options.KEYWORD, default=False, annotation=Annotated[bool, help_])
+    yield from own_options.under_titles(
+        {f"Format {name}": exporter.export for name, exporter in registry.working("exporters").items()}
+    )
 
 
-_written = inspect.signature(command)
-command.__signature__ = _written.replace(  # type: ignore[attr-defined]
-    parameters=[*list(_written.parameters.values())[:-1], *every_option()]
-)
+own_options.extend(command, every_option())

@@ -27,7 +27,7 @@ def command(
     shown = {
         **_file(description),
         "architecture": description["architecture"],
-        **{f"  {name}": value for name, value in description["config"].items() if name not in own_lines},
+        **{f"  {name}": _short(value) for name, value in description["config"].items() if name not in own_lines},
         "sequence length": f"{description['sequence_length']} bases, alphabet {description['alphabet']}",
         "targets": ", ".join(description["targets"]),
         "numbers": f"{description['numbers']:,} in {len(description['arrays'])} arrays",
@@ -57,6 +57,15 @@ def _origin(description: dict[str, Any]) -> dict[str, str]:
     imported = {"imported": description["imported"]} if description["imported"] else {}
     known = ("source", "licence")
     return {"weights id": description["weights_id"], **{name: description[name] for name in known}, **imported}
+
+
+LONGEST = 200
+"""Characters of a field of the config; --json has all of it."""
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text):,} characters)"
 
 
 def _agreement(description: dict[str, Any]) -> dict[str, str]:

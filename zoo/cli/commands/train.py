@@ -1,13 +1,19 @@
-"""`zoo train`: train a network on the published data or on anyone's own."""
+"""`zoo train`: train a network on the published data or on anyone's own.
+
+A model's own options are those of its `configure`, see own_options.py.
+"""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from zoo.cli import notes, options
+from zoo import contracts, registry
+from zoo.cli import notes, options, own_options
 from zoo.data.labelled import Layout
 from zoo.training.config import JobOptions, TrainConfig
 
@@ -25,15 +31,37 @@ def command(
     where: Annotated[JobOptions, options.JOB],
     settings: Annotated[TrainConfig, options.TRAINING] = TrainConfig(),
     layout: Annotated[Layout, options.LAYOUT] = Layout(),
+    **given: Any,
 ) -> None:
     from zoo.cli import run_report
     from zoo.data import dataset
     from zoo.data.training_source import DatasetSource
 
-    job = run_report.prepare(model, settings, where)
+    job = run_report.prepare(model, settings, where, **changes(model, given))
     config = job.config
     read = dataset.read(data, targets or config.targets, allow_leakage, length=config.sequence_length, layout=layout)
     for note in read.notes:
         notes.say(note)
     columns = ["--targets", ",".join(targets)] if any("=" in text for text in targets) else []
     run_report.train(job, DatasetSource(read), ["--data", str(data), *columns, *run_report.given(layout)])
+
+
+def changes(model: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Fields of the model's Config for its own options. Raises ZooError for an option that it does not have."""
+    from zoo.training import chosen
+
+    if not given:
+        return {}
+    architecture = chosen.read_model(model)[0]
+    configure = contracts.extra(registry.load("models", architecture), "configure")
+    own_options.check(given, configure, f"the model {model}")
+    return dict(configure(**given))
+
+
+def every_option() -> Iterator[inspect.Parameter]:
+    """The options of each model that has some."""
+    models = {name: contracts.extra(model, "configure") for name, model in registry.working("models").items()}
+    yield from own_options.under_titles({f"Model {name}": configure for name, configure in models.items() if configure})
+
+
+own_options.extend(command, every_option())

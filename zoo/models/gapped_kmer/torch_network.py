@@ -34,7 +34,8 @@ class GappedKmer(nn.Module):
         self.readout = Readout(words.features(config), len(config.targets))
         self._blocks = words.blocks(config.word_length, config.informative)
         self._columns = [block.columns for block in self._blocks]
-        self.register_buffer("_pairs", torch.from_numpy(words.pairs(config.informative)), persistent=False)
+        # no buffer: a moving average of the weights would average it too
+        self._pairs = torch.from_numpy(words.pairs(config.informative))
 
     def forward(self, one_hot: torch.Tensor) -> torch.Tensor:
         """One-hot DNA, float (N, 4, L), channels in the order A, C, G, T -> activities, float (N, T)."""
@@ -50,12 +51,13 @@ class GappedKmer(nn.Module):
         """Base codes, int64 (N, L) -> sum of the weights of each window, (T, N P)."""
         numbers = _Numbers(codes, self.config)
         other_numbers = _Numbers(BASES - 1 - codes.flip(1), self.config)
+        pairs = self._pairs.to(codes.device)
         own, other = [], []
         # one split: the gradient of each slice would be as large as all weights
         for block, table in zip(self._blocks, self.readout.weight.split(self._columns, 1), strict=True):
             number = numbers.of(block.mask)
             if block.symmetric:
-                own.append(_looked_up(table, self._pairs[number]))
+                own.append(_looked_up(table, pairs[number]))
             else:
                 own.append(_looked_up(table, number))
                 other.append(_looked_up(table, other_numbers.of(block.mask)))

@@ -1,0 +1,129 @@
+"""MEME files are read as Biopython reads them, written so that both read them back, and refused with file and line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from zoo.errors import ZooError
+from zoo.formats import meme
+from zoo.formats.meme import Motif, Motifs
+
+TEXT = """MEME version 4.12.0
+
+ALPHABET= ACGT
+
+strands: + -
+
+Background letter frequencies (from uniform background):
+A 0.3 C 0.2 G 0.2 T 0.3
+
+MOTIF MA0001.1 DRE
+letter-probability matrix: alength= 4 w= 3 nsites= 17 E= 4.1e-009
+ 0.100000  0.200000  0.300000  0.400000
+ 0.000000  1.000000  0.000000  0.000000
+ 0.333000  0.333000  0.334000  0.000000
+URL http://example.org/MA0001.1
+
+MOTIF second
+letter-probability matrix:
+0.25 0.25 0.25 0.25
+1 0 0 0
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "motifs.meme"
+    path.write_text(text)
+    return path
+
+
+def test_names_matrices_sites_background_and_strands_are_read(tmp_path: Path) -> None:
+    content = meme.read(write(tmp_path, TEXT))
+    first, second = content.motifs
+    assert (first.name, first.alternative, first.sites) == ("MA0001.1", "DRE", 17)
+    assert (second.name, second.alternative, second.sites) == ("second", "", 20)
+    np.testing.assert_allclose(first.probabilities[:2], [[0.1, 0.2, 0.3, 0.4], [0, 1, 0, 0]], rtol=1e-12)
+    np.testing.assert_allclose(second.probabilities, [[0.25] * 4, [1, 0, 0, 0]])
+    assert content.background == pytest.approx((0.3, 0.2, 0.2, 0.3))
+    assert content.both_strands
+    assert not meme.read(write(tmp_path, TEXT.replace("+ -", "+"))).both_strands
+
+
+def test_without_what_may_be_left_out(tmp_path: Path) -> None:
+    content = meme.read(write(tmp_path, "MEME version 5\nMOTIF m\nletter-probability matrix: w= 1\n0 0 0 1\n"))
+    assert content.background == (0.25, 0.25, 0.25, 0.25)
+    assert content.both_strands
+    np.testing.assert_array_equal(content.motifs[0].probabilities, [[0, 0, 0, 1]])
+
+
+def test_what_is_written_comes_back_and_biopython_reads_the_same(tmp_path: Path) -> None:
+    motifs = pytest.importorskip("Bio.motifs")
+    generator = np.random.default_rng(0)
+    made = tuple(
+        Motif(f"motif_{width}", generator.dirichlet(np.ones(4), width), "other" * (width % 2), 30.0 + width)
+        for width in (1, 8, 21)
+    )
+    path = tmp_path / "new.meme"
+    meme.write(path, Motifs(made, (0.3, 0.2, 0.1, 0.4), both_strands=False))
+    again = meme.read(path)
+    assert again.background == pytest.approx((0.3, 0.2, 0.1, 0.4))
+    assert not again.both_strands
+    with path.open() as file:
+        theirs = motifs.parse(file, "minimal")
+    for ours, back, their in zip(made, again.motifs, theirs, strict=True):
+        assert (back.name, back.alternative, back.sites) == (ours.name, ours.alternative, ours.sites)
+        np.testing.assert_allclose(back.probabilities, ours.probabilities, rtol=0, atol=2e-6)
+        columns = np.array([their.counts[base] for base in "ACGT"]).T
+        np.testing.assert_allclose(columns / columns.sum(1, keepdims=True), ours.probabilities, rtol=0, atol=0.03)
+        assert their.name.split()[0] == ours.name
+        assert their.length == len(ours.probabilities)
+    with pytest.raises(ZooError, match="exists already"):
+        meme.write(path, again)
+    with pytest.raises(ZooError, match="'two words': expected a name without blanks"):
+        meme.write(tmp_path / "bad.meme", Motifs((Motif("two words", made[0].probabilities),)))
+    assert not (tmp_path / "bad.meme").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "message"),
+    [
+        ("MEME version 4.12.0", "MEME version 3", 1, "expected \"MEME version 4\" or 5, got 'MEME version 3'"),
+        ("ALPHABET= ACGT", "ALPHABET= ACDEFGHIKLMNPQRSTVWY", 3, 'expected "ALPHABET= ACGT"'),
+        ("A 0.3 C 0.2 G 0.2 T 0.3", "A 0.3 C 0.2 T 0.5", 8, "expected the frequencies of A, C, G and T"),
+        ("A 0.3 C 0.2 G 0.2 T 0.3", "A 0.5 C 0.5 G 0 T 0", 8, "expected frequencies above 0"),
+        ("A 0.3 C 0.2", "A 0.9 C 0.2", 8, "expected 4 probabilities whose sum is 1"),
+        ("MOTIF second", "MOTIF", 17, "expected MOTIF and a name"),
+        ("MOTIF second", "MOTIF MA0001.1", 17, "the motif MA0001.1 stands twice in the file"),
+        ("MOTIF second", "", 18, "expected a MOTIF line before its matrix"),
+        ("alength= 4", "alength= 20", 11, "expected alength= 4"),
+        ("w= 3", "w= three", 11, "expected numbers after w= and nsites="),
+        ("w= 3", "w= 0", 11, "expected w= of at least 1 and nsites= of at least 0"),
+        ("nsites= 17", "nsites= -1", 11, "expected w= of at least 1 and nsites= of at least 0"),
+        ("w= 3", "w= 2", 13, "the motif MA0001.1: expected 2 rows, got another number"),
+        ("w= 3", "w= 4", 15, "expected 4 probabilities whose sum is 1"),
+        (" 0.000000  1.000000", " 0.000000  0.900000", 13, "expected 4 probabilities whose sum is 1"),
+        (" 0.000000  1.000000", " 0.000000  nan", 13, "expected 4 probabilities whose sum is 1"),
+        (" 0.000000  1.000000", " 1.000000", 13, "expected 4 probabilities whose sum is 1"),
+        ("1 0 0 0\n", "1 0 0 0\nMOTIF third\n", 21, "the motif third has no letter-probability matrix"),
+    ],
+)
+def test_what_is_wrong_is_named_with_file_and_line(old: str, new: str, line: int, message: str, tmp_path: Path) -> None:
+    assert TEXT.count(old) == 1
+    path = write(tmp_path, TEXT.replace(old, new))
+    with pytest.raises(ZooError) as refusal:
+        meme.read(path)
+    assert str(refusal.value).startswith(f"{path}, line {line}: {message}")
+    assert "\n" not in str(refusal.value)
+
+
+def test_files_that_are_none_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ZooError, match=r"cannot be read \(No such file"):
+        meme.read(tmp_path / "absent.meme")
+    with pytest.raises(ZooError, match="it holds none"):
+        meme.read(write(tmp_path, "MEME version 4\n"))
+    (tmp_path / "binary.meme").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ZooError, match="expected a text in the MEME format"):
+        meme.read(tmp_path / "binary.meme")

@@ -1,0 +1,71 @@
+"""Motifs of Drosophila enhancers and promoters, as their published consensus: what motif-counts counts without a file.
+
+A consensus tells which bases a position allows, not how often each is there: allowed bases share ALLOWED evenly. The
+motifs are those that the paper of DeepSTARR discusses (de Almeida et al. 2022) as far as they have a consensus that is
+rare enough to be searched for.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zoo.spec import ALPHABET
+
+IUPAC = {
+    "A": "A", "C": "C", "G": "G", "T": "T",
+    "R": "AG", "Y": "CT", "S": "CG", "W": "AT", "K": "GT", "M": "AC",
+    "B": "CGT", "D": "AGT", "H": "ACT", "V": "ACG", "N": "ACGT",
+}  # fmt: skip
+
+CONSENSUS = {
+    # Ohler, Liao, Niemann, Rubin 2002, doi:10.1186/gb-2002-3-12-research0087, motifs 1, 3 and 5 to 10
+    "Ohler1": "YGGTCACACTR",
+    "TATA": "STATAWAAR",
+    "Ohler5": "AWCAGCTGWT",
+    "Ohler6": "KTYRGTATWTTT",
+    "Ohler7": "KNNCAKCNCTRNY",
+    "Ohler8": "MKSYGGCARCGSYSS",
+    "DPE": "CRWMGCGWKCGGTTS",
+    "MTE": "CSARCSSAACGS",
+    # Hirose, Yamaguchi, Handa, Inomata, Matsukage 1993: the DNA replication-related element
+    "DRE": "TATCGATA",
+    # Angel et al. 1987, doi:10.1016/0092-8674(87)90611-8
+    "AP-1": "TGACTCA",
+    # Montminy et al. 1986: the cAMP-responsive element
+    "CREB": "TGACGTCA",
+    # WGATAR of Evans, Reitman, Felsenfeld 1988, lengthened until its words are rare enough
+    "GATA": "WGATAAGR",
+    # the ETS core GGAA with the flanks of Wei et al. 2010, doi:10.1038/emboj.2010.106
+    "ETS": "ACCGGAAGT",
+    # Yan et al. 1996, doi:10.1016/S0092-8674(00)81287-X: Stat92E
+    "STAT": "TTCCCGGAA",
+    # van Steensel, Delrow, Bussemaker 2003, doi:10.1073/pnas.0438000100: the GAGA factor
+    "Trl": "GAGAGAGA",
+}
+"""Name -> consensus, in the letters of IUPAC."""
+
+ALLOWED = 0.97
+"""Share of the bases that a consensus allows at a position."""
+
+SITES = 100.0
+"""Sites that a matrix is taken to be made from: so many that pseudocounts change little."""
+
+BACKGROUND = (0.29, 0.21, 0.21, 0.29)
+"""Frequencies of A, C, G, T in the euchromatin of Drosophila melanogaster, 42% GC (Adams et al. 2000,
+doi:10.1126/science.287.5461.2185)."""
+
+
+def motifs() -> list[tuple[str, np.ndarray, float]]:
+    """Name, probabilities (width, 4), sites of each motif."""
+    return [(name, probabilities(consensus), SITES) for name, consensus in CONSENSUS.items()]
+
+
+def probabilities(consensus: str) -> np.ndarray:
+    """Letters of IUPAC -> float64 (width, 4), in the order A, C, G, T."""
+    rows = []
+    for letter in consensus:
+        allowed = np.array([base in IUPAC[letter] for base in ALPHABET])
+        others = (~allowed).sum()
+        share = ALLOWED if others else 1.0
+        rows.append(np.where(allowed, share / allowed.sum(), (1 - share) / max(others, 1)))
+    return np.array(rows)

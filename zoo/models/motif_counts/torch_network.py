@@ -1,0 +1,33 @@
+"""Motif counts with a linear readout in PyTorch: a fixed convolution, hits counted, one matrix that is trained."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from zoo.models.motif_counts import Config, scoring
+
+
+class MotifCounts(nn.Module):
+    """See zoo/models/motif_counts/__init__.py. Matrices and thresholds follow from the Config: they are no weights."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        kernels, limits = scoring.kernels(config.motifs)
+        self.register_buffer("_kernels", torch.from_numpy(kernels), persistent=False)
+        self.register_buffer("_limits", torch.from_numpy(limits), persistent=False)
+        self.readout = nn.Linear(len(config.motifs), len(config.targets))
+        nn.init.zeros_(self.readout.weight)
+        nn.init.zeros_(self.readout.bias)
+
+    def forward(self, one_hot: torch.Tensor) -> torch.Tensor:
+        """One-hot DNA, float (N, 4, L), channels in the order A, C, G, T -> activities, float (N, T)."""
+        # positions beyond the end are as Ns: narrower motifs see the last bases too
+        padded = functional.pad(one_hot, (0, self._kernels.shape[2] - 1))
+        # bfloat16 does not hold scores
+        with torch.autocast(one_hot.device.type, enabled=False):
+            scores = functional.conv1d(padded, self._kernels)
+        hits = (scores >= self._limits[:, None]).to(one_hot.dtype).sum(2)
+        return self.readout(hits.view(-1, 2, len(self.config.motifs)).sum(1))
