@@ -60,6 +60,10 @@ class TestLookingAround:
         assert status == 0
         assert "recipe              --learning-rate 0.002 --epsilon 1e-07 --batch-size 128 --epochs 100 " in out
 
+    def test_the_teacher_of_a_distillation_runs_on_what_takes_it(self, zoo: Zoo) -> None:
+        runtime = zoo("distill", "--help")[1].partition("--runtime TEXT")[2].partition("--dropout")[0]
+        assert "(default: auto)" in runtime
+
     def test_info_of_a_model_without_bundled_weights_says_what_it_is(self, zoo: Zoo) -> None:
         status, out, _ = zoo("info", "basset")
         assert status == 0

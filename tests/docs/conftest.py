@@ -31,7 +31,7 @@ def reader(_made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     predictions.tsv                 what original predicts for seqs.fa
     genome.fa                       a genome of one contig
     mine.tsv                        columns sequence, dev, hk
-    peaks.tsv                       the same data with other names: peak_id, chrom, seq, log2FC_dev, log2FC_hk; some missing
+    peaks.tsv                       the same with columns peak_id, chrom, seq, log2FC_dev, log2FC_hk; some missing
     labelled.fa, labelled_activity.tsv   the same data in the two files of a FASTA with its labels
     port.pth                        the network of somebody else
     """

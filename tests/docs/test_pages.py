@@ -22,7 +22,7 @@ LEFT = {
         "letters.onnx", "mine.h5", "report/metrics.json", "report/predictions.tsv", "report/scatter.png",
     ],
     "train.md": ["runs/student/weights.safetensors", "runs/small/curves.png"],
-    "evaluate.md": ["report/diagnosis.png"],
+    "evaluate.md": ["report/diagnosis-1.png", "report/diagnosis-2.png"],
 }  # fmt: skip
 """Page -> files that its commands leave there."""
 
