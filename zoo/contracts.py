@@ -174,7 +174,7 @@ class RuntimeExtras(Protocol):
 
 
 class Exporter(Protocol):
-    """A module in exporters/, named after the format."""
+    """A module in exporters/, named after the format. SUFFIX: of the file, or "" where a folder is written."""
 
     SUFFIX: str
 
@@ -198,6 +198,9 @@ class ExporterExtras(Protocol):
 
     def read(self, path: Path) -> Checkpoint:
         """The weights of an exported file, for a format that neither a runtime runs nor `zoo import` takes."""
+
+    def file_in(self, path: Path) -> Path:
+        """Of a folder that was written: the file in it that a runtime runs."""
 
 
 @dataclasses.dataclass(frozen=True)
