@@ -32,12 +32,17 @@ from zoo.evaluation import intervals
 from zoo.evaluation.metrics import METRICS
 from zoo.inference import predict
 from zoo.training.run_folder import RunFolder
-from zoo.weights import named
+from zoo.weights import named, network
 
 RESULTS = ROOT / "benchmarks" / "results" / "comparison"
 
 MODELS = ("original", "tuned", "basset", "gapped-kmer", "motif-counts")
-"""The first is what the others are compared with."""
+COUNTING = ("gapped-kmer", "motif-counts")
+"""Of MODELS: those whose recipes the options of this script leave as they are. They count, in whole numbers, and a
+linear model takes few epochs."""
+
+REFERENCES = MODELS[:1]
+"""What the others are compared with."""
 
 DATA = "data.tsv"
 FACTS = "data.json"
@@ -57,18 +62,14 @@ def main(options: argparse.Namespace) -> None:
         for seed in range(options.trainings):
             for model in options.models:
                 _train(model, seed, options)
-    runs = {model: _whole(model, options) for model in options.models}
+    runs = {_label(model): _whole(model, options) for model in options.models}
     runs = {model: folders for model, folders in runs.items() if folders}
     test = comparison_data.read_test(options.folder / DATA, teacher.spec.targets, teacher.spec.sequence_length)
     found = {
         "command": f"python -m benchmarks.comparison {shlex.join(sys.argv[1:])}",
         **machine(),
-        "data": {**facts, "ceiling": CEILING},
-        "models": _models(runs, test, teacher.spec.targets, options.seconds),
-    }
-    found["ceiling"] = {
-        target: _score(test.noisy[:, t], test.clean[None, :, t], test, "pearson")
-        for t, target in enumerate(teacher.spec.targets)
+        "data": facts,
+        **measure(runs, test, teacher.spec.targets, REFERENCES, options.seconds),
     }
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{options.name}.json"
@@ -82,12 +83,16 @@ def _data(options: argparse.Namespace, teacher: predict.Model) -> dict[str, Any]
     if not facts.is_file():
         drawn, found = comparison_data.draw(options.genome, teacher, options.sequences, 0)
         comparison_data.write(drawn, teacher.spec.targets, options.folder / DATA)
-        facts.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+        facts.write_text(json.dumps({**found, "ceiling": CEILING}, indent=2) + "\n", "utf-8")
     return json.loads(facts.read_text("utf-8"))
 
 
 def _folder(model: str, seed: int, options: argparse.Namespace) -> RunFolder:
-    return RunFolder(options.folder / "runs" / f"{model}-{seed}")
+    return RunFolder(options.folder / "runs" / f"{_label(model)}-{seed}")
+
+
+def _label(model: str) -> str:
+    return Path(model).stem
 
 
 def _is_whole(run: RunFolder) -> bool:
@@ -103,9 +108,8 @@ def _train(model: str, seed: int, options: argparse.Namespace) -> None:
     run = _folder(model, seed, options)
     if _is_whole(run):
         return
-    settings = {name: getattr(options, name) for name in ("precision", "epochs", "patience", "motifs")}
-    if model != "motif-counts":
-        del settings["motifs"]
+    changes = () if model in COUNTING else ("precision", "epochs", "patience")
+    settings = {name: getattr(options, name) for name in changes}
     typed = [word for name, value in settings.items() if value is not None for word in (f"--{name}", value)]
     place = run.path.relative_to(options.folder)
     command = zoo("train", model, "--data", DATA, "--output", place, "--seed", seed, *typed, "--threads", 1)
@@ -113,53 +117,74 @@ def _train(model: str, seed: int, options: argparse.Namespace) -> None:
         command.append("--resume")
     print(shlex.join(command[1:]), flush=True)
     subprocess.run(
-        command, cwd=options.folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, preexec_fn=_politely
+        command, cwd=options.folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, preexec_fn=politely
     )
 
 
-def _politely() -> None:
+def politely() -> None:
+    """Before a training begins, in its process."""
     os.nice(max(0, NICENESS - os.nice(0)))
 
 
-def _models(
-    runs: dict[str, list[RunFolder]], test: Labelled, targets: tuple[str, ...], seconds: float
-) -> list[dict[str, Any]]:
+def measure(
+    runs: dict[str, list[RunFolder]],
+    test: Labelled,
+    targets: tuple[str, ...],
+    references: tuple[str, ...],
+    seconds: float,
+) -> dict[str, Any]:
+    """What is stored of models, by label, of which each has some whole trainings: accuracy, cost, and the ceiling.
+
+    references: labels of those that all are compared with.  seconds: to measure the speed of each runtime.
+    """
     predicted = {
-        model: np.stack([predict.load(weights=run.path).predict_codes(test.codes) for run in folders])
-        for model, folders in runs.items()
+        label: np.stack([predict.load(weights=run.path).predict_codes(test.codes) for run in folders])
+        for label, folders in runs.items()
     }
-    reference = next(iter(runs))
     speeds = {runtime: _speeds(runs, runtime, test, seconds) for runtime in RUNTIMES}
-    return [
-        {
-            "model": model,
-            "recipe": folders[0].read_receipts()["train"],
-            "runs": [_of_run(run.read_receipts()) for run in folders],
-            "targets": {
-                target: _accuracy(test, t, predicted[model][:, :, t], predicted[reference][:, :, t])
-                for t, target in enumerate(targets)
-            },
-            "reference": reference,
-            "numbers": sum(array.size for array in named.load(None, folders[0].path).arrays.values()),
-            "operations": operations(folders[0]),
-            "sequences_per_second": {runtime: speeds[runtime][model] for runtime in RUNTIMES},
-        }
-        for model, folders in runs.items()
-    ]
+    return {
+        "references": references,
+        "ceiling": {
+            target: _score(test.noisy[:, t], test.clean[None, :, t], test, "pearson")
+            for t, target in enumerate(targets)
+        },
+        "models": [
+            {
+                "model": label,
+                "recipe": folders[0].read_receipts()["train"],
+                "runs": [_of_run(run.read_receipts()) for run in folders],
+                "targets": {
+                    target: _accuracy(test, t, label, references, predicted) for t, target in enumerate(targets)
+                },
+                "numbers": sum(array.size for array in named.load(None, folders[0].path).arrays.values()),
+                "operations": operations(folders[0]),
+                "sequences_per_second": {runtime: speeds[runtime][label] for runtime in RUNTIMES},
+            }
+            for label, folders in runs.items()
+        ],
+    }
 
 
 def _of_run(receipts: dict[str, Any]) -> dict[str, Any]:
     return {name: receipts[name] for name in ("command", "epochs", "best_epoch", "seconds", "libraries")}
 
 
-def _accuracy(test: Labelled, target: int, first: np.ndarray, reference: np.ndarray) -> dict[str, Any]:
-    """Every metric of one model on one target, float (runs, N), and its difference from the reference."""
-    noisy, clean = test.noisy[:, target], test.clean[:, target]
-    found: dict[str, Any] = {metric: _score(noisy, first, test, metric) for metric in METRICS}
-    found["pearson_without_noise"] = _score(clean, first, test, "pearson")
+def _accuracy(
+    test: Labelled, target: int, label: str, references: tuple[str, ...], predicted: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    """Every metric of one model on one target, and its difference from each reference. predicted: (runs, N, T)."""
+    noisy, clean, own = test.noisy[:, target], test.clean[:, target], predicted[label][:, :, target]
+    found: dict[str, Any] = {metric: _score(noisy, own, test, metric) for metric in METRICS}
+    found["pearson_without_noise"] = _score(clean, own, test, "pearson")
     found["differences"] = {
-        metric: dataclasses.asdict(intervals.paired_difference(noisy, first, reference, metric, groups=test.block))
-        for metric in METRICS
+        reference: {
+            metric: dataclasses.asdict(
+                intervals.paired_difference(noisy, own, predicted[reference][:, :, target], metric, groups=test.block)
+            )
+            for metric in METRICS
+        }
+        for reference in references
+        if reference != label
     }
     return found
 
@@ -170,18 +195,9 @@ def _score(labels: np.ndarray, predicted: np.ndarray, test: Labelled, metric: st
 
 
 def operations(run: RunFolder) -> int:
-    """Floating-point operations for one sequence, a multiplication and an addition each, as PyTorch counts them."""
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
-    from zoo.weights import network
-
-    checkpoint = named.load(None, run.path)
-    module = network.from_checkpoint(checkpoint)
-    counter = FlopCounterMode(display=False)
-    with counter, torch.no_grad():
-        module(torch.zeros(1, 4, checkpoint.spec.sequence_length))
-    return counter.get_total_flops()
+    """Floating-point operations for one sequence."""
+    weights = named.load(None, run.path)
+    return network.arithmetic(weights.spec.architecture, weights.config)
 
 
 def _speeds(runs: dict[str, list[RunFolder]], runtime: str, test: Labelled, seconds: float) -> dict[str, Any]:
@@ -198,8 +214,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--teacher", type=Path, required=True, help="weights that label the sequences")
     parser.add_argument("--folder", type=Path, required=True, help="of the data and the trainings")
     parser.add_argument("--name", default="dm6_2Mb", help="of the stored result")
-    parser.add_argument("--models", nargs="+", default=list(MODELS))
-    parser.add_argument("--motifs", type=Path, help="MEME file of motif-counts")
+    parser.add_argument("--models", nargs="+", default=list(MODELS), help="names, or TOML files in the folder")
     parser.add_argument("--trainings", type=int, default=3, help="of each model, with seeds from 0")
     parser.add_argument("--sequences", type=int, default=30_000)
     parser.add_argument("--precision", help="instead of the recipe's; bf16 is faster")

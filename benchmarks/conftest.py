@@ -18,13 +18,28 @@ from zoo.system import devices
 
 devices.sleep_soon()  # as the commands that train do; here, since the files of benchmarks import PyTorch
 
-LIBRARIES = ("numpy", "onnxruntime", "onnxruntime-gpu", "torch", "tensorflow", "openvino", "biopython", "dnaio")
+LIBRARIES = (
+    "numpy",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "torch",
+    "tensorflow",
+    "openvino",
+    "biopython",
+    "dnaio",
+    "tangermeme",
+    "pysam",
+    "pyBigWig",
+    "pyfaidx",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seconds", type=float, default=10.0, help="for the turns of a table; more on a shared machine")
     parser.addoption("--records", type=int, default=1_000_000, help="scaling goes up to this number of records")
     parser.addoption("--weights", type=Path, help="what the benchmarks of a GPU run on; random numbers by default")
+    parser.addoption("--sequences", type=Path, help="FASTA that is explained; random DNA by default")
+    parser.addoption("--genome", type=Path, help="FASTA whose windows and variants are measured; random by default")
     parser.addoption("--device", default="cuda", help="cpu: try the benchmarks of a GPU where there is none")
     parser.addoption("--runtime", default="kmer-cpu", help="whose scaling is measured")
 

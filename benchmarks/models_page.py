@@ -5,9 +5,11 @@ A drawn part stands between two comments that name it; what is around them is wr
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import textwrap
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,23 @@ from zoo.evaluation.metrics import Interval
 
 PAGE = ROOT / "docs" / "models.md"
 COMPARISONS = RESULTS / "comparison"
+SEARCH = RESULTS / "search"
 METRIC = "pearson"
+
+PICTURES = {
+    "history": "Every trial in order, and the best so far",
+    "importance": "Importance of each setting",
+    "parallel": "The settings of the trials in parallel coordinates",
+    "cost": "Accuracy against arithmetic",
+}
+"""Picture of a search -> its text."""
+
+SENTENCES = {
+    "better": "is better than",
+    "worse": "is worse than",
+    "not told apart": "is not told apart from",
+}
+
 WIDTH = 120
 """Characters of a line of the page."""
 
@@ -34,7 +52,7 @@ def main() -> None:
 def parts() -> dict[str, list[str]]:
     """Name of a drawn part of the page -> its lines, from the stored results."""
     comparisons = [line for path in _stored(COMPARISONS) for line in comparison(path)]
-    return {"comparison": comparisons}
+    return {"comparison": comparisons, "search": search(SEARCH)}
 
 
 def replaced(text: str, name: str, lines: list[str]) -> str:
@@ -53,7 +71,7 @@ def comparison(path: Path) -> list[str]:
     data, models = document["data"], document["models"]
     sides = ", ".join(f"{data[side]:,} for {side}" for side in ("train", "validation", "test"))
     ceiling = " and ".join(f"{found['value']:.3f} ({target})" for target, found in document["ceiling"].items())
-    reference = models[0]["reference"]
+    (reference,) = document["references"]
     return [
         f"From `{path.relative_to(ROOT)}`, which this command wrote:",
         "",
@@ -84,16 +102,75 @@ def comparison(path: Path) -> list[str]:
     ]
 
 
+def search(folder: Path) -> list[str]:
+    """What the page says of the stored search, whatever came out."""
+    document = json.loads((folder / "confirm.json").read_text("utf-8"))
+    with (folder / "trials.tsv").open(newline="") as file:
+        trials = list(csv.DictReader(file, delimiter="\t"))
+    states = Counter(trial["state"] for trial in trials)
+    best = (folder / "best.toml").read_text("utf-8")
+    pictures = {path.stem: path for path in sorted(folder.glob("*.png"))}
+    return [
+        f"In `{folder.relative_to(ROOT)}/`, written by `{document['command']}`, which runs",
+        "",
+        f"    {document['search']}",
+        "",
+        *_paragraph(
+            f"{len(trials)} trials: {', '.join(f'{count} {state}' for state, count in states.most_common())}, "
+            f"{sum(float(trial['seconds'] or 0) for trial in trials) / 60:.0f} minutes of training. The best, as "
+            "`zoo train` takes it:"
+        ),
+        "",
+        *(f"    {line}".rstrip() for line in best.splitlines()),
+        "",
+        *_paragraph(
+            f"Then it and the models that it is against were trained {len(document['models'][0]['runs'])} times each "
+            "on the same data, and only then were the test blocks looked at:"
+        ),
+        "",
+        *(f"- {line}" for line in _words(document)),
+        "",
+        *table(_rows(document)),
+        "",
+        *(f"![{PICTURES.get(name, name)}]({_from_page(path)})" for name, path in pictures.items()),
+        "",
+        *_paragraph(on_machine(document)),
+        "",
+    ]
+
+
+def _words(document: dict[str, Any]) -> list[str]:
+    """What the confirmation says of each model that was found, in sentences."""
+    found = []
+    for one in document["models"]:
+        for reference in document["references"]:
+            if one["model"] in document["references"]:
+                continue
+            for target, measured in one["targets"].items():
+                differences = measured["differences"][reference]
+                said = SENTENCES[differences[METRIC]["verdict"]]
+                found.append(f"{target}: {one['model']} {said} `{reference}`, {_shown(_difference(differences), '+')}")
+    return found
+
+
+def _from_page(path: Path) -> str:
+    return f"../{path.relative_to(ROOT).as_posix()}"
+
+
 def draw(document: dict[str, Any], path: Path) -> None:
     """The figure of a stored comparison."""
     from zoo.evaluation import figures
 
-    models = document["models"]
     targets = tuple(document["ceiling"])
+    (reference,) = document["references"]
     figures.comparison(
-        {one["model"]: [_interval(one["targets"][target][METRIC]) for target in targets] for one in models},
-        {one["model"]: [_difference(one["targets"][target]) for target in targets] for one in models},
-        models[0]["reference"],
+        {one["model"]: [_interval(one["targets"][target][METRIC]) for target in targets] for one in document["models"]},
+        {
+            one["model"]: [_difference(one["targets"][target]["differences"][reference]) for target in targets]
+            for one in document["models"]
+            if one["model"] != reference
+        },
+        reference,
         targets,
         METRIC,
         path,
@@ -107,10 +184,9 @@ def _rows(document: dict[str, Any]) -> Rows:
         row: dict[str, Any] = {"model": one["model"]}
         for target, found in one["targets"].items():
             row[f"{target} r"] = _shown(_interval(found[METRIC]))
-        for target, found in one["targets"].items():
-            of_itself = one["model"] == one["reference"]
-            said = found["differences"][METRIC]["verdict"]
-            row[f"{target}: from {one['reference']}"] = "" if of_itself else f"{_shown(_difference(found), '+')} {said}"
+        for reference in document["references"]:
+            for target, found in one["targets"].items():
+                row[f"{target}: from {reference}"] = _told(found["differences"].get(reference))
         row["operations"] = one["operations"]
         row |= {
             f"sequences a second, {runtime}": f"{found['rate']:,}" + _ran(runtime, found["runtime"])
@@ -118,6 +194,13 @@ def _rows(document: dict[str, Any]) -> Rows:
         }
         rows.append(row)
     return rows
+
+
+def _told(differences: dict[str, Any] | None) -> str:
+    """The difference from a reference and what it says; nothing for the reference itself."""
+    if differences is None:
+        return ""
+    return f"{_shown(_difference(differences), '+')} {differences[METRIC]['verdict']}"
 
 
 def _details(document: dict[str, Any]) -> Rows:
@@ -143,10 +226,13 @@ def _paragraph(text: str) -> list[str]:
 
 
 def _recipes(models: list[dict[str, Any]]) -> str:
-    """Where a training differs from the recipe of its model, by the options of its command."""
-    given = re.findall(r"--(precision|epochs|patience) (\S+)", models[0]["runs"][0]["command"])
-    changed = " and ".join(f"`--{name} {value}`" for name, value in given)
-    return f"Each model by its own recipe, but for {changed}." if changed else "Each model by its own recipe."
+    """Where trainings differ from the recipe of their model, by the options of their commands."""
+    changed: dict[str, list[str]] = {}
+    for one in models:
+        given = re.findall(r"--(?:precision|epochs|patience) \S+", one["runs"][0]["command"])
+        changed.setdefault(" and ".join(f"`{option}`" for option in given), []).append(f"`{one['model']}`")
+    but = "; ".join(f"{', '.join(names)} with {options}" for options, names in changed.items() if options)
+    return f"Each model by its own recipe, but for {but}." if but else "Each model by its own recipe."
 
 
 def _ran(asked: str, ran: str) -> str:
@@ -161,11 +247,9 @@ def _interval(found: dict[str, float] | None) -> Interval | None:
     return None if found is None else Interval(found["value"], found["low"], found["high"])
 
 
-def _difference(found: dict[str, Any]) -> Interval | None:
-    of_metric = found["differences"][METRIC]
-    if of_metric["difference"] is None:
-        return None
-    return Interval(of_metric["difference"], of_metric["low"], of_metric["high"])
+def _difference(differences: dict[str, Any]) -> Interval | None:
+    found = differences[METRIC]
+    return None if found["difference"] is None else Interval(found["difference"], found["low"], found["high"])
 
 
 def _shown(found: Interval | None, sign: str = "") -> str:

@@ -10,17 +10,22 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo.dna import windows
+from zoo.dna.encoding import ONE_HOT
 from zoo.errors import MissingDependency, ZooError
 from zoo.spec import ALPHABET, ModelSpec
 from zoo.system import devices, memory
 from zoo.weights import network
 
 if TYPE_CHECKING:
+    import torch
+
     from zoo.contracts import RunOptions
     from zoo.weights.checkpoint import Checkpoint
 
@@ -28,6 +33,7 @@ DEVICES = ("cpu", "cuda")
 LIBRARIES = ("torch",)
 AUTOMATIC = {"cuda": 30}
 TRUST = {"cpu": 20}
+SHORTER_WAYS = ("windows", "contributions", "gradient")
 
 PRECISIONS = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "tf32", "bf16")}
 BATCH_SIZES = {"cpu": 128, "cuda": 2048}
@@ -77,21 +83,105 @@ class TorchEngine:
         self._launch = threading.Lock()
 
     def run(self, codes: np.ndarray) -> np.ndarray:
+        buffers = self._buffers()
+        given, taken = buffers.codes[: len(codes)], buffers.activities[: len(codes)]
+        given.numpy()[:] = codes
+        with self._launching(buffers, len(codes)):
+            taken.copy_(self._activities(given.to(self._device, non_blocking=True)), non_blocking=True)
+        return taken.numpy().copy()
+
+    def windows(self, codes: np.ndarray, stride: int) -> np.ndarray:
+        """Every window of a stretch of DNA, see zoo.contracts.EngineExtras: the bases travel once, batches of windows
+        are cut on the device."""
+        import torch
+
+        length = self.spec.sequence_length
+        number = windows.count(len(codes), length, stride)
+        taken = torch.empty((number, len(self.spec.targets)), pin_memory=self._device.type == "cuda")
+        with self._launching(self._buffers(), min(number, self.batch_size)):
+            each = torch.from_numpy(codes.copy()).to(self._device).unfold(0, length, stride)
+            for first in range(0, number, self.batch_size):
+                part = slice(first, first + self.batch_size)
+                taken[part].copy_(self._activities(each[part]), non_blocking=True)
+        return taken.numpy()
+
+    def _activities(self, codes: torch.Tensor) -> torch.Tensor:
+        """Base codes on the device, (N, L) -> (N, T)."""
+        return self._module((codes[:, None, :] == self._bases).float())
+
+    @contextlib.contextmanager
+    def _launching(self, buffers: _Buffers, sequences: int) -> Iterator[None]:
+        """Hand work to the device, `sequences` at once; it is done at the end."""
         import torch
 
         try:
-            buffers = self._buffers()
-            given, taken = buffers.codes[: len(codes)], buffers.activities[: len(codes)]
-            given.numpy()[:] = codes
             # the settings are global: one thread at a time hands work to the device, all of them may wait for it
             with self._launch, torch.inference_mode(), self._settings(), buffers.stream:
-                on_device = given.to(self._device, non_blocking=True)
-                one_hot = (on_device[:, None, :] == self._bases).float()
-                taken.copy_(self._module(one_hot), non_blocking=True)
+                yield
             buffers.wait()
         except torch.OutOfMemoryError:
-            raise ZooError(f"the GPU: {memory.exhausted(len(codes) * self.concurrent_batches)}") from None
-        return taken.numpy().copy()
+            raise ZooError(f"the GPU: {memory.exhausted(sequences * self.concurrent_batches)}") from None
+
+    def contributions(self, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:
+        """By tangermeme's deep_lift_shap, for any architecture whose activations and poolings are modules."""
+        if importlib.util.find_spec("tangermeme") is None:
+            raise MissingDependency(
+                "contributions of PyTorch networks need tangermeme; pip install 'deepstarr-zoo[explain]' brings it"
+            )
+        import torch
+        from tangermeme.deep_lift_shap import deep_lift_shap
+
+        def channels_first(array: np.ndarray) -> torch.Tensor:
+            return torch.from_numpy(np.ascontiguousarray(ONE_HOT[array].swapaxes(-1, -2)))
+
+        with self._to_explain(references.shape[1]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an N is no one-hot base; deltas are for the caller to look at
+            scores = deep_lift_shap(
+                self._module,
+                channels_first(codes),
+                target=target,
+                batch_size=self.batch_size,
+                references=channels_first(references),
+                hypothetical=True,
+                only_warn=True,
+                device=self._device,
+            )
+        return np.ascontiguousarray(scores.numpy().swapaxes(1, 2), np.float32)
+
+    def gradient(self, codes: np.ndarray, target: int) -> np.ndarray:
+        import torch
+
+        out = np.empty((*codes.shape, len(ALPHABET)), np.float32)
+        for first in range(0, len(codes), self.batch_size):
+            part = slice(first, first + self.batch_size)
+            one_hot = torch.from_numpy(ONE_HOT[codes[part]].swapaxes(1, 2)).to(self._device).requires_grad_()
+            with self._to_explain(len(one_hot)):
+                (found,) = torch.autograd.grad(self._module(one_hot)[:, target].sum(), one_hot)
+            out[part] = found.cpu().numpy().swapaxes(1, 2)
+        return out
+
+    @contextlib.contextmanager
+    def _to_explain(self, sequences: int) -> Iterator[None]:
+        """The module to one thread, since hooks may be put on it, under this engine's settings."""
+        import torch
+
+        try:
+            with self._launch, self._settings():
+                self._check_differentiable()
+                yield
+        except torch.OutOfMemoryError:
+            raise ZooError(f"the GPU: {memory.exhausted(sequences)}") from None
+
+    def _check_differentiable(self) -> None:
+        import torch
+
+        bases = torch.zeros(1, len(ALPHABET), self.spec.sequence_length, device=self._device, requires_grad=True)
+        (found,) = torch.autograd.grad(self._module(bases).sum(), bases, allow_unused=True)
+        if found is None:
+            raise ZooError(
+                f"the architecture {self.spec.architecture} counts words, which have no derivative with respect to the "
+                "bases; neither contributions nor a gradient can be computed, mutants can"
+            )
 
     def _buffers(self) -> _Buffers:
         if not hasattr(self._local, "buffers"):

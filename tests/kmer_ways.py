@@ -1,4 +1,4 @@
-"""Every way in which kmer-cpu can compute on this machine, and networks small enough to try them all."""
+"""kmer-cpu in every way in which it can compute on this machine, and small networks of any shape for it."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ pytest.importorskip("pytest_benchmark")
 pytest.importorskip("dnaio")
 pytest.importorskip("torch")
 
-from benchmarks import comparison, comparison_data, models_page
+from benchmarks import comparison, comparison_data, models_page, search_study
 from benchmarks.comparison_data import BLOCK, EVOLVED, Labelled
 
 TARGETS = ("dev", "hk")
@@ -113,14 +113,38 @@ def test_trainings_that_are_whole_are_not_done_again_and_others_go_on(
     commands = []
     monkeypatch.setattr(subprocess, "run", lambda command, **_: commands.append(command[3:]))
     typed = ["x", "--genome", "g.fa", "--teacher", "t", "--folder", str(tmp_path), "--precision", "bf16"]
-    monkeypatch.setattr("sys.argv", [*typed, "--motifs", "known.meme"])
+    monkeypatch.setattr("sys.argv", [*typed, "--epochs", "9"])
     options = comparison.arguments()
     for model, seed in (("tuned", 0), ("tuned", 1), ("motif-counts", 2)):
         comparison._train(model, seed, options)
-    second = "train tuned --data data.tsv --output runs/tuned-1 --seed 1 --precision bf16 --threads 1 --resume"
-    third = "train motif-counts --data data.tsv --output runs/motif-counts-2 --seed 2 --precision bf16"
-    assert [" ".join(command) for command in commands] == [second, f"{third} --motifs known.meme --threads 1"]
+    second = (
+        "train tuned --data data.tsv --output runs/tuned-1 --seed 1 --precision bf16 --epochs 9 --threads 1 --resume"
+    )
+    third = "train motif-counts --data data.tsv --output runs/motif-counts-2 --seed 2 --threads 1"
+    assert [" ".join(map(str, command)) for command in commands] == [second, third]
     assert [run.path.name for run in comparison._whole("tuned", options)] == ["tuned-0"]
+
+
+def test_the_search_trains_on_every_third_block_and_is_measured_on_all(
+    drawn: tuple[Labelled, dict[str, Any]], tmp_path: Path
+) -> None:
+    data, _ = drawn
+    comparison_data.write(data, TARGETS, tmp_path / "data.tsv")
+    search_study.thin(tmp_path / "data.tsv", tmp_path / "search.tsv")
+    whole, thinned = (dataset.read(tmp_path / name, TARGETS, length=249) for name in ("data.tsv", "search.tsv"))
+    assert len(thinned.train) == np.isin(data.block[data.side == 0] % 3, 0).sum()
+    assert 0.2 * len(whole.train) < len(thinned.train) < 0.5 * len(whole.train)
+    for side in ("validation", "test"):
+        np.testing.assert_array_equal(getattr(thinned, side).codes, getattr(whole, side).codes)
+
+
+def test_the_trainings_of_a_confirmation_are_found_by_their_labels(tmp_path: Path) -> None:
+    names = ["original-seed-1", "original-seed-2", "trial-12-seed-1", "trial-12-seed-2", "tuned-seed-1", "tuned-seed-2"]
+    for name in names:
+        (tmp_path / "confirm" / name).mkdir(parents=True)
+    found = search_study.confirmed(tmp_path)
+    assert list(found) == ["original", "tuned", "trial 12"]
+    assert [run.path.name for runs in found.values() for run in runs] == [*names[:2], *names[4:], *names[2:4]]
 
 
 def test_the_page_is_what_is_drawn_from_the_stored_results() -> None:

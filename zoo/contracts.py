@@ -131,6 +131,9 @@ class EngineExtras(Protocol):
     def gradient(self, codes: np.ndarray, target: int) -> np.ndarray:
         """Base codes, uint8 (N, L), N >= 1 -> d activity / d one-hot, float32 (N, L, 4)."""
 
+    def settle(self) -> None:
+        """From now on a batch gives the same bits whatever came before, for an engine that begins another way."""
+
 
 class Runtime(Protocol):
     """A module in runtimes/, named after its engine.

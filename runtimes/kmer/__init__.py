@@ -6,20 +6,24 @@ where that was not built. Knows no architecture: a model says itself what it is 
 convolutions and matrices (zoo/layers/plain.py).
 Blocks of sequences that fit a core's second-level cache go to one worker thread a core. A sequence with an N has no
 k-mers and is computed in full; so are the first few sequences, which should not wait for tables to be built.
+Windows that overlap share their work where that is less (sharing.py).
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runtimes.kmer import kernel, tables
+from runtimes.kmer import kernel, shared_numpy, sharing, tables, windows
 from runtimes.kmer.portable import Portable
 from zoo import contracts, registry
+from zoo.dna import windows as along
 from zoo.layers.plain import PlainLayers
 from zoo.spec import ALPHABET, UNKNOWN_BASE, ModelSpec
 from zoo.system import devices
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
 DEVICES = ("cpu",)
 PRECISIONS = {"cpu": ("fp32",)}
 AUTOMATIC = {"cpu": 20}
-SHORTER_WAYS = ("mutants",)
+SHORTER_WAYS = ("windows", "mutants", "contributions", "gradient")
 
 BATCH_SIZE = 4096
 BLOCK = 64
@@ -43,11 +47,18 @@ WARM_UP = 512
 MUTANTS = 32
 """Sequences whose prediction in full takes as long as all mutants of one."""
 
+REFERENCE = 2
+"""The same, of a sequence's contributions against one reference."""
 
-Network = kernel.Kernel | Portable
+PART_BASES = 1 << 14
+"""Bases of a stretch of windows that a thread takes at once, whose beginning costs as much as a whole window does. The
+same however many threads there are, so that the numbers are the same to the bit."""
 
-Compute = Callable[[np.ndarray], np.ndarray]
-"""Base codes, uint8 (N, L) -> float32 (N, ...)."""
+LEAST = 8
+"""Blocks of such a stretch, at least."""
+
+Along = Callable[[np.ndarray, int], np.ndarray]
+"""Base codes without N, uint8 (B,), and how many windows -> activities, float32 (W, T)."""
 
 
 def missing(device: str) -> str | None:  # noqa: ARG001
@@ -97,64 +108,139 @@ class KmerEngine:
         self._threads = options.threads or devices.cores()
         self._pool = ThreadPoolExecutor(self._threads, "kmer")
         self._build = threading.Lock()
-        self._full: Network | None = None
-        self._fast: Network | None = None
+        self._tables: tables.Tables | None = None
+        self._networks: dict[tuple[type, bool], Any] = {}
+        self._sharing: dict[int, sharing.Sharing | None] = {}
+        self._along: dict[int, Along] = {}
         self._seen = 0
 
     def run(self, codes: np.ndarray) -> np.ndarray:
         out = np.empty((len(codes), len(self.spec.targets)), np.float32)
-        for network, rows in self._shared_out(codes, 1):
-            self._in_blocks(network, codes, rows, BLOCK, out)
+        for fast, rows in self._shared_out(codes, 1):
+            self._in_blocks(self._network(kernel.Kernel, fast), [codes], rows, BLOCK, out)
         return out
+
+    def settle(self) -> None:
+        """Tables from the first sequence on."""
+        self._seen = WARM_UP
 
     def mutants(self, codes: np.ndarray) -> np.ndarray:
         out = np.empty((*codes.shape, len(ALPHABET), len(self.spec.targets)), np.float32)
-        for network, rows in self._shared_out(codes, MUTANTS):
-            self._in_blocks(network.mutants, codes, rows, 1, out)
+        for fast, rows in self._shared_out(codes, MUTANTS):
+            self._in_blocks(self._network(kernel.Kernel, fast).mutants, [codes], rows, 1, out)
         return out
 
-    def _shared_out(self, codes: np.ndarray, worth: int) -> list[tuple[Network, np.ndarray]]:
-        """Networks, and the rows of `codes` for each. worth: sequences whose prediction takes as long as one row."""
+    def contributions(self, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:
+        out = np.empty((*codes.shape, len(ALPHABET)), np.float32)
+        everything = np.concatenate([codes[:, None], references], axis=1).reshape(len(codes), -1)
+        for fast, rows in self._shared_out(everything, REFERENCE * references.shape[1]):
+            contributions = self._network(kernel.Backwards, fast).contributions
+            self._in_blocks(functools.partial(contributions, target=target), [codes, references], rows, 1, out)
+        return out
+
+    def gradient(self, codes: np.ndarray, target: int) -> np.ndarray:
+        out = np.empty((*codes.shape, len(ALPHABET)), np.float32)
+        gradient = self._network(kernel.Backwards, False).gradient  # tables make it hardly faster
+        self._in_blocks(functools.partial(gradient, target=target), [codes], np.arange(len(codes)), 1, out)
+        return out
+
+    def _shared_out(self, codes: np.ndarray, worth: int) -> list[tuple[bool, np.ndarray]]:
+        """Whether to use tables, and rows of `codes`. worth: sequences whose prediction takes as long as one row."""
         known = codes.max(axis=1) < UNKNOWN_BASE
         self._seen += worth * int(known.sum())
         if self._seen < WARM_UP:
-            return [(self._in_full(), np.arange(len(codes)))]
-        shared = [(self._by_tables, np.flatnonzero(known)), (self._in_full, np.flatnonzero(~known))]
-        return [(network(), rows) for network, rows in shared if len(rows)]
+            return [(False, np.arange(len(codes)))]
+        return [(fast, rows) for fast in (True, False) if len(rows := np.flatnonzero(known == fast))]
 
     def _in_blocks(
-        self,
-        compute: Callable[[np.ndarray], np.ndarray],
-        codes: np.ndarray,
-        rows: np.ndarray,
-        size: int,
-        out: np.ndarray,
+        self, compute: Callable[..., np.ndarray], arrays: list[np.ndarray], rows: np.ndarray, size: int, out: np.ndarray
     ) -> None:
-        """Fill `rows` of `out`, a block of `size` at a time on every thread."""
+        """Fill `rows` of `out` with what `compute` makes of those of the arrays, `size` at a time on every thread."""
 
         def block(first: int) -> None:
             part = rows[first : first + size]
-            out[part] = compute(codes[part])
+            out[part] = compute(*(np.ascontiguousarray(array[part]) for array in arrays))
 
         firsts = range(0, len(rows), size)
         if len(firsts) == 1:
             block(0)
-        else:
+            return
+        with contextlib.nullcontext() if self._instruction_set else shared_numpy.one_thread_each():
             list(self._pool.map(block, firsts))
 
-    def _in_full(self) -> Network:
+    def _network(self, kind: type, fast: bool) -> Any:
+        """A kernel of that kind, or what stands for it where none was built. fast: with tables."""
         with self._build:
-            if self._full is None:
-                self._full = self._network(None)
-            return self._full
+            if fast and self._tables is None:
+                self._tables = tables.Tables(self._layers, self._plan)
+            if (kind, fast) not in self._networks:
+                arguments = (self._layers, self._tables if fast else None)
+                made = kind(*arguments, self._instruction_set) if self._instruction_set else Portable(*arguments)
+                self._networks[kind, fast] = made
+            return self._networks[kind, fast]
 
-    def _by_tables(self) -> Network:
+    def windows(self, codes: np.ndarray, stride: int) -> np.ndarray:
+        """Every window of a stretch of DNA, see zoo.contracts.EngineExtras; shared where that is less arithmetic."""
+        each = along.cut(codes, self.spec.sequence_length, stride)
+        if stride not in self._sharing:
+            self._sharing[stride] = sharing.sharing(self._layers, self._plan, stride)
+        shared = self._sharing[stride]
+        if shared is None or len(each) < WARM_UP or not shared.pays(len(each)):
+            firsts = range(0, len(each), self.batch_size)
+            return np.concatenate([self.run(np.ascontiguousarray(each[one : one + self.batch_size])) for one in firsts])
+        forwards = functools.partial(self._network, kernel.Kernel)
+        out = np.empty((len(each), len(self.spec.targets)), np.float32)
+        ns = _ns(codes, self.spec.sequence_length, stride)
+        clean = [(first, stop) for first, stop in _stretches(ns == 0) if shared.pays(stop - first)]
+        self._share(shared, codes, clean, out)
+        left = np.ones(len(each), bool)
+        for first, stop in clean:
+            left[first:stop] = False
+        self._in_blocks(forwards(True), [each], np.flatnonzero(left & (ns == 0)), BLOCK, out)
+        some = np.flatnonzero((ns > 0) & (ns < self.spec.sequence_length))
+        self._in_blocks(forwards(False), [each], some, BLOCK, out)
+        unknown = np.flatnonzero(ns == self.spec.sequence_length)
+        if len(unknown):
+            out[unknown] = forwards(False)(np.ascontiguousarray(each[unknown[:1]]))
+        return out
+
+    def _share(
+        self, shared: sharing.Sharing, codes: np.ndarray, stretches: list[tuple[int, int]], out: np.ndarray
+    ) -> None:
+        """Fill consecutive windows without N, [first, stop), a part at a time on every thread."""
+        run = self._run_along(shared)
+
+        def part(first: int, stop: int) -> None:
+            last = (stop - 1) * shared.stride + self.spec.sequence_length
+            out[first:stop] = run(codes[first * shared.stride : last], stop - first)
+
+        parts = []
+        for first, stop in stretches:
+            least = LEAST * shared.block
+            number = max(1, (stop - first) // max(least, PART_BASES // shared.stride))
+            size = -(-(stop - first) // (number * shared.block)) * shared.block
+            parts += [(one, min(one + size, stop)) for one in range(first, stop, size)]
+        with contextlib.nullcontext() if self._instruction_set else shared_numpy.one_thread_each():
+            list(self._pool.map(lambda ends: part(*ends), parts))
+
+    def _run_along(self, shared: sharing.Sharing) -> Along:
+        fast = self._network(kernel.Kernel, True)
         with self._build:
-            if self._fast is None:
-                self._fast = self._network(tables.Tables(self._layers, self._plan))
-            return self._fast
+            if shared.stride not in self._along:
+                if isinstance(fast, kernel.Kernel):
+                    self._along[shared.stride] = windows.Windows(fast, shared)
+                else:
+                    self._along[shared.stride] = shared_numpy.SharedWindows(self._layers, fast.tables, shared)
+            return self._along[shared.stride]
 
-    def _network(self, built: tables.Tables | None) -> Network:
-        if self._instruction_set:
-            return kernel.Kernel(self._layers, built, self._instruction_set)
-        return Portable(self._layers, built)
+
+def _ns(codes: np.ndarray, length: int, stride: int) -> np.ndarray:
+    """How many Ns each window has, int (W,)."""
+    before = np.concatenate([[0], np.cumsum(codes == UNKNOWN_BASE, dtype=np.int32)])
+    return (before[length:] - before[: len(codes) - length + 1])[::stride]
+
+
+def _stretches(wanted: np.ndarray) -> list[tuple[int, int]]:
+    """[first, stop) of every run of true values."""
+    edges = np.flatnonzero(np.diff(wanted, prepend=False, append=False))
+    return [(int(first), int(stop)) for first, stop in edges.reshape(-1, 2)]

@@ -13,7 +13,8 @@
        TARGET         attribute that lets a function use that instruction set, or nothing
        LANES          floats in one of its registers
        ROWS, VECTORS  rows x registers of sums that stay in registers while a matrix product runs
-       WIDE           registers of sums for each of TOGETHER rows, while a product runs that skips zeros
+       WIDE           registers of sums for each of GROUP rows, while a product runs that skips zeros
+       TOGETHER       rows of one that skips inputs which are zero; it computes twice as many columns
 
    _one_set.h adds the tools that all such files share. No two functions of one set may have the same name in a file. */
 
@@ -25,6 +26,7 @@
 #define LANES 16
 #define VECTORS 2
 #define ROWS 12
+#define TOGETHER 4
 #define WIDE 8
 #include "_one_set.h"
 
@@ -33,6 +35,7 @@
 #define LANES 8
 #define VECTORS 2
 #define ROWS 6
+#define TOGETHER 3
 #define WIDE 4
 #include "_one_set.h"
 #endif
@@ -43,9 +46,11 @@
 #define VECTORS 2
 #if defined(__aarch64__)
 #define ROWS 12
+#define TOGETHER 4
 #define WIDE 8
 #else
 #define ROWS 6
+#define TOGETHER 3
 #define WIDE 4
 #endif
 #include "_one_set.h"

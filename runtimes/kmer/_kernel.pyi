@@ -20,3 +20,14 @@ def windows(
     room: np.ndarray,
     out: np.ndarray,
 ) -> None: ...
+def room_of_contributions(program: np.ndarray) -> int: ...
+def contributions(
+    instruction_set: str,
+    program: np.ndarray,
+    back: np.ndarray,
+    codes: np.ndarray,
+    references: np.ndarray,
+    target: int,
+    room: np.ndarray,
+    out: np.ndarray,
+) -> None: ...

@@ -2,8 +2,8 @@
 
    Optional: where it was not built, kmer-cpu does the same with NumPy and ONNX Runtime. kernel.py writes the program
    (_program.h) that the other C files run and owns all memory in it. A file of arithmetic holds one idea: _forward.c
-   sequences one by one, _windows.c overlapping windows. The tools that they share are in _product.h, _lookup.h and _skipping.h; _each_set.h compiles each
-   file once for every instruction set. */
+   sequences one by one, _windows.c overlapping windows. The tools that they share are in _product.h, _lookup.h and
+   _skipping.h; _each_set.h compiles each file once for every instruction set. */
 
 #define Py_LIMITED_API 0x030B0000
 #define PY_SSIZE_T_CLEAN
@@ -131,7 +131,8 @@ static PyObject *windows(PyObject *self, PyObject *arguments) {
     const char *name;
     Py_buffer program, plan, codes, space, out;
     long long before;
-    if (!PyArg_ParseTuple(arguments, "sy*y*y*Lw*w*", &name, &program, &plan, &codes, &before, &space, &out)) return NULL;
+    if (!PyArg_ParseTuple(arguments, "sy*y*y*Lw*w*", &name, &program, &plan, &codes, &before, &space, &out))
+        return NULL;
     const int set = set_called(name);
     const Program *steps = program.buf;
     const int64_t targets = matrices_of(steps)[steps->matrices - 1].outputs, count = out.len / 4 / targets;
@@ -151,6 +152,55 @@ static PyObject *windows(PyObject *self, PyObject *arguments) {
     Py_RETURN_NONE;
 }
 
+static PyObject *room_of_contributions(PyObject *self, PyObject *arguments) {
+    (void)self;
+    Py_buffer program;
+    if (!PyArg_ParseTuple(arguments, "y*", &program)) return NULL;
+    int64_t floats = contributions_room(program.buf);
+    PyBuffer_Release(&program);
+    return PyLong_FromLongLong(floats);
+}
+
+/* references: (N, R, L), or of no length: the gradient */
+static PyObject *contributions(PyObject *self, PyObject *arguments) {
+    (void)self;
+    const char *name;
+    long long target;
+    Py_buffer program, back, codes, references, space, out;
+    if (!PyArg_ParseTuple(arguments, "sy*y*y*y*Lw*w*", &name, &program, &back, &codes, &references, &target, &space,
+                          &out))
+        return NULL;
+    const int set = set_called(name);
+    const Program *steps = program.buf;
+    const int64_t length = steps->length, count = codes.len / length;
+    const int64_t each = references.len / length / (count ? count : 1);
+    const int64_t targets = matrices_of(steps)[steps->matrices - 1].outputs;
+    const int fits = space.len >= contributions_room(steps) * 4 && out.len == codes.len * 4 * 4 &&
+                     references.len == count * each * length && target >= 0 && target < targets &&
+                     back.len == layers_of(steps) * 8;
+    if (set >= 0 && fits) {
+        Py_BEGIN_ALLOW_THREADS
+        for (int64_t s = 0; s < count; s++) {
+            const uint8_t *sequence = (const uint8_t *)codes.buf + s * length;
+            float *to = (float *)out.buf + s * length * 4;
+            if (each)
+                CONTRIBUTIONS[set](steps, back.buf, sequence, (const uint8_t *)references.buf + s * each * length, each,
+                                   target, space.buf, to);
+            else GRADIENT[set](steps, back.buf, sequence, target, space.buf, to);
+        }
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&program);
+    PyBuffer_Release(&back);
+    PyBuffer_Release(&codes);
+    PyBuffer_Release(&references);
+    PyBuffer_Release(&space);
+    PyBuffer_Release(&out);
+    if (set < 0) return NULL;
+    if (!fits) return PyErr_Format(PyExc_ValueError, "arrays or target do not fit %lld sequences", (long long)count);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef METHODS[] = {
     {"instruction_sets", instruction_sets, METH_NOARGS, "Names of those that this processor has, the fastest first."},
     {"room", room, METH_VARARGS, "room(program) -> floats that forward needs beside."},
@@ -165,6 +215,11 @@ static PyMethodDef METHODS[] = {
     {"windows", windows, METH_VARARGS,
      "windows(instruction_set, program, plan, codes, before, room, out): base codes 0 to 3 along a contig, uint8, of "
      "which the first window begins at codes[before] -> activities of each window, float32 (W, T). Releases the GIL."},
+    {"room_of_contributions", room_of_contributions, METH_VARARGS,
+     "room_of_contributions(program) -> floats that contributions needs beside."},
+    {"contributions", contributions, METH_VARARGS,
+     "contributions(instruction_set, program, back, codes, references, target, room, out): base codes, uint8 (N, L), "
+     "and references, uint8 (N, R, L) -> hypothetical scores, float32 (N, L, 4); without references the gradient."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -1,8 +1,8 @@
 /* Every mutant of a sequence, one base at a time: in silico mutagenesis that computes what changes and nothing else.
 
    A base changes a few positions of each layer. The three mutants of a base go together; each layer adds
-   weight x (new - old) of the inputs that changed to the sums of the sequence itself, and skips channels that none of the
-   three changed. */
+   weight x (new - old) of the inputs that changed to the sums of the sequence itself, and skips channels that none of
+   the three changed. */
 
 #ifndef NAME
 
@@ -57,6 +57,8 @@ const Mutants MUTANTS[NUMBER_OF_SETS] = OF_EACH_SET(mutants);
 
 #else
 
+#include "_sparse.h"
+
 enum { NAME(BASES_AHEAD) = 2 }; /* whose table rows are fetched before they are needed */
 
 /* The sequence itself. The maps of changes lend their lists. */
@@ -107,14 +109,14 @@ INLINE void NAME(looked_up)(const Program *program, const uint8_t *codes, const 
     change->first = from / pool, change->last = first <= last && from <= to ? to / pool : change->first - 1;
     if (change->last < change->first) return;
     const int64_t begin = change->first * pool, number = (change->last + 1) * pool + taps - 1 - begin;
-    for (int r = 0; r < TOGETHER; r++) {
+    for (int r = 0; r < GROUP; r++) {
         memcpy(mine, rows + begin, number * sizeof *mine);
         for (int64_t w = first; w <= last; w++) {
             const int64_t at = program->left + w - begin;
             if (at >= 0 && at < number) mine[at] = NAME(mutated)(program, rows, codes, w, base, alternatives[r]);
         }
         for (int64_t p = change->first; p <= change->last; p++) {
-            float *out = change->values + ((p - change->first) * TOGETHER + r) * width;
+            float *out = change->values + ((p - change->first) * GROUP + r) * width;
             NAME(gather_any)(program, mine + (p - change->first) * pool, out);
             for (int64_t c = 0; c < change->channels; c += LANES) AT(out + c) -= READ(step->kept + p * width + c);
         }
@@ -125,7 +127,7 @@ INLINE void NAME(looked_up)(const Program *program, const uint8_t *codes, const 
 INLINE void NAME(substituted)(const uint8_t *codes, int64_t base, const int *alternatives, Step *step) {
     Map *change = &step->change;
     change->first = change->last = base;
-    for (int r = 0; r < TOGETHER; r++)
+    for (int r = 0; r < GROUP; r++)
         for (int code = 0; code < 4; code++)
             change->values[r * change->width + code] =
                 (float)(code == alternatives[r]) - (float)(code == codes[base]);
@@ -143,12 +145,12 @@ INLINE void NAME(pass_on)(const Map *in, Step *step) {
     for (int64_t p = change->first; p <= change->last; p++) {
         const float *sums = layer->relu ? step->sums + p * layer->pool * change->width : NULL;
         const float *kept = layer->relu ? step->kept + p * change->width : NULL;
-        float *out = change->values + (p - change->first) * TOGETHER * change->width;
+        float *out = change->values + (p - change->first) * GROUP * change->width;
 #define CHANGES(vectors, column)                                                                                       \
-    NAME(results_at)(TOGETHER, vectors, layer, in, p, column, sums, change->width, NULL, kept, out)
+    NAME(results_at)(GROUP, vectors, layer, in, p, column, sums, change->width, NULL, kept, out)
         OVER_CHANNELS(layer->filters, CHANGES)
 #undef CHANGES
-        NAME(list)(TOGETHER, change, p);
+        NAME(list)(GROUP, change, p);
     }
 }
 
@@ -171,15 +173,15 @@ TARGET static void NAME(mutants)(const Program *program, const uint8_t *codes, f
         if (program->table) NAME(follow)(program, base, &first, &last);
         /* three alternatives to a base; four to an N, in two groups that overlap */
         for (int group = 0; group <= (codes[base] > 3); group++) {
-            int alternatives[TOGETHER];
-            for (int r = 0; r < TOGETHER; r++) alternatives[r] = r + (codes[base] > 3 ? group : r >= codes[base]);
+            int alternatives[GROUP];
+            for (int r = 0; r < GROUP; r++) alternatives[r] = r + (codes[base] > 3 ? group : r >= codes[base]);
             if (program->table)
                 NAME(looked_up)(program, codes, rows, mine, base, alternatives, first, last, steps);
             else NAME(substituted)(codes, base, alternatives, steps);
-            for (int64_t p = steps->change.first; p <= steps->change.last; p++) NAME(list)(TOGETHER, &steps->change, p);
+            for (int64_t p = steps->change.first; p <= steps->change.last; p++) NAME(list)(GROUP, &steps->change, p);
             for (int64_t i = 0; i < layers; i++) NAME(pass_on)(&steps[i].change, steps + i + 1);
             if (last_change->last < last_change->first) continue; /* the base reaches nothing */
-            for (int r = 0; r < TOGETHER; r++)
+            for (int r = 0; r < GROUP; r++)
                 memcpy(out + (base * 4 + alternatives[r]) * targets, last_change->values + r * last_change->width,
                        targets * sizeof *out);
         }

@@ -12,11 +12,22 @@ typedef float NAME(vector) __attribute__((vector_size(LANES * 4), aligned(4), ma
 /* a larger one that several files share and not each of them calls */
 #define SHARED static __attribute__((unused)) TARGET
 
+/* a stage of the work: a function of its own, so that a profile shows where the time goes */
+#define STAGE static __attribute__((noinline)) TARGET
+
 #define COLUMNS (VECTORS * LANES) /* that a matrix product computes at a time */
 _Static_assert(PANEL % COLUMNS == 0, "a panel is a whole number of passes");
+_Static_assert(TOGETHER <= MOST_TOGETHER, "memory is laid out for all sets alike");
 
 #define AT(address) (*(VECTOR *)(address))
 #define READ(address) (*(const VECTOR *)(address))
+
+/* Keeps a value that is used several times in a register; compilers would read it from memory each time. */
+#if defined(__x86_64__)
+#define IN_REGISTER(value) __asm__("" : "+v"(value))
+#else
+#define IN_REGISTER(value) (void)(value)
+#endif
 
 typedef int32_t NAME(mask) __attribute__((vector_size(LANES * 4)));
 #define MASK NAME(mask)
@@ -31,14 +42,15 @@ INLINE VECTOR NAME(larger)(VECTOR one, VECTOR two) { return NAME(choose)(one > t
 #include "_product.h"
 #include "_lookup.h"
 #include "_skipping.h"
-#include "_sparse.h"
 
 #include ARITHMETIC
 
+#undef IN_REGISTER
 #undef READ
 #undef AT
 #undef COLUMNS
 #undef SHARED
+#undef STAGE
 #undef INLINE
 #undef VECTOR
 #undef MASK
@@ -47,4 +59,5 @@ INLINE VECTOR NAME(larger)(VECTOR one, VECTOR two) { return NAME(choose)(one > t
 #undef LANES
 #undef ROWS
 #undef WIDE
+#undef TOGETHER
 #undef VECTORS

@@ -21,7 +21,9 @@ enum {
     PANEL = 32, /* columns of a weight matrix that are packed together */
     BLOCK = 64, /* sequences whose features are kept for one matrix product */
     SLACK = 16, /* floats that may be written behind the end of a buffer */
-    TOGETHER = 3, /* rows that are multiplied at a time where inputs that are zero are skipped */
+    MOST_LANES = 16,   /* floats of the widest register */
+    MOST_TOGETHER = 4, /* the largest TOGETHER of an instruction set */
+    GROUP = 3,         /* mutants of a base, or references, that go through the network together */
 };
 
 /* One Program, behind it its Convolutions, behind them its Matrices. table 0: the network begins with one-hot bases. */
@@ -90,13 +92,13 @@ typedef struct {
 } Map;
 
 static inline int64_t map_room(int64_t positions, int64_t channels) {
-    return positions * ((TOGETHER + 1) * width_of(channels) + 2) + SLACK;
+    return positions * ((GROUP + 1) * width_of(channels) + 2) + SLACK;
 }
 
 /* A map that lies at `*room`, which moves behind it. */
 static inline Map map_at(float **room, int64_t positions, int64_t channels) {
     const int64_t width = width_of(channels);
-    Map map = {*room, (int32_t *)*room + positions * TOGETHER * width, NULL, channels, width, 0, positions - 1};
+    Map map = {*room, (int32_t *)*room + positions * GROUP * width, NULL, channels, width, 0, positions - 1};
     map.counts = (int64_t *)(map.lists + positions * width);
     *room += map_room(positions, channels) / SLACK * SLACK;
     return map;
@@ -122,11 +124,22 @@ typedef void (*Mutants)(const Program *, const uint8_t *codes, float *room, floa
 extern const Mutants MUTANTS[NUMBER_OF_SETS];
 int64_t mutants_room(const Program *);
 
+/* _contributions.c: one sequence -> out[length][4]; `back` is explained there */
+typedef void (*Contributions)(const Program *, const int64_t *back, const uint8_t *codes, const uint8_t *references,
+                              int64_t count, int64_t target, float *room, float *out);
+typedef void (*Gradient)(const Program *, const int64_t *back, const uint8_t *codes, int64_t target, float *room,
+                         float *out);
+extern const Contributions CONTRIBUTIONS[NUMBER_OF_SETS];
+extern const Gradient GRADIENT[NUMBER_OF_SETS];
+int64_t contributions_room(const Program *);
+
 /* _windows.c: `count` windows along `codes`, which may be read some way before and behind them, see sharing.py */
 typedef struct Windows Windows;
 typedef void (*ManyWindows)(const Program *, const Windows *, const uint8_t *codes, int64_t count, float *room,
                             float *out);
 extern const ManyWindows WINDOWS[NUMBER_OF_SETS];
 int64_t windows_room(const Program *, const Windows *); /* floats */
+
+#pragma GCC visibility pop
 
 #endif

@@ -3,10 +3,29 @@
    TOGETHER rows are multiplied at a time, so that a weight that was read is used as often; an input is skipped where it
    is zero in all of them. Which inputs count is listed first, the same list then serves every column. */
 
+#if LANES == 16 && defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 /* Lists the inputs that are not zero in all TOGETHER rows, `stride` floats apart; returns how many. `list` has room for
-   all `inputs`. Without a branch: each number is written, and stays if the count moves on. */
-INLINE int64_t NAME(list_inputs)(const float *a, int64_t stride, int64_t inputs, uint16_t *list) {
+   all `inputs`, at most 65,536, and for SLACK more. */
+STAGE int64_t NAME(list_inputs)(const float *a, int64_t stride, int64_t inputs, uint16_t *list) {
     int64_t count = 0;
+#if LANES == 16 && defined(__x86_64__)
+    /* LANES at a time: the numbers of those that count move to the front of a register */
+    __m512i numbers = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    for (int64_t k = 0; k < inputs; k += LANES) {
+        __m512i bits = _mm512_loadu_si512(a + k);
+        for (int t = 1; t < TOGETHER; t++) bits = _mm512_or_si512(bits, _mm512_loadu_si512(a + t * stride + k));
+        __mmask16 used = _mm512_test_epi32_mask(bits, bits);
+        if (inputs - k < LANES) used &= (__mmask16)((1u << (inputs - k)) - 1);
+        const __m512i chosen = _mm512_maskz_compress_epi32(used, numbers);
+        _mm256_storeu_si256((__m256i *)(list + count), _mm512_cvtepi32_epi16(chosen));
+        count += __builtin_popcount(used);
+        numbers = _mm512_add_epi32(numbers, _mm512_set1_epi32(LANES));
+    }
+#else
+    /* without a branch: each number is written, and stays if the count moves on */
     for (int64_t k = 0; k < inputs; k++) {
         uint32_t bits = 0;
         for (int t = 0; t < TOGETHER; t++) {
@@ -17,11 +36,12 @@ INLINE int64_t NAME(list_inputs)(const float *a, int64_t stride, int64_t inputs,
         list[count] = (uint16_t)k;
         count += bits != 0;
     }
+#endif
     return count;
 }
 
-/* sum[row][0] += a[row] x one, sum[row][1] += a[row] x two over the listed inputs: two panels of weights at once, so that
-   an input that was read is used twice. `which` says which of them there are: 1 one, 2 two, 3 both. */
+/* sum[row][0] += a[row] x one, sum[row][1] += a[row] x two over the listed inputs: two panels of weights at once, so
+   that an input that was read is used twice. `which` says which of them there are: 1 one, 2 two, 3 both. */
 INLINE void NAME(add_listed)(const int which, const float *a, int64_t stride, const uint16_t *list, int64_t count,
                              const float *one, const float *two, VECTOR (*sum)[2][VECTORS]) {
     for (int64_t i = 0; i < count; i++) {
@@ -29,12 +49,14 @@ INLINE void NAME(add_listed)(const int which, const float *a, int64_t stride, co
 #pragma GCC unroll 8
         for (int v = 0; v < VECTORS; v++) {
             if (which & 1) {
-                const VECTOR weight = READ(one + k * PANEL + v * LANES);
+                VECTOR weight = READ(one + k * PANEL + v * LANES);
+                IN_REGISTER(weight);
 #pragma GCC unroll 8
                 for (int t = 0; t < TOGETHER; t++) sum[t][0][v] += weight * a[t * stride + k];
             }
             if (which & 2) {
-                const VECTOR weight = READ(two + k * PANEL + v * LANES);
+                VECTOR weight = READ(two + k * PANEL + v * LANES);
+                IN_REGISTER(weight);
 #pragma GCC unroll 8
                 for (int t = 0; t < TOGETHER; t++) sum[t][1][v] += weight * a[t * stride + k];
             }

@@ -1,7 +1,8 @@
 /* Products that skip what is zero in all of a few rows: changes that a mutation makes, multipliers, activations.
 
-   ReLU and max-pooling leave half of the channels at zero, or exactly as they were. TOGETHER rows share the weights that
-   are read. Weights are packed as for _product.h; Layer and Map are in _program.h. */
+   ReLU and max-pooling leave half of the channels at zero, or exactly as they were. GROUP rows share the weights that
+   are read. Weights are packed as for _product.h; Layer and Map are in _program.h. Included by _mutants.c and
+   _contributions.c. */
 
 /* Puts down which channels of a position are not zero in all rows. */
 INLINE void NAME(list)(const int rows, Map *map, int64_t position) {
@@ -50,9 +51,8 @@ INLINE void NAME(add_sums)(const int rows, const int vectors, const Layer *layer
             const float *weights = tap + *list * PANEL, *value = values + *list;
 #pragma GCC unroll 8
             for (int v = 0; v < vectors; v++) {
-                /* volatile: compilers would rather read it again for each row, which takes longer than to multiply */
-                const VECTOR weight =
-                    *(const volatile VECTOR *)(weights + v * LANES / PANEL * PANEL * depth + v * LANES % PANEL);
+                VECTOR weight = READ(weights + v * LANES / PANEL * PANEL * depth + v * LANES % PANEL);
+                IN_REGISTER(weight);
 #pragma GCC unroll 4
                 for (int r = 0; r < rows; r++) sum[r][v] += weight * value[r * in->width];
             }
@@ -74,24 +74,26 @@ INLINE void NAME(add_sums)(const int rows, const int vectors, const Layer *layer
 
 /* One position of a layer's result: for pool sums, made in the order of positions, their maximum and ReLU.
 
-   from: sums to begin with, `pool` rows of a map's width, or one row for all, a bias (from_stride 0), or NULL.  sums: where the
-   sums go, (pool, rows, width), or NULL.  out: (rows, width); `less`, if it is not NULL, is taken off, (width,). */
+   from: sums to begin with, `pool` rows of a map's width, or one row for all, a bias (from_stride 0), or NULL.  sums:
+   where the sums go, (pool, rows, width), or NULL.  out: (rows, width); `less`, (width,), is taken off if it is not
+   NULL. */
 INLINE void NAME(results_at)(const int rows, const int vectors, const Layer *layer, const Map *in, int64_t position,
                              int64_t column, const float *from, int64_t from_stride, float *sums, const float *less,
                              float *out) {
     const int64_t width = width_of(layer->filters);
     const float least = layer->relu ? 0.0f : -INFINITY;
-    VECTOR most[TOGETHER][WIDE];
+    VECTOR most[GROUP][WIDE];
 #pragma GCC unroll 4
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 8
         for (int v = 0; v < vectors; v++) most[r][v] = (VECTOR){0} + least;
     for (int64_t p = 0; p < layer->pool; p++) {
-        VECTOR sum[TOGETHER][WIDE];
+        VECTOR sum[GROUP][WIDE];
 #pragma GCC unroll 4
         for (int r = 0; r < rows; r++)
 #pragma GCC unroll 8
-            for (int v = 0; v < vectors; v++) sum[r][v] = from ? READ(from + p * from_stride + column + v * LANES) : (VECTOR){0};
+            for (int v = 0; v < vectors; v++)
+                sum[r][v] = from ? READ(from + p * from_stride + column + v * LANES) : (VECTOR){0};
         NAME(add_sums)(rows, vectors, layer, in, position * layer->pool + p, column, sum);
 #pragma GCC unroll 4
         for (int r = 0; r < rows; r++)
@@ -111,7 +113,7 @@ INLINE void NAME(results_at)(const int rows, const int vectors, const Layer *lay
         }
 }
 
-/* A layer for whole sequences: all of `in` -> `sums`, (results * pool, rows, width), and all of `out`, with its lists. */
+/* A layer for whole sequences: all of `in` -> `sums`, (results * pool, rows, width), and all of `out` with its lists. */
 INLINE void NAME(results)(const int rows, const Layer *layer, const Map *in, float *sums, Map *out) {
     for (int64_t p = 0; p < layer->results; p++) {
         float *here = sums + p * layer->pool * rows * out->width, *to = out->values + p * rows * out->width;

@@ -43,10 +43,13 @@ static float *lay_out(Room *room, const Program *program, const Windows *plan, f
     }
     const int64_t served = plan->block / plan->group * plan->run;
     room->ends = take(&free, (plan->block + plan->lead + plan->step) * ends_of(top) * width_of(top->channels));
-    for (int i = 0; i < 2; i++) room->near[i] = take(&free, TOGETHER * near);
+    for (int i = 0; i < 2; i++) room->near[i] = take(&free, MOST_TOGETHER * near);
     room->kmers = (int32_t *)take(&free, levels->sum_rows + levels->rows + program->taps * levels->sum_scale);
+    room->end_rows = (int32_t *)take(&free, (plan->step + plan->lead) * larger_of(seen_by_ends(program, levels, 0),
+                                                                                   seen_by_ends(program, levels, 1)));
     room->lists = (uint16_t *)take(&free, plan->block * inputs);
-    room->combined = take(&free, served * width_of(top->channels));
+    room->combined = take(&free, plan->most * served * width_of(top->channels));
+    room->sums_of_bundle = take(&free, 2 * served * PANEL);
     room->zeros = take(&free, PANEL);
     room->served = (int32_t *)take(&free, served);
     for (int i = 0; i < 2; i++) room->hidden[i] = take(&free, plan->block * hidden);
@@ -62,11 +65,12 @@ static int64_t below(int64_t bases, int64_t grid) { /* the last row at or before
     return bases >= 0 ? bases / grid : -((grid - 1 - bases) / grid);
 }
 
-/* Forgets the rows before the one at base `keep`, so that the others lie at the front again. */
+/* Forgets the rows before the one at base `keep`, so that the others lie at the front again. Where windows lie far
+   apart, rows before it may not be there yet: nobody needs them. */
 static void slide(Track *track, int64_t keep, int64_t grid, int64_t planes) {
-    int64_t first = below(keep, grid);
-    if (first > track->done) first = track->done;
+    const int64_t first = below(keep, grid);
     if (first <= track->first) return;
+    if (first > track->done) track->done = first;
     const int64_t from = (first - track->first) * track->width, kept = (track->done - first) * track->width;
     for (int64_t plane = 0; plane < planes; plane++) {
         float *rows = track->rows + plane * track->plane;
@@ -95,9 +99,9 @@ INLINE void NAME(steps)(const Program *program, const Windows *plan, Room *room,
         const int64_t next = window + plan->step, last = (next - 1) * plan->stride; /* base of the last window */
         NAME(look_up_rows)(program, plan, room, codes, last);
         for (int64_t l = 1; l < plan->levels; l++) NAME(convolve_rows)(plan, room, l, last);
-        for (; room->left_done < next + plan->lead; room->left_done += TOGETHER)
-            NAME(ends)(program, plan, room, codes, room->left_done, 0);
-        for (int64_t w = window; w < next; w += TOGETHER) NAME(ends)(program, plan, room, codes, w, 1);
+        NAME(ends)(program, plan, room, codes, room->left_done, next + plan->lead - room->left_done, 0);
+        room->left_done = next + plan->lead;
+        NAME(ends)(program, plan, room, codes, window, plan->step, 1);
         for (int64_t l = 0; l < plan->levels; l++) {
             slide(&room->sums[l], last + levels[l].sum_keep, levels[l].sum_grid, levels[l].planes);
             if (l + 1 < plan->levels) slide(&room->pooled[l], last + levels[l].keep, levels[l].grid, 1);

@@ -1,55 +1,116 @@
 /* The matrices of one block of windows. The first takes the last level at all positions: its ends for each window, what
    lies between in products that several windows share (sliding.py says which), the others as they are. */
 
-/* combined[row] = the rows of the last level that one product takes for a window, each times its factor, added up */
-INLINE void NAME(combine)(const Windows *plan, const Room *room, const Operation *operation, int64_t begin,
-                          int64_t rows) {
+/* to[row] = the rows of the last level that one product takes for a window, each times its factor, added up */
+STAGE void NAME(combine)(const Windows *plan, const Room *room, const Combination *inputs, int64_t begin, int64_t rows,
+                         float *to) {
     const Level *top = levels_of(plan) + plan->levels - 1;
     const Track *from = &room->pooled[plan->levels - 1];
-    const int32_t *offsets = (const int32_t *)operation->offsets;
-    const float *factors = (const float *)operation->factors;
-    for (int64_t r = 0; r < rows; r++) {
+    const int32_t *offsets = (const int32_t *)inputs->offsets;
+    const float *factors = (const float *)inputs->factors;
+    for (int64_t r = 0; r < rows; r++, to += from->width) {
         const float *a = row_of(from, (begin + room->served[r]) * plan->stride / top->grid);
-        float *to = room->combined + r * from->width;
         for (int64_t c = 0; c < from->width; c += LANES) {
             VECTOR sum = READ(a + offsets[0] * from->width + c) * factors[0];
-            for (int64_t i = 1; i < operation->inputs; i++)
-                sum += READ(a + offsets[i] * from->width + c) * factors[i];
+            for (int64_t i = 1; i < inputs->number; i++) sum += READ(a + offsets[i] * from->width + c) * factors[i];
             AT(to + c) = sum;
         }
     }
 }
 
-/* hidden += what one product gives, for each window that it serves */
-INLINE void NAME(serve)(const Windows *plan, const Room *room, const Operation *operation, int64_t rows, int64_t width,
-                        float *hidden) {
-    const Level *top = levels_of(plan) + plan->levels - 1;
-    const int64_t depth = top->channels, stride = width_of(depth);
-    const int32_t *offsets = (const int32_t *)operation->offsets + operation->inputs;
-    const float *factors = (const float *)operation->factors + operation->inputs;
-    float tile[ROWS * COLUMNS];
-    for (int64_t first = 0; first < width; first += COLUMNS) {
-        const float *panel = (const float *)operation->weight + first / PANEL * PANEL * depth + first % PANEL;
-        int64_t done;
-        for (int64_t row = 0; row < rows; row += done) {
-            done = NAME(some_rows)(rows - row, room->combined + row * stride, stride, depth, panel, room->zeros, 0,
-                                   tile, COLUMNS);
-            for (int64_t o = 0; o < operation->outputs; o++)
-                for (int64_t r = 0; r < done; r++) {
-                    float *to = hidden + (room->served[row + r] + offsets[o]) * width + first;
+/* to[window] += sums[row] x factor, COLUMNS of `width` columns, for each window that a sum is added to */
+INLINE void NAME(add_sums)(const Combination *outputs, const float *sums, const int32_t *served, int64_t rows,
+                           int64_t width, float *to) {
+    const int32_t *offsets = (const int32_t *)outputs->offsets;
+    const float *factors = (const float *)outputs->factors;
+    for (int64_t o = 0; o < outputs->number; o++)
+        for (int64_t r = 0; r < rows; r++)
 #pragma GCC unroll 8
-                    for (int v = 0; v < VECTORS; v++)
-                        AT(to + v * LANES) += READ(tile + r * COLUMNS + v * LANES) * factors[o];
-                }
+            for (int v = 0; v < VECTORS; v++)
+                AT(to + (served[r] + offsets[o]) * width + v * LANES) +=
+                    READ(sums + r * COLUMNS + v * LANES) * factors[o];
+}
+
+/* Starts to bring the next panel into the cache, the part that falls to the rows from `row` on of all rows. */
+INLINE void NAME(fetch_part)(const float *panel, int64_t depth, int64_t row, int64_t rows) {
+    for (int64_t k = row * depth / rows, end = (row + ROWS) * depth / rows; k < end && k < depth; k++) {
+        __builtin_prefetch(panel + k * PANEL);
+        __builtin_prefetch(panel + k * PANEL + COLUMNS / 2);
+    }
+}
+
+/* sums[s] += a x panel x factors[s], COLUMNS columns of all rows; with `begin` the sums are not there yet */
+INLINE void NAME(add_product)(const float *a, int64_t stride, int64_t depth, const float *panel, const float *next,
+                              int64_t rows, const float *zeros, const float *factors, int begin, float *const *sums) {
+    float tile[ROWS * COLUMNS];
+    for (int64_t row = 0; row < rows;) {
+        NAME(fetch_part)(next, depth, row, rows);
+        const int64_t done =
+            NAME(some_rows)(rows - row, a + row * stride, stride, depth, panel, zeros, 0, tile, COLUMNS);
+        for (int s = 0; s < 2; s++)
+            for (int64_t i = 0; i < done * COLUMNS; i += LANES) {
+                const VECTOR before = begin ? (VECTOR){0} : READ(sums[s] + row * COLUMNS + i);
+                AT(sums[s] + row * COLUMNS + i) = before + READ(tile + i) * factors[s];
+            }
+        row += done;
+    }
+}
+
+/* sum += a x panel, the same for a bundle of one sum, whose factors are 1 */
+INLINE void NAME(add_plain_product)(const float *a, int64_t stride, int64_t depth, const float *panel, int64_t rows,
+                                    const float *zeros, int begin, float *sum) {
+    for (int64_t row = 0; row < rows;)
+        row += NAME(some_rows)(rows - row, a + row * stride, stride, depth, panel, begin ? zeros : sum + row * COLUMNS,
+                               begin ? 0 : COLUMNS, sum + row * COLUMNS, COLUMNS);
+}
+
+/* One bundle: hidden += its sums. Row r of product p begins at a[p] + r * stride. A panel of weights stays in the
+   nearest cache for all rows. */
+STAGE void NAME(serve)(const Room *room, const Bundle *bundle, const Product *products, const float *const *a,
+                       int64_t stride, int64_t depth, int64_t rows, int64_t width, float *hidden) {
+    float *const sums[2] = {room->sums_of_bundle, room->sums_of_bundle + rows * COLUMNS};
+    for (int64_t first = 0; first < width; first += COLUMNS) {
+        const int64_t column = first / PANEL * PANEL * depth + first % PANEL;
+        for (int64_t p = 0; p < bundle->products; p++) {
+            const float *panel = (const float *)products[p].weight + column;
+            const float *next = (const float *)products[p + 1 < bundle->products ? p + 1 : 0].weight + column;
+            if (bundle->sums == 1)
+                NAME(add_plain_product)(a[p], stride, depth, panel, rows, room->zeros, p == 0, sums[0]);
+            else
+                NAME(add_product)(a[p], stride, depth, panel, next, rows, room->zeros,
+                                  (const float *)products[p].factors, p == 0, sums);
         }
+        for (int64_t s = 0; s < bundle->sums; s++)
+            NAME(add_sums)(&bundle->outputs[s], sums[s], room->served, rows, width, hidden + first);
+    }
+}
+
+/* hidden += what the first matrix gives for the positions that windows share */
+INLINE void NAME(share_products)(const Windows *plan, const Room *room, int64_t begin, int64_t width, float *hidden) {
+    const Level *top = levels_of(plan) + plan->levels - 1;
+    const Track *from = &room->pooled[plan->levels - 1];
+    const int64_t rows = plan->block / plan->group * plan->run, per_window = plan->stride / top->grid;
+    const Product *products = products_of(plan);
+    const float *a[plan->most];
+    for (const Bundle *bundle = bundles_of(plan); bundle < bundles_of(plan) + plan->bundles; bundle++) {
+        const int as_they_are = plan->run == plan->group; /* nothing to combine: rows lie evenly apart */
+        for (int64_t p = 0; p < bundle->products; p++) {
+            const Combination *inputs = &products[p].inputs;
+            float *combined = room->combined + p * rows * from->width;
+            if (as_they_are) a[p] = row_of(from, begin * per_window + *(const int32_t *)inputs->offsets);
+            else NAME(combine)(plan, room, inputs, begin, rows, combined), a[p] = combined;
+        }
+        NAME(serve)(room, bundle, products, a, (as_they_are ? per_window : 1) * from->width, top->channels, rows, width,
+                    hidden);
+        products += bundle->products;
     }
 }
 
 /* Activities of the block that begins at window `begin`, rows of whole panels. */
-TARGET static const float *NAME(dense)(const Program *program, const Windows *plan, Room *room, int64_t begin) {
+STAGE const float *NAME(dense)(const Program *program, const Windows *plan, Room *room, int64_t begin) {
     const Level *top = levels_of(plan) + plan->levels - 1;
     const Matrix *matrix = matrices_of(program);
-    const int64_t ends = ends_of(top), rows = plan->block / plan->group * plan->run;
+    const int64_t ends = ends_of(top);
     int64_t width = width_of(matrix->outputs), first_rows[ends ? ends : 1];
     float *hidden = room->hidden[0], *next = room->hidden[1];
     for (int64_t e = 0; e < ends; e++)
@@ -58,11 +119,7 @@ TARGET static const float *NAME(dense)(const Program *program, const Windows *pl
                                   top->channels, first_rows};
     NAME(multiply_listed)(&of_ends, plan->block, matrix->inputs, (const float *)matrix->weight,
                           (const float *)matrix->bias, matrix->outputs, 0, room->lists, hidden, width);
-    for (int64_t o = 0; o < plan->operations; o++) {
-        const Operation *operation = operations_of(plan) + o;
-        NAME(combine)(plan, room, operation, begin, rows);
-        NAME(serve)(plan, room, operation, rows, width, hidden);
-    }
+    NAME(share_products)(plan, room, begin, width, hidden);
     if (matrix->relu)
         for (int64_t i = 0; i < plan->block * width; i += LANES)
             AT(hidden + i) = NAME(larger)(READ(hidden + i), (VECTOR){0});

@@ -4,26 +4,45 @@
    on the ends of the level below (on padding they read zeros). Near the right end it is the shared convolution without
    the taps that read outside, and those on the ends of the level below. */
 
-/* The first level of one window: positions `begin` to `begin + number`, looked up in the tables of cut k-mers. */
-INLINE void NAME(look_up_ends)(const Program *program, const Windows *plan, const uint8_t *codes, int64_t begin,
-                               int64_t number, int64_t width, int32_t *rows, float *out) {
+/* Table rows that the first level's ends need, a row of zeros where padding lies; of `count` windows. */
+STAGE void NAME(rows_of_ends)(const Program *program, const Windows *plan, const uint8_t *codes, int64_t count,
+                              int right, int32_t *rows) {
     const int32_t *start = (const int32_t *)program->starts, *length = (const int32_t *)program->lengths,
                   *offset = (const int32_t *)program->offsets;
-    const int64_t first = begin * program->pool - program->left, seen = number * program->pool + program->taps - 1;
+    const Level *level = levels_of(plan);
+    const int64_t first = (right ? level->high : 0) * program->pool - program->left;
+    const int64_t seen = seen_by_ends(program, level, right);
     for (int64_t i = 0; i < seen; i++) {
         const int64_t p = first + i;
-        rows[i] = (int32_t)plan->zeros;
-        if (p < 0 || p >= program->windows) continue;
-        uint32_t kmer = 0;
-        for (int64_t base = start[p]; base < start[p] + length[p]; base++) kmer = kmer << 2 | codes[base];
-        rows[i] = offset[p] + (int32_t)kmer;
+        const int inside = p >= 0 && p < program->windows;
+        for (int64_t w = 0; w < count; w++) {
+            const uint8_t *bases = codes + w * plan->stride + (inside ? start[p] : 0);
+            uint32_t kmer = 0;
+            for (int64_t base = 0; inside && base < length[p]; base++) kmer = kmer << 2 | bases[base];
+            rows[w * seen + i] = inside ? offset[p] + (int32_t)kmer : (int32_t)plan->zeros;
+        }
     }
-    for (int64_t i = 0; i < number; i++)
-        NAME(gather)(program->taps, program->pool, program, rows + i * program->pool, out + i * width);
 }
 
-/* Where a sum near an end begins: at `from` in the shared sums, less what is at `less` where that is given, or (NULL) at
-   the bias. */
+/* The first level of TOGETHER windows from their table rows; the rows of later windows, up to `until`, are fetched. */
+STAGE void NAME(look_up_ends)(const Program *program, const Windows *plan, const int32_t *rows, const int32_t *until,
+                              int right, float *out, int64_t out_stride) {
+    const Level *level = levels_of(plan);
+    const int64_t number = right ? level->positions - level->high : level->low, width = width_of(level->channels);
+    const int64_t seen = seen_by_ends(program, level, right);
+    for (int64_t i = 0; i < TOGETHER * seen; i++)
+        if (rows + 2 * TOGETHER * seen + i < until) NAME(fetch)(program, rows[2 * TOGETHER * seen + i]);
+    for (int t = 0; t < TOGETHER; t++)
+        for (int64_t i = 0; i < number; i++) {
+            const int32_t *from = rows + t * seen + i * program->pool;
+            float *to = out + t * out_stride + i * width;
+            if (program->taps == 3 && program->pool == 2) NAME(gather)(3, 2, program, from, to);
+            else NAME(gather)(program->taps, program->pool, program, from, to);
+        }
+}
+
+/* Where a sum near an end begins: at `from` in the shared sums, less what is at `less` where that is given; where
+   `from` is NULL, at the bias. */
 typedef struct {
     const float *from, *less;
 } NAME(Beginning);
@@ -53,7 +72,7 @@ INLINE void NAME(begin_sums)(NAME(Beginning) at, int64_t stride, const float *bi
         }
 }
 
-/* COLUMNS channels of one pooled position of TOGETHER windows: its two sums, from the ends below, then their maximum. */
+/* COLUMNS channels of one pooled position of TOGETHER windows: its two sums from the ends below, then their maximum. */
 INLINE void NAME(end)(const Level *level, const Level *lower, const NAME(Beginning) *at, int64_t stride,
                       const float *bias, const float *panel, int64_t position, int64_t below_begin,
                       int64_t below_number, const float *near, int64_t near_stride, const uint16_t *lists, float *out,
@@ -83,7 +102,7 @@ INLINE void NAME(end)(const Level *level, const Level *lower, const NAME(Beginni
 }
 
 /* One level of TOGETHER windows from `window` on: the ends below at `near` -> its own at `out`. */
-INLINE void NAME(end_level)(const Windows *plan, Room *room, int64_t l, int64_t window, int right, const float *near,
+STAGE void NAME(end_level)(const Windows *plan, Room *room, int64_t l, int64_t window, int right, const float *near,
                             int64_t near_stride, float *out, int64_t out_stride) {
     const Level *level = levels_of(plan) + l, *lower = level - 1;
     const Track *sums = &room->sums[l];
@@ -115,8 +134,8 @@ INLINE void NAME(end_level)(const Windows *plan, Room *room, int64_t l, int64_t 
 }
 
 /* The ends of all levels, left or right, of TOGETHER windows from number `window` on; the last level's are kept. */
-TARGET static void NAME(ends)(const Program *program, const Windows *plan, Room *room, const uint8_t *codes,
-                              int64_t window, int right) {
+STAGE void NAME(ends_of_windows)(const Program *program, const Windows *plan, Room *room, int64_t window, int right,
+                                 const int32_t *rows, const int32_t *until) {
     const Level *levels = levels_of(plan), *top = levels + plan->levels - 1;
     const int64_t top_stride = ends_of(top) * width_of(top->channels);
     float *kept = room->ends + (window - room->first_window) * top_stride +
@@ -129,10 +148,17 @@ TARGET static void NAME(ends)(const Program *program, const Windows *plan, Room 
         float *out = level == top ? kept : room->near[l % 2];
         const int64_t out_stride = level == top ? top_stride : number * width_of(level->channels);
         if (l) NAME(end_level)(plan, room, l, window, right, near, near_stride, out, out_stride);
-        else
-            for (int t = 0; t < TOGETHER; t++)
-                NAME(look_up_ends)(program, plan, codes + (window + t) * plan->stride, right ? level->high : 0, number,
-                                   width_of(level->channels), room->kmers, out + t * out_stride);
+        else NAME(look_up_ends)(program, plan, rows, until, right, out, out_stride);
         near = out, near_stride = out_stride;
     }
+}
+
+/* The ends, left or right, of `count` windows from number `window` on, a multiple of TOGETHER. */
+INLINE void NAME(ends)(const Program *program, const Windows *plan, Room *room, const uint8_t *codes, int64_t window,
+                       int64_t count, int right) {
+    const int64_t seen = seen_by_ends(program, levels_of(plan), right);
+    NAME(rows_of_ends)(program, plan, codes + window * plan->stride, count, right, room->end_rows);
+    for (int64_t w = 0; w < count; w += TOGETHER)
+        NAME(ends_of_windows)(program, plan, room, window + w, right, room->end_rows + w * seen,
+                              room->end_rows + count * seen);
 }

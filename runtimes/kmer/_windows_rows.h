@@ -1,8 +1,8 @@
-/* The layers along the contig, each row once: what tables give, and the convolutions with the sums that ends begin with.
-   `last` is the base at which the last window of this step begins; a level is made up to its `front` behind that. */
+/* The layers along the contig, each row once: what tables give, and the convolutions, with the sums that ends begin
+   with. `last` is the base at which the last window of this step begins; rows are made up to the `front` behind it. */
 
 /* pooled row = relu(larger of the two sums that it covers) */
-INLINE void NAME(pool_rows)(const Level *level, const Track *sums, Track *pooled, int64_t last) {
+STAGE void NAME(pool_rows)(const Level *level, const Track *sums, Track *pooled, int64_t last) {
     const int64_t until = below(last + level->front, level->grid) + 1, width = pooled->width;
     const int64_t apart = level->sum_scale / level->sum_grid * width;
     for (; pooled->done < until; pooled->done++) {
@@ -14,7 +14,7 @@ INLINE void NAME(pool_rows)(const Level *level, const Track *sums, Track *pooled
 }
 
 /* Table rows of the k-mers at `rows` positions that lie `grid` bases apart; `codes` is where the first k-mer begins. */
-INLINE void NAME(kmers_along)(const Windows *plan, const uint8_t *codes, int64_t rows, int64_t grid, int32_t *kmers) {
+STAGE void NAME(kmers_along)(const Windows *plan, const uint8_t *codes, int64_t rows, int64_t grid, int32_t *kmers) {
     const int64_t length = plan->kmer_length;
     const uint32_t mask = (uint32_t)((1ull << 2 * length) - 1);
     uint32_t kmer = 0;
@@ -25,9 +25,9 @@ INLINE void NAME(kmers_along)(const Windows *plan, const uint8_t *codes, int64_t
     }
 }
 
-/* The first level. A k-mer is looked up for each tap of the convolution that is multiplied into the tables, `apart` rows
-   from each other; where none is, the table row is the pooled row. */
-TARGET static void NAME(look_up_rows)(const Program *program, const Windows *plan, Room *room, const uint8_t *codes,
+/* The first level. A k-mer is looked up for each tap of the convolution that is multiplied into the tables, `apart`
+   rows from each other; where none is, the table row is the pooled row. */
+STAGE void NAME(look_up_rows)(const Program *program, const Windows *plan, Room *room, const uint8_t *codes,
                                       int64_t last) {
     const Level *level = levels_of(plan);
     Track *to = level->planes ? &room->sums[0] : &room->pooled[0];
@@ -50,7 +50,7 @@ TARGET static void NAME(look_up_rows)(const Program *program, const Windows *pla
 }
 
 /* A convolution, from its last tap to its first: each plane of sums is the one behind it and one tap more. */
-TARGET static void NAME(convolve_rows)(const Windows *plan, Room *room, int64_t l, int64_t last) {
+STAGE void NAME(convolve_rows)(const Windows *plan, Room *room, int64_t l, int64_t last) {
     const Level *level = levels_of(plan) + l, *lower = level - 1;
     const Track *from = &room->pooled[l - 1];
     Track *to = &room->sums[l];

@@ -1,6 +1,6 @@
 """The network without compiled code, where none was built: NumPy looks up, ONNX Runtime computes the rest.
 
-Offers what kernel.Kernel offers.
+Offers what kernel.Kernel and kernel.Backwards offer.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from runtimes.kmer import mutants
+from runtimes.kmer import contributions, mutants
 from runtimes.kmer.tables import Tables
 from zoo.dna.encoding import one_hot
 from zoo.layers import onnx_graph
@@ -25,7 +25,7 @@ class Portable:
     """The whole network; threads may call it at the same time. tables: look the first layers up, or None."""
 
     def __init__(self, layers: PlainLayers, tables: Tables | None) -> None:
-        self._layers = layers
+        self._layers, self.tables = layers, tables
         self._first: Callable[[np.ndarray], np.ndarray] = tables.look_up if tables else one_hot
         self._rest = _onnx_session(layers, tables.plan.convolutions if tables else 0)
 
@@ -36,6 +36,14 @@ class Portable:
     def mutants(self, codes: np.ndarray) -> np.ndarray:
         """What each base in each place adds to the activities, float32 (N, L, 4, T)."""
         return mutants.mutants(self._layers, codes)
+
+    def contributions(self, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:
+        """As contracts.EngineExtras says."""
+        return contributions.contributions(self._layers, codes, references, target)
+
+    def gradient(self, codes: np.ndarray, target: int) -> np.ndarray:
+        """As contracts.EngineExtras says."""
+        return contributions.gradient(self._layers, codes, target)
 
 
 def _onnx_session(layers: PlainLayers, done: int) -> Callable[[np.ndarray], np.ndarray]:

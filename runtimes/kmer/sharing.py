@@ -1,7 +1,7 @@
 """What overlapping windows have in common: which positions of a layer, how far rows are needed, what it saves.
 
-_windows.h explains the scheme; this file finds its numbers for a network, tables and a stride, and counts operations, so
-that work is shared where that is less. Bases are counted from the start of a window, positions from the left.
+_windows.h explains the scheme; this file finds its numbers for a network, tables and a stride, and counts operations,
+so that work is shared where that is less. Bases are counted from the start of a window, positions from the left.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import dataclasses
 import math
 from functools import cached_property
 
+import numpy as np
+
 from runtimes.kmer import sliding, tables
 from runtimes.kmer.tables import POOL
 from zoo.layers.plain import Dense, PlainLayers, PlainShape
@@ -17,12 +19,19 @@ from zoo.layers.plain import Dense, PlainLayers, PlainShape
 TOGETHER = 12
 """Steps and blocks are multiples of this many windows: of TOGETHER in _program.h, and of the rows of a tile."""
 
-BLOCK_WINDOWS, BLOCK_ROWS = 768, 2048
-"""Windows and rows of the last layer for which the matrices are multiplied at once: enough for weights to be used often,
-few enough for a second-level cache."""
+BLOCK_WINDOWS, BLOCK_ROWS = 768, 4096
+"""Windows and rows of the last layer for which the matrices are multiplied at once: enough for weights to be used
+often, few enough for a second-level cache."""
 
 STEP_WINDOWS, STEP_BASES = 96, 1536
 """Windows and bases of a step along the contig, whose rows fit a second-level cache."""
+
+MOST_INPUTS, MOST_LAYERS = 2**16, 16
+"""Inputs of a matrix whose numbers compiled code can list, and layers that it has room for."""
+
+COST = 1.2
+"""How much longer an operation takes where work is shared, since sums are written and read in between: measured on the
+published networks at strides from 7 to 144, with AVX-512 and AVX2 alike."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +82,7 @@ def layers_of(shape: PlainShape, plan: tables.Plan) -> list[Layer] | None:
         low = -(-(low + left) // POOL)
         high = (high - (taps - 1 - left)) // POOL
         positions = shape.positions[depth]
-        # the last sum near the left end must not read near the right end, nor the first near the right end near the left
+        # the last sum near the left end must not read near the right end, nor the other way round
         apart = POOL * low - 1 - left + taps - 1 < below_high and POOL * high - left >= below_low
         if low >= high or not apart or before < POOL:
             return None
@@ -134,7 +143,8 @@ class Sharing:
     def products(self) -> sliding.Products:
         """Products of the first matrix with the positions that all windows share."""
         top = self.layers[-1]
-        weights = self.dense[0].weight.astype("float64").reshape(top.positions, top.channels, -1)[top.low : top.high]
+        weights = [*self.dense[0].weight.astype(np.float64).reshape(top.positions, top.channels, -1)]
+        weights = weights[top.low : top.high]
         return sliding.fastest(weights, BLOCK_WINDOWS // self.run) if self.run else sliding.one_by_one(weights)
 
     @property
@@ -169,6 +179,12 @@ class Sharing:
         reach = (sums + first.right * first.sum_scale if self.plan.projected else front) + self.kmer_length
         length = max(window.stop for window in self.plan.windows)
         return max((whole - 1) * self.stride + reach, (whole + self.lead) * self.stride + length)
+
+    def padded(self, codes: np.ndarray, windows: int) -> np.ndarray:
+        """A copy of base codes from the start of the first window on, with all that is read around so many windows."""
+        whole = np.zeros(self.before + self.after(windows), np.uint8)
+        whole[self.before :][: len(codes)] = codes[: len(whole) - self.before]
+        return whole
 
     @cached_property
     def _kmer(self) -> tuple[int, int]:
@@ -212,7 +228,7 @@ class Sharing:
         """Whether sharing is less work for so many consecutive windows."""
         length = self.layers[0].scale * self.layers[0].positions
         whole = -(-windows // self.block) * self.block + length / self.stride
-        return whole * self.operations < windows * self.operations_one_by_one
+        return COST * whole * self.operations < windows * self.operations_one_by_one
 
 
 def _taps_on_ends(layer: Layer, lower: Layer) -> int:
@@ -225,4 +241,7 @@ def _taps_on_ends(layer: Layer, lower: Layer) -> int:
 def sharing(layers: PlainLayers, plan: tables.Plan, stride: int) -> Sharing | None:
     """How windows of a network share their work; None where the scheme does not hold."""
     found = layers_of(layers.shape, plan)
-    return Sharing(tuple(found), plan, layers.dense, stride) if found else None
+    inputs = [*layers.shape.filters, *(len(matrix.weight) for matrix in layers.dense[1:])]
+    if found is None or len(found) > MOST_LAYERS or max(inputs) > MOST_INPUTS:
+        return None
+    return Sharing(tuple(found), plan, layers.dense, stride)

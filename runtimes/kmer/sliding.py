@@ -19,27 +19,36 @@ Combination = Mapping[int, float]
 
 @dataclasses.dataclass(frozen=True)
 class Product:
-    """weight: float64 (in, out).  inputs: tap from that of the window -> factor.  outputs: window -> factor."""
+    """weight: float64 (in, out).  inputs: tap from that of the window -> factor.  sums: factor in each sum."""
 
     weight: np.ndarray
     inputs: Combination
-    outputs: Combination
+    sums: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Bundle:
+    """Products that add up to one sum or two.  outputs: for each sum, window -> factor."""
+
+    products: tuple[Product, ...]
+    outputs: tuple[Combination, ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class Products:
     """What has to be multiplied for `group` neighbouring windows, one tap apart."""
 
-    products: tuple[Product, ...]
+    bundles: tuple[Bundle, ...]
     group: int
 
     def operations(self, inputs: int, outputs: int) -> float:
         """Multiplications and additions a window, for rows of `inputs` numbers and `outputs` results."""
-        each = (
-            2 * inputs * outputs + 2 * inputs * len(product.inputs) + 2 * outputs * len(product.outputs)
-            for product in self.products
-        )
-        return sum(each) / self.group
+        total = 0
+        for bundle in self.bundles:
+            for product in bundle.products:
+                total += 2 * inputs * (outputs + len(product.inputs)) + 2 * outputs * len(bundle.outputs)
+            total += 2 * outputs * sum(len(windows) for windows in bundle.outputs)
+        return total / self.group
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,8 +62,8 @@ class _Part:
 
 
 def one_by_one(weights: Sequence[np.ndarray]) -> Products:
-    """A product for each tap; windows need not be one tap apart."""
-    return Products(tuple(Product(weight, {tap: 1.0}, {0: 1.0}) for tap, weight in enumerate(weights)), 1)
+    """A product for each tap, of rows as they are; windows need not be one tap apart."""
+    return _made(weights, 0, _each_tap)
 
 
 def fastest(weights: Sequence[np.ndarray], most: int) -> Products:
@@ -67,19 +76,20 @@ def fastest(weights: Sequence[np.ndarray], most: int) -> Products:
     return _made(weights, *min(possible, key=lambda way: _made(numbers, *way).operations(inputs, outputs)))
 
 
-def _made(weights: Sequence[np.ndarray], halvings: int, last: Callable[[_Part], list[_Part]]) -> Products:
+def _made(weights: Sequence[np.ndarray], halvings: int, last: Callable[[_Part], Bundle]) -> Products:
     """Taps halved so often, then `last`; taps of zeros make their number fit, and products with them are left out."""
     whole = 2**halvings * (3 if last is _two_of_three else 1)
     filled = [*weights, *[np.zeros_like(weights[0])] * (-len(weights) % whole)]
     parts = [_Part(filled, {0: 1.0}, {0: 1.0}, 1)]
     for _ in range(halvings):
         parts = [smaller for part in parts for smaller in _halved(part)]
-    if last is _two_of_three:
-        while len(parts[0].weights) > 3:
-            parts = [smaller for part in parts for smaller in _thirds(part)]
-    apart = parts[0].apart * (2 if last is _two_of_three else 1)
-    products = [Product(part.weights[0], part.inputs, part.outputs) for one in parts for part in last(one)]
-    return Products(tuple(product for product in products if product.weight.any()), apart)
+    bundles = []
+    for part in parts:
+        made = last(part)
+        products = tuple(product for product in made.products if product.weight.any())
+        if products:
+            bundles.append(Bundle(products, made.outputs))
+    return Products(tuple(bundles), parts[0].apart * (2 if last is _two_of_three else 1))
 
 
 def _halved(part: _Part) -> list[_Part]:
@@ -97,35 +107,28 @@ def _halved(part: _Part) -> list[_Part]:
     ]
 
 
-def _thirds(part: _Part) -> list[_Part]:
-    """Three taps at a time, the parts added up: no fewer products, but what _two_of_three can take."""
-    return [
-        _Part(part.weights[first : first + 3], _times(part.inputs, {first * part.apart: 1.0}), part.outputs, part.apart)
-        for first in range(0, len(part.weights), 3)
-    ]
-
-
-def _two_of_three(part: _Part) -> list[_Part]:
-    """F(2, 3): two windows with four products for three taps instead of six."""
-    one, two, three = part.weights
+def _two_of_three(part: _Part) -> Bundle:
+    """F(2, 3): two windows with four products for three taps instead of six; of more taps, three at a time."""
     apart = part.apart
-    ways = (
-        (one, {0: 1.0, 2 * apart: -1.0}, {0: 1.0}),
-        ((one + two + three) / 2, {apart: 1.0, 2 * apart: 1.0}, {0: 1.0, apart: 1.0}),
-        ((one - two + three) / 2, {2 * apart: 1.0, apart: -1.0}, {0: 1.0, apart: -1.0}),
-        (three, {apart: 1.0, 3 * apart: -1.0}, {apart: -1.0}),
-    )
-    return [
-        _Part([weight], _times(part.inputs, inputs), _times(part.outputs, outputs), apart)
-        for weight, inputs, outputs in ways
-    ]
+    products = []
+    for first in range(0, len(part.weights), 3):
+        one, two, three = part.weights[first : first + 3]
+        for weight, inputs, sums in (
+            (one, {0: 1.0, 2 * apart: -1.0}, (1.0, 0.0)),
+            ((one + two + three) / 2, {apart: 1.0, 2 * apart: 1.0}, (1.0, 1.0)),
+            ((one - two + three) / 2, {2 * apart: 1.0, apart: -1.0}, (1.0, -1.0)),
+            (three, {apart: 1.0, 3 * apart: -1.0}, (0.0, -1.0)),
+        ):
+            moved = {first * apart + offset: factor for offset, factor in inputs.items()}
+            products.append(Product(weight, _times(part.inputs, moved), sums))
+    return Bundle(tuple(products), (part.outputs, _times(part.outputs, {apart: 1.0})))
 
 
-def _each_tap(part: _Part) -> list[_Part]:
-    return [
-        _Part([weight], _times(part.inputs, {tap * part.apart: 1.0}), part.outputs, part.apart)
-        for tap, weight in enumerate(part.weights)
+def _each_tap(part: _Part) -> Bundle:
+    products = [
+        Product(weight, _times(part.inputs, {tap * part.apart: 1.0}), (1.0,)) for tap, weight in enumerate(part.weights)
     ]
+    return Bundle(tuple(products), (part.outputs,))
 
 
 def _times(one: Combination, two: Combination) -> Combination:

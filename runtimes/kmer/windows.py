@@ -6,6 +6,7 @@ Only where the kernel was built; shared_numpy.py is the same in NumPy.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -32,15 +33,14 @@ class Windows:
     def __call__(self, codes: np.ndarray, windows: int) -> np.ndarray:
         """Base codes without N from the start of the first window on, uint8 (B,) -> float32 (windows, T)."""
         sharing = self._sharing
-        whole = np.zeros(sharing.before + sharing.after(windows), np.uint8)
-        whole[sharing.before :][: len(codes)] = codes[: len(whole) - sharing.before]
+        whole = sharing.padded(codes, windows)
         out = np.empty((windows, sharing.dense[-1].bias.size), np.float32)
         name, program = self._network.instruction_set, self._network.program
         kernel._kernel.windows(name, program, self._plan, whole, sharing.before, self._room(), out)
         return out
 
     def _room(self) -> np.ndarray:
-        """This thread's working memory; finite from the start, since zeros behind the last channel are computed with."""
+        """This thread's working memory; finite from the start: what lies behind the last channel is computed with."""
         if not hasattr(self._rooms, "room"):
             self._rooms.room = aligned(kernel._kernel.room_of_windows(self._network.program, self._plan))
             self._rooms.room[:] = 0
@@ -51,20 +51,28 @@ class Windows:
         products = sharing.products
         run, group = (sharing.run, sharing.group) if sharing.run else (sharing.block, sharing.block)
         steps = [sharing.stride, sharing.step, sharing.block, sharing.lead, sharing.kmer_length, sharing.kmer_left]
-        steps += [sharing.plan.rows, len(sharing.layers), len(products.products), run, group]
+        most = max(len(bundle.products) for bundle in products.bundles)
+        steps += [sharing.plan.rows, len(sharing.layers), len(products.bundles), most, run, group]
         for number in range(len(sharing.layers)):
             steps += self._level(number)
+        for bundle in products.bundles:
+            steps.append(len(bundle.products))
+            steps.append(len(bundle.outputs))
+            for windows in (*bundle.outputs, {})[:2]:
+                offsets = [window * max(sharing.run, 1) for window in windows]
+                steps += self._combination(offsets, windows.values())
         top = sharing.layers[-1]
         apart = top.scale // sharing.grid(top.scale)
-        for product in products.products:
-            offsets = [(top.low + tap) * apart for tap in product.inputs]
-            offsets += [window * max(sharing.run, 1) for window in product.outputs]
-            factors = [*product.inputs.values(), *product.outputs.values()]
-            steps += [len(product.inputs), len(product.outputs)]
+        for product in (product for bundle in products.bundles for product in bundle.products):
+            steps += self._combination([(top.low + tap) * apart for tap in product.inputs], product.inputs.values())
             steps.append(self._arrays.packed(product.weight))
-            steps.append(self._arrays.address(np.array(offsets, np.int32)))
-            steps.append(self._arrays.address(np.array(factors, np.float32)))
+            steps.append(self._arrays.address(np.array(product.sums, np.float32)))
         return steps
+
+    def _combination(self, offsets: list[int], factors: Iterable[float]) -> list[int]:
+        """Number, offsets and factors."""
+        numbers = np.array(offsets, np.int32), np.array([*factors], np.float32)
+        return [len(offsets), *(self._arrays.address(array) for array in numbers)]
 
     def _level(self, number: int) -> list[int]:
         sharing = self._sharing

@@ -255,9 +255,10 @@ class TestProgress:
         with progress.Bar("sequences", 100) as bar:
             for second in range(0, 200, 10):
                 now[0] = float(second)
-                bar.update(second, second * 20_000)
+                bar.update(min(second, 100), second * 20_000)
         assert log.getvalue().splitlines() == [
-            f"zoo: {second * 20_000:,} sequences, 20,000 a second" for second in (60, 120, 180)
+            f"zoo: {second * 20_000:,} sequences, 20,000 a second, {left}"
+            for second, left in ((60, "0 h 01 min left"), (120, "0 h 00 min left"), (180, "0 h 00 min left"))
         ]
         notes.taken_from(["-q"])
         with progress.Bar("sequences", 100) as bar:

@@ -7,7 +7,7 @@ import json
 import types
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 import pytest
 from checkpoints import ODD, random_checkpoint
@@ -73,7 +73,9 @@ def test_every_field_takes_its_value_from_the_command_line(command: str, group: 
     for field in dataclasses.fields(group.hint):
         option = arguments(command)[option_name(field.name)]
         text, value = example(option)
+        # a number below zero is joined to its option, see options.full_forms
         typed = [option.name] if value is True else [option.name, text]
+        typed = [f"{option.name}={text}"] if text.startswith("-") else typed
         _, bound, _ = main.app.parse_args([command, *required, *typed], exit_on_error=False, print_error=False)
         assert getattr(bound.arguments[group.field_info.name], field.name) == value
 
@@ -101,7 +103,7 @@ def example(option: Argument) -> tuple[str, Any]:
     if kind is Path:
         return "some/file", Path("some/file")
     if get_origin(kind) is tuple:
-        return "A, B", ("A", "B")
+        return ("-3, 4", (-3, 4)) if get_args(kind)[0] is int else ("A, B", ("A", "B"))
     text = {"--both-strands": "average", "--alphabet": "TGCA"}.get(option.name, "text")
     return text, text
 

@@ -273,8 +273,8 @@ class TestBadInput:
         path = table(tmp_path / "x.tsv", [*dna(2), "ACGT" * 41])
         for layout in (Layout(), Layout(resize="center")):
             assert refusal(path, layout=layout) == (
-                f"{path}: row 3: expected 40 bases, got 164; cut windows of 40 bases out of it first, "
-                "for example with bedtools getfasta"
+                f"{path}: row 3: expected 40 bases, got 164; cut windows of 40 bases out of it first; of a genome, "
+                "zoo predict --bed and zoo scan do"
             )
 
     def test_a_missing_column_lists_those_that_exist(self, folder: Path) -> None:

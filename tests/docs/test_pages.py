@@ -20,8 +20,15 @@ LEFT = {
         *(f"runs/{name}/{file}" for name in ("mine", "fine-tuned") for file in RUN),
         "scores.tsv.gz", "scores.tsv.gz.json", "scores.tsv", "port.safetensors", "found.safetensors", "original.onnx",
         "letters.onnx", "mine.h5", "report/metrics.json", "report/predictions.tsv", "report/scatter.png",
+        "report/comparison.png",
     ],
     "train.md": ["runs/student/weights.safetensors", "runs/small/curves.png"],
+    "explain.md": [
+        *(f"explained/{file}" for file in ("report.html", "summary.tsv", "contributions.h5", "modisco.dev.hyp.npz")),
+        "mutated/ism.npz", "quick/logos/0002.dev.png",
+        *(f"strong/motifs/{file}" for file in ("motifs.html", "dev.patterns.tsv", "hk.patterns.png", "hk.meme")),
+    ],
+    "design.md": ["designs.fa", "designs.fa.trace.tsv", "designs.fa.json", "climb.png", "mutated.fa", "example.fa"],
     "evaluate.md": ["report/diagnosis-1.png", "report/diagnosis-2.png"],
 }  # fmt: skip
 """Page -> files that its commands leave there."""

@@ -180,7 +180,7 @@ def test_resize_center_crops_and_pads_around_the_middle(
     assert reader.counts.resized == (len(text) != LENGTH)
 
 
-LONG = "cut windows of 12 bases out of it first, for example with bedtools getfasta"
+LONG = "cut windows of 12 bases out of it first; of a genome, zoo predict --bed and zoo scan do"
 
 
 @pytest.mark.parametrize("reading", [STRICT, ReadOptions(resize="center")])

@@ -34,7 +34,7 @@ def test_any_stretch_is_what_the_file_says(path: Path, monkeypatch: pytest.Monke
         assert genome.contigs == {"chr2": 700, "chr10": 61, "chrM": 120}
         assert list(genome.contigs) == ["chr2", "chr10", "chrM"]
         for name, sequence in MADE.items():
-            for start, stop in ((0, len(sequence)), (3, 4), (50, 61), (17, 17)):
+            for start, stop in ((0, len(sequence)), (3, 4), (50, 61), (17, 17), (len(sequence), len(sequence))):
                 expected = encode([sequence[start:stop]])[0] if stop > start else np.empty(0)
                 np.testing.assert_array_equal(genome.codes(name, start, stop), expected)
 
@@ -169,3 +169,12 @@ def test_a_copy_elsewhere_needs_no_index_of_its_own(path: Path, tmp_path: Path) 
         shutil.copy(tmp_path / name, other / name)
     assert IndexedFasta(other / "g.fa").made_index is None
     assert IndexedFasta(other / "g.fa").digest() == IndexedFasta(path).digest()
+
+
+def test_what_a_contig_has_not_is_refused(path: Path) -> None:
+    with IndexedFasta(path) as genome:
+        for start, stop in ((-1, 5), (5, 4), (0, 62)):
+            with pytest.raises(ZooError, match=f"chr10: expected bases within 0 to 61, got {start} to {stop}"):
+                genome.codes("chr10", start, stop)
+        with pytest.raises(ZooError, match="has no contig '10' but 'chr10'"):
+            genome.codes("10", 0, 5)

@@ -179,3 +179,13 @@ def test_the_kernel_refuses_memory_that_is_too_small() -> None:
         kernel._kernel.forward(kernel.instruction_sets()[0], compiled.program, codes, np.empty(10, np.float32), out)
     with pytest.raises(ValueError, match="no instruction set is called 8086 here"):
         kernel._kernel.forward("8086", compiled.program, codes, compiled._room(kernel._kernel.room), out)
+
+
+def test_a_settled_engine_gives_the_same_bits_whatever_came_before() -> None:
+    weights = random_checkpoint(ODD)
+    codes = random_codes(600, ODD.sequence_length)
+    settled, other = (runtime.start(weights, "cpu", RunOptions()) for _ in range(2))
+    for engine in (settled, other):
+        engine.settle()
+    other.run(codes)
+    np.testing.assert_array_equal(settled.run(codes[:40]), other.run(codes[:40]))

@@ -150,6 +150,8 @@ def test_a_gpu_without_memory_left_is_one_line(odd: Checkpoint, monkeypatch: pyt
         engine.run(random_codes(5, 53))
     with pytest.raises(ZooError, match=r"^the GPU: out of memory over 1 sequences at once$"):
         engine.run(random_codes(1, 53))
+    with pytest.raises(ZooError, match=r"^the GPU: out of memory over 128 sequences at once; a smaller --batch-size"):
+        engine.windows(random_codes(1, 500)[0], 1)
 
 
 @needs_torch

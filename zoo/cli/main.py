@@ -35,6 +35,7 @@ COMMANDS = {
     "Explain": {
         "explain": "Show which bases of sequences matter: contributions, substitutions, a report to open in a browser.",
         "motifs": "Find the motifs that a model has learned, with TF-MoDISco in what zoo explain left.",
+        "design": "Make sequences to order: climb a target's prediction, one substitution a round.",
     },
     "Weights": {
         "import": "Import weights that were trained in Keras or PyTorch, of a network of any size.",

@@ -45,6 +45,7 @@ JOB = fields("Run")
 EXPLAINING = fields("Contributions")
 FINDING = fields("Patterns")
 SEARCH = fields("Search")
+DESIGNING = fields("Designs")
 TRAINING = fields("Training")
 DRAWING = fields("Sequences drawn")
 LAYOUT = fields("Data files")
@@ -57,6 +58,7 @@ SHARING = fields("Long runs")
 INTERVALS = fields("Intervals of a genome, instead of FASTA files")
 SERVING = fields("Serving")
 RUNNING = fields("Computing")
+COMPUTED_STRANDS = Parameter(name="*", group=RUNNING.group)
 FILE = fields("What the file does not say")
 CHECKED = fields("How it is found out or checked")
 
@@ -72,7 +74,7 @@ Weights = Annotated[str | None, Parameter(help="A weights file instead.")]
 Json = Annotated[bool, Parameter(name="--json", help="For programs: print JSON.")]
 Overwrite = Annotated[bool, Parameter(help="Replace the output if it exists.")]
 
-SHORT_FORMS = {"output": "-o"}
+SHORT_FORMS = {"output": "-o", "number": "-n"}
 """Option -> its short form, the same for every command."""
 
 FLAGS = {
@@ -93,7 +95,7 @@ def _short_form(option: FieldInfo, taken: frozenset[str]) -> str | None:
     return None if short in taken else short
 
 
-NEGATIVE = re.compile(r"-\d+(,-?\d+)*")
+NEGATIVE = re.compile(r"-\d+(, *-?\d+)*")
 """Whole numbers, the first below zero, which do not stand for an option."""
 
 

@@ -1,189 +1,136 @@
 """Dinucleotide shuffle of many sequences at once: each keeps its first and last base and the count of every pair.
 
 The method of Altschul and Erickson (1985, doi:10.1093/oxfordjournals.molbev.a040370), a random Eulerian walk over the
-bases, written over the batch: the only loop runs along the sequence. `dinucleotide_shuffle` draws from one generator
-for the batch; `references` gives each sequence a generator of its own, so that no other sequence and no order matters.
+bases. Each row has a key from which all its random numbers follow, so that a result depends on nothing but that key and
+the sequence; compiled code (_shuffle.c) and NumPy give the same.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple
 
 import numpy as np
 
+from zoo.errors import ZooError
 from zoo.spec import UNKNOWN_BASE
+
+try:
+    from zoo.dna import _shuffle
+except ImportError:
+    BUILT = False
+else:
+    BUILT = True
 
 SYMBOLS = UNKNOWN_BASE + 1
 """A, C, G, T and N are the vertices of the walk."""
 
+BLOCK = 4096
+"""Rows that NumPy shuffles at once: its loop runs along the sequence."""
+
+WEYL, MIX_1, MIX_2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+"""Constants of SplitMix64 (Steele, Lea, Flood 2014, doi:10.1145/2660193.2660195)."""
+
 
 def dinucleotide_shuffle(codes: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Base codes, uint8 (N, L) -> uint8 (N, L), a uniform draw among the sequences with the same dinucleotides."""
-    count, length = codes.shape
-    if length < 3 or not count:
-        return codes.copy()
-    exits = codes[:, :-1].astype(np.intp)
-    last = _last_exits(codes, generator)
-    keys = generator.random(exits.shape, np.float32)
-    row, base = np.nonzero(last >= 0)
-    keys[row, last[row, base]] = 2.0  # after all other exits of the same base
-    order = np.argsort(exits * 4.0 + keys, axis=1)
-    successors = np.take_along_axis(codes[:, 1:], order, 1)
-    return _walk(codes[:, 0], successors, _tally(codes))
+    return _walks(codes, generator.integers(0, 2**64, len(codes), np.uint64))
 
 
 def references(codes: np.ndarray, number: int, seed: int) -> np.ndarray:
     """Base codes, uint8 (N, L) -> uint8 (N, number, L), dinucleotide shuffles of each sequence.
 
-    They follow from the seed, 0 to 2**64 - 1, the bases of the sequence and their number alone: the same in every batch
-    and order, and the first ten of twenty are the ten. A sequence that has no other of its dinucleotides, such as a run
-    of one base, comes back as it is.
+    Those of a sequence follow from (seed, its bases): the other sequences and their order make no difference, and more
+    of them begin with the same. Raises ZooError for a number below 1.
     """
+    if number < 1:
+        raise ZooError(f"references: expected at least 1 shuffle of a sequence, got {number}")
+    count, length = codes.shape
+    keys = np.empty((count, number), np.uint64)
+    for row, sequence in enumerate(np.ascontiguousarray(codes)):
+        digest = hashlib.shake_128(b"%d " % seed + sequence.tobytes()).digest(8 * number)
+        keys[row] = np.frombuffer(digest, "<u8")
+    return _walks(np.repeat(codes, number, axis=0), keys.reshape(-1)).reshape(count, number, length)
+
+
+def _walks(codes: np.ndarray, keys: np.ndarray) -> np.ndarray:
     count, length = codes.shape
     if length < 3 or not count:
-        return np.repeat(codes[:, None], number, 1)
-    order = np.argsort(codes[:, :-1], axis=1, kind="stable")
-    exits = _Exits(
-        np.take_along_axis(codes, order, 1), np.take_along_axis(codes[:, 1:], order, 1), _tally(codes), codes[:, -1]
-    )
-    states = _mixed(_states(codes, seed)[:, None] + _steps(0, number)).ravel()
-    sequence = np.repeat(np.arange(count), number)
-    successors = np.empty((len(states), length - 1), np.uint8)
-    last = _last_of_each(exits, sequence, states)
-    for start in range(0, len(states), BLOCK):
-        part = slice(start, start + BLOCK)
-        successors[part] = _in_random_order(exits, sequence[part], states[part], last[part])
-    walked = _walk(codes[sequence, 0], successors, exits.tally[sequence])
-    return walked.reshape(count, number, length)
+        return codes.copy()
+    if BUILT:
+        out = np.empty(codes.shape, np.uint8)
+        _shuffle.walks(np.ascontiguousarray(codes), keys, out)
+        return out
+    firsts = range(0, count, BLOCK)
+    return np.concatenate([_Walks(codes[at : at + BLOCK], keys[at : at + BLOCK]).walk() for at in firsts])
 
 
-BLOCK = 128
-"""Shuffles whose random numbers are drawn at once: they stay in the cache."""
+class _Walks:
+    """The plain twin of _shuffle.c, over rows.
 
-
-class _Exits(NamedTuple):
-    """Of N sequences, each pair of neighbours, those that begin with A first: uint8 (N, L-1) both; how many begin with
-    each base, intp (N, 5); the last base of each, uint8 (N,)."""
-
-    bases: np.ndarray
-    successors: np.ndarray
-    tally: np.ndarray
-    ends: np.ndarray
-
-
-def _last_of_each(exits: _Exits, sequence: np.ndarray, states: np.ndarray) -> np.ndarray:
-    """The exit that each base takes last, drawn until they lead to the last base: its place in _Exits, intp (n, 5); 0
-    for a base that is never left."""
-    first = np.cumsum(exits.tally, 1) - exits.tally
-    ends = exits.ends.astype(np.intp)
-    places = np.zeros((len(states), SYMBOLS), np.intp)
-    pending = np.arange(len(states))
-    states = _mixed(states)  # another stream than that of the order
-    attempt = 0
-    while len(pending):
-        at = sequence[pending]
-        drawn = _mixed(states[pending, None] + _steps(attempt * SYMBOLS, SYMBOLS)) >> np.uint64(32)
-        tally = exits.tally[at]
-        place = first[at] + ((drawn * tally.astype(np.uint64)) >> np.uint64(32)).astype(np.intp)
-        place[tally == 0] = 0
-        leads = exits.successors[at[:, None], place].astype(np.intp)
-        end = ends[at][:, None]
-        leads = np.where(tally == 0, end, leads)
-        np.put_along_axis(leads, end, end, 1)
-        for _ in range(3):  # 8 steps, more than there are bases
-            leads = np.take_along_axis(leads, leads, 1)
-        whole = (leads == end).all(1)
-        places[pending[whole]] = place[whole]
-        pending = pending[~whole]
-        attempt += 1
-    return places
-
-
-def _in_random_order(exits: _Exits, sequence: np.ndarray, states: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """The bases behind each base, those of A first, each base's own in a random order but the last: uint8 (n, L-1).
-
-    They are sorted by a key with the base in its 3 highest bits, 58 random ones, and the base behind in the lowest 3.
+    exits: bases that follow a base, in groups by base, those not yet taken first, intp (N, L - 1).  begin, left: where
+    a group begins and how many are left in it, (N, 5).
     """
-    keys = _mixed(states[:, None] + _steps(0, exits.bases.shape[1])) >> np.uint64(3)
-    row, base = np.nonzero(exits.tally[sequence])
-    keys[row, last[row, base]] = ~np.uint64(0) >> np.uint64(3)
-    keys &= ~np.uint64(7)
-    keys |= ((exits.bases.astype(np.uint64) << np.uint64(61)) | exits.successors)[sequence]
-    keys.sort(axis=1)
-    return (keys & np.uint64(7)).astype(np.uint8)
 
+    def __init__(self, codes: np.ndarray, keys: np.ndarray) -> None:
+        self._codes: np.ndarray = codes.astype(np.intp)
+        self._keys = keys
+        self._drawn = np.zeros(len(codes), np.uint64)
+        from_ = self._codes[:, :-1]
+        self._exits = np.take_along_axis(self._codes[:, 1:], np.argsort(from_, axis=1, kind="stable"), 1)
+        self._left = (from_[:, :, None] == np.arange(SYMBOLS)).sum(1)
+        self._begin = np.cumsum(self._left, axis=1) - self._left
 
-def _tally(codes: np.ndarray) -> np.ndarray:
-    """How often each base is left, intp (N, 5)."""
-    return np.stack([(codes[:, :-1] == base).sum(1) for base in range(SYMBOLS)], 1)
+    def walk(self) -> np.ndarray:
+        """A random walk along all exits of each row, uint8 (N, L)."""
+        last = self._last_exits()
+        out = np.empty(self._codes.shape, np.uint8)
+        rows = np.arange(len(out))
+        base = self._codes[:, 0]
+        out[:, 0] = base
+        for column in range(1, self._codes.shape[1]):
+            following = last[rows, base]
+            some = self._left[rows, base] > 0
+            following[some] = self._take(rows[some], base[some], self._draw(rows[some], base[some]))
+            base = following
+            out[:, column] = base
+        return out
 
+    def _last_exits(self) -> np.ndarray:
+        """The exit that each base takes last, such that these lead to the last base; taken out. intp (N, 5)."""
+        end = self._codes[:, -1]
+        bases = np.arange(SYMBOLS)
+        takes = (self._left > 0) & (end[:, None] != bases)
+        last = np.tile(bases, (len(end), 1))
+        chosen = np.zeros_like(last)
+        pending = np.arange(len(end))
+        while len(pending):
+            for base in bases:
+                rows = pending[takes[pending, base]]
+                chosen[rows, base] = self._draw(rows, np.full(len(rows), base))
+                last[rows, base] = self._exits[rows, chosen[rows, base]]
+            leads = last[pending]
+            for _ in range(3):  # 8 steps, more than there are bases
+                leads = np.take_along_axis(leads, leads, 1)
+            reached = ((leads == end[pending, None]) | (self._left[pending] == 0)).all(1)
+            pending = pending[~reached]
+        for base in bases:
+            rows = np.flatnonzero(takes[:, base])
+            self._take(rows, np.full(len(rows), base), chosen[rows, base])
+        return last
 
-def _walk(first: np.ndarray, successors: np.ndarray, tally: np.ndarray) -> np.ndarray:
-    """The walk that leaves each base for its `successors`, uint8 (N, L-1), one after the other -> uint8 (N, L)."""
-    count, steps = successors.shape
-    starts = np.arange(count) * SYMBOLS
-    position = np.cumsum(tally, 1) - tally + (np.arange(count) * steps)[:, None]  # of each base's next unused exit
-    position, successors = position.ravel(), successors.ravel()
-    out = np.empty((steps + 1, count), np.uint8)
-    out[0] = first
-    for column in range(steps):
-        at = starts + out[column]
-        used = position[at]
-        position[at] = used + 1
-        out[column + 1] = successors[used]
-    return np.ascontiguousarray(out.T)
+    def _take(self, rows: np.ndarray, base: np.ndarray, at: np.ndarray) -> np.ndarray:
+        """The exits at these places, which the last of their groups fill."""
+        taken = self._exits[rows, at]
+        self._left[rows, base] -= 1
+        self._exits[rows, at] = self._exits[rows, self._begin[rows, base] + self._left[rows, base]]
+        return taken
 
-
-GOLDEN = 0x9E3779B97F4A7C15
-
-
-def _steps(first: int, number: int) -> np.ndarray:
-    return (np.arange(first + 1, first + number + 1, dtype=np.uint64)) * np.uint64(GOLDEN)
-
-
-def _mixed(state: np.ndarray) -> np.ndarray:
-    """SplitMix64 (Steele, Lea and Flood 2014, doi:10.1145/2660193.2660195), a generator that gives any number of its
-    stream at once: uint64 -> 64 random bits."""
-    state = state ^ (state >> np.uint64(30))
-    state *= np.uint64(0xBF58476D1CE4E5B9)
-    state ^= state >> np.uint64(27)
-    state *= np.uint64(0x94D049BB133111EB)
-    state ^= state >> np.uint64(31)
-    return state
-
-
-def _states(codes: np.ndarray, seed: int) -> np.ndarray:
-    """Of each sequence's generator, from the seed and its bases: uint64 (N,)."""
-    digests = (hashlib.blake2b(row.tobytes(), digest_size=8, salt=b"%016x" % seed) for row in codes)
-    return np.array([int.from_bytes(digest.digest(), "little") for digest in digests], np.uint64)
-
-
-def _last_exits(codes: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Column of the exit that each base takes last, intp (N, 5): such that these exits lead to the last base.
-
-    Drawn at random and drawn again where they do not. -1 for a base that is never left.
-    """
-    count, length = codes.shape
-    last = np.zeros((count, SYMBOLS), np.intp)
-    pending = np.arange(count)
-    while len(pending):
-        part = codes[pending]
-        order = generator.permuted(np.tile(np.arange(length - 1), (len(part), 1)), axis=1)
-        shuffled = np.take_along_axis(part, order, 1)
-        rows = np.arange(len(part))
-        leads = np.tile(np.arange(SYMBOLS), (len(part), 1))
-        there = np.zeros((len(part), SYMBOLS), bool)
-        for base in range(SYMBOLS):
-            found = shuffled == base
-            there[:, base] = found.any(1)
-            column = order[rows, found.argmax(1)]
-            last[pending, base] = np.where(there[:, base], column, -1)
-            leads[:, base] = np.where(there[:, base], part[rows, column + 1], base)
-        end = part[:, -1].astype(np.intp)
-        leads[rows, end] = end
-        for _ in range(3):  # 8 steps, more than there are bases
-            leads = np.take_along_axis(leads, leads, 1)
-        reached = ((leads == end[:, None]) | ~there).all(1)
-        pending = pending[~reached]
-    return last
+    def _draw(self, rows: np.ndarray, base: np.ndarray) -> np.ndarray:
+        """A random place among the exits that are left to a base."""
+        self._drawn[rows] += np.uint64(1)
+        z = self._keys[rows] + self._drawn[rows] * WEYL
+        z = (z ^ (z >> np.uint64(30))) * MIX_1
+        z = (z ^ (z >> np.uint64(27))) * MIX_2
+        z ^= z >> np.uint64(31)
+        bound = self._left[rows, base].astype(np.uint64)
+        return self._begin[rows, base] + ((z >> np.uint64(32)) * bound >> np.uint64(32)).astype(np.intp)

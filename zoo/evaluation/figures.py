@@ -32,6 +32,7 @@ ONE_COLOUR, TWO_COLOUR = "0.25", "tab:red"
 
 WIDEST_TITLE = 36
 """Letters that fit over a panel, of a name that a user chose; of a longer one the middle is left out."""
+
 VERDICT_COLOURS: dict[Verdict, str] = dict(zip(VERDICTS, ("#009e73", "#d55e00", "0.5"), strict=True))
 """Of Okabe and Ito (2008), which the colour-blind tell apart."""
 
@@ -101,19 +102,19 @@ def comparison(
             if label != reference:
                 _interval(panels[row, 1], place, compared, colour, "+")
         for panel in panels[row]:
-            panel.set_yticks(range(len(scores)), list(scores))
+            panel.set_yticks(range(len(scores)), [_short(label, 24) for label in scores])
             panel.set_ylim(len(scores) - 0.4, -0.6)
             panel.margins(x=0.2)
         panels[row, 1].axvline(0, **IDENTITY)
         panels[row, 1].tick_params(labelleft=False)
-        panels[row, 0].set_xlabel(f"{name} {target}, 95% interval", fontsize=9)
-        panels[row, 1].set_xlabel(f"{name} {target}, paired difference, 95% interval", fontsize=9)
+        panels[row, 0].set_xlabel(f"{name} {_short(target, 16)}, 95% interval", fontsize=9)
+        panels[row, 1].set_xlabel(f"{name} {_short(target, 16)}, paired difference, 95% interval", fontsize=9)
     figure.legend(
         handles=[
             panels[0, 1].plot([], [], "o-", color=colour, markersize=4, label=said)[0]
             for said, colour in VERDICT_COLOURS.items()
         ],
-        title=f"compared with {reference}",
+        title=f"compared with {_short(reference, 2 * WIDEST_TITLE)}",
         title_fontsize=9,
         fontsize=8,
         loc="outside upper center",
@@ -231,7 +232,13 @@ def _interval(panel: Axes, place: int, found: Interval | None, colour: str, sign
     panel.plot([found.low, found.high], [place, place], color=colour, linewidth=1.6, solid_capstyle="butt")
     panel.plot([found.value], [place], "o", color=colour, markersize=4.5)
     panel.annotate(
-        f"{found.value:{sign}.3f}", (found.value, place), (0, 4), textcoords="offset points", ha="center", fontsize=7
+        f"{found.value:{sign}.3f}",
+        (found.value, place),
+        (0, 5),
+        textcoords="offset points",
+        ha="center",
+        fontsize=7,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},  # the line at 0 passes behind
     )
 
 

@@ -1,8 +1,9 @@
-"""Which bases matter, and which motifs: contributions of bases to a prediction, mutations of single bases, patterns.
+"""Which bases matter, which motifs, and sequences made to order: contributions, mutations of single bases, designs.
 
 import zoo
 zoo.explain.ism(model, sequences)                   # every substitution -> float32 (N, L, 4, T)
 zoo.explain.contributions(model, sequences, "dev")  # DeepLIFT -> hypothetical, actual, delta
+zoo.explain.evolve(model, "dev", number=10)         # directed evolution -> designs
 """
 
 from __future__ import annotations
@@ -11,17 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zoo.explain.deeplift import Contributions, contributions
+    from zoo.explain.design import Design, evolve
     from zoo.explain.mutagenesis import centred, ism
 
 HOMES = {
     "Contributions": "deeplift",
+    "Design": "design",
     "centred": "mutagenesis",
     "contributions": "deeplift",
+    "evolve": "design",
     "ism": "mutagenesis",
 }
 """Public name -> the file of this folder that it comes from; none is called as its file is."""
 
-__all__ = ["Contributions", "centred", "contributions", "ism"]
+__all__ = ["Contributions", "Design", "centred", "contributions", "evolve", "ism"]
 
 
 def __getattr__(name: str) -> Any:

@@ -14,12 +14,13 @@ from typing import NamedTuple
 import numpy as np
 
 from zoo.contracts import check_count
-from zoo.dna.encoding import ONE_HOT, check_codes, reverse_complement
+from zoo.dna.encoding import ONE_HOT, reverse_complement
 from zoo.dna.shuffle import references as shuffles_of
 from zoo.errors import ZooError, did_you_mean
 from zoo.explain.options import MOST_SHUFFLES, ExplainOptions, check_seed
 from zoo.inference import both_strands
 from zoo.inference.predict import Model
+from zoo.spec import UNKNOWN_BASE
 
 AT_ONCE = 1 << 11
 """Pairs of a sequence and a reference that are worked on together."""
@@ -110,6 +111,14 @@ def target_index(targets: Sequence[str], target: str | int) -> int:
     raise ZooError(f"targets: these weights predict {', '.join(targets)}, got {target!r}{hint}")
 
 
+def target_indices(targets: Sequence[str], chosen: Sequence[str]) -> list[int]:
+    """The numbers of chosen targets, or of all. Raises ZooError for one that there is not, or is named twice."""
+    for target in chosen:
+        if list(chosen).count(target) > 1:
+            raise ZooError(f"targets: {target} is named twice")
+    return [target_index(targets, target) for target in chosen or targets]
+
+
 def check_references(references: np.ndarray, codes: np.ndarray) -> None:
     """Raise ZooError unless references are base codes, uint8 (N, R, L), R at least 1, for sequences uint8 (N, L)."""
     expected = f"references: expected base codes, uint8 ({len(codes)}, R, {codes.shape[1]})"
@@ -117,4 +126,5 @@ def check_references(references: np.ndarray, codes: np.ndarray) -> None:
         raise ZooError(f"{expected}, got {references.dtype} {references.shape}")
     if references.shape[2] != codes.shape[1]:
         raise ZooError(f"{expected} as the sequences are, got references of {references.shape[2]} bases")
-    check_codes(references.reshape(-1, codes.shape[1]), codes.shape[1])
+    if references.dtype != np.uint8 or references.max(initial=0) > UNKNOWN_BASE:
+        raise ZooError(f"{expected} from 0 to {UNKNOWN_BASE}, got {references.dtype} up to {references.max(initial=0)}")

@@ -16,30 +16,33 @@ from typing import Any
 import numpy as np
 
 from zoo.dna.encoding import ONE_HOT
-from zoo.explain import files, logos, methods, mutagenesis, report
-from zoo.explain.deeplift import target_index
+from zoo.explain import files, logos, methods, mutagenesis, report, tracks
+from zoo.explain.deeplift import target_indices
 from zoo.explain.methods import Findings
 from zoo.explain.options import ExplainOptions
 from zoo.explain.report import Row
-from zoo.formats import table_writer
+from zoo.formats import bigwig, table_writer
 from zoo.formats.table_writer import Column, Layout, Table
 from zoo.inference import both_strands, description
+from zoo.inference.intervals import IntervalJob, IntervalRecords
 from zoo.inference.predict import CHUNK_RECORDS, Job, Model, Records
-from zoo.system.atomic import Inputs, check_folder_target, replacing_folder
+from zoo.system.atomic import check_folder_target, replacing_folder
 
 SUMMARY = "summary.tsv"
 DESCRIPTION = "explain.json"
 
 OURS = (
     *(files.CONTRIBUTIONS, files.ISM, files.ONE_HOT_FILE, files.hypothetical_file("*")),
-    *(SUMMARY, DESCRIPTION, report.FILE, f"{logos.FOLDER}/*.*"),
+    *(SUMMARY, DESCRIPTION, report.FILE, f"{logos.FOLDER}/*.*", f"{tracks.FOLDER}/*.bw"),
 )
 """What a folder of ours holds, and nothing else."""
 
 
-def check(output: Path, options: ExplainOptions, overwrite: bool = False, inputs: Inputs = ()) -> None:
+def check(output: Path, options: ExplainOptions, job: Job) -> None:
     """Raise ZooError if the folder could not be written, before any work is done."""
-    check_folder_target(output, overwrite, OURS, inputs)
+    check_folder_target(output, job.overwrite, OURS, job.inputs)
+    if isinstance(job, IntervalJob):
+        bigwig.check_installed()
     if options.logos:
         logos.require("--logos")
 
@@ -56,7 +59,7 @@ def explain(
     on_progress: called with how many of how many sequences are done.
     Raises ZooError as what is read does, for a target that the weights lack, or if the folder cannot be written.
     """
-    chosen = [target_index(model.spec.targets, target) for target in options.targets or model.spec.targets]
+    chosen = target_indices(model.spec.targets, options.targets)
     method = methods.method(model, chosen, options, job.rc)
     submit = both_strands.with_choice(model.session.submit, job.rc)
     with replacing_folder(output, job.overwrite, OURS, job.inputs) as folder:
@@ -78,6 +81,8 @@ def explain(
                 rows += _rows(model, job, shown, codes[part], activities, scores, chosen, left)
                 if on_progress is not None:
                     on_progress(min(part.stop, len(codes)), len(codes))
+        if isinstance(records, IntervalRecords):
+            tracks.write(folder, described["explained"], records.contigs, _windows(labels, records.centres))
         described["findings"] = dataclasses.asdict(method.findings)
         report.write(folder / report.FILE, rows[: options.rows], described)
         if options.logos:
@@ -139,6 +144,11 @@ def _table(folder: Path, job: Job, model: Model, method: methods.Method) -> Iter
         written = table_writer.Digested(content)
         with table_writer.opened(folder / SUMMARY, written, layout) as table:
             yield table
+
+
+def _windows(labels: Sequence[Column], centres: Sequence[int]) -> list[tracks.Window]:
+    contigs, _, _, _, strands = labels
+    return [tracks.Window(*one) for one in zip(contigs, centres, strands, strict=True)]
 
 
 def _rows(

@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -35,7 +36,12 @@ RAW = "raw"
 
 
 def hypothetical_file(target: str) -> str:
-    return f"modisco.{target}.hyp.npz"
+    return f"modisco.{of_target(target)}.hyp.npz"
+
+
+def of_target(target: str) -> str:
+    """The name of a target as a part of file names, which hold no "/"."""
+    return quote(target, safe="*")
 
 
 class Arrays:

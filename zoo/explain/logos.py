@@ -14,6 +14,7 @@ import numpy as np
 
 from zoo.dna.encoding import ONE_HOT
 from zoo.errors import MissingDependency
+from zoo.explain.files import of_target
 from zoo.spec import ALPHABET
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ COLOURS = {"A": "#2a9d3f", "C": "#2f6fd6", "G": "#e8a317", "T": "#d63a3a"}
 
 BASES_WIDTH = 0.11
 """Inches of a letter: 249 of them fill 27 inches, which a screen shows whole and a reader may enlarge."""
+
+LETTER_WIDTH = 0.25
+"""Inches of a letter of a pattern."""
 
 HEIGHT = 2.2
 """Inches."""
@@ -47,7 +51,7 @@ def draw(folder: Path, rows: Sequence[Row], targets: Sequence[str], kind: str) -
     for number, row in enumerate(rows, 1):
         for target, contributions in zip(targets, row.contributions, strict=True):
             scores = contributions[:, None] * ONE_HOT[row.codes]
-            path = folder / FOLDER / f"{number:04d}.{target}.{kind}"
+            path = folder / FOLDER / f"{number:04d}.{of_target(target)}.{kind}"
             save(scores, path, f"{row.name}: contributions to {target}", BASES_WIDTH * len(scores) + 1, kind)
 
 
@@ -63,6 +67,23 @@ def save(scores: np.ndarray, path: Path | IO[bytes], title: str, width: float, k
     axes.set_title(title, fontsize=9, loc="left", parse_math=False)
     # the same logo gives the same bytes
     figure.savefig(path, format=kind, dpi=DOTS_PER_INCH, metadata={"Date": None} if kind == "svg" else None)
+
+
+def overview(titles: Sequence[str], scores: Sequence[np.ndarray], path: Path) -> None:
+    """Logos of float (W, 4) below each other, letters of one width, with their titles, as PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    widest = max(len(one) for one in scores)
+    figure = Figure(figsize=(LETTER_WIDTH * widest + 4.2, 1.15 * len(scores)), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(len(scores), 2, squeeze=False, width_ratios=[LETTER_WIDTH * widest, 4])
+    for (logo, text), title, one in zip(panels, titles, scores, strict=True):
+        draw_on(logo, np.pad(one, ((0, widest - len(one)), (0, 0))))
+        logo.set_xticks([])
+        text.axis("off")
+        text.text(0, 0.5, title, va="center", fontsize=10, parse_math=False, linespacing=1.5)
+    figure.savefig(path, format="png", dpi=DOTS_PER_INCH)
 
 
 def draw_on(axes: Axes, scores: np.ndarray) -> None:

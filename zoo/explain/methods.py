@@ -70,8 +70,8 @@ class DeepLift:
     def __init__(self, model: Model, targets: Sequence[int], options: ExplainOptions, rc: str | None) -> None:
         self._model, self._targets, self._options, self._rc = model, targets, options, rc
         names = [model.spec.targets[target] for target in targets]
-        self.numbers = [f"{name}_{column}" for name in names for column in ("shuffled", "delta")]
-        self.after = {"shuffles": int, "unknown": int}
+        self.numbers: Sequence[str] = [f"{name}_{column}" for name in names for column in ("shuffled", "delta")]
+        self.after: Mapping[str, type] = {"shuffles": int, "unknown": int}
         self.at_once = max(1, deeplift.AT_ONCE // options.shuffles)
         self.findings = Findings()
 
@@ -104,8 +104,10 @@ class Mutagenesis:
     def __init__(self, model: Model, targets: Sequence[int], _: ExplainOptions, rc: str | None) -> None:
         self._model, self._targets, self._rc = model, targets, rc
         names = [model.spec.targets[target] for target in targets]
-        self.numbers = [f"{name}_{which}" for name in names for which in EXTREMES]
-        self.after = {f"{name}_{which}_mutation": str for name in names for which in EXTREMES} | {"unknown": int}
+        self.numbers: Sequence[str] = [f"{name}_{which}" for name in names for which in EXTREMES]
+        self.after: Mapping[str, type] = {f"{name}_{which}_mutation": str for name in names for which in EXTREMES} | {
+            "unknown": int
+        }
         self.at_once = SEQUENCES_AT_ONCE
         self.findings = Findings()
 
@@ -131,7 +133,7 @@ class Gradient:
     def __init__(self, model: Model, targets: Sequence[int], _: ExplainOptions, rc: str | None) -> None:
         self._model, self._targets, self._rc = model, targets, rc
         self.numbers: Sequence[str] = ()
-        self.after = {"unknown": int}
+        self.after: Mapping[str, type] = {"unknown": int}
         self.at_once = SEQUENCES_AT_ONCE
         self.findings = Findings()
 

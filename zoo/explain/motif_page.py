@@ -71,7 +71,7 @@ def _row(one: Pattern, match: Match | None) -> str:
     sign = LESSENS[one.name.split(".")[0]]
     return (
         f"<tr><td>{one.name}{sign}</td><td class=number>{len(one.seqlets):,}</td>"
-        f'<td><img src="{_picture(one.contributions[one.core])}" alt="{one.consensus}"></td>'
+        f'<td><img src="{_picture(one.contributions[one.shown])}" alt="{one.consensus}"></td>'
         f"<td><code>{one.consensus}</code></td><td>{like[0]}</td><td class=number>{like[1]}</td>"
         f"<td class=number>{like[2]}</td></tr>\n"
     )

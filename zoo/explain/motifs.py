@@ -4,7 +4,8 @@ TARGET.modisco.h5    all that modisco-lite found, in its own layout; sequences a
 TARGET.meme          the frequencies of each pattern, trimmed to its core
 TARGET.patterns.tsv  a row a pattern: seqlets, consensus, and the known motif that it is like
 TARGET.hits.tsv      a row a seqlet, by sequence and position: start and end are 1-based and inclusive
-motifs.html          a page with the logos
+TARGET.patterns.png  their logos; in logos/ one by one
+motifs.html          a page with all of it
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ FOLDER = "motifs"
 """Where the results go if nothing else is said: a folder in that of the explanation."""
 
 OURS = (
-    *("*.modisco.h5", "*.meme", "*.patterns.tsv", "*.hits.tsv"),
+    *("*.modisco.h5", "*.meme", "*.patterns.tsv", "*.patterns.png", "*.hits.tsv"),
     *(DESCRIPTION, motif_page.FILE, f"{logos.FOLDER}/*.png"),
 )
 """What a folder of ours holds, and nothing else."""
@@ -112,6 +113,7 @@ def _array(path: Path, expected: tuple[int, int, int]) -> np.ndarray:
 
 def check(folder: Path, output: Path, known: Path | None, overwrite: bool) -> None:
     """Raise ZooError if the results could not be written or modisco-lite is missing, before any work is done."""
+    read(folder)
     patterns.require()
     logos.require("zoo motifs")
     check_folder_target(output, overwrite, OURS, [folder, known])
@@ -151,7 +153,9 @@ def find(
         for target in targets:
             numbers, one_hot, hypothetical = explained.arrays(target, options.strongest)
             with _named(target):
-                found = patterns.find(one_hot, hypothetical, options, partial / f"{target}.modisco.h5", numbers)
+                found = patterns.find(
+                    one_hot, hypothetical, options, partial / f"{files.of_target(target)}.modisco.h5", numbers
+                )
             cores = [one.frequencies[one.core] for one in found]
             matches: Sequence[Match | None] = [None] * len(found)
             if motifs:
@@ -181,25 +185,30 @@ def _write(
     folder: Path, target: str, names: Sequence[str], found: Sequence[Pattern], matches: Sequence[Match | None]
 ) -> None:
     """The tables, the MEME file and the pictures of a target."""
+    stem = files.of_target(target)
     cores = tuple(
         meme.Motif(one.name, one.frequencies[one.core], one.consensus, sites=len(one.seqlets)) for one in found
     )
-    meme.write(folder / f"{target}.meme", meme.Motifs(cores))
+    meme.write(folder / f"{stem}.meme", meme.Motifs(cores))
     rows = [PATTERN_COLUMNS]
     for one, match in zip(found, matches, strict=True):
         like = (match.name, f"{match.p_value:.2g}", f"{match.similarity:.3f}") if match else ("", "", "")
         rows.append((one.name, str(len(one.seqlets)), one.consensus, *like))
-    _write_table(folder / f"{target}.patterns.tsv", rows)
+    _write_table(folder / f"{stem}.patterns.tsv", rows)
     places = [HIT_COLUMNS]
     for seqlet, one in patterns.hits(found):
         place = str(seqlet.start + 1), str(seqlet.end), seqlet.strand
         places.append((names[seqlet.sequence], *place, one.name, f"{seqlet.contribution:.5g}"))
-    _write_table(folder / f"{target}.hits.tsv", places)
+    _write_table(folder / f"{stem}.hits.tsv", places)
+    titles = [
+        f"{one.consensus}\n{len(one.seqlets)} seqlets"
+        + (f", like {match.name} ({match.similarity:.2f})" if match else "")
+        for one, match in zip(found, matches, strict=True)
+    ]
+    logos.overview(titles, [one.contributions[one.shown] for one in found], folder / f"{stem}.patterns.png")
     (folder / logos.FOLDER).mkdir(exist_ok=True)
     for one in found:
-        logos.save(
-            one.contributions[one.core], folder / logos.FOLDER / f"{target}.{one.name}.png", one.name, LOGO_WIDTH
-        )
+        logos.save(one.contributions[one.shown], folder / logos.FOLDER / f"{stem}.{one.name}.png", one.name, LOGO_WIDTH)
 
 
 def _write_table(path: Path, rows: Sequence[Sequence[str]]) -> None:

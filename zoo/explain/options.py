@@ -64,7 +64,7 @@ def check_seed(seed: int) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class MotifOptions:
-    """Numbers of TF-MoDISco, as the DeepSTARR studies set them for sequences of 249 bases."""
+    """Numbers of TF-MoDISco, as studies of fly enhancers set them for sequences of 249 bases."""
 
     targets: tuple[str, ...] = ()
     """Targets that were explained, A,B; by default all."""
@@ -73,7 +73,7 @@ class MotifOptions:
     """Only so many sequences, those with the highest prediction of the target; by default all."""
 
     window: int | None = None
-    """Bases around the middle in which seqlets are looked for, an even number; by default all."""
+    """Bases around the middle in which seqlets are looked for, an odd number less one; by default all."""
 
     size: int = 15
     """Bases of the core of a seqlet."""
@@ -100,6 +100,5 @@ class MotifOptions:
         for name in ("size", "flank", "trim", "initial_flank", "seqlets", "leiden"):
             check_count(name.replace("_", " "), getattr(self, name), 1 << 20)
         check_count("strongest", self.strongest, 1 << 31)
-        if self.window is not None and (self.window < 1 or self.window % 2):
-            raise ZooError(f"window: expected an even number of bases, got {self.window}")
+        check_count("window", self.window, 1 << 20)
         check_seed(self.seed)

@@ -28,6 +28,9 @@ TRIMMED_TO = 0.3
 """A pattern is shown and named from its first to its last position with this share of the largest contribution, as the
 report of modisco-lite does."""
 
+FLANK = 2
+"""Positions on either side of a core that a logo shows."""
+
 CERTAIN, LIKELY = 0.7, 0.4
 """Frequencies from which on a consensus has a capital, or a small letter; else N."""
 
@@ -61,6 +64,11 @@ class Pattern:
         sizes = np.abs(self.contributions).sum(1)
         found = np.flatnonzero(sizes >= sizes.max() * TRIMMED_TO)
         return slice(int(found[0]), int(found[-1]) + 1)
+
+    @property
+    def shown(self) -> slice:
+        """What a logo shows: the core and FLANK positions on either side."""
+        return slice(max(0, self.core.start - FLANK), self.core.stop + FLANK)
 
     @property
     def consensus(self) -> str:
@@ -130,6 +138,7 @@ def _window(length: int, window: int | None) -> tuple[int, int]:
         return 0, length
     if window > length:
         raise ZooError(f"window: expected at most {length} bases, got {window}")
+    window -= window % 2  # the commands of modisco-lite count from the middle, and fail on an odd window
     return (length - window) // 2, window
 
 

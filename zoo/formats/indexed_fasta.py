@@ -83,11 +83,17 @@ class IndexedFasta:
         self._file.close()
 
     def codes(self, contig: str, start: int, stop: int) -> np.ndarray:
-        """The bases [start, stop) of a contig that has them all, uint8 (stop - start,). Other letters than ACGT are N.
+        """The bases [start, stop) of a contig, uint8 (stop - start,). Other letters than ACGT are N.
 
-        Raises ZooError if they cannot be read.
+        Raises ZooError if the contig has not all of them, or they cannot be read.
         """
-        first, last = start // BLOCK_BASES, max(start, stop - 1) // BLOCK_BASES
+        if contig not in self.contigs:
+            raise ZooError(self.unknown_contig(contig))
+        if not 0 <= start <= stop <= self.contigs[contig]:
+            raise ZooError(f"{contig}: expected bases within 0 to {self.contigs[contig]:,}, got {start:,} to {stop:,}")
+        if start == stop:
+            return np.empty(0, np.uint8)
+        first, last = start // BLOCK_BASES, (stop - 1) // BLOCK_BASES
         if first == last:
             offset = first * BLOCK_BASES
             return self._block(contig, first)[start - offset : stop - offset]
@@ -262,9 +268,3 @@ def _is_line_end(content: BinaryIO, end: int, size: int) -> bool:
 
 def _reason(error: BaseException) -> str:
     return " ".join(str(error).split())
-
-
-def check_contig(genome: IndexedFasta, name: str, where: str) -> None:
-    """Raise ZooError, which begins with `where`, unless the genome has the contig."""
-    if name not in genome.contigs:
-        raise ZooError(f"{where}: {genome.unknown_contig(name)}")

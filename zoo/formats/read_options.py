@@ -54,7 +54,7 @@ def length_refused(
     size = got if isinstance(got, str) else f"{got:,}" if too_long else f"{got}"
     advice = ""
     if too_long:
-        advice = f"; cut windows of {length} bases out of it first, for example with bedtools getfasta"
+        advice = f"; cut windows of {length} bases out of it first; of a genome, zoo predict --bed and zoo scan do"
     elif not reading.resize:
         advice = f"; {spelling.resize} crops or pads with N"
     return f"expected {length} bases, got {size}{advice}"

@@ -25,7 +25,7 @@ def describe(model: Model, job: Job, records: Records) -> dict[str, Any]:
     """What ran on what, JSON types only; written beside the table."""
     return {
         "command": job.command,
-        **of_model(model),
+        **of_run(model.runtime, model.provider, model.spec),
         "rc": job.rc,
         **records.described(),
         "sequence_length": model.spec.sequence_length,
@@ -34,14 +34,9 @@ def describe(model: Model, job: Job, records: Records) -> dict[str, Any]:
     }
 
 
-def of_model(model: Model) -> dict[str, Any]:
+def of_run(runtime: str, provider: str, spec: ModelSpec) -> dict[str, Any]:
     """What computes: release, runtime, device and weights."""
-    return {
-        "version": zoo.__version__,
-        "runtime": model.runtime,
-        "provider": model.provider,
-        "weights": of_weights(model.spec),
-    }
+    return {"version": zoo.__version__, "runtime": runtime, "provider": provider, "weights": of_weights(spec)}
 
 
 def of_weights(spec: ModelSpec) -> dict[str, Any]:

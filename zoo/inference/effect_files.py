@@ -11,7 +11,7 @@ import itertools
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ import zoo
 from zoo.errors import ZooError
 from zoo.formats import annotated_vcf, table_writer, vcf
 from zoo.formats.annotated_vcf import Header
-from zoo.formats.table_writer import Digested, Layout
+from zoo.formats.table_writer import Column, Digested, Layout
 from zoo.formats.vcf import Variant
 from zoo.inference import description
 from zoo.inference.haplotypes import REASONS, SCORED
@@ -43,8 +43,8 @@ MISMATCH = "ref_mismatch"
 
 FLAG = "ZOO_REF_MISMATCH"
 
-ROWS = 8192
-"""Rows that are written together."""
+RECORDS = 8192
+"""That are written together."""
 
 MOST_NAMED = 1000
 """Alleles of a kind that are not scored which the description names; the others are counted."""
@@ -121,11 +121,16 @@ class _Report:
         for number, reason in enumerate(REASONS[1:], 1):
             self.not_scored[reason] += int((arrays["reasons"] == number).sum())
 
-    def name(self, variant: Variant, alt: str, match: bool, reason: str) -> None:
-        for kind in ([] if match else [MISMATCH]) + ([] if reason == SCORED else [reason]):
-            names = self.named.setdefault(kind, [])
-            if len(names) < MOST_NAMED:
-                names.append(variant.shown(alt))
+    def name(self, alleles: _Alleles) -> None:
+        """Note what has no numbers, and why."""
+        for place in np.flatnonzero((alleles.match == 0) | (alleles.reasons > 0)):
+            variant, alt = alleles.variants[place], alleles.alts[place]
+            reason = REASONS[alleles.reasons[place]]
+            kinds = [*([] if alleles.match[place] else [MISMATCH]), *([] if reason == SCORED else [reason])]
+            for kind in kinds:
+                names = self.named.setdefault(kind, [])
+                if len(names) < MOST_NAMED:
+                    names.append(variant.shown(alt))
 
     def counts(self) -> dict[str, int]:
         counts = {"records": self.alleles, MISMATCH: self.mismatches, **self.not_scored}
@@ -133,33 +138,40 @@ class _Report:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Row:
-    """An allele and its effects: float32 (T,) each, NaN where it is not scored."""
+class _Alleles:
+    """Some alleles in order, each with its variant, and their effects.
 
-    variant: Variant
-    alt: str
-    ref_value: np.ndarray
-    alt_value: np.ndarray
-    match: bool
+    counts: of the alleles of each record.  ref, alt: float32 (A, T), NaN where not scored.  match, reasons: uint8 (A,).
+    """
+
+    counts: list[int]
+    variants: list[Variant]
+    alts: list[str]
+    ref: np.ndarray
+    alt: np.ndarray
+    match: np.ndarray
+    reasons: np.ndarray
 
 
-def _rows(job: Job, parts: Parts, report: _Report) -> Iterator[list[_Row]]:
-    """The alleles of each variant, in order. Raises ZooError if the parts are not those of the variants."""
+def _alleles(job: Job, parts: Parts, report: _Report) -> Iterator[_Alleles]:
+    """Those of some records at a time. Raises ZooError if the parts are not those of the variants."""
     variants = vcf.read(job.variants)
     for part in range(parts.count):
         arrays = parts.read(part)
         done = 0
-        for variant in itertools.islice(variants, job.sharing.part_size):
-            rows = []
-            report.without_alleles += not variant.alts
-            for alt in variant.alts:
-                if done == len(arrays["match"]):
-                    raise ZooError(f"{parts.path(part)}: is damaged, remove it (too few alleles)")
-                match, reason = bool(arrays["match"][done]), REASONS[arrays["reasons"][done]]
-                report.name(variant, alt, match, reason)
-                rows.append(_Row(variant, alt, arrays["ref"][done], arrays["alt"][done], match))
-                done += 1
-            yield rows
+        rest = itertools.islice(variants, job.sharing.part_size)
+        while records := list(itertools.islice(rest, RECORDS)):
+            counts = [len(record.alts) for record in records]
+            stop = done + sum(counts)
+            chosen = {name: arrays[name][done:stop] for name in ("ref", "alt", "match", "reasons")}
+            if len(chosen["match"]) < stop - done:
+                raise ZooError(f"{parts.path(part)}: is damaged, remove it (too few alleles)")
+            each = [record for record in records for _ in record.alts]
+            alleles = _Alleles(counts, each, [alt for record in records for alt in record.alts], **chosen)
+            report.without_alleles += counts.count(0)
+            report.name(alleles)
+            yield alleles
+            done = stop
         if done != len(arrays["match"]):
             raise ZooError(f"{parts.path(part)}: is damaged, remove it (too many alleles)")
 
@@ -167,17 +179,16 @@ def _rows(job: Job, parts: Parts, report: _Report) -> Iterator[list[_Row]]:
 def _write_table(job: Job, spec: ModelSpec, parts: Parts, report: _Report, effects: Path) -> None:
     numbers = [f"{kind}_{target}" for target in spec.targets for kind in KINDS]
     layout = Layout(numbers, LABELS, MATCH, missing=True)
-    rows = itertools.chain.from_iterable(_rows(job, parts, report))
     with effects.open("wb") as file, table_writer.opened(job.output, Digested(file), layout) as table:
-        while several := list(itertools.islice(rows, ROWS)):
-            labels = [
-                (row.variant.contig, row.variant.position + 1, row.variant.name, row.variant.ref, row.alt)
-                for row in several
-            ]
-            ref, alt = (np.stack([getattr(row, name) for row in several]) for name in ("ref_value", "alt_value"))
-            values = np.stack([ref, alt, alt - ref], axis=2).reshape(len(several), len(numbers))
-            matches = ["yes" if row.match else "no" for row in several]
-            table.write(cast(Sequence[Sequence[Any]], list(zip(*labels, strict=True))), values, [matches])
+        for alleles in _alleles(job, parts, report):
+            if not alleles.alts:
+                continue
+            columns = ([one.contig for one in alleles.variants], [one.position + 1 for one in alleles.variants])
+            names, refs = ([getattr(one, field) for one in alleles.variants] for field in ("name", "ref"))
+            values = np.stack([alleles.ref, alleles.alt, alleles.alt - alleles.ref], axis=2)
+            matches = ["yes" if match else "no" for match in alleles.match]
+            labels: list[Column] = [*columns, names, refs, alleles.alts]
+            table.write(labels, values.reshape(len(matches), len(numbers)), [matches])
 
 
 def _write_vcf(job: Job, spec: ModelSpec, parts: Parts, report: _Report, effects: Path, longest: int) -> Path | None:
@@ -188,7 +199,7 @@ def _write_vcf(job: Job, spec: ModelSpec, parts: Parts, report: _Report, effects
             number = "1" if kind == "ref" else "A"
             text = f"{texts[kind]}: {target}, model {spec.architecture}, weights {spec.weights_id[:12]}"
             headers.append(Header(_field(kind, target), number, "Float", text))
-    fields = (_fields(rows, spec.targets) for rows in _rows(job, parts, report))
+    fields = (text for alleles in _alleles(job, parts, report) for text in _fields_of_records(alleles, spec.targets))
     compress = annotated_vcf.is_compressed(job.output)
     return annotated_vcf.write(job.variants, effects, compress, headers, fields, longest)
 
@@ -197,18 +208,20 @@ def _field(kind: str, target: str) -> str:
     return annotated_vcf.info_name(f"ZOO_{kind.upper()}_{target}")
 
 
-def _fields(rows: list[_Row], targets: Sequence[str]) -> str:
-    """INFO fields of a record: those of the reference once, the others an allele, "." where it is not scored."""
-    fields = [FLAG] if rows and not rows[0].match else []
-    for column, target in enumerate(targets):
-        scored = [row for row in rows if not np.isnan(row.alt_value[column])]
-        if not scored:
-            continue
-        fields.append(f"{_field('ref', target)}={_number(scored[0].ref_value[column])}")
-        for kind in KINDS[1:]:
-            values = [row.alt_value[column] - (row.ref_value[column] if kind == "delta" else 0) for row in rows]
-            fields.append(f"{_field(kind, target)}={','.join(map(_number, values))}")
-    return ";".join(fields)
+def _fields_of_records(alleles: _Alleles, targets: Sequence[str]) -> Iterator[str]:
+    """INFO fields of each record: those of the reference once, the others an allele, "." where it is not scored."""
+    delta = alleles.alt - alleles.ref
+    done = 0
+    for count in alleles.counts:
+        here = slice(done, done + count)
+        done += count
+        fields = [FLAG] if count and not alleles.match[here.start] else []
+        scored = here.start + np.flatnonzero(~np.isnan(alleles.alt[here, 0]))
+        for column, target in enumerate(targets if len(scored) else ()):
+            fields.append(f"{_field('ref', target)}={_number(alleles.ref[scored[0], column])}")
+            for kind, values in (("alt", alleles.alt), ("delta", delta)):
+                fields.append(f"{_field(kind, target)}={','.join(map(_number, values[here, column]))}")
+        yield ";".join(fields)
 
 
 def _number(value: np.float32) -> str:

@@ -146,6 +146,14 @@ class ShardOptions:
         return number - 1, count
 
 
+@dataclasses.dataclass(frozen=True)
+class RayOptions:
+    """Who does the work, where it is not this process."""
+
+    ray: str | None = None
+    """Share the work out with Ray: local for this machine, or the address of a cluster that runs, such as auto."""
+
+
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     """Raise ZooError unless `value` is one of the choices."""
     if value not in choices:

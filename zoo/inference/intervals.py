@@ -74,6 +74,10 @@ class IntervalRecords:
         self._batch_size = batch_size
         self._skipped: list[str] = []
         self.counts = Counts()
+        self.centres: list[int] = []
+        """Of the windows so far, 0-based."""
+        self.contigs: dict[str, int] = {}
+        """Of the genome, once it is open: name -> bases."""
 
     def __iter__(self) -> Iterator[tuple[Sequence[Column], np.ndarray]]:
         import numpy as np
@@ -82,6 +86,7 @@ class IntervalRecords:
         from zoo.spec import UNKNOWN_BASE
 
         with IndexedFasta(self._options.genome or "") as genome:
+            self.contigs = dict(genome.contigs)
             rows: list[Interval] = []
             codes = np.empty((self._batch_size, self._length), np.uint8)
             for interval in self._intervals(genome):
@@ -132,6 +137,7 @@ class IntervalRecords:
 
     def _batch(self, rows: list[Interval], codes: np.ndarray, unknown: int) -> tuple[Sequence[Column], np.ndarray]:
         self.counts.records += len(rows)
+        self.centres += [one.centre for one in rows]
         self.counts.mostly_unknown += int(((codes == unknown).sum(1) * 2 > self._length).sum())
         columns = zip(*((one.contig, one.start, one.end, one.name, one.strand) for one in rows), strict=True)
         return tuple(columns), codes

@@ -27,12 +27,22 @@ class Loading:
         """Of the weights, absolute; None for bundled ones."""
         return named.file_of(self.weights or self.model or MODEL)
 
+    def absolute(self) -> Loading:
+        """The same wherever the current folder is."""
+        return dataclasses.replace(self, weights=str(self.file)) if self.weights and self.file else self
+
     def spec(self) -> ModelSpec:
         """What the weights say of themselves, without a runtime. Raises ZooError as zoo.weights.named does."""
         chosen = self.weights or self.model or MODEL
         return named.read_spec(named.path_of(chosen) if named.is_name(chosen) else self.file or Path(chosen))
 
-    def load(self) -> Model:
-        """Raises ZooError as zoo.load does."""
+    def load(self, threads: int | None = None) -> Model:
+        """A model that is settled, see Model.settle. threads: unless their number was given.
+
+        Raises ZooError as zoo.load does.
+        """
         settings = dataclasses.asdict(self.running)
-        return load(self.model, self.weights, self.runtime, rc=self.rc, **settings)
+        settings["threads"] = settings["threads"] or threads
+        model = load(self.model, self.weights, self.runtime, rc=self.rc, **settings)
+        model.settle()
+        return model

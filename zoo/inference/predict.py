@@ -147,6 +147,10 @@ class Model:
         """Base codes, uint8 (N, L): A 0, C 1, G 2, T 3, N 4 -> float32 (N, T). Raises ZooError for any other array."""
         return self._session.predict(codes) if self.rc is None else self._submit(codes).result()
 
+    def settle(self) -> None:
+        """From now on a batch gives the same bits whatever was predicted before, see Session.settle."""
+        self._session.settle()
+
     def windows(self, codes: np.ndarray, stride: int = 1) -> np.ndarray:
         """Base codes along a contig, uint8 (B,) -> activities of every window, `stride` bases apart, float32 (W, T).
 
@@ -349,6 +353,11 @@ class FastaRecords:
         return {"inputs": self._readers.files()}
 
 
+def chunk_of(model: Model) -> int:
+    """Records that go through the pipeline together."""
+    return model.batch_size * max(1, round(CHUNK_RECORDS / model.batch_size))
+
+
 def predict_file(model: Model, job: Job, on_progress: Callable[[Records], None] | None = None) -> dict[str, Any]:
     """Predict every record of a Job: a table with one row a record, in order. Returns the run's description.
 
@@ -361,10 +370,11 @@ def predict_file(model: Model, job: Job, on_progress: Callable[[Records], None] 
     Raises ZooError as what is read does, or if an output cannot be written.
     """
     job.check_output()
-    chunk = model.batch_size * max(1, round(CHUNK_RECORDS / model.batch_size))
-    records = job.records(model.spec.sequence_length, chunk)
+    records = job.records(model.spec.sequence_length, chunk_of(model))
+    if len(job.sources) > 1:
+        model.settle()  # what a file gives does not depend on those before it
     submit = both_strands.with_choice(model.submit_codes, job.rc)
-    with _outputs(job) as (written, description_file):
+    with outputs_of(job) as (written, description_file):
 
         def work(batch: tuple[Sequence[Column], np.ndarray]) -> tuple[Sequence[Column], Future[np.ndarray]]:
             labels, codes = batch
@@ -386,7 +396,7 @@ def predict_file(model: Model, job: Job, on_progress: Callable[[Records], None] 
 
 
 @contextlib.contextmanager
-def _outputs(job: Job) -> Iterator[tuple[Digested, BinaryIO | None]]:
+def outputs_of(job: Job) -> Iterator[tuple[Digested, BinaryIO | None]]:
     """The open table and description; both files appear if the block ends well, none if it does not."""
     if job.output is None:
         with open(STANDARD_OUTPUT, "wb", closefd=False) as rows:

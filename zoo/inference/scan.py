@@ -32,8 +32,9 @@ from zoo.inference.shards import Arrays, Parts, Progress, Workers
 from zoo.spec import ModelSpec
 from zoo.system.atomic import check_target, replacing_together
 
-BLOCK_BASES = 1 << 20
-"""Bases whose windows are predicted together, at most."""
+BLOCK_BASES = 1 << 18
+"""Bases whose windows are predicted together, as many as a Session hands to its engine at once; then it is said how far
+the scan is."""
 
 VALUES = "values"
 
@@ -56,9 +57,15 @@ class Job:
     overwrite: bool = False
     command: str = ""
 
-    def start(self) -> Scan:
-        model = self.loading.load()
+    def start(self, threads: int | None = None) -> Scan:
+        model = self.loading.load(threads)
         return Scan(IndexedFasta(self.genome), model.spec, self, model)
+
+    def absolute(self) -> Job:
+        regions = self.options.regions
+        options = dataclasses.replace(self.options, regions=regions and regions.absolute())
+        genome, output = self.genome.absolute(), self.output.absolute()
+        return dataclasses.replace(self, genome=genome, output=output, options=options, loading=self.loading.absolute())
 
     @property
     def inputs(self) -> tuple[Path | None, ...]:

@@ -21,7 +21,7 @@ from zoo.dna import windows
 from zoo.dna.encoding import check_codes
 from zoo.errors import MissingDependency, ZooError, did_you_mean
 from zoo.inference import mutants
-from zoo.spec import ModelSpec
+from zoo.spec import ALPHABET, ModelSpec
 from zoo.system import futures, memory
 from zoo.weights.checkpoint import SUFFIX, Checkpoint
 
@@ -101,6 +101,15 @@ class Session:
             done += len(block)
         return out
 
+    def settle(self) -> None:
+        """From now on a batch gives the same bits whatever came before: for work that is shared out between processes.
+
+        Some engines compute the first few sequences another way, the same up to rounding, so as to begin at once.
+        """
+        settle = contracts.extra(self._engine, "settle")
+        if settle:
+            settle()
+
     def window_blocks(self, codes: np.ndarray, stride: int = 1) -> Iterator[np.ndarray]:
         """As `windows`, a block of consecutive windows at a time: memory is flat in the length of the contig.
 
@@ -163,6 +172,39 @@ class Session:
             return mutants.predicted(self.predict, codes, len(self.spec.targets))
         return self._begin(shorter, [np.ascontiguousarray(codes)]).result()
 
+    def contributions(self, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:
+        """DeepLIFT of an activity: base codes, uint8 (N, L), and references, uint8 (N, R, L) -> float32 (N, L, 4).
+
+        Hypothetical scores (rescale rule), the mean over the references: that of base b in position p is what it would
+        contribute there; times the one-hot sequence, scores sum to its activity minus the mean of its references'.
+        target: which activity, from 0.
+
+        Raises ZooError for other arrays or no such target, and if the runtime computes no contributions.
+        """
+        check_codes(codes, self.spec.sequence_length)
+        dimensions: tuple[int, ...] = getattr(references, "shape", ())
+        if len(dimensions) != 3 or dimensions[0] != len(codes) or not dimensions[1]:
+            expected = f"expected a uint8 array ({len(codes)}, R, {self.spec.sequence_length}), R at least 1"
+            raise ZooError(f"references: {expected}, got {dimensions or type(references).__name__}")
+        check_codes(references.reshape(-1, dimensions[2]), self.spec.sequence_length)
+        return self._explained("contributions", target, codes, references)
+
+    def gradient(self, codes: np.ndarray, target: int) -> np.ndarray:
+        """d activity / d one-hot: base codes, uint8 (N, L) -> float32 (N, L, 4). Raises as `contributions` does."""
+        check_codes(codes, self.spec.sequence_length)
+        return self._explained("gradient", target, codes)
+
+    def _explained(self, way: str, target: int, *arrays: np.ndarray) -> np.ndarray:
+        if not 0 <= target < len(self.spec.targets):
+            raise ZooError(f"target: expected a number from 0 to {len(self.spec.targets) - 1}, got {target}")
+        compute = contracts.extra(self._engine, way)
+        if compute is None:
+            raise ZooError(f"{self.runtime} computes no {way}; {' and '.join(runtimes_with(way))} do")
+        if not len(arrays[0]):
+            return np.empty((*arrays[0].shape, len(ALPHABET)), np.float32)
+        whole = [np.ascontiguousarray(array) for array in arrays]
+        return self._begin(lambda codes: compute(codes, *whole[1:], target), whole[:1]).result()
+
     def _guarded(self, work: Callable[[np.ndarray], np.ndarray], codes: np.ndarray) -> np.ndarray:
         try:
             return work(codes)
@@ -208,6 +250,11 @@ def refuses(runtime: str, spec: ModelSpec) -> str | None:
 def files(runtime: str) -> tuple[str, ...]:
     """Suffixes of the files that `runtime` runs as they are."""
     return contracts.extra(plugin(runtime), "FILES", ())
+
+
+def runtimes_with(way: str) -> list[str]:
+    """Runtimes whose engines know a shorter way (contracts.EngineExtras), usable here or not, sorted."""
+    return [name for name in runtime_names() if way in contracts.extra(plugin(name), "SHORTER_WAYS", ())]
 
 
 def automatic() -> list[str]:

@@ -55,8 +55,14 @@ class Work(Protocol):
 class Task(Protocol):
     """What can be done in parts, and can be pickled."""
 
-    def start(self) -> Work:
-        """Open what is read and load the model. Raises ZooError if that cannot be done."""
+    def start(self, threads: int | None = None) -> Work:
+        """Open what is read and load the model. threads: for the model, unless the task says how many.
+
+        Raises ZooError if that cannot be done.
+        """
+
+    def absolute(self) -> Task:
+        """The same wherever the current folder is."""
 
 
 Done = tuple[int, Arrays, str]

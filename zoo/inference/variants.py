@@ -49,9 +49,13 @@ class Job:
     overwrite: bool = False
     command: str = ""
 
-    def start(self) -> Scoring:
-        model = self.loading.load()
+    def start(self, threads: int | None = None) -> Scoring:
+        model = self.loading.load(threads)
         return Scoring(IndexedFasta(self.genome), model, self)
+
+    def absolute(self) -> Job:
+        paths = {name: getattr(self, name).absolute() for name in ("variants", "genome", "output")}
+        return dataclasses.replace(self, **paths, loading=self.loading.absolute())
 
     @property
     def inputs(self) -> tuple[Path | None, ...]:

@@ -14,7 +14,7 @@ ALL = 20_000
 """A space of at most so many points is looked at whole."""
 
 NAMED = 3
-"""Impossible points that a message names."""
+"""Reasons that a message names, each with a point."""
 
 
 def complaint(space: Space, point: Mapping[str, Any]) -> str | None:
@@ -48,10 +48,11 @@ def check(space: Space, skip: bool = False) -> list[str]:
     found = impossible(space)
     if not found:
         return []
-    lines = [f"{_said(space, point)}: {reason}" for point, reason in found[:NAMED]]
+    examples = {reason: point for point, reason in reversed(found)}
+    lines = [f"{_said(space, point)}: {reason}" for reason, point in list(examples.items())[-NAMED:]][::-1]
     if not skip:
         raise ZooError(
-            f"{space.source}: {len(found):,} points are impossible; {lines[0]}; take them out of the space or "
+            f"{space.source}: some points are impossible: {'; '.join(lines)}; take them out of the space, or "
             "--skip-impossible"
         )
     if all(complaint(space, point) is not None for point in itertools.islice(_any(space), ALL)):

@@ -219,5 +219,7 @@ def _front(study: Study) -> Figure | None:
     axes.set(xlabel=label(second), ylabel=label(first))
     if min(across) > 0 and max(across) / min(across) > 5:
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("{x:g}")
     axes.legend(frameon=False, fontsize=8, loc="best")
     return figure

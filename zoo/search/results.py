@@ -22,8 +22,8 @@ TRIALS, BEST, PARETO = "trials.tsv", "best.toml", "pareto.tsv"
 STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running", "WAITING": "waiting"}
 """Of Optuna -> as the table has it."""
 
-FACTS = ("epochs", "best_epoch", "seconds")
-"""Of run.json, kept beside the values of a trial: epochs done, the one whose weights are kept, time."""
+FACTS = {"epochs": "epochs_done", "best_epoch": "best_epoch", "seconds": "seconds"}
+"""Of run.json, kept beside the values of a trial -> column of the tables: `epochs` may be a parameter."""
 
 
 def columns(study: Study) -> list[str]:
@@ -32,7 +32,7 @@ def columns(study: Study) -> list[str]:
         "trial",
         "state",
         *_scores(study),
-        *FACTS,
+        *FACTS.values(),
         *(parameter.name for parameter in study.space.parameters),
         REASON,
     ]
@@ -43,7 +43,8 @@ def rows(study: Study) -> list[dict[str, Any]]:
     found = []
     for trial in study.trials():
         values = dict(zip(map(str, study.objectives), trial.values or [], strict=False))
-        facts = {name: trial.user_attrs[name] for name in (*FACTS, COST, REASON) if name in trial.user_attrs}
+        named = {**FACTS, COST: COST, REASON: REASON}
+        facts = {column: trial.user_attrs[name] for name, column in named.items() if name in trial.user_attrs}
         state = STATES[trial.state.name]
         found.append({"trial": trial.number, "state": state, **facts, **values, **trial.params})
     return found

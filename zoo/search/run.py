@@ -290,12 +290,21 @@ def confirm_each(
 ) -> None:
     """Train each, as far as it is not trained yet."""
     for job in jobs:
-        epochs = [0]
-
-        def step(done: int, total: int, job: confirm.Training = job, epochs: list[int] = epochs) -> None:
-            workers.stop_without_parent()
-            hear(Step(job.folder.name, (epochs[-1] + done / total) / job.contender.settings["epochs"]))
-
-        reporter = Reporter(step=step, epoch=lambda row, epochs=epochs: epochs.append(row["epoch"]))
+        following = _Following(job, hear)
+        reporter = Reporter(step=following.step, epoch=following.epoch)
         confirm.run(job, source, request.options, reporter, request.command)
         hear(Step(job.folder.name, 1.0))
+
+
+class _Following:
+    """How far a training of a confirmation is."""
+
+    def __init__(self, job: confirm.Training, hear: Callable[[Step], None]) -> None:
+        self._job, self._hear, self._done = job, hear, 0
+
+    def step(self, done: int, total: int) -> None:
+        workers.stop_without_parent()
+        self._hear(Step(self._job.folder.name, (self._done + done / total) / self._job.contender.settings["epochs"]))
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        self._done = row["epoch"]

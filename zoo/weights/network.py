@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,15 +138,18 @@ def to_checkpoint(module: nn.Module, architecture: str, source: str, licence: st
 
 
 def arithmetic(architecture: str, config: Any) -> int:
-    """Floating-point operations of the products of one forward pass over one sequence: a multiplication and an addition
-    count two. PyTorch counts them on the network, without memory for its weights."""
+    """Floating-point operations of one forward pass over one sequence, as PyTorch counts them on the network, without
+    memory for its weights: those of products, a multiplication and an addition each, and an addition for each weight
+    that is looked up."""
     require_torch()
     import torch
+    from torch._subclasses.fake_tensor import FakeTensorMode
     from torch.utils.flop_counter import FlopCounterMode
 
-    with torch.device("meta"), torch.inference_mode():
+    looked_up = {torch.ops.aten.gather: lambda *_, out_shape, **__: math.prod(out_shape)}
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.inference_mode():
         module = registry.load("models", architecture).network(config).eval()
         one_hot = torch.empty(1, len(ALPHABET), config.sequence_length)
-        with FlopCounterMode(display=False) as counter:
+        with FlopCounterMode(display=False, custom_mapping=looked_up) as counter:
             module(one_hot)
     return counter.get_total_flops()

@@ -93,7 +93,7 @@ def test_hits_are_those_of_a_brute_force_on_both_strands_with_ns(runtime: str) -
     expected = np.array([[brute_force(row, motif) for motif in motifs] for row in codes])
     assert (expected.sum(0) > 30).all()
     assert (scoring.hits(motifs, one_hot(codes)) == expected).all()
-    arrays = {"readout.weight": np.eye(3, dtype=np.float32), "readout.bias": np.zeros(3, np.float32)}
+    arrays = {"effects.weight": np.eye(3, dtype=np.float32), "effects.bias": np.zeros(3, np.float32)}
     weights = checkpoint.make("motif_counts", config, arrays, "", "")
     running = open_session(weights, runtime)
     np.testing.assert_array_equal(running.predict(codes), expected)
@@ -107,7 +107,7 @@ def test_a_site_with_an_n_and_one_beyond_the_end_are_no_hits(runtime: str) -> No
         ("wide", fly_motifs.probabilities("ACGTTGCAACCA"), 9.0),
     ]
     motifs = scoring.scored(given, BACKGROUND, 1e-4)
-    arrays = {"readout.weight": np.eye(2, dtype=np.float32), "readout.bias": np.zeros(2, np.float32)}
+    arrays = {"effects.weight": np.eye(2, dtype=np.float32), "effects.bias": np.zeros(2, np.float32)}
     config = Config(motifs, sequence_length=12, targets=("DRE", "wide"))
     running = open_session(checkpoint.make("motif_counts", config, arrays, "", ""), runtime)
     sequences = [
@@ -155,7 +155,7 @@ def test_bfloat16_changes_no_hit() -> None:
     module = motif_counts.network(config)
     hot = torch.from_numpy(one_hot(random_codes(40, 60), channels_first=True))
     seen = []
-    module.readout.register_forward_pre_hook(lambda _, taken: seen.append(taken[0]))
+    module.effects.register_forward_pre_hook(lambda _, taken: seen.append(taken[0]))
     module(hot)
     with torch.autocast("cpu", torch.bfloat16):
         module(hot)
@@ -176,14 +176,14 @@ def test_names_and_matrices_travel_with_the_weights(suffix: str, tmp_path: Path)
     assert read.names == ("motif 4", "motif 6")
 
 
-def test_training_changes_the_readout_alone(tmp_path: Path) -> None:
+def test_training_changes_the_effects_alone(tmp_path: Path) -> None:
     config = Config(random_motifs(4, 6), sequence_length=40)
     training = trainer(tmp_path / "run", config, Toy(), **{**motif_counts.RECIPE, "epochs": 2})
-    assert [name for name, _ in training.model.named_parameters()] == ["readout.weight", "readout.bias"]
+    assert [name for name, _ in training.model.named_parameters()] == ["effects.weight", "effects.bias"]
     training.run()
     weights = checkpoint.load(tmp_path / "run" / "weights.safetensors")
     assert weights.config.motifs == config.motifs
-    assert np.abs(weights.arrays["readout.weight"]).min() > 0
+    assert np.abs(weights.arrays["effects.weight"]).min() > 0
 
 
 def test_the_usual_motifs_are_their_published_consensus() -> None:

@@ -99,7 +99,7 @@ def _show(report: Report, output: Path | None) -> None:
 
     console = Console(highlight=False)
     if not console.is_terminal:
-        console.width = 160
+        console.width = 180
     console.print(_scores(report))
     if report.comparisons:
         console.print(_comparisons(report))

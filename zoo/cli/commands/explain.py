@@ -43,10 +43,10 @@ def command(
     from zoo.inference.intervals import IntervalJob
     from zoo.weights import named
 
-    sources = fasta_files(files, intervals, reading)
+    sources = fasta_files(files, intervals, reading, "explain")
     rest = (None, reading, overwrite, options.command_line(), strands.rc, named.file_of(weights or model or MODEL))
     job = IntervalJob(sources, *rest, intervals) if intervals.given else predict.Job(sources, *rest)
-    explanation.check(output, explaining, overwrite, job.inputs)
+    explanation.check(output, explaining, job)
     job.check_sources()
     loaded = predict.load(model, weights, runtime, **dataclasses.asdict(running))
     with Bar(job.UNIT, 1) as bar:

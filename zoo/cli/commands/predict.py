@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -14,7 +14,11 @@ from zoo.defaults import MODEL, RUNTIME
 from zoo.errors import ZooError
 from zoo.formats.read_options import STRICT, ReadOptions
 from zoo.inference.both_strands import StrandOptions
-from zoo.inference.genome_options import IntervalOptions
+from zoo.inference.genome_options import IntervalOptions, RayOptions
+
+if TYPE_CHECKING:
+    from zoo.inference.loading import Loading
+    from zoo.inference.predict import Job
 
 NAMED = 5
 """Intervals that were skipped which a note names; the description names more."""
@@ -41,29 +45,34 @@ def command(
     reading: Annotated[ReadOptions, options.READING] = STRICT,
     strands: Annotated[StrandOptions, options.STRANDS] = StrandOptions(),
     intervals: Annotated[IntervalOptions, options.INTERVALS] = IntervalOptions(),
+    sharing: Annotated[RayOptions, options.SHARING] = RayOptions(),
     runtime: options.Runtime = RUNTIME,
     running: Annotated[RunOptions, options.RUNNING] = RunOptions(),
 ) -> None:
     from zoo.cli.progress import Bar
     from zoo.inference import description, predict
     from zoo.inference.intervals import IntervalJob
+    from zoo.inference.loading import Loading
     from zoo.weights import named
 
     if output == Path("-"):
         output = None
     weights_file = named.file_of(weights or model or MODEL)
-    sources = fasta_files(files, intervals, reading)
+    sources = fasta_files(files, intervals, reading, "predict")
     rest = (output, reading, overwrite, options.command_line(), strands.rc, weights_file)
     job = IntervalJob(sources, *rest, intervals) if intervals.given else predict.Job(sources, *rest)
     job.check_output()
     job.check_sources()
-    loaded = predict.load(model, weights, runtime, **dataclasses.asdict(running))
-    with Bar(job.UNIT, _size(sources)) as bar:
+    if sharing.ray is not None:
+        described = _on_ray(job, Loading(model, weights, runtime, running, strands.rc), sharing.ray)
+    else:
+        loaded = predict.load(model, weights, runtime, **dataclasses.asdict(running))
+        with Bar(job.UNIT, _size(sources)) as bar:
 
-        def on_progress(records: predict.Records) -> None:
-            bar.update(records.bytes_read, records.counts.records)
+            def on_progress(records: predict.Records) -> None:
+                bar.update(records.bytes_read, records.counts.records)
 
-        described = predict.predict_file(loaded, job, on_progress)
+            described = predict.predict_file(loaded, job, on_progress)
     notes.say(description.summary(described, job.UNIT))
     for line in described.get("skipped", [])[:NAMED]:
         notes.say(f"skipped: {line}")
@@ -71,12 +80,32 @@ def command(
         notes.detail(line)
 
 
-def fasta_files(files: list[Path] | None, intervals: IntervalOptions, reading: ReadOptions) -> tuple[Path, ...]:
+def _on_ray(job: Job, loading: Loading, address: str) -> dict[str, Any]:
+    """The files of a Job by the workers of a cluster. Raises ZooError for intervals, whose file is but one."""
+    from zoo.cli.progress import Bar
+    from zoo.inference import ray_cluster, shared_files
+
+    if job.UNIT != "sequences":
+        raise ZooError("--ray shares out FASTA files; zoo scan and zoo variants share out a genome")
+    done = 0
+    with Bar(job.UNIT) as bar:
+
+        def on_progress(count: int) -> None:
+            nonlocal done
+            done += count
+            bar.update(done, done)
+
+        return shared_files.predict_files(job, loading, ray_cluster.workers(address), on_progress)
+
+
+def fasta_files(
+    files: list[Path] | None, intervals: IntervalOptions, reading: ReadOptions, command: str
+) -> tuple[Path, ...]:
     """The FASTA files. Raises ZooError if there are none where there should be, or some where there should not."""
     intervals.check()
     if not intervals.given:
         if not files:
-            raise ZooError("FILE is missing; see zoo predict --help")
+            raise ZooError(f"FILE is missing; see zoo {command} --help")
         return tuple(files)
     if files:
         raise ZooError(f"{files[0]}: expected FASTA files or intervals of a genome, got both")

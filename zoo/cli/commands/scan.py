@@ -11,7 +11,7 @@ from zoo.cli import notes, options
 from zoo.contracts import RunOptions
 from zoo.defaults import RUNTIME
 from zoo.inference.both_strands import StrandOptions
-from zoo.inference.genome_options import ScanOptions, ShardOptions
+from zoo.inference.genome_options import RayOptions, ScanOptions, ShardOptions
 
 
 def command(
@@ -29,17 +29,18 @@ def command(
     scanning: Annotated[ScanOptions, options.SCAN] = ScanOptions(),
     strands: Annotated[StrandOptions, options.STRANDS] = StrandOptions(),
     sharing: Annotated[ShardOptions, options.SHARING] = ShardOptions(),
+    others: Annotated[RayOptions, options.SHARING] = RayOptions(),
     runtime: options.Runtime = RUNTIME,
     running: Annotated[RunOptions, options.RUNNING] = RunOptions(),
 ) -> None:
     from zoo.cli.progress import Bar
-    from zoo.inference import description, scan
+    from zoo.inference import description, ray_cluster, scan
     from zoo.inference.loading import Loading
 
     loading = Loading(model, weights, runtime, running, strands.rc)
     job = scan.Job(genome, output, scanning, loading, sharing, overwrite, options.command_line())
     with Bar("windows") as bar:
-        described = scan.run(job, bar.update_of)
+        described = scan.run(job, bar.update_of, ray_cluster.chosen(others))
     if "shard" in described:
         notes.say(description.of_shard(described))
         return

@@ -12,7 +12,7 @@ from zoo.contracts import RunOptions
 from zoo.defaults import RUNTIME
 from zoo.errors import CheckFailed
 from zoo.inference.both_strands import StrandOptions
-from zoo.inference.genome_options import ShardOptions, VariantOptions
+from zoo.inference.genome_options import RayOptions, ShardOptions, VariantOptions
 
 NAMED = 3
 """Alleles of a kind that are not scored which a note names; the description names more."""
@@ -35,19 +35,20 @@ def command(
     comparing: Annotated[VariantOptions, options.VARIANTS] = VariantOptions(),
     strands: Annotated[StrandOptions, options.STRANDS] = StrandOptions(),
     sharing: Annotated[ShardOptions, options.SHARING] = ShardOptions(),
+    others: Annotated[RayOptions, options.SHARING] = RayOptions(),
     runtime: options.Runtime = RUNTIME,
     running: Annotated[RunOptions, options.RUNNING] = RunOptions(),
 ) -> None:
     from zoo.cli.progress import Bar
     from zoo.formats import annotated_vcf
-    from zoo.inference import description
+    from zoo.inference import description, ray_cluster
     from zoo.inference import variants as scoring
     from zoo.inference.loading import Loading
 
     loading = Loading(model, weights, runtime, running, strands.rc)
     job = scoring.Job(variants, genome, output, comparing, loading, sharing, overwrite, options.command_line())
     with Bar("variants") as bar:
-        described = scoring.run(job, bar.update_of)
+        described = scoring.run(job, bar.update_of, ray_cluster.chosen(others))
     if "shard" in described:
         notes.say(description.of_shard(described))
         return

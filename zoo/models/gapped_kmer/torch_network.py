@@ -52,19 +52,19 @@ class GappedKmer(nn.Module):
         numbers = _Numbers(codes, self.config)
         other_numbers = _Numbers(BASES - 1 - codes.flip(1), self.config)
         pairs = self._pairs.to(codes.device)
-        own, other = [], []
+        own = other = codes.new_zeros((), dtype=self.readout.weight.dtype)
         # one split: the gradient of each slice would be as large as all weights
         for block, table in zip(self._blocks, self.readout.weight.split(self._columns, 1), strict=True):
             number = numbers.of(block.mask)
             if block.symmetric:
-                own.append(_looked_up(table, pairs[number]))
+                own = own + _looked_up(table, pairs[number])
             else:
-                own.append(_looked_up(table, number))
-                other.append(_looked_up(table, other_numbers.of(block.mask)))
-        if not other:
-            return sum(own)
-        other_strand = sum(other).view(-1, codes.shape[0], self.config.positions).flip(2)
-        return sum(own) + other_strand.flatten(1)
+                own = own + _looked_up(table, number)
+                other = other + _looked_up(table, other_numbers.of(block.mask))
+        if other.ndim == 0:  # all masks are their own mirror images
+            return own
+        other_strand = other.view(-1, codes.shape[0], self.config.positions).flip(2)
+        return own + other_strand.flatten(1)
 
 
 def _looked_up(table: torch.Tensor, number: torch.Tensor) -> torch.Tensor:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from zoo.layers.onnx_graph import Tensors
     from zoo.models.motif_counts.torch_network import MotifCounts
 
-HEAD = "readout"
+HEAD = "effects"
 
 MOST_MOTIFS = 2_000
 """In one network: as many as its config can hold."""
@@ -119,7 +119,7 @@ def configure(
 
 
 def array_shapes(config: Config) -> dict[str, tuple[int, ...]]:
-    """readout.weight: a row a target, a column a motif. readout.bias: (T,)."""
+    """effects.weight: a row a target, a column a motif. effects.bias: (T,)."""
     targets = len(config.targets)
     return {f"{HEAD}.weight": (targets, len(config.motifs)), f"{HEAD}.bias": (targets,)}
 

@@ -1,8 +1,8 @@
 """Motifs of Drosophila enhancers and promoters, as their published consensus: what motif-counts counts without a file.
 
 A consensus tells which bases a position allows, not how often each is there: allowed bases share ALLOWED evenly. The
-motifs are those that the paper of DeepSTARR discusses (de Almeida et al. 2022) as far as they have a consensus that is
-rare enough to be searched for.
+motifs are those that de Almeida et al. discuss (2022, doi:10.1038/s41588-022-01048-5), as far as their consensus is
+rare enough to be searched for, and core promoter motifs.
 """
 
 from __future__ import annotations

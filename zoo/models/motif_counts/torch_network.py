@@ -18,9 +18,9 @@ class MotifCounts(nn.Module):
         kernels, limits = scoring.kernels(config.motifs)
         self.register_buffer("_kernels", torch.from_numpy(kernels), persistent=False)
         self.register_buffer("_limits", torch.from_numpy(limits), persistent=False)
-        self.readout = nn.Linear(len(config.motifs), len(config.targets))
-        nn.init.zeros_(self.readout.weight)
-        nn.init.zeros_(self.readout.bias)
+        self.effects = nn.Linear(len(config.motifs), len(config.targets))
+        nn.init.zeros_(self.effects.weight)
+        nn.init.zeros_(self.effects.bias)
 
     def forward(self, one_hot: torch.Tensor) -> torch.Tensor:
         """One-hot DNA, float (N, 4, L), channels in the order A, C, G, T -> activities, float (N, T)."""
@@ -30,4 +30,4 @@ class MotifCounts(nn.Module):
         with torch.autocast(one_hot.device.type, enabled=False):
             scores = functional.conv1d(padded, self._kernels)
         hits = (scores >= self._limits[:, None]).to(one_hot.dtype).sum(2)
-        return self.readout(hits.view(-1, 2, len(self.config.motifs)).sum(1))
+        return self.effects(hits.view(-1, 2, len(self.config.motifs)).sum(1))

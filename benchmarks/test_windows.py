@@ -1,0 +1,121 @@
+"""Every window along a contig: shared work against the same windows one by one, ONNX Runtime, and the arithmetic left.
+
+Speed depends on the weights here, since inputs that ReLU leaves at zero are skipped: the zoo's own by default, others
+with --weights. The last row is what sharing leaves to compute, none of it skipped, at the fastest arithmetic of the
+run: a large matrix product of PyTorch, or kmer-cpu one by one where that is faster. Skipping may go beyond it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.measure import in_turns, needs
+from benchmarks.peers import naive_graph
+from runtimes.kmer import sharing, tables
+from zoo.contracts import RunOptions
+from zoo.dna import encoding, windows
+from zoo.inference.session import Session, open_session
+from zoo.models import deepstarr
+from zoo.models.deepstarr import VARIANTS
+from zoo.system import devices, memory
+from zoo.weights import checkpoint, named
+from zoo.weights.checkpoint import Checkpoint
+
+needs("torch")
+
+import torch  # noqa: E402
+
+STRIDES = (1, 8, 16, 50)
+MOST_WINDOWS = 200_000
+BASES = 1_000_000
+ONE_BY_ONE = 4096
+"""Windows of a turn that are predicted one by one."""
+
+NAIVE = 64
+"""Windows that the naive graph takes at once: about its best number."""
+
+SQUARE = 1024
+"""Side of the matrices whose product is one measure of the machine's arithmetic."""
+
+ONE_WAY, PRODUCT = "kmer-cpu, one by one", "a matrix product"
+FLOOR = "what sharing leaves, none of it skipped, at the fastest arithmetic"
+
+
+def weights_of(variant: str, given: Path | None) -> Checkpoint:
+    weights = checkpoint.load(given) if given else named.load(variant)
+    if weights.config != VARIANTS[variant]:
+        pytest.skip(f"{given} holds another network than {variant}")
+    return weights
+
+
+@pytest.mark.parametrize("stride", STRIDES)
+@pytest.mark.parametrize("variant", sorted(VARIANTS))
+def test_windows_along_a_contig(
+    benchmark: Any, variant: str, stride: int, budget: float, request: pytest.FixtureRequest
+) -> None:
+    weights = weights_of(variant, request.config.getoption("--weights"))
+    length = weights.spec.sequence_length
+    bases = min(BASES, (MOST_WINDOWS - 1) * stride + length)
+    codes = np.random.default_rng(0).integers(0, 4, bases, np.uint8)
+    threads, before = devices.cores(), torch.get_num_threads()
+    memory.keep()
+    torch.set_num_threads(threads)
+    try:
+        running = open_session(weights, "kmer-cpu", RunOptions(threads=threads))
+        difference = _difference(running, codes, stride)
+        ways = _ways(weights, running, codes, stride)
+        best: dict[str, float] = {}
+        turns = {name: turn for name, (turn, _) in ways.items()}
+        benchmark.pedantic(lambda: best.update(in_turns(turns, budget)), rounds=1)
+    finally:
+        torch.set_num_threads(before)
+    rates = {name: ways[name][1] / seconds for name, seconds in best.items()}
+    rates[FLOOR] = _floor(weights, stride, rates[ONE_WAY], rates.pop(PRODUCT))
+    shared = rates["kmer-cpu, windows"]
+    benchmark.extra_info["table"] = f"windows along a contig, stride {stride}, {variant}, {threads} threads"
+    benchmark.extra_info["rows"] = [
+        {"way": name, "windows a second": round(rate), "kmer-cpu, windows, is faster by": round(shared / rate, 2)}
+        for name, rate in rates.items()
+    ]
+    benchmark.extra_info["rows"][0]["largest difference to one by one"] = f"{difference:.1e}"
+
+
+def _difference(running: Session, codes: np.ndarray, stride: int) -> float:
+    few = codes[: (ONE_BY_ONE - 1) * stride + running.spec.sequence_length]
+    each = np.ascontiguousarray(windows.cut(few, running.spec.sequence_length, stride))
+    return float(np.abs(running.windows(few, stride) - running.predict(each)).max())
+
+
+def _ways(
+    weights: Checkpoint, running: Session, codes: np.ndarray, stride: int
+) -> dict[str, tuple[Callable[[], object], float]]:
+    """Name -> one turn, and how many windows it takes through the network."""
+    threads = devices.cores()
+    length = weights.spec.sequence_length
+    each = np.ascontiguousarray(windows.cut(codes, length, stride)[:ONE_BY_ONE])
+    onnx = open_session(weights, "onnx-cpu", RunOptions(threads=threads))
+    naive = naive_graph.session(weights.config, weights.arrays, threads)
+    one_hot = encoding.one_hot(each[:NAIVE], channels_first=True)
+    square = torch.rand(SQUARE, SQUARE)
+    few = each[: 8 * onnx.batch_size]
+    return {
+        "kmer-cpu, windows": (lambda: running.windows(codes, stride), windows.count(len(codes), length, stride)),
+        ONE_WAY: (lambda: running.predict(each), len(each)),
+        "onnx-cpu": (lambda: onnx.predict(few), len(few)),
+        f"ONNX Runtime, naive graph, batch {NAIVE}": (lambda: naive(one_hot), NAIVE),
+        PRODUCT: (lambda: square @ square, 1),
+    }
+
+
+def _floor(weights: Checkpoint, stride: int, one_by_one: float, products: float) -> float:
+    """Windows a second of the shared arithmetic, from windows a second one by one and matrix products a second."""
+    layers = deepstarr.plain_layers(weights.config, weights.arrays)
+    shared = sharing.sharing(layers, tables.plan(layers.shape), stride)
+    if shared is None:
+        raise ValueError("the published networks share their work at any stride")
+    return max(2 * SQUARE**3 * products, shared.operations_one_by_one * one_by_one) / shared.operations

@@ -1,0 +1,255 @@
+"""report.html in a real browser: rows, logo, heat map, what hovering shows, keys; no error and no network."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from zoo.explain import report
+from zoo.explain.report import Row
+
+LENGTH = 249
+
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
+)
+
+DRIVER = shutil.which("chromedriver") or ""
+
+DESCRIBED = {
+    "version": "0.0",
+    "command": "zoo explain seqs.fa -o out",
+    "rc": None,
+    "targets": ["dev", "hk"],
+    "explained": ["dev", "hk"],
+    "sequence_length": LENGTH,
+    "counts": {"records": 250},
+    "options": {"method": "deeplift", "shuffles": 100},
+    "weights": {"bundled": None, "id": "f" * 64, "source": "random numbers"},
+}
+
+
+def made_rows(number: int) -> list[Row]:
+    random = np.random.default_rng(0)
+    rows = []
+    for index in range(number):
+        codes = random.integers(0, 4, LENGTH, np.uint8)
+        codes[10] = 4
+        contributions = random.normal(0, 0.1, (2, LENGTH)).astype(np.float32)
+        effects = random.normal(0, 0.5, (2, LENGTH, 4)).astype(np.float32)
+        name = f"enhancer_{index}" if index != 1 else "</script><b>&ä"
+        rows.append(Row(name, codes, np.array([index, -index], np.float32), contributions, effects))
+    return rows
+
+
+ROWS = made_rows(100)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("report") / report.FILE
+    report.write(path, ROWS, DESCRIBED)
+    return path
+
+
+def test_a_hundred_sequences_take_less_than_two_megabytes(page: Path) -> None:
+    assert 500_000 < page.stat().st_size < 2_000_000
+
+
+def test_the_page_asks_for_nothing_and_names_cannot_end_its_data(page: Path) -> None:
+    text = page.read_text("utf-8")
+    assert not re.search(r"(?:src|href)\s*=|url\(|@import|fetch\(", text)
+    assert text.count("</script>") == 2
+    assert "default-src 'none'" in text
+
+
+def test_the_letters_are_those_of_the_font_that_is_named(page: Path) -> None:
+    text_path = pytest.importorskip("matplotlib.textpath")
+    from matplotlib.font_manager import FontProperties
+
+    found = dict(re.findall(r'^  ([ACGT]): "(M[^"]+Z)",$', page.read_text("utf-8"), re.MULTILINE))
+    for letter in "ACGT":
+        outline = text_path.TextPath((0, 0), letter, size=100, prop=FontProperties(family="DejaVu Sans", weight="bold"))
+        box = outline.get_extents()
+        first = outline.vertices[0]
+        x, y = round((first[0] - box.x0) / box.width * 1000), round((box.y1 - first[1]) / box.height * 1000)
+        assert found[letter].startswith(f"M{x} {y}")
+        numbers = [int(number) for number in re.findall(r"\d+", found[letter])]
+        assert (min(numbers), max(numbers)) == (0, 1000)
+
+
+@pytest.fixture(scope="module")
+def browser(page: Path) -> Iterator[Any]:
+    if not (CHROMIUM and DRIVER):
+        pytest.skip("needs Chromium and its driver: apt-get install chromium chromium-driver")
+    webdriver = pytest.importorskip("selenium.webdriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1300,900"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    try:
+        driver.get(page.as_uri())
+        yield driver
+    finally:
+        driver.quit()
+
+
+def rows_of(browser: Any) -> list[Any]:
+    return browser.find_elements("css selector", "article")
+
+
+def press(browser: Any, *keys: str) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    for key in keys:
+        ActionChains(browser).send_keys(key).perform()
+
+
+def drawn_letters(browser: Any, row: int) -> dict[str, int]:
+    """Letter -> how many outlines of it the logo of a row has."""
+    script = (
+        "const svg = document.querySelectorAll('article')[arguments[0]].querySelector('svg');"
+        "return [...svg.querySelectorAll('path')].map(path => [path.dataset.base, path.getAttribute('d')])"
+    )
+    paths = browser.execute_script(script, row)
+    one = {"A": 2, "C": 1, "G": 1, "T": 1}  # an A has a hole
+    return {base: path.count("M") // one[base] for base, path in paths}
+
+
+def counted(row: int) -> dict[str, int]:
+    return {base: int((ROWS[row].codes == code).sum()) for code, base in enumerate("ACGT")}
+
+
+def test_there_is_a_row_a_sequence_with_its_predictions(browser: Any) -> None:
+    found = rows_of(browser)
+    assert len(found) == 100
+    assert found[3].find_element("css selector", "h2").text == "enhancer_3"
+    assert "dev 3.00" in found[3].text
+    assert "hk -3.00" in found[3].text
+    assert found[1].find_element("css selector", "h2").text == "</script><b>&ä"
+    assert "100 sequences of 250" in browser.find_element("id", "count").text
+
+
+def test_the_logo_has_a_letter_for_each_base_and_none_for_n(browser: Any) -> None:
+    assert drawn_letters(browser, 0) == counted(0)
+    assert sum(counted(0).values()) == LENGTH - 1
+
+
+def test_rows_are_drawn_when_they_come_into_view(browser: Any) -> None:
+    assert drawn_letters(browser, 99) == {}
+    browser.execute_script("document.querySelectorAll('article')[99].scrollIntoView()")
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    WebDriverWait(browser, 20).until(lambda driver: drawn_letters(driver, 99))
+    assert drawn_letters(browser, 99) == counted(99)
+    browser.execute_script("scrollTo(0, 0)")
+
+
+def test_the_heat_map_has_the_colours_of_effects(browser: Any) -> None:
+    pixels = (
+        "const c = document.querySelector('canvas');"
+        "const all = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+        "return arguments[0].map(([i, b]) => [0, 1, 2].map(part => "
+        "all[(Math.floor((b + .5) / 4 * c.height) * c.width + Math.floor((i + .5) / 249 * c.width)) * 4 + part]))"
+    )
+    effects = ROWS[0].effects[0].copy()
+    effects[np.arange(LENGTH), np.minimum(ROWS[0].codes, 3)] = 0  # the bases that are there have a mark of their own
+    raised, lowered = ([int(part) for part in divmod(int(place), 4)] for place in (effects.argmax(), effects.argmin()))
+    warm, cold = browser.execute_script(pixels, [raised, lowered])
+    assert warm[0] > warm[2]
+    assert cold[0] < cold[2]
+
+
+def hover(browser: Any, row: int, position: int) -> str:
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    drawing = rows_of(browser)[row].find_element("css selector", ".drawing")
+    width = drawing.size["width"]
+    offset = int((position + 0.5) / LENGTH * width - width / 2)
+    ActionChains(browser).move_to_element_with_offset(drawing, offset, 0).perform()
+    return browser.find_element("id", "tip").text
+
+
+def expected_tip(row: int, position: int, target: int = 0) -> str:
+    def signed(value: float) -> str:
+        return f"{'−' if value < 0 else '+'}{abs(value):.{4 if abs(value) < 0.01 else 3}f}"
+
+    shown = ROWS[row]
+    own = "ACGTN"[shown.codes[position]]
+    changes = [
+        f"{own}→{base} {signed(shown.effects[target, position, code])}"
+        for code, base in enumerate("ACGT")
+        if base != own
+    ]
+    contribution = signed(shown.contributions[target, position])
+    return f"{position + 1} {own}  contribution {contribution}\n" + "  ".join(changes)
+
+
+@pytest.mark.parametrize("position", [0, 124, 200])
+def test_hovering_shows_the_numbers(browser: Any, position: int) -> None:
+    assert hover(browser, 0, position) == expected_tip(0, position)
+
+
+def test_keys_move_between_sequences_and_bases_and_change_target_and_zoom(browser: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    hover(browser, 0, 50)
+    press(browser, "j", "j")
+    assert browser.switch_to.active_element.get_attribute("data-row") == "1"
+    press(browser, "k", Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_LEFT)
+    text = browser.find_element("id", "tip").text
+    at = int(text.split()[0]) - 1
+    assert text == expected_tip(0, at)
+    press(browser, "t", Keys.ARROW_RIGHT)
+    assert browser.find_element("id", "tip").text == expected_tip(0, at + 1, target=1)
+    press(browser, "t", "+", "+")
+    drawing = rows_of(browser)[0].find_element("css selector", ".drawing")
+    assert drawing.size["width"] == 10 * LENGTH
+    press(browser, "-", "-", "-", Keys.ESCAPE)
+    assert drawing.size["width"] < 1300
+    assert not browser.find_element("id", "tip").is_displayed()
+
+
+def test_sequences_can_be_ordered_and_found_by_name(browser: Any) -> None:
+    browser.execute_script(
+        "const o = document.getElementById('order'); o.value = 0; o.dispatchEvent(new Event('change'))"
+    )
+    assert rows_of(browser)[0].get_attribute("data-row") == "99"
+    find = browser.find_element("id", "filter")
+    find.send_keys("HANCER_42")
+    assert [row.get_attribute("data-row") for row in rows_of(browser)] == ["42"]
+    find.clear()
+    find.send_keys(" ")
+    assert "No sequence has such a name." in browser.find_element("id", "rows").text
+    browser.refresh()
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_the_page_follows_the_colours_of_the_system(browser: Any, scheme: str) -> None:
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    script = "return ['backgroundColor', 'color'].map(one => getComputedStyle(document.body)[one])"
+    page, ink = ([int(part) for part in re.findall(r"\d+", one)[:3]] for one in browser.execute_script(script))
+    assert (sum(page) < sum(ink)) == (scheme == "dark")
+
+
+def test_after_all_this_the_console_is_silent(browser: Any) -> None:
+    assert browser.get_log("browser") == []
+
+
+def test_the_numbers_are_kept_to_a_thirty_thousandth_of_the_largest(page: Path) -> None:
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page.read_text("utf-8"), re.DOTALL)[1])  # type: ignore[index]
+    for row, kept in zip(ROWS[:3], data["rows"], strict=False):
+        for values, (scale, text) in zip(row.effects, kept["effects"], strict=True):
+            found = scale * np.frombuffer(base64.b64decode(text), "<i2")
+            np.testing.assert_allclose(found, values.ravel(), atol=np.abs(values).max() / 60_000)

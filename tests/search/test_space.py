@@ -1,0 +1,210 @@
+"""A space says what its points are; what it cannot mean is refused by name, before anything is trained."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from searches import SWEEP, TINY, tiny
+
+from zoo.errors import ZooError
+from zoo.search import check, objective, space_file, sweep
+from zoo.search.objective import Objective
+from zoo.search.space import key
+
+POINT = {
+    "n_conv_layer": 4, "n_add_layer": 1, "num_filters1": 128, "num_filters2": 60, "num_filters3": 60,
+    "num_filters4": 30, "kernel_size1": 7, "kernel_size2": 3, "kernel_size3": 3, "kernel_size4": 7,
+    "dense_neurons1": 256, "dropout_prob": 0.4, "batch_size": 128, "epochs": 100, "lr": 0.002, "early_stop": 10,
+}  # fmt: skip
+"""The winner of the study, by its own names."""
+
+
+def test_the_space_of_the_study_has_its_points_and_inert_settings_count_once() -> None:
+    space = space_file.of_model("deepstarr")
+    raw = 1
+    for parameter in space.parameters:
+        raw *= len(parameter.domain.options or ())
+    assert raw == 429_981_696
+    # layer 4 and the dense layers that are not there: (3 layers + 4 layers x 12) x (3 + 9 + 27) x the rest
+    assert space.size() == (1 + 12) * (3 + 9 + 27) * (2 * 4) * (4 * 3) ** 2 * 3 * (2 * 2 * 4 * 4) == 112_140_288
+    assert check.check(space) == []
+
+
+def test_the_winner_of_the_study_is_the_variant_tuned() -> None:
+    space = space_file.of_model("deepstarr")
+    assert space.config(POINT) == space.plugin.VARIANTS["tuned"]
+    settings = space.train_config(POINT, seed=3)
+    assert (settings.learning_rate, settings.batch_size, settings.epochs, settings.patience) == (0.002, 128, 100, 10)
+    assert settings.seed == 3
+
+
+def test_the_studys_sweep_is_the_space_that_comes_with_the_model() -> None:
+    swept, ours = sweep.from_dict(SWEEP), space_file.of_model("deepstarr")
+    assert {one.name: one for one in swept.parameters} == {one.name: one for one in ours.parameters}
+    assert (swept.architecture, swept.metrics, swept.sweep) == ("deepstarr", ("pearson:dev",), {"sampler": "tpe"})
+    assert swept.config(POINT) == ours.config(POINT)
+
+
+@pytest.mark.parametrize("suffix", ["yaml", "json"])
+def test_a_sweep_is_read_from_a_file(tmp_path: Path, suffix: str) -> None:
+    yaml = pytest.importorskip("yaml")
+    path = tmp_path / f"sweep.{suffix}"
+    text = json.dumps(SWEEP) if suffix == "json" else yaml.safe_dump(SWEEP).replace("0.0001", "1e-4")
+    path.write_text(text)
+    found, expected = ({one.name: one for one in of.parameters} for of in (sweep.read(path), sweep.from_dict(SWEEP)))
+    assert found == expected
+
+
+def test_ranges_and_constants_of_a_sweep_and_what_it_leaves_out() -> None:
+    space = sweep.from_dict(
+        {
+            "method": "random",
+            "run_cap": 7,
+            "early_terminate": {"type": "hyperband", "min_iter": 3},
+            "name": "mine",
+            "parameters": {
+                "lr": {"distribution": "log_uniform_values", "min": 1e-4, "max": 1e-2},
+                "dropout_prob": {"min": 0.1, "max": 0.5},
+                "num_filters1": {"min": 16, "max": 64},
+                "batch_size": {"value": 32},
+            },
+        }
+    )
+    assert space.sweep == {"sampler": "random", "pruner": "hyperband", "min_iter": 3, "name": "mine", "trials": 7}
+    domains = {one.name: one.domain for one in space.parameters}
+    assert (domains["lr"].log, domains["dropout_prob"].whole, domains["num_filters1"].whole) == (True, False, True)
+    point = {"lr": 1e-3, "dropout_prob": 0.2, "num_filters1": 20, "batch_size": 32}
+    assert space.config(point).filters == (20, 60, 60, 120)
+    assert space.protocol == {"batch_size": 32}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"program": "train.py"}, "the key 'program' is not read here; those that are: method, metric, parameters"),
+        ({"method": "hill"}, "method: expected one of bayes, random, grid, got 'hill'"),
+        ({"metric": {"name": "valid_acc_dev", "goal": "maximize"}}, "no metric is called 'valid_acc_dev'"),
+        ({"metric": {"name": "train_pcc_dev"}}, "expected valid_METRIC_TARGET, METRIC one of pcc, scc, mse, r2"),
+        ({"metric": {"name": "valid_pcc_dev", "goal": "minimize"}}, "expected the goal maximize for valid_pcc_dev"),
+        ({"metric": {"name": "valid_mse_dev", "target": 1}}, "the key 'target' is not read here"),
+        (
+            {"parameters": {"num_filtres1": {"value": 1}}},
+            "'num_filtres1', did you mean num_filters1?; there are n_conv",
+        ),
+        ({"parameters": {"lr": {"values": []}}}, "lr: choices: expected one or more values, got none"),
+        ({"parameters": {"lr": {"values": [1], "probabilities": [1]}}}, "the key 'probabilities' is not read here"),
+        ({"parameters": {"lr": {"distribution": "beta"}}}, "lr: distribution: expected one of constant, categorical"),
+        ({"parameters": {"lr": {"min": 2, "max": 1}}}, "lr: range: expected low <= high, got 2 and 1"),
+        ({"early_terminate": {"type": "envelope"}}, "early_terminate: type: expected hyperband, got 'envelope'"),
+        ({"early_terminate": {"type": "hyperband", "s": 2}}, "the key 's' is not read here"),
+        ({"parameters": {"dense_neurons3": {"value": 8}, "n_add_layer": {"value": 4}}}, "n_add_layer goes up to 4"),
+    ],
+)
+def test_what_a_sweep_cannot_say_is_refused_by_name(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ZooError) as caught:
+        sweep.from_dict({**SWEEP, **change})
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("dropout =", "dropuot =", "[model]: no setting is called 'dropuot'; there are dense_units, dropout, filters"),
+        ("learning_rate", "lr", "[train]: no setting is called 'lr'; there are learning_rate"),
+        ("[4, 8]", "[]", "[model], filters, entry 1: choices: expected one or more values, got none"),
+        ("[4, 8]", "[4, 4]", "choices: expected different values, got [4, 4]"),
+        ("[train]", "[training]", "no table is called 'training'; there are [model], [train], [objective]"),
+        ("choices = [4, 6]", "values = [4, 6]", "no key is called 'values'; there are choices, low, high, log, step"),
+        ("choices = [1, 2]", "choices = [1, 3]", "layers goes up to 3, and filters has but 2 entries"),
+        ('["filters", "kernel_sizes"]', '["filtres"]', "entries_of expects fields of the model, got 'filtres'"),
+        ("low = 1e-4", "low = 0.0", "range: expected a low above 0 where log is true, got 0.0"),
+        ('"deepstarr"', '"deepstar"', "no model is called 'deepstar', did you mean deepstarr?"),
+        ("sequence_length = 40", "sequence_length = { choices = [40] }", "sequence_length is not searched"),
+        ("[model]", "[[model", "expected a TOML file"),
+    ],
+)
+def test_what_a_space_cannot_say_is_refused_by_name(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in TINY
+    with pytest.raises(ZooError) as caught:
+        space_file.read(tiny(tmp_path, **{old: new}))
+    assert message in str(caught.value)
+
+
+def test_impossible_points_are_named_before_the_first_trial(tmp_path: Path) -> None:
+    short = space_file.read(tiny(tmp_path, **{"sequence_length = 40": "sequence_length = 3"}))
+    short = dataclasses.replace(short, source="tiny.toml")
+    with pytest.raises(
+        ZooError, match=r"some points are impossible: kernel_sizes1 5: convolution 1: a kernel of 5 is longer"
+    ):
+        check.check(short)
+    with pytest.raises(ZooError, match=r"impossible: layers 2: sequence_length: expected at least 4 bases"):
+        check.check(short.fixed("kernel_sizes", [3, 3]))
+    long_kernel = space_file.of_model("deepstarr").fixed("sequence_length", 24)
+    with pytest.raises(ZooError, match=r"kernel_size4 5: convolution 4: a kernel of 5 is longer than the 3 positions"):
+        check.check(long_kernel)
+
+
+def test_impossible_points_may_be_left_out_if_others_are_possible(tmp_path: Path) -> None:
+    short = space_file.read(tiny(tmp_path, **{"sequence_length = 40": "sequence_length = 9"})).fixed("layers", 2)
+    short = short.fixed("dropout", 0.1).fixed("learning_rate", 0.01)
+    lines = check.check(short.fixed("kernel_sizes", [3, 3]), skip=True)
+    assert lines == []
+    with pytest.raises(ZooError, match="no point is possible"):
+        check.check(short.fixed("sequence_length", 3), skip=True)
+
+
+def test_what_is_fixed_is_not_searched() -> None:
+    space = space_file.of_model("deepstarr").fixed("epochs", 2).fixed("num_filters1", 8).fixed("epsilon", 1e-8)
+    assert space.train_config({**POINT, "epochs": 2, "num_filters1": 8}, 0).epsilon == 1e-8
+    assert space.protocol == {"epsilon": 1e-8, "epochs": 2}
+    assert space.most_epochs() == 2
+    with pytest.raises(ZooError, match=r"--fix: no setting is called 'epoch', did you mean epochs\?"):
+        space.fixed("epoch", 1)
+
+
+def test_points_that_differ_in_inert_settings_alone_are_one() -> None:
+    space = space_file.of_model("deepstarr")
+    values = {**POINT, "n_conv_layer": 3, "dense_neurons2": 64, "dense_neurons3": 64}
+    one, two = (
+        space.choose(lambda parameter, v=v: {**values, "num_filters4": v}[parameter.name])  # type: ignore[misc]
+        for v in (30, 60)
+    )
+    assert "num_filters4" not in one
+    assert key(one) == key(two)
+
+
+def test_objectives_are_read_and_refused() -> None:
+    targets = ("dev", "hk")
+    assert objective.parse([], targets) == (Objective("pearson", "dev"),)
+    several = objective.parse(["mse:hk", "cost", "loss"], targets)
+    assert [(str(one), one.direction, one.column) for one in several] == [
+        ("mse:hk", "minimize", "validation_mse_hk"),
+        ("cost", "minimize", None),
+        ("loss", "minimize", "validation_loss"),
+    ]
+    with pytest.raises(ZooError, match=r"no metric is called 'pearson:dve', did you mean pearson:dev\?; there are"):
+        objective.parse(["pearson:dve"], targets)
+    with pytest.raises(ZooError, match=r"--objective speed:onnx-gpu: no runtime is called 'onnx-gpu'; there are"):
+        objective.parse(["speed:onnx-gpu"], targets)
+    with pytest.raises(ZooError, match="expected different ones"):
+        objective.parse(["cost", "cost"], targets)
+
+
+def test_metrics_are_logged_as_the_study_logged_them() -> None:
+    names = {"validation": "valid", "pearson": "pcc", "spearman": "scc"}
+    row = {
+        "epoch": 1,
+        "train_loss": 2.0,
+        "validation_pearson_dev": 0.5,
+        "train_spearman_hk": 0.1,
+        "validation_mse_hk": 3,
+    }
+    assert set(objective.to_logged(row, names)) == {
+        "epoch", "train_loss", "valid_pcc_dev", "train_scc_hk", "valid_mse_hk"
+    }  # fmt: skip
+    assert objective.from_column("valid_scc_hk", names, "here") == "spearman:hk"
+    assert objective.from_column("validation_loss", names, "here") == "loss"

@@ -1,0 +1,61 @@
+"""`zoo design`: sequences made to order, as FASTA, with a trace of how they came about."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from zoo.cli import notes, options
+from zoo.contracts import RunOptions
+from zoo.defaults import MODEL, RUNTIME
+from zoo.explain.design_options import DesignOptions
+from zoo.inference.both_strands import StrandOptions
+
+
+def command(
+    *,
+    target: Annotated[str, Parameter(help="Target of the model whose prediction climbs.")],
+    output: Annotated[Path, Parameter(help="FASTA file for the designs; the trace stands beside it.")],
+    start: Annotated[
+        Path | None, Parameter(help="FASTA file of sequences to begin with; by default random DNA.")
+    ] = None,
+    figure: Annotated[Path | None, Parameter(help="Draw the climb, .png or .svg; needs the extra `explain`.")] = None,
+    model: options.Model = None,
+    weights: options.Weights = None,
+    overwrite: options.Overwrite = False,
+    designing: Annotated[DesignOptions, options.DESIGNING] = DesignOptions(),
+    strands: Annotated[StrandOptions, options.COMPUTED_STRANDS] = StrandOptions(),
+    runtime: options.Runtime = RUNTIME,
+    running: Annotated[RunOptions, options.RUNNING] = RunOptions(),
+) -> None:
+    from zoo.cli.progress import Bar
+    from zoo.explain import design, design_files
+    from zoo.formats import several
+    from zoo.formats.fasta import Reader
+    from zoo.inference import description, predict
+    from zoo.weights import named
+
+    outputs = design_files.Outputs(output, figure, overwrite, (start, named.file_of(weights or model or MODEL)))
+    outputs.check()
+    several.check_there(() if start is None else (start,))
+    loaded = predict.load(model, weights, runtime, **dataclasses.asdict(running))
+    batches = () if start is None else Reader(start, loaded.spec.sequence_length)
+    given = [pair for batch in batches for pair in zip(*batch, strict=True)]
+    with Bar("designs", 1) as bar:
+        found = design.designs(
+            loaded,
+            target,
+            designing,
+            given,
+            strands.rc,
+            bar.update,
+        )
+    described = design_files.write(outputs, loaded, target, designing, found, strands.rc, options.command_line())
+    notes.say(description.summary(described, "designs"))
+    for line in design_files.findings(described, found):
+        notes.say(line)
+    for line in description.details(described):
+        notes.detail(line)
