@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from zoo.errors import ZooError
 from zoo.inference import both_strands
-from zoo.serve import limits, log, openapi, protocol, tensors
+from zoo.serve import limits, log, openapi, page, protocol, tensors
 from zoo.serve.log import Line, Log
 from zoo.serve.metrics import CONTENT_TYPE, Metrics
 from zoo.serve.models import Models, Served
@@ -35,8 +35,8 @@ from zoo.serve.refused import Refused
 LARGE = 1 << 18
 """Bytes of a body that are read in a thread of their own, so that others are answered meanwhile."""
 
-OPEN_PATHS = ("/v2/health/live", "/v2/health/ready")
-"""Asked without a token, by what starts and stops services."""
+OPEN_PATHS = ("/v2/health/live", "/v2/health/ready", "/")
+"""Asked without a token: by what starts and stops services, and the page, which asks its reader for the token."""
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 """Names of this machine. A page of another site that has its own name point here is refused by them."""
@@ -81,6 +81,8 @@ def application(
         Route("/v2/models/{model}/versions/{version}/ready", _model_ready),
         Route("/v2/models/{model}/versions/{version}/infer", _infer, methods=["POST"]),
         Route("/v2/models", _names),
+        Route("/page/models/{model}/{question}", _page_asks, methods=["POST"]),
+        Route("/", _page),
         Route("/metrics", _metrics),
         Route("/openapi.json", _openapi),
     ]
@@ -170,6 +172,24 @@ async def _infer(request: Request) -> Response:
     request.state.line["sequences"] = len(codes)
     service.metrics.sequences(served.name, len(codes))
     return Response(content, headers=headers)
+
+
+async def _page(request: Request) -> Response:  # noqa: ARG001
+    return Response(page.page(), headers=page.HEADERS)
+
+
+async def _page_asks(request: Request) -> Response:
+    service, served = _service(request), _served(request)
+    question = page.QUESTIONS.get(request.path_params["question"])
+    if question is None:
+        raise HTTPException(404)
+    until = asyncio.get_running_loop().time() + service.options.limit_seconds
+    with served.admission.one():
+        fields = question.read(await limits.read_body(request, service.options, until))
+        future = served.batcher.alone(lambda: question.answer(served.model, *fields))
+        answer = await limits.result_of(request, future, service.options, until)
+    request.state.line["sequences"] = 1
+    return _json(answer)
 
 
 class _Guard:

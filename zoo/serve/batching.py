@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -21,10 +21,20 @@ from zoo.inference.session import Session
 
 
 class Item(NamedTuple):
-    """codes: uint8 (N, L) of a request.  future: of its activities, float32 (N, T)."""
+    """codes: uint8 (N, L) of a request.  future: of its activities, float32 (N, T).
+
+    work: something else to do with the engine, whose result it is instead; there are no codes then.
+    """
 
     codes: np.ndarray
-    future: Future[np.ndarray]
+    future: Future[Any]
+    work: Callable[[], Any] | None = None
+
+
+NO_CODES = np.empty((0, 0), np.uint8)
+
+
+T = TypeVar("T")
 
 
 class Batcher:
@@ -55,11 +65,17 @@ class Batcher:
     def submit(self, codes: np.ndarray) -> Future[np.ndarray]:
         """Base codes, uint8 (N, L) -> a Future of float32 (N, T). One that is cancelled before its batch begins costs
         nothing."""
-        future: Future[np.ndarray] = Future()
+        return self._add(Item(codes, Future()))
+
+    def alone(self, work: Callable[[], T]) -> Future[T]:
+        """A Future of what a function gives that uses the engine; it is called in turn, when nothing else runs here."""
+        return self._add(Item(NO_CODES, Future(), work))
+
+    def _add(self, item: Item) -> Future[Any]:
         with self._changed:
-            self._waiting.append(Item(codes, future))
+            self._waiting.append(item)
             self._changed.notify()
-        return future
+        return item.future
 
     def close(self) -> None:
         """Compute what waits, then end."""
@@ -94,12 +110,19 @@ class Batcher:
                     break
             items = [self._waiting.popleft()]
             size = len(items[0].codes)
-            while self._waiting and size + len(self._waiting[0].codes) <= self._most:
+            while not items[0].work and self._fits(size):
                 items.append(self._waiting.popleft())
                 size += len(items[-1].codes)
             return items
 
+    def _fits(self, size: int) -> bool:
+        """Whether the next request goes with those that have `size` sequences."""
+        return bool(self._waiting) and not self._waiting[0].work and size + len(self._waiting[0].codes) <= self._most
+
     def _begin(self, items: list[Item]) -> None:
+        if items[0].work:
+            self._work(items[0], items[0].work)
+            return
         try:
             codes = items[0].codes if len(items) == 1 else np.concatenate([item.codes for item in items])
             activities = self._session.submit(codes)
@@ -109,6 +132,14 @@ class Batcher:
                 item.future.set_exception(error)
             return
         activities.add_done_callback(lambda done: self._hand_out(items, done))
+
+    def _work(self, item: Item, work: Callable[[], Any]) -> None:
+        try:
+            item.future.set_result(work())
+        except Exception as error:  # noqa: BLE001 - whoever waits gets it
+            item.future.set_exception(error)
+        finally:
+            self._free.release()
 
     def _hand_out(self, items: list[Item], done: Future[np.ndarray]) -> None:
         self._free.release()

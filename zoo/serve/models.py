@@ -22,9 +22,8 @@ from zoo.serve.refused import Refused
 from zoo.spec import UNKNOWN_BASE
 from zoo.weights import named
 
-WARM_UP = 1024
-"""Sequences predicted before the first request, so that none waits for what an engine makes when it begins, and all of
-them are computed in the same way."""
+WARM_UP = 64
+"""Sequences predicted before the first request, so that none waits for what an engine makes when it begins."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,5 +95,6 @@ def open_models(
 
 
 def _warm(model: Model) -> None:
+    model.settle()  # what a request gives does not depend on those before it
     random = np.random.default_rng(0)
     model.predict_codes(random.integers(0, UNKNOWN_BASE, (WARM_UP, model.spec.sequence_length), np.uint8))

@@ -75,7 +75,7 @@ def model_metadata(name: str, model: Model) -> dict[str, Any]:
             "one_of_inputs": True,
             "sequence_length": spec.sequence_length,
             "targets": list(spec.targets),
-            **description.of_model(model),
+            **description.of_run(model.runtime, model.provider, spec),
         },
     }
 
