@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import ROOT
+from benchmarks.report import SHARED
 
 RATES = "rates of long runs"
 """The table of test_genome.py that this one is computed from; its columns:"""
@@ -51,10 +52,11 @@ def section(document: dict[str, Any]) -> str:
     brand = document["machine_info"]["cpu"]["brand_raw"]
     lines = [
         HEADING,
-        f"From the rates of one worker, {cores} cores of {brand}, in `benchmarks/results/{RESULT.name}`, computed by",
-        "`python -m benchmarks.cluster_table`. The last columns are the number of such workers at which what is done",
-        "once, reading the VCF or joining the parts, takes as long as all that the workers do, and which of the two it",
-        "is: with more workers, the model is no longer the limit.",
+        f"From the rates of one worker, {cores} cores of {brand}, by processor time, in",
+        f"`benchmarks/results/{RESULT.name}`, computed by `python -m benchmarks.cluster_table`. The last columns are",
+        "the number of such workers at which what is done once, reading the VCF or joining the parts, takes as long as",
+        "all that the workers do, and which of the two it is: with more workers, the model is no longer the limit.",
+        *_shared(document["machine_info"]["stalled"]),
         "",
         "| work | items | core-hours | GB written | workers | then the limit is |",
         "|---|---|---|---|---|---|",
@@ -82,6 +84,17 @@ def section(document: dict[str, Any]) -> str:
         "`--region` or `--regions`, raises that of joining.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _shared(stalled: float) -> list[str]:
+    """A line where the machine was not alone."""
+    if stalled <= SHARED:
+        return []
+    return [
+        "",
+        f"**Measured on a shared machine, whose cores stood still {stalled:.0%} of the time**: of the core-hours only",
+        "the order of magnitude means something; the numbers of workers are ratios within one run.",
+    ]
 
 
 def main(result: Path = RESULT) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import functools
 import importlib.metadata
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from benchmarks import report
-from benchmarks.measure import INSTALL
+from benchmarks.measure import INSTALL, ROOT
 from zoo.system import devices
 
 devices.sleep_soon()  # as the commands that train do; here, since the files of benchmarks import PyTorch
@@ -76,8 +77,10 @@ def machine() -> dict[str, Any]:
 
     info = pytest_benchmark_generate_machine_info()
     pytest_benchmark_update_machine_info(None, info)
+    with contextlib.chdir(ROOT):  # it asks the working directory
+        commit = get_commit_info()["id"]
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return {"machine_info": info, "commit_info": {"id": get_commit_info()["id"]}, "datetime": now}
+    return {"machine_info": info, "commit_info": {"id": commit}, "datetime": now}
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -19,7 +19,9 @@ from zoo.weights.checkpoint import Checkpoint
 
 SUFFIX = ""
 
-CONFIG, GRAPH = "config.pbtxt", "1/model.onnx"
+CONFIG, MODEL = "config.pbtxt", "1/model.onnx"
+
+GRAPH = f"*/{MODEL}"
 
 INPUT = "codes"
 
@@ -35,12 +37,6 @@ WAIT_MICROSECONDS = 2000
 def refuses(spec: ModelSpec) -> str | None:
     """Why a model has no graph; None if it has."""
     return registry.load("exporters", "onnx").refuses(spec)
-
-
-def file_in(path: Path) -> Path:
-    """The graph in a repository of one model."""
-    (graph,) = path.glob(f"*/{GRAPH}")
-    return graph
 
 
 def export(
@@ -70,8 +66,8 @@ def export(
     is_new = not path.exists()
     path.mkdir(exist_ok=True)
     try:
-        with replacing_folder(path / name, overwrite, (CONFIG, GRAPH)) as folder:
-            graph = folder / GRAPH
+        with replacing_folder(path / name, overwrite, (CONFIG, MODEL)) as folder:
+            graph = folder / MODEL
             graph.parent.mkdir()
             registry.load("exporters", "onnx").export(weights, graph, input=INPUT)
             (folder / CONFIG).write_text(config(name, weights.spec, INSTANCES[instance]), "ascii")

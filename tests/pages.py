@@ -14,6 +14,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import importlib.util
+import itertools
 import os
 import re
 import shlex
@@ -28,6 +29,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# (\S+\.\w+)\n")
+_HERE = re.compile(r"<<'?(\w+)")
 _SHELL = set("|<>&;$*?{}()~`")
 """What needs a shell; commands without any of it run in this process, which has imported the libraries before."""
 
@@ -46,8 +48,16 @@ class Block:
 
     @property
     def commands(self) -> list[str]:
-        """Of a block of the shell: a command a line; one that ends in a backslash goes on."""
-        return [line for line in self.text.replace("\\\n", " ").splitlines() if shlex.split(line, comments=True)]
+        """Of a block of the shell: a command a line; one that ends in a backslash, or in a here-document, goes on."""
+        found = []
+        lines = iter(self.text.replace("\\\n", " ").splitlines())
+        for line in lines:
+            end = _HERE.search(line)
+            rest = list(itertools.takewhile(lambda text, end=end: text != end[1], lines)) if end else []
+            command = "\n".join([line, *rest, *([end[1]] if end else [])])
+            if shlex.split(command, comments=True):
+                found.append(command)
+        return found
 
 
 def blocks(page: Path) -> list[Block]:

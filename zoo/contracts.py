@@ -192,18 +192,17 @@ class Exporter(Protocol):
 
 
 class ExporterExtras(Protocol):
-    """GRAPH_VERSION: raised when what `export` writes changes; exports that are kept are then made anew."""
+    """GRAPH_VERSION: raised when what `export` writes changes; exports that are kept are then made anew.
+    GRAPH: where in a folder that `export` writes the file is that a runtime runs, such as "*/1/model.onnx"."""
 
     GRAPH_VERSION: int
+    GRAPH: str
 
     def read_spec(self, path: Path) -> ModelSpec:
         """What an exported file says of itself. Raises ZooError if it says nothing."""
 
     def read(self, path: Path) -> Checkpoint:
         """The weights of an exported file, for a format that neither a runtime runs nor `zoo import` takes."""
-
-    def file_in(self, path: Path) -> Path:
-        """Of a folder that was written: the file in it that a runtime runs."""
 
 
 @dataclasses.dataclass(frozen=True)

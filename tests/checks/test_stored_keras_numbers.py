@@ -19,6 +19,7 @@ from zoo.checks import parity
 from zoo.errors import ZooError
 from zoo.formats.fasta import Reader
 from zoo.inference import predict, session
+from zoo.inference.job import description_path
 from zoo.weights import checkpoint, named
 
 STORED = Path(__file__).parents[1] / "data"
@@ -44,7 +45,7 @@ RUNTIMES = [pytest.param(runtime, marks=runnable(runtime)) for runtime in sessio
 def table_of(name: str, folder: Path = STORED) -> Path:
     """The stored numbers of bundled weights; fails if there are none, or if they are those of other weights."""
     table = folder / f"{name}.keras.tsv"
-    description = predict.description_path(table)
+    description = description_path(table)
     if not table.is_file():
         # rightly absent only where Keras cannot run the weights
         try:
@@ -102,9 +103,9 @@ def test_every_known_mistake_of_a_port_departs_from_the_stored_numbers(
 def test_numbers_of_other_weights_are_refused(name: str, tmp_path: Path) -> None:
     table = table_of(name)
     copy = Path(shutil.copy(table, tmp_path))
-    description = json.loads(predict.description_path(table).read_text("utf-8"))
+    description = json.loads(description_path(table).read_text("utf-8"))
     description["weights"]["id"] = "0" * 64
-    predict.description_path(copy).write_text(json.dumps(description))
+    description_path(copy).write_text(json.dumps(description))
     message = f"numbers of the weights 0{{12}}, other ones are bundled as {name}; run python tests/data/make_keras"
     with pytest.raises(pytest.fail.Exception, match=message):
         table_of(name, tmp_path)
@@ -129,7 +130,7 @@ def test_the_numbers_are_those_of_keras() -> None:
     assert tables
     assert {table.name.partition(".")[0] for table in tables} <= set(NAMES)
     for table in tables:
-        description = json.loads(predict.description_path(table).read_text("utf-8"))
+        description = json.loads(description_path(table).read_text("utf-8"))
         assert description["runtime"] == "keras-cpu"
         assert description["provider"].startswith("cpu (tf_keras ")
 

@@ -76,8 +76,16 @@ def test_every_field_takes_its_value_from_the_command_line(command: str, group: 
         # a number below zero is joined to its option, see options.full_forms
         typed = [option.name] if value is True else [option.name, text]
         typed = [f"{option.name}={text}"] if text.startswith("-") else typed
+        typed += NEEDS.get(option.name, [])
         _, bound, _ = main.app.parse_args([command, *required, *typed], exit_on_error=False, print_error=False)
         assert getattr(bound.arguments[group.field_info.name], field.name) == value
+
+
+NEEDS = {"--against": ["--confirm", "2"]}
+"""Option -> what has to be typed with it."""
+
+TUPLES = {"--keep": "hk<0.5", "--protect": "100-120", "--avoid": "GAATTC"}
+"""Option that takes several values of a form of its own -> one of them."""
 
 
 def option_name(field: str) -> str:
@@ -90,6 +98,18 @@ def needed(option: Argument) -> list[str]:
     return [MODEL] if option.index is not None else [option.name, "x"]
 
 
+OWN_FORM: dict[str, tuple[str, Any]] = {
+    "--keep": ("hk<0.5, dev>-1", ("hk<0.5", "dev>-1")),
+    "--protect": ("100-120, 7", ("100-120", "7")),
+    "--gc": ("0.35-0.55", "0.35-0.55"),
+    "--host": ("::1", "::1"),
+    "--max-wait": ("3ms", "3ms"),
+    "--time-limit": ("3s", "3s"),
+    "--allow-origin": ("https://lab.example", "https://lab.example"),
+}
+"""Option whose text has a form of its own -> an example, and what it becomes."""
+
+
 def example(option: Argument) -> tuple[str, Any]:
     """A value of an option, as text and as what it becomes."""
     kind, default, choices = option.resolved_hint, option.field_info.default, option.get_choices(force=True)
@@ -100,11 +120,15 @@ def example(option: Argument) -> tuple[str, Any]:
     if kind in (int, float):
         value = 3 if default is None else default
         return str(value), kind(value)
+    if option.name in OWN_FORM:
+        return OWN_FORM[option.name]
     if kind is Path:
         return "some/file", Path("some/file")
+    if option.name in TUPLES:
+        return TUPLES[option.name], (TUPLES[option.name],)
     if get_origin(kind) is tuple:
         return ("-3, 4", (-3, 4)) if get_args(kind)[0] is int else ("A, B", ("A", "B"))
-    text = {"--both-strands": "average", "--alphabet": "TGCA"}.get(option.name, "text")
+    text = {"--both-strands": "average", "--alphabet": "TGCA", "--gc": "0.35-0.55"}.get(option.name, "text")
     return text, text
 
 
@@ -305,6 +329,6 @@ def test_export_offers_every_format_and_its_options(zoo: Zoo) -> None:
         assert f"  --{name} " in out
         offered = own_options.of(registry.load("exporters", name).export)
         for option in offered:
-            assert f"  --{option} " in out[out.index(f"Format {name}:") :]
+            assert f"  --{option.replace('_', '-')} " in out[out.index(f"Format {name}:") :]
     assert "--opset" in out
     assert "--widen" not in out

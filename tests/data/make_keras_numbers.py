@@ -18,6 +18,7 @@ from zoo.dna.shuffle import dinucleotide_shuffle
 from zoo.errors import ZooError
 from zoo.formats.fasta import Reader
 from zoo.inference import description, predict
+from zoo.inference.job import Job
 from zoo.spec import ALPHABET
 from zoo.weights import named
 
@@ -49,7 +50,7 @@ def main() -> None:
         Path(SEQUENCES).write_bytes(fasta())
         for name in sorted(named.catalog()):
             table = Path(f"{name}.keras.tsv")
-            job = predict.Job(SEQUENCES, table, overwrite=True, command="python tests/data/make_keras_numbers.py")
+            job = Job(SEQUENCES, table, overwrite=True, command="python tests/data/make_keras_numbers.py")
             try:
                 model = predict.load(name, runtime="keras-cpu", threads=1)  # more add up in another order
                 described = predict.predict_file(model, job)

@@ -233,6 +233,16 @@ def test_a_repaired_start_is_told_and_traced(zoo: Zoo, folder: Path) -> None:
     assert records(folder / "designs.fa")[0][1]["start"] == "poly"
 
 
+def test_an_n_of_a_start_becomes_a_random_base(zoo: Zoo, folder: Path) -> None:
+    (folder / "short.fa").write_text(">short\nACGTACGTACG\n")
+    words = ("--start", "short.fa", "--crop-or-pad", "--distance", "0", "-n", "2")
+    assert zoo(*COMMON, *words)[0] == 0
+    first, second = (text for _, _, text in records(folder / "designs.fa"))
+    assert first[21:32] == second[21:32] == "ACGTACGTACG"
+    assert len(first) == 53
+    assert first != second
+
+
 def test_reach_that_is_never_reached_is_told_and_the_best_is_kept(zoo: Zoo, folder: Path) -> None:
     status, _, err = zoo(*COMMON, "-n", "2", "--rounds", "2", "--reach", "1000")
     assert status == 0
@@ -261,8 +271,7 @@ def test_the_picture_shows_every_round(folder: Path, zoo: Zoo, model: predict.Mo
         (("--keep", "q<1"), "targets: these weights predict a, b, c, got 'q'"),
         (("--keep", "a<-1000"), "a<-1000 came to "),
         (("--start", "none.fa"), "none.fa"),
-        (("--start", "seqs.fa"), "expected a letter of ACGT in a start, got N"),
-        (("--start", "other.fa"), "expected 53 bases"),
+        (("--start", "other.fa"), "expected 53 bases, got 4; --crop-or-pad crops or pads with N"),
         (("--start", "poly.fa", "--avoid", "AAA", "--protect", "1-3"), "poly: what is protected leaves no room"),
         (("--start", "poly.fa", "--avoid", "AAA", "--distance", "2"), "poly: cannot be made a sequence without"),
         (("--start", "poly.fa", "-n", "9", "--distance", "1", "--diverse", "3"), "expected 3 bases that differ"),

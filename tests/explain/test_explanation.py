@@ -15,6 +15,7 @@ from command_line import RUNTIME, Zoo
 import zoo as package
 from zoo.dna.encoding import ONE_HOT
 from zoo.inference import predict
+from zoo.inference.job import Job
 
 CODES = random_codes(10, ODD.sequence_length)
 """What `folder` has in seqs.fa: bases, some Ns, and a last sequence of Ns alone."""
@@ -194,7 +195,7 @@ def test_a_target_whose_name_is_no_file_name_is_written_all_the_same(folder: Pat
     engine = Sum(WEIGHTS)
     object.__setattr__(engine.spec, "targets", ("a/b", "c d"))
     (folder / "toy.fa").write_text(f">x\n{'ACGTTGCAAT' * 2}A\n")
-    job = predict.Job(folder / "toy.fa")
+    job = Job(folder / "toy.fa")
     described: dict[str, Any] = explanation.explain(
         predict.Model(Session(engine, "toy")), job, folder / "out", ExplainOptions(method="gradient")
     )

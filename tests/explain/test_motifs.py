@@ -16,7 +16,8 @@ from zoo.errors import ZooError
 from zoo.explain import explanation, motifs, similarity
 from zoo.explain.options import ExplainOptions, MotifOptions
 from zoo.formats import meme
-from zoo.inference.predict import Job, Model
+from zoo.inference.job import Job
+from zoo.inference.predict import Model
 from zoo.inference.session import Session
 from zoo.spec import ModelSpec
 

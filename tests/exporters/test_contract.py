@@ -26,8 +26,8 @@ REFERENCE = "torch-cpu"
 
 def reread(path: Path, format_: str) -> session.Session:
     """A session on an exported file: on a runtime that runs it as it is, or on the weights that are read from it."""
-    file_in = contracts.extra(registry.load("exporters", format_), "file_in")
-    path = file_in(path) if file_in else path
+    if graph := contracts.extra(registry.load("exporters", format_), "GRAPH"):
+        (path,) = path.glob(graph)
     read = contracts.extra(registry.load("exporters", format_), "read")
     if read:
         return session.open_session(read(path), REFERENCE)

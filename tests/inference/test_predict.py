@@ -25,7 +25,8 @@ from zoo.formats import prediction_table
 from zoo.formats.fasta import Reader
 from zoo.formats.read_options import ReadOptions
 from zoo.inference import description, predict
-from zoo.inference.predict import Job, Model, description_path, predict_file
+from zoo.inference.job import Job, description_path
+from zoo.inference.predict import Model, predict_file
 from zoo.weights import checkpoint, named
 
 RUNTIME = "kmer-cpu"
@@ -413,7 +414,7 @@ class TestWeights:
         fasta = bundled / "one.fa"
         fasta.write_text(f">one\n{'A' * ODD.sequence_length}\n")
         model = predict.load("tuned", runtime="kmer-cpu")
-        line = description.summary(predict.predict_file(model, predict.Job(fasta, bundled / "out.tsv")))
+        line = description.summary(predict.predict_file(model, Job(fasta, bundled / "out.tsv")))
         assert line == (
             "1 sequences; kmer-cpu; bundled weights, which imitate the published model; zoo pull original brings that"
         )

@@ -16,6 +16,7 @@ from command_line import RUNTIME, Zoo, one_line
 from zoo.errors import MissingDependency, ZooError
 from zoo.inference import predict, ray_cluster, scan, shared_files, variants
 from zoo.inference.genome_options import ScanOptions, ShardOptions
+from zoo.inference.job import Job
 from zoo.inference.loading import Loading
 from zoo.weights import checkpoint
 
@@ -97,7 +98,7 @@ def test_variants_and_files_are_the_same_to_the_byte(cluster: Any, made: dict[st
     assert Path("e.tsv").read_bytes() == alone
 
     sources = tuple(f"{number}.fa" for number in range(5))
-    files = predict.Job(sources, Path("p.tsv.gz"), overwrite=True, rc="average")
+    files = Job(sources, Path("p.tsv.gz"), overwrite=True, rc="average")
     expected = predict.predict_file(predict.load(weights="w.safetensors", runtime=RUNTIME[1]), files)
     alone = Path("p.tsv.gz").read_bytes()
     described = shared_files.predict_files(files, LOADING, on_ray, lambda _: None)
@@ -109,7 +110,7 @@ def test_variants_and_files_are_the_same_to_the_byte(cluster: Any, made: dict[st
 @pytest.mark.slow
 def test_what_is_wrong_with_a_part_is_said_as_it_is(cluster: Any, made: dict[str, str]) -> None:  # noqa: ARG001
     Path("3.fa").write_text(">s\nACGT\n")
-    job = predict.Job(tuple(f"{number}.fa" for number in range(5)), Path("p.tsv"))
+    job = Job(tuple(f"{number}.fa" for number in range(5)), Path("p.tsv"))
     with pytest.raises(ZooError, match=r"3\.fa: record 1 \(s\): expected 53 bases, got 4; --crop-or-pad crops or pads"):
         shared_files.predict_files(job, LOADING, ray_cluster.workers(cluster.address), lambda _: None)
     assert not Path("p.tsv").exists()

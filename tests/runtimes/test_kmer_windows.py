@@ -88,10 +88,10 @@ def test_windows_of_ns_alone_are_computed_once() -> None:
     engine = started(random_checkpoint(ODD), WAYS[0])._engine
     codes = np.full(5000, 4, np.uint8)
     codes[2000:3000] = np.random.default_rng(0).integers(0, 4, 1000)
-    with always_shared(), mock.patch.object(engine, "_in_full") as in_full:
-        in_full.return_value.side_effect = lambda part: np.zeros((len(part), 3), np.float32)
+    in_full = mock.Mock(wraps=engine._network(kernel.Kernel, fast=False))
+    with always_shared(), mock.patch.dict(engine._networks, {(kernel.Kernel, False): in_full}):
         engine.windows(codes, 1)
-        in_full_of = sum(len(call.args[0]) for call in in_full.return_value.call_args_list)
+    in_full_of = sum(len(call.args[0]) for call in in_full.call_args_list)
     assert in_full_of == 2 * 52 + 1  # those that begin or end in the bases, and one
 
 

@@ -58,7 +58,6 @@ SHARING = fields("Long runs")
 INTERVALS = fields("Intervals of a genome, instead of FASTA files")
 SERVING = fields("Serving")
 RUNNING = fields("Computing")
-COMPUTED_STRANDS = Parameter(name="*", group=RUNNING.group)
 FILE = fields("What the file does not say")
 CHECKED = fields("How it is found out or checked")
 

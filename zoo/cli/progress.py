@@ -61,14 +61,14 @@ class Bar:
 
     def update_of(self, done: int, total: int) -> None:
         """`done` units of so many; for work whose size is found out when it has begun."""
-        self._total = total
+        self.total = total
         self.update(done, done)
 
     def _left(self, done: float, seconds: float) -> str:
         """What to say in a log of the time that is left, where it can be told."""
-        if not self._total or not done:
+        if not self.total or not done:
             return ""
-        minutes = round(seconds * (self._total / done - 1) / 60)
+        minutes = round(seconds * (self.total / done - 1) / 60)
         return f", {minutes // 60} h {minutes % 60:02} min left"
 
     def _start(self) -> None:

@@ -238,7 +238,8 @@ def _interval(panel: Axes, place: int, found: Interval | None, colour: str, sign
         textcoords="offset points",
         ha="center",
         fontsize=7,
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},  # the line at 0 passes behind
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+        zorder=IDENTITY["zorder"] + 1,  # the line at 0 passes behind
     )
 
 

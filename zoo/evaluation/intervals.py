@@ -7,6 +7,7 @@ same for both models, and so are the trainings of each. Arrays in, numbers out. 
 from __future__ import annotations
 
 import dataclasses
+import zlib
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -116,9 +117,8 @@ def _interval(
         return None, next((score.note for score in scores if score.note), "")
     ends = np.cumsum([len(side) for side in sides.values()])[:-1]
     of_runs, on_draws = np.split(np.array(values), ends), np.split(drawn, ends)
-    generator = np.random.default_rng((seed, 1))  # not the draws of the sequences once more
     value = float(_difference([side.mean() for side in of_runs]))
-    found = _difference([_mean_of_drawn(side, generator) for side in on_draws])
+    found = _difference([_mean_of_drawn(*side, seed) for side in zip(of_runs, on_draws, strict=True)])
     low, high = np.nanquantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     of_sequences = float(np.nanvar(_difference([side.mean(axis=0) for side in on_draws])))
     stretch = _stretch(of_runs, of_sequences)
@@ -140,12 +140,16 @@ def _check(labels: np.ndarray, sides: dict[str, np.ndarray], metric: str) -> Non
             raise ZooError(f"{name}: expected predictions of shape (runs, {len(labels)}), got {given.shape}")
 
 
-def _mean_of_drawn(drawn: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """A metric of each training on each draw of sequences, float64 (R, draws) -> its mean over R - 1 trainings drawn
-    with replacement, anew for each draw, float64 (draws,)."""
+def _mean_of_drawn(scores: np.ndarray, drawn: np.ndarray, seed: int) -> np.ndarray:
+    """A metric of each training, float64 (R,), and on each draw of sequences, (R, draws) -> its mean over R - 1
+    trainings drawn with replacement, anew for each draw, float64 (draws,).
+
+    What is drawn depends on the scores, not on the place of the model: the other way round is exactly the opposite.
+    """
     runs, draws = drawn.shape
     if runs == 1:
         return drawn[0]
+    generator = np.random.default_rng((seed, zlib.crc32(scores.tobytes())))
     chosen = generator.integers(0, runs, (runs - 1, draws))
     return np.take_along_axis(drawn, chosen, axis=0).mean(axis=0)
 

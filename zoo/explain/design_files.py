@@ -26,7 +26,8 @@ from zoo.formats.columns import COMPRESSIONS
 from zoo.formats.prediction_table import NOT_AVAILABLE
 from zoo.formats.table_writer import Layout
 from zoo.inference import description
-from zoo.inference.predict import Model, description_path
+from zoo.inference.job import description_path
+from zoo.inference.predict import Model
 from zoo.spec import ALPHABET
 from zoo.system.atomic import Inputs, check_target, replacing_together
 

@@ -25,7 +25,8 @@ from zoo.formats import bigwig, table_writer
 from zoo.formats.table_writer import Column, Layout, Table
 from zoo.inference import both_strands, description
 from zoo.inference.intervals import IntervalJob, IntervalRecords
-from zoo.inference.predict import CHUNK_RECORDS, Job, Model, Records
+from zoo.inference.job import Job, Records
+from zoo.inference.predict import CHUNK_RECORDS, Model
 from zoo.system.atomic import check_folder_target, replacing_folder
 
 SUMMARY = "summary.tsv"

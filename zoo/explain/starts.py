@@ -1,4 +1,5 @@
-"""Where designs begin: random DNA, sequences that are given, or shuffles of those, repaired where they have to be.
+"""Where designs begin: random DNA, sequences that are given, or shuffles of those, repaired where they have to be. An N
+becomes a random base before anything else.
 
 A start follows from the seed and the number of its design, and from its own bases, never from how many there are.
 """
@@ -43,14 +44,10 @@ class Start(NamedTuple):
 def starts(options: DesignOptions, constraints: Constraints, given: Sequence[tuple[str, np.ndarray]]) -> list[Start]:
     """One for each design. given: names and base codes, uint8 (L,), or none for random DNA.
 
-    Raises ZooError for a given sequence that holds N or cannot be repaired, and for constraints that nothing meets.
+    Raises ZooError for a given sequence that cannot be repaired, and for constraints that nothing meets.
     """
     if options.shuffled and not given:
         raise ZooError("shuffled: expected sequences to shuffle, got none; give them with --start")
-    for name, codes in given:
-        unknown = np.flatnonzero(codes == UNKNOWN_BASE)
-        if len(unknown):
-            raise ZooError(f"{name}, position {unknown[0] + 1}: expected a letter of {ALPHABET} in a start, got N")
     number = options.number or len(given) or DESIGNS
     return [_start(design, options, constraints, given) for design in range(number)]
 
@@ -66,6 +63,8 @@ def _start(
         round_ = design // len(given)
         codes = shuffle.references(codes[None], round_ + 1, options.seed)[0, round_]
         name = f"{name}, shuffle {round_ + 1}"
+    filled = generator.integers(0, len(ALPHABET), len(codes), np.uint8)
+    codes = np.where(codes == UNKNOWN_BASE, filled, codes)
     edits = constraints.repaired(codes, generator)
     if edits is None:
         raise ZooError(f"start {name}: {constraints.complaint(codes)}")

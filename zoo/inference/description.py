@@ -14,7 +14,8 @@ import zoo
 from zoo.weights import named
 
 if TYPE_CHECKING:
-    from zoo.inference.predict import Job, Model, Records
+    from zoo.inference.job import Job, Records
+    from zoo.inference.predict import Model
     from zoo.spec import ModelSpec
 
 LINE = 150

@@ -23,7 +23,7 @@ from zoo.formats.table_writer import Column, Digested, Layout
 from zoo.formats.vcf import Variant
 from zoo.inference import description
 from zoo.inference.haplotypes import REASONS, SCORED
-from zoo.inference.predict import description_path
+from zoo.inference.job import description_path
 from zoo.inference.shards import Arrays, Parts
 from zoo.spec import ModelSpec
 from zoo.system.atomic import check_target, replacing, replacing_together

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from zoo.errors import ZooError
 from zoo.inference.genome_options import IntervalOptions
-from zoo.inference.predict import Job, Records
+from zoo.inference.job import Job, Records
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,8 +16,9 @@ from zoo.formats import compressed, table_writer
 from zoo.formats.fasta import Counts, Reader
 from zoo.formats.table_writer import Layout
 from zoo.inference import both_strands, description
+from zoo.inference.job import Job
 from zoo.inference.loading import Loading
-from zoo.inference.predict import Job, Model, chunk_of, outputs_of
+from zoo.inference.predict import Model, chunk_of, outputs_of
 from zoo.inference.shards import Arrays, Parts, Progress, Workers
 from zoo.system.atomic import temporary_folder
 

@@ -12,6 +12,7 @@ from zoo.cli import notes, options
 from zoo.contracts import RunOptions
 from zoo.defaults import MODEL, RUNTIME
 from zoo.explain.design_options import DesignOptions
+from zoo.formats.read_options import STRICT, ReadOptions
 from zoo.inference.both_strands import StrandOptions
 
 
@@ -27,7 +28,8 @@ def command(
     weights: options.Weights = None,
     overwrite: options.Overwrite = False,
     designing: Annotated[DesignOptions, options.DESIGNING] = DesignOptions(),
-    strands: Annotated[StrandOptions, options.COMPUTED_STRANDS] = StrandOptions(),
+    reading: Annotated[ReadOptions, options.READING] = STRICT,
+    strands: Annotated[StrandOptions, options.STRANDS] = StrandOptions(),
     runtime: options.Runtime = RUNTIME,
     running: Annotated[RunOptions, options.RUNNING] = RunOptions(),
 ) -> None:
@@ -42,7 +44,7 @@ def command(
     outputs.check()
     several.check_there(() if start is None else (start,))
     loaded = predict.load(model, weights, runtime, **dataclasses.asdict(running))
-    batches = () if start is None else Reader(start, loaded.spec.sequence_length)
+    batches = () if start is None else Reader(start, loaded.spec.sequence_length, reading=reading)
     given = [pair for batch in batches for pair in zip(*batch, strict=True)]
     with Bar("designs", 1) as bar:
         found = design.designs(

@@ -41,11 +41,12 @@ def command(
     from zoo.explain import explanation
     from zoo.inference import description, predict
     from zoo.inference.intervals import IntervalJob
+    from zoo.inference.job import Job
     from zoo.weights import named
 
     sources = fasta_files(files, intervals, reading, "explain")
     rest = (None, reading, overwrite, options.command_line(), strands.rc, named.file_of(weights or model or MODEL))
-    job = IntervalJob(sources, *rest, intervals) if intervals.given else predict.Job(sources, *rest)
+    job = IntervalJob(sources, *rest, intervals) if intervals.given else Job(sources, *rest)
     explanation.check(output, explaining, job)
     job.check_sources()
     loaded = predict.load(model, weights, runtime, **dataclasses.asdict(running))

@@ -17,8 +17,8 @@ from zoo.inference.both_strands import StrandOptions
 from zoo.inference.genome_options import IntervalOptions, RayOptions
 
 if TYPE_CHECKING:
+    from zoo.inference.job import Job
     from zoo.inference.loading import Loading
-    from zoo.inference.predict import Job
 
 NAMED = 5
 """Intervals that were skipped which a note names; the description names more."""
@@ -52,6 +52,7 @@ def command(
     from zoo.cli.progress import Bar
     from zoo.inference import description, predict
     from zoo.inference.intervals import IntervalJob
+    from zoo.inference.job import Job, Records
     from zoo.inference.loading import Loading
     from zoo.weights import named
 
@@ -60,7 +61,7 @@ def command(
     weights_file = named.file_of(weights or model or MODEL)
     sources = fasta_files(files, intervals, reading, "predict")
     rest = (output, reading, overwrite, options.command_line(), strands.rc, weights_file)
-    job = IntervalJob(sources, *rest, intervals) if intervals.given else predict.Job(sources, *rest)
+    job = IntervalJob(sources, *rest, intervals) if intervals.given else Job(sources, *rest)
     job.check_output()
     job.check_sources()
     if sharing.ray is not None:
@@ -69,7 +70,7 @@ def command(
         loaded = predict.load(model, weights, runtime, **dataclasses.asdict(running))
         with Bar(job.UNIT, _size(sources)) as bar:
 
-            def on_progress(records: predict.Records) -> None:
+            def on_progress(records: Records) -> None:
                 bar.update(records.bytes_read, records.counts.records)
 
             described = predict.predict_file(loaded, job, on_progress)

@@ -1,0 +1,105 @@
+"""`zoo design`: a climb of kmer-cpu against the same climb through plain ONNX Runtime, and how high designs come.
+
+    pytest benchmarks/test_design.py --weights original.safetensors
+
+Bundled weights by default. The slow way climbs a few designs for a few rounds, in turns with the same few of the fast
+way; the whole of it, 100 designs in 20 rounds, is what the fast way does, and for the slow way what follows.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.measure import in_turns
+from benchmarks.peers import naive_graph
+from zoo.contracts import RunOptions
+from zoo.dna import encoding
+from zoo.explain.design import Design, evolve
+from zoo.inference.predict import Model
+from zoo.inference.session import Session, open_session
+from zoo.spec import ALPHABET
+from zoo.system import devices, memory
+from zoo.weights import checkpoint, named
+from zoo.weights.checkpoint import Checkpoint
+
+TARGET = "dev"
+
+DESIGNS, ROUNDS = 100, 20
+
+FEW_DESIGNS, FEW_ROUNDS = 2, 2
+
+BATCH = 64
+"""Of plain ONNX Runtime, as good as any, see the tables of kmer-cpu."""
+
+RANDOM = 100_000
+PERCENTILE = 99.9
+
+
+class Plain:
+    """Plain ONNX Runtime as an engine that knows no shorter way: every mutant is predicted."""
+
+    def __init__(self, weights: Checkpoint, threads: int) -> None:
+        self.spec = weights.spec
+        self.provider = "ONNX Runtime"
+        self.batch_size = BATCH
+        self.concurrent_batches = 1
+        self._run = naive_graph.session(weights.config, weights.arrays, threads)
+
+    def run(self, codes: np.ndarray) -> np.ndarray:
+        return self._run(encoding.one_hot(codes, channels_first=True))
+
+
+def few(model: Model) -> list[Design]:
+    return evolve(model, TARGET, number=FEW_DESIGNS, rounds=FEW_ROUNDS)
+
+
+def test_a_climb(benchmark: Any, request: pytest.FixtureRequest, budget: float) -> None:
+    given = request.config.getoption("--weights")
+    weights = checkpoint.load(given) if given else named.load("original")
+    threads = devices.cores()
+    memory.keep()
+    fast = Model(open_session(weights, "kmer-cpu", RunOptions(threads=threads)))
+    slow = Model(Session(Plain(weights, threads), "plain ONNX Runtime"))
+    for one, other in zip(few(fast), few(slow), strict=True):  # they are the same climb
+        np.testing.assert_array_equal(one.codes, other.codes)
+    best: dict[str, float] = {}
+    ways = {"kmer-cpu": lambda: few(fast), "plain ONNX Runtime": lambda: few(slow)}
+    benchmark.pedantic(lambda: best.update(in_turns(ways, budget)), rounds=1)
+    began = time.perf_counter()
+    designs = evolve(fast, TARGET, number=DESIGNS, rounds=ROUNDS)
+    whole = time.perf_counter() - began
+    ratio = best["plain ONNX Runtime"] / best["kmer-cpu"]
+    benchmark.extra_info["table"] = f"design, {DESIGNS} sequences in {ROUNDS} rounds"
+    benchmark.extra_info["rows"] = [
+        {
+            "way": way,
+            f"seconds for {FEW_DESIGNS} in {FEW_ROUNDS} rounds": round(seconds, 3),
+            "kmer-cpu is faster by": round(seconds / best["kmer-cpu"], 1),
+            "seconds for all": round(whole, 1) if way == "kmer-cpu" else f"{whole * ratio:.0f}, which follows",
+        }
+        for way, seconds in best.items()
+    ]
+    benchmark.extra_info["rows"] += _heights(fast, designs)
+
+
+def _heights(model: Model, designs: list[Design]) -> list[dict[str, Any]]:
+    """How high they come, beside random DNA."""
+    target = model.spec.targets.index(TARGET)
+    reached = np.array([design.activities[target] for design in designs])
+    codes = np.random.default_rng(0).integers(0, len(ALPHABET), (RANDOM, model.spec.sequence_length), np.uint8)
+    random = model.predict_codes(codes)[:, target]
+    high = np.percentile(random, PERCENTILE)
+    found = {
+        f"percentile {PERCENTILE} of {RANDOM:,} random sequences": high,
+        "highest of those": random.max(),
+        "lowest design": reached.min(),
+        "median design": np.median(reached),
+    }
+    return [
+        {"way": what, f"predicted {TARGET}": round(float(value), 2), "designs above it": int((reached > value).sum())}
+        for what, value in found.items()
+    ]
