@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import orjson
@@ -51,7 +51,7 @@ def explained(model: Model, sequence: str) -> dict[str, Any]:
     Raises Refused as `_codes` does.
     """
     codes = _codes(model, sequence)
-    kind = "deeplift" if model.runtime in runtimes_with("contributions") else "ism"
+    kind: Literal["deeplift", "ism"] = "deeplift" if model.runtime in runtimes_with("contributions") else "ism"
     targets = range(len(model.spec.targets))
     activities = model.predict_codes(codes)
     scores = methods.method(model, targets, ExplainOptions(method=kind), None).score(codes, activities)
@@ -99,8 +99,9 @@ class Question:
             asked = orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise bad(f"the request is not JSON: {error.msg}") from None
-        values = [asked.get(name) for name in self.fields] if isinstance(asked, dict) else []
-        if len(values) != len(self.fields) or not all(isinstance(value, str) for value in values):
+        given = asked if isinstance(asked, dict) else {}
+        values = [value for name in self.fields if isinstance(value := given.get(name), str)]
+        if len(values) != len(self.fields):
             raise bad(f"the request: expected a JSON object with the texts {' and '.join(self.fields)}")
         return values
 
