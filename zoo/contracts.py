@@ -180,7 +180,7 @@ class RuntimeExtras(Protocol):
 
 
 class Exporter(Protocol):
-    """A module in exporters/, named after the format."""
+    """A module in exporters/, named after the format. SUFFIX: of the file, or "" where a folder is written."""
 
     SUFFIX: str
 
@@ -195,9 +195,11 @@ class Exporter(Protocol):
 
 
 class ExporterExtras(Protocol):
-    """GRAPH_VERSION: raised when what `export` writes changes; exports that are kept are then made anew."""
+    """GRAPH_VERSION: raised when what `export` writes changes; exports that are kept are then made anew.
+    GRAPH: where in a folder that `export` writes the file is that a runtime runs, such as "*/1/model.onnx"."""
 
     GRAPH_VERSION: int
+    GRAPH: str
 
     def read_spec(self, path: Path) -> ModelSpec:
         """What an exported file says of itself. Raises ZooError if it says nothing."""

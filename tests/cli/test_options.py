@@ -102,6 +102,10 @@ OWN_FORM: dict[str, tuple[str, Any]] = {
     "--keep": ("hk<0.5, dev>-1", ("hk<0.5", "dev>-1")),
     "--protect": ("100-120, 7", ("100-120", "7")),
     "--gc": ("0.35-0.55", "0.35-0.55"),
+    "--host": ("::1", "::1"),
+    "--max-wait": ("3ms", "3ms"),
+    "--time-limit": ("3s", "3s"),
+    "--allow-origin": ("https://lab.example", "https://lab.example"),
 }
 """Option whose text has a form of its own -> an example, and what it becomes."""
 
@@ -325,6 +329,6 @@ def test_export_offers_every_format_and_its_options(zoo: Zoo) -> None:
         assert f"  --{name} " in out
         offered = own_options.of(registry.load("exporters", name).export)
         for option in offered:
-            assert f"  --{option} " in out[out.index(f"Format {name}:") :]
+            assert f"  --{option.replace('_', '-')} " in out[out.index(f"Format {name}:") :]
     assert "--opset" in out
     assert "--widen" not in out

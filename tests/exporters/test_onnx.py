@@ -256,9 +256,9 @@ def test_the_command_is_quiet_and_writes_the_file_and_the_opset_that_were_asked_
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({}, r"^format: expected one, as --keras, --onnx or --format NAME, got 0$"),
+        ({}, r"^format: expected one, as --keras, --onnx, --triton or --format NAME, got 0$"),
         ({"onnx": True, "keras": True}, r"^format: expected one, .* got 2$"),
-        ({"format": "coreml"}, r"^no exporter is called 'coreml'; there are keras, onnx$"),
+        ({"format": "coreml"}, r"^no exporter is called 'coreml'; there are keras, onnx, triton$"),
         ({"keras": True, "opset": 18}, r"^--opset: the format keras has no such setting$"),
         ({"onnx": True, "output": Path("model.h5")}, r"^model\.h5: expected an output name that ends in \.onnx$"),
         ({"onnx": True, "format": "onnx", "weights": "absent"}, r"absent: no such weights file"),

@@ -71,7 +71,7 @@ def formats() -> list[Entry]:
     """What weights can be exported to; each exporter says in its first line what it writes."""
     entries = []
     for name, module in registry.working("exporters").items():
-        entries.append(Entry(name, f"{module.SUFFIX}; {(module.__doc__ or '').strip().splitlines()[0]}"))
+        entries.append(Entry(name, f"{module.SUFFIX or 'a folder'}; {(module.__doc__ or '').strip().splitlines()[0]}"))
     return [*entries, *_left_out("exporters")]
 
 

@@ -30,6 +30,7 @@ COMMANDS = {
         "predict": "Predict the activities of sequences in FASTA files, or of intervals of a genome.",
         "variants": "Predict what alleles of a VCF do: reference, alternative and their difference.",
         "scan": "Predict every window of a genome: tracks for a genome browser.",
+        "serve": "Answer over HTTP by the Open Inference Protocol v2.",
     },
     "Explain": {
         "explain": "Show which bases of sequences matter: contributions, substitutions, a report to open in a browser.",

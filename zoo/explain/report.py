@@ -27,6 +27,11 @@ PAGE = Path(__file__).with_name("report_page.html")
 DATA_MARK = "{{DATA}}"
 """Where the numbers go in the page."""
 
+DRAWING = Path(__file__).with_name("drawing.js")
+
+DRAWING_MARK = "{{DRAWING}}"
+"""Where the script that draws goes, in this page and in that of zoo serve."""
+
 LARGEST = (1 << 15) - 1
 
 
@@ -62,14 +67,20 @@ def write(path: Path, rows: Sequence[Row], described: dict[str, Any]) -> None:
         "source": described["weights"]["source"],
         "version": described["version"],
         "command": described["command"],
-        "rows": [_packed(row) for row in rows],
+        "rows": [packed(row) for row in rows],
     }
     # "</script>" in a name must not end the element that holds it
     text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    path.write_text(PAGE.read_text("utf-8").replace(DATA_MARK, text), "utf-8", "replace")
+    path.write_text(with_drawing(PAGE).replace(DATA_MARK, text), "utf-8", "replace")
 
 
-def _packed(row: Row) -> dict[str, Any]:
+def with_drawing(page: Path) -> str:
+    """A page that draws, with the script that does."""
+    return page.read_text("utf-8").replace(DRAWING_MARK, DRAWING.read_text("utf-8"))
+
+
+def packed(row: Row) -> dict[str, Any]:
+    """A row as the script takes it."""
     return {
         "name": row.name,
         "bases": "".join((ALPHABET + "N")[code] for code in row.codes),

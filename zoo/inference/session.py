@@ -59,6 +59,11 @@ class Session:
         """The device or execution provider that computes, as the engine reports it."""
         return self._engine.provider
 
+    @property
+    def concurrent_batches(self) -> int:
+        """How many batches that were submitted keep the device busy."""
+        return self._engine.concurrent_batches
+
     def predict(self, codes: np.ndarray) -> np.ndarray:
         """Base codes, uint8 (N, L) -> activities, float32 (N, T), a row for each sequence in order; N may be 0.
 

@@ -23,7 +23,7 @@ def command(
     *,
     format: Annotated[str | None, Parameter(help="Format to write; zoo list shows them.")] = None,  # noqa: A002
     weights: Annotated[str | None, Parameter(help="Weights file or name; else the model's own.")] = None,
-    output: Annotated[Path | None, Parameter(help="File to write; else MODEL.onnx or so.")] = None,
+    output: Annotated[Path | None, Parameter(help="File or folder to write; else MODEL.onnx or so.")] = None,
     overwrite: options.Overwrite = False,
     **given: Any,
 ) -> None:
@@ -39,12 +39,14 @@ def command(
     exporter = registry.load("exporters", name)
     own_options.check(given, exporter.export, f"the format {name}")
     path = output or Path(f"{model.replace(':', '-')}{exporter.SUFFIX}")
-    if path.suffix != exporter.SUFFIX:
+    if exporter.SUFFIX and path.suffix != exporter.SUFFIX:
         raise ZooError(f"{path}: expected an output name that ends in {exporter.SUFFIX}")
-    check_target(path, overwrite, [sources.file_of(weights or model)])
+    if exporter.SUFFIX:
+        check_target(path, overwrite, [sources.file_of(weights or model)])
     source = sources.load(model, weights)
     exporter.export(source, path, overwrite=overwrite, **given)
-    print(f"{path}: {name}, {path.stat().st_size:,} bytes, weights id {source.spec.weights_id[:12]}")
+    written = sum(one.stat().st_size for one in (path, *path.rglob("*")) if one.is_file())
+    print(f"{path}: {name}, {written:,} bytes, weights id {source.spec.weights_id[:12]}")
 
 
 def every_option() -> Iterator[inspect.Parameter]:

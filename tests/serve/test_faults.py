@@ -1,0 +1,231 @@
+"""What breaks services: nonsense, signals under load, files that change. No traceback, no lost answer."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from checkpoints import ODD, random_checkpoint
+from command_line import environment
+from served import LENGTH, Running, asking, letters, opened, running
+
+from zoo.weights import checkpoint
+
+MALFORMED = 1000
+
+NONSENSE: list[Any] = [
+    None,
+    True,
+    -1,
+    0,
+    1,
+    1 << 40,
+    1e308,
+    "",
+    "\0",
+    "é" * 9,
+    [],
+    [[]],
+    [None],
+    {},
+    {"a": {}},
+    "sequence",
+]
+
+
+def spoiled(generator: random.Random, value: Any) -> Any:
+    """JSON with one place in it changed, left out or added to."""
+    if isinstance(value, dict) and value and generator.random() < 0.8:
+        key = generator.choice(list(value))
+        changed = {**value, key: spoiled(generator, value[key])}
+        if generator.random() < 0.2:
+            del changed[key]
+        return changed | (
+            {generator.choice(["x", "id"]): generator.choice(NONSENSE)} if generator.random() < 0.1 else {}
+        )
+    if isinstance(value, list) and value and generator.random() < 0.8:
+        place = generator.randrange(len(value))
+        return [*value[:place], spoiled(generator, value[place]), *value[place + 1 :]]
+    return generator.choice(NONSENSE)
+
+
+def malformed(generator: random.Random) -> tuple[bytes, dict[str, str]]:
+    """A body and headers, most of them wrong somewhere: in the JSON, in the bytes behind it, or in the header."""
+    tensor: dict[str, Any] = {"name": "sequence", "datatype": "BYTES", "shape": [1]}
+    rest = b""
+    if generator.random() < 0.5:
+        rest = struct.pack("<I", generator.choice([LENGTH, 0, LENGTH + 1, 1 << 31])) + b"A" * generator.choice(
+            [LENGTH, 3]
+        )
+        tensor["parameters"] = {"binary_data_size": generator.choice([len(rest), len(rest) + 1, 0, 1 << 40])}
+    else:
+        tensor["data"] = letters(1)
+    whole = {"id": "1", "parameters": {"rc": "average"}, "inputs": [tensor], "outputs": [{"name": "activity"}]}
+    text = json.dumps(spoiled(generator, whole)).encode()
+    headers = {}
+    if rest or generator.random() < 0.1:
+        length = generator.choice([str(len(text)), str(len(text)), "-1", "", "9" * 30, "1", "²"])
+        headers["Inference-Header-Content-Length"] = length
+    body = text + rest
+    if generator.random() < 0.2:
+        body = body[: generator.randrange(len(body))] + generator.randbytes(3)
+    return body, {name: value.encode("latin-1", "replace").decode("latin-1") for name, value in headers.items()}
+
+
+def test_a_thousand_malformed_requests_are_each_one_line(weights: Path) -> None:
+    generator, statuses = random.Random(0), []
+    with running(opened(weights)) as service, requests.Session() as client:
+        for _ in range(MALFORMED):
+            body, headers = malformed(generator)
+            answer = client.post(f"{service.url}/v2/models/mine/infer", data=body, headers=headers, timeout=60)
+            statuses.append(answer.status_code)
+            if answer.status_code != 200:
+                assert list(answer.json()) == ["error"]
+                assert "\n" not in answer.json()["error"]
+        good = client.post(f"{service.url}/v2/models/mine/infer", json=asking(letters(1)), timeout=60)
+    assert good.status_code == 200
+    assert set(statuses) == {200, 400}
+    assert statuses.count(400) > MALFORMED / 2
+
+
+def from_description(schema: dict[str, Any], whole: dict[str, Any], generator: random.Random) -> Any:
+    """A value as a schema of OpenAPI has it, drawn at random."""
+    if "$ref" in schema:
+        return from_description(whole["components"]["schemas"][schema["$ref"].rpartition("/")[2]], whole, generator)
+    if "enum" in schema or "const" in schema:
+        return generator.choice(schema.get("enum", [schema.get("const")]))
+    kind = schema.get("type")
+    if kind == "object":
+        names = [one for one in schema.get("properties", {}) if one in schema["required"] or generator.random() < 0.5]
+        return {name: from_description(schema["properties"][name], whole, generator) for name in names}
+    if kind == "array":
+        size = generator.randint(schema.get("minItems", 0), schema.get("maxItems", 3))
+        return [from_description(schema["items"], whole, generator) for _ in range(size)]
+    if kind == "integer":
+        return generator.choice([0, 1, 2, LENGTH, 4097])
+    return generator.choice(letters(1)) if kind == "string" else generator.choice(NONSENSE)
+
+
+def test_requests_drawn_from_the_description_give_statuses_that_it_has(service: Running) -> None:
+    generator, client = random.Random(1), requests.Session()
+    whole = client.get(f"{service.url}/openapi.json", timeout=60).json()
+    tried = 0
+    for path, methods in whole["paths"].items():
+        for method, operation in methods.items():
+            drawn = {
+                one["name"]: from_description(one["schema"], whole, generator)
+                for one in operation.get("parameters", [])
+            }
+            for _ in range(100 if method == "post" else 1):
+                body = None
+                if method == "post":
+                    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+                    body = json.dumps(from_description(schema, whole, generator))
+                answer = client.request(method, service.url + path.format(**drawn), data=body, timeout=60)
+                assert str(answer.status_code) in operation["responses"], (path, body, answer.text)
+                tried += 1
+    client.close()
+    assert tried > 200
+
+
+def started(*arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "zoo", "serve", *map(str, arguments), "--port", "0", "--runtime", "kmer-cpu"]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment())
+
+
+def address(process: subprocess.Popen[str]) -> str:
+    """Where it says that it serves, when it does."""
+    assert process.stderr is not None
+    lines: Iterator[str] = iter(process.stderr.readline, "")
+    return next(found[1] for line in lines if (found := re.search(r"serving at (http://\S+);", line)))
+
+
+def test_sigterm_under_load_finishes_every_request_that_was_taken(weights: Path) -> None:
+    process = started(weights, "--threads", 1)
+    url = address(process)
+    half, answered, lost = threading.Semaphore(0), [], []
+    body = json.dumps(asking(letters(64))).encode()
+
+    def ask() -> None:
+        with requests.Session() as client:
+            while True:
+                try:
+                    answer = client.post(f"{url}/v2/models/mine/infer", data=body, timeout=60)
+                except requests.ConnectionError as error:
+                    # not taken any more; one that was taken and then cut off reads as a broken answer
+                    if "Connection broken" in str(error) or "IncompleteRead" in str(error):
+                        lost.append(error)
+                    return
+                answered.append((answer.status_code, len(answer.json()["outputs"][0]["data"])))
+                half.release()
+
+    clients = [threading.Thread(target=ask) for _ in range(8)]
+    reader = ThreadPoolExecutor(1)
+    assert process.stderr is not None
+    log_of = reader.submit(process.stderr.read)
+    for client in clients:
+        client.start()
+    for _ in range(50):
+        assert half.acquire(timeout=60)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    log = log_of.result(60)
+    for client in clients:
+        client.join(60)
+    assert "Traceback" not in log
+    assert "zoo: ended by SIGTERM: what is under way is finished first" in log
+    assert set(answered) == {(200, 64 * len(ODD.targets))}
+    assert not lost
+    # each that the service says it answered came
+    assert len(re.findall(r"infer 200 ", log)) <= len(answered)
+
+
+def test_a_file_that_is_replaced_while_it_is_served_changes_nothing(weights: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.safetensors"
+    shutil.copy(weights, path)
+    url = "/v2/models/mine"
+    with running(opened(path)) as service:
+        before = requests.post(f"{service.url}{url}/infer", json=asking(letters(9)), timeout=60).json()
+        identity = requests.get(service.url + url, timeout=60).json()["parameters"]["weights"]["id"]
+        path.write_bytes(b"cut off")
+        assert requests.post(f"{service.url}{url}/infer", json=asking(letters(9)), timeout=60).json() == before
+        path.unlink()
+        checkpoint.save(random_checkpoint(ODD, seed=1), path)
+        assert requests.post(f"{service.url}{url}/infer", json=asking(letters(9)), timeout=60).json() == before
+        assert requests.get(service.url + url, timeout=60).json()["parameters"]["weights"]["id"] == identity
+
+
+ROUND = 300
+
+
+def test_memory_is_flat_over_many_requests(weights: Path) -> None:
+    psutil = pytest.importorskip("psutil", reason="psutil is not installed")
+    process = started(weights, "--threads", 1)
+    url, sizes = f"{address(process)}/v2/models/mine/infer", []
+    assert process.stderr is not None
+    reader = ThreadPoolExecutor(1)
+    log_of = reader.submit(process.stderr.read)
+    body = json.dumps(asking(letters(64)))
+    with requests.Session() as client:
+        for _ in range(3):
+            for _ in range(ROUND):
+                assert client.post(url, data=body, timeout=60).status_code == 200
+            sizes.append(psutil.Process(process.pid).memory_info().rss)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    assert log_of.result(60).count("infer 200") == 3 * ROUND
+    # 300 requests of 64 sequences are 1.1 MB
+    assert sizes[2] - sizes[1] < 1 << 19

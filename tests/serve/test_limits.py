@@ -1,0 +1,228 @@
+"""Too much, too slow, too many, too curious: each has a clear answer, and those who behave are answered meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import requests
+from served import LOCAL, Running, asking, gated, letters, opened, running
+
+from zoo.errors import ZooError
+from zoo.serve.metrics import Metrics
+from zoo.serve.options import ServeOptions, read_tokens
+
+REQUEST = json.dumps(asking(letters(1))).encode()
+
+
+def post(service: Running, body: bytes = REQUEST, **headers: str) -> requests.Response:
+    return requests.post(f"{service.url}/v2/models/mine/infer", data=body, headers=headers, timeout=60)
+
+
+@contextlib.contextmanager
+def connection(service: Running, length: int, body: bytes = b"", more: str = "") -> Iterator[socket.socket]:
+    """One that has sent the head of a request, and some of its body."""
+    with socket.create_connection(("127.0.0.1", service.port), timeout=60) as made:
+        head = f"POST /v2/models/mine/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n{more}\r\n"
+        made.sendall(head.encode() + body)
+        yield made
+
+
+def status(connected: socket.socket) -> int:
+    """Of the answer; raises if there is none."""
+    found = connected.makefile("rb").readline()
+    assert found, "no answer"
+    return int(found.split()[1])
+
+
+def test_more_sequences_than_allowed_are_413(weights: Path) -> None:
+    options = ServeOptions(port=0, max_sequences=2)
+    with running(opened(weights, options=options), options) as service:
+        answer = post(service, json.dumps(asking(letters(3))).encode())
+        assert answer.status_code == 413
+        assert answer.json() == {"error": "sequence: expected at most 2 sequences a request, got 3"}
+        assert post(service, json.dumps(asking(letters(2))).encode()).status_code == 200
+
+
+def test_a_body_that_says_it_is_too_large_is_413_before_it_is_sent(service: Running) -> None:
+    with connection(service, 2_000_000_000) as sending:
+        assert status(sending) == 413
+    assert post(service).status_code == 200
+
+
+def test_a_body_that_grows_too_large_is_413(weights: Path) -> None:
+    options = ServeOptions(port=0, max_body=1)
+    with running(opened(weights, options=options), options) as service:
+        with contextlib.closing(socket.create_connection(("127.0.0.1", service.port), timeout=60)) as sending:
+            head = b"POST /v2/models/mine/infer HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+            sending.sendall(head)
+            for _ in range(17):
+                sending.sendall(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
+            assert status(sending) == 413
+        assert post(service).status_code == 200
+
+
+def test_a_slow_sender_is_408_and_holds_up_nobody(weights: Path) -> None:
+    options = ServeOptions(port=0, time_limit="300ms")
+    with running(opened(weights, options=options), options) as service, connection(service, 100, b"{") as slow:
+        assert post(service).status_code == 200
+        assert status(slow) == 408
+    assert [line.status for line in service.lines] == [200, 408]
+
+
+def test_an_answer_that_takes_too_long_is_503(weights: Path) -> None:
+    options = ServeOptions(port=0, time_limit="300ms")
+    models, gate = gated(weights, options)
+    with running(models, options) as service:
+        answer = post(service)
+        assert answer.status_code == 503
+        assert answer.json() == {"error": "not answered within 300ms; come again"}
+        gate.open.set()
+
+
+def test_one_too_many_is_told_to_come_again(weights: Path) -> None:
+    options = ServeOptions(port=0, max_requests=2)
+    models, gate = gated(weights, options)
+    with running(models, options) as service, ThreadPoolExecutor(2) as clients:
+        first = clients.submit(post, service)
+        assert gate.began.wait(60)
+        with connection(service, len(REQUEST), REQUEST[:-1]) as second:
+            waiting = post_until(service, 503)
+            assert waiting.headers["retry-after"] == "1"
+            assert waiting.json() == {"error": "mine: 2 requests are being answered; come again in 1 s"}
+            gate.open.set()
+            second.sendall(REQUEST[-1:])
+            assert status(second) == 200
+        assert first.result(60).status_code == 200
+        assert post(service).status_code == 200
+
+
+def post_until(service: Running, wanted: int) -> requests.Response:
+    """Ask with what is refused at once, until another request has been counted."""
+    while True:
+        answer = post(service, b"{")
+        if answer.status_code == wanted:
+            return answer
+        assert answer.status_code == 400
+
+
+def test_200_over_the_limit_are_all_told_and_none_that_was_taken_is_lost(weights: Path) -> None:
+    options = ServeOptions(port=0, max_requests=8)
+    models, gate = gated(weights, options, most=4)
+    with running(models, options) as service, ThreadPoolExecutor(208) as clients:
+        asked = [clients.submit(post, service) for _ in range(208)]
+        while sum(line.status == 503 for line in service.lines) < 200:
+            assert gate.began.wait(60)
+        gate.open.set()
+        statuses = sorted(one.result(60).status_code for one in asked)
+    assert statuses == [200] * 8 + [503] * 200
+
+
+def test_a_client_that_leaves_frees_its_work(weights: Path) -> None:
+    models, gate = gated(weights)
+    with running(models) as service, ThreadPoolExecutor(1) as clients:
+        first = clients.submit(post, service)
+        assert gate.began.wait(60)
+        with connection(service, len(REQUEST), REQUEST):
+            pass
+        while 499 not in [line.status for line in service.lines]:
+            assert requests.get(f"{service.url}/v2/health/live", timeout=60).status_code == 200
+        gate.open.set()
+        assert first.result(60).status_code == 200
+    assert gate.sizes == [1]
+
+
+def test_a_compressed_body_is_refused(service: Running) -> None:
+    answer = post(service, b"\x1f\x8b", **{"Content-Encoding": "gzip"})
+    assert answer.status_code == 415
+    assert "Content-Encoding: expected none, got 'gzip'" in answer.json()["error"]
+
+
+def test_a_name_of_another_host_that_points_here_is_refused(service: Running) -> None:
+    answer = requests.get(f"{service.url}/v2", headers={"Host": "evil.example"}, timeout=60)
+    assert answer.status_code == 421
+    assert requests.get(f"http://localhost:{service.port}/v2", timeout=60).status_code == 200
+
+
+def test_with_tokens_only_those_who_have_one_are_answered(weights: Path) -> None:
+    with running(opened(weights), LOCAL, ("one", "two")) as service:
+        for header in ({}, {"Authorization": "Bearer three"}, {"Authorization": "Basic one"}, {"Authorization": "one"}):
+            answer = post(service, **header)
+            assert answer.status_code == 401
+            assert answer.headers["www-authenticate"] == "Bearer"
+        assert post(service, Authorization="Bearer one").status_code == 200
+        assert post(service, Authorization="bearer two").status_code == 200
+        assert requests.get(f"{service.url}/metrics", timeout=60).status_code == 401
+        assert requests.get(f"{service.url}/v2/health/live", timeout=60).status_code == 200
+
+
+def test_other_sites_may_ask_only_where_they_are_named(weights: Path, service: Running) -> None:
+    asked = {"Origin": "https://lab.example", "Access-Control-Request-Method": "POST"}
+    options = ServeOptions(port=0, allow_origin="https://lab.example")
+    assert "access-control-allow-origin" not in requests.options(f"{service.url}/v2", headers=asked, timeout=60).headers
+    with running(opened(weights, options=options), options) as allowing:
+        headers = requests.options(f"{allowing.url}/v2", headers=asked, timeout=60).headers
+        assert headers["access-control-allow-origin"] == "https://lab.example"
+        other = {**asked, "Origin": "https://evil.example"}
+        found = requests.options(f"{allowing.url}/v2", headers=other, timeout=60).headers
+        assert "access-control-allow-origin" not in found
+
+
+def test_metrics_count_requests_sequences_batches_and_errors(weights: Path) -> None:
+    metrics = Metrics()
+    with running(opened(weights, metrics=metrics), metrics=metrics) as service:
+        post(service, json.dumps(asking(letters(5))).encode())
+        post(service, b"{")
+        requests.get(f"{service.url}/v2/models/nobody", timeout=60)
+        text = requests.get(f"{service.url}/metrics", timeout=60).text
+    lines = text.splitlines()
+    assert 'zoo_requests_total{model="mine",status="200"} 1.0' in lines
+    assert 'zoo_errors_total{model="mine",status="400"} 1.0' in lines
+    assert 'zoo_errors_total{model="",status="404"} 1.0' in lines
+    assert 'zoo_sequences_total{model="mine"} 5.0' in lines
+    assert 'zoo_batch_sequences_bucket{le="8.0",model="mine"} 1.0' in lines
+    assert 'zoo_request_seconds_count{model="mine"} 2.0' in lines
+    assert "nobody" not in text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"host": "0.0.0.0"}, "0.0.0.0: whoever reaches this address could ask; give --token-file, or --insecure"),
+        ({"host": "example.org"}, "example.org: whoever reaches this address could ask"),
+        ({"port": 1 << 16}, "port: expected 0 to 65535, got 65536"),
+        ({"max_wait": "2"}, "max wait: expected a duration such as 2ms or 30s, at most 3600s, got '2'"),
+        ({"time_limit": "0"}, "time limit: expected more than 0"),
+        ({"time_limit": "2h"}, "time limit: expected a duration"),
+        ({"max_requests": 0}, "max requests: expected at least 1, got 0"),
+        ({"allow_origin": "*"}, "allow origin: expected one such as https://example.org, got '*'"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ZooError, match=re.escape(message)):
+        ServeOptions(**options)  # type: ignore[arg-type]
+
+
+def test_this_machine_is_known_under_its_names() -> None:
+    assert all(ServeOptions(host=host).is_local for host in ("127.0.0.1", "127.8.0.1", "::1", "localhost"))
+    assert not ServeOptions(host="0.0.0.0", insecure=True).is_local
+
+
+def test_tokens_are_read_a_line_each(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    path.write_text("one\n\n  two \n")
+    assert read_tokens(path) == ("one", "two")
+    path.write_text("\n")
+    with pytest.raises(ZooError, match="expected a token a line, got an empty file"):
+        read_tokens(path)
+    path.write_text("with blank\n")
+    with pytest.raises(ZooError, match="token 1: expected printable ASCII without blanks"):
+        read_tokens(path)
+    with pytest.raises(ZooError, match=r"the tokens cannot be read \(No such file"):
+        read_tokens(tmp_path / "none")

@@ -1,0 +1,267 @@
+"""The service as an ASGI application, for uvicorn or any other server that runs one: routes, errors, headers.
+
+`application` makes it of models that are open. Each request passes `_Guard`, which times it, checks its token, answers
+whatever goes wrong with {"error": one line}, and logs it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from zoo.errors import ZooError
+from zoo.inference import both_strands
+from zoo.serve import limits, log, openapi, page, protocol, tensors
+from zoo.serve.log import Line, Log
+from zoo.serve.metrics import CONTENT_TYPE, Metrics
+from zoo.serve.models import Models, Served
+from zoo.serve.options import ServeOptions
+from zoo.serve.refused import Refused
+
+LARGE = 1 << 18
+"""Bytes of a body that are read in a thread of their own, so that others are answered meanwhile."""
+
+OPEN_PATHS = ("/v2/health/live", "/v2/health/ready", "/")
+"""Asked without a token: by what starts and stops services, and the page, which asks its reader for the token."""
+
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+"""Names of this machine. A page of another site that has its own name point here is refused by them."""
+
+REASONS = {404: "nothing is at this address; see /openapi.json", 405: "this address does not take this method"}
+
+CLIENT_GONE = 499
+"""Status in the log for a client that went away, as nginx has it."""
+
+HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cache-control": "no-store",
+}
+"""Of every answer that does not say otherwise."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Service:
+    """What the routes share."""
+
+    models: Models
+    options: ServeOptions
+    metrics: Metrics
+
+
+def application(
+    models: Models, options: ServeOptions, metrics: Metrics, tokens: Sequence[str] = (), say: Log = log.silent
+) -> Starlette:
+    """The service. tokens: one of which a request has to carry, where there are any.  say: told of every request."""
+    routes = [
+        Route("/v2", _server),
+        Route("/v2/health/live", _healthy),
+        Route("/v2/health/ready", _healthy),
+        Route("/v2/models/{model}", _model),
+        Route("/v2/models/{model}/ready", _model_ready),
+        Route("/v2/models/{model}/infer", _infer, methods=["POST"]),
+        Route("/v2/models/{model}/versions/{version}", _model),
+        Route("/v2/models/{model}/versions/{version}/ready", _model_ready),
+        Route("/v2/models/{model}/versions/{version}/infer", _infer, methods=["POST"]),
+        Route("/v2/models", _names),
+        Route("/page/models/{model}/{question}", _page_asks, methods=["POST"]),
+        Route("/", _page),
+        Route("/metrics", _metrics),
+        Route("/openapi.json", _openapi),
+    ]
+    middleware = [Middleware(_Guard, service=Service(models, options, metrics), tokens=tokens, say=say)]
+    if options.allow_origin:
+        origins, methods = [options.allow_origin], ["GET", "POST"]
+        middleware.insert(
+            0, Middleware(CORSMiddleware, allow_origins=origins, allow_methods=methods, allow_headers=["*"])
+        )
+    made = Starlette(routes=routes, middleware=middleware, exception_handlers={HTTPException: _raise})
+    made.router.redirect_slashes = False
+    made.state.service = Service(models, options, metrics)
+    return made
+
+
+async def _raise(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    """To _Guard, which answers it."""
+    raise error
+
+
+def _json(content: Any) -> Response:
+    return Response(orjson.dumps(content), media_type=protocol.JSON_TYPE)
+
+
+def _service(request: Request) -> Service:
+    return request.app.state.service
+
+
+def _served(request: Request) -> Served:
+    """The model of the path. Raises Refused, status 404."""
+    served = _service(request).models.get(request.path_params["model"])
+    request.state.line["model"] = served.name
+    version = request.path_params.get("version", protocol.VERSION)
+    if version != protocol.VERSION:
+        raise Refused(404, f"{served.name}: expected the version {protocol.VERSION}, got {version!r:.40}")
+    return served
+
+
+async def _server(request: Request) -> Response:  # noqa: ARG001
+    return _json(protocol.server_metadata())
+
+
+async def _healthy(request: Request) -> Response:  # noqa: ARG001
+    # models are loaded before the service listens
+    return _json({})
+
+
+async def _names(request: Request) -> Response:
+    return _json({"models": [one.name for one in _service(request).models]})
+
+
+async def _model(request: Request) -> Response:
+    served = _served(request)
+    return _json(protocol.model_metadata(served.name, served.model))
+
+
+async def _model_ready(request: Request) -> Response:
+    return _json({"name": _served(request).name, "ready": True})
+
+
+async def _metrics(request: Request) -> Response:
+    return Response(_service(request).metrics.text(), headers={"content-type": CONTENT_TYPE})
+
+
+async def _openapi(request: Request) -> Response:
+    service = _service(request)
+    return _json(openapi.description([one.name for one in service.models], service.options))
+
+
+async def _infer(request: Request) -> Response:
+    service, served = _service(request), _served(request)
+    options = service.options
+    until = asyncio.get_running_loop().time() + options.limit_seconds
+    with served.admission.one():
+        with served.batcher.arriving():
+            body = await limits.read_body(request, options, until)
+            header = request.headers.get(protocol.binary.HEADER)
+
+            def read() -> tuple[protocol.Asked, Any]:
+                asked = protocol.read(body, header)
+                return asked, tensors.codes(asked.tensor, served.model.spec, asked.reading, options.max_sequences)
+
+            asked, codes = await run_in_threadpool(read) if len(body) > LARGE else read()
+            future = both_strands.with_choice(served.batcher.submit, asked.rc)(codes)
+        activities = await limits.result_of(request, future, options, until)
+        content, headers = protocol.answer(served.name, asked, activities)
+    request.state.line["sequences"] = len(codes)
+    service.metrics.sequences(served.name, len(codes))
+    return Response(content, headers=headers)
+
+
+async def _page(request: Request) -> Response:  # noqa: ARG001
+    return Response(page.page(), headers=page.HEADERS)
+
+
+async def _page_asks(request: Request) -> Response:
+    service, served = _service(request), _served(request)
+    question = page.QUESTIONS.get(request.path_params["question"])
+    if question is None:
+        raise HTTPException(404)
+    until = asyncio.get_running_loop().time() + service.options.limit_seconds
+    with served.admission.one():
+        fields = question.read(await limits.read_body(request, service.options, until))
+        future = served.batcher.alone(lambda: question.answer(served.model, *fields))
+        answer = await limits.result_of(request, future, service.options, until)
+    request.state.line["sequences"] = 1
+    return _json(answer)
+
+
+class _Guard:
+    """Around everything: token, errors, headers, metrics and the log, for each request once."""
+
+    def __init__(self, app: ASGIApp, service: Service, tokens: Sequence[str], say: Log) -> None:
+        self._app, self._service, self._tokens, self._say = app, service, tokens, say
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        line: dict[str, Any] = {}
+        scope.setdefault("state", {})["line"] = line
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                given = {name.lower() for name, _ in message["headers"]}
+                more = [
+                    (name.encode(), value.encode()) for name, value in HEADERS.items() if name.encode() not in given
+                ]
+                message["headers"] = [*message["headers"], *more]
+            await send(message)
+
+        try:
+            self._check(Request(scope))
+            await self._app(scope, receive, sending)
+        except limits.Gone:
+            self._service.metrics.gone(line.get("model", ""))
+            status = CLIENT_GONE
+        except Exception as error:  # noqa: BLE001 - the client gets a line, and so does the log
+            answer = _refusal(error)
+            line["error"] = orjson.loads(answer.body)["error"]
+            await answer(scope, receive, sending)
+        seconds = time.perf_counter() - began
+        self._service.metrics.request(line.get("model", ""), status, seconds)
+        client = scope["client"][0] if scope.get("client") else "-"
+        self._say(Line(client, scope["method"], scope["path"], status, seconds, **line))
+
+    def _check(self, request: Request) -> None:
+        """Raise Refused for a request without a token, where one is needed, or for another host than this machine."""
+        if request.url.path not in OPEN_PATHS:
+            limits.check_token(request.headers.get("authorization"), self._tokens)
+        if self._service.options.is_local and not self._tokens:
+            host = request.headers.get("host", "").lower()
+            name = host if host.endswith("]") else host.rpartition(":")[0] or host
+            if name not in LOCAL_HOSTS:
+                raise Refused(421, f"Host: expected {', '.join(LOCAL_HOSTS)}, got {host!r:.60}")
+
+
+def _refusal(error: Exception) -> Response:
+    """What to answer instead, {"error": one line}."""
+    headers = {"content-type": protocol.JSON_TYPE}
+    if isinstance(error, Refused):
+        status, message = error.status, str(error)
+        if error.retry_after is not None:
+            headers["retry-after"] = str(error.retry_after)
+        if status == 401:
+            headers["www-authenticate"] = "Bearer"
+        if status in (408, 413):
+            # what is still to come of it is not read
+            headers["connection"] = "close"
+    elif isinstance(error, HTTPException):
+        status, message = error.status_code, REASONS.get(error.status_code, error.detail)
+    elif isinstance(error, ZooError):
+        # an engine that could not compute, for want of memory for example
+        status, message = 503, str(error)
+        headers["retry-after"] = str(limits.RETRY_SECONDS)
+    else:
+        status, message = 500, f"this is a bug: {type(error).__name__}: {error}"
+    return Response(protocol.error_body(ZooError(message).args[0]), status, headers)

@@ -1,0 +1,57 @@
+"""What Prometheus reads at /metrics. A registry of its own for each service, so that several live in one process.
+
+A label holds names of models that are served and statuses, never what a client made up: their number is bounded.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
+"""Bounds of sequences a batch."""
+
+SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+
+class Metrics:
+    """Counters and histograms of a service."""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        by_model, by_status = ("model",), ("model", "status")
+        self._requests = Counter("zoo_requests", "Requests, by model and HTTP status", by_status, registry=registry)
+        self._errors = Counter("zoo_errors", "Requests not answered as asked", by_status, registry=registry)
+        self._gone = Counter("zoo_clients_gone", "Clients that left before the answer", by_model, registry=registry)
+        self._sequences = Counter("zoo_sequences", "Sequences predicted for answers", by_model, registry=registry)
+        self._batches = Histogram(
+            "zoo_batch_sequences", "Sequences of a batch", by_model, registry=registry, buckets=BATCHES
+        )
+        self._seconds = Histogram(
+            "zoo_request_seconds",
+            "From the head of a request to its answer",
+            by_model,
+            registry=registry,
+            buckets=SECONDS,
+        )
+
+    def request(self, model: str, status: int, seconds: float) -> None:
+        """A request was answered. model: "" for what belongs to none."""
+        self._requests.labels(model, str(status)).inc()
+        self._seconds.labels(model).observe(seconds)
+        if status >= 400:
+            self._errors.labels(model, str(status)).inc()
+
+    def gone(self, model: str) -> None:
+        self._gone.labels(model).inc()
+
+    def sequences(self, model: str, number: int) -> None:
+        self._sequences.labels(model).inc(number)
+
+    def batch(self, model: str, sequences: int) -> None:
+        self._batches.labels(model).observe(sequences)
+
+    def text(self) -> bytes:
+        return generate_latest(self._registry)

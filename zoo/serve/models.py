@@ -1,0 +1,100 @@
+"""The models that are served, each under its name: loaded once, at the start, and warm.
+
+What a file held when the service started is served until it ends; `weights.id` of the metadata says which it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from zoo.contracts import RunOptions
+from zoo.defaults import MODEL
+from zoo.errors import ZooError, did_you_mean
+from zoo.inference.predict import Model, load
+from zoo.serve.batching import Batcher
+from zoo.serve.limits import Admission
+from zoo.serve.options import ServeOptions
+from zoo.serve.refused import Refused
+from zoo.spec import UNKNOWN_BASE
+from zoo.weights import named
+
+WARM_UP = 64
+"""Sequences predicted before the first request, so that none waits for what an engine makes when it begins."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Served:
+    """A model under its name."""
+
+    name: str
+    model: Model
+    batcher: Batcher
+    admission: Admission
+
+
+class Models:
+    """All that are served, by name."""
+
+    def __init__(self, served: Sequence[Served]) -> None:
+        self._served = {one.name: one for one in served}
+
+    def __iter__(self) -> Iterator[Served]:
+        return iter(self._served.values())
+
+    def get(self, name: str) -> Served:
+        """Raises Refused, status 404, and names those that there are."""
+        if name not in self._served:
+            near = did_you_mean(name[:100], self._served)
+            raise Refused(404, f"no model is called {name!r:.100}{near}; there are {', '.join(self._served)}")
+        return self._served[name]
+
+    def close(self) -> None:
+        """Compute what waits, then end."""
+        for one in self:
+            one.batcher.close()
+
+
+def served_name(weights: str) -> str:
+    """ "original" of the bundled weights, "mine" of the file mine.safetensors."""
+    return weights if named.is_name(weights) else Path(weights).stem
+
+
+def open_models(
+    weights: Sequence[str],
+    runtime: str,
+    running: RunOptions,
+    options: ServeOptions,
+    computed: Callable[[str, int], None],
+) -> Models:
+    """Load models by name or from files; the default one where none is given.
+
+    computed: called with the name of a model and the sequences of each of its batches.
+    Raises ZooError as zoo.load does, and for two of one name.
+    """
+    weights = list(weights) or [MODEL]
+    names = [served_name(one) for one in weights]
+    for name in names:
+        if names.count(name) > 1:
+            raise ZooError(f"{name}: two of the models would have this name; rename one of the files")
+    settings = dataclasses.asdict(running)
+    served = []
+    for name, one in zip(names, weights, strict=True):
+        model = load(one, None, runtime, **settings) if named.is_name(one) else load(None, one, runtime, **settings)
+        _warm(model)
+
+        def tell(sequences: int, name: str = name) -> None:
+            computed(name, sequences)
+
+        batcher = Batcher(model.session, options.max_batch or model.batch_size, options.wait_seconds, tell)
+        served.append(Served(name, model, batcher, Admission(name, options.max_requests)))
+    return Models(served)
+
+
+def _warm(model: Model) -> None:
+    model.settle()  # what a request gives does not depend on those before it
+    random = np.random.default_rng(0)
+    model.predict_codes(random.integers(0, UNKNOWN_BASE, (WARM_UP, model.spec.sequence_length), np.uint8))

@@ -1,0 +1,94 @@
+"""The service in OpenAPI's words, at /openapi.json: what programs that make clients, or try a service, read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import zoo
+from zoo.serve.options import ServeOptions
+from zoo.serve.protocol import OUTPUT, PARAMETERS, VERSION
+from zoo.serve.tensors import INPUTS
+
+ERRORS = {
+    "400": "The request is not as the protocol has it, or a sequence is not what the model takes",
+    "401": "A token is missing",
+    "404": "No such model or version",
+    "408": "The request did not come in time",
+    "413": "Too many sequences or bytes",
+    "503": "Too many requests; come again after the seconds of Retry-After",
+}
+
+
+def description(models: list[str], options: ServeOptions) -> dict[str, Any]:
+    """An OpenAPI 3.1 document of the service that serves these."""
+    paths: dict[str, Any] = {
+        "/v2": _get("Name, version and extensions of the server"),
+        "/v2/health/live": _get("Whether the server is there"),
+        "/v2/health/ready": _get("Whether the server answers"),
+        "/v2/models": _get("Names of the models"),
+        "/metrics": _get("Counters and histograms for Prometheus", "text/plain"),
+    }
+    model = {"name": "model", "in": "path", "required": True, "schema": {"type": "string", "enum": models}}
+    version = {"name": "version", "in": "path", "required": True, "schema": {"type": "string", "enum": [VERSION]}}
+    for base, parameters in (("", [model]), ("/versions/{version}", [model, version])):
+        at = f"/v2/models/{{model}}{base}"
+        paths[at] = _get("Inputs, outputs and weights of a model", parameters=parameters)
+        paths[f"{at}/ready"] = _get("Whether the model answers", parameters=parameters)
+        paths[f"{at}/infer"] = {"post": _infer(parameters, options)}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "deepstarr-zoo", "version": zoo.__version__},
+        "paths": paths,
+        "components": {
+            "schemas": {"Request": _request(options), "Error": _object({"error": {"type": "string"}}, ["error"])}
+        },
+    }
+
+
+def _object(properties: dict[str, Any], required: list[str], closed: bool = True) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": not closed}
+
+
+def _get(summary: str, media: str = "application/json", parameters: list[Any] | None = None) -> dict[str, Any]:
+    good = {"200": {"description": summary, "content": {media: {}}}}
+    return {"get": {"summary": summary, "parameters": parameters or [], "responses": good | _errors()}}
+
+
+def _errors() -> dict[str, Any]:
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    return {status: {"description": text, "content": content} for status, text in ERRORS.items()}
+
+
+def _infer(parameters: list[Any], options: ServeOptions) -> dict[str, Any]:
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Request"}}}
+    return {
+        "summary": f"Predict the activities of up to {options.max_sequences:,} sequences",
+        "parameters": parameters,
+        "requestBody": {"required": True, "content": content},
+        "responses": {"200": {"description": f"The output {OUTPUT}", "content": {"application/json": {}}}} | _errors(),
+    }
+
+
+def _request(options: ServeOptions) -> dict[str, Any]:
+    size = {"type": "integer", "minimum": 0}
+    tensor = _object(
+        {
+            "name": {"type": "string", "enum": list(INPUTS)},
+            "datatype": {"type": "string", "enum": [kind.datatype for kind in INPUTS.values()]},
+            "shape": {"type": "array", "items": size, "description": f"at most {options.max_sequences} sequences"},
+            "data": {"type": "array", "items": {}},
+            "parameters": {"type": "object"},
+        },
+        ["name", "datatype", "shape"],
+    )
+    output = _object({"name": {"const": OUTPUT}, "parameters": {"type": "object"}}, ["name"])
+    known: dict[str, Any] = {name: {} for name in PARAMETERS}
+    return _object(
+        {
+            "id": {"type": "string"},
+            "parameters": _object(known, []),
+            "inputs": {"type": "array", "items": tensor, "minItems": 1, "maxItems": 1},
+            "outputs": {"type": "array", "items": output, "maxItems": 1},
+        },
+        ["inputs"],
+    )
