@@ -29,18 +29,19 @@ def build(config: Config, arrays: Mapping[str, np.ndarray], tensors: Tensors, op
     table = words.window_table(config, arrays[f"{HEAD}.weight"])
     table = np.vstack([table, np.zeros(table.shape[1])]).astype(np.float32)
     places = np.arange(config.positions)[:, None] + np.arange(length)
-    powers = words.BASES ** np.arange(length - 1, -1, -1)
+    powers = (words.BASES ** np.arange(length - 1, -1, -1)).astype(np.float32)
 
     graph = onnx_graph.Chain(tensors.input)
     bases = np.arange(words.BASES, dtype=np.float32)[:, None] - unknown
     graph.add("base_values", "Mul", {"per_base": bases})
     graph.add("base_value", "ReduceSum", {"axis": np.array([1])}, keepdims=0)
     graph.add("base_code", "Add", {"unknown": np.array(unknown, np.float32)})
-    graph.add("base_number", "Cast", to=TensorProto.INT64)
     graph.add("windows", "Gather", {"places": places}, axis=1)
     graph.add("window_values", "Mul", {"powers": powers})
     graph.add("window_value", "ReduceSum", {"axis": np.array([2])}, keepdims=0)
-    graph.add("window_number", "Min", {"last": np.array(unknown)})
+    # whole numbers that float32 holds, and far more where there is an N: engines with 32 bits would overflow
+    graph.add("window_code", "Min", {"last": np.array(unknown, np.float32)})
+    graph.add("window_number", "Cast", to=TensorProto.INT64)
     graph.look_up("window_sums", table)
     graph.add("sum", "ReduceSum", {"axis": np.array([1])}, keepdims=0)
     graph.add(HEAD, "Add", {"bias": arrays[f"{HEAD}.bias"]})
