@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
 
 import numpy as np
@@ -67,3 +68,5 @@ def leave(group: Group) -> None:
     """Part from the group, if it is one."""
     if group.size > 1:
         distributed.destroy_process_group()
+        # its threads end with the last reference to it; left to the end of the process, some abort it (PyTorch 190489)
+        gc.collect()
