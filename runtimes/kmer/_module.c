@@ -48,13 +48,18 @@ static PyObject *instruction_sets(PyObject *self, PyObject *nothing) {
     return names;
 }
 
-static PyObject *room(PyObject *self, PyObject *arguments) {
-    (void)self;
+/* what a method says that needs a program alone: the floats of working memory for it */
+static PyObject *floats_for(PyObject *arguments, int64_t (*room)(const Program *)) {
     Py_buffer program;
     if (!PyArg_ParseTuple(arguments, "y*", &program)) return NULL;
-    int64_t floats = forward_room(program.buf);
+    int64_t floats = room(program.buf);
     PyBuffer_Release(&program);
     return PyLong_FromLongLong(floats);
+}
+
+static PyObject *room(PyObject *self, PyObject *arguments) {
+    (void)self;
+    return floats_for(arguments, forward_room);
 }
 
 static PyObject *forward(PyObject *self, PyObject *arguments) {
@@ -84,11 +89,7 @@ static PyObject *forward(PyObject *self, PyObject *arguments) {
 
 static PyObject *room_of_mutants(PyObject *self, PyObject *arguments) {
     (void)self;
-    Py_buffer program;
-    if (!PyArg_ParseTuple(arguments, "y*", &program)) return NULL;
-    int64_t floats = mutants_room(program.buf);
-    PyBuffer_Release(&program);
-    return PyLong_FromLongLong(floats);
+    return floats_for(arguments, mutants_room);
 }
 
 static PyObject *mutants(PyObject *self, PyObject *arguments) {
@@ -154,11 +155,7 @@ static PyObject *windows(PyObject *self, PyObject *arguments) {
 
 static PyObject *room_of_contributions(PyObject *self, PyObject *arguments) {
     (void)self;
-    Py_buffer program;
-    if (!PyArg_ParseTuple(arguments, "y*", &program)) return NULL;
-    int64_t floats = contributions_room(program.buf);
-    PyBuffer_Release(&program);
-    return PyLong_FromLongLong(floats);
+    return floats_for(arguments, contributions_room);
 }
 
 /* references: (N, R, L), or of no length: the gradient */

@@ -22,7 +22,7 @@ from zoo.dna.windows import padded
 from zoo.errors import MissingDependency, ZooError
 from zoo.formats.names import listed, shown
 from zoo.spec import UNKNOWN_BASE
-from zoo.system import cache
+from zoo.system import cache, digests
 from zoo.system.atomic import replacing, temporary_folder
 
 INDEX = ".fai"
@@ -141,8 +141,7 @@ class IndexedFasta:
 
     def digest(self) -> str:
         """sha256 (hex) of the file."""
-        with self.path.open("rb") as content:
-            return hashlib.file_digest(content, "sha256").hexdigest()
+        return digests.sha256(self.path)
 
     def _index(self, packed: bool) -> tuple[Path, Path | None]:
         """The index to read, and the same if it was made now."""

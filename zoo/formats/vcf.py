@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -94,12 +93,6 @@ def count(path: Path) -> int:
     return found + (within and last != b"\n")
 
 
-def digest(path: Path) -> str:
-    """sha256 (hex) of the file."""
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
-
-
 def lines(path: Path) -> Iterator[str]:
     """A VCF or BCF as lines of VCF, without their ends, the header among them. Raises ZooError if it cannot be read."""
     if path.suffix.lower() != ".bcf":
@@ -121,7 +114,7 @@ def _opened(path: Path) -> Any:
     pysam = pysam_module()
     try:
         return pysam.VariantFile(str(path))
-    except NotImplementedError:
+    except NotImplementedError:  # what pysam raises for gzip, which has no places to go back to
         raise ZooError(
             f"{path}: expected VCF compressed by bgzip, got gzip; gunzip -c {path.name} | bgzip > new.vcf.gz makes one"
         ) from None

@@ -6,11 +6,11 @@ Bundled weights imitate published ones; both say so, and how near they come.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import zoo
+from zoo.system import digests
 from zoo.weights import named
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ def of_weights(spec: ModelSpec) -> dict[str, Any]:
 
 def facts(file: Path) -> dict[str, Any]:
     """Of a file: bytes, and sha256 as `sha256sum` prints it."""
-    with file.open("rb") as content:
-        return {"bytes": file.stat().st_size, "sha256": hashlib.file_digest(content, "sha256").hexdigest()}
+    return {"bytes": file.stat().st_size, "sha256": digests.sha256(file)}
 
 
 def summary(description: dict[str, Any], unit: str = "sequences") -> str:

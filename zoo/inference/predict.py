@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -27,7 +26,7 @@ from zoo.inference import both_strands, description, session
 from zoo.inference.job import Job, Records
 from zoo.inference.session import Session
 from zoo.spec import ModelSpec
-from zoo.system import pipeline
+from zoo.system import digests, pipeline
 from zoo.system.atomic import replacing_together
 from zoo.weights.named import file_of, resolve
 
@@ -228,8 +227,7 @@ def _state(file: Path) -> tuple[int, ...]:
 def _digest(file: Path) -> str | None:
     """sha256 (hex); None for a file that is not there."""
     try:
-        with file.open("rb") as content:
-            return hashlib.file_digest(content, "sha256").hexdigest()
+        return digests.sha256(file)
     except OSError:
         return None
 

@@ -26,7 +26,7 @@ from zoo.inference.loading import Loading
 from zoo.inference.predict import Model
 from zoo.inference.shards import Arrays, Parts, Progress, Workers
 from zoo.spec import ModelSpec
-from zoo.system import pipeline
+from zoo.system import digests, pipeline
 from zoo.system.atomic import check_target
 
 CHUNK = 2048
@@ -79,7 +79,7 @@ class Job:
             "weights": spec.weights_id,
             "targets": list(spec.targets),
             "genome sha256": genome.digest(),
-            "variants sha256": vcf.digest(self.variants),
+            "variants sha256": digests.sha256(self.variants),
             "shifts": list(self.options.shifts),
             "rc": self.loading.rc,
             "precision": self.loading.running.precision,

@@ -8,7 +8,6 @@ What is read as the options say is not checked here; zoo/checks/imported.py asks
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import itertools
 import math
 import textwrap
@@ -18,6 +17,7 @@ from typing import Any, Literal, get_args
 from zoo import contracts, errors, registry
 from zoo.errors import OtherArchitecture, ZooError
 from zoo.spec import ALPHABET
+from zoo.system import digests
 from zoo.weights import checkpoint, keras_h5, sizes, state_dict
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.imported_layers import ImportedLayer
@@ -205,8 +205,7 @@ def _ask(reader: Any, file: ImportedFile, options: ImportOptions) -> Any:
 
 def _provenance(path: Path) -> tuple[str, str]:
     """Source and licence of a file: its name and md5, after the citation if a model knows it as a published one."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    digest = digests.md5(path)
     name = f"{path.name} (md5 {digest})"
     for module in registry.working("models").values():
         published = contracts.extra(module, "PUBLISHED")

@@ -8,7 +8,6 @@ it has to send some all the time. Only http and https, and from https never back
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +18,7 @@ from urllib.parse import urljoin, urlsplit
 from zoo import registry
 from zoo.contracts import Published, PublishedFiles
 from zoo.errors import ZooError
-from zoo.system import cache
+from zoo.system import cache, digests
 from zoo.system.atomic import replacing
 from zoo.weights import checkpoint, named
 from zoo.weights.checkpoint import Checkpoint
@@ -103,7 +102,7 @@ def fetch(collection: PublishedFiles, origin: Origin, report: Report | None = No
 
 def _fetch(collection: PublishedFiles, origin: Origin, folder: Path, report: Report | None) -> None:
     for name, md5 in collection.md5.items():
-        if (folder / name).is_file() and _md5(folder / name) == md5:
+        if (folder / name).is_file() and digests.md5(folder / name) == md5:
             continue
         if origin.folder is not None:
             if name in collection.optional and not (origin.folder / name).exists():
@@ -122,17 +121,12 @@ def _silent(name: str, done: int, total: int | None) -> None:
     """A Report that tells nobody."""
 
 
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
 def _copy(source: Path, target: Path, md5: str) -> None:
     if not source.is_file():
         raise ZooError(f"{source}: no such file; give the folder that holds {target.name} with --from")
     with replacing(target, overwrite=True) as partial:
         shutil.copyfile(source, partial)
-        if (got := _md5(partial)) != md5:
+        if (got := digests.md5(partial)) != md5:
             raise ZooError(
                 f"{source}: is not the published file, or is damaged: expected the md5 {md5}, got {got}; "
                 "give a folder that holds the published one with --from"
@@ -202,7 +196,7 @@ def _download_from(url: str, wanted: _Wanted, folder: Path, report: Report) -> s
             continue
         except OSError as error:
             raise ZooError(f"{target}: cannot be written ({error.strerror or error})") from None
-        if _md5(part) == wanted.md5:
+        if digests.md5(part) == wanted.md5:
             part.replace(target)
             return None
         part.unlink()
