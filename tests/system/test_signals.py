@@ -83,9 +83,47 @@ def test_what_is_withheld_comes_at_the_end() -> None:
 
     def wait() -> None:
         with signals.raised(Arrived()), signals.withheld():
-            os.kill(os.getpid(), signal.SIGINT)  # any thread of this process may hear it
+            signal.raise_signal(signal.SIGINT)
             order.append("after")
 
     with pytest.raises(Stopped):
         wait()
     assert order == ["after"]
+
+
+def test_what_another_thread_hears_is_withheld_too() -> None:
+    order: list[str] = []
+    now = threading.Event()
+
+    def hear() -> None:
+        now.wait()
+        signal.raise_signal(signal.SIGINT)
+
+    thread = threading.Thread(target=hear)
+    thread.start()  # outside: a thread has the mask of the one that starts it
+
+    def wait() -> None:
+        with signals.raised(Arrived()), signals.withheld():
+            now.set()
+            thread.join()
+            order.append("after")
+
+    with pytest.raises(Stopped):
+        wait()
+    assert order == ["after"]
+
+
+def test_one_that_comes_while_the_handlers_are_set_back_is_heard_after_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {number: signal.getsignal(number) for number in signals.ENDING}
+    set_handler = signal.signal
+
+    def late(number: int, handler: object) -> object:
+        if handler is found[number]:
+            monkeypatch.undo()
+            signal.raise_signal(signal.SIGINT)
+        return set_handler(number, handler)
+
+    monkeypatch.setattr(signal, "signal", late)
+    with pytest.raises(KeyboardInterrupt) as caught, signals.raised(Arrived()):
+        pass
+    assert not isinstance(caught.value, Stopped)

@@ -68,15 +68,25 @@ def noted(note: Callable[[Stopped], None]) -> Iterator[None]:
 def _handled(handler: Callable[[int, Any], None], chosen: Callable[[Any], bool]) -> Iterator[dict[int, Any]]:
     """Set `handler` for the signals whose handler so far is `chosen`; signal -> that handler, set again at the end."""
     before: dict[int, Any] = {}
+    late: list[int] = []
+    ending = False
+
+    def hear(number: int, frame: Any) -> None:
+        # another thread may have heard it a moment ago; an exception now would leave some of ours in place
+        late.append(number) if ending else handler(number, frame)
+
     if threading.current_thread() is threading.main_thread():
         before = {number: now for number in ENDING if chosen(now := signal.getsignal(number))}
     try:
         for number in before:
-            signal.signal(number, handler)
+            signal.signal(number, hear)
         yield before
     finally:
+        ending = True
         for number, handler_before in before.items():
             signal.signal(number, handler_before)
+        for number in late[:1]:
+            signal.raise_signal(number)
 
 
 @contextlib.contextmanager
