@@ -15,12 +15,15 @@ from zoo.serve.refused import bad
 
 HEADER = "Inference-Header-Content-Length"
 
+ASGI_HEADER = HEADER.lower().encode()
+"""The same as ASGI has it."""
+
 SIZE = "binary_data_size"
 
 LENGTH = struct.Struct("<I")
 
 
-def split(body: bytes, header_length: str | None) -> tuple[memoryview, memoryview]:
+def split(body: bytes | bytearray, header_length: str | None) -> tuple[memoryview, memoryview]:
     """The JSON and the bytes behind it; all of it is JSON where the header is missing.
 
     Raises Refused unless the header is a number of bytes that the body has.
