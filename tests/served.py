@@ -70,7 +70,8 @@ def running(
 
 
 class Gated:
-    """A session whose batches wait until `open` is set. began: set when one has begun.  sizes: of its batches."""
+    """A session whose batches wait until `open` is set. began: set when one has begun.  sizes: of its batches.
+    threads: in which they were computed."""
 
     concurrent_batches = 1
 
@@ -79,11 +80,13 @@ class Gated:
         self.spec = session.spec
         self.open, self.began = threading.Event(), threading.Event()
         self.sizes: list[int] = []
+        self.threads: list[str] = []
 
     def submit(self, codes: np.ndarray) -> Future[np.ndarray]:
         self.began.set()
         assert self.open.wait(60)
         self.sizes.append(len(codes))
+        self.threads.append(threading.current_thread().name)
         return self._session.submit(codes)
 
 

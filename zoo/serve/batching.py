@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
@@ -139,54 +138,52 @@ class Batcher:
 
     def _begin(self, items: list[Item]) -> None:
         try:
-            if not self._waiting and len(items) == 1 and 0 < len(items[0].codes) <= self._in_place:
-                _hand_out(items, self._rows(items, self._session.submit(items[0].codes).result()))
-                return
             begun = self._submit(items)
         except Exception as error:  # noqa: BLE001 - whoever waits gets it
-            _hand_out(items, error)
+            begun = Future()
+            begun.set_exception(error)
+        if begun.done():
+            self._hand_out(items, begun)
             return
         slots = self._at_once if items[0].work else 1
         self._running += slots
         loop = asyncio.get_running_loop()
 
         def done(begun: Future[Any]) -> None:
-            # of a loop that was stopped meanwhile nobody is left who waits
+            # of a loop that was ended meanwhile nobody is left who waits
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(self._done, items, begun, slots)
 
         begun.add_done_callback(done)
 
     def _submit(self, items: list[Item]) -> Future[Any]:
-        """What the engine gives, computed in another thread than this."""
+        """What the engine gives; done if it was computed in place."""
         if items[0].work:
             return self._thread.submit(items[0].work)
         codes = items[0].codes if len(items) == 1 else np.concatenate([item.codes for item in items])
-        if self._at_once > 1:
+        in_place = len(items) == 1 and not self._waiting and len(codes) <= self._in_place
+        if in_place or self._at_once > 1:
             return self._session.submit(codes)
         return self._thread.submit(lambda: self._session.submit(codes).result())
 
     def _done(self, items: list[Item], begun: Future[Any], slots: int) -> None:
         self._running -= slots
         self._begin_all()  # the engine first
+        self._hand_out(items, begun)
+
+    def _hand_out(self, items: list[Item], begun: Future[Any]) -> None:
+        """To each its result, or to all the error; who is done already needs none."""
         error = begun.exception()
-        if error:
-            _hand_out(items, error)
-        else:
-            _hand_out(items, [begun.result()] if items[0].work else self._rows(items, begun.result()))
-
-    def _rows(self, items: list[Item], activities: np.ndarray) -> list[np.ndarray]:
-        self._computed(len(activities))
-        ends = itertools.accumulate(len(item.codes) for item in items)
-        return [activities[end - len(item.codes) : end] for item, end in zip(items, ends, strict=True)]
-
-
-def _hand_out(items: list[Item], results: Sequence[Any] | BaseException) -> None:
-    """To each its result, or to all an error; those that are done already need none."""
-    for number, item in enumerate(items):
-        if item.future.done():
-            continue
-        if isinstance(results, BaseException):
-            item.future.set_exception(results)
-        else:
-            item.future.set_result(results[number])
+        result = None if error else begun.result()
+        if result is not None and not items[0].work:
+            self._computed(len(result))
+        start = 0
+        for item in items:
+            end = start + len(item.codes)
+            if item.future.done():
+                pass
+            elif error:
+                item.future.set_exception(error)
+            else:
+                item.future.set_result(result if item.work else result[start:end])
+            start = end
