@@ -165,14 +165,14 @@ class KmerEngine:
         if len(firsts) == 1:
             block(0)
             return
-        with contextlib.nullcontext() if self._instruction_set else shared_numpy.one_thread_each():
+        with contextlib.nullcontext() if self._instruction_set else tables.one_thread_each():
             list(self._pool.map(block, firsts))
 
     def _network(self, kind: type, fast: bool) -> Any:
         """A kernel of that kind, or what stands for it where none was built. fast: with tables."""
         with self._build:
             if fast and self._tables is None:
-                self._tables = tables.Tables(self._layers, self._plan)
+                self._tables = tables.Tables(self._layers, self._plan, self._pool.map)
             if (kind, fast) not in self._networks:
                 arguments = (self._layers, self._tables if fast else None)
                 made = kind(*arguments, self._instruction_set) if self._instruction_set else Portable(*arguments)
@@ -220,7 +220,7 @@ class KmerEngine:
             number = max(1, (stop - first) // max(least, PART_BASES // shared.stride))
             size = -(-(stop - first) // (number * shared.block)) * shared.block
             parts += [(one, min(one + size, stop)) for one in range(first, stop, size)]
-        with contextlib.nullcontext() if self._instruction_set else shared_numpy.one_thread_each():
+        with contextlib.nullcontext() if self._instruction_set else tables.one_thread_each():
             list(self._pool.map(lambda ends: part(*ends), parts))
 
     def _run_along(self, shared: sharing.Sharing) -> Along:

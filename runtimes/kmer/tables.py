@@ -9,8 +9,11 @@ smaller table of its own. Exact up to float32 rounding. A sequence with an N has
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +40,17 @@ _CHUNK = 1024
 
 _BLOCK = 16
 """Sequences looked up at a time by NumPy: what it holds in between fits a second-level cache."""
+
+
+Each = Callable[[Callable[..., None], Iterable[Any]], Iterable[None]]
+
+
+def one_thread_each() -> AbstractContextManager[object]:
+    """While it lasts, a matrix product of NumPy takes the thread that asks for it and no other: several at a time, each
+    with threads of its own, would wait for each other most of the time."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(limits=1, user_api="blas")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,9 +191,11 @@ class Tables:
 
     table: float32 (rows + 1, taps * width), 64-byte aligned; the last row is zeros, for taps that fall on padding.
     starts, lengths, offsets: int32 (windows,), where the k-mer of each position lies and its table begins.
+
+    each: does a function to every one of many, such as the `map` of a pool of threads; the bits are the same.
     """
 
-    def __init__(self, layers: PlainLayers, plan: Plan) -> None:
+    def __init__(self, layers: PlainLayers, plan: Plan, each: Each = map) -> None:
         self.plan = plan
         self.starts = np.array([window.start for window in plan.windows], np.int32)
         self.lengths = np.array([window.stop - window.start for window in plan.windows], np.int32)
@@ -192,7 +208,9 @@ class Tables:
             weight[:, :, : plan.channels] = following.weight
         else:
             weight = np.eye(plan.channels, plan.width, dtype=np.float32)[None]
-        _project(_values(layers, plan.depth), weight, self.table)
+        # a product that took several threads would give other bits with other numbers of them
+        with one_thread_each():
+            _project(_values(layers, plan.depth, each), weight, self.table, each)
         if plan.projected:
             # the bias goes into the one tap that never falls on padding
             first = plan.left * plan.width
@@ -242,19 +260,19 @@ class Tables:
         return sums
 
 
-_Values = Iterator[tuple[slice, np.ndarray]]
+_Values = Iterator[tuple[slice, Callable[[], np.ndarray]]]
+"""Table rows, and what computes their values, float32 (rows, channels), in any thread."""
 
 
-def _values(layers: PlainLayers, depth: int) -> _Values:
-    """Every row of the tables after `depth` rounds, in pieces: (rows, float32 values (rows, channels))."""
+def _values(layers: PlainLayers, depth: int, each: Each) -> _Values:
+    """Every row of the tables after `depth` rounds, in pieces."""
     if depth == 0:
-        yield slice(0, len(ALPHABET)), np.eye(len(ALPHABET), dtype=np.float32)
+        yield slice(0, len(ALPHABET)), lambda: np.eye(len(ALPHABET), dtype=np.float32)
         return
     convolution = layers.convolutions[depth - 1]
     below, below_rows = _windows(layers.shape, depth - 1)
     parts = np.empty((below_rows, convolution.taps, convolution.bias.size), np.float32)
-    _project(_values(layers, depth - 1), convolution.weight, parts.reshape(below_rows, -1))
-    room = np.empty((2, _CHUNK, convolution.bias.size), np.float32)
+    _project(_values(layers, depth - 1, each), convolution.weight, parts.reshape(below_rows, -1), each)
     done = set()
     for position, window in enumerate(_windows(layers.shape, depth)[0]):
         if window.offset in done:
@@ -263,13 +281,19 @@ def _values(layers: PlainLayers, depth: int) -> _Values:
         sums = [_summed(convolution, below, parts, POOL * position + shift) for shift in range(POOL)]
         for first in range(0, window.rows, _CHUNK):
             kmers = np.arange(first, min(first + _CHUNK, window.rows))
-            pooled, other = room[:, : len(kmers)]
-            for number, (seen, values) in enumerate(sums):
-                # "clip" never clips here; it spares NumPy a copy, which "raise" makes
-                np.take(values, seen.within(kmers, window.stop), 0, other if number else pooled, "clip")
-                if number:
-                    np.maximum(pooled, other, out=pooled)
-            yield slice(window.offset + first, window.offset + first + len(kmers)), np.maximum(pooled, 0, out=pooled)
+            rows = slice(window.offset + first, window.offset + first + len(kmers))
+            yield rows, functools.partial(_largest, sums, kmers, window.stop)
+
+
+def _largest(sums: list[tuple[Window, np.ndarray]], kmers: np.ndarray, stop: int) -> np.ndarray:
+    """Pooled sums of k-mers that end at base `stop`, after the ReLU."""
+    pooled, other = np.empty((2, len(kmers), sums[0][1].shape[1]), np.float32)
+    for number, (seen, values) in enumerate(sums):
+        # "clip" never clips here; it spares NumPy a copy, which "raise" makes
+        np.take(values, seen.within(kmers, stop), 0, other if number else pooled, "clip")
+        if number:
+            np.maximum(pooled, other, out=pooled)
+    return np.maximum(pooled, 0, out=pooled)
 
 
 def _summed(
@@ -292,8 +316,13 @@ def _summed(
     return Window(start, stop), sums
 
 
-def _project(values: _Values, weight: np.ndarray, out: np.ndarray) -> None:
+def _project(values: _Values, weight: np.ndarray, out: np.ndarray, each: Each) -> None:
     """Multiply table values by the weight of each tap, float32 (taps, in, out), into `out` (rows, taps * out)."""
     matrix = np.ascontiguousarray(weight.transpose(1, 0, 2)).reshape(weight.shape[1], -1)
-    for rows, block in values:
-        np.matmul(block, matrix, out=out[rows])
+
+    def project(piece: tuple[slice, Callable[[], np.ndarray]]) -> None:
+        rows, block = piece
+        np.matmul(block(), matrix, out=out[rows])
+
+    for _ in each(project, values):
+        pass
