@@ -202,7 +202,9 @@ def test_the_kernel_refuses_a_room_that_is_too_small() -> None:
     shared = sharing.sharing(layers, plan, 1)
     assert shared
     name = kernel.instruction_sets()[0]
-    compiled = Windows(kernel.Kernel(layers, tables.Tables(layers, plan), name), shared)
+    filled = tables.Tables(layers, plan)
+    filled.fill()
+    compiled = Windows(kernel.Kernel(layers, filled, name), shared)
     codes, out = shared.padded(np.zeros(60, np.uint8), 8), np.empty((8, 3), np.float32)
     arguments = (compiled._network.program, compiled._plan, codes, shared.before, np.empty(10, np.float32), out)
     with pytest.raises(ValueError, match="room is too small for 8 windows"):

@@ -104,7 +104,7 @@ def open_models(
 
 def _warm(model: Model) -> float:
     """The seconds that a sequence alone takes, of those that take longest: one with an N."""
-    model.settle()  # what a request gives does not depend on those before it
+    model.settle()  # what a page is answered does not depend on what was asked before, and nobody waits for tables
     random = np.random.default_rng(0)
     codes = random.integers(0, UNKNOWN_BASE, (WARM_UP, model.spec.sequence_length), np.uint8)
     model.predict_codes(codes)
