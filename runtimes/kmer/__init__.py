@@ -5,8 +5,8 @@ tables over short words of DNA (k-mers), kernel.py runs tables and remaining lay
 where that was not built. Knows no architecture: a model says itself what it is as plain
 convolutions and matrices (zoo/layers/plain.py).
 Blocks of sequences that fit a core's second-level cache go to one worker thread a core. A sequence with an N has no
-k-mers and is computed in full. The first few sequences do not wait for whole tables: only the rows that they look up are
-built, with the same bits.
+k-mers and is computed in full. The first few sequences do not wait for whole tables: only the rows that they look up
+are built, with the same bits.
 Windows that overlap share their work where that is less (sharing.py).
 """
 

@@ -9,7 +9,6 @@ smaller table of its own. Exact up to float32 rounding. A sequence with an N has
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from functools import cached_property

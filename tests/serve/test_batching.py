@@ -215,7 +215,7 @@ async def test_an_engine_of_several_batches_has_several_and_work_alone_waits_for
     gate = Gated(model.session)
     held: list[Future[np.ndarray]] = []
 
-    def submit(batch: np.ndarray) -> Future[np.ndarray]:
+    def submit(batch: np.ndarray) -> Future[np.ndarray]:  # noqa: ARG001
         held.append(Future())
         return held[-1]
 

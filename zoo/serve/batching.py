@@ -174,8 +174,8 @@ class Batcher:
     def _hand_out(self, items: list[Item], begun: Future[Any]) -> None:
         """To each its result, or to all the error; who is done already needs none."""
         error = begun.exception()
-        result = None if error else begun.result()
-        if result is not None and not items[0].work:
+        result: Any = None if error else begun.result()
+        if not (error or items[0].work):
             self._computed(len(result))
         start = 0
         for item in items:

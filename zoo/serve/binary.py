@@ -23,7 +23,7 @@ SIZE = "binary_data_size"
 LENGTH = struct.Struct("<I")
 
 
-def split(body: bytes | bytearray, header_length: str | None) -> tuple[memoryview, memoryview]:
+def split(body: bytes, header_length: str | None) -> tuple[memoryview, memoryview]:
     """The JSON and the bytes behind it; all of it is JSON where the header is missing.
 
     Raises Refused unless the header is a number of bytes that the body has.

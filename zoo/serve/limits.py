@@ -44,9 +44,7 @@ class Admission:
         self._now -= 1
 
 
-async def read_body(
-    headers: Mapping[bytes, bytes], receive: Receive, options: ServeOptions, until: float
-) -> bytes | bytearray:
+async def read_body(headers: Mapping[bytes, bytes], receive: Receive, options: ServeOptions, until: float) -> bytes:
     """The body of a request. until: time of the event loop.
 
     Raises Refused: status 413 for one that is too large, before it is read where its size is given, 408 for one that
@@ -79,7 +77,7 @@ async def read_body(
                 late.cancel()
     except TimeoutError:
         raise Refused(408, f"the request did not come within {options.time_limit}") from None
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    return b"".join(parts)
 
 
 async def result_of(receive: Receive, future: asyncio.Future[T], options: ServeOptions, until: float) -> T:

@@ -80,7 +80,7 @@ def model_metadata(name: str, model: Model) -> dict[str, Any]:
     }
 
 
-def read(body: bytes | bytearray, header_length: str | None) -> Asked:
+def read(body: bytes, header_length: str | None) -> Asked:
     """A request for inference. Raises Refused, status 400, that names the field which is not as it should be."""
     text, rest = binary.split(body, header_length)
     try:
