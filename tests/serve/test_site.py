@@ -10,10 +10,13 @@ import pandas
 import pytest
 from activity_page import find, predict, text, wait
 from browser import opened
+from checkpoints import CONFIGS, random_checkpoint, random_codes
 from command_line import Zoo
 from sites import onnxruntime_web, shown
 
+from zoo.inference.predict import load
 from zoo.serve import page, site
+from zoo.weights import checkpoint
 
 MODELS = ("original", "tuned")
 
@@ -130,6 +133,26 @@ def test_the_browser_predicts_what_zoo_predict_does(zoo: Zoo, tmp_path: Path, na
     assert [record["name"] for record in records] == list(expected.index)
     found = np.array([record["activities"] for record in records])
     np.testing.assert_allclose(found, expected.to_numpy(), rtol=0, atol=1e-4)
+
+
+def test_every_network_computes_in_the_browser_what_it_does_here(tmp_path: Path) -> None:
+    ort, files = onnxruntime_web(), {name: tmp_path / f"{name}.safetensors" for name in CONFIGS}
+    for name, config in CONFIGS.items():
+        checkpoint.save(random_checkpoint(config), files[name])
+    site.write([str(path) for path in files.values()], tmp_path / "site", ort)
+    with shown(tmp_path / "site") as url, opened() as browser:
+        browser.get(f"{url}/")
+        wait(browser, lambda: find(browser, "#model option"))
+        for name, path in files.items():
+            model = load(None, path, "onnx-cpu")
+            codes = random_codes(70, model.spec.sequence_length)
+            sequences = ["".join("ACGTN"[code] for code in row) for row in codes]
+            found = browser.execute_async_script(
+                "backend.predict(arguments[0], arguments[1]).then(arguments[2])", name, sequences
+            )
+            np.testing.assert_allclose(
+                np.array([one["activities"] for one in found]), model.predict_codes(codes), rtol=0, atol=1e-4
+            )
 
 
 def test_a_page_that_is_opened_as_a_file_says_what_to_do(tmp_path: Path, ort: Path) -> None:
