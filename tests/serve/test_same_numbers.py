@@ -31,7 +31,7 @@ def texts(length: int) -> list[str]:
     return [one.lower() if number % 3 == 0 else one for number, one in enumerate(letters)]
 
 
-@pytest.mark.parametrize(("runtime", "bundled"), [("kmer-cpu", True), ("kmer-cpu", False), ("onnx-cpu", False)])
+@pytest.mark.parametrize(("runtime", "bundled"), [("kmer-cpu", True), ("kmer-cpu", False), ("onnx-cpu", True)])
 def test_answers_under_load_are_those_of_the_command(
     zoo: Zoo, weights: Path, tmp_path: Path, runtime: str, bundled: bool
 ) -> None:
