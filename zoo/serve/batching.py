@@ -3,7 +3,7 @@
 All is done in the event loop, without locks; only what computes has a thread. While the engine is busy, requests
 gather; when it is free they go, at most `most` sequences at once unless one request alone has more. An idle engine
 begins as soon as those are in that came at the same moment; for one that is just being read it waits, at most `wait`
-seconds. A request that is alone and takes less time than another thread would take to notice it is computed in place.
+seconds. A short request that is alone is computed in place: a thread takes longer to wake than that takes to compute.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Batcher:
     ) -> None:
         self._session, self._most, self._wait, self._computed = session, most, wait, computed
         self._at_once = session.concurrent_batches
-        # an engine of several batches has threads itself, and one that computes in place is one of a batch at a time
+        # an engine that takes several batches has threads of its own
         self._in_place = in_place if self._at_once == 1 else 0
         self._thread = ThreadPoolExecutor(1, "batches")
         self._waiting: deque[Item] = deque()
