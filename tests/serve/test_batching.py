@@ -233,3 +233,20 @@ async def test_an_engine_of_several_batches_has_several_and_work_alone_waits_for
         assert not work.done()
         held[2].set_result(np.zeros((1, 3), np.float32))
         assert await work == 3
+
+
+@pytest.mark.parametrize(("size", "sizes"), [(3, [1]), (4, [1, 4])])
+async def test_only_a_batch_that_is_full_is_handed_to_a_busy_engine(
+    model: zoo.Model, size: int, sizes: list[int]
+) -> None:
+    gate = Gated(model.session)
+    first, second = codes(1, size)
+    async with batching(gate, 4) as made:
+        one = made.submit(first)
+        await begun(gate)
+        other = made.submit(second)
+        await turns()
+        other.cancel()
+        gate.open.set()
+        assert (await one).shape == (1, 3)
+    assert gate.sizes == sizes

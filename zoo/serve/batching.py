@@ -1,9 +1,10 @@
 """Dynamic batching: requests that arrive together are computed together, each gets its own rows.
 
 All is done in the event loop, without locks; only what computes has a thread. While the engine is busy, requests
-gather; when it is free they go, at most `most` sequences at once unless one request alone has more. An idle engine
-begins as soon as those are in that came at the same moment; for one that is just being read it waits, at most `wait`
-seconds. A short request that is alone is computed in place: a thread takes longer to wake than that takes to compute.
+gather; when it is free they go, at most `most` sequences at once unless one request alone has more. One full batch lies
+ready before that. An idle engine begins as soon as those are in that came at the same moment; for one that is just
+being read it waits, at most `wait` seconds. A short request that is alone is computed in place: a thread takes longer
+to wake.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ class Batcher:
 
     def close(self) -> None:
         """End, when the engine has finished what it began."""
-        self._thread.shutdown(cancel_futures=True)
+        self._thread.shutdown()
 
     def _add(self, codes: np.ndarray, work: Callable[[], Any] | None = None) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
@@ -98,10 +99,19 @@ class Batcher:
 
     def _begin_all(self) -> None:
         self._looks = False
-        while self._running < self._at_once and self._forget_done() and not self._waits():
-            if self._waiting[0].work and self._running:
-                return
+        while self._forget_done() and self._has_room() and not self._waits():
             self._begin(self._next())
+
+    def _has_room(self) -> bool:
+        """Whether what is in front may begin. A batch that nobody can join any more is handed over while the engine is
+        busy, so that the engine finds it when it is free."""
+        if self._waiting[0].work:
+            return not self._running
+        return self._running < self._at_once + (self._size() >= self._most)
+
+    def _size(self) -> int:
+        """Sequences that wait."""
+        return sum(len(item.codes) for item in self._waiting if not item.future.done())
 
     def _forget_done(self) -> bool:
         """Drop those in front for whom nobody waits; whether others are there."""
@@ -114,7 +124,7 @@ class Batcher:
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        if not self._arriving or sum(len(item.codes) for item in self._waiting) >= self._most:
+        if not self._arriving or self._size() >= self._most:
             return False
         loop = asyncio.get_running_loop()
         until = self._waiting[0].since + self._wait
@@ -145,7 +155,7 @@ class Batcher:
         if begun.done():
             self._hand_out(items, begun)
             return
-        slots = self._at_once if items[0].work else 1
+        slots = self._at_once + 1 if items[0].work else 1
         self._running += slots
         loop = asyncio.get_running_loop()
 
