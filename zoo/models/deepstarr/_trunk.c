@@ -10,7 +10,7 @@
    float32 operand is split into a sum of three bfloat16 numbers, all 24 bits; only products below them are left out.
 
    This file is the Python module: it checks that arrays are large enough. A layer is computed in _trunk_forward.c and
-   _trunk_backward.c, from what _trunk_input.c and _trunk_kernels.c make ready for the products of _trunk_product.c. */
+   _trunk_backward.c, from what _trunk_input.c and _trunk_kernels.c make ready for the products of _trunk_product.h. */
 
 #define Py_LIMITED_API 0x030B0000
 #define PY_SSIZE_T_CLEAN

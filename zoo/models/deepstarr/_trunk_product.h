@@ -1,5 +1,5 @@
 /* Products of bfloat16 numbers, summed in float32, of 32 rows by 32 columns: as tiles of the matrix unit
-   (_trunk_tiles.c) or on lanes (_trunk_lanes.c), whichever this processor has (_trunk_product.c). */
+   (_trunk_tiles.c) or on lanes (_trunk_lanes.c), whichever this processor has (_trunk_unit.c). */
 
 #ifndef TRUNK_PRODUCT_H
 #define TRUNK_PRODUCT_H

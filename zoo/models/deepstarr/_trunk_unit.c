@@ -1,4 +1,4 @@
-/* What this processor multiplies bfloat16 with, asked once, and the choice that follows from it for every product. */
+/* What this processor multiplies bfloat16 with: the system is asked once, for its matrix unit too. */
 
 #include "_trunk_product.h"
 
