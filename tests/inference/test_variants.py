@@ -15,8 +15,9 @@ from checkpoints import ODD, random_checkpoint
 from command_line import RUNTIME, Zoo, one_line
 
 from zoo.formats import vcf
-from zoo.inference import predict, variants
+from zoo.inference import genome_job, predict, variants
 from zoo.inference.genome_options import VariantOptions
+from zoo.inference.loading import Loading
 from zoo.weights import checkpoint
 
 pysam = pytest.importorskip("pysam", reason="pysam is not installed; the extra genome brings it")
@@ -163,8 +164,8 @@ def test_the_reference_of_a_place_is_predicted_once(made: dict[str, str], monkey
     monkeypatch.setattr(
         predict.Model, "submit_codes", lambda model, codes: predicted.append(len(codes)) or submit(model, codes)
     )
-    loading = variants.Loading(weights="w.safetensors", runtime=RUNTIME[1])
-    variants.run(variants.Job(Path("v.vcf"), Path("g.fa"), Path("out.tsv"), loading=loading))
+    loading = Loading(weights="w.safetensors", runtime=RUNTIME[1])
+    genome_job.run(variants.Job(Path("g.fa"), Path("out.tsv"), variants=Path("v.vcf"), loading=loading))
     assert predicted == [1 + 4]
 
 

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import zoo
 from zoo.errors import ZooError
 from zoo.formats import annotated_vcf, table_writer, vcf
 from zoo.formats.annotated_vcf import Header
 from zoo.formats.table_writer import Column, Digested, Layout
 from zoo.formats.vcf import Variant
 from zoo.inference import description
+from zoo.inference.genome_job import Outputs
 from zoo.inference.haplotypes import REASONS, SCORED
 from zoo.inference.job import description_path
 from zoo.inference.shards import Arrays, Parts
@@ -65,7 +65,7 @@ def outputs(output: Path, variants: Path) -> list[Path]:
     return [description_path(output), output]
 
 
-def join(job: Job, spec: ModelSpec, parts: Parts, targets: dict[Path, bool], longest: int) -> dict[str, Any]:
+def join(job: Job, spec: ModelSpec, parts: Parts, outputs: Outputs, longest: int) -> dict[str, Any]:
     """Write the effects and their description, all or none. Returns the description.
 
     longest: bases of the longest contig.
@@ -79,18 +79,14 @@ def join(job: Job, spec: ModelSpec, parts: Parts, targets: dict[Path, bool], lon
             f"{job.variants}: the genome {job.genome} has the REF of none of its {report.alleles:,} alleles; is it "
             "another assembly?"
         )
-    with replacing_together(targets, job.inputs) as (beside, effects):
+    with replacing_together(outputs, job.inputs) as (beside, effects):
         if annotated_vcf.is_vcf(job.output):
             index = _write_vcf(job, spec, parts, report, effects, longest)
         else:
             index = None
             _write_table(job, spec, parts, report, effects)
         described = {
-            "command": job.command,
-            "version": zoo.__version__,
-            "runtime": ", ".join(parts.runtimes()),
-            "weights": description.of_weights(spec),
-            "genome": {"file": str(job.genome), "sha256": parts.identity["genome sha256"]},
+            **job.described(spec, parts),
             "variants": {"file": str(job.variants), "sha256": parts.identity["variants sha256"]},
             "rc": job.loading.rc,
             **dataclasses.asdict(job.options),
