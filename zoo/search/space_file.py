@@ -8,7 +8,6 @@ of a list may be such a table too. `entries_of` makes one the number of entries 
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from zoo import contracts, registry
 from zoo.defaults import MODEL
 from zoo.errors import ZooError, did_you_mean
 from zoo.search.space import Choices, Parameter, Range, Space, base
-from zoo.training.config import TrainConfig, check_names
+from zoo.training.config import TrainConfig, check_names, read_document
 from zoo.weights import named
 
 TABLES = ("model", "train", "objective")
@@ -27,13 +26,7 @@ KEYS = (*DOMAIN, "name", "entries_of")
 
 def read(path: Path) -> Space:
     """Raises ZooError if the file is no such space."""
-    try:
-        document = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise ZooError(f"{path}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ZooError(f"{path}: expected a TOML file ({error})") from None
-    return from_tables(document, str(path))
+    return from_tables(read_document(path), str(path))
 
 
 def from_tables(document: Mapping[str, Any], source: str) -> Space:
