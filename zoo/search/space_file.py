@@ -31,11 +31,16 @@ def read(path: Path) -> Space:
 
 def from_tables(document: Mapping[str, Any], source: str) -> Space:
     """Raises ZooError for whatever a space does not have. source: for messages."""
-    for name in document:
+    for name, table in document.items():
         if name not in TABLES:
             raise ZooError(f"{source}: no table is called {name!r}; there are {', '.join(f'[{t}]' for t in TABLES)}")
+        if not isinstance(table, dict):
+            raise ZooError(f"{source}: expected a table [{name}], got {name} = {table!r}")
     table = dict(document.get("model", {}))
     variant, named_architecture = table.pop("variant", None), table.pop("architecture", None)
+    for name in (variant, named_architecture):
+        if name is not None and not isinstance(name, str):
+            raise ZooError(f"{source}, [model]: expected the name of a model, got {name!r}")
     architecture = named_architecture or architecture_of(variant or MODEL, source)
     reader = _Reader(source, {field.name for field in dataclasses.fields(registry.load("models", architecture).Config)})
     model = reader.table("model", table)
@@ -115,6 +120,8 @@ class _Reader:
                 raise ZooError(f"{where}: no key is called {word!r}; there are {', '.join(KEYS)}")
         fields, counts = (field,), "entries_of" in table
         if counts:
+            if not isinstance(table["entries_of"], list):
+                raise ZooError(f"{where}: entries_of: expected a list of fields, got {table['entries_of']!r}")
             fields = tuple(table["entries_of"])
             self.counting.add(name)
             for one in fields:
@@ -150,5 +157,8 @@ def _metrics(table: Mapping[str, Any], source: str) -> tuple[str, ...]:
     for name in table:
         if name not in ("metric", "metrics"):
             raise ZooError(f"{source}, [objective]: no key is called {name!r}; there are metric, metrics")
+    several = table.get("metrics", [])
     alone = [table["metric"]] if "metric" in table else []
-    return (*alone, *table.get("metrics", []))
+    if not isinstance(several, list) or not all(isinstance(one, str) for one in (*alone, *several)):
+        raise ZooError(f"{source}, [objective]: expected metric to be a text and metrics a list of them, got {table}")
+    return (*alone, *several)

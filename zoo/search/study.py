@@ -247,7 +247,7 @@ class Study:
             total, grid[parameter.name] = total * len(options), options
         if total > GRID:
             raise ZooError(f"grid: expected at most {GRID:,} points, got {total:,}; take another --sampler")
-        return grid
+        return {name: list(options) for name, options in grid.items()}
 
     def _pruner(self) -> optuna.pruners.BasePruner:
         import optuna
