@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import random
 from pathlib import Path
@@ -9,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from alleles import COLUMNS, HEADER, WORDS, Allele, expected, random_alleles, read, write_vcf
+from checkpoints import ODD, random_checkpoint
 from command_line import Zoo, one_line
 
 from zoo.formats import vcf
+from zoo.weights import checkpoint
 
 pysam = pytest.importorskip("pysam", reason="pysam is not installed; the extra genome brings it")
 
@@ -205,6 +208,24 @@ def test_usage(zoo: Zoo, contigs: dict[str, str], words: list[str], message: str
     Path("t.tsv").write_text("chrom\tpos\tref\talt\nchr2\t5\tA\tC\n")
     Path("bad.tsv").write_text("chrom\tpos\tref\talt\nchr2\t0\tA\tC\n")
     one_line(zoo, message, "variants", *WORDS, "-o", "out.tsv", *words)
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        (("a-b", "c", "a_b"), "the target 'a-b' and the target 'a_b' would both be the INFO field ZOO_REF_a_b; give"),
+        (("a", "b", "MISMATCH"), "the flag for another REF and the target 'MISMATCH' would both be the INFO field ZOO"),
+    ],
+)
+def test_targets_that_vcf_cannot_tell_apart(
+    zoo: Zoo,
+    contigs: dict[str, str],  # noqa: ARG001
+    targets: tuple[str, ...],
+    message: str,
+) -> None:
+    checkpoint.save(random_checkpoint(dataclasses.replace(ODD, targets=targets)), Path("w.safetensors"), overwrite=True)
+    one_line(zoo, f"out.vcf: {message}", "variants", "v.vcf", *WORDS, "-o", "out.vcf")
+    assert zoo("variants", "v.vcf", *WORDS, "-o", "out.tsv")[0] == 0
 
 
 @pytest.mark.parametrize("ending", ["\n", ""])

@@ -50,8 +50,9 @@ MOST_NAMED = 1000
 """Alleles of a kind that are not scored which the description names; the others are counted."""
 
 
-def outputs(output: Path, variants: Path) -> list[Path]:
-    """The description, and the table or VCF. Raises ZooError for a name whose suffix is neither's."""
+def outputs(output: Path, variants: Path, targets: Sequence[str]) -> list[Path]:
+    """The description, and the table or VCF. Raises ZooError for a name whose suffix is neither's, and for targets that
+    VCF cannot tell apart."""
     if output.suffix.lower() == ".bcf":
         raise ZooError(f"{output}: expected an output in VCF, such as {output.with_suffix('.vcf.gz')}, or a table")
     if annotated_vcf.is_vcf(output):
@@ -60,6 +61,7 @@ def outputs(output: Path, variants: Path) -> list[Path]:
         for index in _indices(output):
             if index.is_dir():
                 check_target(index)
+        _check_fields(output, targets)
     else:
         table_writer.check_name(output)
     return [description_path(output), output]
@@ -198,6 +200,19 @@ def _write_vcf(job: Job, spec: ModelSpec, parts: Parts, report: _Report, effects
     fields = (text for alleles in _alleles(job, parts, report) for text in _fields_of_records(alleles, spec.targets))
     compress = annotated_vcf.is_compressed(job.output)
     return annotated_vcf.write(job.variants, effects, compress, headers, fields, longest)
+
+
+def _check_fields(output: Path, targets: Sequence[str]) -> None:
+    """Raise ZooError unless every INFO field would have a name of its own."""
+    fields = {FLAG: "the flag for another REF"}
+    for target in targets:
+        field = _field(KINDS[0], target)
+        if field in fields:
+            raise ZooError(
+                f"{output}: {fields[field]} and the target {target!r} would both be the INFO field {field}; give an "
+                "output such as .tsv"
+            )
+        fields[field] = f"the target {target!r}"
 
 
 def _field(kind: str, target: str) -> str:

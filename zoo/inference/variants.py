@@ -54,8 +54,8 @@ class Job(GenomeJob):
         self.options.check(spec.sequence_length)
         vcf.check(self.variants)
 
-    def outputs(self, spec: ModelSpec) -> list[Path]:  # noqa: ARG002 - the same for every model
-        return effect_files.outputs(self.output, self.variants)
+    def outputs(self, spec: ModelSpec) -> list[Path]:
+        return effect_files.outputs(self.output, self.variants, spec.targets)
 
     def plan(self, spec: ModelSpec, genome: IndexedFasta) -> Plan:
         own = {"variants sha256": digests.sha256(self.variants), "shifts": list(self.options.shifts)}
