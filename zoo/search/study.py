@@ -108,7 +108,15 @@ class Study:
         return [trial for trial in self._all() if ASIDE not in trial.user_attrs]
 
     def _all(self) -> list[optuna.trial.FrozenTrial]:
-        return self._study.get_trials(deepcopy=False)
+        """Raises ZooError for a trial that something else put into the storage: nobody knows what it searches."""
+        found = self._study.get_trials(deepcopy=False)
+        for trial in found:
+            if WORKER not in trial.user_attrs:
+                raise ZooError(
+                    f"{self.folder}: trial {trial.number} of the study {self.options.name!r} is not of zoo search, "
+                    "which alone can add to it; begin another with --output and --name"
+                )
+        return found
 
     def finished(self) -> list[optuna.trial.FrozenTrial]:
         """Those that were trained to the end, the best first; those of several objectives by their front, then by the
