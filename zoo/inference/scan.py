@@ -41,6 +41,9 @@ VALUES = "values"
 LEFT_OUT = "left_out_for_Ns"
 """Windows that have no value."""
 
+TOO_SHORT = "regions_too_short"
+"""Regions of a BED file in which no window lies."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Job(GenomeJob):
@@ -175,6 +178,9 @@ class Scan:
         """Write the tracks and their description, all or none. Returns the description."""
         job, spec = self.job, self.spec
         counts = {"records": 0, LEFT_OUT: 0}
+        if job.options.regions is not None:
+            sizes = [stretch.stop - stretch.start for stretch in self.stretches]
+            counts[TOO_SHORT] = sum(size < spec.sequence_length for size in sizes)
         with replacing_together(outputs, job.inputs) as (beside, *files):
             with tracks.opened(files, job.options.format, self.genome.contigs, spec.targets) as track:
                 for contig, starts, ends, values in self.intervals(parts, counts):
