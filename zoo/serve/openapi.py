@@ -15,7 +15,10 @@ ERRORS = {
     "404": "No such model or version",
     "408": "The request did not come in time",
     "413": "Too many sequences or bytes",
-    "503": "Too many requests; come again after the seconds of Retry-After",
+    "415": "The body is compressed",
+    "421": "A name of another host that points to this machine",
+    "431": "The head of the request is too long",
+    "503": "Too many requests or connections; come again after the seconds of Retry-After",
 }
 
 
@@ -70,24 +73,28 @@ def _infer(parameters: list[Any], options: ServeOptions) -> dict[str, Any]:
 
 
 def _request(options: ServeOptions) -> dict[str, Any]:
-    size = {"type": "integer", "minimum": 0}
-    tensor = _object(
-        {
-            "name": {"type": "string", "enum": list(INPUTS)},
-            "datatype": {"type": "string", "enum": [kind.datatype for kind in INPUTS.values()]},
-            "shape": {"type": "array", "items": size, "description": f"at most {options.max_sequences} sequences"},
-            "data": {"type": "array", "items": {}},
-            "parameters": {"type": "object"},
-        },
-        ["name", "datatype", "shape"],
-    )
+    sizes = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1}
+    shape = {**sizes, "description": f"at most {options.max_sequences:,} sequences"}
+    tensors = [
+        _object(
+            {
+                "name": {"const": name},
+                "datatype": {"const": kind.datatype},
+                "shape": shape,
+                "data": {"type": "array", "items": {}, "description": "as many values as the shape has, nested or not"},
+                "parameters": {"type": "object"},
+            },
+            ["name", "datatype", "shape", "data"],
+        )
+        for name, kind in INPUTS.items()
+    ]
     output = _object({"name": {"const": OUTPUT}, "parameters": {"type": "object"}}, ["name"])
     known: dict[str, Any] = {name: {} for name in PARAMETERS}
     return _object(
         {
             "id": {"type": "string"},
             "parameters": _object(known, []),
-            "inputs": {"type": "array", "items": tensor, "minItems": 1, "maxItems": 1},
+            "inputs": {"type": "array", "items": {"oneOf": tensors}, "minItems": 1, "maxItems": 1},
             "outputs": {"type": "array", "items": output, "maxItems": 1},
         },
         ["inputs"],
