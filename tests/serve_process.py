@@ -16,6 +16,9 @@ from command_line import environment
 
 HOST = "127.0.0.1"
 
+RUNTIME = "kmer-cpu"
+"""Starts without PyTorch and without an export."""
+
 
 class Serving(NamedTuple):
     """port: where it answers.  log: all that it wrote to standard error, when it has ended."""
@@ -38,19 +41,24 @@ class Serving(NamedTuple):
         return self.log.result(60)
 
 
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "zoo", "serve", *map(str, arguments), "--port", "0", "--runtime", "kmer-cpu"]
+def started(*arguments: object) -> tuple[subprocess.Popen[str], int]:
+    """`zoo serve` with these words, when it answers, and its port. Nobody reads what it says from then on."""
+    words = [sys.executable, "-m", "zoo", "serve", *map(str, arguments), "--port", "0", "--runtime", RUNTIME]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment())
+    assert process.stderr is not None
+    for line in iter(process.stderr.readline, ""):
+        if found := re.search(r"serving at \S+:(\d+);", line):
+            return process, int(found[1])
+    raise AssertionError(f"it ended with the status {process.wait()}")
 
 
 @contextlib.contextmanager
 def serving(*arguments: object) -> Iterator[Serving]:
     """`zoo serve` with these words, when it answers; ended by force if it has not ended."""
-    process = subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True, env=environment())
+    process, port = started(*arguments)
     assert process.stderr is not None
     with ThreadPoolExecutor(1) as reader:
         try:
-            said = iter(process.stderr.readline, "")
-            port = next(int(found[1]) for line in said if (found := re.search(r"serving at \S+:(\d+);", line)))
             yield Serving(process, port, reader.submit(process.stderr.read))
         finally:
             process.kill()
@@ -78,22 +86,21 @@ class Answer(NamedTuple):
 
 def answer(connection: socket.socket) -> Answer | None:
     """The next answer, whole; None where the connection ends before its first byte. Raises for a part of one."""
-    found = bytearray()
-    while b"\r\n\r\n" not in found:
+    head = bytearray()
+    while not head.endswith(b"\r\n\r\n"):
         try:
-            part = connection.recv(1 << 16)
+            byte = connection.recv(1)  # not more: another answer may follow
         except ConnectionError:
-            part = b""
-        if not part and not found:
+            byte = b""
+        if not byte and not head:
             return None
-        assert part, f"only a part of an answer: {bytes(found)!r}"
-        found += part
-    head, _, body = bytes(found).partition(b"\r\n\r\n")
-    first, *headers = head.decode().lower().split("\r\n")
+        assert byte, f"only a part of an answer: {bytes(head)!r}"
+        head += byte
+    first, *headers = head.decode().lower().splitlines()
     size = next(int(line.partition(":")[2]) for line in headers if line.startswith("content-length:"))
+    body = bytearray()
     while len(body) < size:
-        part = connection.recv(1 << 16)
+        part = connection.recv(size - len(body))
         assert part, f"only {len(body)} of {size} bytes of an answer"
         body += part
-    assert len(body) == size
-    return Answer(int(first.split()[1]), headers, body)
+    return Answer(int(first.split()[1]), headers, bytes(body))

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import json
 import random
-import re
 import shutil
-import signal
 import struct
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from checkpoints import ODD, random_checkpoint
-from command_line import environment
+from serve_process import serving
 from served import LENGTH, Running, asking, letters, opened, running
 
 from zoo.weights import checkpoint
@@ -141,58 +134,6 @@ def test_requests_drawn_from_the_description_give_statuses_that_it_has(service: 
     assert tried > 200
 
 
-def started(*arguments: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "zoo", "serve", *map(str, arguments), "--port", "0", "--runtime", "kmer-cpu"]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment())
-
-
-def address(process: subprocess.Popen[str]) -> str:
-    """Where it says that it serves, when it does."""
-    assert process.stderr is not None
-    lines: Iterator[str] = iter(process.stderr.readline, "")
-    return next(found[1] for line in lines if (found := re.search(r"serving at (http://\S+);", line)))
-
-
-def test_sigterm_under_load_finishes_every_request_that_was_taken(weights: Path) -> None:
-    process = started(weights, "--threads", 1)
-    url = address(process)
-    half, answered, lost = threading.Semaphore(0), [], []
-    body = json.dumps(asking(letters(64))).encode()
-
-    def ask() -> None:
-        with requests.Session() as client:
-            while True:
-                try:
-                    answer = client.post(f"{url}/v2/models/mine/infer", data=body, timeout=60)
-                except requests.ConnectionError as error:
-                    # not taken any more; one that was taken and then cut off reads as a broken answer
-                    if "Connection broken" in str(error) or "IncompleteRead" in str(error):
-                        lost.append(error)
-                    return
-                answered.append((answer.status_code, len(answer.json()["outputs"][0]["data"])))
-                half.release()
-
-    clients = [threading.Thread(target=ask) for _ in range(8)]
-    reader = ThreadPoolExecutor(1)
-    assert process.stderr is not None
-    log_of = reader.submit(process.stderr.read)
-    for client in clients:
-        client.start()
-    for _ in range(50):
-        assert half.acquire(timeout=60)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
-    log = log_of.result(60)
-    for client in clients:
-        client.join(60)
-    assert "Traceback" not in log
-    assert "zoo: ended by SIGTERM: what is under way is finished first" in log
-    assert set(answered) == {(200, 64 * len(ODD.targets))}
-    assert not lost
-    # each that the service says it answered came
-    assert len(re.findall(r"infer 200 ", log)) <= len(answered)
-
-
 def test_a_file_that_is_replaced_while_it_is_served_changes_nothing(weights: Path, tmp_path: Path) -> None:
     path = tmp_path / "mine.safetensors"
     shutil.copy(weights, path)
@@ -213,19 +154,14 @@ ROUND = 300
 
 def test_memory_is_flat_over_many_requests(weights: Path) -> None:
     psutil = pytest.importorskip("psutil", reason="psutil is not installed")
-    process = started(weights, "--threads", 1)
-    url, sizes = f"{address(process)}/v2/models/mine/infer", []
-    assert process.stderr is not None
-    reader = ThreadPoolExecutor(1)
-    log_of = reader.submit(process.stderr.read)
     body = json.dumps(asking(letters(64)))
-    with requests.Session() as client:
+    with serving(weights, "--threads", 1) as service, requests.Session() as client:
+        sizes = []
         for _ in range(3):
             for _ in range(ROUND):
-                assert client.post(url, data=body, timeout=60).status_code == 200
-            sizes.append(psutil.Process(process.pid).memory_info().rss)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
-    assert log_of.result(60).count("infer 200") == 3 * ROUND
+                answer = client.post(f"{service.url}/v2/models/mine/infer", data=body, timeout=60)
+                assert answer.status_code == 200
+            sizes.append(psutil.Process(service.process.pid).memory_info().rss)
+        assert service.end().count("infer 200") == 3 * ROUND
     # 300 requests of 64 sequences are 1.1 MB
     assert sizes[2] - sizes[1] < 1 << 19

@@ -23,7 +23,8 @@ LARGEST_HEAD = 1 << 16
 """Bytes that come one after another and are no body: a head, or what stands between and behind chunks."""
 
 LINGER = 2.0
-"""Seconds for which what a client sends is read, and thrown away, after an answer that did not wait for it."""
+"""Seconds for which what a client sends is read, and thrown away, after an answer that did not wait for it; at most as
+much as a body may have."""
 
 LAST_REQUEST = 0.3
 """Seconds in which an idle connection may still ask when the service ends: its client may just be sending."""
@@ -36,11 +37,12 @@ class Connection(HttpToolsProtocol):
         super().__init__(*given, **more)
         self._options, self._is_ending = options, is_ending
         self._in_head, self._is_refused, self._came_on = False, False, False
-        self._no_body_bytes = 0
+        self._no_body_bytes, self._thrown_away = 0, 0
         self._waiting: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(_Lingering(transport, self))  # type: ignore[arg-type]
+        self._lingering = _Lingering(transport, self)
+        super().connection_made(self._lingering)  # type: ignore[arg-type]
         if len(self.connections) > self._options.max_connections:
             self.app = _one_too_many(self._options)
         self._wait_for_head()
@@ -51,6 +53,9 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._is_refused or self.transport.is_closing():
+            self._thrown_away += len(data)
+            if self._thrown_away > self._options.body_bytes:
+                self._lingering.end()
             return
         self._came_on = False
         super().data_received(data)
@@ -152,7 +157,10 @@ class _Lingering:
         self._ends = True
         self._transport.write_eof()
         self._connection.flow.resume_reading()
-        self._connection.loop.call_later(LINGER, self._transport.close)
+        self._connection.loop.call_later(LINGER, self.end)
+
+    def end(self) -> None:
+        self._transport.close()
 
 
 def _one_too_many(options: ServeOptions) -> Response:

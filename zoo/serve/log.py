@@ -106,6 +106,7 @@ class Behind(io.TextIOBase):
         """Write what waits, for LAST_LINES at most."""
         if not self.closed:
             super().close()
+            self._lines.put(self._begun)
             self._lines.put(None)
             self._thread.join(LAST_LINES)
 
@@ -119,7 +120,7 @@ class Behind(io.TextIOBase):
                 lines.append(self._lines.get())
             ends = lines[-1] is None
             if (left_out := self._left_out) > told:
-                lines.insert(0, f"zoo: {left_out - told:,} lines were not written\n")
+                lines.append(f"zoo: {left_out - told:,} lines were not written\n")
                 told = left_out
             # the descriptor itself: a thread that waits inside sys.stderr would hold up the end of the process
             with contextlib.suppress(OSError):
