@@ -76,6 +76,9 @@ def request(body: bytes, more: str = "", length: int | None = None) -> bytes:
     return head.encode() + body
 
 
+END = b"\r\n\r\n"
+
+
 class Answer(NamedTuple):
     """headers: in small letters, "name: value"."""
 
@@ -86,16 +89,18 @@ class Answer(NamedTuple):
 
 def answer(connection: socket.socket) -> Answer | None:
     """The next answer, whole; None where the connection ends before its first byte. Raises for a part of one."""
-    head = bytearray()
-    while not head.endswith(b"\r\n\r\n"):
+    head = b""
+    while not head.endswith(END):
         try:
-            byte = connection.recv(1)  # not more: another answer may follow
+            came = connection.recv(1 << 16, socket.MSG_PEEK)
         except ConnectionError:
-            byte = b""
-        if not byte and not head:
+            came = b""
+        if not came and not head:
             return None
-        assert byte, f"only a part of an answer: {bytes(head)!r}"
-        head += byte
+        assert came, f"only a part of an answer: {head!r}"
+        # not more than the head: the body is read below, and another answer may follow
+        ends = (head + came).find(END)
+        head += connection.recv(len(came) if ends < 0 else ends + len(END) - len(head))
     first, *headers = head.decode().lower().splitlines()
     size = next(int(line.partition(":")[2]) for line in headers if line.startswith("content-length:"))
     body = bytearray()
