@@ -176,6 +176,14 @@ def test_requests_drawn_from_the_description_give_statuses_that_it_has(service: 
     assert tried > 200
 
 
+def test_a_method_that_an_address_does_not_take_is_405_and_says_which_it_takes(service: Running) -> None:
+    for method, path, allowed in (("DELETE", "/v2", {"GET", "HEAD"}), ("TRACE", "/v2/models/mine/infer", {"POST"})):
+        answered = requests.request(method, service.url + path, timeout=60)
+        assert answered.status_code == 405
+        assert set(answered.headers["allow"].split(", ")) == allowed
+        assert answered.json() == {"error": "this address does not take this method"}
+
+
 def test_a_file_that_is_replaced_while_it_is_served_changes_nothing(weights: Path, tmp_path: Path) -> None:
     path = tmp_path / "mine.safetensors"
     shutil.copy(weights, path)

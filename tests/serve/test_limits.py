@@ -138,6 +138,22 @@ def test_a_client_that_leaves_frees_its_work(weights: Path) -> None:
     assert gate.sizes == [1]
 
 
+def test_clients_that_leave_while_their_batch_is_computed_or_before_take_nothing_from_others(weights: Path) -> None:
+    models, gate = gated(weights)
+    with running(models) as service, ThreadPoolExecutor(1) as clients:
+        both = json.dumps(asking(letters(1), parameters={"rc": "average"})).encode()
+        for left, body in enumerate((REQUEST, both), 1):
+            with connection(service, len(body), body):
+                assert gate.began.wait(60)
+            while [line.status for line in service.lines].count(499) < left:
+                assert requests.get(f"{service.url}/v2/health/live", timeout=60).status_code == 200
+        other = clients.submit(post, service)
+        gate.open.set()
+        assert other.result(60).status_code == 200
+        assert not [line for line in service.lines if line.status not in (200, 499)]
+    assert gate.sizes == [1, 1]
+
+
 def test_a_compressed_body_is_refused(service: Running) -> None:
     answer = post(service, b"\x1f\x8b", **{"Content-Encoding": "gzip"})
     assert answer.status_code == 415
