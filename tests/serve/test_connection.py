@@ -173,6 +173,10 @@ def test_2_gb_are_refused_early_and_take_no_memory(weights: Path) -> None:
             sent, found = sent_of(first, part)
             assert error(found, 413) == "expected a body of at most 4 MB; send fewer sequences a request"
             assert sent < 100_000_000
+        sent, found = sent_of(request(b"", length=LARGE).replace(b"mine", b"none"), megabyte)
+        assert found is not None
+        assert found.status == 404
+        assert sent < 100_000_000
         grown = peak(service.process.pid) - before
         log = service.end()
     assert log.count(" 413 ") == 2

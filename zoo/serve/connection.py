@@ -23,8 +23,8 @@ LARGEST_HEAD = 1 << 16
 """Bytes that come one after another and are no body: a head, or what stands between and behind chunks."""
 
 LINGER = 2.0
-"""Seconds for which what a client sends is read, and thrown away, after an answer that did not wait for it; at most as
-much as a body may have."""
+"""Seconds for which what a client sends is read, and thrown away, after an answer that did not wait for it and ends the
+connection. Never is more thrown away than a body may have."""
 
 LAST_REQUEST = 0.3
 """Seconds in which an idle connection may still ask when the service ends: its client may just be sending."""
@@ -53,10 +53,9 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._is_refused or self.transport.is_closing():
-            self._thrown_away += len(data)
-            if self._thrown_away > self._options.body_bytes:
-                self._lingering.end()
+            self._throw_away(data)
             return
+        is_answered = self.cycle is not None and self.cycle.response_complete and self.cycle.more_body
         self._came_on = False
         super().data_received(data)
         self._no_body_bytes = 0 if self._came_on else self._no_body_bytes + len(data)
@@ -64,13 +63,15 @@ class Connection(HttpToolsProtocol):
             self._refuse(431, f"expected at most {LARGEST_HEAD:,} bytes that are no body")
         elif self._in_head or self.is_idle:
             self._wait_for_head()
+        if is_answered:
+            self._throw_away(data)
 
     def on_message_begin(self) -> None:
         self._in_head = True
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._in_head, self._came_on = False, True
+        self._in_head, self._came_on, self._thrown_away = False, True, 0
         self._end_wait()
         super().on_headers_complete()
         if self._is_ending():
@@ -99,6 +100,11 @@ class Connection(HttpToolsProtocol):
     def is_sending(self) -> bool:
         """Whether more of a request is to come than has come."""
         return self._in_head or self._is_refused or (self.cycle is not None and self.cycle.more_body)
+
+    def _throw_away(self, data: bytes) -> None:
+        self._thrown_away += len(data)
+        if self._thrown_away > self._options.body_bytes:
+            self._lingering.end()
 
     def _close_unless_asked(self) -> None:
         if self.is_idle and not self._in_head:
