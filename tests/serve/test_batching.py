@@ -109,20 +109,6 @@ def test_a_request_that_is_cancelled_before_its_batch_is_not_computed(model: zoo
     assert gate.sizes == [1, 4]
 
 
-def test_one_that_is_cancelled_while_its_batch_is_computed_takes_nothing_from_the_others(model: zoo.Model) -> None:
-    gate = Gated(model.session)
-    made = batcher(gate, 10, LONG)
-    first, second = codes(2, 3)
-    with made.arriving():
-        left, stays = made.submit(first), made.submit(second)
-    assert gate.began.wait(60)
-    assert not left.cancel()
-    gate.open.set()
-    np.testing.assert_array_equal(stays.result(60), model.predict_codes(second))
-    made.close()
-    assert gate.sizes == [5]
-
-
 def test_what_an_engine_raises_reaches_all_of_its_batch_and_no_other(model: zoo.Model) -> None:
     gate = Gated(model.session)
     submit = gate.submit

@@ -138,20 +138,28 @@ def test_a_client_that_leaves_frees_its_work(weights: Path) -> None:
     assert gate.sizes == [1]
 
 
-def test_clients_that_leave_while_their_batch_is_computed_or_before_take_nothing_from_others(weights: Path) -> None:
-    models, gate = gated(weights)
-    with running(models) as service, ThreadPoolExecutor(1) as clients:
-        both = json.dumps(asking(letters(1), parameters={"rc": "average"})).encode()
-        for left, body in enumerate((REQUEST, both), 1):
-            with connection(service, len(body), body):
-                assert gate.began.wait(60)
-            while [line.status for line in service.lines].count(499) < left:
-                assert requests.get(f"{service.url}/v2/health/live", timeout=60).status_code == 200
-        other = clients.submit(post, service)
-        gate.open.set()
-        assert other.result(60).status_code == 200
-        assert not [line for line in service.lines if line.status not in (200, 499)]
-    assert gate.sizes == [1, 1]
+def test_clients_that_leave_before_and_while_their_batch_is_computed_take_nothing_from_others(weights: Path) -> None:
+    def is_read() -> None:
+        """What was sent before has been read, when this returns."""
+        assert requests.get(f"{service.url}/v2/health/live", timeout=60).status_code == 200
+
+    models, gate = gated(weights, wait=3600.0)
+    both_strands = json.dumps(asking(letters(1), parameters={"rc": "average"})).encode()
+    with running(models) as service, connection(service, len(REQUEST), REQUEST[:-1]) as leaves:
+        is_read()
+        # it waits for the one that is arriving, and is computed with it
+        with connection(service, len(REQUEST), REQUEST) as stays:
+            is_read()
+            leaves.sendall(REQUEST[-1:])
+            assert gate.began.wait(60)
+            with connection(service, len(both_strands), both_strands):
+                is_read()
+            leaves.close()
+            while [line.status for line in service.lines].count(499) < 2:
+                is_read()
+            gate.open.set()
+            assert status(stays) == 200
+    assert gate.sizes == [2]
 
 
 def test_a_compressed_body_is_refused(service: Running) -> None:
