@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
+import re
 import socket
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -181,3 +184,65 @@ def test_2_gb_are_refused_early_and_take_no_memory(weights: Path) -> None:
         log = service.end()
     assert log.count(" 413 ") == 2
     assert grown < 8_000_000
+
+
+CHUNKED = (
+    b"POST /v2/models/mine/infer HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+)
+
+UPGRADE = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n"
+
+WHOLE = [
+    *(request(BODY), request(b"{"), request(BODY, "Expect: 100-continue\r\n"), request(BODY, length=LARGE), CHUNKED),
+    *(UPGRADE % b"h2c", UPGRADE % b"websocket", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n"),
+    *(b"%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % one for one in (b"CONNECT a:80", b"OPTIONS *", b"HEAD /v2")),
+]
+
+PIECES = [
+    b"\r\n",
+    b"\0",
+    b"\xff",
+    b" ",
+    b":",
+    b"Content-Length: 5\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"a" * 70_000,
+]
+
+
+def spoiled(generator: random.Random) -> bytes:
+    """A request in which bytes are changed, added or left out."""
+    text = bytearray(generator.choice(WHOLE))
+    for _ in range(generator.choice([0, 0, 1, 2, 5])):
+        at = generator.randrange(min(len(text), 200))
+        end = at + generator.randrange(9)
+        text[at:end] = generator.choice([generator.randbytes(end - at), generator.choice(PIECES), b""])
+    return bytes(text)
+
+
+def test_a_thousand_connections_that_send_nonsense_leave_no_trace(weights: Path) -> None:
+    psutil = pytest.importorskip("psutil", reason="psutil is not installed")
+    generator = random.Random(0)
+    with serving(weights) as service:
+        with connected(service.port) as connection:
+            assert good(connection)
+        opened_before = psutil.Process(service.process.pid).num_fds()
+        for _ in range(1000):
+            text = b"".join(spoiled(generator) for _ in range(generator.choice([1, 1, 2, 4])))
+            cut = generator.choice([0, 1, 20, 100, len(text)])
+            with connected(service.port) as connection, contextlib.suppress(ConnectionError):
+                connection.sendall(text[:cut])
+                connection.sendall(text[cut:])
+                if generator.random() < 0.5:
+                    connection.shutdown(socket.SHUT_WR)
+                    connection.recv(1 << 16)
+        with connected(service.port) as connection:
+            assert good(connection)
+        until = time.monotonic() + 60
+        while psutil.Process(service.process.pid).num_fds() > opened_before:
+            assert time.monotonic() < until, "connections stay open whose clients have left"
+        log = service.end()
+    (said,) = (line for line in log.splitlines() if not re.match(r"\d{4}-", line))
+    assert said.startswith("zoo: ended by SIGTERM")
+    statuses = set(map(int, re.findall(r" (\d{3}) (?:\d+ sequences )?[\d.]+ ms", log)))
+    assert {200, 400} < statuses <= {200, 400, 404, 405, 413, 421, 499}

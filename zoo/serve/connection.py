@@ -128,6 +128,8 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, status: int, message: str) -> None:
         """Answer what is being read, and close; where a request before it is being answered, do that only."""
+        if self.transport.is_closing():
+            return
         self._is_refused = True
         cycle = self.cycle
         if not self.is_idle and (self.pipeline or cycle.response_started or not cycle.more_body):
@@ -148,8 +150,12 @@ class _Lingering:
 
     def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
         self._transport, self._connection, self._ends = transport, connection, False
-        self.write, self.get_extra_info = transport.write, transport.get_extra_info
+        self.get_extra_info = transport.get_extra_info
         self.pause_reading, self.resume_reading = transport.pause_reading, transport.resume_reading
+
+    def write(self, data: bytes) -> None:
+        if not self._ends:
+            self._transport.write(data)
 
     def is_closing(self) -> bool:
         return self._ends or self._transport.is_closing()
