@@ -36,7 +36,8 @@ def connection(service: Running, length: int, body: bytes = b"", more: str = "")
 
 def status(connected: socket.socket) -> int:
     """Of the answer; raises if there is none."""
-    found = connected.makefile("rb").readline()
+    with connected.makefile("rb") as answered:
+        found = answered.readline()
     assert found, "no answer"
     return int(found.split()[1])
 

@@ -167,7 +167,11 @@ class _Lingering:
             self._transport.close()
             return
         self._ends = True
-        self._transport.write_eof()
+        try:
+            self._transport.write_eof()
+        except OSError:  # the client has gone
+            self.end()
+            return
         self._connection.flow.resume_reading()
         self._connection.loop.call_later(LINGER, self.end)
 
