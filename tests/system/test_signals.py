@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
@@ -36,7 +35,7 @@ def _handlers_are_left_as_found() -> object:
 def test_each_is_an_interrupt_with_its_exit_status(number: int, status: int, text: str) -> None:
     arrived = Arrived()
     with pytest.raises(KeyboardInterrupt) as caught, signals.raised(arrived):
-        os.kill(os.getpid(), number)
+        signal.raise_signal(number)
     assert caught.value is arrived.last
     assert isinstance(caught.value, Stopped)
     assert (caught.value.status, str(caught.value)) == (status, text)
@@ -46,7 +45,7 @@ def test_one_that_was_ignored_stays_so() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with signals.raised(Arrived()):
-            os.kill(os.getpid(), signal.SIGHUP)
+            signal.raise_signal(signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
 
@@ -56,9 +55,9 @@ def test_what_is_noted_is_raised_the_second_time() -> None:
 
     def twice() -> None:
         with signals.raised(Arrived()), signals.noted(heard.append):
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
             assert [stopped.number for stopped in heard] == [signal.SIGTERM]
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
 
     with pytest.raises(Stopped):
         twice()

@@ -30,7 +30,8 @@ COMMANDS = {
         "predict": "Predict the activities of sequences in FASTA files, or of intervals of a genome.",
         "variants": "Predict what alleles of a VCF do: reference, alternative and their difference.",
         "scan": "Predict every window of a genome: tracks for a genome browser.",
-        "serve": "Answer over HTTP by the Open Inference Protocol v2.",
+        "serve": "Answer over HTTP by the Open Inference Protocol v2, and show a page for people.",
+        "page": "Write the page of zoo serve as static files: models run in the browser, without a service.",
     },
     "Explain": {
         "explain": "Show which bases of sequences matter: contributions, substitutions, a report to open in a browser.",

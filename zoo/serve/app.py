@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from zoo.errors import ZooError
 from zoo.inference import both_strands
-from zoo.serve import limits, log, openapi, page, protocol, tensors
+from zoo.serve import limits, log, openapi, page, protocol, questions, tensors
 from zoo.serve.log import Line, Log
 from zoo.serve.metrics import CONTENT_TYPE, Metrics
 from zoo.serve.models import Models, Served
@@ -180,7 +180,7 @@ async def _page(request: Request) -> Response:  # noqa: ARG001
 
 async def _page_asks(request: Request) -> Response:
     service, served = _service(request), _served(request)
-    question = page.QUESTIONS.get(request.path_params["question"])
+    question = questions.QUESTIONS.get(request.path_params["question"])
     if question is None:
         raise HTTPException(404)
     until = asyncio.get_running_loop().time() + service.options.limit_seconds

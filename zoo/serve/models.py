@@ -58,9 +58,16 @@ class Models:
             one.batcher.close()
 
 
-def served_name(weights: str) -> str:
-    """ "original" of the bundled weights, "mine" of the file mine.safetensors."""
-    return weights if named.is_name(weights) else Path(weights).stem
+def by_name(weights: Sequence[str]) -> dict[str, str]:
+    """Name under which each is served -> the weights, by name or from a file: "original" of the bundled ones, "mine" of
+    mine.safetensors. The default model where none is given. Raises ZooError for two of one name."""
+    found: dict[str, str] = {}
+    for one in weights or [MODEL]:
+        name = one if named.is_name(one) else Path(one).stem
+        if name in found:
+            raise ZooError(f"{name}: two of the models would have this name; rename one of the files")
+        found[name] = one
+    return found
 
 
 def open_models(
@@ -75,15 +82,10 @@ def open_models(
     computed: called with the name of a model and the sequences of each of its batches.
     Raises ZooError as zoo.load does, and for two of one name.
     """
-    weights = list(weights) or [MODEL]
-    names = [served_name(one) for one in weights]
-    for name in names:
-        if names.count(name) > 1:
-            raise ZooError(f"{name}: two of the models would have this name; rename one of the files")
     settings = dataclasses.asdict(running)
     served = []
-    for name, one in zip(names, weights, strict=True):
-        model = load(one, None, runtime, **settings) if named.is_name(one) else load(None, one, runtime, **settings)
+    for name, one in by_name(weights).items():
+        model = load(None, one, runtime, **settings)
         _warm(model)
 
         def tell(sequences: int, name: str = name) -> None:

@@ -11,12 +11,14 @@ from zoo.contracts import RunOptions
 from zoo.defaults import MODEL, RUNTIME
 from zoo.serve.options import ServeOptions
 
+Models = Annotated[
+    list[str] | None,
+    Parameter(name="MODEL", help=f"Models, by name or from files, each under its name. By default {MODEL}."),
+]
+
 
 def command(
-    models: Annotated[
-        list[str] | None,
-        Parameter(name="MODEL", help=f"Models, by name or from files, each served under its name. By default {MODEL}."),
-    ] = None,
+    models: Models = None,
     /,
     *,
     serving: Annotated[ServeOptions, options.SERVING] = ServeOptions(),

@@ -1,0 +1,176 @@
+"""`zoo page`: what it writes and refuses, and that the browser computes what `zoo predict` does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+from activity_page import find, predict, text, wait
+from browser import opened
+from checkpoints import CONFIGS, random_checkpoint, random_codes
+from command_line import Zoo
+from sites import onnxruntime_web, shown
+
+from zoo.inference.predict import load
+from zoo.serve import page, site
+from zoo.weights import checkpoint
+
+MODELS = ("original", "tuned")
+
+
+@pytest.fixture
+def ort(tmp_path: Path) -> Path:
+    """A folder that looks like the package."""
+    folder = tmp_path / "dist"
+    folder.mkdir()
+    for name in (*site.ORT_FILES, "ort.all.js"):
+        (folder / name).write_text(f"{name}: ONNX Runtime Web v1.23.0")
+    return folder
+
+
+def held(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_files_are_the_page_the_graphs_and_the_runtime(zoo: Zoo, tmp_path: Path, ort: Path) -> None:
+    status, out, err = zoo("page", *MODELS, "-o", tmp_path / "site", "--ort", ort)
+    assert (status, err) == (0, "")
+    assert out.startswith(f"{tmp_path / 'site'}: a page of original, tuned, ")
+    assert held(tmp_path / "site") == {
+        "index.html",
+        "models/original.onnx",
+        "models/tuned.onnx",
+        "ort/ort.js",
+        "ort/ort.wasm",
+    }
+    assert (tmp_path / "site/ort/ort.wasm").read_text().startswith("ort-wasm-simd-threaded.wasm")
+    content = (tmp_path / "site/index.html").read_text("utf-8")
+    assert not re.search(r"\{\{[A-Z]+\}\}", content)
+    assert page.POLICIES[page.BROWSER] in content
+
+
+@pytest.mark.parametrize(
+    ("changed", "content", "message"),
+    [
+        ("ort-wasm-simd-threaded.wasm", None, "there is no ort-wasm-simd-threaded.wasm in it"),
+        (site.SCRIPT, "/* ONNX Runtime Web v1.22.1 */", "this is 1.22"),
+        (site.SCRIPT, "", f"{site.SCRIPT} does not say which release it is"),
+    ],
+)
+def test_a_runtime_that_is_not_there_or_too_old_is_one_line_and_nothing_is_written(
+    zoo: Zoo, tmp_path: Path, ort: Path, changed: str, content: str | None, message: str
+) -> None:
+    (ort / changed).unlink()
+    if content is not None:
+        (ort / changed).write_text(content)
+    status, _, err = zoo("page", "-o", tmp_path / "site", "--ort", ort)
+    assert status == 2
+    assert err == (
+        f"zoo: {ort}: expected the folder dist of the npm package onnxruntime-web, 1.23 or later, {message}; "
+        "npm install --no-save onnxruntime-web brings it, --ort says where it is\n"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["dist"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["orignal"], "orignal: no such weights file, did you mean original?"),
+        (["original", "original"], "original: two of the models would have this name"),
+    ],
+)
+def test_models_that_are_not_there_or_there_twice(
+    zoo: Zoo, tmp_path: Path, ort: Path, arguments: list[str], message: str
+) -> None:
+    status, _, err = zoo("page", *arguments, "-o", tmp_path / "site", "--ort", ort)
+    assert (status, err.count("\n")) == (2, 1)
+    assert message in err
+    assert [path.name for path in tmp_path.iterdir()] == ["dist"]
+
+
+def test_a_site_is_replaced_when_that_is_asked_for_and_a_folder_of_other_things_never(
+    zoo: Zoo, tmp_path: Path, ort: Path
+) -> None:
+    command = ("page", "tuned", "-o", tmp_path / "site", "--ort", ort)
+    assert zoo(*command)[0] == 0
+    status, _, err = zoo(*command)
+    assert (status, err) == (
+        2,
+        f"zoo: {tmp_path / 'site'}: exists already; give another name or --overwrite\n",
+    )
+    assert zoo("page", "original", *command[2:], "--overwrite")[0] == 0
+    assert "models/original.onnx" in held(tmp_path / "site")
+    assert "models/tuned.onnx" not in held(tmp_path / "site")
+    (tmp_path / "site/notes.txt").write_text("mine")
+    status, _, err = zoo(*command, "--overwrite")
+    assert status == 2
+    assert "is not overwritten, it holds notes.txt" in err
+
+
+def drawn(count: int) -> list[str]:
+    """Sequences with a few N."""
+    random = np.random.default_rng(7)
+    return ["".join("ACGTN"[code] for code in random.choice(5, 249, p=[0.245] * 4 + [0.02])) for _ in range(count)]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_browser_predicts_what_zoo_predict_does(zoo: Zoo, tmp_path: Path, name: str) -> None:
+    ort, content = onnxruntime_web(), "".join(f">s{i}\n{one}\n" for i, one in enumerate(drawn(300)))
+    (tmp_path / "seqs.fa").write_text(content)
+    assert zoo("predict", tmp_path / "seqs.fa", "--model", name, "-o", tmp_path / "seqs.tsv")[0] == 0
+    assert zoo("page", *MODELS, "-o", tmp_path / "site", "--ort", ort)[0] == 0
+    expected = pandas.read_csv(tmp_path / "seqs.tsv", sep="\t", index_col=0)
+    with shown(tmp_path / "site") as url, opened() as browser:
+        browser.get(f"{url}/")
+        wait(browser, lambda: find(browser, "#model option"))
+        (option,) = [one for one in find(browser, "#model option") if one.text == name]
+        option.click()
+        predict(browser, content)
+        records = browser.execute_script("return records")
+    assert [record["name"] for record in records] == list(expected.index)
+    found = np.array([record["activities"] for record in records])
+    np.testing.assert_allclose(found, expected.to_numpy(), rtol=0, atol=1e-4)
+
+
+def test_every_network_computes_in_the_browser_what_it_does_here(tmp_path: Path) -> None:
+    ort, files = onnxruntime_web(), {name: tmp_path / f"{name}.safetensors" for name in CONFIGS}
+    for name, config in CONFIGS.items():
+        checkpoint.save(random_checkpoint(config), files[name])
+    site.write([str(path) for path in files.values()], tmp_path / "site", ort)
+    with shown(tmp_path / "site") as url, opened() as browser:
+        browser.get(f"{url}/")
+        wait(browser, lambda: find(browser, "#model option"))
+        for name, path in files.items():
+            model = load(None, path, "onnx-cpu")
+            codes = random_codes(70, model.spec.sequence_length)
+            sequences = ["".join("ACGTN"[code] for code in row) for row in codes]
+            found = browser.execute_async_script(
+                "backend.predict(arguments[0], arguments[1]).then(arguments[2])", name, sequences
+            )
+            np.testing.assert_allclose(
+                np.array([one["activities"] for one in found]), model.predict_codes(codes), rtol=0, atol=1e-4
+            )
+
+
+def test_a_page_that_is_opened_as_a_file_says_what_to_do(tmp_path: Path, ort: Path) -> None:
+    site.write(["tuned"], tmp_path / "site", ort)
+    with opened() as browser:
+        browser.get((tmp_path / "site/index.html").as_uri())
+        wait(browser, lambda: "python -m http.server" in text(browser, "#status"))
+
+
+def test_a_graph_that_is_not_there_is_said_and_the_page_goes_on(tmp_path: Path) -> None:
+    site.write(["tuned"], tmp_path / "site", onnxruntime_web())
+    (tmp_path / "site/models/tuned.onnx").rename(tmp_path / "kept.onnx")
+    with shown(tmp_path / "site") as url, opened() as browser:
+        browser.get(f"{url}/")
+        wait(browser, lambda: find(browser, "#model option"))
+        find(browser, "#example")[0].click()
+        wait(browser, lambda: "status 404" in text(browser, "#status"))
+        assert text(browser, "#status") == "models/tuned.onnx: the server answered with status 404"
+        (tmp_path / "kept.onnx").rename(tmp_path / "site/models/tuned.onnx")
+        find(browser, "#example")[0].click()
+        wait(browser, lambda: text(browser, "#status").startswith("2 predicted"))

@@ -1,0 +1,93 @@
+// What the page of zoo page asks, computed in the browser: ONNX Runtime in WebAssembly runs the graphs beside the page.
+const ROWS = 64;
+const LETTERS = "ACGTN";
+const sessions = {};
+let turn = Promise.resolve();
+
+async function runtime() {
+  if (location.protocol === "file:")
+    throw new Error("A browser lets no page that is a file load other files: open it through a web server, such as python -m http.server in its folder.");
+  const ort = await import(new URL("ort/ort.js", document.baseURI));
+  ort.env.wasm.wasmPaths = {wasm: new URL("ort/ort.wasm", document.baseURI).href};
+  ort.env.wasm.proxy = true;
+  return ort;
+}
+
+async function opened(model) {
+  const {graph} = settings.models[model], answer = await fetch(graph.split("/").map(encodeURIComponent).join("/"));
+  if (!answer.ok) throw new Error(`${graph}: the server answered with status ${answer.status}`);
+  return (await ready).InferenceSession.create(new Uint8Array(await answer.arrayBuffer()));
+}
+
+// letters: ASCII of the sequences, one behind the other -> activities, one row behind the other
+async function run(model, letters) {
+  const ort = await ready, length = settings.models[model].sequence_length, width = settings.models[model].targets.length;
+  sessions[model] ??= opened(model);
+  sessions[model].catch(() => { delete sessions[model]; });  // the next one tries again
+  const session = await sessions[model], count = letters.length / length;
+  const activities = new Float32Array(count * width);
+  for (let row = 0; row < count; row += ROWS) {
+    const part = letters.slice(row * length, (row + ROWS) * length);
+    // a session runs one batch at a time
+    const begun = turn.then(() => session.run({[settings.input]: new ort.Tensor("uint8", part, [part.length / length, length])}));
+    turn = begun.catch(() => {});
+    activities.set((await begun)[settings.output].data, row * width);
+  }
+  return activities;
+}
+
+function refused(sequence, length) {
+  const letters = [...sequence];
+  if (letters.length !== length) return `expected ${length} bases, got ${letters.length}`;
+  const wrong = letters.findIndex(letter => !LETTERS.includes(letter.toUpperCase()));
+  const advice = "Uu".includes(letters[wrong]) ? ": RNA? change U to T" : "";
+  return wrong < 0 ? null : `position ${wrong + 1}: expected a letter of ${LETTERS}, got '${letters[wrong]}'${advice}`;
+}
+
+const ascii = text => new TextEncoder().encode(text);
+
+const backend = {
+  async models() {
+    const ort = await ready;
+    return Object.fromEntries(Object.entries(settings.models).map(([name, about]) =>
+      [name, {...about, runtime: `onnxruntime-web ${ort.env.versions.web}`}]));
+  },
+
+  async predict(model, sequences) {
+    const {sequence_length: length, targets: {length: width}} = settings.models[model];
+    const found = sequences.map(sequence => ({error: refused(sequence, length)}));
+    const good = found.filter(one => !one.error);
+    const activities = await run(model, ascii(sequences.filter((_, i) => !found[i].error).join("")));
+    good.forEach((one, row) => { delete one.error; one.activities = [...activities.slice(row * width, (row + 1) * width)]; });
+    return found;
+  },
+
+  // every substitution is predicted; minus the mean of the four bases, they are the contributions
+  async explain(model, sequence) {
+    const width = settings.models[model].targets.length, own = ascii(sequence), bases = ascii(settings.alphabet);
+    const places = [...own].flatMap((letter, i) => [...bases].map((base, b) => [i, b]).filter(([, b]) => bases[b] !== letter));
+    const letters = new Uint8Array((places.length + 1) * own.length);
+    for (let row = 0; row <= places.length; row++) letters.set(own, row * own.length);
+    places.forEach(([i, b], row) => { letters[(row + 1) * own.length + i] = bases[b]; });
+    const activities = await run(model, letters);
+    const effects = Array.from({length: width}, (_, target) => {
+      const found = new Float32Array(own.length * bases.length);
+      places.forEach(([i, b], row) => { found[i * bases.length + b] = activities[(row + 1) * width + target] - activities[target]; });
+      return found;
+    });
+    const contributions = effects.map(found => Float32Array.from(own, (letter, i) =>
+      bases.includes(letter) ? -found.subarray(i * bases.length, (i + 1) * bases.length).reduce((sum, value) => sum + value) / bases.length : 0));
+    return {bases: sequence, activities: [...activities.slice(0, width)], contributions, effects, method: "ism"};
+  },
+
+  async stronger(model, sequence, target) {
+    const effects = (await backend.explain(model, sequence)).effects[settings.models[model].targets.indexOf(target)];
+    const best = effects.indexOf(Math.max(...effects)), at = Math.floor(best / settings.alphabet.length);
+    const base = settings.alphabet[best % settings.alphabet.length];
+    if (effects[best] <= 0) return {sequence, steps: []};
+    return {sequence: sequence.slice(0, at) + base + sequence.slice(at + 1), steps: [`${sequence[at]}${at + 1}${base}`]};
+  },
+};
+
+const ready = runtime();
+ready.catch(() => {});  // whoever waits for it says why
