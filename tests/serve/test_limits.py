@@ -226,6 +226,7 @@ def test_metrics_count_requests_sequences_batches_and_errors(weights: Path) -> N
         ({"time_limit": "0"}, "time limit: expected more than 0"),
         ({"time_limit": "2h"}, "time limit: expected a duration"),
         ({"max_requests": 0}, "max requests: expected at least 1, got 0"),
+        ({"max_connections": 0}, "max connections: expected at least 1, got 0"),
         ({"allow_origin": "*"}, "allow origin: expected one such as https://example.org, got '*'"),
     ],
 )
