@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import functools
-import importlib.metadata
 import time
 from collections import Counter
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 
 from benchmarks import report
 from benchmarks.measure import INSTALL, ROOT
-from zoo.system import devices
+from zoo.system import devices, libraries
 
 devices.sleep_soon()  # as the commands that train do; here, since the files of benchmarks import PyTorch
 
@@ -67,7 +66,7 @@ def pytest_benchmark_update_machine_info(config: pytest.Config | None, machine_i
     machine_info["cores"] = devices.cores()
     machine_info["gpu"] = _gpu()
     machine_info["stalled"] = stalled()
-    machine_info["libraries"] = {name: version for name in LIBRARIES if (version := _version(name))}
+    machine_info["libraries"] = {name: version for name in LIBRARIES if (version := libraries.version(name))}
 
 
 def machine() -> dict[str, Any]:
@@ -129,13 +128,6 @@ def stalled(seconds: float = 2.0, gap: float = 1e-3) -> float:
             lost += now - before
         before = now
     return lost / (before - began)
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _gpu() -> str | None:

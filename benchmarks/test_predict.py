@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,17 @@ def read_with_a_dictionary(path: Path) -> np.ndarray:
     return np.array([[DICTIONARY[base] for base in str(record.seq)] for record in SeqIO.parse(path, "fasta")])
 
 
+def compare(benchmark: Any, table: str, ways: dict[str, Callable[[], Any]], budget: float) -> None:
+    """Measure ways to do the same with all RECORDS, in turns."""
+    best: dict[str, float] = {}
+    benchmark.pedantic(lambda: best.update(in_turns(ways, budget)), rounds=1)
+    benchmark.extra_info["table"] = table
+    benchmark.extra_info["rows"] = [
+        {"way": name, "records a second": round(RECORDS / seconds), "zoo is faster by": round(seconds / best["zoo"], 1)}
+        for name, seconds in best.items()
+    ]
+
+
 def test_reading_and_encoding(benchmark: Any, fasta: Path, budget: float) -> None:
     needs("dnaio", "pyfaidx", "Bio")
 
@@ -71,13 +83,7 @@ def test_reading_and_encoding(benchmark: Any, fasta: Path, budget: float) -> Non
         "Biopython and a dictionary": lambda: read_with_a_dictionary(fasta),
     }
     read_with_pyfaidx(fasta)  # makes its index
-    best: dict[str, float] = {}
-    benchmark.pedantic(lambda: best.update(in_turns(ways, budget)), rounds=1)
-    benchmark.extra_info["table"] = "reading FASTA and encoding it"
-    benchmark.extra_info["rows"] = [
-        {"way": name, "records a second": round(RECORDS / seconds), "zoo is faster by": round(seconds / best["zoo"], 1)}
-        for name, seconds in best.items()
-    ]
+    compare(benchmark, "reading FASTA and encoding it", ways, budget)
 
 
 def test_writing(benchmark: Any, budget: float) -> None:
@@ -96,13 +102,7 @@ def test_writing(benchmark: Any, budget: float) -> None:
         return rows.to_csv(sep="\t", index=False, header=False).encode()
 
     ways = {"zoo": lambda: prediction_table.rows(names, values), "% formatting": percent, "pandas": pandas}
-    best: dict[str, float] = {}
-    benchmark.pedantic(lambda: best.update(in_turns(ways, budget)), rounds=1)
-    benchmark.extra_info["table"] = "writing the table"
-    benchmark.extra_info["rows"] = [
-        {"way": name, "records a second": round(RECORDS / seconds), "zoo is faster by": round(seconds / best["zoo"], 1)}
-        for name, seconds in best.items()
-    ]
+    compare(benchmark, "writing the table", ways, budget)
 
 
 @pytest.mark.parametrize("variant", ["original", "tuned"])

@@ -25,7 +25,7 @@ import numpy as np
 from zoo import registry
 from zoo.errors import MissingDependency, ZooError
 from zoo.spec import ModelSpec
-from zoo.system import devices, limits, memory
+from zoo.system import devices, libraries, limits, memory
 from zoo.weights import exports
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def missing(device: str) -> str | None:
 
 def conflict() -> str | None:
     """The wheels of ONNX Runtime that overwrite each other here, and the commands that help; None if there is one."""
-    wheels = [name for name in (CUDA_WHEEL, *CPU_WHEELS) if _installed(name)]
+    wheels = [name for name in (CUDA_WHEEL, *CPU_WHEELS) if libraries.version(name)]
     if len(wheels) < 2:
         return None
     return (
@@ -290,14 +290,6 @@ def _provider_libraries() -> list[Path]:
     folder = Path(spec.origin).parent / "capi" if spec and spec.origin else Path()
     names = ("onnxruntime_providers_shared", "onnxruntime_providers_cuda")
     return [folder / (f"{name}.dll" if sys.platform == "win32" else f"lib{name}.so") for name in names]
-
-
-def _installed(wheel: str) -> bool:
-    try:
-        metadata.distribution(wheel)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 def _errors() -> tuple[type[Exception], ...]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,22 @@ def expected_table(folder: Path) -> str:
 def run_zoo(*arguments: object, **options: object) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "zoo", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, check=False, env=environment(), **options)  # type: ignore[call-overload]
+
+
+@contextlib.contextmanager
+def predicting(folder: Path, text: bytes = b"") -> Iterator[subprocess.Popen[bytes]]:
+    """`zoo predict - -o out.tsv`, which has begun to write, was given `text`, and waits for more that does not come."""
+    command = [sys.executable, "-m", "zoo", "predict", "--weights", "w.safetensors", *RUNTIME, "-", "-o", "out.tsv"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=folder, env=environment(), preexec_fn=heed_signals
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(text)
+        process.stdin.flush()
+        while not list(folder.glob(".out.tsv.*")) and process.poll() is None:
+            time.sleep(0.01)
+        yield process
 
 
 def environment() -> dict[str, str]:

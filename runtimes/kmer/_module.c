@@ -48,13 +48,97 @@ static PyObject *instruction_sets(PyObject *self, PyObject *nothing) {
     return names;
 }
 
+/* What a method is called with; buffers that it does not take stay empty. more: a plan of windows, or the weights for
+   the way back.  What follows from that: set, the instruction set; count, of sequences or windows.
+
+   Sizes and codes are checked. Addresses in a program or plan are trusted: kernel.py and windows.py keep the arrays. */
+typedef struct {
+    const char *name;
+    Py_buffer program, more, codes, references, room, out;
+    int set;
+    const Program *steps;
+    int64_t count, targets;
+} Call;
+
+/* Whether `found` is what it must be, such as the bytes of an array; if not, an exception is set. */
+static int is(const char *what, long long expected, long long found) {
+    if (found != expected) PyErr_Format(PyExc_ValueError, "%s: expected %lld, got %lld", what, expected, found);
+    return found == expected;
+}
+
+static int at_least(const char *what, long long expected, long long found) {
+    if (found < expected) PyErr_Format(PyExc_ValueError, "%s: expected at least %lld, got %lld", what, expected, found);
+    return found >= expected;
+}
+
+/* Reads the program: its size is what it says of itself. */
+static int has_program(Call *call) {
+    const Program *steps = call->program.buf;
+    const int64_t bytes = call->program.len;
+    if (!at_least("bytes of the program", sizeof *steps, bytes)) return 0;
+    if (steps->length < 1 || steps->convolutions < 0 || steps->convolutions > bytes || steps->matrices < 1 ||
+        steps->matrices > bytes) {
+        PyErr_SetString(PyExc_ValueError, "the program is none");
+        return 0;
+    }
+    if (!is("bytes of the program",
+            sizeof *steps + steps->convolutions * sizeof(Convolution) + steps->matrices * sizeof(Matrix), bytes))
+        return 0;
+    call->steps = steps;
+    call->targets = matrices_of(steps)[steps->matrices - 1].outputs;
+    return at_least("targets of the program", 1, call->targets);
+}
+
+static int has_plan(const Call *call) {
+    const int fits = plan_fits(call->more.buf, call->more.len) && call->steps->table;
+    if (!fits) PyErr_SetString(PyExc_ValueError, "the plan of the windows is none, or the program has no tables");
+    return fits;
+}
+
+/* Whether all codes are bases; tables have no rows for an N. */
+static int are_codes(const Py_buffer *buffer, int n_allowed) {
+    const uint8_t *codes = buffer->buf;
+    uint8_t largest = 0;
+    for (Py_ssize_t i = 0; i < buffer->len; i++) largest = codes[i] > largest ? codes[i] : largest;
+    if (largest <= 3 + n_allowed) return 1;
+    PyErr_Format(PyExc_ValueError, "codes: expected 0 to %d, got %d", 3 + n_allowed, largest);
+    return 0;
+}
+
+/* Counts whole sequences. */
+static int has_sequences(Call *call) {
+    call->count = call->codes.len / call->steps->length;
+    return is("bases of the codes", call->count * call->steps->length, call->codes.len) &&
+           are_codes(&call->codes, !call->steps->table);
+}
+
+/* Whether there are so many floats of working memory, and exactly so many for the result. */
+static int has_memory(const Call *call, int64_t room, int64_t out) {
+    return at_least("bytes of the room", room * sizeof(float), call->room.len) &&
+           is("bytes of the result", out * sizeof(float), call->out.len);
+}
+
+/* Finds the instruction set and reads the program: what every method that computes begins with. */
+static int begins(Call *call) {
+    call->set = set_called(call->name);
+    return call->set >= 0 && has_program(call);
+}
+
+/* Gives everything back. Returns what the method does: NULL, and an exception is set, unless it was done. */
+static PyObject *ended(Call *call, int done) {
+    Py_buffer *buffers[] = {&call->program, &call->more, &call->codes, &call->references, &call->room, &call->out};
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) PyBuffer_Release(buffers[i]);
+    return done ? Py_NewRef(Py_None) : NULL;
+}
+
 /* what a method says that needs a program alone: the floats of working memory for it */
 static PyObject *floats_for(PyObject *arguments, int64_t (*room)(const Program *)) {
-    Py_buffer program;
-    if (!PyArg_ParseTuple(arguments, "y*", &program)) return NULL;
-    int64_t floats = room(program.buf);
-    PyBuffer_Release(&program);
-    return PyLong_FromLongLong(floats);
+    Call call = {0};
+    if (!PyArg_ParseTuple(arguments, "y*", &call.program)) return NULL;
+    const int fits = has_program(&call);
+    const int64_t floats = fits ? room(call.steps) : 0;
+    PyBuffer_Release(&call.program);
+    return fits ? PyLong_FromLongLong(floats) : NULL;
 }
 
 static PyObject *room(PyObject *self, PyObject *arguments) {
@@ -64,27 +148,20 @@ static PyObject *room(PyObject *self, PyObject *arguments) {
 
 static PyObject *forward(PyObject *self, PyObject *arguments) {
     (void)self;
-    const char *name;
-    Py_buffer program, codes, space, out;
-    if (!PyArg_ParseTuple(arguments, "sy*y*w*w*", &name, &program, &codes, &space, &out)) return NULL;
-    const int set = set_called(name);
-    const Program *steps = program.buf;
-    const int64_t targets = matrices_of(steps)[steps->matrices - 1].outputs, count = codes.len / steps->length;
-    const int fits = space.len >= forward_room(steps) * 4 && out.len == count * targets * 4;
-    if (set >= 0 && fits) {
+    Call call = {0};
+    if (!PyArg_ParseTuple(arguments, "sy*y*w*w*", &call.name, &call.program, &call.codes, &call.room, &call.out))
+        return NULL;
+    const int fits = begins(&call) && has_sequences(&call) &&
+                     has_memory(&call, forward_room(call.steps), call.count * call.targets);
+    if (fits) {
         Py_BEGIN_ALLOW_THREADS
-        for (int64_t first = 0; first < count; first += BLOCK)
-            FORWARD[set](steps, (const uint8_t *)codes.buf + first * steps->length,
-                         count - first < BLOCK ? count - first : BLOCK, space.buf, (float *)out.buf + first * targets);
+        for (int64_t first = 0; first < call.count; first += BLOCK)
+            FORWARD[call.set](call.steps, (const uint8_t *)call.codes.buf + first * call.steps->length,
+                              call.count - first < BLOCK ? call.count - first : BLOCK, call.room.buf,
+                              (float *)call.out.buf + first * call.targets);
         Py_END_ALLOW_THREADS
     }
-    PyBuffer_Release(&program);
-    PyBuffer_Release(&codes);
-    PyBuffer_Release(&space);
-    PyBuffer_Release(&out);
-    if (set < 0) return NULL;
-    if (!fits) return PyErr_Format(PyExc_ValueError, "room or out is too small for %lld sequences", (long long)count);
-    Py_RETURN_NONE;
+    return ended(&call, fits);
 }
 
 static PyObject *room_of_mutants(PyObject *self, PyObject *arguments) {
@@ -94,63 +171,62 @@ static PyObject *room_of_mutants(PyObject *self, PyObject *arguments) {
 
 static PyObject *mutants(PyObject *self, PyObject *arguments) {
     (void)self;
-    const char *name;
-    Py_buffer program, codes, space, out;
-    if (!PyArg_ParseTuple(arguments, "sy*y*w*w*", &name, &program, &codes, &space, &out)) return NULL;
-    const int set = set_called(name);
-    const Program *steps = program.buf;
-    const int64_t targets = matrices_of(steps)[steps->matrices - 1].outputs, count = codes.len / steps->length;
-    const int fits = space.len >= mutants_room(steps) * 4 && out.len == codes.len * 4 * targets * 4;
-    if (set >= 0 && fits) {
+    Call call = {0};
+    if (!PyArg_ParseTuple(arguments, "sy*y*w*w*", &call.name, &call.program, &call.codes, &call.room, &call.out))
+        return NULL;
+    const int fits = begins(&call) && has_sequences(&call) &&
+                     has_memory(&call, mutants_room(call.steps), call.codes.len * 4 * call.targets);
+    if (fits) {
+        const int64_t length = call.steps->length;
         Py_BEGIN_ALLOW_THREADS
-        for (int64_t s = 0; s < count; s++)
-            MUTANTS[set](steps, (const uint8_t *)codes.buf + s * steps->length, space.buf,
-                         (float *)out.buf + s * steps->length * 4 * targets);
+        for (int64_t s = 0; s < call.count; s++)
+            MUTANTS[call.set](call.steps, (const uint8_t *)call.codes.buf + s * length, call.room.buf,
+                              (float *)call.out.buf + s * length * 4 * call.targets);
         Py_END_ALLOW_THREADS
     }
-    PyBuffer_Release(&program);
-    PyBuffer_Release(&codes);
-    PyBuffer_Release(&space);
-    PyBuffer_Release(&out);
-    if (set < 0) return NULL;
-    if (!fits) return PyErr_Format(PyExc_ValueError, "room or out is too small for %lld sequences", (long long)count);
-    Py_RETURN_NONE;
+    return ended(&call, fits);
 }
 
 static PyObject *room_of_windows(PyObject *self, PyObject *arguments) {
     (void)self;
-    Py_buffer program, plan;
-    if (!PyArg_ParseTuple(arguments, "y*y*", &program, &plan)) return NULL;
-    int64_t floats = windows_room(program.buf, plan.buf);
-    PyBuffer_Release(&program);
-    PyBuffer_Release(&plan);
-    return PyLong_FromLongLong(floats);
+    Call call = {0};
+    if (!PyArg_ParseTuple(arguments, "y*y*", &call.program, &call.more)) return NULL;
+    const int fits = has_program(&call) && has_plan(&call);
+    const int64_t floats = fits ? windows_room(call.steps, call.more.buf) : 0;
+    PyBuffer_Release(&call.program);
+    PyBuffer_Release(&call.more);
+    return fits ? PyLong_FromLongLong(floats) : NULL;
+}
+
+/* Whether all bases are there that are read around so many windows, the first of which begins at codes[before]. */
+static int has_bases(const Call *call, long long before) {
+    int64_t bases_before, bases_after;
+    windows_reach(call->steps, call->more.buf, call->count, &bases_before, &bases_after);
+    return at_least("bases before the first window", bases_before, before) &&
+           at_least("bases from the first window on", bases_after, call->codes.len - before) &&
+           are_codes(&call->codes, 0);
 }
 
 static PyObject *windows(PyObject *self, PyObject *arguments) {
     (void)self;
-    const char *name;
-    Py_buffer program, plan, codes, space, out;
+    Call call = {0};
     long long before;
-    if (!PyArg_ParseTuple(arguments, "sy*y*y*Lw*w*", &name, &program, &plan, &codes, &before, &space, &out))
+    if (!PyArg_ParseTuple(arguments, "sy*y*y*Lw*w*", &call.name, &call.program, &call.more, &call.codes, &before,
+                          &call.room, &call.out))
         return NULL;
-    const int set = set_called(name);
-    const Program *steps = program.buf;
-    const int64_t targets = matrices_of(steps)[steps->matrices - 1].outputs, count = out.len / 4 / targets;
-    const int fits = space.len >= windows_room(steps, plan.buf) * 4;
-    if (set >= 0 && fits) {
+    int fits = begins(&call) && has_plan(&call);
+    if (fits) {
+        call.count = call.out.len / (int64_t)sizeof(float) / call.targets;
+        fits = has_bases(&call, before) &&
+               has_memory(&call, windows_room(call.steps, call.more.buf), call.count * call.targets);
+    }
+    if (fits) {
         Py_BEGIN_ALLOW_THREADS
-        WINDOWS[set](steps, plan.buf, (const uint8_t *)codes.buf + before, count, space.buf, out.buf);
+        WINDOWS[call.set](call.steps, call.more.buf, (const uint8_t *)call.codes.buf + before, call.count,
+                          call.room.buf, call.out.buf);
         Py_END_ALLOW_THREADS
     }
-    PyBuffer_Release(&program);
-    PyBuffer_Release(&plan);
-    PyBuffer_Release(&codes);
-    PyBuffer_Release(&space);
-    PyBuffer_Release(&out);
-    if (set < 0) return NULL;
-    if (!fits) return PyErr_Format(PyExc_ValueError, "room is too small for %lld windows", (long long)count);
-    Py_RETURN_NONE;
+    return ended(&call, fits);
 }
 
 static PyObject *room_of_contributions(PyObject *self, PyObject *arguments) {
@@ -158,44 +234,41 @@ static PyObject *room_of_contributions(PyObject *self, PyObject *arguments) {
     return floats_for(arguments, contributions_room);
 }
 
+/* Whether there are as many references for one sequence as for the other. */
+static int has_references(const Call *call, int64_t each) {
+    return is("bases of the references", call->count * each * call->steps->length, call->references.len) &&
+           are_codes(&call->references, !call->steps->table);
+}
+
 /* references: (N, R, L), or of no length: the gradient */
 static PyObject *contributions(PyObject *self, PyObject *arguments) {
     (void)self;
-    const char *name;
+    Call call = {0};
     long long target;
-    Py_buffer program, back, codes, references, space, out;
-    if (!PyArg_ParseTuple(arguments, "sy*y*y*y*Lw*w*", &name, &program, &back, &codes, &references, &target, &space,
-                          &out))
+    if (!PyArg_ParseTuple(arguments, "sy*y*y*y*Lw*w*", &call.name, &call.program, &call.more, &call.codes,
+                          &call.references, &target, &call.room, &call.out))
         return NULL;
-    const int set = set_called(name);
-    const Program *steps = program.buf;
-    const int64_t length = steps->length, count = codes.len / length;
-    const int64_t each = references.len / length / (count ? count : 1);
-    const int64_t targets = matrices_of(steps)[steps->matrices - 1].outputs;
-    const int fits = space.len >= contributions_room(steps) * 4 && out.len == codes.len * 4 * 4 &&
-                     references.len == count * each * length && target >= 0 && target < targets &&
-                     back.len == layers_of(steps) * 8;
-    if (set >= 0 && fits) {
+    int fits = begins(&call) && has_sequences(&call) && at_least("target", 0, target) &&
+               at_least("targets", target + 1, call.targets);
+    const int64_t length = fits ? call.steps->length : 1;
+    const int64_t each = call.references.len / length / (call.count ? call.count : 1);
+    fits = fits && has_references(&call, each) &&
+           is("bytes of the way back", layers_of(call.steps) * 8, call.more.len) &&
+           has_memory(&call, contributions_room(call.steps), call.codes.len * 4);
+    if (fits) {
         Py_BEGIN_ALLOW_THREADS
-        for (int64_t s = 0; s < count; s++) {
-            const uint8_t *sequence = (const uint8_t *)codes.buf + s * length;
-            float *to = (float *)out.buf + s * length * 4;
+        for (int64_t s = 0; s < call.count; s++) {
+            const uint8_t *sequence = (const uint8_t *)call.codes.buf + s * length;
+            const uint8_t *references = (const uint8_t *)call.references.buf + s * each * length;
+            float *to = (float *)call.out.buf + s * length * 4;
             if (each)
-                CONTRIBUTIONS[set](steps, back.buf, sequence, (const uint8_t *)references.buf + s * each * length, each,
-                                   target, space.buf, to);
-            else GRADIENT[set](steps, back.buf, sequence, target, space.buf, to);
+                CONTRIBUTIONS[call.set](call.steps, call.more.buf, sequence, references, each, target, call.room.buf,
+                                        to);
+            else GRADIENT[call.set](call.steps, call.more.buf, sequence, target, call.room.buf, to);
         }
         Py_END_ALLOW_THREADS
     }
-    PyBuffer_Release(&program);
-    PyBuffer_Release(&back);
-    PyBuffer_Release(&codes);
-    PyBuffer_Release(&references);
-    PyBuffer_Release(&space);
-    PyBuffer_Release(&out);
-    if (set < 0) return NULL;
-    if (!fits) return PyErr_Format(PyExc_ValueError, "arrays or target do not fit %lld sequences", (long long)count);
-    Py_RETURN_NONE;
+    return ended(&call, fits);
 }
 
 static PyMethodDef METHODS[] = {

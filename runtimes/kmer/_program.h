@@ -139,6 +139,8 @@ typedef void (*ManyWindows)(const Program *, const Windows *, const uint8_t *cod
                             float *out);
 extern const ManyWindows WINDOWS[NUMBER_OF_SETS];
 int64_t windows_room(const Program *, const Windows *); /* floats */
+int plan_fits(const Windows *, int64_t bytes);          /* whether a plan of so many bytes is whole */
+void windows_reach(const Program *, const Windows *, int64_t count, int64_t *before, int64_t *after); /* bases read */
 
 #pragma GCC visibility pop
 

@@ -65,6 +65,35 @@ static int64_t below(int64_t bases, int64_t grid) { /* the last row at or before
     return bases >= 0 ? bases / grid : -((grid - 1 - bases) / grid);
 }
 
+int plan_fits(const Windows *plan, int64_t bytes) {
+    if (bytes < (int64_t)sizeof *plan) return 0;
+    if (plan->levels < 1 || plan->levels > MOST_LEVELS || plan->bundles < 0 || plan->bundles > bytes) return 0;
+    if (plan->stride < 1 || plan->step < 1 || plan->block < 1 || plan->lead < 0) return 0;
+    int64_t left = bytes - (int64_t)sizeof *plan;
+    left -= plan->levels * (int64_t)sizeof(Level) + plan->bundles * (int64_t)sizeof(Bundle);
+    for (int64_t b = 0; left >= 0 && b < plan->bundles; b++) {
+        const int64_t products = bundles_of(plan)[b].products;
+        if (products < 0 || products > bytes) return 0;
+        left -= products * (int64_t)sizeof(Product);
+    }
+    return left == 0;
+}
+
+/* Bases that are read before the first of `count` windows, and from its beginning on: by k-mers of the rows along the
+   contig, see look_up_rows(), and by those of the ends of windows, see rows_of_ends(). */
+void windows_reach(const Program *program, const Windows *plan, int64_t count, int64_t *before, int64_t *after) {
+    const Level *first = levels_of(plan);
+    const int32_t *start = (const int32_t *)program->starts, *length = (const int32_t *)program->lengths;
+    const int64_t whole = (count + plan->block - 1) / plan->block * plan->block, last = (whole - 1) * plan->stride;
+    const int64_t apart = first->planes ? first->sum_scale : 0, grid = first->planes ? first->sum_grid : first->grid;
+    const int64_t front = first->planes ? first->sum_front : first->front;
+    int64_t along = below(last + front, grid) * grid + (program->taps - 1 - program->left) * apart, ends = 0;
+    along += plan->kmer_length - plan->kmer_left;
+    for (int64_t p = 0; p < program->windows; p++) ends = larger_of(ends, start[p] + length[p]);
+    *before = whole ? program->left * apart + plan->kmer_left : 0;
+    *after = whole ? larger_of(along, last + plan->lead * plan->stride + ends) : 0;
+}
+
 /* Forgets the rows before the one at base `keep`, so that the others lie at the front again. Where windows lie far
    apart, rows before it may not be there yet: nobody needs them. */
 static void slide(Track *track, int64_t keep, int64_t grid, int64_t planes) {

@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 import pytest
 from checkpoints import ODD, random_checkpoint
-from command_line import ROOT, RUNTIME, environment, heed_signals, run_zoo
+from command_line import ROOT, RUNTIME, environment, heed_signals, predicting, run_zoo
 
 
 def limit_files(size: int) -> Callable[[], None]:
@@ -45,14 +45,8 @@ class TestEnds:
     @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
     def test_a_signal_cleans_up_as_ctrl_c_does(self, folder: Path, number: int, status: int) -> None:
         before = sorted(folder.iterdir())
-        command = [sys.executable, "-m", "zoo", "predict", "--weights", "w.safetensors", *RUNTIME, "-", "-o", "out.tsv"]
-        pipe = subprocess.PIPE
-        with subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=folder, env=environment(), preexec_fn=heed_signals
-        ) as process:
+        with predicting(folder) as process:
             assert process.stderr is not None
-            while not list(folder.glob(".out.tsv.*")) and process.poll() is None:
-                time.sleep(0.01)
             process.send_signal(number)
             assert process.wait() == status
             assert process.stderr.read() == f"zoo: ended by {signal.Signals(number).name}\n".encode()

@@ -7,12 +7,11 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from checkpoints import ODD, random_checkpoint
-from command_line import RUNTIME, Zoo, environment, expected_table, heed_signals, run_zoo
+from command_line import RUNTIME, Zoo, environment, expected_table, predicting, run_zoo
 
 
 class TestPredict:
@@ -66,18 +65,8 @@ class TestProcess:
     @pytest.mark.skipif(sys.platform == "win32", reason="signals as on POSIX")
     def test_ctrl_c_leaves_nothing_and_exits_130(self, folder: Path) -> None:
         before = sorted(folder.iterdir())
-        command = [sys.executable, "-m", "zoo", "predict", "--weights", "w.safetensors", *RUNTIME, "-", "-o", "out.tsv"]
-        pipe = subprocess.PIPE
-        with subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=folder, env=environment(), preexec_fn=heed_signals
-        ) as process:
-            assert process.stdin is not None
+        with predicting(folder, f">s\n{'A' * ODD.sequence_length}\n".encode()) as process:
             assert process.stderr is not None
-            process.stdin.write(f">s\n{'A' * ODD.sequence_length}\n".encode())
-            process.stdin.flush()
-            # it has begun to write, and waits for more input, which does not come
-            while not list(folder.glob(".out.tsv.*")) and process.poll() is None:
-                time.sleep(0.01)
             process.send_signal(signal.SIGINT)
             assert process.wait() == 130
             assert process.stderr.read() == b"zoo: interrupted\n"

@@ -113,6 +113,9 @@ def test_a_start_that_cannot_be_repaired_is_told_why(options: dict[str, Any], me
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"protect": "20-30"}, "protect: expected a list of texts, got one text; put it in a list"),
+        ({"avoid": "GGG"}, "avoid: expected a list of texts, got one text; put it in a list"),
+        ({"keep": "hk<1"}, "keep: expected a list of texts, got one text; put it in a list"),
         ({"protect": ("20-31",)}, "protect: expected positions from 1 to 30, got 20-31"),
         ({"protect": ("0-3",)}, "protect: expected positions counted from 1, the lower first, got '0-3'"),
         ({"protect": ("9-3",)}, "the lower first, got '9-3'"),

@@ -152,6 +152,13 @@ def test_constraints_hold_in_every_design(model: predict.Model, seed: int) -> No
     assert pairwise(found).min() >= options["diverse"]
 
 
+def test_of_no_sequences_there_is_no_design(model: predict.Model) -> None:
+    assert package.explain.evolve(model, "b", [], number=3, rounds=1) == []
+    assert package.explain.evolve(model, "b", CODES[:0], rounds=1) == []
+    with pytest.raises(package.ZooError, match="these weights predict a, b, c, got 'd'"):
+        package.explain.evolve(model, "d", [])
+
+
 def test_protected_positions_stay(model: predict.Model) -> None:
     found = package.explain.evolve(model, "b", CODES, protect=("5-30", "53"), rounds=15)
     for design in found:

@@ -9,22 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from checkpoints import ODD, random_checkpoint, random_codes
+from checkpoints import ODD, random_codes
 
 import zoo
 from zoo.dna.encoding import reverse_complement
 from zoo.inference import frame
-from zoo.weights import checkpoint
 
 RUNTIME = "kmer-cpu"
 LENGTH = ODD.sequence_length
-
-
-@pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("python") / "odd.safetensors"
-    checkpoint.save(random_checkpoint(ODD), path)
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from checkpoints import ODD, random_checkpoint, random_codes
 from command_line import RUNTIME, Zoo, one_line
 
 from zoo.errors import MissingDependency, ZooError
-from zoo.inference import predict, ray_cluster, scan, shared_files, variants
+from zoo.inference import genome_job, predict, ray_cluster, scan, shared_files, variants
 from zoo.inference.genome_options import ScanOptions, ShardOptions
 from zoo.inference.job import Job
 from zoo.inference.loading import Loading
@@ -69,8 +69,8 @@ def tracks() -> list[bytes]:
 @pytest.mark.slow
 def test_a_node_that_is_lost_changes_nothing(cluster: Any, made: dict[str, str]) -> None:  # noqa: ARG001
     sharing, options = ShardOptions(part_size=100), ScanOptions(format="bedgraph", aggregate="mean")
-    job = scan.Job(Path("g.fa"), Path("t"), options, LOADING, sharing, overwrite=True)
-    scan.run(job)
+    job = scan.Job(Path("g.fa"), Path("t"), options, loading=LOADING, sharing=sharing, overwrite=True)
+    genome_job.run(job)
     alone = tracks()
     nodes = list(cluster.worker_nodes)
     done: list[int] = []
@@ -80,7 +80,7 @@ def test_a_node_that_is_lost_changes_nothing(cluster: Any, made: dict[str, str])
             cluster.remove_node(nodes[0], allow_graceful=False)
         done.append(count)
 
-    described = scan.run(job, on_progress, ray_cluster.workers(cluster.address))
+    described = genome_job.run(job, on_progress, ray_cluster.workers(cluster.address))
     assert tracks() == alone
     assert len(done) == -(-described["counts"]["records"] // 100)
     assert nodes[0] not in cluster.worker_nodes
@@ -90,11 +90,13 @@ def test_a_node_that_is_lost_changes_nothing(cluster: Any, made: dict[str, str])
 @pytest.mark.slow
 def test_variants_and_files_are_the_same_to_the_byte(cluster: Any, made: dict[str, str]) -> None:  # noqa: ARG001
     on_ray = ray_cluster.workers(cluster.address)
-    job = variants.Job(Path("v.vcf"), Path("g.fa"), Path("e.tsv"), loading=LOADING, sharing=ShardOptions(part_size=20),
-                       overwrite=True)  # fmt: skip
-    variants.run(job)
+    sharing = ShardOptions(part_size=20)
+    job = variants.Job(
+        Path("g.fa"), Path("e.tsv"), variants=Path("v.vcf"), loading=LOADING, sharing=sharing, overwrite=True
+    )
+    genome_job.run(job)
     alone = Path("e.tsv").read_bytes()
-    variants.run(job, workers=on_ray)
+    genome_job.run(job, workers=on_ray)
     assert Path("e.tsv").read_bytes() == alone
 
     sources = tuple(f"{number}.fa" for number in range(5))

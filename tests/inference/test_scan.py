@@ -133,6 +133,7 @@ def test_regions_have_windows_of_their_own(zoo: Zoo, made: dict[str, str]) -> No
         part = around_centres({name: made[name][start:stop]}, 2)[name]
         expected[name][start:stop] = part
     same(read(made), expected)
+    assert json.loads(Path("t.json").read_text())["counts"]["regions_too_short"] == 1
     assert zoo(*SCAN, "--region", "chr2:4-203", "--stride", 2, "--overwrite")[0] == 0
     alone = read(made)["chr2"]
     np.testing.assert_array_equal(alone[3:203], read(made)["chr2"][3:203])

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kmer_ways import WAYS, computing, networks, runtime, small_budgets, started
 
-from runtimes.kmer import kernel, tables
+from runtimes.kmer import tables
 from zoo.contracts import RunOptions
 from zoo.errors import ZooError
 from zoo.inference.session import open_session
@@ -168,17 +168,6 @@ def test_layers_are_folded_for_channels_last() -> None:
     assert [layer.weight.shape for layer in layers.convolutions] == [(6, 4, 9), (1, 9, 5), (4, 5, 7)]
     assert [(layer.left, layer.positions) for layer in layers.convolutions] == [(2, 53), (0, 26), (1, 13)]
     assert [(layer.weight.shape, layer.relu) for layer in layers.dense] == [((42, 11), True), ((11, 3), False)]
-
-
-@pytest.mark.skipif(not kernel.BUILT, reason="the compiled kernel was not built at installation")
-def test_the_kernel_refuses_memory_that_is_too_small() -> None:
-    weights = random_checkpoint(ODD)
-    compiled = kernel.Kernel(deepstarr.plain_layers(ODD, weights.arrays), None, kernel.instruction_sets()[0])
-    codes, out = np.zeros((2, 53), np.uint8), np.empty((2, 3), np.float32)
-    with pytest.raises(ValueError, match="room or out is too small for 2 sequences"):
-        kernel._kernel.forward(kernel.instruction_sets()[0], compiled.program, codes, np.empty(10, np.float32), out)
-    with pytest.raises(ValueError, match="no instruction set is called 8086 here"):
-        kernel._kernel.forward("8086", compiled.program, codes, compiled._room(kernel._kernel.room), out)
 
 
 def test_a_settled_engine_gives_the_same_bits_whatever_came_before() -> None:

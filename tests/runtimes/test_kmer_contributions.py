@@ -122,21 +122,3 @@ def test_the_plain_twin_gives_the_numbers_of_compiled_code() -> None:
             (compiled.gradient(codes, 1), contributions.gradient(layers, codes, 1)),
         ):
             np.testing.assert_allclose(ours, twins, rtol=0, atol=2e-6)
-
-
-@pytest.mark.skipif(not kernel.BUILT, reason="the compiled kernel was not built at installation")
-def test_the_kernel_refuses_arrays_that_do_not_fit() -> None:
-    weights = random_checkpoint(ODD)
-    name = kernel.instruction_sets()[0]
-    compiled = kernel.Backwards(deepstarr.plain_layers(ODD, weights.arrays), None, name)
-    codes, references = np.zeros((2, 53), np.uint8), np.zeros((2, 5, 53), np.uint8)
-    room, out = compiled._room(kernel._kernel.room_of_contributions), np.empty((2, 53, 4), np.float32)
-
-    def refused(references: np.ndarray, target: int, room: np.ndarray, out: np.ndarray) -> None:
-        with pytest.raises(ValueError, match="arrays or target do not fit 2 sequences"):
-            kernel._kernel.contributions(name, compiled.program, compiled._back, codes, references, target, room, out)
-
-    refused(references[:1], 0, room, out)
-    refused(references, 3, room, out)
-    refused(references, 0, room[:-1], out)
-    refused(references, 0, room, out[:1])

@@ -110,14 +110,3 @@ def test_the_plain_twin_gives_the_numbers_of_compiled_code() -> None:
     for name in kernel.instruction_sets():
         compiled = kernel.Kernel(layers, None, name)
         np.testing.assert_allclose(compiled.mutants(codes), expected, rtol=0, atol=2e-5)
-
-
-@pytest.mark.skipif(not kernel.BUILT, reason="the compiled kernel was not built at installation")
-def test_the_kernel_refuses_memory_that_is_too_small() -> None:
-    weights = random_checkpoint(ODD)
-    compiled = kernel.Kernel(deepstarr.plain_layers(ODD, weights.arrays), None, kernel.instruction_sets()[0])
-    codes, out = np.zeros((2, 53), np.uint8), np.empty((2, 53, 4, 3), np.float32)
-    room = compiled._room(kernel._kernel.room_of_mutants)
-    for space, result in ((room[:-1], out), (room, out[:1])):
-        with pytest.raises(ValueError, match="room or out is too small for 2 sequences"):
-            kernel._kernel.mutants(kernel.instruction_sets()[0], compiled.program, codes, space, result)

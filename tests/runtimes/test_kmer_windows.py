@@ -193,17 +193,3 @@ def test_the_published_weights_along_real_dna_are_within_two_in_a_hundred_thousa
             for stride in (1, 7, 8, 16, 50):
                 found = running.windows(contig, stride)
                 assert np.abs(found - expected[::stride]).max() <= TOLERANCE
-
-
-@pytest.mark.skipif(not kernel.BUILT, reason="the compiled kernel was not built at installation")
-def test_the_kernel_refuses_a_room_that_is_too_small() -> None:
-    layers = deepstarr.plain_layers(ODD, random_checkpoint(ODD).arrays)
-    plan = tables.plan(layers.shape)
-    shared = sharing.sharing(layers, plan, 1)
-    assert shared
-    name = kernel.instruction_sets()[0]
-    compiled = Windows(kernel.Kernel(layers, tables.Tables(layers, plan), name), shared)
-    codes, out = shared.padded(np.zeros(60, np.uint8), 8), np.empty((8, 3), np.float32)
-    arguments = (compiled._network.program, compiled._plan, codes, shared.before, np.empty(10, np.float32), out)
-    with pytest.raises(ValueError, match="room is too small for 8 windows"):
-        kernel._kernel.windows(name, *arguments)

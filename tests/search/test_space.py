@@ -87,6 +87,9 @@ def test_ranges_and_constants_of_a_sweep_and_what_it_leaves_out() -> None:
     [
         ({"program": "train.py"}, "the key 'program' is not read here; those that are: method, metric, parameters"),
         ({"method": "hill"}, "method: expected one of bayes, random, grid, got 'hill'"),
+        ({"method": ["grid"]}, "method: expected one of bayes, random, grid, got ['grid']"),
+        ({"parameters": {3: {"value": 1}}}, "no parameter is called '3'"),
+        ({"parameters": {"lr": {"distribution": ["uniform"]}}}, "lr: distribution: expected one of constant"),
         ({"metric": {"name": "valid_acc_dev", "goal": "maximize"}}, "no metric is called 'valid_acc_dev'"),
         ({"metric": {"name": "train_pcc_dev"}}, "expected valid_METRIC_TARGET, METRIC one of pcc, scc, mse, r2"),
         ({"metric": {"name": "valid_pcc_dev", "goal": "minimize"}}, "expected the goal maximize for valid_pcc_dev"),
@@ -125,6 +128,24 @@ def test_what_a_sweep_cannot_say_is_refused_by_name(change: dict[str, Any], mess
         ('"deepstarr"', '"deepstar"', "no model is called 'deepstar', did you mean deepstarr?"),
         ("sequence_length = 40", "sequence_length = { choices = [40] }", "sequence_length is not searched"),
         ("[model]", "[[model", "expected a TOML file"),
+        ("\n[model]", "objective = 3\n[model]", "expected a table [objective], got objective = 3"),
+        (
+            "[train]",
+            "[objective]\nmetric = 3\n[train]",
+            "[objective]: expected metric to be a text and metrics a list",
+        ),
+        ('"deepstarr"', "3", "[model]: expected the name of a model, got 3"),
+        ('["filters", "kernel_sizes"]', "3", "entries_of: expected a list of fields, got 3"),
+        ('["filters", "kernel_sizes"]', '["dropout"]', "layers counts the entries of dropout, which is no list"),
+        ("choices = [1, 2]", "choices = [-1, 2]", "layers counts entries: expected whole numbers of at least 1"),
+        ("choices = [1, 2]", 'choices = ["a"]', "layers counts entries: expected whole numbers of at least 1"),
+        (
+            "epochs = 3",
+            "epochs = { low = 1, high = 9223372036854775807 }",
+            "expected whole numbers of at most 9,007",
+        ),
+        ("[4, 8]", "[1, true]", "choices: expected different values, got [1, True]"),
+        ("[4, 8]", "[1979-05-27]", "choices: expected numbers, texts, true, false or lists, got datetime.date(1979, 5"),
     ],
 )
 def test_what_a_space_cannot_say_is_refused_by_name(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -132,6 +153,14 @@ def test_what_a_space_cannot_say_is_refused_by_name(tmp_path: Path, old: str, ne
     with pytest.raises(ZooError) as caught:
         space_file.read(tiny(tmp_path, **{old: new}))
     assert message in str(caught.value)
+
+
+def test_a_wide_range_of_whole_numbers_is_counted_not_listed(tmp_path: Path) -> None:
+    space = space_file.read(tiny(tmp_path, **{"epochs = 3": "epochs = { low = 1, high = 1_000_000_000_000 }"}))
+    assert space.most_epochs() == 10**12
+    assert dataclasses.replace(space, parameters=space.parameters[-2:-1]).size() == 10**12
+    with pytest.raises(ZooError, match="epochs: expected whole numbers"):
+        space_file.read(tiny(tmp_path, **{"epochs = 3": "epochs = { low = 1.5, high = 3.5 }"})).most_epochs()
 
 
 def test_impossible_points_are_named_before_the_first_trial(tmp_path: Path) -> None:

@@ -62,6 +62,15 @@ def test_a_study_in_parts_draws_what_one_in_one_piece_draws(tmp_path: Path) -> N
     assert parts == whole
 
 
+def test_a_trial_that_something_else_put_into_the_storage_is_refused_by_its_number(tmp_path: Path) -> None:
+    made = new_study(tmp_path / "study", hill(), trials=3)
+    search(made, trials=2)
+    made.analysed.enqueue_trial({"dropout": 0.5})
+    for look in (lambda: search(made), made.trials, made.finished):
+        with pytest.raises(ZooError, match="study: trial 2 of the study 'search' is not of zoo search, which alone"):
+            look()
+
+
 def test_what_a_dead_worker_left_is_taken_up_and_what_a_living_one_has_is_not(tmp_path: Path) -> None:
     made = new_study(tmp_path / "study", hill(), trials=3)
     dead, living = Worker(made.folder), Worker(made.folder)

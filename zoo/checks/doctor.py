@@ -7,13 +7,12 @@ import platform
 import shutil
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 
 import zoo
 from zoo import contracts, registry
 from zoo.inference import session
-from zoo.system import cache, devices
+from zoo.system import cache, devices, libraries
 
 LIBRARIES = ("numpy", "safetensors")
 """Libraries beside those that runtimes name themselves."""
@@ -46,14 +45,7 @@ def _cache() -> str:
 def _libraries() -> dict[str, str]:
     declared = [contracts.extra(module, "LIBRARIES", ()) for module in registry.working("runtimes").values()]
     names = sorted({*LIBRARIES, *(name for names in declared for name in names)})
-    return {name: _version(name) or "not installed" for name in names}
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
+    return {name: libraries.version(name) or "not installed" for name in names}
 
 
 def _cpu() -> str:

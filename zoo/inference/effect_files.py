@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import zoo
 from zoo.errors import ZooError
 from zoo.formats import annotated_vcf, table_writer, vcf
 from zoo.formats.annotated_vcf import Header
 from zoo.formats.table_writer import Column, Digested, Layout
 from zoo.formats.vcf import Variant
 from zoo.inference import description
+from zoo.inference.genome_job import Outputs
 from zoo.inference.haplotypes import REASONS, SCORED
 from zoo.inference.job import description_path
 from zoo.inference.shards import Arrays, Parts
@@ -50,8 +50,9 @@ MOST_NAMED = 1000
 """Alleles of a kind that are not scored which the description names; the others are counted."""
 
 
-def outputs(output: Path, variants: Path) -> list[Path]:
-    """The description, and the table or VCF. Raises ZooError for a name whose suffix is neither's."""
+def outputs(output: Path, variants: Path, targets: Sequence[str]) -> list[Path]:
+    """The description, and the table or VCF. Raises ZooError for a name whose suffix is neither's, and for targets that
+    VCF cannot tell apart."""
     if output.suffix.lower() == ".bcf":
         raise ZooError(f"{output}: expected an output in VCF, such as {output.with_suffix('.vcf.gz')}, or a table")
     if annotated_vcf.is_vcf(output):
@@ -60,12 +61,13 @@ def outputs(output: Path, variants: Path) -> list[Path]:
         for index in _indices(output):
             if index.is_dir():
                 check_target(index)
+        _check_fields(output, targets)
     else:
         table_writer.check_name(output)
     return [description_path(output), output]
 
 
-def join(job: Job, spec: ModelSpec, parts: Parts, targets: dict[Path, bool], longest: int) -> dict[str, Any]:
+def join(job: Job, spec: ModelSpec, parts: Parts, outputs: Outputs, longest: int) -> dict[str, Any]:
     """Write the effects and their description, all or none. Returns the description.
 
     longest: bases of the longest contig.
@@ -79,18 +81,14 @@ def join(job: Job, spec: ModelSpec, parts: Parts, targets: dict[Path, bool], lon
             f"{job.variants}: the genome {job.genome} has the REF of none of its {report.alleles:,} alleles; is it "
             "another assembly?"
         )
-    with replacing_together(targets, job.inputs) as (beside, effects):
+    with replacing_together(outputs, job.inputs) as (beside, effects):
         if annotated_vcf.is_vcf(job.output):
             index = _write_vcf(job, spec, parts, report, effects, longest)
         else:
             index = None
             _write_table(job, spec, parts, report, effects)
         described = {
-            "command": job.command,
-            "version": zoo.__version__,
-            "runtime": ", ".join(parts.runtimes()),
-            "weights": description.of_weights(spec),
-            "genome": {"file": str(job.genome), "sha256": parts.identity["genome sha256"]},
+            **job.described(spec, parts),
             "variants": {"file": str(job.variants), "sha256": parts.identity["variants sha256"]},
             "rc": job.loading.rc,
             **dataclasses.asdict(job.options),
@@ -202,6 +200,19 @@ def _write_vcf(job: Job, spec: ModelSpec, parts: Parts, report: _Report, effects
     fields = (text for alleles in _alleles(job, parts, report) for text in _fields_of_records(alleles, spec.targets))
     compress = annotated_vcf.is_compressed(job.output)
     return annotated_vcf.write(job.variants, effects, compress, headers, fields, longest)
+
+
+def _check_fields(output: Path, targets: Sequence[str]) -> None:
+    """Raise ZooError unless every INFO field would have a name of its own."""
+    fields = {FLAG: "the flag for another REF"}
+    for target in targets:
+        field = _field(KINDS[0], target)
+        if field in fields:
+            raise ZooError(
+                f"{output}: {fields[field]} and the target {target!r} would both be the INFO field {field}; give an "
+                "output such as .tsv"
+            )
+        fields[field] = f"the target {target!r}"
 
 
 def _field(kind: str, target: str) -> str:

@@ -11,26 +11,26 @@ import json
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-import zoo
 from zoo.dna import windows
 from zoo.dna.windows import unknown_bases
 from zoo.errors import CheckFailed, ZooError
 from zoo.formats import bed, table_writer, tracks
 from zoo.formats.bed import BadInterval, Interval
-from zoo.formats.indexed_fasta import INDEX, IndexedFasta
+from zoo.formats.indexed_fasta import IndexedFasta
 from zoo.inference import description, shards
 from zoo.inference.aggregate import Aggregator, Stretch
-from zoo.inference.genome_options import ScanOptions, ShardOptions
+from zoo.inference.genome_job import GenomeJob, Outputs, Plan
+from zoo.inference.genome_options import ScanOptions
 from zoo.inference.intervals import outside
-from zoo.inference.loading import Loading
+from zoo.inference.job import description_path
 from zoo.inference.predict import Model
-from zoo.inference.shards import Arrays, Parts, Progress, Workers
+from zoo.inference.shards import Arrays, Parts, Progress
 from zoo.spec import ModelSpec
-from zoo.system.atomic import check_target, replacing_together
+from zoo.system.atomic import replacing_together
 
 BLOCK_BASES = 1 << 18
 """Bases whose windows are predicted together, as many as a Session hands to its engine at once; then it is said how far
@@ -41,56 +41,44 @@ VALUES = "values"
 LEFT_OUT = "left_out_for_Ns"
 """Windows that have no value."""
 
+TOO_SHORT = "regions_too_short"
+"""Regions of a BED file in which no window lies."""
+
 
 @dataclasses.dataclass(frozen=True)
-class Job:
-    """What to scan, by which model and how, and where the tracks go; a Task of shards.py.
+class Job(GenomeJob):
+    """Which windows of a genome to scan; `output` is the beginning of the tracks' names, tracks/dm6."""
 
-    output: the beginning of the tracks' names, tracks/dm6.  command: what the user typed, for the description.
-    """
-
-    genome: Path
-    output: Path
     options: ScanOptions = dataclasses.field(default_factory=ScanOptions)
-    loading: Loading = dataclasses.field(default_factory=Loading)
-    sharing: ShardOptions = dataclasses.field(default_factory=ShardOptions)
-    overwrite: bool = False
-    command: str = ""
 
     def start(self, threads: int | None = None) -> Scan:
         model = self.loading.load(threads)
         return Scan(IndexedFasta(self.genome), model.spec, self, model)
 
-    def absolute(self) -> Job:
+    def absolute(self) -> Self:
         regions = self.options.regions
         options = dataclasses.replace(self.options, regions=regions and regions.absolute())
-        genome, output = self.genome.absolute(), self.output.absolute()
-        return dataclasses.replace(self, genome=genome, output=output, options=options, loading=self.loading.absolute())
+        return dataclasses.replace(super().absolute(), options=options)
 
     @property
     def inputs(self) -> tuple[Path | None, ...]:
-        return self.genome, self.genome.with_name(self.genome.name + INDEX), self.options.regions, self.loading.file
+        return *super().inputs, self.options.regions
 
-    def outputs(self, targets: tuple[str, ...]) -> list[Path]:
-        """The description, and the tracks."""
-        beside = self.output.with_name(f"{self.output.name}.json")
-        return [beside, *tracks.paths(self.output, self.options.format, targets)]
-
-    def check(self, targets: tuple[str, ...], replaced: bool = False) -> dict[Path, bool]:
-        """Each output -> whether one that exists may be replaced. Raises ZooError if it could not be written.
-
-        replaced: what is there was left by this run.
-        """
+    def check_options(self, spec: ModelSpec) -> None:  # noqa: ARG002 - the same for every model
         self.options.check()
-        self.sharing.check()
-        outputs = dict.fromkeys(self.outputs(targets), self.overwrite or replaced)
-        for path, overwrite in outputs.items():
-            check_target(path, overwrite, self.inputs)
+
+    def outputs(self, spec: ModelSpec) -> list[Path]:
+        """The description, and the tracks."""
+        found = tracks.paths(self.output, self.options.format, spec.targets)
         if self.options.format == "bigwig":
             tracks.bigwig.check_installed()
         if self.options.format == "parquet":
-            table_writer.check_name(self.outputs(targets)[-1])
-        return outputs
+            table_writer.check_name(found[-1])
+        return [description_path(self.output), *found]
+
+    def plan(self, spec: ModelSpec, genome: IndexedFasta) -> Plan:
+        scan = Scan(genome, spec, self)
+        return Plan(scan.identity(), [scan.size(part) for part in range(scan.parts)], scan.join)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,18 +114,12 @@ class Scan:
     def identity(self) -> dict[str, Any]:
         """What decides the values of the windows."""
         options = self.job.options
-        return {
-            "command": "scan",
-            "weights": self.spec.weights_id,
-            "targets": list(self.spec.targets),
-            "genome sha256": self.genome.digest(),
+        own = {
             "stride": options.stride,
-            "rc": self.job.loading.rc,
             "max_n": options.max_n,
             "regions": shards.digest([dataclasses.astuple(stretch) for stretch in self.stretches]),
-            "precision": self.job.loading.running.precision,
-            "part_size": self.job.sharing.part_size,
         }
+        return self.job.identity("scan", self.spec, self.genome, own)
 
     def compute(self, part: int, on_progress: Progress) -> Arrays:
         pieces = [block for piece in self._plan[part] for block in self._predicted(piece, on_progress)]
@@ -192,55 +174,33 @@ class Scan:
                     yield piece.stretch.contig, starts, ends, means
                 done += piece.count
 
-
-def run(job: Job, on_progress: shards.Shown = shards.silent, workers: Workers = shards.alone) -> dict[str, Any]:
-    """Do a Job, or its share of it. Returns the description: of the whole run, or of a shard, with `shard` in it.
-
-    on_progress: called with the windows done so far and those there are to do.  workers: who computes, see shards.py.
-    Raises ZooError if an input is not as it should be, the output cannot be written, or parts are missing.
-    """
-    sharing = job.sharing
-    spec = job.loading.spec()
-    parts_folder = shards.folder_of(job.output)
-    going_on = sharing.resume and parts_folder.is_dir()
-    outputs = job.check(spec.targets, replaced=going_on)
-    with IndexedFasta(job.genome) as genome:
-        scan = Scan(genome, spec, job)
-        parts = Parts(parts_folder, scan.identity(), scan.parts)
-        sizes = [scan.size(part) for part in range(scan.parts)]
-        if not shards.done(job, parts, sizes, sharing, job.overwrite, workers, on_progress):
-            return {"shard": sharing.shard, "parts": parts.count, "missing": len(parts.missing())}
-        described = _join(scan, parts, outputs)
-    parts.remove()
-    return described
-
-
-def _join(scan: Scan, parts: Parts, outputs: dict[Path, bool]) -> dict[str, Any]:
-    """Write the tracks and their description, all or none. Returns the description."""
-    job, spec = scan.job, scan.spec
-    counts = {"records": 0, LEFT_OUT: 0}
-    with replacing_together(outputs, job.inputs) as (beside, *files):
-        with tracks.opened(files, job.options.format, scan.genome.contigs, spec.targets) as track:
-            for contig, starts, ends, values in scan.intervals(parts, counts):
-                track.write(contig, starts, ends, values)
-        described = {
-            "command": job.command,
-            "version": zoo.__version__,
-            "runtime": ", ".join(parts.runtimes()),
-            "weights": description.of_weights(spec),
-            "genome": {"file": str(job.genome), "sha256": parts.identity["genome sha256"]},
-            "rc": job.loading.rc,
-            "scan": {
-                name: str(value) if isinstance(value, Path) else value
-                for name, value in dataclasses.asdict(job.options).items()
-            },
-            "sequence_length": spec.sequence_length,
-            "targets": list(spec.targets),
-            "counts": counts,
-            "tracks": {path.name: description.facts(file) for path, file in zip(list(outputs)[1:], files, strict=True)},
-        }
-        beside.write_text(json.dumps(described, indent=2) + "\n")
-    return described
+    def join(self, parts: Parts, outputs: Outputs) -> dict[str, Any]:
+        """Write the tracks and their description, all or none. Returns the description."""
+        job, spec = self.job, self.spec
+        counts = {"records": 0, LEFT_OUT: 0}
+        if job.options.regions is not None:
+            sizes = [stretch.stop - stretch.start for stretch in self.stretches]
+            counts[TOO_SHORT] = sum(size < spec.sequence_length for size in sizes)
+        with replacing_together(outputs, job.inputs) as (beside, *files):
+            with tracks.opened(files, job.options.format, self.genome.contigs, spec.targets) as track:
+                for contig, starts, ends, values in self.intervals(parts, counts):
+                    track.write(contig, starts, ends, values)
+            described = {
+                **job.described(spec, parts),
+                "rc": job.loading.rc,
+                "scan": {
+                    name: str(value) if isinstance(value, Path) else value
+                    for name, value in dataclasses.asdict(job.options).items()
+                },
+                "sequence_length": spec.sequence_length,
+                "targets": list(spec.targets),
+                "counts": counts,
+                "tracks": {
+                    path.name: description.facts(file) for path, file in zip(list(outputs)[1:], files, strict=True)
+                },
+            }
+            beside.write_text(json.dumps(described, indent=2) + "\n")
+        return described
 
 
 def _stretches(genome: IndexedFasta, options: ScanOptions) -> list[Stretch]:

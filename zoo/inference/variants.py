@@ -11,80 +11,61 @@ import itertools
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 import numpy as np
 
 from zoo.errors import CheckFailed, ZooError
 from zoo.formats import vcf
-from zoo.formats.indexed_fasta import INDEX, IndexedFasta
+from zoo.formats.indexed_fasta import IndexedFasta
 from zoo.formats.vcf import Variant
-from zoo.inference import effect_files, haplotypes, shards
-from zoo.inference.genome_options import ShardOptions, VariantOptions
+from zoo.inference import effect_files, haplotypes
+from zoo.inference.genome_job import GenomeJob, Plan
+from zoo.inference.genome_options import VariantOptions
 from zoo.inference.haplotypes import REASONS, Placements
-from zoo.inference.loading import Loading
 from zoo.inference.predict import Model
-from zoo.inference.shards import Arrays, Parts, Progress, Workers
+from zoo.inference.shards import Arrays, Progress
 from zoo.spec import ModelSpec
 from zoo.system import digests, pipeline
-from zoo.system.atomic import check_target
 
 CHUNK = 2048
 """Variants whose windows are predicted together."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Job:
-    """Which variants to score, by which model and how, and where the effects go; a Task of shards.py.
+class Job(GenomeJob):
+    """Which variants of a genome to score; `output` is the table or VCF of the effects."""
 
-    command: what the user typed, for the description.
-    """
-
-    variants: Path
-    genome: Path
-    output: Path
+    variants: Path = dataclasses.field(kw_only=True)
     options: VariantOptions = dataclasses.field(default_factory=VariantOptions)
-    loading: Loading = dataclasses.field(default_factory=Loading)
-    sharing: ShardOptions = dataclasses.field(default_factory=ShardOptions)
-    overwrite: bool = False
-    command: str = ""
 
     def start(self, threads: int | None = None) -> Scoring:
         model = self.loading.load(threads)
         return Scoring(IndexedFasta(self.genome), model, self)
 
-    def absolute(self) -> Job:
-        paths = {name: getattr(self, name).absolute() for name in ("variants", "genome", "output")}
-        return dataclasses.replace(self, **paths, loading=self.loading.absolute())
+    def absolute(self) -> Self:
+        return dataclasses.replace(super().absolute(), variants=self.variants.absolute())
 
     @property
     def inputs(self) -> tuple[Path | None, ...]:
-        return self.variants, self.genome, self.genome.with_name(self.genome.name + INDEX), self.loading.file
+        return *super().inputs, self.variants
 
-    def check(self, spec: ModelSpec, replaced: bool = False) -> dict[Path, bool]:
-        """Each output -> whether one that exists may be replaced. Raises ZooError if it could not be written, or if the
-        options do not fit. replaced: what is there was left by this run."""
-        self.sharing.check()
+    def check_options(self, spec: ModelSpec) -> None:
         self.options.check(spec.sequence_length)
         vcf.check(self.variants)
-        outputs = dict.fromkeys(effect_files.outputs(self.output, self.variants), self.overwrite or replaced)
-        for path, overwrite in outputs.items():
-            check_target(path, overwrite, self.inputs)
-        return outputs
 
-    def identity(self, spec: ModelSpec, genome: IndexedFasta) -> dict[str, Any]:
-        """What decides the effects."""
-        return {
-            "command": "variants",
-            "weights": spec.weights_id,
-            "targets": list(spec.targets),
-            "genome sha256": genome.digest(),
-            "variants sha256": digests.sha256(self.variants),
-            "shifts": list(self.options.shifts),
-            "rc": self.loading.rc,
-            "precision": self.loading.running.precision,
-            "part_size": self.sharing.part_size,
-        }
+    def outputs(self, spec: ModelSpec) -> list[Path]:
+        return effect_files.outputs(self.output, self.variants, spec.targets)
+
+    def plan(self, spec: ModelSpec, genome: IndexedFasta) -> Plan:
+        own = {"variants sha256": digests.sha256(self.variants), "shifts": list(self.options.shifts)}
+        identity = self.identity("variants", spec, genome, own)
+        count, size = vcf.count(self.variants), self.sharing.part_size
+        if not count:
+            raise ZooError(f"{self.variants}: expected variants, found none; the file is empty")
+        sizes = [min(size, count - first) for first in range(0, count, size)]
+        longest = max(genome.contigs.values())
+        return Plan(identity, sizes, lambda parts, outputs: effect_files.join(self, spec, parts, outputs, longest))
 
 
 @dataclasses.dataclass
@@ -181,27 +162,3 @@ class Scoring:
         return _Chunk(
             len(variants), codes, table[:, 0], table[:, 1], table[:, 2].astype(np.uint8), table[:, 3].astype(np.uint8)
         )
-
-
-def run(job: Job, on_progress: shards.Shown = shards.silent, workers: Workers = shards.alone) -> dict[str, Any]:
-    """Do a Job, or its share of it. Returns the description: of the whole run, or of a shard, with `shard` in it.
-
-    on_progress: called with the variants done so far and those there are to do.  workers: who computes, see shards.py.
-    Raises ZooError if an input is not as it should be, the output cannot be written, or parts are missing.
-    """
-    spec = job.loading.spec()
-    folder = shards.folder_of(job.output)
-    outputs = job.check(spec, replaced=job.sharing.resume and folder.is_dir())
-    with IndexedFasta(job.genome) as genome:
-        identity, longest = job.identity(spec, genome), max(genome.contigs.values())
-    count = vcf.count(job.variants)
-    if not count:
-        raise ZooError(f"{job.variants}: expected variants, found none; the file is empty")
-    size = job.sharing.part_size
-    sizes = [min(size, count - first) for first in range(0, count, size)]
-    parts = Parts(folder, identity, len(sizes))
-    if not shards.done(job, parts, sizes, job.sharing, job.overwrite, workers, on_progress):
-        return {"shard": job.sharing.shard, "parts": parts.count, "missing": len(parts.missing())}
-    described = effect_files.join(job, spec, parts, outputs, longest)
-    parts.remove()
-    return described

@@ -11,7 +11,7 @@ import dataclasses
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from zoo import contracts, registry
@@ -28,6 +28,10 @@ SEED = "seed"
 """Of a training: it belongs to the study."""
 
 
+LARGEST = 1 << 53
+"""Whole number up to which a float64 holds each."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Choices:
     """One of these values, which need no order. A list is offered as its JSON text."""
@@ -37,7 +41,10 @@ class Choices:
     def __post_init__(self) -> None:
         if not self.values:
             raise ZooError("choices: expected one or more values, got none")
-        if len({json.dumps(value) for value in self.values}) < len(self.values):
+        for value in self.values:
+            if not isinstance(value, str | int | float | list | None):
+                raise ZooError(f"choices: expected numbers, texts, true, false or lists, got {value!r}")
+        if any(value in self.values[:number] for number, value in enumerate(self.values)):  # 1, 1.0 and true are one
             raise ZooError(f"choices: expected different values, got {list(self.values)}")
 
     @property
@@ -63,16 +70,18 @@ class Range:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.high):
             raise ZooError(f"range: expected low <= high, got {self.low} and {self.high}")
+        if self.whole and max(abs(self.low), abs(self.high)) > LARGEST:
+            raise ZooError(f"range: expected whole numbers of at most {LARGEST:,}, got {self.low} and {self.high}")
         if self.log and self.low <= 0:
             raise ZooError(f"range: expected a low above 0 where log is true, got {self.low}")
         if self.step is not None and (self.log or self.step <= 0):
             raise ZooError(f"range: expected a step above 0 and no log beside it, got {self.step}")
 
     @property
-    def options(self) -> tuple[Any, ...] | None:
+    def options(self) -> Sequence[Any] | None:
         """All values; None where they cannot be counted."""
         if self.whole:
-            return tuple(range(int(self.low), int(self.high) + 1, int(self.step or 1)))
+            return range(int(self.low), int(self.high) + 1, int(self.step or 1))
         if self.step is None:
             return (self.low,) if self.low == self.high else None
         return tuple(
@@ -128,9 +137,14 @@ class Space:
                 raise ZooError(f"{self.source}: {field} is not searched, it belongs to the data or to --seed")
         if not parameter.counts:
             return
-        most = max(parameter.domain.options or (0,))
+        least, most = _whole_numbers(parameter.domain) or (0, 0)
+        if least < 1:
+            raise ZooError(f"{self.source}: {parameter.name} counts entries: expected whole numbers of at least 1")
         for field in parameter.fields:
-            there = len(self.model.get(field, ()))
+            entries = self.model.get(field, ())
+            if not isinstance(entries, list | tuple):
+                raise ZooError(f"{self.source}: {parameter.name} counts the entries of {field}, which is no list")
+            there = len(entries)
             if most > there:
                 raise ZooError(
                     f"{self.source}: {parameter.name} goes up to {most}, and {field} has but {there} entries"
@@ -196,7 +210,10 @@ class Space:
         """That a training may have."""
         for parameter in self.parameters:
             if parameter.fields == ("epochs",):
-                return max(parameter.domain.options or ())
+                found = _whole_numbers(parameter.domain)
+                if found is None:
+                    raise ZooError(f"{self.source}: epochs: expected whole numbers")
+                return found[1]
         recipe = contracts.extra(self.plugin, "RECIPE", {})
         return make(TrainConfig, {**recipe, **self.train}, self.source).epochs
 
@@ -252,6 +269,16 @@ class Space:
         """What makes it this space and no other, JSON types."""
         made = dataclasses.asdict(dataclasses.replace(self, metrics=(), source="", sweep={}))
         return json.loads(json.dumps({name: made[name] for name in ("architecture", "model", "train", "parameters")}))
+
+
+def _whole_numbers(domain: Choices | Range) -> tuple[int, int] | None:
+    """The smallest and the largest; None where there are others than whole numbers."""
+    if isinstance(domain, Range):
+        options = domain.options
+        return (options[0], options[-1]) if domain.whole and options else None
+    if all(isinstance(value, int) and not isinstance(value, bool) for value in domain.values):
+        return min(domain.values), max(domain.values)
+    return None
 
 
 def key(point: Mapping[str, Any]) -> str:

@@ -8,7 +8,6 @@ of a list may be such a table too. `entries_of` makes one the number of entries 
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from zoo import contracts, registry
 from zoo.defaults import MODEL
 from zoo.errors import ZooError, did_you_mean
 from zoo.search.space import Choices, Parameter, Range, Space, base
-from zoo.training.config import TrainConfig, check_names
+from zoo.training.config import TrainConfig, check_names, read_document
 from zoo.weights import named
 
 TABLES = ("model", "train", "objective")
@@ -27,22 +26,21 @@ KEYS = (*DOMAIN, "name", "entries_of")
 
 def read(path: Path) -> Space:
     """Raises ZooError if the file is no such space."""
-    try:
-        document = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise ZooError(f"{path}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ZooError(f"{path}: expected a TOML file ({error})") from None
-    return from_tables(document, str(path))
+    return from_tables(read_document(path), str(path))
 
 
 def from_tables(document: Mapping[str, Any], source: str) -> Space:
     """Raises ZooError for whatever a space does not have. source: for messages."""
-    for name in document:
+    for name, table in document.items():
         if name not in TABLES:
             raise ZooError(f"{source}: no table is called {name!r}; there are {', '.join(f'[{t}]' for t in TABLES)}")
+        if not isinstance(table, dict):
+            raise ZooError(f"{source}: expected a table [{name}], got {name} = {table!r}")
     table = dict(document.get("model", {}))
     variant, named_architecture = table.pop("variant", None), table.pop("architecture", None)
+    for name in (variant, named_architecture):
+        if name is not None and not isinstance(name, str):
+            raise ZooError(f"{source}, [model]: expected the name of a model, got {name!r}")
     architecture = named_architecture or architecture_of(variant or MODEL, source)
     reader = _Reader(source, {field.name for field in dataclasses.fields(registry.load("models", architecture).Config)})
     model = reader.table("model", table)
@@ -122,6 +120,8 @@ class _Reader:
                 raise ZooError(f"{where}: no key is called {word!r}; there are {', '.join(KEYS)}")
         fields, counts = (field,), "entries_of" in table
         if counts:
+            if not isinstance(table["entries_of"], list):
+                raise ZooError(f"{where}: entries_of: expected a list of fields, got {table['entries_of']!r}")
             fields = tuple(table["entries_of"])
             self.counting.add(name)
             for one in fields:
@@ -157,5 +157,8 @@ def _metrics(table: Mapping[str, Any], source: str) -> tuple[str, ...]:
     for name in table:
         if name not in ("metric", "metrics"):
             raise ZooError(f"{source}, [objective]: no key is called {name!r}; there are metric, metrics")
+    several = table.get("metrics", [])
     alone = [table["metric"]] if "metric" in table else []
-    return (*alone, *table.get("metrics", []))
+    if not isinstance(several, list) or not all(isinstance(one, str) for one in (*alone, *several)):
+        raise ZooError(f"{source}, [objective]: expected metric to be a text and metrics a list of them, got {table}")
+    return (*alone, *several)

@@ -108,7 +108,15 @@ class Study:
         return [trial for trial in self._all() if ASIDE not in trial.user_attrs]
 
     def _all(self) -> list[optuna.trial.FrozenTrial]:
-        return self._study.get_trials(deepcopy=False)
+        """Raises ZooError for a trial that something else put into the storage: nobody knows what it searches."""
+        found = self._study.get_trials(deepcopy=False)
+        for trial in found:
+            if WORKER not in trial.user_attrs:
+                raise ZooError(
+                    f"{self.folder}: trial {trial.number} of the study {self.options.name!r} is not of zoo search, "
+                    "which alone can add to it; begin another with --output and --name"
+                )
+        return found
 
     def finished(self) -> list[optuna.trial.FrozenTrial]:
         """Those that were trained to the end, the best first; those of several objectives by their front, then by the
@@ -247,7 +255,7 @@ class Study:
             total, grid[parameter.name] = total * len(options), options
         if total > GRID:
             raise ZooError(f"grid: expected at most {GRID:,} points, got {total:,}; take another --sampler")
-        return grid
+        return {name: list(options) for name, options in grid.items()}
 
     def _pruner(self) -> optuna.pruners.BasePruner:
         import optuna

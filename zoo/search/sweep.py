@@ -62,9 +62,9 @@ def from_dict(document: Any, source: str = "the sweep", model: str | None = None
         raise ZooError(f"{source}: expected a sweep with a table of parameters")
     _known(document, KEYS, source)
     method = document.get("method", "bayes")
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise ZooError(f"{source}: method: expected one of {', '.join(METHODS)}, got {method!r}")
-    given = document["parameters"]
+    given = {str(name): table for name, table in document["parameters"].items()}
     architecture, template = _architecture(given, source, model)
     parameters = tuple(
         dataclasses.replace(template[name], name=name, domain=_domain(table, f"{source}: {name}"))
@@ -137,7 +137,7 @@ def _domain(table: Any, where: str) -> Choices | Range:
     if not isinstance(table, dict):
         raise ZooError(f"{where}: expected a table with values, value, or min and max, got {table!r}")
     name = table.get("distribution")
-    if name is not None and name not in DISTRIBUTIONS:
+    if name is not None and (not isinstance(name, str) or name not in DISTRIBUTIONS):
         raise ZooError(f"{where}: distribution: expected one of {', '.join(DISTRIBUTIONS)}, got {name!r}")
     known = DISTRIBUTIONS[name] if name else ("value", "values", "min", "max")
     _known(table, (*known, "distribution"), where)

@@ -160,14 +160,19 @@ def check_names(cls: Any, settings: dict[str, Any], where: str) -> None:
         raise ZooError(f"{where}: no setting is called {unknown[0]!r}; there are {', '.join(known)}")
 
 
-def read_toml(path: Path) -> dict[str, dict[str, Any]]:
-    """The tables [model] and [train] of a TOML file, each empty if absent. Raises ZooError if it is no such file."""
+def read_document(path: Path) -> dict[str, Any]:
+    """A TOML file. Raises ZooError if it is none."""
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise ZooError(f"{path}: cannot be read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ZooError(f"{path}: expected a TOML file ({error})") from None
+
+
+def read_toml(path: Path) -> dict[str, dict[str, Any]]:
+    """The tables [model] and [train] of a TOML file, each empty if absent. Raises ZooError if it is no such file."""
+    document = read_document(path)
     unknown = sorted(set(document) - {"model", "train"})
     if unknown:
         raise ZooError(f"{path}: no table is called {unknown[0]!r}; there are [model] and [train]")

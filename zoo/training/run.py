@@ -6,14 +6,13 @@ import contextlib
 import dataclasses
 import platform
 import time
-from importlib import metadata
 from typing import Any
 
 import torch
 
 from zoo.data.training_source import Source
 from zoo.errors import CheckFailed, MissingDependency, OutOfMemory, ZooError
-from zoo.system import memory
+from zoo.system import libraries, memory
 from zoo.training import distributed, notes, tracking
 from zoo.training.chosen import read_model
 from zoo.training.config import JobOptions, TrainConfig
@@ -179,7 +178,7 @@ class _Receipts:
                 "processes": trainer.group.size,
                 "threads": torch.get_num_threads(),
                 "python": platform.python_version(),
-                "libraries": {name: metadata.version(name) for name in LIBRARIES if tracking.installed(name)},
+                "libraries": {name: found for name in LIBRARIES if (found := libraries.version(name))},
                 "seconds": round(self._seconds + time.monotonic() - self._began, 1),
                 "epochs": trainer.progress.epoch,
                 "best_epoch": trainer.progress.best_epoch,

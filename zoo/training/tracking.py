@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import MissingDependency
+from zoo.system import libraries
 
 Row = Mapping[str, Any]
 """Of metrics.csv, an epoch."""
@@ -34,7 +34,7 @@ class About:
 
 def require(tracker: str | None) -> None:
     """Raise MissingDependency where it is not installed. None: nothing is."""
-    if tracker is not None and not installed(tracker):
+    if tracker is not None and libraries.version(tracker) is None:
         raise MissingDependency(f"{tracker} is not installed; pip install {tracker} brings it")
 
 
@@ -75,11 +75,3 @@ def _wandb(folder: Path, settings: Mapping[str, Any], about: About) -> Iterator[
         resume="allow",
     ) as run:
         yield lambda row: run.log(dict(about.logged(row)), step=row["epoch"])
-
-
-def installed(library: str) -> bool:
-    try:
-        metadata.version(library)
-    except metadata.PackageNotFoundError:
-        return False
-    return True

@@ -8,8 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from zoo.cli import notes, options
-from zoo.cli.commands.predict import NAMED, fasta_files
+from zoo.cli import notes, options, sequences
 from zoo.contracts import RunOptions
 from zoo.defaults import MODEL, RUNTIME
 from zoo.explain.options import ExplainOptions
@@ -19,11 +18,7 @@ from zoo.inference.genome_options import IntervalOptions
 
 
 def command(
-    files: Annotated[
-        list[Path] | None,
-        options.STREAM,
-        Parameter(name="FILE", help="FASTA, plain or compressed, one or several; - is standard input."),
-    ] = None,
+    files: sequences.Files = None,
     /,
     *,
     output: Annotated[Path, Parameter(help="Folder for the files, the table and the report.")],
@@ -40,13 +35,10 @@ def command(
     from zoo.cli.progress import Bar
     from zoo.explain import explanation
     from zoo.inference import description, predict
-    from zoo.inference.intervals import IntervalJob
-    from zoo.inference.job import Job
     from zoo.weights import named
 
-    sources = fasta_files(files, intervals, reading, "explain")
-    rest = (None, reading, overwrite, options.command_line(), strands.rc, named.file_of(weights or model or MODEL))
-    job = IntervalJob(sources, *rest, intervals) if intervals.given else Job(sources, *rest)
+    weights_file = named.file_of(weights or model or MODEL)
+    job = sequences.job("explain", files, intervals, reading, None, overwrite, strands.rc, weights_file)
     explanation.check(output, explaining, job)
     job.check_sources()
     loaded = predict.load(model, weights, runtime, **dataclasses.asdict(running))
@@ -55,8 +47,7 @@ def command(
             loaded, job, output, explaining, lambda done, total: bar.update(done / total, done)
         )
     notes.say(description.summary(described, job.UNIT))
-    for line in described.get("skipped", [])[:NAMED]:
-        notes.say(f"skipped: {line}")
+    sequences.say_skipped(described)
     for line in explanation.findings(described):
         notes.say(line)
     notes.say(f"{output}: {explanation.report.FILE}, {explanation.SUMMARY} and arrays")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from zoo.cli import notes, options
+from zoo.cli import notes, options, sequences
 from zoo.contracts import RunOptions
 from zoo.defaults import MODEL, RUNTIME
 from zoo.errors import ZooError
@@ -20,16 +20,9 @@ if TYPE_CHECKING:
     from zoo.inference.job import Job
     from zoo.inference.loading import Loading
 
-NAMED = 5
-"""Intervals that were skipped which a note names; the description names more."""
-
 
 def command(
-    files: Annotated[
-        list[Path] | None,
-        options.STREAM,
-        Parameter(name="FILE", help="FASTA, plain or compressed, one or several; - is standard input."),
-    ] = None,
+    files: sequences.Files = None,
     /,
     *,
     model: options.Model = None,
@@ -51,32 +44,28 @@ def command(
 ) -> None:
     from zoo.cli.progress import Bar
     from zoo.inference import description, predict
-    from zoo.inference.intervals import IntervalJob
-    from zoo.inference.job import Job, Records
+    from zoo.inference.job import Records
     from zoo.inference.loading import Loading
     from zoo.weights import named
 
     if output == Path("-"):
         output = None
     weights_file = named.file_of(weights or model or MODEL)
-    sources = fasta_files(files, intervals, reading, "predict")
-    rest = (output, reading, overwrite, options.command_line(), strands.rc, weights_file)
-    job = IntervalJob(sources, *rest, intervals) if intervals.given else Job(sources, *rest)
+    job = sequences.job("predict", files, intervals, reading, output, overwrite, strands.rc, weights_file)
     job.check_output()
     job.check_sources()
     if sharing.ray is not None:
         described = _on_ray(job, Loading(model, weights, runtime, running, strands.rc), sharing.ray)
     else:
         loaded = predict.load(model, weights, runtime, **dataclasses.asdict(running))
-        with Bar(job.UNIT, _size(sources)) as bar:
+        with Bar(job.UNIT, _size(files)) as bar:
 
             def on_progress(records: Records) -> None:
                 bar.update(records.bytes_read, records.counts.records)
 
             described = predict.predict_file(loaded, job, on_progress)
     notes.say(description.summary(described, job.UNIT))
-    for line in described.get("skipped", [])[:NAMED]:
-        notes.say(f"skipped: {line}")
+    sequences.say_skipped(described)
     for line in description.details(described):
         notes.detail(line)
 
@@ -99,24 +88,6 @@ def _on_ray(job: Job, loading: Loading, address: str) -> dict[str, Any]:
         return shared_files.predict_files(job, loading, ray_cluster.workers(address), on_progress)
 
 
-def fasta_files(
-    files: list[Path] | None, intervals: IntervalOptions, reading: ReadOptions, command: str
-) -> tuple[Path, ...]:
-    """The FASTA files. Raises ZooError if there are none where there should be, or some where there should not."""
-    intervals.check()
-    if not intervals.given:
-        if not files:
-            raise ZooError(f"FILE is missing; see zoo {command} --help")
-        return tuple(files)
-    if files:
-        raise ZooError(f"{files[0]}: expected FASTA files or intervals of a genome, got both")
-    if reading != STRICT:
-        raise ZooError(
-            "windows of a genome have the length of the model, and N for other letters; leave the option out"
-        )
-    return ()
-
-
-def _size(files: tuple[Path, ...]) -> int | None:
+def _size(files: list[Path] | None) -> int | None:
     """Bytes of all files; None where one is a pipe, or there are none."""
     return sum(file.stat().st_size for file in files) if files and all(file.is_file() for file in files) else None

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from zoo.cli import notes, options
+from zoo.cli import genome_run, notes, options
 from zoo.contracts import RunOptions
 from zoo.defaults import RUNTIME
 from zoo.inference.both_strands import StrandOptions
@@ -33,17 +33,18 @@ def command(
     runtime: options.Runtime = RUNTIME,
     running: Annotated[RunOptions, options.RUNNING] = RunOptions(),
 ) -> None:
-    from zoo.cli.progress import Bar
-    from zoo.inference import description, ray_cluster, scan
+    from zoo.inference import description, scan
     from zoo.inference.loading import Loading
 
-    loading = Loading(model, weights, runtime, running, strands.rc)
-    job = scan.Job(genome, output, scanning, loading, sharing, overwrite, options.command_line())
-    with Bar("windows") as bar:
-        described = scan.run(job, bar.update_of, ray_cluster.chosen(others))
-    if "shard" in described:
-        notes.say(description.of_shard(described))
-        return
-    notes.say(description.summary(described, "windows"))
-    for line in description.details(described):
+    job = scan.Job(
+        genome,
+        output,
+        scanning,
+        loading=Loading(model, weights, runtime, running, strands.rc),
+        sharing=sharing,
+        overwrite=overwrite,
+        command=options.command_line(),
+    )
+    described = genome_run.run(job, others, "windows", "windows")
+    for line in description.details(described) if described else ():
         notes.detail(line)

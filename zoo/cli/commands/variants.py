@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from zoo.cli import notes, options
+from zoo.cli import genome_run, notes, options
 from zoo.contracts import RunOptions
 from zoo.defaults import RUNTIME
 from zoo.errors import CheckFailed
@@ -39,20 +39,24 @@ def command(
     runtime: options.Runtime = RUNTIME,
     running: Annotated[RunOptions, options.RUNNING] = RunOptions(),
 ) -> None:
-    from zoo.cli.progress import Bar
     from zoo.formats import annotated_vcf
-    from zoo.inference import description, ray_cluster
+    from zoo.inference import description
     from zoo.inference import variants as scoring
     from zoo.inference.loading import Loading
 
-    loading = Loading(model, weights, runtime, running, strands.rc)
-    job = scoring.Job(variants, genome, output, comparing, loading, sharing, overwrite, options.command_line())
-    with Bar("variants") as bar:
-        described = scoring.run(job, bar.update_of, ray_cluster.chosen(others))
-    if "shard" in described:
-        notes.say(description.of_shard(described))
+    job = scoring.Job(
+        genome,
+        output,
+        comparing,
+        variants=variants,
+        loading=Loading(model, weights, runtime, running, strands.rc),
+        sharing=sharing,
+        overwrite=overwrite,
+        command=options.command_line(),
+    )
+    described = genome_run.run(job, others, "variants", "alleles")
+    if described is None:
         return
-    notes.say(description.summary(described, "alleles"))
     for kind, names in described["not_scored"].items():
         count = described["counts"][kind]
         more = f" and {count - NAMED:,} more" if count > NAMED else ""

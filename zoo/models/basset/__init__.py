@@ -175,7 +175,7 @@ def read_keras(file: KerasFile, options: ImportOptions) -> tuple[Config, dict[st
     """A Keras Basset -> Config and arrays, see importer.py."""
     from zoo.models.basset import importer
 
-    return importer.read_keras(file, options)
+    return importer.IMPORTER.read_keras(file, options)
 
 
 def read_state_dict(
@@ -184,7 +184,7 @@ def read_state_dict(
     """A PyTorch Basset -> Config and arrays, see importer.py."""
     from zoo.models.basset import importer
 
-    return importer.read_state_dict(layers, options, where)
+    return importer.IMPORTER.read_state_dict(layers, options, where)
 
 
 def keras_model(config: Config) -> KerasModel:

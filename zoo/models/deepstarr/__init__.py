@@ -234,7 +234,7 @@ def read_keras(file: KerasFile, options: ImportOptions) -> tuple[Config, dict[st
     """A Keras DeepSTARR of any size -> Config and arrays, see importer.py."""
     from zoo.models.deepstarr import importer
 
-    return importer.read_keras(file, options)
+    return importer.IMPORTER.read_keras(file, options)
 
 
 def read_state_dict(
@@ -243,7 +243,7 @@ def read_state_dict(
     """A PyTorch DeepSTARR of any size -> Config and arrays, see importer.py."""
     from zoo.models.deepstarr import importer
 
-    return importer.read_state_dict(layers, options, where)
+    return importer.IMPORTER.read_state_dict(layers, options, where)
 
 
 def read_published(folder: Path) -> Checkpoint:

@@ -1,78 +1,37 @@
 """A DeepSTARR of any size in another program's file -> Config and canonical arrays.
 
-What is DeepSTARR's about it; how files are read is in zoo/weights/keras_h5.py and state_dict.py, how layers become
-canonical in zoo/weights/imported_layers.py.
+What is DeepSTARR's about it: how its length shrinks, and the names in its Keras graph. The rest is in
+zoo/weights/convolutional.py.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from zoo.models.deepstarr import BATCH_NORM_EPSILON, HEAD, Config, keras_graph, layer_norms, positions
-from zoo.spec import ALPHABET
-from zoo.weights import imported_layers, keras_h5, state_dict
-from zoo.weights.imported_layers import ImportedLayer, ImportedNetwork
-from zoo.weights.keras_h5 import KerasFile
-
-if TYPE_CHECKING:
-    from zoo.weights.importing import ImportOptions
+from zoo.weights import imported_layers
+from zoo.weights.convolutional import Importer, Told
+from zoo.weights.imported_layers import ImportedNetwork
+from zoo.weights.keras_layers import KerasModel
 
 
-def read_keras(file: KerasFile, options: ImportOptions) -> tuple[Config, dict[str, np.ndarray]]:
-    """As contracts.ModelExtras says. Length and dropout come from the graph or the spec, where there is one."""
-    found = keras_h5.network(file)
-    length = file.sequence_length if options.length is None else options.length
-    told = keras_h5.output_names(file, found, keras_graph.OUTPUT)
-    dropout = Config.dropout if file.dropout is None else file.dropout
-    config = _config(found, options, length, told, dropout)
-    if file.graph is not None:
-        # under names that any Keras takes: those of the targets may be others
-        file.graph.check(keras_graph.model(dataclasses.replace(config, targets=Config.targets)))
-    epsilon = file.default_epsilon if options.epsilon is None else options.epsilon
-    return config, _arrays(found, config, options, "length", epsilon)
-
-
-def read_state_dict(
-    layers: Sequence[ImportedLayer], options: ImportOptions, where: str
-) -> tuple[Config, dict[str, np.ndarray]]:
-    """As contracts.ModelExtras says."""
-    found = imported_layers.network(layers, where)
-    told = state_dict.output_names(found, Config.targets)
-    config = _config(found, options, options.length, told, Config.dropout)
-    flatten = imported_layers.unsaid(found, options.flatten, options.epsilon, layer_norms(config), HEAD)
-    return config, _arrays(found, config, options, flatten, options.epsilon)
-
-
-def _config(
-    found: ImportedNetwork, options: ImportOptions, length: int | None, told: Sequence[str] | None, dropout: float
-) -> Config:
-    """told: names of the outputs as the file has them."""
+def _config(found: ImportedNetwork, told: Told) -> Config:
     depth = len(found.filters)
     return Config(
         filters=found.filters,
         kernel_sizes=found.kernel_sizes,
         dense_units=found.dense_units,
-        dropout=dropout,
+        dropout=told.dropout,
         sequence_length=imported_layers.sequence_length(
-            found, lambda bases: positions(bases, depth), length, Config.sequence_length
+            found, lambda bases: positions(bases, depth), told.length, Config.sequence_length
         ),
-        targets=imported_layers.targets(found, options.targets, told, Config.targets),
+        targets=imported_layers.targets(found, told.given, told.names, Config.targets),
     )
 
 
-def _arrays(
-    found: ImportedNetwork, config: Config, options: ImportOptions, flatten: str, epsilon: float | None
-) -> dict[str, np.ndarray]:
-    return imported_layers.arrays(
-        found,
-        layer_norms(config),
-        HEAD,
-        flatten=flatten,
-        alphabet=options.alphabet or ALPHABET,
-        epsilon=epsilon,
-        own_epsilon=BATCH_NORM_EPSILON,
-    )
+def _graph(config: Config) -> KerasModel:
+    # under names that any Keras takes: those of the targets may be others
+    return keras_graph.model(dataclasses.replace(config, targets=Config.targets))
+
+
+IMPORTER = Importer(Config, HEAD, BATCH_NORM_EPSILON, layer_norms, keras_graph.OUTPUT, _config, _graph)

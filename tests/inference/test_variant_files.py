@@ -1,0 +1,241 @@
+"""Variants in every kind of file, whole or in parts: the same effects, or one line that says what is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from alleles import COLUMNS, HEADER, WORDS, Allele, expected, random_alleles, read, write_vcf
+from checkpoints import ODD, random_checkpoint
+from command_line import Zoo, one_line
+
+from zoo.formats import vcf
+from zoo.weights import checkpoint
+
+pysam = pytest.importorskip("pysam", reason="pysam is not installed; the extra genome brings it")
+
+
+class TestFiles:
+    """Every kind in and out."""
+
+    def rows(self, zoo: Zoo, name: str) -> list[str]:
+        assert zoo("variants", name, *WORDS, "-o", "out.tsv", "--overwrite")[0] == 0
+        return Path("out.tsv").read_text().splitlines()
+
+    def test_compressed_bcf_and_tables_give_the_same(self, zoo: Zoo, contigs: dict[str, str]) -> None:
+        whole = self.rows(zoo, "v.vcf")
+        pysam.tabix_compress("v.vcf", "z.vcf.gz")
+        assert self.rows(zoo, "z.vcf.gz") == whole
+        with pysam.VariantFile("v.vcf") as source, pysam.VariantFile("b.bcf", "wb", header=source.header) as written:
+            for record in source:
+                written.write(record)
+        assert self.rows(zoo, "b.bcf") == whole
+        for separator, name in (("\t", "t.tsv"), (",", "t.csv")):
+            lines = [separator.join(("chrom", "pos", "id", "ref", "alt"))]
+            lines += [separator.join(row.split("\t")[:5]) for row in whole[1:]]
+            Path(name).write_text("\n".join([*lines, ""]))
+            assert self.rows(zoo, name) == whole
+        for row in whole[1:4]:
+            assert contigs[row.split("\t")[0]]
+
+    def test_without_a_contig_in_the_header_and_unsorted(self, zoo: Zoo, contigs: dict[str, str]) -> None:
+        whole = self.rows(zoo, "v.vcf")
+        shuffled = random_alleles(contigs, 60)
+        order = list(range(len(shuffled)))
+        random.Random(1).shuffle(order)
+        write_vcf(Path("u.vcf"), [shuffled[place] for place in order], {})
+        found = self.rows(zoo, "u.vcf")
+        strip = [row.split("\t")[:2] + row.split("\t")[3:5] for row in whole[1:]]
+        assert [row.split("\t")[:2] + row.split("\t")[3:5] for row in found[1:]] == [strip[place] for place in order]
+        numbers = read()[1]
+        np.testing.assert_allclose(numbers, expected(contigs, [shuffled[place] for place in order]), atol=2e-5)
+
+    def test_parquet(self, zoo: Zoo, contigs: dict[str, str]) -> None:
+        parquet = pytest.importorskip("pyarrow.parquet")
+        write = [("chr2", 100, "<X>", "A"), *random_alleles(contigs, 5)]
+        write_vcf(Path("v.vcf"), write, contigs)
+        words = ("variants", "v.vcf", *WORDS, "--max-mismatch", 1)
+        assert zoo(*words, "-o", "out.tsv")[0] == 0
+        assert zoo(*words, "-o", "out.parquet")[0] == 0
+        table = parquet.read_table("out.parquet")
+        rows, numbers = read()
+        assert table.column_names == COLUMNS
+        assert table.column("pos").to_pylist() == [int(row[1]) for row in rows]
+        assert table.column("delta_b")[0].as_py() is None
+        np.testing.assert_array_equal(table.column("delta_b").to_numpy()[1:], numbers[1:, 2, 1].astype(np.float32))
+
+    def test_vcf_with_fields_header_lines_and_an_index(self, zoo: Zoo, contigs: dict[str, str]) -> None:
+        base = contigs["chr2"][99]
+        others = [letter for letter in "ACGT" if letter != base.upper()]
+        wrong = next(letter for letter in "ACGT" if letter != contigs["chr2"][149].upper())
+        rows = [("chr2", 100, base, f"{others[0]},<DEL>,{others[1]}"), ("chr2", 150, wrong, "A,C")]
+        write_vcf(Path("v.vcf"), [*rows, *random_alleles({"chr10": contigs["chr10"]}, 5)], contigs, info="AF=0.5")
+        status, _, err = zoo("variants", "v.vcf", *WORDS, "-o", "out.vcf.gz", "--max-mismatch", 0.5)
+        assert status == 0, err
+        with pysam.VariantFile("out.vcf.gz") as found:
+            assert found.header.info["ZOO_DELTA_a"].number == "A"
+            assert found.header.info["ZOO_REF_a"].number == 1
+            records = list(found)
+            (fetched,) = found.fetch("chr2", 149, 150)
+        first, second, *rest = records
+        assert first.info["AF"] == pytest.approx((0.5,))
+        effects = expected(contigs, [Allele("chr2", 100, base, alt) for alt in others[:2]])
+        for column, target in enumerate("abc"):
+            assert first.info[f"ZOO_REF_{target}"] == pytest.approx(effects[0, 0, column], abs=1e-4)
+            for kind, name in ((1, "ALT"), (2, "DELTA")):
+                one, missing, two = first.info[f"ZOO_{name}_{target}"]
+                assert missing is None
+                assert [one, two] == pytest.approx(effects[:, kind, column], abs=1e-4)
+        assert fetched.pos == second.pos == 150
+        assert second.info["ZOO_REF_MISMATCH"] is True
+        assert "ZOO_REF_a" not in second.info
+        assert all("ZOO_DELTA_c" in record.info for record in rest)
+        with pysam.BGZFile("out.vcf.gz") as text:
+            lines = [line.decode() for line in text if not line.startswith(b"#")]
+        given = [line for line in Path("v.vcf").read_text().splitlines() if line[0] != "#"]
+        assert [line.split(";ZOO")[0] for line in lines] == given
+        assert sorted(path.name for path in Path().iterdir() if path.name.startswith("out")) == [
+            "out.vcf.gz", "out.vcf.gz.json", "out.vcf.gz.tbi",
+        ]  # fmt: skip
+        message = (
+            "out.vcf.gz: has the field INFO/ZOO_REF_MISMATCH already; remove it first, as with bcftools annotate -x"
+        )
+        one_line(zoo, message, "variants", "out.vcf.gz", *WORDS, "-o", "again.vcf.gz")
+
+    def test_an_unsorted_vcf_has_no_index(self, zoo: Zoo, contigs: dict[str, str]) -> None:
+        write_vcf(Path("v.vcf"), random_alleles(contigs, 5)[::-1], contigs)
+        status, _, err = zoo("variants", "v.vcf", *WORDS, "-o", "out.vcf.gz")
+        assert status == 0
+        assert err.splitlines()[-1] == "zoo: v.vcf: is not sorted; out.vcf.gz has no index"
+        assert not Path("out.vcf.gz.tbi").exists()
+        with pysam.VariantFile("out.vcf.gz") as found:
+            assert all("ZOO_DELTA_a" in record.info for record in found)
+
+
+class TestParts:
+    """Shards, a stop and a merge give the bytes of one run."""
+
+    @pytest.mark.parametrize("output", ["out.tsv", "out.vcf.gz"])
+    def test_shards_are_merged_to_the_same_bytes(self, zoo: Zoo, contigs: dict[str, str], output: str) -> None:  # noqa: ARG002
+        words = ("variants", "v.vcf", *WORDS, "--part-size", 17)
+        assert zoo(*words, "-o", output)[0] == 0
+        whole = Path(output).read_bytes()
+        for shard in ("2/2", "1/2"):
+            status, _, err = zoo(*words, "-o", output, "--overwrite", "--shard", shard)
+            assert status == 0
+        assert err == "zoo: shard 1/2 is done; of 8 parts all there; join them with --merge\n"
+        Path(f"{output}.parts/0000003.safetensors").unlink()
+        one_line(
+            zoo,
+            f"{output}.parts: 1 of 8 parts are missing (4); run their",
+            *words,
+            "-o",
+            output,
+            "--overwrite",
+            "--merge",
+        )
+        assert zoo(*words, "-o", output, "--overwrite", "--resume")[0] == 0
+        assert Path(output).read_bytes() == whole
+        assert not Path(f"{output}.parts").exists()
+
+    def test_parts_of_other_variants_are_refused(self, zoo: Zoo, contigs: dict[str, str]) -> None:
+        words = ("variants", "v.vcf", *WORDS, "-o", "out.tsv", "--part-size", 50)
+        assert zoo(*words, "--shard", "1/2")[0] == 0
+        write_vcf(Path("v.vcf"), random_alleles(contigs, 60, seed=1), contigs)
+        one_line(zoo, "out.tsv.parts: holds parts of another run: variants sha256 is ", *words, "--merge")
+        write_vcf(Path("v.vcf"), random_alleles(contigs, 60), contigs)
+        one_line(
+            zoo,
+            "holds parts of another run: shifts is [0] there and [-1, 1] here",
+            *words,
+            "--shifts",
+            "-1,1",
+            "--merge",
+        )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "v.vcf: expected variants, found none; the file is empty"),
+        ("chr2\t5\t.\tA\tC\t.\t.\t.\n", "v.vcf: cannot be read as VCF or BCF (invalid file "),
+        (HEADER, "v.vcf: expected variants, found none; the file is empty"),
+        (HEADER + "chr2\t5\t.\tA\n", "v.vcf: record 1 cannot be read as VCF (unable to parse next record)"),
+        (HEADER + "chr2\tx\t.\tA\tC\t.\t.\t.\n", "v.vcf: record 1 cannot be read as VCF (unable to parse next record)"),
+        (
+            HEADER + "10\t5\t.\tA\tC\t.\t.\t.\n",
+            "v.vcf: the genome g.fa has no contig '10' but 'chr10': the names differ by",
+        ),
+        (HEADER + "x\t5\t.\tA\tC\t.\t.\t.\n", "v.vcf: the genome g.fa has no contig 'x'; it has chr2, chr10"),
+    ],
+)
+def test_bad_vcf(zoo: Zoo, contigs: dict[str, str], content: str, message: str) -> None:  # noqa: ARG001
+    Path("v.vcf").write_text(content)
+    one_line(zoo, message, "variants", "v.vcf", *WORDS, "-o", "out.tsv")
+    assert not Path("out.tsv").exists()
+
+
+def test_a_vcf_that_gzip_compressed_is_refused_with_the_command_that_helps(zoo: Zoo, contigs: dict[str, str]) -> None:  # noqa: ARG001
+    Path("v.vcf.gz").write_bytes(gzip.compress((HEADER + "chr2\t5\t.\tA\tC\t.\t.\t.\n").encode()))
+    message = "v.vcf.gz: expected VCF compressed by bgzip, got gzip; gunzip -c v.vcf.gz | bgzip > new.vcf.gz makes one"
+    one_line(zoo, message, "variants", "v.vcf.gz", *WORDS, "-o", "out.tsv")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["none.vcf"], "none.vcf: no such file"),
+        (["g.fa"], "g.fa: expected variants whose name ends in .vcf, .vcf.gz, .vcf.bgz, .bcf, or in .tsv, .txt, .csv"),
+        (["v.vcf", "-o", "out.xls"], "out.xls: expected a name that ends in .tsv, .txt, .csv, .parquet, or in one of"),
+        (
+            ["t.tsv", "-o", "out.vcf.gz"],
+            "out.vcf.gz: a table of variants has no header for VCF; give an output such as",
+        ),
+        (["v.vcf", "-o", "out.bcf"], "out.bcf: expected an output in VCF, such as out.vcf.gz, or a table"),
+        (["bad.tsv"], "bad.tsv: column pos, row 1: expected a whole number of at least 1, got 0.0"),
+        (["v.vcf", "--shifts", "27"], "shifts: expected -26 to 26 for windows of 53 bases, got 27"),
+        (["v.vcf", "--shifts", "-1,-1"], "shifts: expected one or more different numbers of bases, got [-1, -1]"),
+        (["v.vcf", "--max-mismatch", "2"], "max-mismatch: expected a share from 0 to 1, got 2.0"),
+        (["v.vcf", "--shard", "3/2"], "shard: expected i/n with i from 1 to n, as 3/20, got '3/2'"),
+        (["v.vcf", "-o", "v.vcf", "--overwrite"], "v.vcf: is an input of this command, which is never replaced"),
+    ],
+)
+def test_usage(zoo: Zoo, contigs: dict[str, str], words: list[str], message: str) -> None:  # noqa: ARG001
+    Path("t.tsv").write_text("chrom\tpos\tref\talt\nchr2\t5\tA\tC\n")
+    Path("bad.tsv").write_text("chrom\tpos\tref\talt\nchr2\t0\tA\tC\n")
+    one_line(zoo, message, "variants", *WORDS, "-o", "out.tsv", *words)
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        (("a-b", "c", "a_b"), "the target 'a-b' and the target 'a_b' would both be the INFO field ZOO_REF_a_b; give"),
+        (("a", "b", "MISMATCH"), "the flag for another REF and the target 'MISMATCH' would both be the INFO field ZOO"),
+    ],
+)
+def test_targets_that_vcf_cannot_tell_apart(
+    zoo: Zoo,
+    contigs: dict[str, str],  # noqa: ARG001
+    targets: tuple[str, ...],
+    message: str,
+) -> None:
+    checkpoint.save(random_checkpoint(dataclasses.replace(ODD, targets=targets)), Path("w.safetensors"), overwrite=True)
+    one_line(zoo, f"out.vcf: {message}", "variants", "v.vcf", *WORDS, "-o", "out.vcf")
+    assert zoo("variants", "v.vcf", *WORDS, "-o", "out.tsv")[0] == 0
+
+
+@pytest.mark.parametrize("ending", ["\n", ""])
+@pytest.mark.parametrize("block", [7, 1 << 20])
+def test_records_are_counted_without_reading_them(
+    contigs: dict[str, str], monkeypatch: pytest.MonkeyPatch, ending: str, block: int
+) -> None:
+    monkeypatch.setattr(vcf, "BLOCK_BYTES", block)
+    text = Path("v.vcf").read_text()
+    Path("v.vcf").write_text(text.rstrip("\n") + ending)
+    assert vcf.count(Path("v.vcf")) == len(random_alleles(contigs, 60))
+    Path("v.vcf").write_text(HEADER.rstrip("\n") + ending)
+    assert vcf.count(Path("v.vcf")) == 0

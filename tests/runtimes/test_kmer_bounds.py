@@ -1,0 +1,210 @@
+"""The compiled kernel of kmer-cpu stays inside the arrays that it is given, and refuses those that do not fit."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from checkpoints import ODD, random_checkpoint, random_codes
+from kmer_ways import SMALL, built_once
+
+from runtimes.kmer import kernel, sharing, tables
+from runtimes.kmer.windows import Windows
+from zoo.models import deepstarr
+
+pytestmark = pytest.mark.skipif(not kernel.BUILT, reason="the compiled kernel was not built at installation")
+
+LAYERS = deepstarr.plain_layers(ODD, random_checkpoint(ODD).arrays)
+PLANS = [plan for plan in tables.plans(LAYERS.shape) if plan.bytes <= SMALL and sharing.sharing(LAYERS, plan, 1)]
+L, T = ODD.sequence_length, len(ODD.targets)
+
+Arguments = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def built() -> tables.Tables:
+    return built_once(LAYERS, PLANS[-1])
+
+
+def codes_of(count: int) -> np.ndarray:
+    return random_codes(count, L) % 4
+
+
+def forward(looked_up: tables.Tables | None) -> Arguments:
+    compiled = kernel.Kernel(LAYERS, looked_up, kernel.instruction_sets()[0])
+    room = np.zeros(kernel._kernel.room(compiled.program), np.float32)
+    return {
+        "set": compiled.instruction_set,
+        "program": compiled.program,
+        "codes": codes_of(2),
+        "room": room,
+        "out": np.empty((2, T), np.float32),
+        "kept": compiled,
+    }
+
+
+def mutants(looked_up: tables.Tables | None) -> Arguments:
+    arguments = forward(looked_up)
+    room = np.zeros(kernel._kernel.room_of_mutants(arguments["program"]), np.float32)
+    return arguments | {"room": room, "out": np.empty((2, L, 4, T), np.float32)}
+
+
+def contributions(looked_up: tables.Tables | None) -> Arguments:
+    compiled = kernel.Backwards(LAYERS, looked_up, kernel.instruction_sets()[0])
+    return {
+        "set": compiled.instruction_set,
+        "program": compiled.program,
+        "back": compiled._back,
+        "codes": codes_of(2),
+        "references": codes_of(10).reshape(2, 5, L),
+        "target": 0,
+        "room": np.zeros(kernel._kernel.room_of_contributions(compiled.program), np.float32),
+        "out": np.empty((2, L, 4), np.float32),
+        "kept": compiled,
+    }
+
+
+def windows(looked_up: tables.Tables | None, stride: int = 1, number: int = 8) -> Arguments:
+    assert looked_up
+    shared = sharing.sharing(LAYERS, looked_up.plan, stride)
+    assert shared
+    network = kernel.Kernel(LAYERS, looked_up, kernel.instruction_sets()[0])
+    compiled = Windows(network, shared)
+    return {
+        "set": network.instruction_set,
+        "program": network.program,
+        "plan": compiled._plan,
+        "codes": shared.padded(codes_of(2).ravel(), number),
+        "before": shared.before,
+        "room": np.zeros(kernel._kernel.room_of_windows(network.program, compiled._plan), np.float32),
+        "out": np.empty((number, T), np.float32),
+        "kept": compiled,
+    }
+
+
+WAYS: dict[str, Callable[[tables.Tables | None], Arguments]] = {
+    "forward": forward,
+    "mutants": mutants,
+    "contributions": contributions,
+    "windows": windows,
+}
+
+
+def call(way: str, arguments: Arguments) -> np.ndarray:
+    getattr(kernel._kernel, way)(*(value for name, value in arguments.items() if name != "kept"))
+    return arguments["out"]
+
+
+def longer(array: np.ndarray) -> np.ndarray:
+    return np.concatenate([array.ravel(), array.ravel()[:1]])
+
+
+def shorter(array: np.ndarray) -> np.ndarray:
+    return array.ravel()[:-1].copy()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_arrays_of_a_wrong_size_are_refused(way: str, built: tables.Tables) -> None:
+    right = WAYS[way](built)
+    call(way, right)
+    wrong: list[tuple[str, Callable[[np.ndarray], np.ndarray], str]] = [
+        ("program", shorter, "bytes of the program: expected"),
+        ("program", longer, "bytes of the program: expected"),
+        ("program", lambda program: program[:5], "bytes of the program: expected at least"),
+        ("program", np.zeros_like, "the program is none"),
+        ("room", shorter, "bytes of the room: expected at least"),
+        ("out", shorter, "bytes of the result: expected" if way != "windows" else "."),
+        ("out", lambda out: out.view(np.uint8).ravel()[:-1].copy(), "bytes of the result: expected"),
+        ("codes", lambda codes: codes * 0 + 4, "codes: expected 0 to 3, got 4"),
+    ]
+    if way == "windows":
+        wrong += [
+            ("plan", longer, "the plan of the windows is none"),
+            ("plan", shorter, "the plan of the windows is none"),
+            ("plan", lambda plan: plan[:2], "the plan of the windows is none"),
+            ("plan", np.zeros_like, "the plan of the windows is none"),
+            ("codes", lambda codes: codes[: len(codes) // 2], "bases from the first window on: expected at least"),
+            ("before", lambda before: before - 1, "bases before the first window: expected at least"),
+            ("before", lambda before: -before, "bases before the first window: expected at least"),
+            ("before", lambda before: before + 10_000, "bases from the first window on: expected at least"),
+        ]
+    else:
+        wrong += [("codes", shorter, "bases of the codes: expected"), ("codes", longer, "bases of the codes: expected")]
+        wrong += [("out", longer, "bytes of the result: expected")]
+    if way == "contributions":
+        wrong += [
+            ("back", shorter, "bytes of the way back: expected"),
+            ("references", shorter, "bases of the references: expected"),
+            ("references", lambda references: references[:1], "bases of the references: expected"),
+            ("references", lambda references: references + 4, "codes: expected 0 to 3, got [4-7]"),
+            ("target", lambda _: -1, "target: expected at least 0, got -1"),
+            ("target", lambda _: T, f"targets: expected at least {T + 1}, got {T}"),
+        ]
+    for name, change, message in wrong:
+        with pytest.raises(ValueError, match=message):
+            call(way, right | {name: change(right[name])})
+    with pytest.raises(ValueError, match="no instruction set is called 8086 here"):
+        call(way, right | {"set": "8086"})
+
+
+@pytest.mark.parametrize("way", ["forward", "mutants", "contributions"])
+def test_an_n_is_a_code_where_nothing_is_looked_up(way: str) -> None:
+    right = WAYS[way](None)
+    codes = right["codes"].copy()
+    codes[0, 7] = 4
+    assert np.isfinite(call(way, right | {"codes": codes})).all()
+    codes[0, 7] = 5
+    with pytest.raises(ValueError, match="codes: expected 0 to 4, got 5"):
+        call(way, right | {"codes": codes})
+
+
+def test_windows_need_tables(built: tables.Tables) -> None:
+    without = kernel.Kernel(LAYERS, None, kernel.instruction_sets()[0])
+    with pytest.raises(ValueError, match="the program has no tables"):
+        call("windows", windows(built) | {"program": without.program})
+
+
+@pytest.mark.parametrize("way", ["room", "room_of_mutants", "room_of_contributions"])
+def test_no_room_is_told_for_a_program_that_is_none(way: str) -> None:
+    with pytest.raises(ValueError, match="bytes of the program: expected at least"):
+        getattr(kernel._kernel, way)(np.zeros(3, np.int64))
+
+
+def test_no_room_is_told_for_a_plan_that_is_none(built: tables.Tables) -> None:
+    right = windows(built)
+    with pytest.raises(ValueError, match="the plan of the windows is none"):
+        kernel._kernel.room_of_windows(right["program"], right["plan"][:-1])
+
+
+@pytest.mark.skipif(not hasattr(mmap, "PROT_READ"), reason="this system protects no pages so")
+@pytest.mark.parametrize("plan", PLANS, ids=[f"{plan.depth}-{plan.projected}" for plan in PLANS])
+@pytest.mark.parametrize("stride", [1, 3, 8, 50, 60])
+def test_windows_read_no_base_beyond_those_that_they_ask_for(stride: int, plan: tables.Plan) -> None:
+    """The fewest bases that are taken lie beside a page that nobody may read: a read beyond them would end the test."""
+    right = windows(built_once(LAYERS, plan), stride, 9)
+    codes, before = right["codes"], right["before"]
+
+    def taken(stop: int) -> bool:
+        try:
+            call("windows", right | {"codes": codes[:stop]})
+        except ValueError:
+            return False
+        return True
+
+    least = next(stop for stop in range(len(codes) + 1) if taken(stop))
+    expected = call("windows", right).copy()
+    page = mmap.PAGESIZE
+    inside = -(-least // page) * page
+    memory = mmap.mmap(-1, inside + 2 * page)
+    at = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    protect = ctypes.CDLL(None, use_errno=True).mprotect
+    for address in (at, at + page + inside):
+        assert protect(ctypes.c_void_p(address), ctypes.c_size_t(page), 0) == 0
+    for first in (page, page + inside - least):
+        held = np.frombuffer(memory, np.uint8, least, first)
+        held[:] = codes[:least]
+        np.testing.assert_array_equal(call("windows", right | {"codes": held, "before": before}), expected)
