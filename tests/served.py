@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import uvicorn
 from checkpoints import ODD, random_codes
 
 from zoo.contracts import RunOptions
@@ -32,10 +33,11 @@ LOCAL = ServeOptions(port=0)
 
 
 class Running(NamedTuple):
-    """url: of the service.  lines: of its log."""
+    """url: of the service.  lines: of its log.  server: ends when its `should_exit` is set."""
 
     url: str
     lines: list[Line]
+    server: uvicorn.Server
 
     @property
     def port(self) -> int:
@@ -62,7 +64,7 @@ def running(
     bound.listen(server.BACKLOG)  # who asks before the thread is there waits
     thread.start()
     try:
-        yield Running(server.address(bound), lines)
+        yield Running(server.address(bound), lines, made)
     finally:
         made.should_exit = True
         thread.join()

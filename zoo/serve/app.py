@@ -270,6 +270,7 @@ def _refusal(error: Exception) -> Response:
             headers["connection"] = "close"
     elif isinstance(error, HTTPException):
         status, message = error.status_code, REASONS.get(error.status_code, error.detail)
+        headers |= error.headers or {}
     elif isinstance(error, ZooError):
         # an engine that could not compute, for want of memory for example
         status, message = 503, str(error)
