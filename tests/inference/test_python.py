@@ -13,6 +13,8 @@ from checkpoints import ODD, random_codes
 
 import zoo
 from zoo.dna.encoding import reverse_complement
+from zoo.formats.fasta import Reader
+from zoo.formats.read_options import ReadOptions
 from zoo.inference import frame
 
 RUNTIME = "kmer-cpu"
@@ -96,6 +98,21 @@ class TestChoices:
         np.testing.assert_array_equal(plain.predict(["T" * (LENGTH - 2)], resize="center"), expected[2:])
         with pytest.raises(zoo.ZooError, match="sequence 1: expected 53 bases, got 300; cut windows of 53 bases"):
             taking.predict(["A" * 300])
+
+    @pytest.mark.parametrize(
+        ("place", "length"), [(0, LENGTH + 60), (30, LENGTH + 60), (LENGTH + 59, LENGTH + 60), (3, 9)]
+    )
+    def test_a_wrong_letter_is_refused_at_its_place_in_the_text_cropped_off_or_not(
+        self, file: Path, tmp_path: Path, place: int, length: int
+    ) -> None:
+        text = "A" * place + "X" + "A" * (length - place - 1)
+        model = zoo.load(weights=file, runtime=RUNTIME, resize="center")
+        message = f"position {place + 1}: expected a letter of ACGTN, got 'X'"
+        with pytest.raises(zoo.ZooError, match=f"sequence 2, {message}"):
+            model.predict(["ACGT" * LENGTH, text])
+        (tmp_path / "given.fa").write_text(f">one\n{text}\n")
+        with pytest.raises(zoo.ZooError, match=f"one.*, {message}"):
+            list(Reader(tmp_path / "given.fa", LENGTH, 8, ReadOptions("center")))
 
     def test_they_survive_a_pickle(self, file: Path, texts: list[str]) -> None:
         model = zoo.load(weights=file, runtime=RUNTIME, rc="average", resize="center", ambiguous="n")

@@ -47,24 +47,32 @@ def encode(
             if too_long or not sequence or not (reading.resize or len(sequence) == length):
                 refused = length_refused(len(sequence), length, reading, too_long, spelling)
                 raise ZooError(f"{title(number)}: {refused}")
-        if reading.resize:
-            part = [_centred(sequence, length) for sequence in part]
         letters = "".join(part).encode("ascii", "replace")
-        block = ascii_codes(letters).reshape(-1, length)
+        found = ascii_codes(letters)
         if reading.ambiguous:
-            lower = np.frombuffer(letters, np.uint8).reshape(-1, length) | 32
-            block[(block == INVALID) & (lower >= ord("a")) & (lower <= ord("z"))] = UNKNOWN_BASE
-        if (block == INVALID).any():
-            row, column = (int(index) for index in np.argwhere(block == INVALID)[0])
+            lower = np.frombuffer(letters, np.uint8) | 32
+            found[(found == INVALID) & (lower >= ord("a")) & (lower <= ord("z"))] = UNKNOWN_BASE
+        # before anything is cropped: a letter is refused wherever it stands, and its place is that in the text
+        ends = np.cumsum([len(sequence) for sequence in part])
+        if (found == INVALID).any():
+            place = int(np.argmax(found == INVALID))
+            row = int(np.searchsorted(ends, place, "right"))
+            column = place - int(ends[row]) + len(part[row])
             refused = letter_refused(part[row][column], spelling)
             raise ZooError(f"{title(start + row + 1)}, position {column + 1}: {refused}")
+        block = _centred(np.split(found, ends[:-1]), length) if reading.resize else found.reshape(-1, length)
         codes[start : start + len(part)] = block
     return codes
 
 
-def _centred(sequence: str, length: int) -> str:
-    """Cropped or padded as ReadOptions say."""
-    surplus = len(sequence) - length
-    if surplus > 0:
-        return sequence[surplus // 2 :][:length]
-    return f"{'N' * (-surplus // 2)}{sequence}".ljust(length, "N")
+def _centred(sequences: Sequence[np.ndarray], length: int) -> np.ndarray:
+    """Base codes of sequences, uint8 (any,) each, cropped or padded as ReadOptions say: uint8 (N, length)."""
+    out = np.full((len(sequences), length), UNKNOWN_BASE, np.uint8)
+    for row, codes in enumerate(sequences):
+        surplus = len(codes) - length
+        if surplus > 0:
+            out[row] = codes[surplus // 2 :][:length]
+        else:
+            before = -surplus // 2
+            out[row, before : before + len(codes)] = codes
+    return out
