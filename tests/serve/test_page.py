@@ -16,10 +16,12 @@ import pytest
 import requests
 from activity_page import find, predict, text, wait
 from browser import opened as browser_opened
+from checkpoints import ODD, random_checkpoint
 from served import LENGTH, LOCAL, RUNTIME, Running, letters, opened, running
 from sites import made, onnxruntime_web, shown
 
 import zoo
+from zoo.weights import checkpoint
 
 SEQUENCES = [text.replace("N", "A") for text in letters(3)]
 
@@ -164,6 +166,51 @@ def test_make_stronger_does_what_zoo_design_does(page: Any, model: zoo.Model) ->
     wait(page, lambda: text(page, "#name") == "s2, 1 changed")
     (design,) = zoo.explain.evolve(model, "a", SEQUENCES[2:], number=1, rounds=1)
     assert f"a {design.activities[0]:.3f} (+" in text(page, "#now")
+
+
+HELD = """
+    const [asked] = arguments, answer = backend[asked];
+    window.waiting = [];
+    backend[asked] = async (...given) => {
+      await new Promise(go => waiting.push(go));
+      return answer(...given);
+    };"""
+"""Script: what the page asks next waits until `waiting[number]()` is called."""
+
+
+def test_two_mutations_in_a_row_are_both_in_the_sequence_that_is_shown(page: Any, model: zoo.Model) -> None:
+    predict(page, fasta(SEQUENCES))
+    choose(page, "s0")
+    page.execute_script(HELD, "explain")
+    first, second = (next(one for one in "ACGT" if one != SEQUENCES[0][at]) for at in (4, 9))
+    # the second before the first is answered, whose answer comes last
+    page.execute_script("apply(4, arguments[0]); apply(9, arguments[1])", first, second)
+    wait(page, lambda: page.execute_script("return waiting.length") == 2)
+    page.execute_script("waiting[1]()")
+    wait(page, lambda: text(page, "#name") == "s0, 2 changed")
+    shown = text(page, "#now")
+    (after,) = model.predict([SEQUENCES[0][:4] + first + SEQUENCES[0][5:9] + second + SEQUENCES[0][10:]])
+    assert f"a {after[0]:.3f} (" in shown
+    assert shown.endswith(f"{SEQUENCES[0][4]}5{first}, {SEQUENCES[0][9]}10{second}")
+    page.execute_async_script("waiting[0](); setTimeout(arguments[0], 500)")
+    assert text(page, "#now") == shown
+
+
+def test_another_model_that_is_chosen_meanwhile_gets_no_predictions_of_the_first(
+    browser: Any, weights: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.safetensors"
+    checkpoint.save(random_checkpoint(ODD, seed=1), other)
+    with running(opened(weights, other)) as service:
+        browser.get(f"{service.url}/")
+        wait(browser, lambda: len(find(browser, "#model option")) == 2)
+        browser.execute_script(HELD, "predict")
+        browser.execute_script("$('sequences').value = arguments[0]; submit()", fasta(SEQUENCES))
+        wait(browser, lambda: browser.execute_script("return waiting.length") == 1)
+        find(browser, "#model option")[1].click()
+        browser.execute_async_script("waiting[0](); setTimeout(arguments[0], 500)")
+        assert not find(browser, "#results")[0].is_displayed()
+        assert text(browser, "#status") == ""
 
 
 def test_the_table_is_downloaded_with_every_digit(page: Any, place: Place, model: zoo.Model, downloads: Path) -> None:
