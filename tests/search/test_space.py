@@ -100,6 +100,17 @@ def test_ranges_and_constants_of_a_sweep_and_what_it_leaves_out() -> None:
         ),
         ({"parameters": {"lr": {"values": []}}}, "lr: choices: expected one or more values, got none"),
         ({"parameters": {"lr": {"values": [1], "probabilities": [1]}}}, "the key 'probabilities' is not read here"),
+        (
+            {"parameters": {"lr": {"values": [1, 2], "min": 1}}},
+            "lr: expected values or value or min and max, got values",
+        ),
+        ({"parameters": {"lr": {"value": 1, "values": [2]}}}, "lr: expected values or value or min and max, got value"),
+        ({"parameters": {"lr": {}}}, "lr: expected values or value or min and max, got nothing"),
+        (
+            {"parameters": {"dropout_prob": {"distribution": "q_uniform", "min": 0, "max": 0.5}}},
+            "dropout_prob: expected min and max and q, got min and max",
+        ),
+        ({"parameters": {"lr": {"min": 1, "max": "a"}}}, "lr: expected min and max to be numbers, got 1 and 'a'"),
         ({"parameters": {"lr": {"distribution": "beta"}}}, "lr: distribution: expected one of constant, categorical"),
         ({"parameters": {"lr": {"min": 2, "max": 1}}}, "lr: range: expected low <= high, got 2 and 1"),
         ({"early_terminate": {"type": "envelope"}}, "early_terminate: type: expected hyperband, got 'envelope'"),

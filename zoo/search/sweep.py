@@ -41,6 +41,9 @@ DISTRIBUTIONS: dict[str, tuple[str, ...]] = {
 }
 """Distribution -> the keys that it has."""
 
+FORMS = (("values",), ("value",), ("min", "max"))
+"""Keys of a parameter without a distribution."""
+
 
 def read(path: Path, model: str | None = None) -> Space:
     """A file of SUFFIXES. model: as in `from_dict`."""
@@ -139,8 +142,12 @@ def _domain(table: Any, where: str) -> Choices | Range:
     name = table.get("distribution")
     if name is not None and (not isinstance(name, str) or name not in DISTRIBUTIONS):
         raise ZooError(f"{where}: distribution: expected one of {', '.join(DISTRIBUTIONS)}, got {name!r}")
-    known = DISTRIBUTIONS[name] if name else ("value", "values", "min", "max")
-    _known(table, (*known, "distribution"), where)
+    forms = (DISTRIBUTIONS[name],) if name else FORMS
+    _known(table, (*(key for form in forms for key in form), "distribution"), where)
+    given = [key for key in table if key != "distribution"]
+    if not any(set(form) == set(given) for form in forms):  # of two forms one would be ignored; q is 1 for W&B
+        wanted = " or ".join(" and ".join(form) for form in forms)
+        raise ZooError(f"{where}: expected {wanted}, got {' and '.join(given) or 'nothing'}")
     try:
         if "values" in table:
             if not isinstance(table["values"], list):
@@ -150,7 +157,7 @@ def _domain(table: Any, where: str) -> Choices | Range:
             return Choices((_number(table["value"]),))
         low, high, step = (_number(table.get(word)) for word in ("min", "max", "q"))
         if not all(isinstance(value, int | float) for value in (low, high)):
-            raise ZooError("expected values, value, or min and max, which are numbers")
+            raise ZooError(f"expected min and max to be numbers, got {low!r} and {high!r}")
         whole = name == "int_uniform" or (name is None and all(isinstance(value, int) for value in (low, high)))
         return Range(low, high, whole, name == "log_uniform_values", step)
     except ZooError as error:
