@@ -16,11 +16,12 @@ import pytest
 import requests
 from activity_page import find, predict, text, wait
 from browser import opened as browser_opened
-from checkpoints import ODD, random_checkpoint
+from checkpoints import ODD, ODD_CONFIGS, random_checkpoint
 from served import LENGTH, LOCAL, RUNTIME, Running, letters, opened, running
 from sites import made, onnxruntime_web, shown
 
 import zoo
+from zoo.serve import questions
 from zoo.weights import checkpoint
 
 SEQUENCES = [text.replace("N", "A") for text in letters(3)]
@@ -308,3 +309,15 @@ def test_a_question_that_is_wrong_is_one_line(service: Running) -> None:
         answer = requests.post(f"{address}/{question}", json=asked, timeout=60)
         assert answer.status_code == status
         assert message in answer.json()["error"]
+
+
+@pytest.mark.parametrize("name", ODD_CONFIGS)
+def test_every_model_is_explained_on_a_runtime_that_explains_some(tmp_path: Path, name: str) -> None:
+    pytest.importorskip("torch")
+    path = tmp_path / "odd.safetensors"
+    checkpoint.save(random_checkpoint(ODD_CONFIGS[name]), path)
+    model = zoo.load(weights=path, runtime="torch-cpu")
+    sequence = "ACGGTC" * model.spec.sequence_length
+    found = questions.explained(model, sequence[: model.spec.sequence_length])
+    assert found["method"] == ("ism" if model.spec.architecture in ("gapped_kmer", "motif_counts") else "deeplift")
+    assert len(found["contributions"]) == len(found["effects"]) == len(model.spec.targets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from typing import Any, Literal
@@ -26,18 +27,30 @@ from zoo.spec import ALPHABET
 def explained(model: Model, sequence: str) -> dict[str, Any]:
     """What each base of a sequence contributes and what each substitution does, as the page's script takes it.
 
-    DeepLIFT where the runtime computes contributions, else substitutions minus the mean of the four bases.
+    DeepLIFT where the runtime computes contributions of the model, else substitutions minus the mean of the four bases.
     Raises Refused as `_codes` does.
     """
     codes = _codes(model, sequence)
-    kind: Literal["deeplift", "ism"] = "deeplift" if model.runtime in runtimes_with("contributions") else "ism"
-    targets = range(len(model.spec.targets))
     activities = model.predict_codes(codes)
-    scores = methods.method(model, targets, ExplainOptions(method=kind), None).score(codes, activities)
+    kind, scores = _scores(model, codes, activities)
     effects = scores.effects if scores.effects is not None else mutagenesis.mutants(model, codes, None)
     contributions = np.stack([(one[0] * ONE_HOT[codes[0]]).sum(1) for one in scores.hypothetical])
     row = report.Row("", codes[0], activities[0], contributions, np.moveaxis(effects[0], -1, 0))
     return {**report.packed(row), "method": kind}
+
+
+def _scores(model: Model, codes: np.ndarray, activities: np.ndarray) -> tuple[str, methods.Scores]:
+    """Contributions, and by which method."""
+
+    def scored(kind: Literal["deeplift", "ism"]) -> tuple[str, methods.Scores]:
+        targets = range(len(model.spec.targets))
+        return kind, methods.method(model, targets, ExplainOptions(method=kind), None).score(codes, activities)
+
+    if model.runtime in runtimes_with("contributions"):
+        # a network of counts has no derivative, and a library may be missing; mutants need nothing but predictions
+        with contextlib.suppress(ZooError):
+            return scored("deeplift")
+    return scored("ism")
 
 
 def stronger(model: Model, sequence: str, target: str) -> dict[str, Any]:
