@@ -241,7 +241,12 @@ class Study:
         if self.options.sampler == "random":
             return optuna.samplers.RandomSampler(seed)
         if self.options.sampler == "grid":
-            return optuna.samplers.GridSampler(self._grid(), self.options.seed)
+
+            class Grid(optuna.samplers.GridSampler):
+                def after_trial(self, *_: Any) -> None:
+                    """Nothing: Optuna's own stops a running study at the last point, and a shadow does not run."""
+
+            return Grid(self._grid(), self.options.seed)
         return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)
 
     def _grid(self) -> dict[str, Sequence[Any]]:
