@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import statistics
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 optuna = pytest.importorskip("optuna")
 
+from checkpoints import MODELS  # noqa: E402
 from searches import HILL, hill, new_study, search, trained  # noqa: E402
 
 from zoo.errors import ZooError  # noqa: E402
 from zoo.search import results, space_file, study, workers  # noqa: E402
 from zoo.search.objective import Objective  # noqa: E402
-from zoo.search.options import SearchOptions  # noqa: E402
+from zoo.search.options import Sampler, SearchOptions  # noqa: E402
 from zoo.search.space import key  # noqa: E402
 from zoo.search.workers import Worker  # noqa: E402
+from zoo.training.config import read_toml  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 
@@ -141,6 +145,49 @@ def test_a_space_that_is_done_ends_the_search_and_equal_points_count_once(tmp_pa
                 made.tell(one, [float(one.number)])
                 points.append(key(one.point))
         assert sorted(points) == sorted(map(key, space.points())), sampler
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "grid", "random"])
+def test_every_possible_point_is_trained_and_then_none_is_left(tmp_path: Path, sampler: Sampler) -> None:
+    tables = {
+        "model": {"architecture": "deepstarr", "dropout": {"choices": [0.1, 0.2, 0.3]}},
+        "train": {"batch_size": {"choices": [16, 32]}},
+    }
+    space = space_file.from_tables(tables, "small")
+
+    def possible(point: dict) -> bool:
+        return point["dropout"] != 0.2
+
+    options = SearchOptions(output=tmp_path, sampler=sampler, trials=100).settled({})
+    study.create(tmp_path, space.facts(), (Objective("pearson", "dev"),), options)
+    made = study.Study(tmp_path, space, (Objective("pearson", "dev"),), options, possible)
+    points = []
+    with Worker(tmp_path).at_work() as worker:
+        while (one := made.draw(worker.name, worker.alive)) is not None:
+            made.tell(one, [float(one.number)])
+            points.append(key(one.point))
+    assert sorted(points) == sorted(key(point) for point in space.points() if possible(point))
+
+
+@pytest.mark.parametrize("architecture", MODELS)
+def test_the_best_trial_is_read_again_whatever_the_network_is_made_of(tmp_path: Path, architecture: str) -> None:
+    tables = {"model": {"architecture": architecture}, "train": {"batch_size": {"choices": [16, 32]}}}
+    space = space_file.from_tables(tables, "small")
+    made = new_study(tmp_path / "study", space, trials=1)
+    search_one(made)
+    source = SimpleNamespace(sequence_length=249, targets=("dev", "hk"))
+    (tmp_path / "best.toml").write_text(results.best_toml(made, made.finished()[0], source))  # type: ignore[arg-type]
+    read = read_toml(tmp_path / "best.toml")
+    assert read["model"].pop("architecture") == architecture
+    expected = dataclasses.replace(space.config(made.finished()[0].params), sequence_length=249, targets=("dev", "hk"))
+    assert space.plugin.Config(**read["model"]) == expected
+
+
+def search_one(made: study.Study) -> None:
+    with Worker(made.folder).at_work() as worker:
+        one = made.draw(worker.name, worker.alive)
+        assert one is not None
+        made.tell(one, [0.5])
 
 
 def named(tables: dict) -> dict:

@@ -102,8 +102,17 @@ def best_toml(study: Study, trial: optuna.trial.FrozenTrial, source: Source) -> 
     tables = settings(study.space, trial.params, source, study.options.seed)
     lines = [f"# Trial {trial.number} of {len(study.trials())}: {scores} on the validation split."]
     for title, table in tables.items():
-        lines += ["", f"[{title}]", *(f"{name} = {json.dumps(value)}" for name, value in table.items())]
+        lines += ["", f"[{title}]", *(f"{name} = {_toml(value)}" for name, value in table.items())]
     return "\n".join([*lines, ""])
+
+
+def _toml(value: Any) -> str:
+    """A JSON value as TOML has it in one line: a table, such as a motif of a Config, is written otherwise."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{json.dumps(name)} = {_toml(one)}' for name, one in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(value)
 
 
 def settings(space: Space, point: Mapping[str, Any], source: Source, seed: int) -> dict[str, dict[str, Any]]:
