@@ -169,6 +169,32 @@ def test_every_possible_point_is_trained_and_then_none_is_left(tmp_path: Path, s
     assert sorted(points) == sorted(key(point) for point in space.points() if possible(point))
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "grid", "random"])
+@pytest.mark.parametrize(
+    ("low", "high", "step", "values"),
+    [
+        (0.1, 0.3, 0.1, [0.1, 0.2, 0.3]),  # 0.1 + 2 * 0.1 > 0.3
+        (0.05, 0.35, 0.1, [0.05, 0.15, 0.25, 0.35]),
+        (0.1, 0.35, 0.1, [0.1, 0.2, 0.3]),  # no whole number of steps
+        (0, 0.9, 0.45, [0, 0.45, 0.9]),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_every_step_of_a_range_is_drawn_once(
+    tmp_path: Path, sampler: Sampler, low: float, high: float, step: float, values: list[float]
+) -> None:
+    dropout = {"low": low, "high": high, "step": step}
+    space = space_file.from_tables({"model": {"architecture": "deepstarr", "dropout": dropout}}, "steps")
+    drawn = []
+    made = new_study(tmp_path / "study", space, trials=100, sampler=sampler)
+    with Worker(made.folder).at_work() as worker:
+        while (one := made.draw(worker.name, worker.alive)) is not None:
+            made.tell(one, [0.0])
+            drawn.append(one.point["dropout"])
+    assert sorted(drawn) == pytest.approx(values)
+    assert max(drawn) <= high
+
+
 @pytest.mark.parametrize("architecture", MODELS)
 def test_the_best_trial_is_read_again_whatever_the_network_is_made_of(tmp_path: Path, architecture: str) -> None:
     tables = {"model": {"architecture": architecture}, "train": {"batch_size": {"choices": [16, 32]}}}

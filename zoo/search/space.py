@@ -12,6 +12,7 @@ import itertools
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from zoo import contracts, registry
@@ -84,9 +85,20 @@ class Range:
             return range(int(self.low), int(self.high) + 1, int(self.step or 1))
         if self.step is None:
             return (self.low,) if self.low == self.high else None
-        return tuple(
-            self.low + number * self.step for number in range(int((self.high - self.low) / self.step + 1e-9) + 1)
-        )
+        # as Optuna draws them: 0.1 + 2 * 0.1 is above 0.3, and cut off there
+        return tuple(min(self.low + number * self.step, self.last) for number in range(self._steps + 1))
+
+    @property
+    def last(self) -> float:
+        """The largest value: `high`, or where that is no whole number of steps from `low`, the last one before it."""
+        if self.whole or self.step is None:
+            return self.high
+        return float(Decimal(str(self.low)) + self._steps * Decimal(str(self.step)))
+
+    @property
+    def _steps(self) -> int:
+        low, high, step = (Decimal(str(value)) for value in (self.low, self.high, self.step))
+        return int((high - low) // step)
 
     def value(self, option: Any) -> Any:
         return option

@@ -364,7 +364,7 @@ def suggest(trial: optuna.Trial, parameter: Parameter) -> Any:
     if domain.whole:
         low, high = int(domain.low), int(domain.high)
         return trial.suggest_int(parameter.name, low, high, step=int(domain.step or 1), log=domain.log)
-    return trial.suggest_float(parameter.name, domain.low, domain.high, step=domain.step, log=domain.log)
+    return trial.suggest_float(parameter.name, domain.low, domain.last, step=domain.step, log=domain.log)
 
 
 def distribution(parameter: Parameter) -> optuna.distributions.BaseDistribution:
@@ -377,7 +377,7 @@ def distribution(parameter: Parameter) -> optuna.distributions.BaseDistribution:
         return optuna.distributions.IntDistribution(
             int(domain.low), int(domain.high), domain.log, int(domain.step or 1)
         )
-    return optuna.distributions.FloatDistribution(domain.low, domain.high, domain.log, domain.step)
+    return optuna.distributions.FloatDistribution(domain.low, domain.last, domain.log, domain.step)
 
 
 def _template(space: Space, point: Point) -> optuna.trial.FrozenTrial:
