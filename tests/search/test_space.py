@@ -116,7 +116,11 @@ def test_what_a_sweep_cannot_say_is_refused_by_name(change: dict[str, Any], mess
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("dropout =", "dropuot =", "[model]: no setting is called 'dropuot'; there are dense_units, dropout, filters"),
+        (
+            "dropout =",
+            "dropuot =",
+            "[model]: no setting is called 'dropuot', did you mean dropout?; there are dense_units",
+        ),
         ("learning_rate", "lr", "[train]: no setting is called 'lr'; there are learning_rate"),
         ("[4, 8]", "[]", "[model], filters, entry 1: choices: expected one or more values, got none"),
         ("[4, 8]", "[4, 4]", "choices: expected different values, got [4, 4]"),
@@ -144,6 +148,9 @@ def test_what_a_sweep_cannot_say_is_refused_by_name(change: dict[str, Any], mess
             "epochs = { low = 1, high = 9223372036854775807 }",
             "expected whole numbers of at most 9,007",
         ),
+        ("log = true", 'log = "no"', "[train], learning_rate: log: expected true or false, got 'no'"),
+        ("log = true", "log = true, name = 3", "[train], learning_rate: name: expected a text, got 3"),
+        ("log = true", "logg = true", "no key is called 'logg', did you mean log?; there are choices, low"),
         ("[4, 8]", "[1, true]", "choices: expected different values, got [1, True]"),
         ("[4, 8]", "[1979-05-27]", "choices: expected numbers, texts, true, false or lists, got datetime.date(1979, 5"),
     ],

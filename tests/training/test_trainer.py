@@ -210,7 +210,7 @@ def test_a_toml_file_gives_the_network_and_the_settings(tmp_path: Path) -> None:
     with pytest.raises(ZooError, match=r"\[model\]: deepstarr has no variant 'tine'; there are original, tuned$"):
         read_model(str(path))
     path.write_text("[model]\nfilter = [8]\n")
-    with pytest.raises(ZooError, match=r"\[model\]: no setting is called 'filter'; there are filters, kernel_sizes"):
+    with pytest.raises(ZooError, match=r"\[model\]: no setting is called 'filter', did you mean filters\?; there are filters, kernel"):
         read_model(str(path))
     path.write_text("[modell]\n")
     with pytest.raises(ZooError, match="no table is called 'modell'"):

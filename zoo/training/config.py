@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 from zoo.contracts import MOST_SEQUENCES, ThreadOptions
 from zoo.errors import ZooError
+from zoo.options import check_names, names
 
 Augmentation = Literal["reverse-complement", "shift", "mutate"]
 AUGMENTATIONS: tuple[str, ...] = get_args(Augmentation)
@@ -148,16 +149,8 @@ class JobOptions(ThreadOptions):
 
 def make(cls: Any, settings: dict[str, Any], where: str) -> Any:
     """A frozen dataclass from a table of settings. Raises ZooError that names an unknown field and lists the known."""
-    check_names(cls, settings, where)
+    check_names(settings, names(cls), f"{where}: no setting")
     return cls(**settings)
-
-
-def check_names(cls: Any, settings: dict[str, Any], where: str) -> None:
-    """Raise ZooError that names a setting which is no field of the dataclass, and lists those that are."""
-    known = [field.name for field in dataclasses.fields(cls)]
-    unknown = sorted(set(settings) - set(known))
-    if unknown:
-        raise ZooError(f"{where}: no setting is called {unknown[0]!r}; there are {', '.join(known)}")
 
 
 def read_document(path: Path) -> dict[str, Any]:
