@@ -22,7 +22,6 @@ EXPECTED: dict[Any, str] = {
     float: "a number",
     int: "a whole number",
     str: "a text",
-    tuple: "a list of texts",
 }
 """Kind -> what messages call it; a class that is not here is called by its name."""
 
@@ -55,7 +54,7 @@ def check_kinds(options: Any) -> None:
 
 
 def check_kind(name: str, value: Any, hint: Any) -> None:
-    """Raise ZooError unless a value is of a kind: a class, a Literal, a tuple of texts, or a union of these.
+    """Raise ZooError unless a value is of a kind: a class, a Literal, a tuple of one kind, or a union of these.
 
     A NumPy number is a number, and a list is as good as a tuple; true is no number.
     """
@@ -63,7 +62,7 @@ def check_kind(name: str, value: Any, hint: Any) -> None:
         return
     hints = [one for one in _alternatives(hint) if one is not types.NoneType]
     if isinstance(value, str) and any(get_origin(one) is tuple for one in hints):
-        raise ZooError(f"{name}: expected a list of texts, got one text; put it in a list")
+        raise ZooError(f"{name}: expected {_called(hints[0])}, got one text; put it in a list")
     expected = " or ".join(dict.fromkeys(_called(one) for one in hints))
     raise ZooError(f"{name}: expected {expected}, got {value!r}")
 
@@ -86,5 +85,7 @@ def _fits(value: Any, hint: Any) -> bool:
 def _called(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return f"one of {', '.join(map(str, get_args(hint)))}"
-    kind = get_origin(hint) or hint
-    return EXPECTED.get(kind, kind.__name__)
+    if get_origin(hint) is tuple:
+        entry = _called(get_args(hint)[0])
+        return entry.replace("one of", "some of") if entry.startswith("one of") else f"a list of {entry[2:]}s"
+    return EXPECTED.get(hint) or str(hint.__name__)

@@ -138,7 +138,7 @@ def test_what_a_sweep_cannot_say_is_refused_by_name(change: dict[str, Any], mess
             "[objective]\nmetric = 3\n[train]",
             "[objective]: expected metric to be a text and metrics a list",
         ),
-        ('"deepstarr"', "3", "[model]: expected the name of a model, got 3"),
+        ('"deepstarr"', "3", "[model]: architecture: expected a text, got 3"),
         ('["filters", "kernel_sizes"]', "3", "entries_of: expected a list of fields, got 3"),
         ('["filters", "kernel_sizes"]', '["dropout"]', "layers counts the entries of dropout, which is no list"),
         ("choices = [1, 2]", "choices = [-1, 2]", "layers counts entries: expected whole numbers of at least 1"),

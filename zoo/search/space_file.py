@@ -39,9 +39,8 @@ def from_tables(document: Mapping[str, Any], source: str) -> Space:
             raise ZooError(f"{source}: expected a table [{name}], got {name} = {table!r}")
     table = dict(document.get("model", {}))
     variant, named_architecture = table.pop("variant", None), table.pop("architecture", None)
-    for name in (variant, named_architecture):
-        if name is not None and not isinstance(name, str):
-            raise ZooError(f"{source}, [model]: expected the name of a model, got {name!r}")
+    for name, value in (("variant", variant), ("architecture", named_architecture)):
+        check_kind(f"{source}, [model]: {name}", value, str | None)
     architecture = named_architecture or architecture_of(variant or MODEL, source)
     reader = _Reader(source, {field.name for field in dataclasses.fields(registry.load("models", architecture).Config)})
     model = reader.table("model", table)

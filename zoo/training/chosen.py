@@ -12,7 +12,7 @@ from typing import Any
 from zoo import contracts, registry
 from zoo.defaults import MODEL
 from zoo.errors import ZooError, did_you_mean
-from zoo.options import check_names, names
+from zoo.options import check_kind, check_names, names
 from zoo.training.config import TrainConfig, make, read_toml
 from zoo.weights import named
 
@@ -30,8 +30,10 @@ def read_model(
     if Path(model).suffix == ".toml":
         tables = read_toml(Path(model))
         table, where = dict(tables["model"]), f"{model}, [model]"
-        variant = table.pop("variant", None)
-        architecture = table.pop("architecture", None) or _architecture(variant or MODEL)
+        variant, architecture = table.pop("variant", None), table.pop("architecture", None)
+        for name, value in (("variant", variant), ("architecture", architecture)):
+            check_kind(f"{where}: {name}", value, str | None)
+        architecture = architecture or _architecture(variant or MODEL)
     else:
         tables, table, where, variant = {"train": {}}, {}, model, model
         architecture = _architecture(model)

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from zoo.contracts import MOST_SEQUENCES, ThreadOptions
 from zoo.errors import ZooError
-from zoo.options import check_names, names
+from zoo.options import check_kinds, check_names, names
 
 Augmentation = Literal["reverse-complement", "shift", "mutate"]
 AUGMENTATIONS: tuple[str, ...] = get_args(Augmentation)
@@ -72,6 +72,7 @@ class TrainConfig:
     """Of everything that is drawn."""
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         object.__setattr__(self, "augment", tuple(self.augment))
         self._require(
             "batch_size",
@@ -169,4 +170,7 @@ def read_toml(path: Path) -> dict[str, dict[str, Any]]:
     unknown = sorted(set(document) - {"model", "train"})
     if unknown:
         raise ZooError(f"{path}: no table is called {unknown[0]!r}; there are [model] and [train]")
+    for name, table in document.items():
+        if not isinstance(table, dict):
+            raise ZooError(f"{path}: expected a table [{name}], got {name} = {table!r}")
     return {"model": document.get("model", {}), "train": document.get("train", {})}
