@@ -7,7 +7,6 @@ A row is counted from 1, the header not counted; a line is counted from 1, the h
 
 from __future__ import annotations
 
-import codecs
 import csv
 import dataclasses
 import importlib.util
@@ -183,18 +182,17 @@ class _Text:
                     )
                 end = rest.rfind(b"\n") + 1
                 if end:
-                    yield _decoded(rest[:end], first)
+                    yield _decoded(rest[:end])
                     first = False
                     rest = rest[end:]
                 if len(rest) > LINE_BYTES:
                     raise ZooError(f"{self._path}: expected lines of at most {LINE_BYTES:,} bytes, got a longer one")
             if rest:
-                yield _decoded(rest + b"\n", first)
+                yield _decoded(rest + b"\n")
 
 
-def _decoded(text: bytes, first: bool) -> list[str]:
+def _decoded(text: bytes) -> list[str]:
     """Whole lines -> those lines without their ends. Bytes that are not UTF-8 survive as surrogate escapes."""
-    text = text.removeprefix(codecs.BOM_UTF8) if first else text
     return text.replace(b"\r\n", b"\n").decode("utf-8", "surrogateescape").split("\n")[:-1]
 
 

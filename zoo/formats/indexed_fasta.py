@@ -7,6 +7,7 @@ where pyfaidx takes 4. It is imported when a genome is opened.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import importlib.util
 import os
@@ -20,6 +21,7 @@ import numpy as np
 from zoo.dna.encoding import ASCII_TO_CODE, INVALID
 from zoo.dna.windows import padded
 from zoo.errors import MissingDependency, ZooError
+from zoo.formats import compressed
 from zoo.formats.names import listed, shown
 from zoo.spec import UNKNOWN_BASE
 from zoo.system import cache, digests
@@ -208,6 +210,8 @@ def _check_file(path: Path) -> bool:
     if not beginning:
         raise ZooError(f"{path}: expected a genome in FASTA, the file is empty")
     if beginning[:2] != b"\x1f\x8b":
+        if beginning.startswith(codecs.BOM_UTF8):
+            raise ZooError(f"{path}: {compressed.MARKED}")
         if not beginning.startswith(b">"):
             raise ZooError(f"{path}: expected a genome in FASTA, whose first line starts with '>'")
         return False

@@ -157,7 +157,7 @@ def make(cls: Any, settings: dict[str, Any], where: str) -> Any:
 def read_document(path: Path) -> dict[str, Any]:
     """A TOML file. Raises ZooError if it is none."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise ZooError(f"{path}: cannot be read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
