@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo.errors import MissingDependency, ZooError
+from zoo.errors import MissingDependency, ZooError, nearest
 from zoo.formats import compressed
 from zoo.formats.names import CONTROL, listed, shown
 
@@ -100,10 +100,8 @@ def read(
     missing = [name for name in (*numbers, *text) if name not in present]
     if missing:
         names = ", ".join(repr(shown(name)) for name in missing)
-        quoted = any(f'"{name}"' in present for name in missing)
-        told = ["write the table without quotes"] if quoted else [(advice or {}).get(name, "") for name in missing]
-        rest = "".join(f"; {one}" for one in dict.fromkeys(told) if one)
-        raise ZooError(f"{path}: has no column {names}; its columns are {listed(present)}{rest}")
+        told = "".join(f"; {one}" for one in _advice(missing, present, advice or {}))
+        raise ZooError(f"{path}: has no column {names}; its columns are {listed(present)}{told}")
     chosen_text = [*text, *(name for name in optional if name in present)]
     cells = found.read(dict.fromkeys((*numbers, *chosen_text)))
     count = len(next(iter(cells.values()), ()))
@@ -115,6 +113,17 @@ def read(
         np.stack(parsed, axis=1) if parsed else np.empty((count, 0)),
         tuple(numbers),
     )
+
+
+def _advice(missing: Sequence[str], present: Sequence[str], advice: Mapping[str, str]) -> list[str]:
+    """What to do about columns that a table has not."""
+    if any(f'"{name}"' in present for name in missing):
+        return ["write the table without quotes"]
+    given = list(dict.fromkeys(advice[name] for name in missing if name in advice))
+    near = {name: other for name in missing if name not in advice and (other := nearest(name, present))}
+    if near:
+        given.append(f"did you mean {', '.join(map(shown, near.values()))}? call it {', '.join(near)}")
+    return given
 
 
 class _Text:
