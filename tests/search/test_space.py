@@ -101,6 +101,10 @@ def test_ranges_and_constants_of_a_sweep_and_what_it_leaves_out() -> None:
         ({"parameters": {"lr": {"values": []}}}, "lr: choices: expected one or more values, got none"),
         ({"parameters": {"lr": {"values": [1], "probabilities": [1]}}}, "the key 'probabilities' is not read here"),
         ({"parameters": {"lr": {"distribution": "beta"}}}, "lr: distribution: expected one of constant, categorical"),
+        (
+            {"parameters": {"batch_size": {"distribution": "int_uniform", "min": 1.5, "max": 3}}},
+            "batch_size: range: expected whole numbers, got 1.5 and 3",
+        ),
         ({"parameters": {"lr": {"min": 2, "max": 1}}}, "lr: range: expected low <= high, got 2 and 1"),
         ({"early_terminate": {"type": "envelope"}}, "early_terminate: type: expected hyperband, got 'envelope'"),
         ({"early_terminate": {"type": "hyperband", "s": 2}}, "the key 's' is not read here"),

@@ -73,6 +73,8 @@ class Range:
             raise ZooError(f"range: expected low <= high, got {self.low} and {self.high}")
         if self.whole and max(abs(self.low), abs(self.high)) > LARGEST:
             raise ZooError(f"range: expected whole numbers of at most {LARGEST:,}, got {self.low} and {self.high}")
+        if self.whole and not (float(self.low).is_integer() and float(self.high).is_integer()):
+            raise ZooError(f"range: expected whole numbers, got {self.low} and {self.high}")
         if self.log and self.low <= 0:
             raise ZooError(f"range: expected a low above 0 where log is true, got {self.low}")
         if self.step is not None and (self.log or self.step <= 0):
