@@ -1,16 +1,19 @@
 """The service under load on loopback: sequences a second as a share of the same session in its process, and latency.
 
-Client and service share the cores, so that the share is a lower bound. Against it: a plain Starlette route that calls
-ONNX Runtime once a request.
+Each service has a process of its own, as when it serves; it shares the cores with the clients, so that the share is a
+lower bound. Against it, in turns: a plain Starlette route that calls ONNX Runtime once a request and does nothing else.
+FastAPI is Starlette with its own reading and checking before the same route, and so the easier opponent. ONNX Runtime
+has the settings of onnx-cpu there: with its own, whose threads spin, it is slower where cores are shared.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
+import multiprocessing
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -38,40 +41,45 @@ IN_PROCESS = 4096
 
 OPTIONS = ServeOptions(port=0)
 
+TURNS = 5
+"""Of each cell and service; the best counts."""
+
 
 @pytest.mark.parametrize("runtime", ["kmer-cpu", "onnx-cpu"])
 def test_under_load(benchmark: Any, runtime: str, budget: float) -> None:
-    metrics = Metrics()
-    models = open_models(["original"], runtime, RunOptions(), OPTIONS, metrics.batch)
-    model = models.get("original").model
+    model = load(runtime=runtime)
+    model.settle()
     rows: list[dict[str, Any]] = []
 
     def measure() -> None:
-        seconds = budget / (2 * len(CONNECTIONS) * len(SEQUENCES))
-        with running(application(models, OPTIONS, metrics)) as port, running(plain()) as plain_port:
-            for connections in CONNECTIONS:
-                for sequences in SEQUENCES:
-                    whole = in_process(model)
-                    rate, times = asyncio.run(load_on(port, model, connections, sequences, seconds))
-                    naive, _ = asyncio.run(load_on(plain_port, model, connections, sequences, seconds))
-                    rows.append(
-                        {
-                            "connections": connections,
-                            "sequences a request": sequences,
-                            "sequences a second": round(rate),
-                            "share of in process": round(rate / whole, 2),
-                            "p50 ms": round(float(np.percentile(times, 50)) * 1000, 1),
-                            "p99 ms": round(float(np.percentile(times, 99)) * 1000, 1),
-                            "faster than a plain route by": round(rate / naive, 2),
-                        }
-                    )
+        seconds = budget / (2 * TURNS * len(CONNECTIONS) * len(SEQUENCES))
+        with running(served, runtime) as port, running(plain, "onnx-cpu") as plain_port:
+            cells = itertools.product(CONNECTIONS, SEQUENCES)
+            rows.extend(row(model, port, plain_port, *cell, seconds) for cell in cells)
 
-    try:
-        benchmark.pedantic(measure, rounds=1)
-    finally:
-        models.close()
+    benchmark.pedantic(measure, rounds=1)
     benchmark.extra_info["table"] = f"zoo serve on loopback, {runtime}"
     benchmark.extra_info["rows"] = rows
+
+
+def row(model: Model, port: int, plain_port: int, connections: int, sequences: int, seconds: float) -> dict[str, Any]:
+    whole = in_process(model)
+    best: dict[int, tuple[float, list[float]]] = {}
+    for _ in range(TURNS):
+        for one in (port, plain_port):
+            turn = asyncio.run(load_on(one, model, connections, sequences, seconds))
+            best[one] = max(best.get(one, turn), turn, key=lambda found: found[0])
+    (rate, times), (plain_rate, plain_times) = best[port], best[plain_port]
+    return {
+        "connections": connections,
+        "sequences a request": sequences,
+        "sequences a second": round(rate),
+        "share of in process": round(rate / whole, 2),
+        "p50 ms": round(float(np.percentile(times, 50)) * 1000, 2),
+        "p99 ms": round(float(np.percentile(times, 99)) * 1000, 2),
+        "p50 ms, plain route": round(float(np.percentile(plain_times, 50)) * 1000, 2),
+        "faster than a plain route by": round(rate / plain_rate, 2),
+    }
 
 
 def in_process(model: Model) -> float:
@@ -85,21 +93,31 @@ def drawn(model: Model, sequences: int) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def running(app: Any) -> Iterator[int]:
-    """Serve an application in a thread; its port."""
+def running(made: Callable[[str], Any], runtime: str) -> Iterator[int]:
+    """Serve what a function makes for a runtime, in a process of its own; its port."""
     bound: socket.socket = server.taken(OPTIONS)
-    bound.listen(server.BACKLOG)
-    made = server.made(app, OPTIONS, lambda _: None)
-    thread = threading.Thread(target=made.run, kwargs={"sockets": [bound]})
-    thread.start()
+    bound.listen(server.BACKLOG)  # who asks before the process is there waits
+    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(made, runtime, bound))
+    process.start()
     try:
         yield bound.getsockname()[1]
     finally:
-        made.should_exit = True
-        thread.join()
+        process.terminate()
+        process.join()
+        bound.close()
 
 
-def plain() -> Any:
+def _serve(made: Callable[[str], Any], runtime: str, bound: socket.socket) -> None:
+    server.made(made(runtime), OPTIONS, lambda _: None).run(sockets=[bound])
+
+
+def served(runtime: str) -> Any:
+    """What `zoo serve --quiet` serves."""
+    metrics = Metrics()
+    return application(open_models(["original"], runtime, RunOptions(), OPTIONS, metrics.batch), OPTIONS, metrics)
+
+
+def plain(runtime: str) -> Any:
     """What is written in ten minutes: ONNX Runtime, once a request."""
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
@@ -107,7 +125,7 @@ def plain() -> Any:
     from starlette.responses import Response
     from starlette.routing import Route
 
-    session = load(runtime="onnx-cpu")
+    session = load(runtime=runtime)
     length = session.spec.sequence_length
 
     async def infer(request: Request) -> Response:

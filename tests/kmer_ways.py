@@ -31,11 +31,12 @@ _build = tables.Tables
 _built: dict[bytes, tables.Tables] = {}
 
 
-def built_once(layers: PlainLayers, plan: tables.Plan) -> tables.Tables:
-    """The tables of a network, built once for all the ways to compute with them."""
+def built_once(layers: PlainLayers, plan: tables.Plan, each: tables.Each = map) -> tables.Tables:
+    """The whole tables of a network, built once for all the ways to compute with them."""
     key = pickle.dumps((layers, plan))  # all of it: networks that differ in a deeper layer alone can share the first
     if key not in _built:
-        _built[key] = _build(layers, plan)
+        _built[key] = _build(layers, plan, each)
+        _built[key].fill()
     return _built[key]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import uvicorn
 from checkpoints import ODD, random_codes
 
 from zoo.contracts import RunOptions
@@ -32,10 +33,11 @@ LOCAL = ServeOptions(port=0)
 
 
 class Running(NamedTuple):
-    """url: of the service.  lines: of its log."""
+    """url: of the service.  lines: of its log.  server: ends when its `should_exit` is set."""
 
     url: str
     lines: list[Line]
+    server: uvicorn.Server
 
     @property
     def port(self) -> int:
@@ -62,7 +64,7 @@ def running(
     bound.listen(server.BACKLOG)  # who asks before the thread is there waits
     thread.start()
     try:
-        yield Running(server.address(bound), lines)
+        yield Running(server.address(bound), lines, made)
     finally:
         made.should_exit = True
         thread.join()
@@ -70,7 +72,8 @@ def running(
 
 
 class Gated:
-    """A session whose batches wait until `open` is set. began: set when one has begun.  sizes: of its batches."""
+    """A session whose batches wait until `open` is set. began: set when one has begun.  sizes: of its batches.
+    threads: in which they were computed."""
 
     concurrent_batches = 1
 
@@ -79,11 +82,13 @@ class Gated:
         self.spec = session.spec
         self.open, self.began = threading.Event(), threading.Event()
         self.sizes: list[int] = []
+        self.threads: list[str] = []
 
     def submit(self, codes: np.ndarray) -> Future[np.ndarray]:
         self.began.set()
         assert self.open.wait(60)
         self.sizes.append(len(codes))
+        self.threads.append(threading.current_thread().name)
         return self._session.submit(codes)
 
 

@@ -6,8 +6,11 @@ import re
 import tomllib
 from pathlib import Path
 
-PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
+ROOT = Path(__file__).parents[1]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+PROJECT = SETTINGS["project"]
 EXTRAS = PROJECT["optional-dependencies"]
+MODULES = SETTINGS["tool"]["setuptools"]["ext-modules"]
 
 
 def named_by(extra: str) -> set[str]:
@@ -24,3 +27,31 @@ def test_the_classifiers_begin_with_the_oldest_python_that_is_allowed() -> None:
     minors = [int(found[1]) for line in PROJECT["classifiers"] if (found := re.search(r":: 3\.(\d+)$", line))]
     assert PROJECT["requires-python"] == f">=3.{minors[0]}"
     assert minors == list(range(minors[0], minors[-1] + 1))
+
+
+def files(*suffixes: str) -> list[str]:
+    return sorted(
+        path.relative_to(ROOT).as_posix()
+        for package in ("zoo", "exporters", "runtimes")
+        for path in (ROOT / package).rglob("*")
+        if path.suffix in suffixes
+    )
+
+
+def test_every_c_file_is_compiled_into_one_module_and_every_header_has_it_built_anew() -> None:
+    assert sorted(source for module in MODULES for source in module["sources"]) == files(".c")
+    assert sorted(header for module in MODULES for header in module.get("depends", [])) == files(".h")
+
+
+def test_a_module_reads_no_header_but_those_that_it_names() -> None:
+    for module in MODULES:
+        named = {Path(path).name for path in (*module["sources"], *module.get("depends", []))}
+        for path in (*module["sources"], *module.get("depends", [])):
+            read = set(re.findall(r'#include "(.+)"', (ROOT / path).read_text("utf-8")))
+            assert read <= named, path
+
+
+def test_every_compiled_module_is_optional_and_for_every_python() -> None:
+    for module in MODULES:
+        assert module["optional"], module["name"]
+        assert module["py-limited-api"], module["name"]

@@ -5,7 +5,8 @@ tables over short words of DNA (k-mers), kernel.py runs tables and remaining lay
 where that was not built. Knows no architecture: a model says itself what it is as plain
 convolutions and matrices (zoo/layers/plain.py).
 Blocks of sequences that fit a core's second-level cache go to one worker thread a core. A sequence with an N has no
-k-mers and is computed in full; so are the first few sequences, which should not wait for tables to be built.
+k-mers and is computed in full. The first few sequences do not wait for whole tables: only the rows that they look up
+are built, with the same bits.
 Windows that overlap share their work where that is less (sharing.py).
 """
 
@@ -42,7 +43,8 @@ BLOCK = 64
 """Sequences that a worker takes through the network at once: their activations fit a second-level cache."""
 
 WARM_UP = 512
-"""Sequences computed in full before tables are built: about as long as building them takes."""
+"""Sequences before whole tables are built: about as long as that takes. Those before them get the rows that they need
+or, where numbers may differ by rounding, are computed in full."""
 
 MUTANTS = 32
 """Sequences whose prediction in full takes as long as all mutants of one."""
@@ -116,12 +118,15 @@ class KmerEngine:
 
     def run(self, codes: np.ndarray) -> np.ndarray:
         out = np.empty((len(codes), len(self.spec.targets)), np.float32)
-        for fast, rows in self._shared_out(codes, 1):
-            self._in_blocks(self._network(kernel.Kernel, fast), [codes], rows, BLOCK, out)
+        known = codes.max(axis=1) < UNKNOWN_BASE
+        for fast, rows in _split(known):
+            few = codes[rows] if fast and self._seen + len(rows) < WARM_UP else None
+            self._in_blocks(self._network(kernel.Kernel, fast, few), [codes], rows, BLOCK, out)
+        self._seen += int(known.sum())
         return out
 
     def settle(self) -> None:
-        """Tables from the first sequence on."""
+        """Whole tables from the first sequence on, for mutants and contributions too."""
         self._seen = WARM_UP
 
     def mutants(self, codes: np.ndarray) -> np.ndarray:
@@ -150,7 +155,7 @@ class KmerEngine:
         self._seen += worth * int(known.sum())
         if self._seen < WARM_UP:
             return [(False, np.arange(len(codes)))]
-        return [(fast, rows) for fast in (True, False) if len(rows := np.flatnonzero(known == fast))]
+        return _split(known)
 
     def _in_blocks(
         self, compute: Callable[..., np.ndarray], arrays: list[np.ndarray], rows: np.ndarray, size: int, out: np.ndarray
@@ -165,14 +170,16 @@ class KmerEngine:
         if len(firsts) == 1:
             block(0)
             return
-        with contextlib.nullcontext() if self._instruction_set else shared_numpy.one_thread_each():
+        with contextlib.nullcontext() if self._instruction_set else tables.one_thread_each():
             list(self._pool.map(block, firsts))
 
-    def _network(self, kind: type, fast: bool) -> Any:
-        """A kernel of that kind, or what stands for it where none was built. fast: with tables."""
+    def _network(self, kind: type, fast: bool, few: np.ndarray | None = None) -> Any:
+        """A kernel of that kind, or what stands for it where none was built. fast: with tables, which are whole unless
+        a few sequences are given that it is needed for."""
         with self._build:
-            if fast and self._tables is None:
-                self._tables = tables.Tables(self._layers, self._plan)
+            if fast:
+                self._tables = self._tables or tables.Tables(self._layers, self._plan, self._pool.map)
+                self._tables.fill(few)
             if (kind, fast) not in self._networks:
                 arguments = (self._layers, self._tables if fast else None)
                 made = kind(*arguments, self._instruction_set) if self._instruction_set else Portable(*arguments)
@@ -220,7 +227,7 @@ class KmerEngine:
             number = max(1, (stop - first) // max(least, PART_BASES // shared.stride))
             size = -(-(stop - first) // (number * shared.block)) * shared.block
             parts += [(one, min(one + size, stop)) for one in range(first, stop, size)]
-        with contextlib.nullcontext() if self._instruction_set else shared_numpy.one_thread_each():
+        with contextlib.nullcontext() if self._instruction_set else tables.one_thread_each():
             list(self._pool.map(lambda ends: part(*ends), parts))
 
     def _run_along(self, shared: sharing.Sharing) -> Along:
@@ -232,6 +239,11 @@ class KmerEngine:
                 else:
                     self._along[shared.stride] = shared_numpy.SharedWindows(self._layers, fast.tables, shared)
             return self._along[shared.stride]
+
+
+def _split(known: np.ndarray) -> list[tuple[bool, np.ndarray]]:
+    """Whether to use tables, and the rows where `known` says so."""
+    return [(fast, rows) for fast in (True, False) if len(rows := np.flatnonzero(known == fast))]
 
 
 def _ns(codes: np.ndarray, length: int, stride: int) -> np.ndarray:

@@ -6,8 +6,6 @@ the contig, C channels; row r of a layer belongs to base r * grid.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-
 import numpy as np
 
 from runtimes.kmer.sharing import Layer, Sharing
@@ -16,14 +14,6 @@ from zoo.layers.plain import Convolution, PlainLayers
 
 BASES = 8192
 """Bases of a contig that are worked through at once: some ten megabytes."""
-
-
-def one_thread_each() -> AbstractContextManager[object]:
-    """While it lasts, a matrix product of NumPy takes the thread that asks for it and no other: several at a time, each
-    with threads of its own, would wait for each other most of the time."""
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(limits=1, user_api="blas")
 
 
 class SharedWindows:

@@ -9,8 +9,10 @@ smaller table of its own. Exact up to float32 rounding. A sequence with an N has
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +39,17 @@ _CHUNK = 1024
 
 _BLOCK = 16
 """Sequences looked up at a time by NumPy: what it holds in between fits a second-level cache."""
+
+
+Each = Callable[[Callable[..., None], Iterable[Any]], Iterable[None]]
+
+
+def one_thread_each() -> AbstractContextManager[object]:
+    """While it lasts, a matrix product of NumPy takes the thread that asks for it and no other: several at a time, each
+    with threads of its own, would wait for each other most of the time."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(limits=1, user_api="blas")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,30 +186,53 @@ def _pooled(windows: list[Window]) -> list[Window]:
 
 
 class Tables:
-    """The tables of a plan, ready to be looked up.
+    """The tables of a plan, looked up where they are filled.
 
     table: float32 (rows + 1, taps * width), 64-byte aligned; the last row is zeros, for taps that fall on padding.
     starts, lengths, offsets: int32 (windows,), where the k-mer of each position lies and its table begins.
+
+    each: does a function to every one of many, such as the `map` of a pool of threads; the bits are the same.
     """
 
-    def __init__(self, layers: PlainLayers, plan: Plan) -> None:
+    def __init__(self, layers: PlainLayers, plan: Plan, each: Each = map) -> None:
         self.plan = plan
         self.starts = np.array([window.start for window in plan.windows], np.int32)
         self.lengths = np.array([window.stop - window.start for window in plan.windows], np.int32)
         self.offsets = np.array([window.offset for window in plan.windows], np.int32)
         self.table = aligned(plan.rows + 1, plan.taps * plan.width)
         self.table[-1] = 0
+        weight = np.eye(plan.channels, plan.width, dtype=np.float32)[None]
+        bias = np.zeros((plan.taps, plan.width), np.float32)
         if plan.projected:
             following = layers.convolutions[plan.depth]
             weight = np.zeros((plan.taps, following.weight.shape[1], plan.width), np.float32)
             weight[:, :, : plan.channels] = following.weight
-        else:
-            weight = np.eye(plan.channels, plan.width, dtype=np.float32)[None]
-        _project(_values(layers, plan.depth), weight, self.table)
-        if plan.projected:
             # the bias goes into the one tap that never falls on padding
-            first = plan.left * plan.width
-            self.table[:-1, first : first + plan.channels] += following.bias
+            bias[plan.left, : plan.channels] = following.bias
+        self._rows_of = lambda: _Rows(layers, plan.depth, weight, bias, each)
+        self._source: _Rows | None = None
+        self._empty = np.ones(plan.rows, bool)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all rows are filled."""
+        return not len(self._empty)
+
+    def fill(self, codes: np.ndarray | None = None) -> None:
+        """Fill the rows that base codes without N, uint8 (N, L), look up, or all. Rows that are filled stay as they
+        are, and others may be looked up meanwhile."""
+        if self.whole:
+            return
+        wanted = self._empty
+        if codes is not None:
+            wanted = np.zeros_like(self._empty)
+            wanted[self.rows(codes)] = True
+            wanted &= self._empty
+        self._source = self._source or self._rows_of()
+        self._source.fill(wanted, self.table)
+        self._empty = self._empty & ~wanted if codes is not None else np.empty(0, bool)
+        if self.whole:
+            self._source = None
 
     @cached_property
     def _interior(self) -> slice:
@@ -242,46 +278,97 @@ class Tables:
         return sums
 
 
-_Values = Iterator[tuple[slice, np.ndarray]]
+_Sums = list[tuple[Window, np.ndarray]]
+"""For each position that is pooled, the bases it sees and its values for their k-mers, float32 (k-mers, channels)."""
 
 
-def _values(layers: PlainLayers, depth: int) -> _Values:
-    """Every row of the tables after `depth` rounds, in pieces: (rows, float32 values (rows, channels))."""
-    if depth == 0:
-        yield slice(0, len(ALPHABET)), np.eye(len(ALPHABET), dtype=np.float32)
-        return
-    convolution = layers.convolutions[depth - 1]
-    below, below_rows = _windows(layers.shape, depth - 1)
-    parts = np.empty((below_rows, convolution.taps, convolution.bias.size), np.float32)
-    _project(_values(layers, depth - 1), convolution.weight, parts.reshape(below_rows, -1))
-    room = np.empty((2, _CHUNK, convolution.bias.size), np.float32)
-    done = set()
-    for position, window in enumerate(_windows(layers.shape, depth)[0]):
-        if window.offset in done:
-            continue
-        done.add(window.offset)
-        sums = [_summed(convolution, below, parts, POOL * position + shift) for shift in range(POOL)]
-        for first in range(0, window.rows, _CHUNK):
-            kmers = np.arange(first, min(first + _CHUNK, window.rows))
-            pooled, other = room[:, : len(kmers)]
-            for number, (seen, values) in enumerate(sums):
-                # "clip" never clips here; it spares NumPy a copy, which "raise" makes
-                np.take(values, seen.within(kmers, window.stop), 0, other if number else pooled, "clip")
-                if number:
-                    np.maximum(pooled, other, out=pooled)
-            yield slice(window.offset + first, window.offset + first + len(kmers)), np.maximum(pooled, 0, out=pooled)
+class _Rows:
+    """Computes table rows: the values after `depth` rounds, for each tap times a weight, float32 (taps, in, out), and
+    plus a bias (taps, out). See Tables for `each`."""
+
+    def __init__(self, layers: PlainLayers, depth: int, weight: np.ndarray, bias: np.ndarray, each: Each) -> None:
+        self._matrix = np.ascontiguousarray(weight.transpose(1, 0, 2)).reshape(weight.shape[1], -1)
+        self._bias, self._each = bias.reshape(-1), each
+        convolution = layers.convolutions[depth - 1]
+        below, below_rows = _windows(layers.shape, depth - 1)
+        parts = np.ascontiguousarray(convolution.weight.transpose(1, 0, 2))
+        if depth > 1:
+            parts = np.empty((below_rows, convolution.taps, convolution.bias.size), np.float32)
+            none = np.zeros(parts.shape[1:], np.float32)
+            under = _Rows(layers, depth - 1, convolution.weight, none, each)
+            under.fill(np.ones(below_rows, bool), parts.reshape(below_rows, -1))
+        # of those that share a table one window, and its sums before the pooling
+        self._tables: dict[int, tuple[Window, _Sums]] = {}
+        made: dict[tuple[tuple[int, ...], ...], np.ndarray] = {}
+        for position, window in enumerate(_windows(layers.shape, depth)[0]):
+            if window.offset not in self._tables:
+                sums = [_summed(convolution, below, parts, POOL * position + shift, made) for shift in range(POOL)]
+                self._tables[window.offset] = window, sums
+
+    def fill(self, wanted: np.ndarray, out: np.ndarray) -> None:
+        """Write the rows of `out` that are wanted, bool (rows,)."""
+
+        def blocks() -> Iterator[tuple[Window, _Sums, np.ndarray]]:
+            for window, sums in self._tables.values():
+                kmers = np.flatnonzero(wanted[window.offset : window.offset + window.rows])
+                for block in _blocks(kmers):
+                    yield window, sums, block
+
+        def fill_block(one: tuple[Window, _Sums, np.ndarray]) -> None:
+            window, sums, kmers = one
+            places = kmers % _CHUNK
+            whole = np.zeros(_CHUNK, np.intp)
+            whole[places] = kmers
+            product = np.matmul(_largest(sums, whole, window.stop), self._matrix)
+            out[kmers + window.offset] = product[places] + self._bias
+
+        # products of several threads give other bits with other numbers of them
+        with one_thread_each():
+            for _ in self._each(fill_block, blocks()):
+                pass
+
+
+def _blocks(kmers: np.ndarray) -> list[np.ndarray]:
+    """Numbers of k-mers in ascending order -> the same in blocks in which each has the place that it has in a block of
+    all: a matrix product may add up the rows of other places in another order, and so give them other last bits."""
+    places = kmers % _CHUNK
+    order = np.argsort(places, kind="stable")
+    firsts = np.searchsorted(places[order], places)
+    before = np.empty(len(kmers), np.intp)
+    before[order] = np.arange(len(kmers))
+    number = before - firsts
+    return [kmers[number == one] for one in range(number.max(initial=-1) + 1)]
+
+
+def _largest(sums: _Sums, kmers: np.ndarray, stop: int) -> np.ndarray:
+    """Pooled sums of k-mers that end at base `stop`, after the ReLU."""
+    pooled, other = np.empty((2, len(kmers), sums[0][1].shape[1]), np.float32)
+    for number, (seen, values) in enumerate(sums):
+        # "clip" never clips here; it spares NumPy a copy, which "raise" makes
+        np.take(values, seen.within(kmers, stop), 0, other if number else pooled, "clip")
+        if number:
+            np.maximum(pooled, other, out=pooled)
+    return np.maximum(pooled, 0, out=pooled)
 
 
 def _summed(
-    convolution: Convolution, below: tuple[Window, ...], parts: np.ndarray, position: int
+    convolution: Convolution,
+    below: tuple[Window, ...],
+    parts: np.ndarray,
+    position: int,
+    made: dict[tuple[tuple[int, ...], ...], np.ndarray],
 ) -> tuple[Window, np.ndarray]:
     """The convolution at one position: the bases it sees, and its values for their k-mers, float32 (k-mers, out).
 
-    Grown from the left, a tap at a time, so that all but the last sums are over short k-mers.
+    Grown from the left, a tap at a time, so that all but the last sums are over short k-mers. made: those of positions
+    that see as much, which have the same.
     """
     inputs = _inputs(position, convolution.taps, len(below))
-    start, stop = (below[inputs[0][1]].start,) * 2
-    sums = convolution.bias[None]
+    start, last = below[inputs[0][1]].start, below[inputs[-1][1]].stop
+    key = tuple((tap, below[index].offset, below[index].stop - start) for tap, index in inputs)
+    if key in made:
+        return Window(start, last), made[key]
+    stop, sums = start, convolution.bias[None]
     for tap, index in inputs:
         seen = below[index]
         stretch = len(ALPHABET) ** (seen.stop - stop)
@@ -289,11 +376,5 @@ def _summed(
         grown = parts[seen.within(np.arange(len(sums) * stretch), stop), tap]
         grown.reshape(len(sums), stretch, -1)[:] += sums[:, None]
         sums = grown
-    return Window(start, stop), sums
-
-
-def _project(values: _Values, weight: np.ndarray, out: np.ndarray) -> None:
-    """Multiply table values by the weight of each tap, float32 (taps, in, out), into `out` (rows, taps * out)."""
-    matrix = np.ascontiguousarray(weight.transpose(1, 0, 2)).reshape(weight.shape[1], -1)
-    for rows, block in values:
-        np.matmul(block, matrix, out=out[rows])
+    made[key] = sums
+    return Window(start, last), sums

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kmer_ways import WAYS, computing, networks, runtime, small_budgets, started
 
-from runtimes.kmer import tables
+from runtimes.kmer import kernel, tables
 from zoo.contracts import RunOptions
 from zoo.errors import ZooError
 from zoo.inference.session import open_session
@@ -91,17 +91,39 @@ def test_threads_and_batch_size_change_nothing_beyond_rounding(way: str) -> None
             np.testing.assert_allclose(started(weights, way, **options).predict(codes), expected, rtol=0, atol=1e-6)
 
 
-def test_tables_come_with_the_first_many_sequences_and_change_nothing_beyond_rounding() -> None:
-    codes = random_codes(runtime.WARM_UP, ODD.sequence_length) % 4
-    session = open_session(random_checkpoint(ODD), "kmer-cpu")
-    with mock.patch.object(tables, "Tables", wraps=tables.Tables) as built:
-        few = session.predict(codes[:-1])
-        assert not built.called
-        many = session.predict(codes)
-        assert built.call_count == 1
-        np.testing.assert_array_equal(session.predict(codes), many)
-        assert built.call_count == 1
-    np.testing.assert_allclose(many[:-1], few, rtol=0, atol=1e-6)
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", [name for name, config in CONFIGS.items() if isinstance(config, Config)])
+def test_a_few_sequences_get_the_bits_that_they_get_among_many(name: str, way: str) -> None:
+    weights = random_checkpoint(CONFIGS[name])
+    codes = random_codes(runtime.WARM_UP, weights.spec.sequence_length) % 4
+    sets = [one for one in kernel.instruction_sets() if one == way]
+    with mock.patch.object(kernel, "instruction_sets", return_value=sets):
+        engine = runtime.start(weights, "cpu", RunOptions(), 2**27)
+        alone, few = engine.run(codes[:1]), engine.run(codes[:70])
+        assert not engine._tables.whole
+        many = engine.run(codes)
+        assert engine._tables.whole
+        np.testing.assert_array_equal(alone, many[:1])
+        np.testing.assert_array_equal(few, many[:70])
+        np.testing.assert_array_equal(engine.run(codes), many)
+        np.testing.assert_array_equal(runtime.start(weights, "cpu", RunOptions(threads=1), 2**27).run(codes), many)
+
+
+def test_rows_of_a_table_have_the_same_bits_however_few_are_filled_at_a_time() -> None:
+    config = CONFIGS["tuned"]
+    layers = deepstarr.plain_layers(config, random_checkpoint(config).arrays)
+    generator = np.random.default_rng(0)
+    for plan in tables.plans(layers.shape):
+        if plan.bytes > 2**26:
+            continue
+        at_once, in_parts = tables.Tables(layers, plan), tables.Tables(layers, plan)
+        at_once.fill()
+        for size in (1, 2, 30):
+            codes = generator.integers(0, 4, (size, config.sequence_length), np.uint8)
+            in_parts.fill(codes)
+            np.testing.assert_array_equal(in_parts.look_up(codes), at_once.look_up(codes))
+        in_parts.fill()
+        np.testing.assert_array_equal(in_parts.table, at_once.table)
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -255,7 +255,8 @@ def test_a_machine_without_a_driver_is_one_clear_line(
 
 
 def test_two_wheels_of_onnx_runtime_are_named_with_the_command_that_helps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_runtime, "_installed", lambda wheel: wheel in ("onnxruntime", "onnxruntime-gpu"))
+    wheels = {"onnxruntime": "1.23.0", "onnxruntime-gpu": "1.23.0"}
+    monkeypatch.setattr(onnx_runtime.libraries, "version", wheels.get)
     assert onnx_runtime.missing("cuda") == (
         "onnxruntime-gpu and onnxruntime are both installed and overwrite each other; "
         "pip uninstall -y onnxruntime-gpu onnxruntime && pip install --no-cache-dir onnxruntime-gpu"

@@ -36,7 +36,8 @@ def connection(service: Running, length: int, body: bytes = b"", more: str = "")
 
 def status(connected: socket.socket) -> int:
     """Of the answer; raises if there is none."""
-    found = connected.makefile("rb").readline()
+    with connected.makefile("rb") as answered:
+        found = answered.readline()
     assert found, "no answer"
     return int(found.split()[1])
 
@@ -138,6 +139,30 @@ def test_a_client_that_leaves_frees_its_work(weights: Path) -> None:
     assert gate.sizes == [1]
 
 
+def test_clients_that_leave_before_and_while_their_batch_is_computed_take_nothing_from_others(weights: Path) -> None:
+    def is_read() -> None:
+        """What was sent before has been read, when this returns."""
+        assert requests.get(f"{service.url}/v2/health/live", timeout=60).status_code == 200
+
+    models, gate = gated(weights, wait=3600.0)
+    both_strands = json.dumps(asking(letters(1), parameters={"rc": "average"})).encode()
+    with running(models) as service, connection(service, len(REQUEST), REQUEST[:-1]) as leaves:
+        is_read()
+        # it waits for the one that is arriving, and is computed with it
+        with connection(service, len(REQUEST), REQUEST) as stays:
+            is_read()
+            leaves.sendall(REQUEST[-1:])
+            assert gate.began.wait(60)
+            with connection(service, len(both_strands), both_strands):
+                is_read()
+            leaves.close()
+            while [line.status for line in service.lines].count(499) < 2:
+                is_read()
+            gate.open.set()
+            assert status(stays) == 200
+    assert gate.sizes == [2]
+
+
 def test_a_compressed_body_is_refused(service: Running) -> None:
     answer = post(service, b"\x1f\x8b", **{"Content-Encoding": "gzip"})
     assert answer.status_code == 415
@@ -201,6 +226,7 @@ def test_metrics_count_requests_sequences_batches_and_errors(weights: Path) -> N
         ({"time_limit": "0"}, "time limit: expected more than 0"),
         ({"time_limit": "2h"}, "time limit: expected a duration"),
         ({"max_requests": 0}, "max requests: expected at least 1, got 0"),
+        ({"max_connections": 0}, "max connections: expected at least 1, got 0"),
         ({"allow_origin": "*"}, "allow origin: expected one such as https://example.org, got '*'"),
     ],
 )

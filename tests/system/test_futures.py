@@ -48,3 +48,16 @@ def test_cancelling_the_whole_cancels_what_has_not_begun() -> None:
 def test_an_error_while_joining_is_raised_to_who_waits() -> None:
     with pytest.raises(ZeroDivisionError):
         futures.joined([futures.done(0)], lambda values: 1 / values[0]).result(0)
+
+
+@pytest.mark.parametrize("number", [1, 2, 5])
+def test_parts_that_end_after_the_whole_leave_it_alone(number: int, caplog: pytest.LogCaptureFixture) -> None:
+    made = parts(number)
+    assert futures.joined(made, list).cancel()
+    assert all(part.cancelled() for part in made)
+    made = parts(number)
+    whole = futures.joined(made, list)
+    made[0].set_exception(OSError("first"))
+    assert str(whole.exception(0)) == "first"
+    # concurrent.futures logs what a callback raises
+    assert not caplog.records

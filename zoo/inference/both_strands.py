@@ -37,11 +37,26 @@ class StrandOptions:
 
 def average(submit: Submit, codes: np.ndarray) -> Future[np.ndarray]:
     """The mean of both strands: the same whichever strand is given."""
-    from zoo.dna.encoding import reverse_complement
     from zoo.system import futures
 
-    given, other = submit(codes), submit(reverse_complement(codes))
-    return futures.joined([given, other], mean)
+    return futures.joined([submit(stacked(codes, "average"))], lambda parts: unstacked(parts[0], "average"))
+
+
+def stacked(codes: np.ndarray, choice: str | None) -> np.ndarray:
+    """What to predict at once, uint8 (N, L) or (2N, L): the codes, for "average" their other strands behind them."""
+    if choice is None:
+        return codes
+    import numpy as np
+
+    from zoo.dna.encoding import reverse_complement
+
+    return np.concatenate([codes, reverse_complement(codes)])
+
+
+def unstacked(activities: np.ndarray, choice: str | None) -> np.ndarray:
+    """Activities of what `stacked` gave -> those of the codes, float32 (N, T), the same whichever strand is given."""
+    half = len(activities) // 2
+    return activities if choice is None else mean([activities[:half], activities[half:]])
 
 
 def mean(both: Sequence[np.ndarray]) -> np.ndarray:

@@ -247,8 +247,6 @@ def predict_file(model: Model, job: Job, on_progress: Callable[[Records], None] 
     """
     job.check_output()
     records = job.records(model.spec.sequence_length, chunk_of(model))
-    if len(job.sources) > 1:
-        model.settle()  # what a file gives does not depend on those before it
     submit = both_strands.with_choice(model.submit_codes, job.rc)
     with outputs_of(job) as (written, description_file):
 

@@ -104,7 +104,8 @@ class Session:
     def settle(self) -> None:
         """From now on a batch gives the same bits whatever came before: for work that is shared out between processes.
 
-        Some engines compute the first few sequences another way, the same up to rounding, so as to begin at once.
+        Some engines compute the first few another way, the same up to rounding, so as to begin at once: "kmer-cpu" the
+        first mutants and contributions.
         """
         settle = contracts.extra(self._engine, "settle")
         if settle:

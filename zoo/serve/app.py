@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from zoo.errors import ZooError
 from zoo.inference import both_strands
-from zoo.serve import limits, log, openapi, page, protocol, questions, tensors
+from zoo.serve import binary, limits, log, openapi, page, protocol, questions, tensors
 from zoo.serve.log import Line, Log
 from zoo.serve.metrics import CONTENT_TYPE, Metrics
 from zoo.serve.models import Models, Served
@@ -47,12 +47,12 @@ CLIENT_GONE = 499
 """Status in the log for a client that went away, as nginx has it."""
 
 HEADERS = {
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
-    "cross-origin-resource-policy": "same-origin",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-    "cache-control": "no-store",
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"no-referrer",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"cache-control": b"no-store",
 }
 """Of every answer that does not say otherwise."""
 
@@ -70,23 +70,26 @@ def application(
     models: Models, options: ServeOptions, metrics: Metrics, tokens: Sequence[str] = (), say: Log = log.silent
 ) -> Starlette:
     """The service. tokens: one of which a request has to carry, where there are any.  say: told of every request."""
+    service = Service(models, options, metrics)
+    inference = _Inference(service)
     routes = [
+        # the first that fits is taken, and this one is asked for most
+        Route("/v2/models/{model}/infer", inference, methods=["POST"]),
         Route("/v2", _server),
         Route("/v2/health/live", _healthy),
         Route("/v2/health/ready", _healthy),
         Route("/v2/models/{model}", _model),
         Route("/v2/models/{model}/ready", _model_ready),
-        Route("/v2/models/{model}/infer", _infer, methods=["POST"]),
         Route("/v2/models/{model}/versions/{version}", _model),
         Route("/v2/models/{model}/versions/{version}/ready", _model_ready),
-        Route("/v2/models/{model}/versions/{version}/infer", _infer, methods=["POST"]),
+        Route("/v2/models/{model}/versions/{version}/infer", inference, methods=["POST"]),
         Route("/v2/models", _names),
         Route("/page/models/{model}/{question}", _page_asks, methods=["POST"]),
         Route("/", _page),
         Route("/metrics", _metrics),
         Route("/openapi.json", _openapi),
     ]
-    middleware = [Middleware(_Guard, service=Service(models, options, metrics), tokens=tokens, say=say)]
+    middleware = [Middleware(_Guard, service=service, tokens=tokens, say=say)]
     if options.allow_origin:
         origins, methods = [options.allow_origin], ["GET", "POST"]
         middleware.insert(
@@ -94,7 +97,7 @@ def application(
         )
     made = Starlette(routes=routes, middleware=middleware, exception_handlers={HTTPException: _raise})
     made.router.redirect_slashes = False
-    made.state.service = Service(models, options, metrics)
+    made.state.service = service
     return made
 
 
@@ -111,11 +114,12 @@ def _service(request: Request) -> Service:
     return request.app.state.service
 
 
-def _served(request: Request) -> Served:
+def _served(service: Service, scope: Scope) -> Served:
     """The model of the path. Raises Refused, status 404."""
-    served = _service(request).models.get(request.path_params["model"])
-    request.state.line["model"] = served.name
-    version = request.path_params.get("version", protocol.VERSION)
+    there: dict[str, str] = scope["path_params"]
+    served = service.models.get(there["model"])
+    scope["state"]["line"]["model"] = served.name
+    version = there.get("version", protocol.VERSION)
     if version != protocol.VERSION:
         raise Refused(404, f"{served.name}: expected the version {protocol.VERSION}, got {version!r:.40}")
     return served
@@ -135,12 +139,12 @@ async def _names(request: Request) -> Response:
 
 
 async def _model(request: Request) -> Response:
-    served = _served(request)
+    served = _served(_service(request), request.scope)
     return _json(protocol.model_metadata(served.name, served.model))
 
 
 async def _model_ready(request: Request) -> Response:
-    return _json({"name": _served(request).name, "ready": True})
+    return _json({"name": _served(_service(request), request.scope).name, "ready": True})
 
 
 async def _metrics(request: Request) -> Response:
@@ -152,26 +156,34 @@ async def _openapi(request: Request) -> Response:
     return _json(openapi.description([one.name for one in service.models], service.options))
 
 
-async def _infer(request: Request) -> Response:
-    service, served = _service(request), _served(request)
-    options = service.options
-    until = asyncio.get_running_loop().time() + options.limit_seconds
-    with served.admission.one():
-        with served.batcher.arriving():
-            body = await limits.read_body(request, options, until)
-            header = request.headers.get(protocol.binary.HEADER)
+class _Inference:
+    """Answers requests for inference, as plain ASGI: what every one of them passes is kept short."""
 
-            def read() -> tuple[protocol.Asked, Any]:
-                asked = protocol.read(body, header)
-                return asked, tensors.codes(asked.tensor, served.model.spec, asked.reading, options.max_sequences)
+    def __init__(self, service: Service) -> None:
+        self._service, self._limit = service, service.options.limit_seconds
 
-            asked, codes = await run_in_threadpool(read) if len(body) > LARGE else read()
-            future = both_strands.with_choice(served.batcher.submit, asked.rc)(codes)
-        activities = await limits.result_of(request, future, options, until)
-        content, headers = protocol.answer(served.name, asked, activities)
-    request.state.line["sequences"] = len(codes)
-    service.metrics.sequences(served.name, len(codes))
-    return Response(content, headers=headers)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        service, options = self._service, self._service.options
+        served = _served(service, scope)
+        headers = dict(scope["headers"])
+        until = asyncio.get_running_loop().time() + self._limit
+        with served.admission:
+            with served.batcher.arriving():
+                body = await limits.read_body(headers, receive, options, until)
+                length = headers.get(binary.ASGI_HEADER)
+
+                def read() -> tuple[protocol.Asked, Any]:
+                    asked = protocol.read(body, None if length is None else length.decode("latin-1"))
+                    return asked, tensors.codes(asked.tensor, served.model.spec, asked.reading, options.max_sequences)
+
+                asked, codes = await run_in_threadpool(read) if len(body) > LARGE else read()
+                future = served.batcher.submit(both_strands.stacked(codes, asked.rc))
+            activities = both_strands.unstacked(await limits.result_of(receive, future, options, until), asked.rc)
+            content, own = protocol.answer(served.name, asked, activities)
+        scope["state"]["line"]["sequences"] = len(codes)
+        service.metrics.sequences(served.name, len(codes))
+        await send({"type": "http.response.start", "status": 200, "headers": own})
+        await send({"type": "http.response.body", "body": content})
 
 
 async def _page(request: Request) -> Response:  # noqa: ARG001
@@ -179,15 +191,17 @@ async def _page(request: Request) -> Response:  # noqa: ARG001
 
 
 async def _page_asks(request: Request) -> Response:
-    service, served = _service(request), _served(request)
+    service = _service(request)
+    served = _served(service, request.scope)
     question = questions.QUESTIONS.get(request.path_params["question"])
     if question is None:
         raise HTTPException(404)
     until = asyncio.get_running_loop().time() + service.options.limit_seconds
-    with served.admission.one():
-        fields = question.read(await limits.read_body(request, service.options, until))
+    with served.admission:
+        headers = dict(request.scope["headers"])
+        fields = question.read(await limits.read_body(headers, request.receive, service.options, until))
         future = served.batcher.alone(lambda: question.answer(served.model, *fields))
-        answer = await limits.result_of(request, future, service.options, until)
+        answer = await limits.result_of(request.receive, future, service.options, until)
     request.state.line["sequences"] = 1
     return _json(answer)
 
@@ -197,6 +211,7 @@ class _Guard:
 
     def __init__(self, app: ASGIApp, service: Service, tokens: Sequence[str], say: Log) -> None:
         self._app, self._service, self._tokens, self._say = app, service, tokens, say
+        self._by_local_names = service.options.is_local and not tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -211,15 +226,11 @@ class _Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                given = {name.lower() for name, _ in message["headers"]}
-                more = [
-                    (name.encode(), value.encode()) for name, value in HEADERS.items() if name.encode() not in given
-                ]
-                message["headers"] = [*message["headers"], *more]
+                message["headers"] = list((HEADERS | dict(message["headers"])).items())
             await send(message)
 
         try:
-            self._check(Request(scope))
+            self._check(scope)
             await self._app(scope, receive, sending)
         except limits.Gone:
             self._service.metrics.gone(line.get("model", ""))
@@ -233,12 +244,13 @@ class _Guard:
         client = scope["client"][0] if scope.get("client") else "-"
         self._say(Line(client, scope["method"], scope["path"], status, seconds, **line))
 
-    def _check(self, request: Request) -> None:
+    def _check(self, scope: Scope) -> None:
         """Raise Refused for a request without a token, where one is needed, or for another host than this machine."""
-        if request.url.path not in OPEN_PATHS:
-            limits.check_token(request.headers.get("authorization"), self._tokens)
-        if self._service.options.is_local and not self._tokens:
-            host = request.headers.get("host", "").lower()
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        if self._tokens and scope["path"] not in OPEN_PATHS:
+            limits.check_token(headers.get(b"authorization", b"").decode("latin-1"), self._tokens)
+        if self._by_local_names:
+            host = headers.get(b"host", b"").decode("latin-1").lower()
             name = host if host.endswith("]") else host.rpartition(":")[0] or host
             if name not in LOCAL_HOSTS:
                 raise Refused(421, f"Host: expected {', '.join(LOCAL_HOSTS)}, got {host!r:.60}")
@@ -258,6 +270,7 @@ def _refusal(error: Exception) -> Response:
             headers["connection"] = "close"
     elif isinstance(error, HTTPException):
         status, message = error.status_code, REASONS.get(error.status_code, error.detail)
+        headers |= error.headers or {}
     elif isinstance(error, ZooError):
         # an engine that could not compute, for want of memory for example
         status, message = 503, str(error)

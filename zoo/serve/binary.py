@@ -15,6 +15,9 @@ from zoo.serve.refused import bad
 
 HEADER = "Inference-Header-Content-Length"
 
+ASGI_HEADER = HEADER.lower().encode()
+"""The same as ASGI has it."""
+
 SIZE = "binary_data_size"
 
 LENGTH = struct.Struct("<I")

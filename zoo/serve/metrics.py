@@ -5,6 +5,8 @@ A label holds names of models that are served and statuses, never what a client 
 
 from __future__ import annotations
 
+import functools
+
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
@@ -22,36 +24,38 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
         by_model, by_status = ("model",), ("model", "status")
-        self._requests = Counter("zoo_requests", "Requests, by model and HTTP status", by_status, registry=registry)
-        self._errors = Counter("zoo_errors", "Requests not answered as asked", by_status, registry=registry)
-        self._gone = Counter("zoo_clients_gone", "Clients that left before the answer", by_model, registry=registry)
-        self._sequences = Counter("zoo_sequences", "Sequences predicted for answers", by_model, registry=registry)
-        self._batches = Histogram(
-            "zoo_batch_sequences", "Sequences of a batch", by_model, registry=registry, buckets=BATCHES
-        )
-        self._seconds = Histogram(
+        requests = Counter("zoo_requests", "Requests, by model and HTTP status", by_status, registry=registry)
+        errors = Counter("zoo_errors", "Requests not answered as asked", by_status, registry=registry)
+        gone = Counter("zoo_clients_gone", "Clients that left before the answer", by_model, registry=registry)
+        sequences = Counter("zoo_sequences", "Sequences predicted for answers", by_model, registry=registry)
+        batches = Histogram("zoo_batch_sequences", "Sequences of a batch", by_model, registry=registry, buckets=BATCHES)
+        seconds = Histogram(
             "zoo_request_seconds",
             "From the head of a request to its answer",
             by_model,
             registry=registry,
             buckets=SECONDS,
         )
+        # labels -> what counts under them, looked for once: that takes longer than counting
+        self._requests, self._errors = functools.cache(requests.labels), functools.cache(errors.labels)
+        self._gone, self._sequences = functools.cache(gone.labels), functools.cache(sequences.labels)
+        self._batches, self._seconds = functools.cache(batches.labels), functools.cache(seconds.labels)
 
     def request(self, model: str, status: int, seconds: float) -> None:
         """A request was answered. model: "" for what belongs to none."""
-        self._requests.labels(model, str(status)).inc()
-        self._seconds.labels(model).observe(seconds)
+        self._requests(model, status).inc()
+        self._seconds(model).observe(seconds)
         if status >= 400:
-            self._errors.labels(model, str(status)).inc()
+            self._errors(model, status).inc()
 
     def gone(self, model: str) -> None:
-        self._gone.labels(model).inc()
+        self._gone(model).inc()
 
     def sequences(self, model: str, number: int) -> None:
-        self._sequences.labels(model).inc(number)
+        self._sequences(model).inc(number)
 
     def batch(self, model: str, sequences: int) -> None:
-        self._batches.labels(model).observe(sequences)
+        self._batches(model).observe(sequences)
 
     def text(self) -> bytes:
         return generate_latest(self._registry)

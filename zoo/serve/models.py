@@ -6,6 +6,7 @@ What a file held when the service started is served until it ends; `weights.id` 
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -24,6 +25,12 @@ from zoo.weights import named
 
 WARM_UP = 64
 """Sequences predicted before the first request, so that none waits for what an engine makes when it begins."""
+
+TURNS = 8
+"""In which the time of one sequence is taken."""
+
+STANDSTILL = 1e-3
+"""Seconds of computing for which nobody else is served, at most: longer takes a thread."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,17 +93,27 @@ def open_models(
     served = []
     for name, one in by_name(weights).items():
         model = load(None, one, runtime, **settings)
-        _warm(model)
+        each = _warm(model)
 
         def tell(sequences: int, name: str = name) -> None:
             computed(name, sequences)
 
-        batcher = Batcher(model.session, options.max_batch or model.batch_size, options.wait_seconds, tell)
+        most, in_place = options.max_batch or model.batch_size, int(STANDSTILL / each)
+        batcher = Batcher(model.session, most, options.wait_seconds, tell, in_place)
         served.append(Served(name, model, batcher, Admission(name, options.max_requests)))
     return Models(served)
 
 
-def _warm(model: Model) -> None:
-    model.settle()  # what a request gives does not depend on those before it
+def _warm(model: Model) -> float:
+    """The seconds that a sequence alone takes, of those that take longest: one with an N."""
+    model.settle()  # what a page is answered does not depend on what was asked before, and nobody waits for tables
     random = np.random.default_rng(0)
-    model.predict_codes(random.integers(0, UNKNOWN_BASE, (WARM_UP, model.spec.sequence_length), np.uint8))
+    codes = random.integers(0, UNKNOWN_BASE, (WARM_UP, model.spec.sequence_length), np.uint8)
+    model.predict_codes(codes)
+    codes[0, 0] = UNKNOWN_BASE
+    took = []
+    for _ in range(TURNS):
+        began = time.perf_counter()
+        model.predict_codes(codes[:1])
+        took.append(time.perf_counter() - began)
+    return min(took)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import zoo
+from zoo.formats.read_options import ReadOptions
+from zoo.inference import both_strands
 from zoo.serve.options import ServeOptions
-from zoo.serve.protocol import OUTPUT, PARAMETERS, VERSION
+from zoo.serve.protocol import BINARY_OUTPUT, LONGEST_ID, OUTPUT, PARAMETERS, VERSION
 from zoo.serve.tensors import INPUTS
 
 ERRORS = {
@@ -15,7 +17,10 @@ ERRORS = {
     "404": "No such model or version",
     "408": "The request did not come in time",
     "413": "Too many sequences or bytes",
-    "503": "Too many requests; come again after the seconds of Retry-After",
+    "415": "The body is compressed",
+    "421": "A name of another host that points to this machine",
+    "431": "The head of the request is too long",
+    "503": "Too many requests or connections; come again after the seconds of Retry-After",
 }
 
 
@@ -70,25 +75,44 @@ def _infer(parameters: list[Any], options: ServeOptions) -> dict[str, Any]:
 
 
 def _request(options: ServeOptions) -> dict[str, Any]:
-    size = {"type": "integer", "minimum": 0}
-    tensor = _object(
-        {
-            "name": {"type": "string", "enum": list(INPUTS)},
-            "datatype": {"type": "string", "enum": [kind.datatype for kind in INPUTS.values()]},
-            "shape": {"type": "array", "items": size, "description": f"at most {options.max_sequences} sequences"},
-            "data": {"type": "array", "items": {}},
-            "parameters": {"type": "object"},
-        },
-        ["name", "datatype", "shape"],
-    )
+    tensors = [
+        _object(
+            {
+                "name": {"const": name},
+                "datatype": {"const": kind.datatype},
+                "shape": _shape(1 + len(kind.shape(1)), options.max_sequences),
+                "data": {"type": "array", "items": _value(kind.datatype), "description": "as many as the shape says"},
+                "parameters": {"type": "object"},
+            },
+            ["name", "datatype", "shape", "data"],
+        )
+        for name, kind in INPUTS.items()
+    ]
     output = _object({"name": {"const": OUTPUT}, "parameters": {"type": "object"}}, ["name"])
-    known: dict[str, Any] = {name: {} for name in PARAMETERS}
     return _object(
         {
-            "id": {"type": "string"},
-            "parameters": _object(known, []),
-            "inputs": {"type": "array", "items": tensor, "minItems": 1, "maxItems": 1},
+            "id": {"type": "string", "maxLength": LONGEST_ID},
+            "parameters": _object({name: _parameter(name) for name in PARAMETERS}, []),
+            "inputs": {"type": "array", "items": {"oneOf": tensors}, "minItems": 1, "maxItems": 1},
             "outputs": {"type": "array", "items": output, "maxItems": 1},
         },
         ["inputs"],
     )
+
+
+def _shape(axes: int, most: int) -> dict[str, Any]:
+    size = {"type": "integer", "minimum": 0}
+    bounds = {"minItems": axes, "maxItems": axes}
+    return {"type": "array", "prefixItems": [{**size, "maximum": most}], "items": size, **bounds}
+
+
+def _value(datatype: str) -> dict[str, Any]:
+    """An element of `data`; numbers may be nested."""
+    return {"type": "string", "pattern": "^[ACGTNacgtn]*$"} if datatype == "BYTES" else {"type": ["number", "array"]}
+
+
+def _parameter(name: str) -> dict[str, Any]:
+    if name == BINARY_OUTPUT:
+        return {"type": "boolean"}
+    hint = get_type_hints(ReadOptions).get(name)
+    return {"enum": list(both_strands.CHOICES if hint is None else get_args(get_args(hint)[0]))}

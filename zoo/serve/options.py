@@ -20,6 +20,8 @@ LARGEST_BODY = 4096
 
 MOST_REQUESTS = 1 << 16
 
+MOST_CONNECTIONS = 1 << 16
+
 LOOPBACK_NAMES = ("localhost",)
 
 
@@ -48,8 +50,11 @@ class ServeOptions:
     max_requests: int = 256
     """Requests of a model that are answered at once, those that wait included; more are told to come again."""
 
+    max_connections: int = 512
+    """Connections at once, those that ask nothing included; who comes on one more is told to come again."""
+
     time_limit: str = "30s"
-    """From the head of a request to its answer."""
+    """From the head of a request to its answer; as long may the head itself take."""
 
     token_file: Path | None = None
     """File with a bearer token a line; a request has to carry one of them."""
@@ -70,6 +75,7 @@ class ServeOptions:
         check_count("max sequences", self.max_sequences, MOST_SEQUENCES)
         check_count("max body", self.max_body, LARGEST_BODY)
         check_count("max requests", self.max_requests, MOST_REQUESTS)
+        check_count("max connections", self.max_connections, MOST_CONNECTIONS)
         if seconds("time limit", self.time_limit) == 0:
             raise ZooError("time limit: expected more than 0")
         seconds("max wait", self.max_wait)

@@ -110,8 +110,8 @@ def read(body: bytes, header_length: str | None) -> Asked:
     return Asked(identity, tensor, parameters.get("rc"), reading, _wants_binary(asked.get("outputs"), wanted))
 
 
-def answer(name: str, asked: Asked, activities: np.ndarray) -> tuple[bytes, dict[str, str]]:
-    """Body and headers of an answer. activities: float32 (N, T)."""
+def answer(name: str, asked: Asked, activities: np.ndarray) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """Body and headers, as ASGI has them, of an answer. activities: float32 (N, T)."""
     output: dict[str, Any] = {"name": OUTPUT, "datatype": "FP32", "shape": list(activities.shape)}
     behind = b""
     if asked.binary:
@@ -124,9 +124,11 @@ def answer(name: str, asked: Asked, activities: np.ndarray) -> tuple[bytes, dict
     if asked.id is not None:
         whole["id"] = asked.id
     text = orjson.dumps({**whole, "outputs": [output]}, option=orjson.OPT_SERIALIZE_NUMPY)
+    headers = [(b"content-length", b"%d" % (len(text) + len(behind)))]
     if not asked.binary:
-        return text, {"content-type": JSON_TYPE}
-    return text + behind, {"content-type": BINARY_TYPE, binary.HEADER.lower(): str(len(text))}
+        return text, [*headers, (b"content-type", JSON_TYPE.encode())]
+    headers += [(b"content-type", BINARY_TYPE.encode()), (binary.ASGI_HEADER, b"%d" % len(text))]
+    return text + behind, headers
 
 
 def error_body(message: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo.contracts import RunOptions
 from zoo.errors import MissingDependency, ZooError
@@ -54,7 +54,8 @@ def serve(
             listening.listen(BACKLOG)  # who comes as soon as the address is said waits until it is answered
             for line in _greeting(models, options, address(listening), bool(tokens)):
                 say(line)
-            made(application(models, options, metrics, tokens, logged), options, say).run(sockets=[listening])
+            with log.behind():
+                made(application(models, options, metrics, tokens, logged), options, say).run(sockets=[listening])
         finally:
             models.close()
 
@@ -63,7 +64,7 @@ def require() -> None:
     """Raise MissingDependency unless the extra `serve` is installed."""
     import importlib.util
 
-    for library in ("starlette", "uvicorn", "prometheus_client"):
+    for library in ("starlette", "uvicorn", "httptools", "prometheus_client"):
         if importlib.util.find_spec(library) is None:
             raise MissingDependency(f"{library} is not installed; pip install 'deepstarr-zoo[serve]'")
 
@@ -98,6 +99,8 @@ def made(application: ASGIApp, options: ServeOptions, say: Callable[[str], None]
     is under way; a second signal ends it at once. say: told of the signal."""
     import uvicorn
 
+    from zoo.serve.connection import Connection
+
     class Server(uvicorn.Server):
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
@@ -108,8 +111,12 @@ def made(application: ASGIApp, options: ServeOptions, say: Callable[[str], None]
             with signals.noted(end):
                 yield
 
+    def connection(**given: Any) -> Connection:
+        return Connection(options=options, is_ending=lambda: server.should_exit, **given)
+
     config = uvicorn.Config(
         application,
+        http=connection,  # type: ignore[arg-type]
         lifespan="off",
         ws="none",
         log_config=None,
@@ -121,7 +128,8 @@ def made(application: ASGIApp, options: ServeOptions, say: Callable[[str], None]
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=round(options.limit_seconds) + 1,
     )
-    return Server(config)
+    server = Server(config)
+    return server
 
 
 def _greeting(models: Models, options: ServeOptions, where: str, with_token: bool) -> list[str]:

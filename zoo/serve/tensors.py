@@ -57,10 +57,10 @@ def _codes(tensor: Tensor, length: int, reading: ReadOptions) -> np.ndarray:  # 
         codes = binary.array(tensor.name, tensor.data, np.dtype(np.uint8), tensor.shape)
     else:
         codes = _numbers(tensor, np.int64)
-    if codes.size and (codes.min() < 0 or codes.max() > UNKNOWN_BASE):
+    if codes.size and (codes.max() > UNKNOWN_BASE or (codes.dtype != np.uint8 and codes.min() < 0)):
         row, column = (int(at) for at in np.argwhere((codes < 0) | (codes > UNKNOWN_BASE))[0])
         raise bad(f"sequence {row + 1}, position {column + 1}: expected a code of 0 to 4, got {codes[row, column]}")
-    return codes.astype(np.uint8)
+    return codes.astype(np.uint8, copy=False)
 
 
 def _one_hot(tensor: Tensor, length: int, reading: ReadOptions) -> np.ndarray:  # noqa: ARG001

@@ -43,9 +43,8 @@ class _Join(Generic[A, B]):
     def _note(self, part: Future[A]) -> None:
         failed = part.cancelled() or part.exception() is not None
         with self._lock:
-            self._left = 0 if failed else self._left - 1
-            ends = self._left == 0
-            self._left -= ends  # below 0: it has ended
+            ends = self._left > 0 and (failed or self._left == 1)
+            self._left = 0 if ends else self._left - 1  # not above 0: it has ended
         if ends:
             self._end()
 

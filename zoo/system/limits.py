@@ -9,8 +9,10 @@ def limit_note() -> str:
     """What to add to an error that want of memory may have caused; empty where this process may use all there is."""
     if sys.platform == "win32":
         return ""
-    import resource
-
+    try:
+        import resource
+    except ImportError:  # a file of a few kilobytes, which is part of every Python: not even that fits
+        return "; this process may use too little memory (ulimit -v)"
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit == resource.RLIM_INFINITY:
         return ""

@@ -1,7 +1,8 @@
 """The convolutions of a training step, fused, by the compiled module _trunk: on a matrix unit, or on bfloat16 lanes.
 
-Owns what _trunk.c does not: the statistics of the batch norms, the threads, the working memory. Without a compiler at
-installation, or where the processor has neither, `pays` says no, and training.py takes its PyTorch path.
+Owns what the C files (_trunk.c names them) do not: the statistics of the batch norms, the threads, the working memory.
+Without a compiler at installation, or where the processor has neither, `pays` says no, and training.py takes its
+PyTorch path.
 
 Hidden layers are kept before their batch norm, float32 (N, P, C), with C filled up to a multiple of 32 by zeros.
 """
@@ -35,7 +36,7 @@ PARTS = {torch.bfloat16: 1, torch.float32: 3}
 """How many bfloat16 numbers stand for an operand of a product; three hold all bits of float32."""
 
 STEP = 32
-"""Channels of hidden layers are filled up to a multiple of this, as STEP in _trunk.c."""
+"""Channels of hidden layers are filled up to a multiple of this, as STEP in _trunk.h."""
 
 _working = threading.local()
 
@@ -82,7 +83,7 @@ class _Rows:
 
 @dataclasses.dataclass(frozen=True)
 class _Convolved:
-    """A convolution that was computed.  shape: Layer of _trunk.c.  mean, inverse deviation: of `after`, (C,) each."""
+    """A convolution that was computed.  shape: Layer of _trunk.h.  mean, inverse deviation: of `after`, (C,) each."""
 
     shape: tuple[int, ...]
     before: _Rows
@@ -147,7 +148,7 @@ def _filled(values: torch.Tensor) -> torch.Tensor:
 
 
 def _shape(parts: int, rows: _Rows, weight: torch.Tensor, first: bool) -> tuple[int, ...]:
-    """A Layer of _trunk.c."""
+    """A Layer of _trunk.h."""
     filters, channels, taps = weight.shape
     window = rows.scale.shape[1] // rows.values.shape[2] if first else 0
     return parts, rows.values.shape[1], channels, filters, taps, window

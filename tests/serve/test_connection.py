@@ -1,0 +1,248 @@
+"""Before a request is one: heads that are slow or have no end, bodies without end, connections too many, no HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import re
+import socket
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from serve_process import Answer, answer, connected, request, serving
+from served import Running, asking, gated, letters, opened, running
+
+from zoo.serve.connection import LARGEST_HEAD
+from zoo.serve.options import ServeOptions
+
+BODY = json.dumps(asking(letters(1))).encode()
+
+LARGE = 2_000_000_000
+
+
+def good(connection: socket.socket) -> bool:
+    """Whether a connection gets an answer."""
+    connection.sendall(request(BODY))
+    found = answer(connection)
+    return found is not None and found.status == 200
+
+
+def error(found: Answer | None, status: int) -> str:
+    """The line of an error that ends its connection."""
+    assert found is not None
+    assert found.status == status
+    assert "content-type: application/json" in found.headers
+    assert "connection: close" in found.headers
+    (line,) = json.loads(found.body).items()
+    assert line[0] == "error"
+    return line[1]
+
+
+def test_a_head_that_does_not_come_in_time_is_408_and_silence_is_closed(weights: Path) -> None:
+    options = ServeOptions(port=0, time_limit="1s")
+    with running(opened(weights, options=options), options) as service, contextlib.ExitStack() as open_:
+        silent, blank, first, later, other = (open_.enter_context(connected(service.port)) for _ in range(5))
+        blank.sendall(b"\r\n")
+        first.sendall(b"POST /v2/models/mine/infer HTTP/1.1\r\nHost: local")
+        assert good(later)
+        later.sendall(b"G")
+        assert answer(silent) is None
+        assert answer(blank) is None
+        for slow in (first, later):
+            assert error(answer(slow), 408) == "the head of the request did not come within 1s"
+            assert answer(slow) is None
+        assert answer(other) is None
+        with connected(service.port) as fresh:
+            assert good(fresh)
+
+
+def test_a_body_that_comes_slowly_after_its_answer_holds_a_connection_for_the_time_limit_only(weights: Path) -> None:
+    options = ServeOptions(port=0, time_limit="300ms")
+    with running(opened(weights, options=options), options) as service, connected(service.port) as slow:
+        slow.sendall(request(b"{", length=100).replace(b"mine", b"none"))
+        found = answer(slow)
+        assert found is not None
+        assert found.status == 404
+        slow.sendall(b" ")
+        assert answer(slow) is None
+
+
+def test_a_head_without_end_is_431(service: Running) -> None:
+    for begun in (b"GET /", b"GET /v2 HTTP/1.1\r\nHost: localhost\r\nx: ", b"GET /v2 HTTP/1.1\r\n" + b"x: y\r\n" * 9):
+        with connected(service.port) as endless:
+            endless.sendall(begun)
+            with contextlib.suppress(ConnectionError):
+                for _ in range(100):
+                    endless.sendall(b"x: y\r\n" * 2000 if begun.endswith(b"\n") else b"a" * 12000)
+            assert error(answer(endless), 431) == f"expected at most {LARGEST_HEAD:,} bytes that are no body"
+
+
+def test_chunks_that_have_more_than_a_body_are_431(service: Running) -> None:
+    head = b"POST /v2/models/mine/infer HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for endless in (b"1;" + b"a" * 12000, b"1\r\n{\r\n0\r\nx: " + b"a" * 12000):
+        with connected(service.port) as connection:
+            connection.sendall(head + endless)
+            with contextlib.suppress(ConnectionError):
+                for _ in range(100):
+                    connection.sendall(b"a" * 12000)
+            assert error(answer(connection), 431).startswith("expected at most 65,536 bytes")
+
+
+@pytest.mark.parametrize(
+    "text", [b"\0\0\0\0\r\n\r\n", b"\x16\x03\x01\x02\0\x01", b"GET\r\n\r\n", b"GET / HTTP/9\r\n\r\n"]
+)
+def test_what_is_no_http_is_400(service: Running, text: bytes) -> None:
+    with connected(service.port) as connection:
+        connection.sendall(text)
+        assert error(answer(connection), 400).startswith("the request is not HTTP: ")
+        assert answer(connection) is None
+
+
+def test_nonsense_behind_a_request_takes_nothing_from_its_answer(service: Running) -> None:
+    with connected(service.port) as connection:
+        connection.sendall(request(BODY) + b"\0\0\r\n\r\n")
+        found = answer(connection)
+        assert found is not None
+        assert found.status == 200
+        assert answer(connection) is None
+
+
+def test_requests_sent_without_waiting_are_answered_in_turn(service: Running) -> None:
+    with connected(service.port) as connection:
+        connection.sendall(request(BODY) + request(b"{") + request(BODY))
+        found = [answer(connection) for _ in range(3)]
+    assert [one and one.status for one in found] == [200, 400, 200]
+
+
+def test_200_connections_over_the_limit_are_all_told_and_none_hangs(weights: Path) -> None:
+    options = ServeOptions(port=0, max_connections=8)
+    models, gate = gated(weights, options)
+    with running(models, options) as service, ThreadPoolExecutor(8) as readers, contextlib.ExitStack() as open_:
+        first = [open_.enter_context(connected(service.port)) for _ in range(8)]
+        for connection in first:
+            connection.sendall(request(BODY))
+        waiting = [readers.submit(answer, connection) for connection in first]
+        more = [open_.enter_context(connected(service.port)) for _ in range(200)]
+        for connection in more:
+            connection.sendall(request(BODY))
+        for connection in more:
+            found = answer(connection)
+            assert error(found, 503) == "8 connections are open; come again in 1 s"
+            assert found is not None
+            assert "retry-after: 1" in found.headers
+            assert answer(connection) is None
+        gate.open.set()
+        statuses = [one.result(60).status for one in waiting]
+        for connection in more:
+            connection.close()
+        assert good(first[0])
+    assert statuses == [200] * 8
+
+
+def peak(process: int) -> int:
+    """Bytes of memory that a process has had at most."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process's memory is read from /proc")
+def test_2_gb_are_refused_early_and_take_no_memory(weights: Path) -> None:
+    megabyte = bytes(1_000_000)
+    head = b"POST /v2/models/mine/infer HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    def sent_of(first: bytes, part: bytes) -> tuple[int, Answer | None]:
+        """How many bytes of LARGE a client that sends on regardless gets rid of, and what it is told."""
+        sent = 0
+        with connected(service.port) as connection:
+            connection.sendall(first)
+            with contextlib.suppress(ConnectionError):
+                while sent < LARGE:
+                    connection.sendall(part)
+                    sent += len(megabyte)
+            return sent, answer(connection)
+
+    with serving(weights, "--max-body", 4, "--threads", 1) as service:
+        with connected(service.port) as connection:
+            # as large as allowed: what a body takes is not what is measured
+            connection.sendall(request(b"[" + bytes(3_900_000)))
+            assert answer(connection) is not None
+        before = peak(service.process.pid)
+        chunk = b"%x\r\n" % len(megabyte) + megabyte + b"\r\n"
+        for first, part in ((head, chunk), (request(b"", length=LARGE), megabyte)):
+            sent, found = sent_of(first, part)
+            assert error(found, 413) == "expected a body of at most 4 MB; send fewer sequences a request"
+            assert sent < 100_000_000
+        sent, found = sent_of(request(b"", length=LARGE).replace(b"mine", b"none"), megabyte)
+        assert found is not None
+        assert found.status == 404
+        assert sent < 100_000_000
+        grown = peak(service.process.pid) - before
+        log = service.end()
+    assert log.count(" 413 ") == 2
+    assert grown < 8_000_000
+
+
+CHUNKED = (
+    b"POST /v2/models/mine/infer HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+)
+
+UPGRADE = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n"
+
+WHOLE = [
+    *(request(BODY), request(b"{"), request(BODY, "Expect: 100-continue\r\n"), request(BODY, length=LARGE), CHUNKED),
+    *(UPGRADE % b"h2c", UPGRADE % b"websocket", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n"),
+    *(b"%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % one for one in (b"CONNECT a:80", b"OPTIONS *", b"HEAD /v2")),
+]
+
+PIECES = [
+    b"\r\n",
+    b"\0",
+    b"\xff",
+    b" ",
+    b":",
+    b"Content-Length: 5\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"a" * 70_000,
+]
+
+
+def spoiled(generator: random.Random) -> bytes:
+    """A request in which bytes are changed, added or left out."""
+    text = bytearray(generator.choice(WHOLE))
+    for _ in range(generator.choice([0, 0, 1, 2, 5])):
+        at = generator.randrange(min(len(text), 200))
+        end = at + generator.randrange(9)
+        text[at:end] = generator.choice([generator.randbytes(end - at), generator.choice(PIECES), b""])
+    return bytes(text)
+
+
+def test_a_thousand_connections_that_send_nonsense_leave_no_trace(weights: Path) -> None:
+    psutil = pytest.importorskip("psutil", reason="psutil is not installed")
+    generator = random.Random(0)
+    with serving(weights) as service:
+        with connected(service.port) as connection:
+            assert good(connection)
+        opened_before = psutil.Process(service.process.pid).num_fds()
+        for _ in range(1000):
+            text = b"".join(spoiled(generator) for _ in range(generator.choice([1, 1, 2, 4])))
+            cut = generator.choice([0, 1, 20, 100, len(text)])
+            with connected(service.port) as connection, contextlib.suppress(ConnectionError):
+                connection.sendall(text[:cut])
+                connection.sendall(text[cut:])
+                if generator.random() < 0.5:
+                    connection.shutdown(socket.SHUT_WR)
+                    connection.recv(1 << 16)
+        with connected(service.port) as connection:
+            assert good(connection)
+        until = time.monotonic() + 60
+        while psutil.Process(service.process.pid).num_fds() > opened_before:
+            assert time.monotonic() < until, "connections stay open whose clients have left"
+        log = service.end()
+    (said,) = (line for line in log.splitlines() if not re.match(r"\d{4}-", line))
+    assert said.startswith("zoo: ended by SIGTERM")
+    statuses = set(map(int, re.findall(r" (\d{3}) (?:\d+ sequences )?[\d.]+ ms", log)))
+    assert {200, 400} < statuses <= {200, 400, 404, 405, 413, 421, 499}

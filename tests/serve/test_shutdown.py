@@ -1,0 +1,186 @@
+"""A service that ends: what it has begun to read is answered in full, what comes later is refused, and it does end."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from checkpoints import ODD
+from serve_process import Answer, Serving, answer, connected, request, serving
+from served import asking, gated, letters, running
+
+from zoo.serve.options import ServeOptions
+
+BODY = json.dumps(asking(letters(64))).encode()
+
+CLIENTS = 8
+
+SAID = "zoo: ended by SIGTERM: what is under way is finished first; once more ends it at once"
+
+
+def values(found: Answer) -> int:
+    return len(json.loads(found.body)["outputs"][0]["data"])
+
+
+def test_sigterm_under_load_loses_no_request_that_was_read(weights: Path) -> None:
+    many, answered, not_taken = threading.Semaphore(0), [], []
+
+    def ask() -> None:
+        with connected(service.port) as connection:
+            while True:
+                try:
+                    connection.sendall(request(BODY))
+                except ConnectionError:
+                    return  # closed while it was idle
+                found = answer(connection)
+                if found is None:
+                    # closed while the request was on its way; whether it was read, the log says
+                    not_taken.append(connection)
+                    return
+                answered.append((found.status, values(found)))
+                many.release()
+
+    with serving(weights, "--threads", 1) as service:
+        clients = [threading.Thread(target=ask) for _ in range(CLIENTS)]
+        for client in clients:
+            client.start()
+        for _ in range(10 * CLIENTS):
+            assert many.acquire(timeout=60)
+        log = service.end()
+        for client in clients:
+            client.join(60)
+    assert SAID in log
+    assert "Traceback" not in log
+    assert set(answered) == {(200, 64 * len(ODD.targets))}
+    # a line for each request of which the service read the head, whatever became of it
+    assert re.findall(r"POST \S+ (\d+) ", log) == ["200"] * len(answered)
+
+
+def until_refused(port: int) -> None:
+    """Connect until that is refused."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        try:
+            connected(port).close()
+        except ConnectionRefusedError:
+            return
+        except ConnectionError:
+            continue
+    pytest.fail("new connections are taken, or not answered")
+
+
+def test_what_began_to_arrive_before_sigterm_is_answered_and_what_comes_after_is_refused(weights: Path) -> None:
+    whole = request(BODY)
+    head = len(whole) - len(BODY)
+    cuts = [head // 2, head - 2, head, head + len(BODY) // 2, len(whole) - 1]
+    with serving(weights) as service:
+        begun = [connected(service.port) for _ in cuts]
+        for connection, cut in zip(begun, cuts, strict=True):
+            connection.sendall(whole[:cut])
+        idle = connected(service.port)
+        idle.sendall(whole)
+        # what was sent before is read before this is answered
+        first = answer(idle)
+        assert first is not None
+        assert "connection: close" not in first.headers
+        service.process.send_signal(signal.SIGTERM)
+        until_refused(service.port)
+        assert answer(idle) is None
+        for connection, cut in zip(begun, cuts, strict=True):
+            connection.sendall(whole[cut:])
+            found = answer(connection)
+            assert found is not None
+            assert (found.status, values(found)) == (200, 64 * len(ODD.targets))
+            assert found.body == first.body
+            assert "connection: close" in found.headers
+            assert answer(connection) is None
+            connection.close()
+        log = service.ended(0)
+    idle.close()
+    assert log.count(" 200 ") == 1 + len(cuts)
+
+
+def test_an_idle_connection_that_asks_just_then_is_answered(weights: Path) -> None:
+    models, gate = gated(weights, ServeOptions(port=0))
+    gate.open.set()
+    with running(models) as service, connected(service.port) as connection:
+        connection.sendall(request(BODY))
+        assert answer(connection) is not None
+        service.server.should_exit = True
+        connection.sendall(request(BODY))
+        found = answer(connection)
+        assert found is not None
+        assert found.status == 200
+        assert "connection: close" in found.headers
+        assert answer(connection) is None
+
+
+def test_all_that_wait_for_the_engine_are_answered(weights: Path) -> None:
+    options = ServeOptions(port=0, max_requests=CLIENTS)
+    models, gate = gated(weights, options, most=128)
+    with running(models, options) as service, ThreadPoolExecutor(CLIENTS) as readers:
+        asked = [connected(service.port) for _ in range(CLIENTS)]
+        for connection in asked:
+            connection.sendall(request(BODY))
+        answers = [readers.submit(answer, connection) for connection in asked]
+        while not any(line.status == 503 for line in service.lines):
+            with connected(service.port) as one_more:
+                one_more.sendall(request(b"{"))
+                assert answer(one_more) is not None
+        service.server.should_exit = True
+        until_refused(service.port)
+        assert not any(one.done() for one in answers)
+        gate.open.set()
+        for one in answers:
+            found = one.result(60)
+            assert found is not None
+            assert (found.status, values(found)) == (200, 64 * len(ODD.targets))
+            assert "connection: close" in found.headers
+        for connection in asked:
+            connection.close()
+    assert sum(gate.sizes) == CLIENTS * 64
+
+
+def half_sent(service: Serving) -> tuple[socket.socket, socket.socket]:
+    """Two requests that the service has begun to read: half a head, and half a body."""
+    in_head, in_body = connected(service.port), connected(service.port)
+    in_head.sendall(b"POST /v2/models/mine/infer HTTP/1.1\r\nHo")
+    in_body.sendall(request(b"{", length=9))
+    with connected(service.port) as other:
+        other.sendall(request(BODY))
+        assert answer(other) is not None
+    return in_head, in_body
+
+
+def test_slow_senders_hold_up_the_end_for_the_time_limit_only(weights: Path) -> None:
+    with serving(weights, "--time-limit", "1s") as service:
+        senders = half_sent(service)
+        service.process.send_signal(signal.SIGTERM)
+        found = [answer(sender) for sender in senders]
+        log = service.ended(0)
+    assert [one and one.status for one in found] == [408, 408]
+    assert "the head of the request did not come within 1s" in str(found[0])
+    assert "the request did not come within 1s" in str(found[1])
+    assert re.findall(r"POST \S+ (\d+) ", log) == ["200", "408"]
+    for sender in senders:
+        sender.close()
+
+
+def test_a_second_sigterm_ends_it_at_once(weights: Path) -> None:
+    with serving(weights, "--time-limit", "3600s") as service:
+        senders = half_sent(service)
+        service.process.send_signal(signal.SIGTERM)
+        until_refused(service.port)
+        service.process.send_signal(signal.SIGTERM)
+        log = service.ended(128 + signal.SIGTERM)
+    assert SAID in log
+    assert log.endswith("\nzoo: ended by SIGTERM\n")
+    for sender in senders:
+        sender.close()
