@@ -81,7 +81,7 @@ def test_every_field_takes_its_value_from_the_command_line(command: str, group: 
         assert getattr(bound.arguments[group.field_info.name], field.name) == value
 
 
-NEEDS = {"--against": ["--confirm", "2"]}
+NEEDS = {"--against": ["--confirm", "2"], "--best": ["--confirm", "2"], "--name": ["--storage", "x"]}
 """Option -> what has to be typed with it."""
 
 TUPLES = {"--keep": "hk<0.5", "--protect": "100-120", "--avoid": "GAATTC"}
