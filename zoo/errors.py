@@ -21,10 +21,17 @@ def one_line(text: str) -> str:
     return line if len(line) <= LONGEST else f"{line[:half]} ... {line[-half:]}"
 
 
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Of names that are known, the one that another may be meant for, in whatever case; None where none is near."""
+    by_letters = {one.lower(): one for one in known}
+    close = difflib.get_close_matches(name.lower(), by_letters, n=1)
+    return by_letters[close[0]] if close else None
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """What to say behind a name that nothing has: ", did you mean NAME?" where one is near, else nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f", did you mean {close[0]}?" if close else ""
+    close = nearest(name, known)
+    return f", did you mean {close}?" if close else ""
 
 
 class ZooError(Exception):

@@ -81,7 +81,7 @@ def test_every_field_takes_its_value_from_the_command_line(command: str, group: 
         assert getattr(bound.arguments[group.field_info.name], field.name) == value
 
 
-NEEDS = {"--against": ["--confirm", "2"]}
+NEEDS = {"--against": ["--confirm", "2"], "--best": ["--confirm", "2"], "--name": ["--storage", "x"]}
 """Option -> what has to be typed with it."""
 
 TUPLES = {"--keep": "hk<0.5", "--protect": "100-120", "--avoid": "GAATTC"}
@@ -258,7 +258,9 @@ def test_a_wrong_name_or_value_in_the_table_is_one_line(settings: Any, tmp_path:
     path = tmp_path / "small.toml"
     path.write_text("[train]\nepoch = 7\n")
     line = settings("train", path)["error"]
-    assert line.startswith(f"zoo: {path}, [train]: no setting is called 'epoch'; there are learning_rate, epsilon, ")
+    assert line.startswith(
+        f"zoo: {path}, [train]: no setting is called 'epoch', did you mean epochs?; there are learning_rate, epsilon, "
+    )
     assert line.count("\n") == 1
     path.write_text("[train]\nepochs = 2.5\n")
     assert settings("train", path)["error"].startswith(

@@ -78,6 +78,8 @@ def test_the_best_trial_is_trained_exported_and_checked(zoo: Zoo, tmp_path: Path
         (["--sampler", "grid"], "grid: dropout is a range without a step"),
         (["--sampler", "anneal"], "--sampler: expected one of tpe, random, grid, got 'anneal'"),
         (["--against", "tuned"], "--against: needs --confirm"),
+        (["--best", "2"], "--best: needs --confirm"),
+        (["--name", "mine"], "--name: is of a study in --storage, which is not given"),
         (["--confirm", "2", "--against", "tunde"], "no model is called 'tunde', did you mean tuned?"),
         (["--storage", "sqlite:////nowhere/studies.db"], "--storage: sqlite:////nowhere/studies.db cannot be reached"),
         (["--storage", "nosuch://host/studies"], "--storage: nosuch://host/studies cannot be reached"),

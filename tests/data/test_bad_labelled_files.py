@@ -189,7 +189,7 @@ class TestBadInput:
         line = refusal(path, layout=Layout(split_by="chromosome", validation_chromosomes=("chr2L",)))
         assert "row 2: expected a name with its chromosome, chr2L_5750_5998, got 'enhancer7'" in line
 
-    def test_requests_that_make_no_sense(self, folder: Path) -> None:
+    def test_requests_that_make_no_sense(self, folder: Path, tmp_path: Path) -> None:
         assert "its files divide it already; leave out --split-by" in refusal(
             folder, layout=Layout(split_by="fraction")
         )
@@ -199,6 +199,21 @@ class TestBadInput:
             Layout(validation_chromosomes=("chr2L",), test_chromosomes=("chr2L",))
         with pytest.raises(ZooError, match=r"something to validate and to train on, got 0.5 for validation and 0.5"):
             Layout(validation_fraction=0.5, test_fraction=0.5)
+        mine = table(tmp_path / "mine.tsv", dna(3))
+        for name, value, division in (
+            ("test_chromosomes", ("chr2L",), "chromosome"),
+            ("validation_chromosomes", ("chr2L",), "chromosome"),
+            ("test_fraction", 0.2, "fraction"),
+            ("validation_fraction", 0.2, "fraction"),
+            ("split_seed", 1, "fraction"),
+        ):
+            option = f"--{name.replace('_', '-')}"
+            for split_by in {None, "chromosome", "fraction"} - {division}:
+                line = refusal(mine, layout=Layout(split_by=split_by, **{name: value}))
+                assert line == f"{option}: has a say with --split-by {division} alone"
+        labels = Layout(labels=folder / "labels.tsv")
+        assert f"labels.tsv: belongs to a FASTA file; {folder} is none" in refusal(folder, layout=labels)
+        assert f"labels.tsv: belongs to a FASTA file; {mine} is none" in refusal(mine, layout=labels)
         with pytest.raises(ZooError, match="one or more different columns, got dev, dev"):
             dataset.read(folder, ("dev", "dev"), length=LENGTH)
 

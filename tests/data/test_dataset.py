@@ -12,6 +12,7 @@ from labelled_files import TARGETS, dna, read, read_split, refusal, table, write
 
 from zoo.data import dataset
 from zoo.data.dataset import Layout
+from zoo.data.splits import SIDES
 from zoo.dna.encoding import encode
 
 
@@ -93,6 +94,19 @@ class TestTables:
         assert len(read_split(path)) == 200
         assert sum(map(len, data.splits.values())) == 200
         assert "does not say which split a sequence is in; --split-by" in refusal(path)
+
+    def test_a_split_column_of_labels_divides_their_fasta(self, tmp_path: Path) -> None:
+        sequences = dna(12)
+        fasta = tmp_path / "mine.fa"
+        fasta.write_text("".join(f">s{n}\n{sequence}\n" for n, sequence in enumerate(sequences)))
+        sides, chromosomes = ["train", "val", "test"] * 4, ["chr2", "chr3", "chr4", "chr2"] * 3
+        rows = [f"{n}\t{-n}\t{side}\t{chrom}" for n, (side, chrom) in enumerate(zip(sides, chromosomes, strict=True))]
+        (tmp_path / "mine_activity.tsv").write_text("\n".join(["dev\thk\tsplit\tchromosome", *rows]) + "\n")
+        assert read_split(fasta, "test").names == ["s2", "s5", "s8", "s11"]
+        assert {side: len(split) for side, split in read(fasta).splits.items()} == dict.fromkeys(SIDES, 4)
+        assert len(read_split(fasta, "all")) == 12
+        held_out = Layout(split_by="chromosome", validation_chromosomes=("chr3",), test_chromosomes=("chr4",))
+        assert read_split(fasta, "test", layout=held_out).names == ["s2", "s6", "s10"]
 
     def test_other_lengths_and_letters_are_changed_where_asked_as_fasta_is(self, tmp_path: Path) -> None:
         sequences = ["acgt" * 10, "R" + "A" * 39, "C" * 43, "G" * 37, "T" * 41]

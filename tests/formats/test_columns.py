@@ -132,6 +132,8 @@ def test_two_columns_of_one_name_are_refused(table: Callable[..., Path], name: s
         ("\ndev\thk\n1\t2\n", "line 1: expected a row, the line is empty"),
         ("dev\thk\r1\t2\r3\t4\r", "its lines end in carriage returns alone; convert it with tr '\\r' '\\n'"),
         ("name\tx\na\t2\n", "has no column 'dev', 'hk'; its columns are name, x"),
+        ("name\t#Dev\tHK\n", "has no column 'dev', 'hk'; its columns are name, #Dev, HK; did you mean #Dev, HK? "
+         "call it dev, hk"),
         ("\t".join(f"c{n}" for n in range(5000)) + "\n", "has no column 'dev', 'hk'; its columns are c0, c1, c2, c3, "
          "c4, c5, c6, c7 and 4,992 more"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pickle
 import sys
@@ -67,9 +68,79 @@ class TestOneHot:
 def test_bare_text_is_refused_everywhere(file: Path) -> None:
     model = zoo.load(weights=file, runtime=RUNTIME)
     for take in (zoo.encode, zoo.one_hot, zoo.predict, model.predict):
+        for given, got in (("ACGT", "one text; put it in a list"), (None, "NoneType"), (5, "int"), ({"ACGT"}, "set")):
+            with pytest.raises(zoo.ZooError) as refused:
+                take(given)
+            assert str(refused.value) == f"sequences: expected a list of texts, got {got}"
+        with pytest.raises(zoo.ZooError, match="sequence 1: expected a text, got bytes"):
+            take([b"ACGT"])
+
+
+WRONG = {
+    "evolve": [
+        ({"round": 1}, "no option is called 'round', did you mean rounds?; there are number, rounds, reach, "),
+        ({"reach": "5"}, "reach: expected a number, got '5'"),
+        ({"seed": 1.5}, "seed: expected a whole number, got 1.5"),
+        ({"distance": 1.5}, "distance: expected a whole number, got 1.5"),
+        ({"beam": True}, "beam: expected a whole number, got True"),
+        ({"lower": "no"}, "lower: expected true or false, got 'no'"),
+        ({"keep": "hk<0.5"}, "keep: expected a list of texts, got one text; put it in a list"),
+        ({"protect": [(1, 5)]}, "protect: expected a list of texts, got [(1, 5)]"),
+        ({"gc": 0.5}, "gc: expected a text, got 0.5"),
+        ({"target": 1.5}, "target: expected a text or a whole number, got 1.5"),
+        ({"target": None}, "target: expected a text or a whole number, got None"),
+        ({"target": "d"}, "targets: these weights predict a, b, c, got 'd'"),
+        ({"model": "original"}, "model: expected Model, got 'original'"),
+    ],
+    "contributions": [
+        ({"references": None}, "references: expected a whole number, got None"),
+        ({"seed": 1.5}, "seed: expected a whole number, got 1.5"),
+        ({"target": True}, "target: expected a text or a whole number, got True"),
+        ({"model": "original"}, "model: expected Model, got 'original'"),
+    ],
+    "ism": [({"model": "original"}, "model: expected Model, got 'original'")],
+}
+"""Function of zoo.explain -> arguments that it refuses, and what it says."""
+
+
+@pytest.mark.parametrize(
+    ("function", "wrong", "message"), [(name, *case) for name, cases in WRONG.items() for case in cases]
+)
+def test_an_argument_of_another_kind_or_name_is_refused_in_one_line(
+    file: Path, texts: list[str], function: str, wrong: dict[str, object], message: str
+) -> None:
+    arguments = {"model": zoo.load(weights=file, runtime=RUNTIME), "sequences": texts}
+    if function != "ism":
+        arguments["target"] = "a"
+    with pytest.raises(zoo.ZooError) as refused:
+        getattr(zoo.explain, function)(**arguments | wrong)
+    assert str(refused.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"model": Path("original")}, "model: expected a text, got "),
+        ({"weights": 5}, "weights: expected a text or Path, got 5"),
+        ({"runtime": None}, "runtime: expected a text, got None"),
+        ({"thread": 2}, "no option is called 'thread', did you mean threads?; there are rc, resize, ambiguous, "),
+    ],
+)
+def test_what_is_loaded_is_asked_for_by_texts(wrong: dict[str, object], message: str) -> None:
+    for take in (zoo.load, functools.partial(zoo.predict, ["ACGT"])):
         with pytest.raises(zoo.ZooError) as refused:
-            take("ACGT")
-        assert str(refused.value) == "sequences: expected a list of texts, got one text; put it in a list"
+            take(**wrong)
+        assert str(refused.value).startswith(message)
+    with pytest.raises(zoo.ZooError, match="weights: expected a text or Path, got None"):
+        zoo.torch_module(None)  # type: ignore[arg-type]
+
+
+def test_numbers_of_numpy_are_numbers(file: Path) -> None:
+    model = zoo.load(weights=file, runtime=RUNTIME)
+    options = {"number": 1, "rounds": 2, "reach": 0.5, "seed": 3}
+    as_numpy = {"number": np.int64(1), "rounds": np.int32(2), "reach": np.float32(0.5), "seed": np.uint8(3)}
+    (one,), (other,) = (zoo.explain.evolve(model, np.int64(0), **given) for given in (options, as_numpy))
+    np.testing.assert_array_equal(one.codes, other.codes)
 
 
 class TestChoices:

@@ -265,7 +265,8 @@ class TestParts:
         (["--max-n", 1.5], "max-n: expected a share from 0 to 1, got 1.5"),
         (["--region", "chr2:851-901"], "region chr2:851-901: expected an end within the 900 bases of chr2, got 901"),
         (["--region", "10:1-300"], "region 10:1-300: the genome g.fa has no contig '10' but 'chr10': the names differ"),
-        (["--region", "chr2:1-20"], "g.fa: no window of 53 bases lies in it"),
+        (["--region", "chr2:1-20"], "chr2:1-20: no window of 53 bases lies in it"),
+        (["--regions", "short.bed"], "short.bed: no window of 53 bases lies in it"),
         (["--region", "chr2"], "region: expected contig:first-last, 1-based and inclusive as chr2L:100,001-100,249"),
         (["--regions", "e.bed"], "e.bed: expected intervals (BED), found none; the file is empty"),
         (["--regions", "bad.bed"], "bad.bed, line 1: expected a start below the end, got 5 and 4"),
@@ -286,6 +287,7 @@ class TestParts:
 def test_usage(zoo: Zoo, made: dict[str, str], words: list[str], message: str) -> None:  # noqa: ARG001
     Path("e.bed").write_text("")
     Path("bad.bed").write_text("chr2\t5\t4\n")
+    Path("short.bed").write_text("chr2\t100\t152\nchr2\t200\t220\n")
     Path("o.bed").write_text("chr2\t100\t200\nchr2\t50\t101\n")
     one_line(zoo, message, *SCAN, *words)
     assert not list(Path().glob("t.*"))

@@ -197,6 +197,12 @@ def test_a_vcf_that_gzip_compressed_is_refused_with_the_command_that_helps(zoo: 
         ),
         (["v.vcf", "-o", "out.bcf"], "out.bcf: expected an output in VCF, such as out.vcf.gz, or a table"),
         (["bad.tsv"], "bad.tsv: column pos, row 1: expected a whole number of at least 1, got 0.0"),
+        (["far.tsv"], "far.tsv: the genome g.fa has no contig 'chr77'; it has "),
+        (
+            ["head.tsv"],
+            "head.tsv: has no column 'pos', 'chrom', 'ref', 'alt'; its columns are #CHROM, POS, REF, ALT; "
+            "did you mean POS, #CHROM, REF, ALT? call it pos, chrom, ref, alt",
+        ),
         (["v.vcf", "--shifts", "27"], "shifts: expected -26 to 26 for windows of 53 bases, got 27"),
         (["v.vcf", "--shifts", "-1,-1"], "shifts: expected one or more different numbers of bases, got [-1, -1]"),
         (["v.vcf", "--max-mismatch", "2"], "max-mismatch: expected a share from 0 to 1, got 2.0"),
@@ -207,7 +213,10 @@ def test_a_vcf_that_gzip_compressed_is_refused_with_the_command_that_helps(zoo: 
 def test_usage(zoo: Zoo, contigs: dict[str, str], words: list[str], message: str) -> None:  # noqa: ARG001
     Path("t.tsv").write_text("chrom\tpos\tref\talt\nchr2\t5\tA\tC\n")
     Path("bad.tsv").write_text("chrom\tpos\tref\talt\nchr2\t0\tA\tC\n")
+    Path("far.tsv").write_text("chrom\tpos\tref\talt\nchr77\t5\tA\tC\n")
+    Path("head.tsv").write_text("#CHROM\tPOS\tREF\tALT\nchr2\t5\tA\tC\n")
     one_line(zoo, message, "variants", *WORDS, "-o", "out.tsv", *words)
+    assert not list(Path().glob("out.*"))
 
 
 @pytest.mark.parametrize(

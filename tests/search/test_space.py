@@ -112,6 +112,10 @@ def test_ranges_and_constants_of_a_sweep_and_what_it_leaves_out() -> None:
         ),
         ({"parameters": {"lr": {"min": 1, "max": "a"}}}, "lr: expected min and max to be numbers, got 1 and 'a'"),
         ({"parameters": {"lr": {"distribution": "beta"}}}, "lr: distribution: expected one of constant, categorical"),
+        (
+            {"parameters": {"batch_size": {"distribution": "int_uniform", "min": 1.5, "max": 3}}},
+            "batch_size: range: expected whole numbers, got 1.5 and 3",
+        ),
         ({"parameters": {"lr": {"min": 2, "max": 1}}}, "lr: range: expected low <= high, got 2 and 1"),
         ({"early_terminate": {"type": "envelope"}}, "early_terminate: type: expected hyperband, got 'envelope'"),
         ({"early_terminate": {"type": "hyperband", "s": 2}}, "the key 's' is not read here"),
@@ -127,7 +131,11 @@ def test_what_a_sweep_cannot_say_is_refused_by_name(change: dict[str, Any], mess
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("dropout =", "dropuot =", "[model]: no setting is called 'dropuot'; there are dense_units, dropout, filters"),
+        (
+            "dropout =",
+            "dropuot =",
+            "[model]: no setting is called 'dropuot', did you mean dropout?; there are dense_units",
+        ),
         ("learning_rate", "lr", "[train]: no setting is called 'lr'; there are learning_rate"),
         ("[4, 8]", "[]", "[model], filters, entry 1: choices: expected one or more values, got none"),
         ("[4, 8]", "[4, 4]", "choices: expected different values, got [4, 4]"),
@@ -145,7 +153,7 @@ def test_what_a_sweep_cannot_say_is_refused_by_name(change: dict[str, Any], mess
             "[objective]\nmetric = 3\n[train]",
             "[objective]: expected metric to be a text and metrics a list",
         ),
-        ('"deepstarr"', "3", "[model]: expected the name of a model, got 3"),
+        ('"deepstarr"', "3", "[model]: architecture: expected a text, got 3"),
         ('["filters", "kernel_sizes"]', "3", "entries_of: expected a list of fields, got 3"),
         ('["filters", "kernel_sizes"]', '["dropout"]', "layers counts the entries of dropout, which is no list"),
         ("choices = [1, 2]", "choices = [-1, 2]", "layers counts entries: expected whole numbers of at least 1"),
@@ -155,6 +163,9 @@ def test_what_a_sweep_cannot_say_is_refused_by_name(change: dict[str, Any], mess
             "epochs = { low = 1, high = 9223372036854775807 }",
             "expected whole numbers of at most 9,007",
         ),
+        ("log = true", 'log = "no"', "[train], learning_rate: log: expected true or false, got 'no'"),
+        ("log = true", "log = true, name = 3", "[train], learning_rate: name: expected a text, got 3"),
+        ("log = true", "logg = true", "no key is called 'logg', did you mean log?; there are choices, low"),
         ("[4, 8]", "[1, true]", "choices: expected different values, got [1, True]"),
         ("[4, 8]", "[1979-05-27]", "choices: expected numbers, texts, true, false or lists, got datetime.date(1979, 5"),
     ],

@@ -195,6 +195,8 @@ def test_schedule_and_settings() -> None:
     assert one_cycle(1.0, 1.0) == pytest.approx(1e-3)
     with pytest.raises(ZooError, match="epochs: expected a whole number of at least 1, got 0"):
         TrainConfig(epochs=0)
+    with pytest.raises(ZooError, match="learning_rate: expected a number, got True"):
+        TrainConfig(learning_rate=True)
     with pytest.raises(ZooError, match="augment: expected some of reverse-complement, shift, mutate"):
         TrainConfig(augment=("flip",))
 
@@ -210,8 +212,21 @@ def test_a_toml_file_gives_the_network_and_the_settings(tmp_path: Path) -> None:
     with pytest.raises(ZooError, match=r"\[model\]: deepstarr has no variant 'tine'; there are original, tuned$"):
         read_model(str(path))
     path.write_text("[model]\nfilter = [8]\n")
-    with pytest.raises(ZooError, match=r"\[model\]: no setting is called 'filter'; there are filters, kernel_sizes"):
+    with pytest.raises(
+        ZooError, match=r"\[model\]: no setting is called 'filter', did you mean filters\?; there are fi"
+    ):
         read_model(str(path))
+    for text, message in (
+        ("model = 3", "expected a table [model], got model = 3"),
+        ("[model]\nvariant = 3", "[model]: variant: expected a text, got 3"),
+        ("[model]\nfilters = 3", "filters: expected a list of whole numbers, got 3"),
+        ("[model]\ndropout = 'x'", "dropout: expected a number, got 'x'"),
+        ("[model]\ntargets = 'dev'", "targets: expected a list of texts, got one text; put it in a list"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ZooError) as refused:
+            read_model(str(path))
+        assert message in str(refused.value)
     path.write_text("[modell]\n")
     with pytest.raises(ZooError, match="no table is called 'modell'"):
         read_model(str(path))

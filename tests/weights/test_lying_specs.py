@@ -61,8 +61,14 @@ LIES: dict[str, tuple[dict[str, Any], str]] = {
     "an architecture that is not there": ({"architecture": "alexnet"}, "no model is called 'alexnet'"),
     "a config that is text": ({"config": "odd"}, "model spec: config: expected dict, got 'odd'"),
     "a config with another field": ({"config": {**SPEC["config"], "colour": 1}}, "config: expected that of the"),
-    "a config of numbers for lists": ({"config": {**SPEC["config"], "filters": 5}}, "config: expected that of the"),
-    "a config of text for numbers": ({"config": {**SPEC["config"], "dropout": "no"}}, "config: expected that of the"),
+    "a config of numbers for lists": (
+        {"config": {**SPEC["config"], "filters": 5}},
+        "filters: expected a list of whole numbers, got 5",
+    ),
+    "a config of text for numbers": (
+        {"config": {**SPEC["config"], "dropout": "no"}},
+        "dropout: expected a number, got 'no'",
+    ),
     "a source that is a number": ({"source": 5}, "model spec: source: expected str, got 5"),
     "another field": ({"colour": "red"}, "the model spec in its metadata cannot be read"),
     "a version from the future": ({"version": 99}, "model spec: version 99 was written by another release"),

@@ -129,10 +129,7 @@ def read_split(
 def _check_request(path: Path, targets: tuple[str, ...], layout: Layout) -> None:
     if not targets or len(set(targets)) != len(targets):
         raise ZooError(f"targets: expected one or more different columns, got {', '.join(targets) or 'none'}")
-    if layout.split_by is not None and path.is_dir():
-        raise ZooError(
-            f"{path}: its files divide it already; leave out --split-by, or give one file with all sequences"
-        )
+    layout.check(path)
 
 
 def _undivided(path: Path, layout: Layout) -> str:
@@ -172,7 +169,7 @@ def _read_published(folder: Path, side: str, targets: tuple[str, ...], length: i
             f"{folder}: expected {' and '.join(_layout_of(folder)[side])}, plain or .gz, got {got}; "
             "zoo pull data fetches the published ones"
         )
-    return labelled.read_pair(fasta, labels, targets, length, layout)
+    return labelled.read_pair(fasta, labels, targets, length, layout).split
 
 
 def _divide(records: Records, path: Path, layout: Layout) -> tuple[np.ndarray | None, list[str]]:

@@ -83,6 +83,26 @@ class Layout(ReadOptions):
         if self.split_by is not None and self.split_by not in DIVISIONS:
             raise ZooError(f"--split-by: expected {' or '.join(DIVISIONS)}, got {self.split_by!r}")
 
+    def check(self, path: Path) -> None:
+        """Raise ZooError for what has no say in how `path` is read and divided."""
+        for division, options in OF_DIVISION.items():
+            for name in options:
+                if self.split_by != division and getattr(self, name) != getattr(Layout, name):
+                    raise ZooError(f"--{name.replace('_', '-')}: has a say with --split-by {division} alone")
+        if path.is_dir() and self.split_by is not None:
+            raise ZooError(
+                f"{path}: its files divide it already; leave out --split-by, or give one file with all sequences"
+            )
+        if self.labels is not None and (path.is_dir() or not is_fasta(path)):
+            raise ZooError(f"--labels {self.labels}: belongs to a FASTA file; {path} is none")
+
+
+OF_DIVISION = {
+    "chromosome": ("validation_chromosomes", "test_chromosomes"),
+    "fraction": ("validation_fraction", "test_fraction", "split_seed"),
+}
+"""Division -> the fields of Layout that say how."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Split:
@@ -123,32 +143,27 @@ def read_file(path: Path, targets: tuple[str, ...], length: int, layout: Layout)
     Raises ZooError if it is neither, or not as described.
     """
     if is_fasta(path):
-        return Records(read_pair(path, _labels_beside(path, layout), targets, length, layout))
+        return read_pair(path, _labels_beside(path, layout), targets, length, layout)
     if columns.suffix(path) not in columns.SUFFIXES:
         raise ZooError(
             f"{path}: {'expected' if path.exists() else 'no such file or folder; expected'} a folder, a table "
             f"({', '.join(columns.SUFFIXES)}) or a FASTA file ({', '.join(FASTA)})"
         )
-    optional = (layout.name_column, layout.split_column, layout.chromosome_column)
     advice = {**_advice(targets), layout.sequence_column: "--sequence-column NAME takes another"}
-    table = columns.read(path, targets, (layout.sequence_column,), optional, published.columns(), advice)
+    table = columns.read(path, targets, (layout.sequence_column,), _optional(layout), published.columns(), advice)
     sequences = table.text.pop(layout.sequence_column)
     codes = texts.encode(sequences, length, layout, lambda row: f"{path}: row {row}")
-    return Records(
-        Split(codes, table.numbers.astype(np.float32), table.text.get(layout.name_column), table.columns),
-        table.text.get(layout.split_column),
-        table.text.get(layout.chromosome_column),
-    )
+    return _records(codes, table, table.text.get(layout.name_column), layout)
 
 
-def read_pair(fasta: Path, labels: Path, targets: tuple[str, ...], length: int, layout: Layout) -> Split:
+def read_pair(fasta: Path, labels: Path, targets: tuple[str, ...], length: int, layout: Layout) -> Records:
     """A FASTA file and the table whose row i belongs to record i.
 
     Raises ZooError if the counts differ, or, where the table has names, if one is not that of its record.
     """
     if not fasta.is_file():
         raise ZooError(f"{fasta}: no such file")
-    table = columns.read(labels, targets, (), (layout.name_column,), published.columns(), _advice(targets))
+    table = columns.read(labels, targets, (), _optional(layout), published.columns(), _advice(targets))
     codes = np.empty((len(table), length), np.uint8)
     names: list[str] = []
     reader = Reader(fasta, length, reading=layout)
@@ -168,7 +183,20 @@ def read_pair(fasta: Path, labels: Path, targets: tuple[str, ...], length: int, 
                 f"{labels}: row {row}: expected {shown(name)!r}, the name of record {row} of {fasta.name}, "
                 f"got {shown(given)!r}; row i must belong to record i"
             )
-    return Split(codes, table.numbers.astype(np.float32), names, table.columns)
+    return _records(codes, table, names, layout)
+
+
+def _optional(layout: Layout) -> tuple[str, ...]:
+    """Columns that a table may have."""
+    return layout.name_column, layout.split_column, layout.chromosome_column
+
+
+def _records(codes: np.ndarray, table: columns.Table, names: list[str] | None, layout: Layout) -> Records:
+    return Records(
+        Split(codes, table.numbers.astype(np.float32), names, table.columns),
+        table.text.get(layout.split_column),
+        table.text.get(layout.chromosome_column),
+    )
 
 
 def _advice(targets: tuple[str, ...]) -> dict[str, str]:

@@ -6,7 +6,7 @@ C = 4 channels in the order of spec.ALPHABET.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Set
 
 import numpy as np
 
@@ -15,10 +15,6 @@ from zoo.spec import ALPHABET, UNKNOWN_BASE
 
 INVALID = 255
 """Code that `ascii_codes` gives to a byte which is neither a base nor N."""
-
-
-ONE_TEXT = "sequences: expected a list of texts, got one text; put it in a list"
-"""What to say to who forgot the brackets: each letter would be a sequence."""
 
 
 def _ascii_table() -> np.ndarray:
@@ -44,15 +40,26 @@ def ascii_codes(text: bytes | bytearray | memoryview) -> np.ndarray:
     return ASCII_TO_CODE[np.frombuffer(text, np.uint8)]
 
 
-def encode(sequences: Sequence[str]) -> np.ndarray:
+def texts_of(sequences: Iterable[str]) -> list[str]:
+    """The sequences that a caller gave as a list. Raises ZooError for a text, of which each letter would be one, and
+    for what holds none, or holds them in no order."""
+    if isinstance(sequences, str | bytes):
+        raise ZooError("sequences: expected a list of texts, got one text; put it in a list")
+    if isinstance(sequences, Set) or not isinstance(sequences, Iterable):
+        raise ZooError(f"sequences: expected a list of texts, got {type(sequences).__name__}")
+    return list(sequences)
+
+
+def encode(sequences: Iterable[str]) -> np.ndarray:
     """Sequences of one length L -> base codes, uint8 (N, L).
 
     Raises ZooError that names the sequence, counted from 1, if lengths differ or a letter is outside ACGTN.
     """
-    if isinstance(sequences, str):
-        raise ZooError(ONE_TEXT)
-    length = len(sequences[0]) if len(sequences) else 0
+    sequences = texts_of(sequences)
+    length = len(sequences[0]) if sequences and isinstance(sequences[0], str) else 0
     for number, sequence in enumerate(sequences, 1):
+        if not isinstance(sequence, str):
+            raise ZooError(f"sequence {number}: expected a text, got {type(sequence).__name__}")
         if len(sequence) != length:
             raise ZooError(f"sequence {number}: expected {length} bases like the first, got {len(sequence)}")
     joined = "".join(sequences).encode("ascii", "replace")
@@ -87,7 +94,7 @@ def one_hot(sequences: Sequence[str] | np.ndarray, *, channels_first: bool = Fal
         codes = sequences
         check_codes(codes, codes.shape[-1] if codes.ndim else 0)
     else:
-        codes = encode(list(sequences) if not isinstance(sequences, str) else sequences)
+        codes = encode(sequences)
     hot = ONE_HOT[codes]
     return np.ascontiguousarray(hot.swapaxes(1, 2)) if channels_first else hot
 

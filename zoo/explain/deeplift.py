@@ -20,6 +20,7 @@ from zoo.errors import ZooError, did_you_mean
 from zoo.explain.options import MOST_SHUFFLES, ExplainOptions, check_seed
 from zoo.inference import both_strands
 from zoo.inference.predict import Model
+from zoo.options import check_kind
 from zoo.spec import UNKNOWN_BASE
 
 AT_ONCE = 1 << 11
@@ -52,11 +53,13 @@ def contributions(
     the contributions to the mean of both strands; the references are turned with the sequence.
     Raises ZooError for a target that the model lacks, or sequences or references of another shape than it takes.
     """
+    check_kind("model", model, Model)
     codes = model.codes(sequences)
     index = target_index(model.spec.targets, target)
     if isinstance(references, np.ndarray):
         check_references(references, codes)
     else:
+        check_kind("references", references, int)
         check_count("references", references, MOST_SHUFFLES)
         check_seed(seed)
     number = references.shape[1] if isinstance(references, np.ndarray) else references
@@ -105,6 +108,7 @@ def target_index(targets: Sequence[str], target: str | int) -> int:
     """The number of a target, from 0. Raises ZooError, which lists those that there are."""
     if isinstance(target, str) and target in targets:
         return targets.index(target)
+    check_kind("target", target, str | int)
     if not isinstance(target, str) and 0 <= target < len(targets):
         return int(target)
     hint = did_you_mean(target, list(targets)) if isinstance(target, str) else ""

@@ -21,6 +21,7 @@ from zoo.explain.design_options import DesignOptions
 from zoo.explain.starts import Start, starts
 from zoo.inference import both_strands
 from zoo.inference.predict import Model
+from zoo.options import check_kind, made
 
 
 class Design(NamedTuple):
@@ -51,15 +52,16 @@ def evolve(
     target: its name, or its number from 0.  sequences: where the designs begin, N texts, or base codes, uint8 (N, L);
         random DNA by default, and no design of none.  options: fields of zoo.explain.design_options.DesignOptions.
     Of a model that was loaded with rc="average", predictions are the mean of both strands.
-    Raises ZooError for an unknown target, for starts that cannot be repaired, and where a bound of `keep` cannot be
-    kept to.
+    Raises ZooError for an unknown target or option, for starts that cannot be repaired, and where a bound of `keep`
+    cannot be kept to.
     """
-    made, aim = DesignOptions(**options), target_index(model.spec.targets, target)
+    check_kind("model", model, Model)
+    chosen, aim = made(DesignOptions, options), target_index(model.spec.targets, target)
     given = [] if sequences is None else list(model.codes(sequences))
     if sequences is not None and not given:
         return []
     named = [(f"sequence {number}", codes) for number, codes in enumerate(given, 1)]
-    return designs(model, aim, made, named, model.rc)
+    return designs(model, aim, chosen, named, model.rc)
 
 
 def designs(

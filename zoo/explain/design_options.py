@@ -13,6 +13,7 @@ import re
 from zoo.contracts import check_count
 from zoo.errors import ZooError
 from zoo.explain.options import check_seed
+from zoo.options import check_kinds
 
 MOST_DESIGNS = 10_000
 
@@ -86,9 +87,7 @@ class DesignOptions:
     """The starts of a design follow from it and the design's number alone."""
 
     def __post_init__(self) -> None:
-        for name in ("keep", "protect", "avoid"):
-            if isinstance(getattr(self, name), str):  # of which each letter would be taken for one
-                raise ZooError(f"{name}: expected a list of texts, got one text; put it in a list")
+        check_kinds(self)
         check_count("number", self.number, MOST_DESIGNS)
         check_count("rounds", self.rounds, MOST_ROUNDS)
         check_count("beam", self.beam, MOST_STATES)

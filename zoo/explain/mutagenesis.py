@@ -12,6 +12,7 @@ import numpy as np
 
 from zoo.dna.encoding import reverse_complement
 from zoo.inference.predict import Model
+from zoo.options import check_kind
 
 
 def ism(model: Model, sequences: Sequence[str] | np.ndarray) -> np.ndarray:
@@ -21,6 +22,7 @@ def ism(model: Model, sequences: Sequence[str] | np.ndarray) -> np.ndarray:
     substitutions. Of a model that was loaded with rc="average", the effect on the mean of both strands.
     Raises ZooError as `model.predict` and `model.predict_codes` do.
     """
+    check_kind("model", model, Model)
     return mutants(model, model.codes(sequences), model.rc)
 
 

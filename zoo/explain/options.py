@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 from zoo.contracts import check_count
 from zoo.errors import ZooError
+from zoo.options import check_kind
 
 Method = Literal["deeplift", "ism", "gradient"]
 
@@ -58,6 +59,7 @@ class ExplainOptions:
 
 def check_seed(seed: int) -> None:
     """Raise ZooError unless it is a whole number of 64 bits."""
+    check_kind("seed", seed, int)
     if not 0 <= seed < 1 << 64:
         raise ZooError(f"seed: expected 0 to 2**64 - 1, got {seed}")
 

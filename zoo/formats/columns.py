@@ -7,7 +7,6 @@ A row is counted from 1, the header not counted; a line is counted from 1, the h
 
 from __future__ import annotations
 
-import codecs
 import csv
 import dataclasses
 import importlib.util
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo.errors import MissingDependency, ZooError
+from zoo.errors import MissingDependency, ZooError, nearest
 from zoo.formats import compressed
 from zoo.formats.names import CONTROL, listed, shown
 
@@ -101,10 +100,8 @@ def read(
     missing = [name for name in (*numbers, *text) if name not in present]
     if missing:
         names = ", ".join(repr(shown(name)) for name in missing)
-        quoted = any(f'"{name}"' in present for name in missing)
-        told = ["write the table without quotes"] if quoted else [(advice or {}).get(name, "") for name in missing]
-        rest = "".join(f"; {one}" for one in dict.fromkeys(told) if one)
-        raise ZooError(f"{path}: has no column {names}; its columns are {listed(present)}{rest}")
+        told = "".join(f"; {one}" for one in _advice(missing, present, advice or {}))
+        raise ZooError(f"{path}: has no column {names}; its columns are {listed(present)}{told}")
     chosen_text = [*text, *(name for name in optional if name in present)]
     cells = found.read(dict.fromkeys((*numbers, *chosen_text)))
     count = len(next(iter(cells.values()), ()))
@@ -116,6 +113,17 @@ def read(
         np.stack(parsed, axis=1) if parsed else np.empty((count, 0)),
         tuple(numbers),
     )
+
+
+def _advice(missing: Sequence[str], present: Sequence[str], advice: Mapping[str, str]) -> list[str]:
+    """What to do about columns that a table has not."""
+    if any(f'"{name}"' in present for name in missing):
+        return ["write the table without quotes"]
+    given = list(dict.fromkeys(advice[name] for name in missing if name in advice))
+    near = {name: other for name in missing if name not in advice and (other := nearest(name, present))}
+    if near:
+        given.append(f"did you mean {', '.join(map(shown, near.values()))}? call it {', '.join(near)}")
+    return given
 
 
 class _Text:
@@ -183,18 +191,17 @@ class _Text:
                     )
                 end = rest.rfind(b"\n") + 1
                 if end:
-                    yield _decoded(rest[:end], first)
+                    yield _decoded(rest[:end])
                     first = False
                     rest = rest[end:]
                 if len(rest) > LINE_BYTES:
                     raise ZooError(f"{self._path}: expected lines of at most {LINE_BYTES:,} bytes, got a longer one")
             if rest:
-                yield _decoded(rest + b"\n", first)
+                yield _decoded(rest + b"\n")
 
 
-def _decoded(text: bytes, first: bool) -> list[str]:
+def _decoded(text: bytes) -> list[str]:
     """Whole lines -> those lines without their ends. Bytes that are not UTF-8 survive as surrogate escapes."""
-    text = text.removeprefix(codecs.BOM_UTF8) if first else text
     return text.replace(b"\r\n", b"\n").decode("utf-8", "surrogateescape").split("\n")[:-1]
 
 

@@ -1,10 +1,12 @@
-"""A file or standard input as plain bytes, decompressed if its first bytes say so; every failure is one line.
+"""A text file or standard input as plain bytes, decompressed if its first bytes say so; every failure is one line.
 
-gzip, bgzip, zstd, bzip2 and xz, through xopen; in the calling thread, no helper programs.
+gzip, bgzip, zstd, bzip2 and xz, through xopen; in the calling thread, no helper programs. A byte order mark, which
+programs of Windows put before a text, is left out.
 """
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import lzma
 import os
@@ -20,6 +22,9 @@ STANDARD_INPUT = "-"
 
 FORMATS = {b"\x1f\x8b": "gz", b"\x28\xb5\x2f\xfd": "zst", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz"}
 """First bytes of a file -> what xopen calls its format."""
+
+MARKED = "begins with a byte order mark, which is no part of it; sed -i '1s/^\\xEF\\xBB\\xBF//' removes it"
+"""What to say of a file that a library reads which takes none."""
 
 BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 """The empty gzip member that ends every bgzip file (SAM specification, section 4.1.2)."""
@@ -38,6 +43,7 @@ class Source:
         self._file = file
         self._text = text
         self._size = _size(file)
+        self._beginning: bytes | None = None  # of the text, as far as nobody has read it; None before any is
 
     def read(self, size: int) -> bytes:
         """At most `size` bytes, fewer at the end, none after it.
@@ -46,7 +52,10 @@ class Source:
         opened: then it was being written, or was emptied, while it was read.
         """
         try:
-            found = self._text.read(size)
+            if self._beginning is None:
+                self._beginning = self._text.read(len(codecs.BOM_UTF8)).removeprefix(codecs.BOM_UTF8)
+            found, self._beginning = self._beginning[:size], self._beginning[size:]
+            found += self._text.read(size - len(found))
         except EOFError:
             raise ZooError(f"{title(self._path)}: the compressed file is cut off; copy or make it again") from None
         except _errors() as error:

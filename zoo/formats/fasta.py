@@ -6,7 +6,6 @@ whatever is not FASTA, or not what the model takes, is a ZooError that names the
 
 from __future__ import annotations
 
-import codecs
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,7 +125,7 @@ class Reader:
             first = True
             while piece := source.read(max(BLOCK_BYTES, len(rest))):
                 rest += piece
-                if first and (rest := rest.removeprefix(codecs.BOM_UTF8).lstrip()):
+                if first and (rest := rest.lstrip()):
                     _check_beginning(rest, self._where)
                     first = False
                 self.bytes_read = source.consumed()

@@ -7,23 +7,30 @@ where pyfaidx takes 4. It is imported when a genome is opened.
 
 from __future__ import annotations
 
+import bisect
+import codecs
+import functools
+import gzip
 import hashlib
 import importlib.util
 import os
+import struct
+import zlib
 from collections import OrderedDict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
 from zoo.dna.encoding import ASCII_TO_CODE, INVALID
 from zoo.dna.windows import padded
 from zoo.errors import MissingDependency, ZooError
+from zoo.formats import compressed
 from zoo.formats.names import listed, shown
 from zoo.spec import UNKNOWN_BASE
 from zoo.system import cache, digests
-from zoo.system.atomic import replacing, temporary_folder
+from zoo.system.atomic import replacing
 
 INDEX = ".fai"
 BLOCK_INDEX = ".gzi"
@@ -185,18 +192,14 @@ class IndexedFasta:
             if self.made_index
             else f"{self.path}: has changed since its index {index} was made; remove the index, and it is made anew"
         )
-        if packed:
-            if index.stat().st_mtime_ns >= self.path.stat().st_mtime_ns:
-                return
-            with temporary_folder(cache.folder("genomes")) as room:
-                again = room / index.name
-                self._make_index(again, packed)
-                if again.read_bytes() != index.read_bytes():
-                    raise stale
-            return
         with self.path.open("rb") as content:
-            if not _fits(content, _entries(index), self.path.stat().st_size):
-                raise stale
+            try:
+                text = _Unpacked(content, _block_index(index)) if packed else content
+                fits = _fits(text, _entries(index))
+            except (EOFError, gzip.BadGzipFile, zlib.error, struct.error):  # its blocks are elsewhere
+                fits = False
+        if not fits:
+            raise stale
 
 
 def _check_file(path: Path) -> bool:
@@ -208,6 +211,8 @@ def _check_file(path: Path) -> bool:
     if not beginning:
         raise ZooError(f"{path}: expected a genome in FASTA, the file is empty")
     if beginning[:2] != b"\x1f\x8b":
+        if beginning.startswith(codecs.BOM_UTF8):
+            raise ZooError(f"{path}: {compressed.MARKED}")
         if not beginning.startswith(b">"):
             raise ZooError(f"{path}: expected a genome in FASTA, whose first line starts with '>'")
         return False
@@ -240,7 +245,48 @@ def _contigs(index: Path) -> dict[str, int]:
     return {name: bases for name, bases, *_ in _entries(index)}
 
 
-def _fits(content: BinaryIO, entries: list[tuple[str, int, int, int, int]], size: int) -> bool:
+class _Text(Protocol):
+    """Plain text, wherever it is kept."""
+
+    def seek(self, offset: int, /) -> int: ...
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+class _Unpacked:
+    """The text of a file compressed with bgzip, by the index of its blocks (htslib's bgzip, "GZI format")."""
+
+    def __init__(self, content: BinaryIO, blocks: Path) -> None:
+        self._content = content
+        listed = blocks.read_bytes()
+        (count,) = struct.unpack_from("<Q", listed)
+        offsets = 0, 0, *struct.unpack_from(f"<{2 * count}Q", listed, 8)  # the first block is not in it
+        self._packed, self._starts = offsets[::2], offsets[1::2]
+        if list(self._packed) != sorted(self._packed) or self._packed[-1] > content.seek(0, os.SEEK_END):
+            raise EOFError
+        self._at = 0
+        self._block = functools.lru_cache(4)(self._unpack)
+
+    def seek(self, offset: int) -> int:
+        self._at = offset
+        return offset
+
+    def read(self, size: int) -> bytes:
+        number = bisect.bisect_right(self._starts, self._at) - 1
+        found = self._block(number)[self._at - self._starts[number] :]
+        while len(found) < size and (number := number + 1) < len(self._starts):
+            found += self._block(number)
+        self._at += len(found[:size])
+        return found[:size]
+
+    def _unpack(self, number: int) -> bytes:
+        first = self._packed[number]
+        self._content.seek(first)
+        last = self._packed[number + 1] if number + 1 < len(self._packed) else None
+        return gzip.decompress(self._content.read(-1 if last is None else last - first))
+
+
+def _fits(content: _Text, entries: list[tuple[str, int, int, int, int]]) -> bool:
     """Whether each contig of an index stands where it says, and nothing else in the file."""
     end = 0
     for name, bases, offset, line_bases, line_bytes in entries:
@@ -253,16 +299,17 @@ def _fits(content: BinaryIO, entries: list[tuple[str, int, int, int, int]], size
         # the last line is whole or not, and its end is not counted
         whole = (bases - 1) // line_bases
         end = offset + whole * line_bytes + bases - whole * line_bases
-        if end > size or not _is_line_end(content, end, size):
+        if not _is_line_end(content, end):
             return False
     content.seek(end)
     return not content.read(HEADER_BYTES).strip()
 
 
-def _is_line_end(content: BinaryIO, end: int, size: int) -> bool:
+def _is_line_end(content: _Text, end: int) -> bool:
+    """Whether a base is the last before `end`, and a line or the text ends there."""
     content.seek(end - 1)
     last, following = content.read(1), content.read(1)
-    return not last.isspace() and (end == size or following.isspace())
+    return bool(last) and not last.isspace() and (not following or following.isspace())
 
 
 def _reason(error: BaseException) -> str:

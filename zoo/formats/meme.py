@@ -49,7 +49,7 @@ class Motifs:
 def read(path: Path) -> Motifs:
     """The motifs of a file. Raises ZooError, with file and line, for what is no minimal MEME file of DNA motifs."""
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8-sig").splitlines()
     except OSError as error:
         raise ZooError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:

@@ -5,6 +5,7 @@ In files positions are 1-based; here they are 0-based. Records stay in their ord
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import dataclasses
 from collections.abc import Iterator
@@ -119,7 +120,10 @@ def _opened(path: Path) -> Any:
             f"{path}: expected VCF compressed by bgzip, got gzip; gunzip -c {path.name} | bgzip > new.vcf.gz makes one"
         ) from None
     except (OSError, ValueError) as error:
-        raise ZooError(f"{path}: cannot be read as VCF or BCF ({_reason(error)})") from None
+        with path.open("rb") as content:
+            marked = content.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
+        reason = compressed.MARKED if marked else f"cannot be read as VCF or BCF ({_reason(error)})"
+        raise ZooError(f"{path}: {reason}") from None
 
 
 def _records(path: Path, file: Any) -> Iterator[Any]:

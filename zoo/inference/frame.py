@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo.dna.encoding import ONE_TEXT
+from zoo.dna.encoding import texts_of
 from zoo.errors import ZooError
 from zoo.inference.predict import Model, load
 
@@ -27,8 +27,7 @@ def predict(
 
     Without pandas: a dict of target -> float32 (N,). Raises ZooError as zoo.load and Model.predict do.
     """
-    if isinstance(sequences, str):
-        raise ZooError(ONE_TEXT)
+    texts = list(sequences.values()) if isinstance(sequences, Mapping) else texts_of(sequences)
     if isinstance(model, Model):
         if weights is not None or options:
             raise ZooError(f"{next(iter(options), 'weights')}: give it to zoo.load, not with a model that is loaded")
@@ -36,7 +35,6 @@ def predict(
     else:
         loaded = load(model, weights, **options)
     index = list(sequences) if isinstance(sequences, Mapping) else getattr(sequences, "index", None)
-    texts = list(sequences.values()) if isinstance(sequences, Mapping) else list(sequences)
     activities = loaded.predict(texts)
     targets = loaded.spec.targets
     if importlib.util.find_spec("pandas") is None:

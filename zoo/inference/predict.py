@@ -17,14 +17,15 @@ import numpy as np
 
 from zoo.contracts import RunOptions
 from zoo.defaults import AUTO, MODEL, RUNTIME
-from zoo.dna.encoding import ONE_TEXT, check_codes, reverse_complement
-from zoo.errors import ZooError, did_you_mean
+from zoo.dna.encoding import check_codes, reverse_complement, texts_of
+from zoo.errors import ZooError
 from zoo.formats import table_writer, texts
 from zoo.formats.read_options import PYTHON, STRICT, ReadOptions
 from zoo.formats.table_writer import Column, Digested, Layout
 from zoo.inference import both_strands, description, session
 from zoo.inference.job import Job, Records
 from zoo.inference.session import Session
+from zoo.options import check_kind, made
 from zoo.spec import ModelSpec
 from zoo.system import digests, pipeline
 from zoo.system.atomic import replacing_together
@@ -132,14 +133,12 @@ class Model:
 
         Raises ZooError as `predict` does.
         """
-        if isinstance(sequences, str):
-            raise ZooError(ONE_TEXT)
         length = self.spec.sequence_length
         if isinstance(sequences, np.ndarray) and sequences.dtype.kind not in "UO":
             check_codes(sequences, length)
             return sequences
         reading = ReadOptions(resize, self.reading.ambiguous) if resize else self.reading  # type: ignore[arg-type]
-        return texts.encode(list(sequences), length, reading, lambda number: f"sequence {number}", PYTHON)
+        return texts.encode(texts_of(sequences), length, reading, lambda number: f"sequence {number}", PYTHON)
 
     def predict_codes(self, codes: np.ndarray) -> np.ndarray:
         """Base codes, uint8 (N, L): A 0, C 1, G 2, T 3, N 4 -> float32 (N, T). Raises ZooError for any other array."""
@@ -197,12 +196,10 @@ def load(
     Raises ZooError for unknown names, options and files, and for weights of another model than the one that is named;
     MissingDependency where the runtime cannot run here.
     """
-    known = [field.name for field in dataclasses.fields(RunOptions)]
-    for name in options:
-        if name not in known:
-            there = ["rc", "resize", "ambiguous", *known]
-            raise ZooError(f"no option is called {name!r}{did_you_mean(name, there)}; there are {', '.join(there)}")
-    settings = RunOptions(**options)
+    settings = made(RunOptions, options, beside=("rc", "resize", "ambiguous"))
+    check_kind("model", model, str | None)
+    check_kind("weights", weights, str | Path | None)
+    check_kind("runtime", runtime, str)
     both_strands.check(rc)
     reading = ReadOptions(resize, ambiguous)  # type: ignore[arg-type]
     file = file_of(weights or model or MODEL)

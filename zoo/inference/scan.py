@@ -106,7 +106,8 @@ class Scan:
         self._plan = list(_planned(self.stretches, spec.sequence_length, job.options.stride, job.sharing.part_size))
         self.parts = len(self._plan)
         if not self._plan:
-            raise ZooError(f"{job.genome}: no window of {spec.sequence_length} bases lies in it")
+            searched = job.options.regions or job.options.region or job.genome
+            raise ZooError(f"{searched}: no window of {spec.sequence_length} bases lies in it")
 
     def size(self, part: int) -> int:
         return sum(piece.count for piece in self._plan[part])

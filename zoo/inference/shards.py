@@ -236,7 +236,12 @@ def done(
         parts.check_run()
     else:
         parts.begin(options.resume or options.shard is not None, overwrite)
-        _do(task, parts, sizes, options, workers, on_progress)
+        try:
+            _do(task, parts, sizes, options, workers, on_progress)
+        except ZooError:
+            if options.shard is None and len(parts.missing()) == parts.count:  # nothing to go on with
+                parts.remove()
+            raise
     if options.shard is None:
         parts.check_complete()
     return options.shard is None

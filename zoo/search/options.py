@@ -100,6 +100,10 @@ class SearchOptions(ThreadOptions):
             raise ZooError(f"seed: expected a whole number of at least 0, got {self.seed}")
         if self.against and self.confirm is None:
             raise ZooError("--against: needs --confirm, how often to train each")
+        if self.best != 1 and self.confirm is None:
+            raise ZooError("--best: needs --confirm, how often to train each")
+        if self.name != SearchOptions.name and self.storage is None:
+            raise ZooError("--name: is of a study in --storage, which is not given")
         for name, known in (("sampler", SAMPLERS), ("pruner", PRUNERS), ("device", DEVICES), ("track", TRACKERS)):
             value = getattr(self, name)
             if value is not None and value not in known:

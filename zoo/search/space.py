@@ -16,8 +16,9 @@ from decimal import Decimal
 from typing import Any
 
 from zoo import contracts, registry
-from zoo.errors import ZooError, did_you_mean
-from zoo.training.config import TrainConfig, check_names, make
+from zoo.errors import ZooError
+from zoo.options import check_names, names
+from zoo.training.config import TrainConfig, make
 
 Point = dict[str, Any]
 """Parameter -> value, of those that have a say."""
@@ -73,6 +74,8 @@ class Range:
             raise ZooError(f"range: expected low <= high, got {self.low} and {self.high}")
         if self.whole and max(abs(self.low), abs(self.high)) > LARGEST:
             raise ZooError(f"range: expected whole numbers of at most {LARGEST:,}, got {self.low} and {self.high}")
+        if self.whole and not (float(self.low).is_integer() and float(self.high).is_integer()):
+            raise ZooError(f"range: expected whole numbers, got {self.low} and {self.high}")
         if self.log and self.low <= 0:
             raise ZooError(f"range: expected a low above 0 where log is true, got {self.low}")
         if self.step is not None and (self.log or self.step <= 0):
@@ -252,29 +255,22 @@ class Space:
 
     def fixed(self, name: str, value: Any) -> Space:
         """The space with a parameter, or a setting that is not searched, at one value."""
+        check_names([name], self.known(), "--fix: no setting")
         for number, parameter in enumerate(self.parameters):
             if name == parameter.name:
                 alone = dataclasses.replace(parameter, domain=Choices((value,)))
                 return dataclasses.replace(
                     self, parameters=(*self.parameters[:number], alone, *self.parameters[number + 1 :])
                 )
-        for table, kind in (("train", TrainConfig), ("model", self.plugin.Config)):
-            if name in {field.name for field in dataclasses.fields(kind)} - {SEED}:
-                kept = tuple(p for p in self.parameters if p.table != table or p.fields != (name,))
-                changed = {**getattr(self, table), name: value}
-                made = dataclasses.replace(self, parameters=kept)
-                return (
-                    dataclasses.replace(made, model=changed)
-                    if table == "model"
-                    else dataclasses.replace(made, train=changed)
-                )
-        known = self.known()
-        raise ZooError(f"--fix: no setting is called {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}")
+        table = "train" if name in names(TrainConfig) else "model"
+        kept = tuple(p for p in self.parameters if p.table != table or p.fields != (name,))
+        changes: dict[str, Any] = {table: {**getattr(self, table), name: value}, "parameters": kept}
+        return dataclasses.replace(self, **changes)
 
     def known(self) -> list[str]:
         """Names of all that can be set."""
         kinds = (self.plugin.Config, TrainConfig)
-        fields = [field.name for kind in kinds for field in dataclasses.fields(kind) if field.name != SEED]
+        fields = [field for kind in kinds for field in names(kind) if field != SEED]
         return [*(parameter.name for parameter in self.parameters), *fields]
 
     def facts(self) -> dict[str, Any]:
@@ -306,6 +302,6 @@ def base(architecture: str, variant: str | None, table: Mapping[str, Any], where
     plugin = registry.load("models", architecture)
     if variant is not None and variant not in plugin.VARIANTS:
         raise ZooError(f"{where}: {architecture} has no variant {variant!r}; there are {', '.join(plugin.VARIANTS)}")
-    check_names(plugin.Config, dict(table), where)
+    check_names(table, names(plugin.Config), f"{where}: no setting")
     start = plugin.VARIANTS[variant] if variant else plugin.Config()
     return {**start.to_dict(), **table}

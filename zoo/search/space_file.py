@@ -15,8 +15,9 @@ from typing import Any
 from zoo import contracts, registry
 from zoo.defaults import MODEL
 from zoo.errors import ZooError, did_you_mean
+from zoo.options import check_kind, check_names, names
 from zoo.search.space import Choices, Parameter, Range, Space, base
-from zoo.training.config import TrainConfig, check_names, read_document
+from zoo.training.config import TrainConfig, read_document
 from zoo.weights import named
 
 TABLES = ("model", "train", "objective")
@@ -38,18 +39,15 @@ def from_tables(document: Mapping[str, Any], source: str) -> Space:
             raise ZooError(f"{source}: expected a table [{name}], got {name} = {table!r}")
     table = dict(document.get("model", {}))
     variant, named_architecture = table.pop("variant", None), table.pop("architecture", None)
-    for name in (variant, named_architecture):
-        if name is not None and not isinstance(name, str):
-            raise ZooError(f"{source}, [model]: expected the name of a model, got {name!r}")
+    for name, value in (("variant", variant), ("architecture", named_architecture)):
+        check_kind(f"{source}, [model]: {name}", value, str | None)
     architecture = named_architecture or architecture_of(variant or MODEL, source)
     reader = _Reader(source, {field.name for field in dataclasses.fields(registry.load("models", architecture).Config)})
     model = reader.table("model", table)
     known = [*sorted(reader.fields), *(name for name in table if name in reader.counting)]
-    for name in model:
-        if name not in reader.fields:
-            raise ZooError(f"{source}, [model]: no setting is called {name!r}; there are {', '.join(known)}")
+    check_names(model, known, f"{source}, [model]: no setting")
     train = reader.table("train", document.get("train", {}))
-    check_names(TrainConfig, dict(document.get("train", {})), f"{source}, [train]")
+    check_names(document.get("train", {}), names(TrainConfig), f"{source}, [train]: no setting")
     return Space(
         architecture,
         base(architecture, variant, model, f"{source}, [model]"),
@@ -115,9 +113,8 @@ class _Reader:
     def _parameter(
         self, title: str, field: str, name: str, table: Mapping[str, Any], where: str, entry: int = 0
     ) -> None:
-        for word in table:
-            if word not in KEYS:
-                raise ZooError(f"{where}: no key is called {word!r}; there are {', '.join(KEYS)}")
+        check_names(table, KEYS, f"{where}: no key")
+        check_kind(f"{where}: name", table.get("name", name), str)
         fields, counts = (field,), "entries_of" in table
         if counts:
             if not isinstance(table["entries_of"], list):
@@ -127,9 +124,8 @@ class _Reader:
             for one in fields:
                 if title != "model" or one not in self.fields:
                     raise ZooError(f"{where}: entries_of expects fields of the model, got {one!r}")
-        elif title == "model" and field not in self.fields:
-            known = ", ".join(sorted(self.fields))
-            raise ZooError(f"{self.source}, [model]: no setting is called {field!r}; there are {known}")
+        elif title == "model":
+            check_names([field], sorted(self.fields), f"{self.source}, [model]: no setting")
         self.parameters.append(Parameter(table.get("name", name), title, fields, domain(table, where), entry, counts))
 
 
@@ -148,15 +144,15 @@ def domain(table: Mapping[str, Any], where: str) -> Choices | Range:
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise ZooError(f"range: expected numbers, got {value!r}")
         whole = all(isinstance(value, int) for value in (low, high, step or 1))
-        return Range(low, high, whole, bool(table.get("log", False)), step)
+        log = table.get("log", False)
+        check_kind("log", log, bool)
+        return Range(low, high, whole, log, step)
     except ZooError as error:
         raise ZooError(f"{where}: {error}") from None
 
 
 def _metrics(table: Mapping[str, Any], source: str) -> tuple[str, ...]:
-    for name in table:
-        if name not in ("metric", "metrics"):
-            raise ZooError(f"{source}, [objective]: no key is called {name!r}; there are metric, metrics")
+    check_names(table, ("metric", "metrics"), f"{source}, [objective]: no key")
     several = table.get("metrics", [])
     alone = [table["metric"]] if "metric" in table else []
     if not isinstance(several, list) or not all(isinstance(one, str) for one in (*alone, *several)):

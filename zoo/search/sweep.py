@@ -48,7 +48,7 @@ FORMS = (("values",), ("value",), ("min", "max"))
 def read(path: Path, model: str | None = None) -> Space:
     """A file of SUFFIXES. model: as in `from_dict`."""
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ZooError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     try:

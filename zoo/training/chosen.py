@@ -12,7 +12,8 @@ from typing import Any
 from zoo import contracts, registry
 from zoo.defaults import MODEL
 from zoo.errors import ZooError, did_you_mean
-from zoo.training.config import TrainConfig, check_names, make, read_toml
+from zoo.options import check_kind, check_names, names
+from zoo.training.config import TrainConfig, make, read_toml
 from zoo.weights import named
 
 
@@ -29,8 +30,10 @@ def read_model(
     if Path(model).suffix == ".toml":
         tables = read_toml(Path(model))
         table, where = dict(tables["model"]), f"{model}, [model]"
-        variant = table.pop("variant", None)
-        architecture = table.pop("architecture", None) or _architecture(variant or MODEL)
+        variant, architecture = table.pop("variant", None), table.pop("architecture", None)
+        for name, value in (("variant", variant), ("architecture", architecture)):
+            check_kind(f"{where}: {name}", value, str | None)
+        architecture = architecture or _architecture(variant or MODEL)
     else:
         tables, table, where, variant = {"train": {}}, {}, model, model
         architecture = _architecture(model)
@@ -39,7 +42,7 @@ def read_model(
         known = ", ".join(plugin.VARIANTS)
         raise ZooError(f"{where}: {architecture} has no variant {variant!r}; there are {known}")
     base = plugin.VARIANTS[variant].to_dict() if variant else {}
-    check_names(kind, tables["train"], f"{model}, [train]")
+    check_names(tables["train"], names(kind), f"{model}, [train]: no setting")
     general = TrainConfig()
     own = {field.name for field in dataclasses.fields(kind) if field.default != getattr(general, field.name)}
     recipe = {name: value for name, value in contracts.extra(plugin, "RECIPE", {}).items() if name not in own}

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 from zoo.contracts import MOST_SEQUENCES, ThreadOptions
 from zoo.errors import ZooError
+from zoo.options import check_kinds, check_names, names
 
 Augmentation = Literal["reverse-complement", "shift", "mutate"]
 AUGMENTATIONS: tuple[str, ...] = get_args(Augmentation)
@@ -71,6 +72,7 @@ class TrainConfig:
     """Of everything that is drawn."""
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         object.__setattr__(self, "augment", tuple(self.augment))
         self._require(
             "batch_size",
@@ -148,22 +150,14 @@ class JobOptions(ThreadOptions):
 
 def make(cls: Any, settings: dict[str, Any], where: str) -> Any:
     """A frozen dataclass from a table of settings. Raises ZooError that names an unknown field and lists the known."""
-    check_names(cls, settings, where)
+    check_names(settings, names(cls), f"{where}: no setting")
     return cls(**settings)
-
-
-def check_names(cls: Any, settings: dict[str, Any], where: str) -> None:
-    """Raise ZooError that names a setting which is no field of the dataclass, and lists those that are."""
-    known = [field.name for field in dataclasses.fields(cls)]
-    unknown = sorted(set(settings) - set(known))
-    if unknown:
-        raise ZooError(f"{where}: no setting is called {unknown[0]!r}; there are {', '.join(known)}")
 
 
 def read_document(path: Path) -> dict[str, Any]:
     """A TOML file. Raises ZooError if it is none."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise ZooError(f"{path}: cannot be read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -176,4 +170,7 @@ def read_toml(path: Path) -> dict[str, dict[str, Any]]:
     unknown = sorted(set(document) - {"model", "train"})
     if unknown:
         raise ZooError(f"{path}: no table is called {unknown[0]!r}; there are [model] and [train]")
+    for name, table in document.items():
+        if not isinstance(table, dict):
+            raise ZooError(f"{path}: expected a table [{name}], got {name} = {table!r}")
     return {"model": document.get("model", {}), "train": document.get("train", {})}

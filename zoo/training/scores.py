@@ -5,7 +5,6 @@ Axes: N sequences, L positions, T targets.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -40,11 +39,14 @@ def predict(module: nn.Module, codes: np.ndarray, device: torch.device) -> np.nd
 
 
 def columns(split: str, targets: tuple[str, ...], observed: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
-    """Columns of metrics.csv: the loss, and each metric of each target over the whole split."""
-    seen = ~np.isnan(predicted).all(1)
-    scores = score(observed[seen], predicted[seen])
-    errors = [one.mse for one in scores if one.mse is not None]
-    loss = sum(errors) if errors and all(map(math.isfinite, errors)) else None
+    """Columns of metrics.csv: the loss, and each metric of each target, over all rows.
+
+    None where a prediction of a measured row is not finite: a loss over the other rows, or the other targets, would be
+    the lower the worse the network is.
+    """
+    scores = score(observed, predicted)
+    errors = [one.mse for one in scores if one.n]
+    loss = sum(one for one in errors if one is not None) if errors and None not in errors else None
     columns: dict[str, Any] = {f"{split}_loss": loss}
     for name, one in zip(targets, scores, strict=True):
         columns.update({f"{split}_{metric}_{name}": getattr(one, metric) for metric in METRICS})

@@ -163,7 +163,7 @@ class Trainer:
         order = np.random.default_rng((self.settings.seed, number)).permutation(len(split.codes))
         batches = [order[i : i + self.settings.batch_size] for i in range(0, len(order), self.settings.batch_size)]
         if len(batches) > 1 and len(batches[-1]) < 2 * self.group.size:
-            batches.pop()
+            order = order[: -len(batches.pop())]
         if self.progress.step == 0:
             torch.manual_seed(int(np.random.default_rng((self.settings.seed, number, self.group.rank)).integers(2**62)))
             self._seen = np.full(split.targets.shape, np.nan, np.float32)

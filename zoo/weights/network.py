@@ -11,6 +11,7 @@ import numpy as np
 
 from zoo import registry
 from zoo.errors import MissingDependency, ZooError
+from zoo.options import check_kind
 from zoo.spec import ALPHABET
 from zoo.weights import checkpoint, named
 from zoo.weights.checkpoint import Checkpoint
@@ -49,6 +50,7 @@ def torch_module(weights: str | Path) -> nn.Module:
     zoo.one_hot(..., channels_first=True). Raises ZooError for what names no weights, MissingDependency without PyTorch.
     """
     require_torch()
+    check_kind("weights", weights, str | Path)
     return from_checkpoint(named.load(weights=weights))
 
 

@@ -29,13 +29,22 @@ def command(
     settings: Annotated[StudentConfig, options.TRAINING] = StudentConfig(),
     drawing: Annotated[DistillConfig, options.DRAWING] = DistillConfig(),
 ) -> None:
+    from zoo import registry
     from zoo.cli import run_report
     from zoo.formats import genome as genomes
     from zoo.inference import predict
+    from zoo.options import names
+    from zoo.training import chosen
     from zoo.training.distill import DistillSource
 
-    job = run_report.prepare(model, settings, where, dropout=dropout)
+    architecture = chosen.read_model(model, kind=StudentConfig)[0]
+    has_dropout = "dropout" in names(registry.load("models", architecture).Config)
+    job = run_report.prepare(model, settings, where, **({"dropout": dropout} if has_dropout or dropout else {}))
     loaded = predict.load(None, teacher, runtime, threads=where.threads)
+    for name in ("sequence_length", "targets"):
+        own, taught = getattr(job.config, name), getattr(loaded.spec, name)
+        if own != taught:
+            notes.say(f"{name}: {_shown(taught)} as the teacher has it, not {_shown(own)} as {model} says")
     notes.detail(f"the teacher's labels are computed by {loaded.runtime}")
     source = DistillSource(
         genomes.read(genome, loaded.spec.sequence_length),
@@ -50,3 +59,7 @@ def command(
         run_report.train(job, source)
     finally:
         source.close()
+
+
+def _shown(value: int | tuple[str, ...]) -> str:
+    return ", ".join(value) if isinstance(value, tuple) else str(value)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.contracts import Published, PublishedFiles
 from zoo.errors import ZooError
+from zoo.options import check_kinds
 from zoo.spec import ALPHABET, check_targets
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Config:
     targets: tuple[str, ...] = ("dev", "hk")
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         for name in ("filters", "kernel_sizes", "dense_units", "targets"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         for name in ("filters", "kernel_sizes", "dense_units"):

@@ -1,0 +1,75 @@
+"""A byte order mark before a text, as programs of Windows write it: no part of a name, whatever kind of text it is."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from zoo.errors import ZooError
+from zoo.formats import bed, columns, compressed, genome, meme, vcf
+from zoo.formats.fasta import Reader
+from zoo.formats.indexed_fasta import IndexedFasta
+from zoo.search import sweep
+from zoo.training.config import read_document
+
+MARK = b"\xef\xbb\xbf"
+
+SWEEP = b'{"parameters": {"lr": {"value": 0.1}}}'
+
+MOTIFS = b"MEME version 4\nMOTIF m\nletter-probability matrix: alength= 4 w= 1\n1 0 0 0\n"
+
+RECORDS = b">c\n" + b"ACGT" * 25 + b"\n"
+
+READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
+    "a.fa": (b">c\nACGT\n", lambda path: [(names, codes.tolist()) for names, codes in Reader(path, 4)]),
+    "genome.fa": (RECORDS, lambda path: genome.read(path, 4).sha256),
+    "a.bed": (b"c\t0\t9\n", lambda path: [(one.contig, one.end) for one in bed.read(path)]),
+    "a.tsv": (b"chrom\tpos\nc\t3\n", lambda path: columns.read(path, ["pos"], ["chrom"]).text),
+    "a.csv": (b"chrom,pos\nc,3\n", lambda path: columns.read(path, ["pos"], ["chrom"]).text),
+    "a.vcf": (b"#CHROM\nc\n", lambda path: (vcf.count(path), list(vcf.lines(path)))),
+    "a.meme": (MOTIFS, lambda path: [motif.name for motif in meme.read(path).motifs]),
+    "a.toml": (b"model = 3\n", read_document),
+    "a.json": (SWEEP, lambda path: [one.name for one in sweep.read(path).parameters]),
+    "a.yaml": (SWEEP, lambda path: [one.name for one in sweep.read(path).parameters]),
+}
+"""Name of a file -> a text, and what reads it."""
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_every_reader_leaves_it_out(tmp_path: Path, name: str) -> None:
+    text, read = READERS[name]
+    path = tmp_path / name
+    path.write_bytes(text)
+    expected = read(path)
+    path.write_bytes(MARK + text)
+    assert read(path) == expected
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 100])
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, bz2.compress, lzma.compress])
+def test_it_is_left_out_once_and_at_the_beginning_alone(
+    tmp_path: Path, compress: Callable[[bytes], bytes], size: int
+) -> None:
+    path = tmp_path / "text"
+    for text in (b"abcdef" + MARK, MARK + b"a", b"", b"a", b"ab", MARK[:2]):
+        for given in (MARK + text, text.removeprefix(MARK)):
+            path.write_bytes(compress(given))
+            with compressed.opened(str(path)) as source:
+                pieces = list(iter(lambda: source.read(size), b""))
+            assert b"".join(pieces) == given.removeprefix(MARK)
+            assert max(map(len, pieces), default=0) <= size
+
+
+def test_what_pysam_reads_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "genome.fa"
+    path.write_bytes(MARK + RECORDS)
+    variants = tmp_path / "a.vcf"
+    variants.write_bytes(MARK + b"##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n")
+    for refused in (lambda: IndexedFasta(path), lambda: list(vcf.read(variants))):
+        with pytest.raises(ZooError, match="begins with a byte order mark, which is no part of it; sed -i '1s/"):
+            refused()

@@ -1,0 +1,43 @@
+"""`zoo distill`: what the student takes from its teacher, whatever its own file says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import genomes
+import pytest
+from checkpoints import ODD, random_checkpoint
+from command_line import RUNTIME, Zoo, one_line
+
+from zoo.weights import checkpoint
+
+QUICK = ("--epochs", 1, "--epoch-size", 48, "--held-out", 10, "--device", "cpu", "-o", "run")
+
+STUDENT = '[model]\narchitecture = "gapped_kmer"\nword_length = 4\ninformative = 3\n'
+
+
+@pytest.fixture
+def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    monkeypatch.chdir(tmp_path)
+    checkpoint.save(random_checkpoint(ODD), Path("w.safetensors"))
+    genomes.write(Path("g.fa"), genomes.contigs({"chr2": 3000}))
+    return "distill", "student.toml", "--teacher", "w.safetensors", "--genome", "g.fa", *RUNTIME
+
+
+def test_a_student_without_dropout_is_trained_and_told_what_it_has_of_the_teacher(
+    zoo: Zoo, words: tuple[str, ...]
+) -> None:
+    Path("student.toml").write_text(f'{STUDENT}sequence_length = 300\ntargets = ["x"]\n')
+    status, _, told = zoo(*words, *QUICK)
+    assert status == 0, told
+    assert "zoo: sequence_length: 53 as the teacher has it, not 300 as student.toml says" in told
+    assert "zoo: targets: a, b, c as the teacher has it, not x as student.toml says" in told
+    made = json.loads(Path("run/run.json").read_text())["model"]
+    assert (made["sequence_length"], made["targets"]) == (53, ["a", "b", "c"])
+
+
+def test_dropout_is_refused_where_the_student_has_none(zoo: Zoo, words: tuple[str, ...]) -> None:
+    Path("student.toml").write_text(STUDENT)
+    one_line(zoo, "student.toml, [model]: no setting is called 'dropout'; there are ", *words, *QUICK, "--dropout", 0.1)
+    assert not Path("run").exists()

@@ -1,0 +1,91 @@
+"""What every group of options shares: names that are known, and values of the kind that an annotation says.
+
+Options are frozen dataclasses in the room they belong to; what a value may be beyond its kind they say themselves.
+Needs no library.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import numbers
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+from zoo.errors import ZooError, did_you_mean
+
+T = TypeVar("T")
+
+EXPECTED: dict[Any, str] = {
+    bool: "true or false",
+    float: "a number",
+    int: "a whole number",
+    str: "a text",
+}
+"""Kind -> what messages call it; a class that is not here is called by its name."""
+
+
+def made(kind: type[T], given: Mapping[str, Any], beside: Sequence[str] = ()) -> T:
+    """A frozen dataclass from options that a caller names. beside: further options that the caller may give.
+
+    Raises ZooError that names an unknown option and lists those that there are, and for a bad value.
+    """
+    check_names(given, [*beside, *names(kind)], "no option")
+    return kind(**given)
+
+
+def names(kind: Any) -> list[str]:
+    """Of the fields of a dataclass."""
+    return [field.name for field in dataclasses.fields(kind)]
+
+
+def check_names(given: Iterable[str], known: Sequence[str], none: str) -> None:
+    """Raise ZooError for the first name that is not known, and list those that are. none: "no option"."""
+    for name in given:
+        if name not in known:
+            raise ZooError(f"{none} is called {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}")
+
+
+def check_kinds(options: Any) -> None:
+    """Raise ZooError for a field of a dataclass whose value is not of the kind that its annotation says."""
+    for name, hint in typing.get_type_hints(type(options)).items():
+        check_kind(name, getattr(options, name), hint)
+
+
+def check_kind(name: str, value: Any, hint: Any) -> None:
+    """Raise ZooError unless a value is of a kind: a class, a Literal, a tuple of one kind, or a union of these.
+
+    A NumPy number is a number, and a list is as good as a tuple; true is no number.
+    """
+    if any(_fits(value, one) for one in _alternatives(hint)):
+        return
+    hints = [one for one in _alternatives(hint) if one is not types.NoneType]
+    if isinstance(value, str) and any(get_origin(one) is tuple for one in hints):
+        raise ZooError(f"{name}: expected {_called(hints[0])}, got one text; put it in a list")
+    expected = " or ".join(dict.fromkeys(_called(one) for one in hints))
+    raise ZooError(f"{name}: expected {expected}, got {value!r}")
+
+
+def _alternatives(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    if get_origin(hint) is Literal:
+        return any(type(value) is type(one) and value == one for one in get_args(hint))
+    if get_origin(hint) is tuple:
+        return isinstance(value, list | tuple) and all(_fits(one, get_args(hint)[0]) for one in value)
+    if hint in (int, float):
+        whole = isinstance(value, numbers.Integral if hint is int else numbers.Real)
+        return whole and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+def _called(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(map(str, get_args(hint)))}"
+    if get_origin(hint) is tuple:
+        entry = _called(get_args(hint)[0])
+        return entry.replace("one of", "some of") if entry.startswith("one of") else f"a list of {entry[2:]}s"
+    return EXPECTED.get(hint) or str(hint.__name__)
