@@ -214,6 +214,14 @@ def test_another_model_that_is_chosen_meanwhile_gets_no_predictions_of_the_first
         assert text(browser, "#status") == ""
 
 
+def test_make_stronger_draws_no_bases_where_there_are_none(page: Any) -> None:
+    predict(page, f"N{SEQUENCES[0][1:]}")
+    choose(page, "sequence 1")
+    find(page, "#stronger")[0].click()
+    wait(page, lambda: text(page, "#status").startswith("the sequence has N, for which zoo design would draw"))
+    assert text(page, "#name") == "sequence 1"
+
+
 def test_the_table_is_downloaded_with_every_digit(page: Any, place: Place, model: zoo.Model, downloads: Path) -> None:
     predict(page, fasta(SEQUENCES))
     find(page, "#download")[0].click()

@@ -81,6 +81,7 @@ const backend = {
   },
 
   async stronger(model, sequence, target) {
+    if (sequence.includes("N")) throw new Error(settings.no_step);
     const effects = (await backend.explain(model, sequence)).effects[settings.models[model].targets.indexOf(target)];
     const best = effects.indexOf(Math.max(...effects)), at = Math.floor(best / settings.alphabet.length);
     const base = settings.alphabet[best % settings.alphabet.length];

@@ -21,7 +21,9 @@ from zoo.inference.predict import Model
 from zoo.inference.session import runtimes_with
 from zoo.serve.refused import bad
 from zoo.serve.tensors import SPELLING
-from zoo.spec import ALPHABET
+from zoo.spec import ALPHABET, UNKNOWN_BASE
+
+NO_STEP = "the sequence has N, for which zoo design would draw bases at random; put bases there first"
 
 
 def explained(model: Model, sequence: str) -> dict[str, Any]:
@@ -56,9 +58,11 @@ def _scores(model: Model, codes: np.ndarray, activities: np.ndarray) -> tuple[st
 def stronger(model: Model, sequence: str, target: str) -> dict[str, Any]:
     """A step of zoo design: the sequence with the substitution that raises a target most, and which that was.
 
-    Raises Refused as `_codes` does, and for a target that the model lacks.
+    Raises Refused as `_codes` does, for an N, and for a target that the model lacks.
     """
     codes = _codes(model, sequence)
+    if (codes == UNKNOWN_BASE).any():
+        raise bad(NO_STEP)
     try:
         target_index(model.spec.targets, target)
     except ZooError as error:

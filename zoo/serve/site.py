@@ -19,6 +19,7 @@ from zoo.errors import ZooError
 from zoo.inference import description
 from zoo.serve import page
 from zoo.serve.models import by_name
+from zoo.serve.questions import NO_STEP
 from zoo.spec import ModelSpec
 from zoo.system.atomic import replacing_folder
 from zoo.weights import named
@@ -62,7 +63,12 @@ def write(weights: Sequence[str], path: Path, ort: Path, overwrite: bool = False
             graph = f"models/{name.replace(':', '-')}{exporter.SUFFIX}"
             exporter.export(loaded, folder / graph, input=INPUT)
             about[name] = {"graph": graph, **_about(loaded.spec)}
-        settings = {"models": about, "input": exporter.INPUTS[INPUT].name, "output": exporter.OUTPUT}
+        settings = {
+            "models": about,
+            "input": exporter.INPUTS[INPUT].name,
+            "output": exporter.OUTPUT,
+            "no_step": NO_STEP,
+        }
         (folder / "index.html").write_text(page.page(page.BROWSER, **settings), "utf-8")
     return list(models)
 
