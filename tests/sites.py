@@ -26,6 +26,14 @@ def onnxruntime_web() -> Path:
     return found
 
 
+def stand_in(folder: Path) -> Path:
+    """A folder that looks like the package's, with nothing in it that runs."""
+    folder.mkdir()
+    for name in (*site.ORT_FILES, "ort.all.js"):
+        (folder / name).write_text(f"{name}: ONNX Runtime Web v1.23.0")
+    return folder
+
+
 def made(path: Path, ort: Path, *weights: str) -> Path:
     site.write(weights, path, ort)
     return path

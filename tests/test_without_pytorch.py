@@ -1,4 +1,4 @@
-"""The base install, as a process in which PyTorch is hidden: every runtime that can run gives what Keras printed."""
+"""The base install, as a process in which PyTorch and others are hidden: every runtime gives what Keras printed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sites import stand_in
 
 ROOT = Path(__file__).parents[1]
 
-HIDDEN = ("torch", "onnxscript")
+HIDDEN = ("torch", "onnxscript", "starlette")
 
 HIDE = f"import sys\nsys.modules.update(dict.fromkeys({HIDDEN!r}))\n"
 """sitecustomize.py, which Python runs when it starts: a module that is None can be neither found nor imported."""
@@ -99,3 +100,8 @@ def test_an_onnx_file_is_written_and_gives_the_numbers_of_keras(
     zoo(environment, "predict", "--weights", model, "--runtime", "onnx-cpu", data / "enhancers_500.fa", "-o", table)
     expected = numbers((data / "enhancers_500.keras.tsv").read_text("utf-8"))
     np.testing.assert_allclose(numbers(table.read_text("utf-8")), expected, rtol=0, atol=TOLERANCE)
+
+
+def test_the_static_page_is_written(environment: dict[str, str], tmp_path: Path) -> None:
+    zoo(environment, "page", "tuned", "-o", tmp_path / "site", "--ort", stand_in(tmp_path / "dist"))
+    assert (tmp_path / "site/models/tuned.onnx").stat().st_size > 100_000

@@ -12,7 +12,7 @@ from activity_page import find, predict, text, wait
 from browser import opened
 from checkpoints import CONFIGS, random_checkpoint, random_codes
 from command_line import Zoo
-from sites import onnxruntime_web, shown
+from sites import onnxruntime_web, shown, stand_in
 
 from zoo.inference.predict import load
 from zoo.serve import page, site
@@ -24,11 +24,7 @@ MODELS = ("original", "tuned")
 @pytest.fixture
 def ort(tmp_path: Path) -> Path:
     """A folder that looks like the package."""
-    folder = tmp_path / "dist"
-    folder.mkdir()
-    for name in (*site.ORT_FILES, "ort.all.js"):
-        (folder / name).write_text(f"{name}: ONNX Runtime Web v1.23.0")
-    return folder
+    return stand_in(tmp_path / "dist")
 
 
 def held(folder: Path) -> set[str]:

@@ -8,13 +8,11 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from zoo.contracts import RunOptions
-from zoo.defaults import MODEL
-from zoo.errors import ZooError, did_you_mean
+from zoo.errors import did_you_mean
 from zoo.inference.predict import Model, load
 from zoo.serve.batching import Batcher
 from zoo.serve.limits import Admission
@@ -65,18 +63,6 @@ class Models:
             one.batcher.close()
 
 
-def by_name(weights: Sequence[str]) -> dict[str, str]:
-    """Name under which each is served -> the weights, by name or from a file: "original" of the bundled ones, "mine" of
-    mine.safetensors. The default model where none is given. Raises ZooError for two of one name."""
-    found: dict[str, str] = {}
-    for one in weights or [MODEL]:
-        name = one if named.is_name(one) else Path(one).stem
-        if name in found:
-            raise ZooError(f"{name}: two of the models would have this name; rename one of the files")
-        found[name] = one
-    return found
-
-
 def open_models(
     weights: Sequence[str],
     runtime: str,
@@ -91,7 +77,7 @@ def open_models(
     """
     settings = dataclasses.asdict(running)
     served = []
-    for name, one in by_name(weights).items():
+    for name, one in named.by_name(weights).items():
         model = load(None, one, runtime, **settings)
         each = _warm(model)
 

@@ -18,7 +18,6 @@ from zoo import registry
 from zoo.errors import ZooError
 from zoo.inference import description
 from zoo.serve import page
-from zoo.serve.models import by_name
 from zoo.serve.questions import NO_STEP
 from zoo.spec import ModelSpec
 from zoo.system.atomic import replacing_folder
@@ -49,7 +48,7 @@ def write(weights: Sequence[str], path: Path, ort: Path, overwrite: bool = False
     ort: the folder dist of the npm package.
     Raises ZooError if that is not there, for two models of one name, and as the exporter onnx and replacing_folder do.
     """
-    models = by_name(weights)
+    models = named.by_name(weights)
     _check_ort(ort)
     exporter = registry.load("exporters", "onnx")
     with replacing_folder(path, overwrite, OURS, [ort, *map(named.file_of, models.values())]) as folder:

@@ -122,6 +122,18 @@ def is_name(weights: str | Path) -> bool:
     return isinstance(weights, str) and weights.partition(":")[0] in variants() and not Path(weights).exists()
 
 
+def by_name(weights: Sequence[str]) -> dict[str, str]:
+    """A name for each of several -> the weights, by name or from a file: "original" of the bundled ones, "mine" of
+    mine.safetensors. The default model where none is given. Raises ZooError for two of one name."""
+    found: dict[str, str] = {}
+    for one in weights or [MODEL]:
+        name = one if is_name(one) else Path(one).stem
+        if name in found:
+            raise ZooError(f"{name}: two of the models would have this name; rename one of the files")
+        found[name] = one
+    return found
+
+
 def file_of(weights: str | Path) -> Path | None:
     """The file that stands behind a name or a path of weights, absolute; None for bundled ones."""
     if is_name(weights):
