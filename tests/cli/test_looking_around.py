@@ -56,6 +56,13 @@ class TestLookingAround:
         assert described == inventory.describe(folder / "w.safetensors") | {"file": "w.safetensors"}
         assert described["numbers"] == sum(array.size for array in random_checkpoint(ODD).arrays.values())
 
+    def test_info_of_a_run_is_that_of_its_best_weights(self, zoo: Zoo, folder: Path) -> None:
+        (folder / "run").mkdir()
+        (folder / "w.safetensors").rename(folder / "run/weights.safetensors")
+        described = json.loads(zoo("info", "run", "--json")[1])
+        assert described["file"] == "run/weights.safetensors"
+        assert described["weights_id"] == random_checkpoint(ODD).spec.weights_id
+
     def test_info_shows_how_a_model_is_trained(self, zoo: Zoo) -> None:
         status, out, _ = zoo("info", "tuned")
         assert status == 0

@@ -91,6 +91,10 @@ class TestWeights:
             (("small",), f"no model is called 'small'; there are {NAMES}"),
             (("small", "w.onnx"), f"no model is called 'small'; there are {NAMES}"),
             (
+                ("w.onnx",),
+                f"no model is called 'w.onnx'; there are {NAMES}; a file is given as weights (--weights)",
+            ),
+            (
                 ("original:mine",),
                 "expected original for the bundled weights or original:published for those of the paper, "
                 "got 'original:mine'",

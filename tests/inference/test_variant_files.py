@@ -161,9 +161,9 @@ class TestParts:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "v.vcf: expected variants, found none; the file is empty"),
+        ("", "v.vcf: expected variants, found none in it"),
         ("chr2\t5\t.\tA\tC\t.\t.\t.\n", "v.vcf: cannot be read as VCF or BCF (invalid file "),
-        (HEADER, "v.vcf: expected variants, found none; the file is empty"),
+        (HEADER, "v.vcf: expected variants, found none in it"),
         (HEADER + "chr2\t5\t.\tA\n", "v.vcf: record 1 cannot be read as VCF (unable to parse next record)"),
         (HEADER + "chr2\tx\t.\tA\tC\t.\t.\t.\n", "v.vcf: record 1 cannot be read as VCF (unable to parse next record)"),
         (

@@ -62,7 +62,7 @@ class Job(GenomeJob):
         identity = self.identity("variants", spec, genome, own)
         count, size = vcf.count(self.variants), self.sharing.part_size
         if not count:
-            raise ZooError(f"{self.variants}: expected variants, found none; the file is empty")
+            raise ZooError(f"{self.variants}: expected variants, found none in it")
         sizes = [min(size, count - first) for first in range(0, count, size)]
         longest = max(genome.contigs.values())
         return Plan(identity, sizes, lambda parts, outputs: effect_files.join(self, spec, parts, outputs, longest))

@@ -173,12 +173,12 @@ def known_names() -> list[str]:
 
 
 def path_of(weights: str | Path) -> Path:
-    """The file of weights by name, bundled or published, or the file that is given.
+    """The file of weights by name, bundled or published, or the file that is given, in the folder of a run its best.
 
     Raises ZooError for weights by name that are not on this machine.
     """
     if not is_name(weights):
-        return Path(weights)
+        return _in_run(Path(weights))
     _named(str(weights), ())
     return file_of(weights) or PRETRAINED / f"{catalog()[str(weights)]['file']}{checkpoint.SUFFIX}"
 
@@ -194,7 +194,8 @@ def _check_name(model: str) -> None:
     name, colon, _ = model.partition(":")
     if name not in variants():
         there = sorted(variants())
-        raise ZooError(f"no model is called {name!r}{did_you_mean(name, there)}; there are {', '.join(there)}")
+        advice = "; a file is given as weights (--weights)" if Path(model).exists() else ""
+        raise ZooError(f"no model is called {name!r}{did_you_mean(name, there)}; there are {', '.join(there)}{advice}")
     if colon and model not in published_names():
         raise ZooError(
             f"expected {name} for the bundled weights or {' or '.join(published_names())} for those of the paper, "
