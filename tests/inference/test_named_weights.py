@@ -65,6 +65,14 @@ class TestWeights:
         assert isinstance(loaded, checkpoint.Checkpoint)
         assert loaded.spec == random_checkpoint(ODD).spec
 
+    def test_several_have_names_of_their_own(self, tmp_path: Path) -> None:
+        (tmp_path / "run.1").mkdir()
+        run, file = str(tmp_path / "run.1"), str(tmp_path / "mine.safetensors")
+        assert named.by_name(["tuned", file, run]) == {"tuned": "tuned", "mine": file, "run.1": run}
+        assert named.by_name([]) == {"original": "original"}
+        with pytest.raises(ZooError, match="^mine: two of the models would have this name; rename one of the files$"):
+            named.by_name([file, "elsewhere/mine.onnx"])
+
     def test_a_file_decides_over_the_name(self, file: Path) -> None:
         loaded = named.resolve("tuned", file)
         assert isinstance(loaded, checkpoint.Checkpoint)

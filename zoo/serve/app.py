@@ -187,7 +187,7 @@ class _Inference:
 
 
 async def _page(request: Request) -> Response:  # noqa: ARG001
-    return Response(page.page(), headers=page.HEADERS)
+    return Response(page.of_service(), headers=page.HEADERS)
 
 
 async def _page_asks(request: Request) -> Response:

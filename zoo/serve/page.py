@@ -7,6 +7,7 @@ its policy makes sure of.
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,17 @@ HEADERS = {
 """Of the answer that is the page."""
 
 
-def page(backend: str = SERVICE, **settings: Any) -> str:
+NO_STEP = "the sequence has N, for which zoo design would draw bases at random; put bases there first"
+"""Why a sequence is not made stronger."""
+
+
+@functools.cache
+def of_service() -> str:
+    """The page of zoo serve."""
+    return page(SERVICE)
+
+
+def page(backend: str, **settings: Any) -> str:
     """The page, whole. backend: SERVICE or BROWSER.  settings: what that needs to know."""
     told = orjson.dumps({"alphabet": ALPHABET, "colours": COLOURS, **settings}).decode().replace("<", "\\u003c")
     text = report.with_drawing(PAGE)

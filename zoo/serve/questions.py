@@ -19,11 +19,10 @@ from zoo.formats import texts
 from zoo.formats.read_options import STRICT
 from zoo.inference.predict import Model
 from zoo.inference.session import runtimes_with
+from zoo.serve.page import NO_STEP
 from zoo.serve.refused import bad
 from zoo.serve.tensors import SPELLING
 from zoo.spec import ALPHABET, UNKNOWN_BASE
-
-NO_STEP = "the sequence has N, for which zoo design would draw bases at random; put bases there first"
 
 
 def explained(model: Model, sequence: str) -> dict[str, Any]:

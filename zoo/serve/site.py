@@ -18,7 +18,6 @@ from zoo import registry
 from zoo.errors import ZooError
 from zoo.inference import description
 from zoo.serve import page
-from zoo.serve.questions import NO_STEP
 from zoo.spec import ModelSpec
 from zoo.system.atomic import replacing_folder
 from zoo.weights import named
@@ -66,7 +65,7 @@ def write(weights: Sequence[str], path: Path, ort: Path, overwrite: bool = False
             "models": about,
             "input": exporter.INPUTS[INPUT].name,
             "output": exporter.OUTPUT,
-            "no_step": NO_STEP,
+            "no_step": page.NO_STEP,
         }
         (folder / "index.html").write_text(page.page(page.BROWSER, **settings), "utf-8")
     return list(models)

@@ -124,10 +124,14 @@ def is_name(weights: str | Path) -> bool:
 
 def by_name(weights: Sequence[str]) -> dict[str, str]:
     """A name for each of several -> the weights, by name or from a file: "original" of the bundled ones, "mine" of
-    mine.safetensors. The default model where none is given. Raises ZooError for two of one name."""
+    mine.safetensors, "run.1" of the folder of that run. The default model where none is given.
+
+    Raises ZooError for two of one name.
+    """
     found: dict[str, str] = {}
     for one in weights or [MODEL]:
-        name = one if is_name(one) else Path(one).stem
+        path = Path(one)
+        name = one if is_name(one) else path.name if path.is_dir() else path.stem
         if name in found:
             raise ZooError(f"{name}: two of the models would have this name; rename one of the files")
         found[name] = one
