@@ -70,7 +70,7 @@ class TestWeights:
         run, file = str(tmp_path / "run.1"), str(tmp_path / "mine.safetensors")
         assert named.by_name(["tuned", file, run]) == {"tuned": "tuned", "mine": file, "run.1": run}
         assert named.by_name([]) == {"original": "original"}
-        with pytest.raises(ZooError, match="^mine: two of the models would have this name; rename one of the files$"):
+        with pytest.raises(ZooError, match=r"^mine: two of the models would have this name; rename one of the files$"):
             named.by_name([file, "elsewhere/mine.onnx"])
 
     def test_a_file_decides_over_the_name(self, file: Path) -> None:
