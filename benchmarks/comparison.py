@@ -30,7 +30,7 @@ from benchmarks.measure import ROOT, in_turns, zoo
 from benchmarks.noise_ceiling import CEILING
 from zoo.evaluation import intervals
 from zoo.evaluation.metrics import METRICS
-from zoo.inference import predict
+from zoo.prediction import predict
 from zoo.training.run_folder import RunFolder
 from zoo.weights import named, network
 

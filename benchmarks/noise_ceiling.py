@@ -27,8 +27,8 @@ from zoo.data.labelled import Split
 from zoo.evaluation.metrics import score
 from zoo.formats import genome
 from zoo.formats.genome import Genome, Region
-from zoo.inference import predict
-from zoo.inference.predict import Model
+from zoo.prediction import predict
+from zoo.prediction.predict import Model
 from zoo.training.config import JobOptions, TrainConfig
 
 CEILING = 0.80

@@ -16,10 +16,11 @@ from benchmarks.measure import INSTALL, Usage, needs, random_fasta, random_weigh
 from benchmarks.peers import naive_graph
 from benchmarks.report import LEFT_OUT
 from zoo import registry
-from zoo.inference import session
+from zoo.prediction import session
 from zoo.system import devices
-from zoo.weights import checkpoint, keras_layers
+from zoo.weights import checkpoint
 from zoo.weights.checkpoint import Checkpoint
+from zoo.weights.importers import keras_layers
 
 WINDOWS = 41_186
 """Records of the published test set."""

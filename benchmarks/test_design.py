@@ -16,11 +16,11 @@ import pytest
 
 from benchmarks.measure import in_turns
 from benchmarks.peers import naive_graph
-from zoo.contracts import RunOptions
+from zoo.design.design import Design, evolve
 from zoo.dna import encoding
-from zoo.explain.design import Design, evolve
-from zoo.inference.predict import Model
-from zoo.inference.session import Session, open_session
+from zoo.options import RunOptions
+from zoo.prediction.predict import Model
+from zoo.prediction.session import Session, open_session
 from zoo.spec import ALPHABET
 from zoo.system import devices, memory
 from zoo.weights import checkpoint, named

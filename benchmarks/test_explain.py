@@ -18,11 +18,11 @@ import pytest
 from benchmarks.measure import in_turns, needs
 from benchmarks.peers import naive_graph
 from benchmarks.report import LEFT_OUT
-from zoo.contracts import RunOptions
 from zoo.dna import encoding, shuffle
 from zoo.formats import fasta
-from zoo.inference.mutants import predicted
-from zoo.inference.session import Session, open_session
+from zoo.options import RunOptions
+from zoo.prediction.mutants import predicted
+from zoo.prediction.session import Session, open_session
 from zoo.system import devices, memory
 from zoo.weights import checkpoint, named
 from zoo.weights.checkpoint import Checkpoint
@@ -137,7 +137,7 @@ def _with_fast_ism(subject: Subject, ways: Ways, benchmark: Any) -> None:
         if importlib.util.find_spec(library) is None:
             benchmark.extra_info[LEFT_OUT] = [f"test_explain.py: fastISM: {library} is not installed"]
             return
-    from runtimes import keras
+    from zoo_runtimes import keras
 
     model = keras.model(subject.weights, subject.threads)
     import fastism

@@ -23,7 +23,7 @@ from benchmarks.cluster_table import BYTES, COMPUTED, ITEMS, MERGED, RATES, READ
 from benchmarks.measure import Usage, needs, run, zoo
 from benchmarks.peers import naive_graph
 from zoo.formats import prediction_table, vcf
-from zoo.inference import predict
+from zoo.prediction import predict
 from zoo.system import devices
 from zoo.weights import checkpoint, named
 from zoo.weights.checkpoint import Checkpoint

@@ -19,9 +19,9 @@ import pytest
 
 from benchmarks.measure import in_turns, random_fasta, random_weights, run, zoo
 from zoo import registry
-from zoo.contracts import RunOptions
-from zoo.inference import session
 from zoo.models.deepstarr import Config
+from zoo.options import RunOptions
+from zoo.prediction import session
 from zoo.weights import checkpoint
 
 ENGINES = ("torch", "onnx")
@@ -138,7 +138,7 @@ def test_model_only(benchmark: Any, machine: Machine, budget: float) -> None:
 def test_search_for_convolutions(
     benchmark: Any, machine: Machine, budget: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The ways in which cuDNN may choose its algorithms; runtimes/onnx.py takes the fastest."""
+    """The ways in which cuDNN may choose its algorithms; runtimes/zoo_runtimes/onnx.py takes the fastest."""
     runtime = f"onnx-{machine.device}"
     if reason := session.missing(runtime):
         pytest.skip(reason)

@@ -10,15 +10,15 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from zoo_runtimes.kmer import kernel, tables
 
 from benchmarks.measure import in_turns, needs, random_weights
 from benchmarks.peers import naive_graph
-from runtimes.kmer import kernel, tables
-from zoo.contracts import RunOptions
 from zoo.dna import encoding
-from zoo.inference.session import open_session
 from zoo.models import deepstarr
 from zoo.models.deepstarr import VARIANTS, Config
+from zoo.options import RunOptions
+from zoo.prediction.session import open_session
 from zoo.system import devices, memory
 from zoo.weights.checkpoint import Checkpoint
 

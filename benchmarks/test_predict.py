@@ -14,8 +14,8 @@ from zoo.checks import bench
 from zoo.dna import encoding
 from zoo.formats import prediction_table
 from zoo.formats.fasta import Reader
-from zoo.inference import session
 from zoo.models.deepstarr import VARIANTS
+from zoo.prediction import session
 from zoo.weights import checkpoint
 
 RECORDS = 20_000

@@ -25,8 +25,8 @@ from benchmarks.measure import in_turns, needs
 
 needs("starlette", "uvicorn", "prometheus_client")
 
-from zoo.contracts import RunOptions  # noqa: E402
-from zoo.inference.predict import Model, load  # noqa: E402
+from zoo.options import RunOptions  # noqa: E402
+from zoo.prediction.predict import Model, load  # noqa: E402
 from zoo.serve import server  # noqa: E402
 from zoo.serve.app import application  # noqa: E402
 from zoo.serve.binary import HEADER  # noqa: E402

@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from zoo_runtimes.kmer import sharing, tables
 
 from benchmarks.measure import in_turns, needs
 from benchmarks.peers import naive_graph
-from runtimes.kmer import sharing, tables
-from zoo.contracts import RunOptions
 from zoo.dna import encoding, windows
-from zoo.inference.session import Session, open_session
 from zoo.models import deepstarr
 from zoo.models.deepstarr import VARIANTS
+from zoo.options import RunOptions
+from zoo.prediction.session import Session, open_session
 from zoo.system import devices, memory
 from zoo.weights import checkpoint, named
 from zoo.weights.checkpoint import Checkpoint

@@ -11,7 +11,7 @@ import numpy as np
 from checkpoints import ODD
 from command_line import RUNTIME
 
-from zoo.inference import predict
+from zoo.prediction import predict
 
 L = ODD.sequence_length
 WORDS = ("--genome", "g.fa", "--weights", "w.safetensors", *RUNTIME)

@@ -15,7 +15,7 @@ import pytest
 from checkpoints import ODD, random_codes
 
 from zoo.cli import main
-from zoo.inference import predict
+from zoo.prediction import predict
 
 ROOT = Path(__file__).parents[1]
 

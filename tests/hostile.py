@@ -11,8 +11,8 @@ import pytest
 from checkpoints import ODD, random_checkpoint
 
 from zoo.errors import LONGEST, ZooError
-from zoo.weights import importing
-from zoo.weights.importing import ImportOptions
+from zoo.weights.importers import importing
+from zoo.weights.importers.importing import ImportOptions
 
 WEIGHTS = random_checkpoint(ODD)
 OPTIONS = ImportOptions(flatten="channel", epsilon=1e-3, length=53, targets=("a", "b", "c"))

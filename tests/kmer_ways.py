@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from unittest import mock
 
 from hypothesis import strategies as st
+from zoo_runtimes.kmer import kernel, tables
 
-from runtimes.kmer import kernel, tables
 from zoo import registry
-from zoo.contracts import RunOptions
-from zoo.inference.session import Session
 from zoo.layers.plain import PlainLayers
 from zoo.models import deepstarr
 from zoo.models.deepstarr import Config
+from zoo.options import RunOptions
+from zoo.prediction.session import Session
 from zoo.weights.checkpoint import Checkpoint
 
 runtime = registry.load("runtimes", "kmer")

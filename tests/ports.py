@@ -13,7 +13,7 @@ from zoo import registry
 from zoo.dna.encoding import one_hot
 from zoo.spec import SPEC_KEY
 from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.keras_layers import write_h5
+from zoo.weights.importers.keras_layers import write_h5
 
 torch = pytest.importorskip("torch")
 nn = torch.nn

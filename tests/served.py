@@ -14,8 +14,8 @@ import numpy as np
 import uvicorn
 from checkpoints import ODD, random_codes
 
-from zoo.contracts import RunOptions
-from zoo.inference.session import Session
+from zoo.options import RunOptions
+from zoo.prediction.session import Session
 from zoo.serve import server
 from zoo.serve.app import application
 from zoo.serve.batching import Batcher

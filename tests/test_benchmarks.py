@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks import report
-from zoo.inference import session
+from zoo.prediction import session
 
 ROOT = Path(__file__).parents[1]
 WIDE = 250

@@ -13,8 +13,8 @@ import pytest
 from zoo.data import dataset, splits
 from zoo.data.splits import SIDES
 from zoo.dna.encoding import reverse_complement
-from zoo.inference import predict
-from zoo.inference.predict import Model
+from zoo.prediction import predict
+from zoo.prediction.predict import Model
 
 pytest.importorskip("pytest_benchmark")
 pytest.importorskip("dnaio")

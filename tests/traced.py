@@ -13,7 +13,7 @@ def activities(weights: Checkpoint, one_hot: np.ndarray) -> np.ndarray:
     """One-hot bases (N, 4, L) -> float32 (N, T), by ONNX Runtime from the traced graph."""
     pytest.importorskip("onnxscript")
     onnxruntime = pytest.importorskip("onnxruntime")
-    from exporters.onnx import OPSET, TENSORS, traced
+    from zoo_exporters.onnx import OPSET, TENSORS, traced
 
     model = traced.trace(network.from_checkpoint(weights), weights.spec, TENSORS, OPSET)
     running = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])

@@ -14,28 +14,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zoo import explain
+    from zoo import design, explain
     from zoo.dna.encoding import encode, one_hot
     from zoo.errors import ZooError
-    from zoo.inference.frame import predict
-    from zoo.inference.predict import Model, load
+    from zoo.prediction.frame import predict
+    from zoo.prediction.predict import Model, load
     from zoo.weights.network import torch_module
 
 HOMES = {
-    "Model": "zoo.inference.predict",
+    "Model": "zoo.prediction.predict",
     "ZooError": "zoo.errors",
     "encode": "zoo.dna.encoding",
-    "load": "zoo.inference.predict",
+    "load": "zoo.prediction.predict",
     "one_hot": "zoo.dna.encoding",
-    "predict": "zoo.inference.frame",
+    "predict": "zoo.prediction.frame",
     "torch_module": "zoo.weights.network",
 }
 """Public name -> the module that it comes from."""
 
-PACKAGES = ("explain",)
+PACKAGES = ("design", "explain")
 """Folders that are public names too."""
 
-__all__ = ["Model", "ZooError", "encode", "explain", "load", "one_hot", "predict", "torch_module"]
+__all__ = ["Model", "ZooError", "design", "encode", "explain", "load", "one_hot", "predict", "torch_module"]
 __version__ = "0.1.0"
 
 

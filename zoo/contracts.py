@@ -1,22 +1,16 @@
-"""What a plug-in offers: one Protocol each for a model, a runtime and an exporter, and what travels between them.
+"""What a plug-in offers: one Protocol each for a model, a runtime and an exporter.
 
-A plug-in is a module, a file or a folder, found by its name (registry.py). The registry checks every offer against its
-Protocol here and says in one line what is missing. What stands in `Model`, `Runtime`, `Engine` and `Exporter` is
-obligatory; what stands in their `Extras` and in `ShorterWays` may be left out, and is asked for with `extra`. The first
-line of a plug-in's docstring says what it is; `zoo list` shows it. Heavy libraries are imported inside functions.
-Imports errors and spec; needs no library. Axes: N sequences, L positions, T targets.
+A plug-in is a module, a file or a folder, found by its name (registry.py). What stands in `Model`, `Runtime`, `Engine`
+and `Exporter` is obligatory; what stands in their `Extras` and in `ShorterWays` may be left out. The first line of a
+plug-in's docstring says what it is; `zoo list` shows it. Plug-ins import heavy libraries inside functions. Only type
+checkers and tests read this file. Axes: N sequences, L positions, T targets.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
-import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
-
-from zoo.errors import ZooError
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,63 +20,14 @@ if TYPE_CHECKING:
 
     from zoo.layers.onnx_graph import Tensors
     from zoo.layers.plain import PlainLayers, PlainShape
+    from zoo.options import RunOptions
     from zoo.spec import ModelSpec
     from zoo.weights.checkpoint import Checkpoint
-    from zoo.weights.imported_layers import ImportedLayer
-    from zoo.weights.importing import ImportOptions
-    from zoo.weights.keras_h5 import KerasFile
-    from zoo.weights.keras_layers import KerasModel
-
-Precision = Literal["fp32", "tf32", "bf16"]
-
-PRECISIONS: tuple[str, ...] = get_args(Precision)
-"""Arithmetic that a user may ask a runtime for."""
-
-MOST_THREADS = 1024
-"""More than any machine has cores for; each takes memory and a place among the user's processes."""
-
-MOST_SEQUENCES = 1 << 20
-"""At once, in prediction and in training. Engines are at their best with a few thousand."""
-
-
-@dataclasses.dataclass(frozen=True)
-class ThreadOptions:
-    """How many cores to use."""
-
-    threads: int | None = None
-    """CPU threads; by default one for each core that this process may use."""
-
-    def __post_init__(self) -> None:
-        check_count("threads", self.threads, MOST_THREADS)
-
-
-def check_count(name: str, value: Any, most: int) -> None:
-    """Raise ZooError unless `value` is None or a whole number from 1 to `most`."""
-    if value is None:
-        return
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise ZooError(f"{name}: expected a whole number, got {value!r}")
-    if value < 1:
-        raise ZooError(f"{name}: expected at least 1, got {value}")
-    if value > most:
-        raise ZooError(f"{name}: expected at most {most:,}, got {value}")
-
-
-@dataclasses.dataclass(frozen=True)
-class RunOptions(ThreadOptions):
-    """How to run, never what to compute."""
-
-    batch_size: int | None = None
-    """Sequences handed to the engine at once; by default the engine's own number."""
-
-    precision: Precision = "fp32"
-    """Arithmetic; a runtime refuses what it cannot give."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_count("batch size", self.batch_size, MOST_SEQUENCES)
-        if self.precision not in PRECISIONS:
-            raise ZooError(f"precision: expected one of {', '.join(PRECISIONS)}, got {self.precision!r}")
+    from zoo.weights.importers.imported_layers import ImportedLayer
+    from zoo.weights.importers.importing import ImportOptions
+    from zoo.weights.importers.keras_h5 import KerasFile
+    from zoo.weights.importers.keras_layers import KerasModel
+    from zoo.weights.published import Published
 
 
 class Engine(Protocol):
@@ -208,43 +153,6 @@ class ExporterExtras(Protocol):
         """The weights of an exported file, for a format that neither a runtime runs nor `zoo import` takes."""
 
 
-@dataclasses.dataclass(frozen=True)
-class PublishedFiles:
-    """Files that somebody published. folder: name in the cache.  md5: file name -> md5 (hex).
-    mirrors: base addresses; the first that answers is taken.
-
-    sizes: file name -> bytes, where they are known.  at_most: bytes that a file of unknown size cannot exceed.
-    optional: file names that a copy on this machine may lack.
-    """
-
-    folder: str
-    md5: Mapping[str, str]
-    mirrors: tuple[str, ...]
-    sizes: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    at_most: int = 1 << 30
-    optional: tuple[str, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class Published:
-    """What the authors of a model published.
-
-    variant: the name in VARIANTS that `weights` belong to.  weights: see ModelExtras.read_published.
-    data: labelled sequences.  files: how its FASTA files and their labels are called; {} stands for a word.
-    splits: side ("train", "validation", "test") -> its word.
-    columns: target -> the column of the labels that holds it.
-    citations: md5 (hex) of a weights file -> citation and licence.
-    """
-
-    variant: str
-    weights: PublishedFiles
-    data: PublishedFiles
-    files: tuple[str, str]
-    splits: Mapping[str, str]
-    columns: Mapping[str, str]
-    citations: Mapping[str, tuple[str, str]]
-
-
 class Model(Protocol):
     """A folder in zoo/models/: an architecture.
 
@@ -330,29 +238,3 @@ class ModelExtras(Protocol):
 
     def findings(self) -> Mapping[str, str]:
         """What `zoo doctor` should say of it on this machine: item -> finding."""
-
-
-PROTOCOLS: dict[str, tuple[type, type]] = {
-    "models": (Model, ModelExtras),
-    "runtimes": (Runtime, RuntimeExtras),
-    "exporters": (Exporter, ExporterExtras),
-}
-"""Kind of plug-in -> what it has to offer, and what it may."""
-
-
-def extra(plugin: Any, name: str, otherwise: Any = None) -> Any:
-    """What a plug-in, or an engine that a runtime started, offers beyond its duty; `otherwise` where it does not.
-
-    `name` stands in one of the Extras.
-    """
-    known = (*(extras for _, extras in PROTOCOLS.values()), ShorterWays, EngineExtras)
-    if not any(name in members(extras) for extras in known):
-        raise ValueError(f"{name}: no Protocol in zoo/contracts.py knows it")
-    return getattr(plugin, name, otherwise)
-
-
-def members(protocol: type) -> dict[str, Any]:
-    """Name -> type of a value, or the function that stands for one."""
-    functions = {name: member for name, member in vars(protocol).items() if inspect.isfunction(member)}
-    own = {name: member for name, member in functions.items() if not name.startswith("_")}
-    return {**typing.get_type_hints(protocol), **own}

@@ -89,3 +89,55 @@ def _called(hint: Any) -> str:
         entry = _called(get_args(hint)[0])
         return entry.replace("one of", "some of") if entry.startswith("one of") else f"a list of {entry[2:]}s"
     return EXPECTED.get(hint) or str(hint.__name__)
+
+
+Precision = Literal["fp32", "tf32", "bf16"]
+
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+"""Arithmetic that a user may ask a runtime for."""
+
+MOST_THREADS = 1024
+"""More than any machine has cores for; each takes memory and a place among the user's processes."""
+
+MOST_SEQUENCES = 1 << 20
+"""At once, in prediction and in training. Engines are at their best with a few thousand."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ThreadOptions:
+    """How many cores to use."""
+
+    threads: int | None = None
+    """CPU threads; by default one for each core that this process may use."""
+
+    def __post_init__(self) -> None:
+        check_count("threads", self.threads, MOST_THREADS)
+
+
+def check_count(name: str, value: Any, most: int) -> None:
+    """Raise ZooError unless `value` is None or a whole number from 1 to `most`."""
+    if value is None:
+        return
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise ZooError(f"{name}: expected a whole number, got {value!r}")
+    if value < 1:
+        raise ZooError(f"{name}: expected at least 1, got {value}")
+    if value > most:
+        raise ZooError(f"{name}: expected at most {most:,}, got {value}")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions(ThreadOptions):
+    """How to run, never what to compute."""
+
+    batch_size: int | None = None
+    """Sequences handed to the engine at once; by default the engine's own number."""
+
+    precision: Precision = "fp32"
+    """Arithmetic; a runtime refuses what it cannot give."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_count("batch size", self.batch_size, MOST_SEQUENCES)
+        if self.precision not in PRECISIONS:
+            raise ZooError(f"precision: expected one of {', '.join(PRECISIONS)}, got {self.precision!r}")

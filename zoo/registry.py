@@ -11,19 +11,23 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import importlib.util
-import inspect
 import pkgutil
-import typing
 from functools import cache
 from importlib import metadata
 from types import ModuleType
 from typing import Any
 
-from zoo import contracts
 from zoo.errors import BadPlugin, ZooError, did_you_mean
 
-PACKAGES = {"models": "zoo.models", "runtimes": "runtimes", "exporters": "exporters"}
+PACKAGES = {"models": "zoo.models", "runtimes": "zoo_runtimes", "exporters": "zoo_exporters"}
 """Kind of plug-in -> package whose modules are the plug-ins."""
+
+REQUIRED = {
+    "models": ("Config", "VARIANTS", "HEAD", "array_shapes", "layer_norms", "network"),
+    "runtimes": ("DEVICES", "PRECISIONS", "missing", "refuses", "start"),
+    "exporters": ("SUFFIX", "refuses", "export"),
+}
+"""Kind of plug-in -> the names that it must have: those of its Protocol in contracts.py."""
 
 
 @cache
@@ -111,14 +115,10 @@ def forget() -> None:
 
 
 def complaint(kind: str, plugin: Any) -> str | None:
-    """The first thing in which a plug-in departs from its Protocol, in one line; None if there is none."""
-    duty, extras = (contracts.members(protocol) for protocol in contracts.PROTOCOLS[kind])
-    for name, expected in duty.items():
+    """The first obligatory name that a plug-in lacks, in one line; None if it has them all."""
+    for name in REQUIRED[kind]:
         if not hasattr(plugin, name):
-            return f"it lacks {name}{_shape(expected)}"
-    for name, expected in {**duty, **extras}.items():
-        if hasattr(plugin, name) and not _fits(expected, getattr(plugin, name)):
-            return f"{name}: expected {name}{_shape(expected)}, got {name}{_shape(getattr(plugin, name))}"
+            return f"it lacks {name}"
     return _config_complaint(plugin.Config) if kind == "models" else None
 
 
@@ -130,27 +130,3 @@ def _config_complaint(config: Any) -> str | None:
         if name not in fields:
             return f"Config: it lacks the field {name}"
     return None if callable(getattr(config, "to_dict", None)) else "Config: it lacks to_dict()"
-
-
-def _fits(expected: Any, offered: Any) -> bool:
-    if not inspect.isfunction(expected):
-        kind = typing.get_origin(expected) or expected
-        return kind is Any or isinstance(offered, kind)
-    if not callable(offered):
-        return False
-    _, *parameters = inspect.signature(expected).parameters.values()  # without self
-    keywords = {one.name: None for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY}
-    try:
-        inspect.signature(offered).bind(*[None] * (len(parameters) - len(keywords)), **keywords)
-    except TypeError:
-        return False
-    return True
-
-
-def _shape(member: Any) -> str:
-    """ "(device)" of a function, ": tuple[str, ...]" of a type, " = []" of a value."""
-    if inspect.isfunction(member):
-        return f"({', '.join(name for name in inspect.signature(member).parameters if name != 'self')})"
-    if isinstance(member, type) or typing.get_origin(member):
-        return f": {member.__name__ if member.__class__ is type else member}"
-    return f" = {member!r}"

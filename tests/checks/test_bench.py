@@ -14,7 +14,7 @@ from command_line import Zoo
 from zoo.checks import bench, comparison
 from zoo.checks.bench import CALLS, CHECKED, Measurement, Result
 from zoo.errors import ZooError
-from zoo.inference import session
+from zoo.prediction import session
 from zoo.weights import checkpoint
 
 pytestmark = pytest.mark.skipif(session.missing("torch-cpu") is not None, reason=str(session.missing("torch-cpu")))

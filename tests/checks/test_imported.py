@@ -21,14 +21,14 @@ from zoo.checks.active_sequences import active_sequences
 from zoo.checks.imported import ImportChecks
 from zoo.dna.encoding import encode
 from zoo.errors import LONGEST, ZooError
-from zoo.inference import session
 from zoo.models import basset
 from zoo.models.deepstarr import Config
+from zoo.prediction import session
 from zoo.spec import ModelSpec
 from zoo.weights import checkpoint, named
 from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.importing import ImportOptions
-from zoo.weights.keras_layers import write_h5
+from zoo.weights.importers.importing import ImportOptions
+from zoo.weights.importers.keras_layers import write_h5
 
 torch = pytest.importorskip("torch")
 

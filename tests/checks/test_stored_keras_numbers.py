@@ -18,8 +18,8 @@ from mistakes import base_order_actg, epsilon_of_pytorch, keras_flatten_order, s
 from zoo.checks import parity
 from zoo.errors import ZooError
 from zoo.formats.fasta import Reader
-from zoo.inference import predict, session
-from zoo.inference.job import description_path
+from zoo.prediction import predict, session
+from zoo.prediction.job import description_path
 from zoo.weights import checkpoint, named
 
 STORED = Path(__file__).parents[1] / "data"

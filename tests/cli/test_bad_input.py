@@ -15,7 +15,7 @@ from checkpoints import ODD, random_checkpoint
 from command_line import RUNTIME, Zoo, one_line
 from safetensors.numpy import save_file
 
-from zoo.inference import session
+from zoo.prediction import session
 from zoo.spec import SPEC_KEY
 from zoo.weights import named
 

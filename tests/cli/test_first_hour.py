@@ -18,7 +18,7 @@ from command_line import Zoo
 
 from zoo.cli import main, notes, options, progress
 from zoo.errors import ZooWarning
-from zoo.inference import predict
+from zoo.prediction import predict
 from zoo.weights import checkpoint, named
 
 KMER = ("--runtime", "kmer-cpu")
@@ -60,7 +60,7 @@ class TestNote:
         assert len(err) < 160
 
     def test_the_line_stays_short_whatever_was_changed(self) -> None:
-        from zoo.inference import description
+        from zoo.prediction import description
 
         for count in (0, 1_234_567, 10**12):
             names = ("records", "resized", "ambiguous_letters", "mostly_unknown")

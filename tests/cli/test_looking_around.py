@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from checkpoints import ODD, random_checkpoint
 from command_line import RUNTIME, Zoo, one_line, run_zoo
+from zoo_runtimes.kmer import kernel
 
 import zoo as package
-from runtimes.kmer import kernel
 from zoo.checks import inventory
-from zoo.inference import session
+from zoo.prediction import session
 
 
 class TestLookingAround:

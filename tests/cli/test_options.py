@@ -14,7 +14,7 @@ from checkpoints import ODD, random_checkpoint
 from command_line import Zoo
 from cyclopts.argument import Argument, ArgumentCollection
 
-from zoo import contracts, registry
+from zoo import registry
 from zoo.cli import main, options, own_options
 from zoo.cli.commands import export
 from zoo.defaults import MODEL
@@ -244,7 +244,7 @@ def test_the_command_line_wins_over_toml_and_toml_over_the_defaults(
 def test_a_models_recipe_goes_before_the_defaults_of_a_training_and_after_what_is_typed(
     settings: Any, model: str, tmp_path: Path
 ) -> None:
-    recipe = contracts.extra(registry.load("models", named.variants()[model]), "RECIPE", {})
+    recipe = getattr(registry.load("models", named.variants()[model]), "RECIPE", {})
     path = tmp_path / "mine.toml"
     path.write_text(f'[model]\nvariant = "{model}"\n[train]\nbatch_size = 77\n')
     assert settings("train", model) == {**TrainConfig().to_dict(), **recipe}

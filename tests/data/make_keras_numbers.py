@@ -17,8 +17,8 @@ from zoo.checks import parity
 from zoo.dna.shuffle import dinucleotide_shuffle
 from zoo.errors import ZooError
 from zoo.formats.fasta import Reader
-from zoo.inference import description, predict
-from zoo.inference.job import Job
+from zoo.prediction import description, predict
+from zoo.prediction.job import Job
 from zoo.spec import ALPHABET
 from zoo.weights import named
 

@@ -16,8 +16,8 @@ import pytest
 
 from zoo.dna.encoding import encode
 from zoo.formats import prediction_table
-from zoo.inference import predict
-from zoo.inference.predict import Model
+from zoo.prediction import predict
+from zoo.prediction.predict import Model
 
 ROOT = Path(__file__).parents[2]
 

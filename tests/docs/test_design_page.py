@@ -10,7 +10,7 @@ import pages
 from command_line import Zoo
 
 from zoo.dna.encoding import encode
-from zoo.inference import predict
+from zoo.prediction import predict
 
 EXAMPLE = pages.ROOT / "docs" / "example.fa"
 

@@ -15,7 +15,8 @@ from tables import read_rows
 from zoo.data import dataset
 from zoo.data.dataset import Layout
 from zoo.data.splits import SIDES
-from zoo.weights import checkpoint, importing
+from zoo.weights import checkpoint
+from zoo.weights.importers import importing
 
 pytest.importorskip("matplotlib")
 

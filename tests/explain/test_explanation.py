@@ -14,8 +14,8 @@ from command_line import RUNTIME, Zoo
 
 import zoo as package
 from zoo.dna.encoding import ONE_HOT
-from zoo.inference import predict
-from zoo.inference.job import Job
+from zoo.prediction import predict
+from zoo.prediction.job import Job
 
 CODES = random_codes(10, ODD.sequence_length)
 """What `folder` has in seqs.fa: bases, some Ns, and a last sequence of Ns alone."""
@@ -190,7 +190,7 @@ def test_a_target_whose_name_is_no_file_name_is_written_all_the_same(folder: Pat
 
     from zoo.explain import explanation
     from zoo.explain.options import ExplainOptions
-    from zoo.inference.session import Session
+    from zoo.prediction.session import Session
 
     engine = Sum(WEIGHTS)
     object.__setattr__(engine.spec, "targets", ("a/b", "c d"))

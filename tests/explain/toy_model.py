@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from zoo.dna.encoding import ONE_HOT
-from zoo.inference.predict import Model
-from zoo.inference.session import Session
+from zoo.prediction.predict import Model
+from zoo.prediction.session import Session
 from zoo.spec import ModelSpec
 
 LENGTH = 21

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from checkpoints import CONFIGS, ODD, random_checkpoint, random_codes
 
-from zoo import contracts, registry
+from zoo import registry
 from zoo.errors import ZooError
-from zoo.inference import session
-from zoo.weights import checkpoint, importing
+from zoo.prediction import session
+from zoo.weights import checkpoint
 from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.importing import ImportOptions
+from zoo.weights.importers import importing
+from zoo.weights.importers.importing import ImportOptions
 
 pytest.importorskip("torch")
 
@@ -26,9 +27,9 @@ REFERENCE = "torch-cpu"
 
 def reread(path: Path, format_: str) -> session.Session:
     """A session on an exported file: on a runtime that runs it as it is, or on the weights that are read from it."""
-    if graph := contracts.extra(registry.load("exporters", format_), "GRAPH"):
+    if graph := getattr(registry.load("exporters", format_), "GRAPH", None):
         (path,) = path.glob(graph)
-    read = contracts.extra(registry.load("exporters", format_), "read")
+    read = getattr(registry.load("exporters", format_), "read", None)
     if read:
         return session.open_session(read(path), REFERENCE)
     for runtime in session.runtime_names():
@@ -50,7 +51,7 @@ def test_the_file_says_what_it_is_and_gives_the_same_numbers(format_: str, name:
         assert list(tmp_path.iterdir()) == []
         return
     exporter.export(weights, path)
-    read_spec = contracts.extra(exporter, "read_spec")
+    read_spec = getattr(exporter, "read_spec", None)
     if read_spec:
         assert read_spec(path) == weights.spec
     running = reread(path, format_)

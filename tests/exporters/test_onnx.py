@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from checkpoints import CONFIGS, MODELS, ODD, random_checkpoint, random_codes
+from zoo_exporters.onnx.widen import widen
 
-from exporters.onnx.widen import widen
 from zoo import registry
 from zoo.dna import encoding
 from zoo.errors import CheckFailed, MissingDependency, ZooError
@@ -106,7 +106,7 @@ def test_the_input_kind_bytes_takes_letters_of_either_case_and_anything_else_as_
 @pytest.mark.parametrize("kind", ["onehot", "bytes"])
 def test_the_published_weights_give_the_numbers_of_keras(kind: str, data: Path, tmp_path: Path) -> None:
     pytest.importorskip("h5py")
-    from zoo.weights import importing
+    from zoo.weights.importers import importing
 
     path = tmp_path / "model.onnx"
     exporter.export(importing.read(data / "DeepSTARR.model.h5"), path, input=kind)

@@ -17,16 +17,16 @@ import checkpoints  # noqa: E402
 from checkpoints import CONFIGS, MODELS, ODD_CONFIGS, random_checkpoint, random_codes  # noqa: E402
 from toy import Toy, trainer  # noqa: E402
 
-from zoo import contracts  # noqa: E402
 from zoo.dna.encoding import one_hot  # noqa: E402
 from zoo.errors import ZooError  # noqa: E402
-from zoo.inference import session  # noqa: E402
-from zoo.inference.session import open_automatic  # noqa: E402
 from zoo.layers import plain  # noqa: E402
+from zoo.prediction import session  # noqa: E402
+from zoo.prediction.session import open_automatic  # noqa: E402
 from zoo.training.chosen import read_model  # noqa: E402
 from zoo.training.config import TrainConfig, make  # noqa: E402
-from zoo.weights import keras_layers, network  # noqa: E402
+from zoo.weights import network  # noqa: E402
 from zoo.weights.checkpoint import Checkpoint  # noqa: E402
+from zoo.weights.importers import keras_layers  # noqa: E402
 
 every_config = pytest.mark.parametrize("name", CONFIGS)
 every_odd_config = pytest.mark.parametrize("name", ODD_CONFIGS)
@@ -88,7 +88,7 @@ def test_a_config_comes_back_from_json_and_cannot_be_changed(name: str) -> None:
 @pytest.mark.parametrize("architecture", MODELS)
 def test_a_recipe_is_settings_of_a_training_which_a_file_overrules(architecture: str, tmp_path: Path) -> None:
     model = MODELS[architecture]
-    recipe = contracts.extra(model, "RECIPE", {})
+    recipe = getattr(model, "RECIPE", {})
     assert make(TrainConfig, dict(recipe), architecture) == TrainConfig(**recipe)
     for variant, config in model.VARIANTS.items():
         assert read_model(variant) == (architecture, config, recipe)
@@ -100,7 +100,7 @@ def test_a_recipe_is_settings_of_a_training_which_a_file_overrules(architecture:
 @every_odd_config
 def test_an_epoch_of_training_changes_every_layer_and_gives_a_finite_loss(name: str, tmp_path: Path) -> None:
     model, config = made(name)
-    training = trainer(tmp_path / "run", config, **{**contracts.extra(model, "RECIPE", {}), "epochs": 1})
+    training = trainer(tmp_path / "run", config, **{**getattr(model, "RECIPE", {}), "epochs": 1})
     before = network.arrays(training.model)
     row = training.run()
     assert math.isfinite(row["train_loss"])
@@ -186,7 +186,7 @@ def test_a_keras_file_loads_into_the_graph_and_gives_the_numbers_of_pytorch(name
 @every_config
 def test_plain_layers_compute_what_the_network_computes(name: str) -> None:
     model, config = made(name)
-    plain_layers, plain_shape = (contracts.extra(model, part) for part in ("plain_layers", "plain_shape"))
+    plain_layers, plain_shape = (getattr(model, part, None) for part in ("plain_layers", "plain_shape"))
     assert (plain_layers is None) == (plain_shape is None)
     if plain_layers is None:
         return
@@ -204,11 +204,11 @@ def test_plain_layers_compute_what_the_network_computes(name: str) -> None:
 @every_config
 def test_a_model_that_writes_its_own_graph_computes_in_numpy_what_the_network_computes(name: str) -> None:
     model, config = made(name)
-    write, activities = (contracts.extra(model, part) for part in ("onnx_model", "activities"))
+    write, activities = (getattr(model, part, None) for part in ("onnx_model", "activities"))
     assert (write is None) == (activities is None)
     if activities is None:
         return
-    assert contracts.extra(model, "plain_layers") is None
+    assert getattr(model, "plain_layers", None) is None
     weights, codes = random_checkpoint(config), random_codes(9, config.sequence_length)
     numbers = activities(config, weights.arrays, one_hot(codes))
     assert numbers.dtype == np.float64

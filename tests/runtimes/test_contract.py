@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from checkpoints import CONFIGS, ODD, random_checkpoint
 
-from zoo import contracts, registry
-from zoo.contracts import PRECISIONS, RunOptions
+from zoo import registry
 from zoo.errors import MissingDependency, ZooError
-from zoo.inference import session
-from zoo.inference.session import open_session
+from zoo.options import PRECISIONS, RunOptions
+from zoo.prediction import session
+from zoo.prediction.session import open_session
 from zoo.weights import checkpoint
 
 RUNTIMES = session.runtime_names()
@@ -99,16 +99,14 @@ def test_what_it_declares_is_about_devices_that_it_has(engine: str) -> None:
     module = registry.load("runtimes", engine)
     assert set(module.PRECISIONS) == set(module.DEVICES)
     for ranks in ("AUTOMATIC", "TRUST"):
-        assert set(contracts.extra(module, ranks, {})) <= set(module.DEVICES)
-    assert hasattr(module, "start_file") == bool(contracts.extra(module, "FILES", ()))
+        assert set(getattr(module, ranks, {})) <= set(module.DEVICES)
+    assert hasattr(module, "start_file") == bool(getattr(module, "FILES", ()))
     assert (module.__doc__ or "").strip()
 
 
 def test_ranks_differ_so_that_the_choice_is_no_accident() -> None:
     for ranks in ("AUTOMATIC", "TRUST"):
         given = [
-            rank
-            for module in registry.working("runtimes").values()
-            for rank in contracts.extra(module, ranks, {}).values()
+            rank for module in registry.working("runtimes").values() for rank in getattr(module, ranks, {}).values()
         ]
         assert len(set(given)) == len(given) > 1

@@ -11,13 +11,13 @@ from checkpoints import CONFIGS, ODD, random_checkpoint, random_codes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kmer_ways import WAYS, computing, networks, runtime, small_budgets, started
+from zoo_runtimes.kmer import kernel, tables
 
-from runtimes.kmer import kernel, tables
-from zoo.contracts import RunOptions
 from zoo.errors import ZooError
-from zoo.inference.session import open_session
 from zoo.models import deepstarr
 from zoo.models.deepstarr import BATCH_NORM_EPSILON, VARIANTS, Config
+from zoo.options import RunOptions
+from zoo.prediction.session import open_session
 from zoo.weights.checkpoint import Checkpoint
 
 
@@ -174,7 +174,7 @@ def test_other_precisions_and_files_are_refused(tmp_path: Path) -> None:
 def test_the_published_weights_give_the_numbers_of_keras(way: str, data: Path) -> None:
     pytest.importorskip("h5py")
     from zoo.dna.encoding import encode
-    from zoo.weights import importing
+    from zoo.weights.importers import importing
 
     with computing(way):
         session = started(importing.read(data / "DeepSTARR.model.h5"), way)

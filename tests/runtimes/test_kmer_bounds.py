@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from checkpoints import ODD, random_checkpoint, random_codes
 from kmer_ways import SMALL, built_once
+from zoo_runtimes.kmer import kernel, sharing, tables
+from zoo_runtimes.kmer.windows import Windows
 
-from runtimes.kmer import kernel, sharing, tables
-from runtimes.kmer.windows import Windows
 from zoo.models import deepstarr
 
 pytestmark = pytest.mark.skipif(not kernel.BUILT, reason="the compiled kernel was not built at installation")

@@ -11,13 +11,13 @@ from checkpoints import CONFIGS, ODD, random_checkpoint, random_codes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kmer_ways import WAYS, computing, networks, small_budgets, started
+from zoo_runtimes.kmer import contributions, kernel
 
-from runtimes.kmer import contributions, kernel
 from zoo.dna.encoding import ONE_HOT, encode
-from zoo.inference.session import Session, open_session
 from zoo.models import deepstarr
 from zoo.models.deepstarr import Config
-from zoo.weights import importing
+from zoo.prediction.session import Session, open_session
+from zoo.weights.importers import importing
 
 
 def permuted(codes: np.ndarray, number: int, seed: int = 0) -> np.ndarray:

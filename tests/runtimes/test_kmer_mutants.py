@@ -11,16 +11,16 @@ from checkpoints import CONFIGS, ODD, random_checkpoint, random_codes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kmer_ways import WAYS, computing, networks, runtime, small_budgets, started
+from zoo_runtimes.kmer import kernel, mutants, tables
 
-from runtimes.kmer import kernel, mutants, tables
 from zoo.dna.encoding import encode, one_hot
-from zoo.inference.mutants import predicted
-from zoo.inference.session import open_session
 from zoo.layers import plain
 from zoo.models import deepstarr
 from zoo.models.deepstarr import Config
-from zoo.weights import importing
+from zoo.prediction.mutants import predicted
+from zoo.prediction.session import open_session
 from zoo.weights.checkpoint import Checkpoint
+from zoo.weights.importers import importing
 
 
 def in_float64(weights: Checkpoint, codes: np.ndarray) -> np.ndarray:

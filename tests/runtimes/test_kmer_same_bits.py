@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from checkpoints import CONFIGS, random_checkpoint
 
-from zoo.contracts import RunOptions
-from zoo.inference.session import open_session
+from zoo.options import RunOptions
+from zoo.prediction.session import open_session
 
 
 @pytest.mark.parametrize("stride", [1, 7, 8])

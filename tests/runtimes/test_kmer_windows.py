@@ -12,15 +12,15 @@ from checkpoints import ODD, random_checkpoint
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from kmer_ways import SMALL, WAYS, built_once, computing, networks, runtime, started
+from zoo_runtimes.kmer import kernel, shared_numpy, sharing, sliding, tables
+from zoo_runtimes.kmer.windows import Windows
 
-from runtimes.kmer import kernel, shared_numpy, sharing, sliding, tables
-from runtimes.kmer.windows import Windows
 from zoo.dna import windows
 from zoo.dna.encoding import ASCII_TO_CODE, reverse_complement
 from zoo.layers import plain
 from zoo.models import deepstarr
 from zoo.models.deepstarr import VARIANTS, Config
-from zoo.weights import importing
+from zoo.weights.importers import importing
 
 STRIDES = (1, 2, 3, 7, 8, 16, 50)
 

@@ -14,10 +14,10 @@ import pytest
 from checkpoints import CONFIGS, ODD, random_checkpoint, random_codes
 
 from zoo import registry
-from zoo.contracts import RunOptions
 from zoo.errors import MissingDependency, ZooError
-from zoo.inference import session
-from zoo.inference.session import Session, open_session
+from zoo.options import RunOptions
+from zoo.prediction import session
+from zoo.prediction.session import Session, open_session
 from zoo.spec import ModelSpec
 from zoo.system import devices
 from zoo.weights.checkpoint import Checkpoint
@@ -190,7 +190,7 @@ def test_onnx_refuses_a_truncated_file(odd_file: Path, tmp_path: Path) -> None:
 
 def test_onnx_cpu_starts_without_pytorch_and_without_a_word_on_either_stream(odd_file: Path) -> None:
     program = (
-        "import sys, pathlib, numpy; from zoo.inference.session import open_session\n"
+        "import sys, pathlib, numpy; from zoo.prediction.session import open_session\n"
         f"engine = open_session(pathlib.Path({str(odd_file)!r}), 'onnx-cpu')\n"
         "engine.predict(numpy.zeros((2, 53), numpy.uint8))\n"
         "sys.exit(any(name in sys.modules for name in ('torch', 'onnx', 'tensorflow')))"

@@ -165,7 +165,7 @@ def test_make_stronger_does_what_zoo_design_does(page: Any, model: zoo.Model) ->
     choose(page, "s2")
     find(page, "#stronger")[0].click()
     wait(page, lambda: text(page, "#name") == "s2, 1 changed")
-    (design,) = zoo.explain.evolve(model, "a", SEQUENCES[2:], number=1, rounds=1)
+    (design,) = zoo.design.evolve(model, "a", SEQUENCES[2:], number=1, rounds=1)
     assert f"a {design.activities[0]:.3f} (+" in text(page, "#now")
 
 

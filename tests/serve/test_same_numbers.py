@@ -14,7 +14,7 @@ from checkpoints import random_codes
 from command_line import Zoo
 from served import LOCAL, asking, running
 
-from zoo.contracts import RunOptions
+from zoo.options import RunOptions
 from zoo.serve.metrics import Metrics
 from zoo.serve.models import open_models
 from zoo.spec import ALPHABET

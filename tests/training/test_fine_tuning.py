@@ -23,14 +23,15 @@ from toy import SMALL, Toy  # noqa: E402
 
 from zoo.errors import CheckFailed, ZooError  # noqa: E402
 from zoo.formats import genome  # noqa: E402
-from zoo.inference import predict  # noqa: E402
+from zoo.prediction import predict  # noqa: E402
 from zoo.spec import ALPHABET  # noqa: E402
 from zoo.training import notes  # noqa: E402
 from zoo.training.config import JobOptions, TrainConfig  # noqa: E402
 from zoo.training.run import Job, run  # noqa: E402
 from zoo.training.trainer import Reporter  # noqa: E402
-from zoo.weights import checkpoint, importing, named, network  # noqa: E402
+from zoo.weights import checkpoint, named, network  # noqa: E402
 from zoo.weights.checkpoint import Checkpoint  # noqa: E402
+from zoo.weights.importers import importing  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 
@@ -138,7 +139,7 @@ from toy import SMALL, Toy
 from zoo.training.config import TrainConfig
 from zoo.training.run_folder import RunFolder
 from zoo.training.trainer import Trainer
-from zoo.weights import checkpoint
+from zoo.weights import checkpoint  # noqa: E402
 folder, start = RunFolder(Path(sys.argv[1])), checkpoint.load(Path(sys.argv[2]))
 folder.create()
 settings = TrainConfig(epochs=3, batch_size=16, freeze_batch_norm=sys.argv[4] == "True")
@@ -189,7 +190,7 @@ from toy import SMALL, Toy
 from zoo.training.config import JobOptions, TrainConfig
 from zoo.training.run import Job, run
 from zoo.training.trainer import Reporter
-from zoo.weights import checkpoint
+from zoo.weights import checkpoint  # noqa: E402
 config, start = dataclasses.replace(SMALL, dropout=0.0), checkpoint.load(Path(sys.argv[2]))
 settings = TrainConfig(epochs=2, batch_size=100, freeze_batch_norm=True)
 options = JobOptions(output=Path(sys.argv[1]), device="cpu")

@@ -14,8 +14,8 @@ from checkpoints import ODD, random_checkpoint, random_codes
 
 from zoo.errors import ZooError
 from zoo.formats.fasta import Reader
-from zoo.inference import predict
 from zoo.models.deepstarr import VARIANTS
+from zoo.prediction import predict
 from zoo.training import release
 from zoo.training.run_folder import RunFolder
 from zoo.weights import checkpoint, named

@@ -11,7 +11,7 @@ import pytest
 from checkpoints import ODD, random_checkpoint, random_codes
 
 from zoo import registry
-from zoo.inference.session import open_session
+from zoo.prediction.session import open_session
 from zoo.system import cache
 from zoo.weights import exports
 from zoo.weights.checkpoint import Checkpoint

@@ -26,12 +26,13 @@ from ports import plain_h5, ported
 
 from zoo import registry
 from zoo.errors import LONGEST, ZooError
-from zoo.inference import session
+from zoo.prediction import session
 from zoo.spec import SPEC_KEY
-from zoo.weights import checkpoint, importing, keras_layers, seal
+from zoo.weights import checkpoint, seal
 from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.importing import ImportOptions
-from zoo.weights.keras_layers import write_h5
+from zoo.weights.importers import importing, keras_layers
+from zoo.weights.importers.importing import ImportOptions
+from zoo.weights.importers.keras_layers import write_h5
 
 torch = pytest.importorskip("torch")
 h5py = pytest.importorskip("h5py")

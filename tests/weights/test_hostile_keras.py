@@ -13,9 +13,10 @@ from hostile import WEIGHTS, refused_import
 from ports import plain_h5
 
 from zoo.errors import LONGEST, ZooError
-from zoo.weights import importing, keras_layers, sizes
-from zoo.weights.importing import ImportOptions
-from zoo.weights.keras_layers import write_h5
+from zoo.weights import sizes
+from zoo.weights.importers import importing, keras_layers
+from zoo.weights.importers.importing import ImportOptions
+from zoo.weights.importers.keras_layers import write_h5
 
 h5py = pytest.importorskip("h5py")
 

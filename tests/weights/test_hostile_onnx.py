@@ -11,7 +11,7 @@ import pytest
 from hostile import WEIGHTS, refusal
 
 from zoo import registry
-from zoo.inference import session
+from zoo.prediction import session
 from zoo.spec import SPEC_KEY
 from zoo.weights import seal
 
@@ -80,7 +80,7 @@ def test_an_onnx_file_with_numbers_in_other_files_is_refused_unopened(
 
 
 def test_what_the_container_says_is_what_the_onnx_package_says(exported: Path) -> None:
-    from exporters.onnx import container
+    from zoo_exporters.onnx import container
 
     expected = {entry.key: entry.value for entry in onnx.load_model(exported).metadata_props}
     assert container.metadata(exported) == expected

@@ -18,7 +18,8 @@ from ports import ported
 from safetensors.numpy import save_file
 
 from zoo.errors import ZooError
-from zoo.weights import checkpoint, importing
+from zoo.weights import checkpoint
+from zoo.weights.importers import importing
 
 torch = pytest.importorskip("torch")
 

@@ -13,10 +13,10 @@ from checkpoints import ODD, random_checkpoint
 
 from zoo import registry
 from zoo.errors import OtherArchitecture, ZooError
-from zoo.weights import importing
-from zoo.weights.importing import ImportedFile, ImportOptions
-from zoo.weights.keras_graph import KerasGraph
-from zoo.weights.keras_h5 import KerasFile
+from zoo.weights.importers import importing
+from zoo.weights.importers.importing import ImportedFile, ImportOptions
+from zoo.weights.importers.keras_graph import KerasGraph
+from zoo.weights.importers.keras_h5 import KerasFile
 
 torch = pytest.importorskip("torch")
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from zoo.errors import OtherArchitecture, ZooError
-from zoo.weights import keras_h5
+from zoo.weights.importers import keras_h5
 
 h5py = pytest.importorskip("h5py")
 

@@ -17,10 +17,11 @@ from safetensors.numpy import save_file
 
 from zoo import registry
 from zoo.errors import LONGEST, ZooError, ZooWarning
-from zoo.inference import session
+from zoo.prediction import session
 from zoo.spec import SPEC_KEY
-from zoo.weights import checkpoint, importing, seal
+from zoo.weights import checkpoint, seal
 from zoo.weights.checkpoint import Checkpoint
+from zoo.weights.importers import importing
 
 WEIGHTS = random_checkpoint(ODD)
 SPEC = WEIGHTS.spec.to_dict()

@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 from command_line import Zoo
 
-from zoo.contracts import PublishedFiles
 from zoo.errors import ZooError
 from zoo.models import deepstarr
 from zoo.models.deepstarr import PUBLISHED
 from zoo.system.cache import folder
-from zoo.weights import checkpoint, importing, named, pull
+from zoo.weights import checkpoint, named, pull
+from zoo.weights.importers import importing
+from zoo.weights.published import PublishedFiles
 from zoo.weights.pull import Origin
 
 BODY = np.random.default_rng(0).bytes(700_000)

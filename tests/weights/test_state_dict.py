@@ -11,7 +11,8 @@ import pytest
 from checkpoints import ODD, random_checkpoint
 
 from zoo.errors import ZooError
-from zoo.weights import checkpoint, state_dict
+from zoo.weights import checkpoint
+from zoo.weights.importers import pytorch
 
 torch = pytest.importorskip("torch")
 
@@ -30,7 +31,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_kernels_come_with_their_biases_and_norms(path: Path) -> None:
-    layers = state_dict.layers(state_dict.read(path), str(path))
+    layers = pytorch.layers(pytorch.read(path), str(path))
     assert [layer.name for layer in layers] == ["0", "2", "3"]
     assert [layer.kernel.shape for layer in layers] == [(3, 4, 5), (2, 6), (1, 2)]
     assert [layer.bias.shape for layer in layers] == [(3,), (2,), (1,)]
@@ -41,28 +42,28 @@ def test_a_convolution_over_an_axis_of_one_is_one_over_positions() -> None:
     arrays = {name: tensor.numpy() for name, tensor in small().items() if not name.endswith("tracked")}
     wider = {**arrays, "0.weight": arrays["0.weight"][..., None]}
     assert wider["0.weight"].shape == (3, 4, 5, 1)
-    (plain, *_), (squeezed, *_) = (state_dict.layers(found, "here") for found in (arrays, wider))
+    (plain, *_), (squeezed, *_) = (pytorch.layers(found, "here") for found in (arrays, wider))
     assert np.array_equal(plain.kernel, squeezed.kernel)
     across = {**arrays, "0.weight": arrays["0.weight"][:, :, None]}
-    assert state_dict.layers(across, "here")[0].kernel.shape == (3, 4, 1, 5)
+    assert pytorch.layers(across, "here")[0].kernel.shape == (3, 4, 1, 5)
 
 
 def test_what_all_names_begin_with_and_batch_counters_are_left_out(tmp_path: Path) -> None:
     torch.save({"model": {f"net.module.{name}": tensor for name, tensor in small().items()}}, tmp_path / "a.ckpt")
-    assert list(state_dict.read(tmp_path / "a.ckpt")) == [name for name in small() if not name.endswith("tracked")]
+    assert list(pytorch.read(tmp_path / "a.ckpt")) == [name for name in small() if not name.endswith("tracked")]
 
 
 def test_as_many_norms_as_kernels_are_refused() -> None:
     arrays = {"a.weight": np.ones((2, 4), np.float32), "n.running_mean": np.ones(2, np.float32)}
     with pytest.raises(ZooError, match=r"^here: expected outputs without batch normalization, got 1 of it for 1$"):
-        state_dict.layers(arrays, "here")
+        pytorch.layers(arrays, "here")
 
 
 def test_the_zoo_s_own_file_is_not_imported_again(tmp_path: Path) -> None:
     path = tmp_path / "own.safetensors"
     checkpoint.save(random_checkpoint(ODD), path)
     with pytest.raises(ZooError, match="is a weights file of the zoo already; use it as it is"):
-        state_dict.read(path, safetensors=True)
+        pytorch.read(path, safetensors=True)
 
 
 class Bomb:
@@ -84,7 +85,7 @@ def test_a_pickle_is_refused_and_never_run(tmp_path: Path, name: str) -> None:
     else:
         path.write_bytes(pickle.dumps(Bomb(sign)))
     with pytest.raises(ZooError, match=f"{name}: refused, a pickle with more than tensors in it") as error:
-        state_dict.read(path)
+        pytorch.read(path)
     assert not sign.exists()
     assert "\n" not in str(error.value)
 
@@ -94,12 +95,12 @@ def test_a_file_without_a_state_dict_is_refused(tmp_path: Path, content: Any) ->
     path = tmp_path / "other.pt"
     torch.save(content, path)
     with pytest.raises(ZooError, match="expected a state dict, names with tensors"):
-        state_dict.read(path)
+        pytorch.read(path)
 
 
 @pytest.mark.parametrize("size", [5, 100, 2000])
 def test_a_file_that_is_cut_off_is_refused_in_one_line(path: Path, size: int) -> None:
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(ZooError, match=r"small.pt: cannot be read as a PyTorch file, cut off") as error:
-        state_dict.read(path)
+        pytorch.read(path)
     assert "\n" not in str(error.value)

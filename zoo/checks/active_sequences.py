@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from zoo.inference.session import Session
+from zoo.prediction.session import Session
 from zoo.spec import ALPHABET
 
 NUMBER = 48

@@ -22,7 +22,7 @@ import numpy as np
 from zoo.checks import comparison
 from zoo.checks.comparison import Report
 from zoo.errors import ZooError
-from zoo.inference import predict, session
+from zoo.prediction import predict, session
 from zoo.system import signals
 
 if TYPE_CHECKING:

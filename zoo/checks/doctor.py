@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import zoo
-from zoo import contracts, registry
-from zoo.inference import session
+from zoo import registry
+from zoo.prediction import session
 from zoo.system import cache, devices, libraries
 
 LIBRARIES = ("numpy", "safetensors")
@@ -43,7 +43,7 @@ def _cache() -> str:
 
 
 def _libraries() -> dict[str, str]:
-    declared = [contracts.extra(module, "LIBRARIES", ()) for module in registry.working("runtimes").values()]
+    declared = [getattr(module, "LIBRARIES", ()) for module in registry.working("runtimes").values()]
     names = sorted({*LIBRARIES, *(name for names in declared for name in names)})
     return {name: libraries.version(name) or "not installed" for name in names}
 
@@ -75,7 +75,7 @@ def _gpu() -> str:
 def _findings() -> dict[str, dict[str, str]]:
     """What each plug-in says of itself here."""
     modules = {**registry.working("models"), **registry.working("runtimes")}
-    asked = {name: contracts.extra(module, "findings") for name, module in modules.items()}
+    asked = {name: getattr(module, "findings", None) for name, module in modules.items()}
     return {name: dict(findings()) for name, findings in asked.items() if findings}
 
 

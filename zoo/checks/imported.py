@@ -23,12 +23,13 @@ from zoo.dna.encoding import encode
 from zoo.errors import CheckFailed, MissingDependency, ZooError
 from zoo.formats import columns
 from zoo.formats.fasta import Reader
-from zoo.inference import session
-from zoo.inference.session import Session
+from zoo.prediction import session
+from zoo.prediction.session import Session
 from zoo.spec import ALPHABET, UNKNOWN_BASE, ModelSpec
-from zoo.weights import importing, named
+from zoo.weights import named
 from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.importing import ImportedFile, ImportOptions
+from zoo.weights.importers import importing
+from zoo.weights.importers.importing import ImportedFile, ImportOptions
 
 SEQUENCE = "sequence"
 """Column of a table that has the sequences in it."""

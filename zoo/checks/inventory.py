@@ -7,8 +7,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from zoo import contracts, registry
-from zoo.inference import session
+from zoo import registry
+from zoo.prediction import session
 from zoo.spec import ModelSpec
 from zoo.weights import checkpoint, named
 
@@ -99,7 +99,7 @@ def describe(weights: str | Path) -> dict[str, Any]:
         "fidelity": named.catalog()[bundled].get("fidelity", {}) if bundled else {},
         "file": path and str(path),
         "bytes": path and path.stat().st_size,
-        "recipe": dict(contracts.extra(registry.load("models", spec.architecture), "RECIPE", {})),
+        "recipe": dict(getattr(registry.load("models", spec.architecture), "RECIPE", {})),
         **dataclasses.asdict(spec),
         "targets": list(spec.targets),
         "arrays": {name: list(shape) for name, shape in shapes.items()},

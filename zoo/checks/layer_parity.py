@@ -13,9 +13,10 @@ from zoo.checks import comparison
 from zoo.checks.comparison import LayerReport, Tolerance
 from zoo.checks.parity import Subject
 from zoo.errors import CheckFailed, MissingDependency, ZooError
-from zoo.inference import session
-from zoo.weights import keras_layers, network
+from zoo.prediction import session
+from zoo.weights import network
 from zoo.weights.checkpoint import Checkpoint
+from zoo.weights.importers import keras_layers
 from zoo.weights.named import load
 
 RECORDS = 8

@@ -20,8 +20,8 @@ from zoo.errors import CheckFailed, MissingDependency, ZooError
 from zoo.formats import columns
 from zoo.formats.fasta import Reader
 from zoo.formats.names import shown
-from zoo.inference import session
-from zoo.inference.session import Session
+from zoo.prediction import session
+from zoo.prediction.session import Session
 from zoo.spec import ALPHABET
 from zoo.weights.named import resolve
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from zoo.cli import notes
 
 if TYPE_CHECKING:
-    from zoo.inference.genome_job import GenomeJob
-    from zoo.inference.genome_options import RayOptions
+    from zoo.genome.genome_job import GenomeJob
+    from zoo.genome.options import RayOptions
 
 
 def run(job: GenomeJob, others: RayOptions, unit: str, records: str) -> dict[str, Any] | None:
@@ -17,7 +17,8 @@ def run(job: GenomeJob, others: RayOptions, unit: str, records: str) -> dict[str
     unit: what is done one after the other.  records: what the run says something of.
     """
     from zoo.cli.progress import Bar
-    from zoo.inference import description, genome_job, ray_cluster
+    from zoo.genome import genome_job, ray_cluster
+    from zoo.prediction import description
 
     with Bar(unit) as bar:
         described = genome_job.run(job, bar.update_of, ray_cluster.chosen(others))

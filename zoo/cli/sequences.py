@@ -12,8 +12,8 @@ from zoo.errors import ZooError
 from zoo.formats.read_options import STRICT, ReadOptions
 
 if TYPE_CHECKING:
-    from zoo.inference.genome_options import IntervalOptions
-    from zoo.inference.job import Job
+    from zoo.genome.options import IntervalOptions
+    from zoo.prediction.job import Job
 
 NAMED = 5
 """Intervals that were skipped which a note names; the description names more."""
@@ -39,8 +39,8 @@ def job(
 
     Raises ZooError if there are no FASTA files where there should be, or some where there should not.
     """
-    from zoo.inference.intervals import IntervalJob
-    from zoo.inference.job import Job
+    from zoo.genome.intervals import IntervalJob
+    from zoo.prediction.job import Job
 
     sources = _fasta_files(command, files, intervals, reading)
     rest = (output, reading, overwrite, options.command_line(), rc, weights)

@@ -1,15 +1,15 @@
 """Published layouts of labelled sequences: which column holds a target, which files hold a split.
 
-The models say what their authors published (contracts.Published); a network of any architecture trains on any of it.
+The models say what their authors published (published.Published); a network of any architecture trains on any of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from zoo import contracts, registry
-from zoo.contracts import Published
+from zoo import registry
 from zoo.errors import ZooError
+from zoo.weights.published import Published
 
 
 def columns() -> dict[str, tuple[str, ...]]:
@@ -60,4 +60,4 @@ def _names(offer: Published, word: str) -> tuple[str, str]:
 
 def _offers() -> list[Published]:
     modules = registry.working("models").values()
-    return [offer for module in modules if (offer := contracts.extra(module, "PUBLISHED"))]
+    return [offer for module in modules if (offer := getattr(module, "PUBLISHED", None))]

@@ -21,9 +21,9 @@ from zoo.evaluation import diagnosis, intervals, metrics
 from zoo.evaluation.diagnosis import Diagnosis
 from zoo.evaluation.intervals import Verdict
 from zoo.evaluation.metrics import Interval, Score
-from zoo.inference import both_strands
-from zoo.inference.both_strands import StrandOptions
-from zoo.inference.predict import Model
+from zoo.prediction import strands
+from zoo.prediction.predict import Model
+from zoo.prediction.strands import StrandOptions
 from zoo.spec import ModelSpec
 from zoo.weights import named
 
@@ -255,7 +255,7 @@ def _predict(model: Model, label: str, data: Split, targets: tuple[str, ...], se
     """float32 (N, T): the outputs of the model that have these names."""
     own = list(_own_names(model))
     places = [own.index(target if target in own else published.target_of(target)) for target in targets]
-    predicted = both_strands.with_choice(model.submit_codes, settings.rc)(data.codes).result()[:, places]
+    predicted = strands.with_choice(model.submit_codes, settings.rc)(data.codes).result()[:, places]
     _check_finite(predicted, label)
     return predicted
 

@@ -1,9 +1,8 @@
-"""Which bases matter, which motifs, and sequences made to order: contributions, mutations of single bases, designs.
+"""Which bases matter: contributions and mutations of single bases.
 
 import zoo
 zoo.explain.ism(model, sequences)                   # every substitution -> float32 (N, L, 4, T)
 zoo.explain.contributions(model, sequences, "dev")  # DeepLIFT -> hypothetical, actual, delta
-zoo.explain.evolve(model, "dev", number=10)         # directed evolution -> designs
 """
 
 from __future__ import annotations
@@ -12,20 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zoo.explain.deeplift import Contributions, contributions
-    from zoo.explain.design import Design, evolve
     from zoo.explain.mutagenesis import centred, ism
 
 HOMES = {
     "Contributions": "deeplift",
-    "Design": "design",
     "centred": "mutagenesis",
     "contributions": "deeplift",
-    "evolve": "design",
     "ism": "mutagenesis",
 }
 """Public name -> the file of this folder that it comes from; none is called as its file is."""
 
-__all__ = ["Contributions", "Design", "centred", "contributions", "evolve", "ism"]
+__all__ = ["Contributions", "centred", "contributions", "ism"]
 
 
 def __getattr__(name: str) -> Any:

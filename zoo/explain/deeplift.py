@@ -13,14 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zoo.contracts import check_count
 from zoo.dna.encoding import ONE_HOT, reverse_complement
 from zoo.dna.shuffle import references as shuffles_of
 from zoo.errors import ZooError, did_you_mean
 from zoo.explain.options import MOST_SHUFFLES, ExplainOptions, check_seed
-from zoo.inference import both_strands
-from zoo.inference.predict import Model
-from zoo.options import check_kind
+from zoo.options import check_count, check_kind
+from zoo.prediction import strands
+from zoo.prediction.predict import Model
 from zoo.spec import UNKNOWN_BASE
 
 AT_ONCE = 1 << 11
@@ -94,7 +93,7 @@ def of_references(
 
 def mean_of_references(model: Model, references: np.ndarray, rc: str | None) -> np.ndarray:
     """Base codes, uint8 (N, R, L) -> the mean of their activities, float64 (N, T)."""
-    submit = both_strands.with_choice(model.session.submit, rc)
+    submit = strands.with_choice(model.session.submit, rc)
     activities = submit(references.reshape(-1, references.shape[2])).result()
     return activities.reshape(*references.shape[:2], -1).mean(1, dtype=np.float64)
 

@@ -23,10 +23,10 @@ from zoo.explain.options import ExplainOptions
 from zoo.explain.report import Row
 from zoo.formats import bigwig, table_writer
 from zoo.formats.table_writer import Column, Layout, Table
-from zoo.inference import both_strands, description
-from zoo.inference.intervals import IntervalJob, IntervalRecords
-from zoo.inference.job import Job, Records
-from zoo.inference.predict import CHUNK_RECORDS, Model
+from zoo.genome.intervals import IntervalJob, IntervalRecords
+from zoo.prediction import description, strands
+from zoo.prediction.job import Job, Records
+from zoo.prediction.predict import CHUNK_RECORDS, Model
 from zoo.system.atomic import check_folder_target, replacing_folder
 
 SUMMARY = "summary.tsv"
@@ -62,7 +62,7 @@ def explain(
     """
     chosen = target_indices(model.spec.targets, options.targets)
     method = methods.method(model, chosen, options, job.rc)
-    submit = both_strands.with_choice(model.session.submit, job.rc)
+    submit = strands.with_choice(model.session.submit, job.rc)
     with replacing_folder(output, job.overwrite, OURS, job.inputs) as folder:
         labels, codes, records = _read(model, job)
         described = description.describe(model, job, records) | {
@@ -148,8 +148,8 @@ def _table(folder: Path, job: Job, model: Model, method: methods.Method) -> Iter
 
 
 def _windows(labels: Sequence[Column], centres: Sequence[int]) -> list[tracks.Window]:
-    contigs, _, _, _, strands = labels
-    return [tracks.Window(*one) for one in zip(contigs, centres, strands, strict=True)]
+    contigs, _, _, _, both_strands_of = labels
+    return [tracks.Window(*one) for one in zip(contigs, centres, both_strands_of, strict=True)]
 
 
 def _rows(

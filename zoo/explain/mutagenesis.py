@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from zoo.dna.encoding import reverse_complement
-from zoo.inference.predict import Model
 from zoo.options import check_kind
+from zoo.prediction.predict import Model
 
 
 def ism(model: Model, sequences: Sequence[str] | np.ndarray) -> np.ndarray:

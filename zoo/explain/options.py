@@ -8,9 +8,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal, get_args
 
-from zoo.contracts import check_count
 from zoo.errors import ZooError
-from zoo.options import check_kind
+from zoo.options import check_count, check_kind
 
 Method = Literal["deeplift", "ism", "gradient"]
 

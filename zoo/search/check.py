@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from zoo import contracts
 from zoo.errors import ZooError
 from zoo.search.space import Parameter, Point, Space, key
 
@@ -24,7 +23,7 @@ def complaint(space: Space, point: Mapping[str, Any]) -> str | None:
         space.train_config(point, seed=0)
     except ZooError as error:
         return str(error).removeprefix(f"{space.source}: ")
-    shape = contracts.extra(space.plugin, "plain_shape")
+    shape = getattr(space.plugin, "plain_shape", None)
     if shape is None:
         return None
     plain = shape(config)

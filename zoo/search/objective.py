@@ -64,7 +64,7 @@ def _parse(text: str, targets: tuple[str, ...]) -> Objective:
         return Objective(*text.split(":", 1))
     kind, _, of = text.partition(":")
     if kind == SPEED and of:
-        from zoo.inference import session
+        from zoo.prediction import session
 
         if of not in session.runtime_names():
             there = ", ".join(session.runtime_names())

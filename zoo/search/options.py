@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from zoo.contracts import ThreadOptions, check_count
 from zoo.errors import ZooError
+from zoo.options import ThreadOptions, check_count
 from zoo.training.config import DEVICES, TRACKERS, Device, Tracker
 
 Sampler = Literal["tpe", "random", "grid"]

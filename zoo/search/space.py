@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from zoo import contracts, registry
+from zoo import registry
 from zoo.errors import ZooError
 from zoo.options import check_names, names
 from zoo.training.config import TrainConfig, make
@@ -212,7 +212,7 @@ class Space:
 
     def train_config(self, point: Mapping[str, Any], seed: int) -> TrainConfig:
         """How a point is trained. Raises ZooError for a setting that there is not."""
-        recipe = contracts.extra(self.plugin, "RECIPE", {})
+        recipe = getattr(self.plugin, "RECIPE", {})
         return make(TrainConfig, {**recipe, **self.settings(point)[1], SEED: seed}, self.source)
 
     @property
@@ -229,7 +229,7 @@ class Space:
                 if found is None:
                     raise ZooError(f"{self.source}: epochs: expected whole numbers")
                 return found[1]
-        recipe = contracts.extra(self.plugin, "RECIPE", {})
+        recipe = getattr(self.plugin, "RECIPE", {})
         return make(TrainConfig, {**recipe, **self.train}, self.source).epochs
 
     def size(self) -> int | None:

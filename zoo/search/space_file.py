@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zoo import contracts, registry
+from zoo import registry
 from zoo.defaults import MODEL
 from zoo.errors import ZooError, did_you_mean
 from zoo.options import check_kind, check_names, names
@@ -72,7 +72,7 @@ def of_model(name: str) -> Space:
 
 def offers() -> dict[str, Path]:
     """Architecture -> file of the space that comes with it."""
-    found = {name: contracts.extra(module, "SEARCH_SPACE") for name, module in registry.working("models").items()}
+    found = {name: getattr(module, "SEARCH_SPACE", None) for name, module in registry.working("models").items()}
     return {name: path for name, path in found.items() if path is not None}
 
 

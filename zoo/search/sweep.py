@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zoo import contracts, registry
+from zoo import registry
 from zoo.errors import MissingDependency, ZooError, did_you_mean
 from zoo.search import objective, space_file
 from zoo.search.space import DATA_FIELDS, SEED, Choices, Parameter, Range, Space, base
@@ -181,7 +181,7 @@ def _metric(table: Any, architecture: str, source: str) -> tuple[str, ...]:
     if not isinstance(table, dict) or "name" not in table:
         raise ZooError(f"{where}: expected a name and a goal, got {table!r}")
     _known(table, ("name", "goal"), where)
-    logged_as = contracts.extra(registry.load("models", architecture), "LOGGED_AS", {})
+    logged_as = getattr(registry.load("models", architecture), "LOGGED_AS", {})
     text = objective.from_column(str(table["name"]), logged_as, where)
     direction = objective.direction(text)
     if "goal" in table and table["goal"] != direction:

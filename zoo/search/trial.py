@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from zoo import contracts
 from zoo.data.dataset import Dataset
 from zoo.data.training_source import DatasetSource
 from zoo.errors import CheckFailed, OutOfMemory, ZooError
@@ -86,7 +85,7 @@ class Trainings:
 
     def _job(self, drawn: Drawn, folder: Path, resume: bool) -> Job:
         plugin, options = self.space.plugin, self.options
-        logged_as = contracts.extra(plugin, "LOGGED_AS", {})
+        logged_as = getattr(plugin, "LOGGED_AS", {})
         sweep = self.space.sweep
         about = About(
             **({"project": sweep["project"]} if "project" in sweep else {}),

@@ -24,7 +24,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from zoo.errors import ZooError
-from zoo.inference import both_strands
+from zoo.prediction import strands
 from zoo.serve import binary, limits, log, openapi, page, protocol, questions, tensors
 from zoo.serve.log import Line, Log
 from zoo.serve.metrics import CONTENT_TYPE, Metrics
@@ -177,8 +177,8 @@ class _Inference:
                     return asked, tensors.codes(asked.tensor, served.model.spec, asked.reading, options.max_sequences)
 
                 asked, codes = await run_in_threadpool(read) if len(body) > LARGE else read()
-                future = served.batcher.submit(both_strands.stacked(codes, asked.rc))
-            activities = both_strands.unstacked(await limits.result_of(receive, future, options, until), asked.rc)
+                future = served.batcher.submit(strands.stacked(codes, asked.rc))
+            activities = strands.unstacked(await limits.result_of(receive, future, options, until), asked.rc)
             content, own = protocol.answer(served.name, asked, activities)
         scope["state"]["line"]["sequences"] = len(codes)
         service.metrics.sequences(served.name, len(codes))

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from zoo.inference.session import Session
+from zoo.prediction.session import Session
 
 
 class Item(NamedTuple):

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from zoo.contracts import RunOptions
 from zoo.errors import did_you_mean
-from zoo.inference.predict import Model, load
+from zoo.options import RunOptions
+from zoo.prediction.predict import Model, load
 from zoo.serve.batching import Batcher
 from zoo.serve.limits import Admission
 from zoo.serve.options import ServeOptions

@@ -6,7 +6,7 @@ from typing import Any, get_args, get_type_hints
 
 import zoo
 from zoo.formats.read_options import ReadOptions
-from zoo.inference import both_strands
+from zoo.prediction import strands
 from zoo.serve.options import ServeOptions
 from zoo.serve.protocol import BINARY_OUTPUT, LONGEST_ID, OUTPUT, PARAMETERS, VERSION
 from zoo.serve.tensors import INPUTS
@@ -115,4 +115,4 @@ def _parameter(name: str) -> dict[str, Any]:
     if name == BINARY_OUTPUT:
         return {"type": "boolean"}
     hint = get_type_hints(ReadOptions).get(name)
-    return {"enum": list(both_strands.CHOICES if hint is None else get_args(get_args(hint)[0]))}
+    return {"enum": list(strands.CHOICES if hint is None else get_args(get_args(hint)[0]))}

@@ -7,8 +7,8 @@ import ipaddress
 import re
 from pathlib import Path
 
-from zoo.contracts import MOST_SEQUENCES, check_count
 from zoo.errors import ZooError
+from zoo.options import MOST_SEQUENCES, check_count
 
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 """Unit of a duration -> seconds."""

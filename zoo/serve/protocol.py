@@ -15,8 +15,8 @@ import orjson
 import zoo
 from zoo.errors import ZooError, did_you_mean
 from zoo.formats.read_options import ReadOptions
-from zoo.inference import both_strands, description
-from zoo.inference.predict import Model
+from zoo.prediction import description, strands
+from zoo.prediction.predict import Model
 from zoo.serve import binary
 from zoo.serve.binary import Buffers
 from zoo.serve.refused import bad
@@ -103,7 +103,7 @@ def read(body: bytes, header_length: str | None) -> Asked:
     wanted = parameters.get(BINARY_OUTPUT, False)
     _check(isinstance(wanted, bool), BINARY_OUTPUT, "true or false", wanted)
     try:
-        both_strands.check(parameters.get("rc"))
+        strands.check(parameters.get("rc"))
         reading = ReadOptions(parameters.get("resize"), parameters.get("ambiguous"))
     except (ZooError, TypeError) as error:
         raise bad(f"parameters: {error}") from None

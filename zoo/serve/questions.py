@@ -10,15 +10,16 @@ from typing import Any, Literal
 import numpy as np
 import orjson
 
+from zoo.design import design
 from zoo.dna.encoding import ONE_HOT
 from zoo.errors import ZooError
-from zoo.explain import design, methods, mutagenesis, report
+from zoo.explain import methods, mutagenesis, report
 from zoo.explain.deeplift import target_index
 from zoo.explain.options import ExplainOptions
 from zoo.formats import texts
 from zoo.formats.read_options import STRICT
-from zoo.inference.predict import Model
-from zoo.inference.session import runtimes_with
+from zoo.prediction.predict import Model
+from zoo.prediction.session import runtimes_with
 from zoo.serve.page import NO_STEP
 from zoo.serve.refused import bad
 from zoo.serve.tensors import SPELLING

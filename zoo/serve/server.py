@@ -7,8 +7,8 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from zoo.contracts import RunOptions
 from zoo.errors import MissingDependency, ZooError
+from zoo.options import RunOptions
 from zoo.serve.options import ServeOptions, read_tokens
 from zoo.system import signals
 

@@ -16,14 +16,14 @@ from pathlib import Path
 
 from zoo import registry
 from zoo.errors import ZooError
-from zoo.inference import description
+from zoo.prediction import description
 from zoo.serve import page
 from zoo.spec import ModelSpec
 from zoo.system.atomic import replacing_folder
 from zoo.weights import named
 
 INPUT = "bytes"
-"""What the graphs take, see exporters/onnx."""
+"""What the graphs take, see exporters/zoo_exporters/onnx."""
 
 PACKAGE = "onnxruntime-web"
 

@@ -9,7 +9,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from zoo import contracts, registry
+from zoo import registry
 from zoo.defaults import MODEL
 from zoo.errors import ZooError, did_you_mean
 from zoo.options import check_kind, check_names, names
@@ -45,7 +45,7 @@ def read_model(
     check_names(tables["train"], names(kind), f"{model}, [train]: no setting")
     general = TrainConfig()
     own = {field.name for field in dataclasses.fields(kind) if field.default != getattr(general, field.name)}
-    recipe = {name: value for name, value in contracts.extra(plugin, "RECIPE", {}).items() if name not in own}
+    recipe = {name: value for name, value in getattr(plugin, "RECIPE", {}).items() if name not in own}
     return (
         architecture,
         make(plugin.Config, {**base, **table, **(changes or {})}, where),

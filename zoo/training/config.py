@@ -11,9 +11,8 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from zoo.contracts import MOST_SEQUENCES, ThreadOptions
 from zoo.errors import ZooError
-from zoo.options import check_kinds, check_names, names
+from zoo.options import MOST_SEQUENCES, ThreadOptions, check_kinds, check_names, names
 
 Augmentation = Literal["reverse-complement", "shift", "mutate"]
 AUGMENTATIONS: tuple[str, ...] = get_args(Augmentation)

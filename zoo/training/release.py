@@ -26,7 +26,7 @@ from zoo.dna.shuffle import dinucleotide_shuffle
 from zoo.errors import ZooError
 from zoo.formats import genome
 from zoo.formats.fasta import Reader
-from zoo.inference import predict
+from zoo.prediction import predict
 from zoo.training.distill import HELD_OUT_WINDOWS
 from zoo.training.run_folder import RunFolder
 from zoo.weights import checkpoint, named

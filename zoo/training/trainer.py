@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from zoo import contracts, registry
+from zoo import registry
 from zoo.data.labelled import Split
 from zoo.data.training_source import Source
 from zoo.dna.augment import augment
@@ -303,7 +303,7 @@ class Trainer:
     def _make_forward(self, compiled: bool) -> Callable[[torch.Tensor], torch.Tensor]:
         """One-hot (N, L, 4) on the device -> activities (N, T), in training mode."""
         dtype = torch.bfloat16 if self.settings.precision == "bf16" else self.dtype
-        own = contracts.extra(registry.load("models", self.architecture), "training_forward")
+        own = getattr(registry.load("models", self.architecture), "training_forward", None)
         # a model's own way normalises by the batch
         if self.device.type == "cpu" and not compiled and own and not self.settings.freeze_batch_norm:
             return lambda hot: own(self.model, hot, dtype)

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.spec import ALPHABET
-from zoo.weights import imported_layers, keras_h5, state_dict
-from zoo.weights.imported_layers import ImportedLayer, ImportedNetwork
-from zoo.weights.keras_h5 import KerasFile
+from zoo.weights.importers import imported_layers, keras_h5, pytorch
+from zoo.weights.importers.imported_layers import ImportedLayer, ImportedNetwork
+from zoo.weights.importers.keras_h5 import KerasFile
 
 if TYPE_CHECKING:
-    from zoo.weights.importing import ImportOptions
-    from zoo.weights.keras_layers import KerasModel
+    from zoo.weights.importers.importing import ImportOptions
+    from zoo.weights.importers.keras_layers import KerasModel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Importer:
     ) -> tuple[Any, dict[str, np.ndarray]]:
         """As contracts.ModelExtras says."""
         found = imported_layers.network(layers, where)
-        names = state_dict.output_names(found, self.default.targets)
+        names = pytorch.output_names(found, self.default.targets)
         config = self.config(found, Told(options.length, options.targets, names, self.default.dropout))
         norms = self.layer_norms(config)
         flatten = imported_layers.unsaid(found, options.flatten, options.epsilon, norms, self.head)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import zoo
-from zoo import contracts, registry
+from zoo import registry
 from zoo.system import cache
 from zoo.system.atomic import temporary_folder
 from zoo.weights import checkpoint
@@ -29,7 +29,7 @@ def exported(weights: Checkpoint, name: str, **settings: Any) -> Path:
     """
     exporter = registry.load("exporters", name)
     folder = cache.folder("exports")
-    key = _key(weights, name, contracts.extra(exporter, "GRAPH_VERSION", 0), settings)
+    key = _key(weights, name, getattr(exporter, "GRAPH_VERSION", 0), settings)
     for kept in folder.glob(f"{key}.*{exporter.SUFFIX}"):
         if _digest(kept.read_bytes()) == kept.name.split(".")[1]:
             return kept

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo import contracts, registry
+from zoo import registry
 from zoo.defaults import MODEL
 from zoo.errors import ZooError, did_you_mean
 from zoo.spec import ModelSpec
@@ -48,7 +48,7 @@ def published() -> dict[str, str]:
     """Variant whose authors published weights -> its architecture."""
     found = {}
     for architecture, module in registry.working("models").items():
-        offer = contracts.extra(module, "PUBLISHED")
+        offer = getattr(module, "PUBLISHED", None)
         if offer:
             found[offer.variant] = architecture
     return found
@@ -160,7 +160,7 @@ def read_spec(path: Path) -> ModelSpec:
         return checkpoint.load(path).spec
     readable = [checkpoint.SUFFIX]
     for module in registry.working("exporters").values():
-        read = contracts.extra(module, "read_spec")
+        read = getattr(module, "read_spec", None)
         if read:
             if suffix == module.SUFFIX:
                 return read(path)

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from zoo import registry
-from zoo.contracts import Published, PublishedFiles
 from zoo.errors import ZooError
 from zoo.system import cache, digests
 from zoo.system.atomic import replacing
 from zoo.weights import checkpoint, named
 from zoo.weights.checkpoint import Checkpoint
+from zoo.weights.published import Published, PublishedFiles
 
 if TYPE_CHECKING:
     import requests

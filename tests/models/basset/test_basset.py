@@ -11,9 +11,9 @@ from checkpoints import random_checkpoint, random_codes
 
 from zoo.dna.encoding import one_hot
 from zoo.errors import ZooError
-from zoo.inference.session import open_session, refuses
 from zoo.models import basset
 from zoo.models.basset import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM, Config
+from zoo.prediction.session import open_session, refuses
 from zoo.weights import checkpoint, network
 
 LENGTHS = {249: 400, 600: 2000}

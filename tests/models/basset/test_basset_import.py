@@ -17,10 +17,11 @@ from zoo.dna.encoding import one_hot
 from zoo.errors import OtherArchitecture, ZooError
 from zoo.models import deepstarr
 from zoo.models.basset import Config
-from zoo.weights import importing, keras_layers, network
+from zoo.weights import network
 from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.importing import ImportOptions
-from zoo.weights.keras_layers import write_h5
+from zoo.weights.importers import importing, keras_layers
+from zoo.weights.importers.importing import ImportOptions
+from zoo.weights.importers.keras_layers import write_h5
 
 torch = pytest.importorskip("torch")
 

@@ -15,14 +15,15 @@ from ports import plain_h5
 from zoo import registry
 from zoo.dna.encoding import one_hot
 from zoo.errors import ZooError
-from zoo.inference import session
-from zoo.inference.session import open_session
 from zoo.models.deepstarr import Config
-from zoo.weights import checkpoint, importing, keras_layers
+from zoo.prediction import session
+from zoo.prediction.session import open_session
+from zoo.weights import checkpoint
 from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.importing import ImportOptions
-from zoo.weights.keras_graph import KerasGraph
-from zoo.weights.keras_layers import write_h5
+from zoo.weights.importers import importing, keras_layers
+from zoo.weights.importers.importing import ImportOptions
+from zoo.weights.importers.keras_graph import KerasGraph
+from zoo.weights.importers.keras_layers import write_h5
 
 h5py = pytest.importorskip("h5py")
 

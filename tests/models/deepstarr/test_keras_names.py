@@ -10,7 +10,7 @@ from checkpoints import ODD, random_checkpoint
 
 from zoo import registry
 from zoo.errors import ZooError
-from zoo.inference import session
+from zoo.prediction import session
 
 
 @pytest.mark.parametrize("target", ["liver 24 h", "liver/24h", "a>b", "1"])

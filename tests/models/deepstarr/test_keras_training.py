@@ -16,15 +16,17 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from runtimes import keras as keras_runtime  # noqa: E402
+from zoo_runtimes import keras as keras_runtime  # noqa: E402
+
 from zoo.data.labelled import Split  # noqa: E402
 from zoo.dna.encoding import one_hot  # noqa: E402
 from zoo.models.deepstarr import VARIANTS  # noqa: E402
 from zoo.training.config import TrainConfig  # noqa: E402
 from zoo.training.run_folder import RunFolder  # noqa: E402
 from zoo.training.trainer import Trainer  # noqa: E402
-from zoo.weights import checkpoint, importing, network  # noqa: E402
-from zoo.weights.importing import ImportOptions  # noqa: E402
+from zoo.weights import checkpoint, network  # noqa: E402
+from zoo.weights.importers import importing  # noqa: E402
+from zoo.weights.importers.importing import ImportOptions  # noqa: E402
 
 STEPS, BATCH = 20, 64
 CONFIG = dataclasses.replace(VARIANTS["tuned"], dropout=0.0, sequence_length=120)

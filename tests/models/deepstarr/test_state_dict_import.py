@@ -13,9 +13,10 @@ from ports import LENGTH, Port
 
 from zoo.dna.encoding import one_hot
 from zoo.errors import ZooError
-from zoo.weights import importing, network
+from zoo.weights import network
 from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.importing import ImportOptions
+from zoo.weights.importers import importing
+from zoo.weights.importers.importing import ImportOptions
 
 torch = pytest.importorskip("torch")
 

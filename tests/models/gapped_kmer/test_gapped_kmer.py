@@ -17,9 +17,9 @@ from zoo import registry
 from zoo.data.labelled import Split
 from zoo.dna.encoding import encode, one_hot, reverse_complement
 from zoo.errors import ZooError
-from zoo.inference.session import open_session, refuses
 from zoo.models import gapped_kmer
 from zoo.models.gapped_kmer import Config, words
+from zoo.prediction.session import open_session, refuses
 
 torch = pytest.importorskip("torch")
 
@@ -168,7 +168,7 @@ def test_pytorchs_exporter_traces_it_to_the_same_numbers() -> None:
 
 
 def test_its_graph_looks_windows_up_and_has_no_convolution() -> None:
-    from exporters.onnx import OPSET, TENSORS
+    from zoo_exporters.onnx import OPSET, TENSORS
 
     weights = random_checkpoint(Config(5, 3, sequence_length=30))
     graph = gapped_kmer.onnx_model(weights.config, weights.arrays, TENSORS, OPSET).graph

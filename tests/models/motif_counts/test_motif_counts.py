@@ -17,10 +17,10 @@ from zoo import registry
 from zoo.dna.encoding import encode, one_hot, reverse_complement
 from zoo.errors import ZooError
 from zoo.formats import meme
-from zoo.inference.session import open_session
 from zoo.models import motif_counts
 from zoo.models.motif_counts import Config, fly_motifs, scoring
 from zoo.models.motif_counts.scoring import ScoredMotif
+from zoo.prediction.session import open_session
 from zoo.weights import checkpoint, named
 
 pytest.importorskip("torch")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from zoo.cli import notes, options
-from zoo.contracts import ThreadOptions
+from zoo.options import ThreadOptions
 
 if TYPE_CHECKING:
     from zoo.checks.bench import Result

@@ -9,11 +9,11 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from zoo.cli import notes, options
-from zoo.contracts import RunOptions
 from zoo.defaults import MODEL, RUNTIME
-from zoo.explain.design_options import DesignOptions
+from zoo.design.options import DesignOptions
 from zoo.formats.read_options import STRICT, ReadOptions
-from zoo.inference.both_strands import StrandOptions
+from zoo.options import RunOptions
+from zoo.prediction.strands import StrandOptions
 
 
 def command(
@@ -34,13 +34,13 @@ def command(
     running: Annotated[RunOptions, options.RUNNING] = RunOptions(),
 ) -> None:
     from zoo.cli.progress import Bar
-    from zoo.explain import design, design_files
+    from zoo.design import design, files
     from zoo.formats import several
     from zoo.formats.fasta import Reader
-    from zoo.inference import description, predict
+    from zoo.prediction import description, predict
     from zoo.weights import named
 
-    outputs = design_files.Outputs(output, figure, overwrite, (start, named.file_of(weights or model or MODEL)))
+    outputs = files.Outputs(output, figure, overwrite, (start, named.file_of(weights or model or MODEL)))
     outputs.check()
     several.check_there(() if start is None else (start,))
     loaded = predict.load(model, weights, runtime, **dataclasses.asdict(running))
@@ -55,9 +55,9 @@ def command(
             strands.rc,
             bar.update,
         )
-    described = design_files.write(outputs, loaded, target, designing, found, strands.rc, options.command_line())
+    described = files.write(outputs, loaded, target, designing, found, strands.rc, options.command_line())
     notes.say(description.summary(described, "designs"))
-    for line in design_files.findings(described, found):
+    for line in files.findings(described, found):
         notes.say(line)
     for line in description.details(described):
         notes.detail(line)

@@ -32,8 +32,8 @@ def command(
     from zoo import registry
     from zoo.cli import run_report
     from zoo.formats import genome as genomes
-    from zoo.inference import predict
     from zoo.options import names
+    from zoo.prediction import predict
     from zoo.training import chosen
     from zoo.training.distill import DistillSource
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from zoo.cli import notes, options
-from zoo.contracts import RunOptions
 from zoo.data.labelled import Layout
 from zoo.defaults import MODEL, RUNTIME
 from zoo.evaluation.evaluate import Settings
+from zoo.options import RunOptions
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -55,7 +55,7 @@ def command(
     from zoo.data import dataset
     from zoo.errors import ZooError
     from zoo.evaluation import evaluate, results
-    from zoo.inference import predict
+    from zoo.prediction import predict
     from zoo.weights import named
 
     source = data or sequences

@@ -9,12 +9,12 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from zoo.cli import notes, options, sequences
-from zoo.contracts import RunOptions
 from zoo.defaults import MODEL, RUNTIME
 from zoo.explain.options import ExplainOptions
 from zoo.formats.read_options import STRICT, ReadOptions
-from zoo.inference.both_strands import StrandOptions
-from zoo.inference.genome_options import IntervalOptions
+from zoo.genome.options import IntervalOptions
+from zoo.options import RunOptions
+from zoo.prediction.strands import StrandOptions
 
 
 def command(
@@ -34,7 +34,7 @@ def command(
 ) -> None:
     from zoo.cli.progress import Bar
     from zoo.explain import explanation
-    from zoo.inference import description, predict
+    from zoo.prediction import description, predict
     from zoo.weights import named
 
     weights_file = named.file_of(weights or model or MODEL)

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from zoo.checks.imported import UNMATCHED, ImportChecks
 from zoo.cli import options
-from zoo.weights.importing import DEFAULT, ImportOptions
+from zoo.weights.importers.importing import DEFAULT, ImportOptions
 
 
 def command(

@@ -20,7 +20,7 @@ def command(
     overwrite: options.Overwrite = False,
     finding: Annotated[MotifOptions, options.FINDING] = MotifOptions(),
 ) -> None:
-    from zoo.explain import motifs
+    from zoo.motifs import motifs
 
     target = output or folder / motifs.FOLDER
     motifs.check(folder, target, known, overwrite)

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from zoo.cli import notes, options, sequences
-from zoo.contracts import RunOptions
 from zoo.defaults import MODEL, RUNTIME
 from zoo.errors import ZooError
 from zoo.formats.read_options import STRICT, ReadOptions
-from zoo.inference.both_strands import StrandOptions
-from zoo.inference.genome_options import IntervalOptions, RayOptions
+from zoo.genome.options import IntervalOptions, RayOptions
+from zoo.options import RunOptions
+from zoo.prediction.strands import StrandOptions
 
 if TYPE_CHECKING:
-    from zoo.inference.job import Job
-    from zoo.inference.loading import Loading
+    from zoo.prediction.job import Job
+    from zoo.prediction.loading import Loading
 
 
 def command(
@@ -43,9 +43,9 @@ def command(
     running: Annotated[RunOptions, options.RUNNING] = RunOptions(),
 ) -> None:
     from zoo.cli.progress import Bar
-    from zoo.inference import description, predict
-    from zoo.inference.job import Records
-    from zoo.inference.loading import Loading
+    from zoo.prediction import description, predict
+    from zoo.prediction.job import Records
+    from zoo.prediction.loading import Loading
     from zoo.weights import named
 
     if output == Path("-"):
@@ -73,7 +73,7 @@ def command(
 def _on_ray(job: Job, loading: Loading, address: str) -> dict[str, Any]:
     """The files of a Job by the workers of a cluster. Raises ZooError for intervals, whose file is but one."""
     from zoo.cli.progress import Bar
-    from zoo.inference import ray_cluster, shared_files
+    from zoo.genome import ray_cluster, shared_files
 
     if job.UNIT != "sequences":
         raise ZooError("--ray shares out FASTA files; zoo scan and zoo variants share out a genome")

@@ -8,10 +8,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from zoo.cli import genome_run, notes, options
-from zoo.contracts import RunOptions
 from zoo.defaults import RUNTIME
-from zoo.inference.both_strands import StrandOptions
-from zoo.inference.genome_options import RayOptions, ScanOptions, ShardOptions
+from zoo.genome.options import RayOptions, ScanOptions, ShardOptions
+from zoo.options import RunOptions
+from zoo.prediction.strands import StrandOptions
 
 
 def command(
@@ -33,8 +33,9 @@ def command(
     runtime: options.Runtime = RUNTIME,
     running: Annotated[RunOptions, options.RUNNING] = RunOptions(),
 ) -> None:
-    from zoo.inference import description, scan
-    from zoo.inference.loading import Loading
+    from zoo.genome import scan
+    from zoo.prediction import description
+    from zoo.prediction.loading import Loading
 
     job = scan.Job(
         genome,

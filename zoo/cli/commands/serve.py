@@ -7,8 +7,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from zoo.cli import notes, options
-from zoo.contracts import RunOptions
 from zoo.defaults import MODEL, RUNTIME
+from zoo.options import RunOptions
 from zoo.serve.options import ServeOptions
 
 Models = Annotated[

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from zoo import contracts, registry
+from zoo import registry
 from zoo.cli import notes, options, own_options
 from zoo.data.labelled import Layout
 from zoo.training.config import JobOptions, TrainConfig
@@ -53,14 +53,14 @@ def changes(model: str, given: dict[str, Any]) -> dict[str, Any]:
     if not given:
         return {}
     architecture = chosen.read_model(model)[0]
-    configure = contracts.extra(registry.load("models", architecture), "configure")
+    configure: Any = getattr(registry.load("models", architecture), "configure", None)
     own_options.check(given, configure, f"the model {model}")
     return dict(configure(**given))
 
 
 def every_option() -> Iterator[inspect.Parameter]:
     """The options of each model that has some."""
-    models = {name: contracts.extra(model, "configure") for name, model in registry.working("models").items()}
+    models = {name: getattr(model, "configure", None) for name, model in registry.working("models").items()}
     yield from own_options.under_titles({f"Model {name}": configure for name, configure in models.items() if configure})
 
 

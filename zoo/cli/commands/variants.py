@@ -8,11 +8,11 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from zoo.cli import genome_run, notes, options
-from zoo.contracts import RunOptions
 from zoo.defaults import RUNTIME
 from zoo.errors import CheckFailed
-from zoo.inference.both_strands import StrandOptions
-from zoo.inference.genome_options import RayOptions, ShardOptions, VariantOptions
+from zoo.genome.options import RayOptions, ShardOptions, VariantOptions
+from zoo.options import RunOptions
+from zoo.prediction.strands import StrandOptions
 
 NAMED = 3
 """Alleles of a kind that are not scored which a note names; the description names more."""
@@ -40,9 +40,9 @@ def command(
     running: Annotated[RunOptions, options.RUNNING] = RunOptions(),
 ) -> None:
     from zoo.formats import annotated_vcf
-    from zoo.inference import description
-    from zoo.inference import variants as scoring
-    from zoo.inference.loading import Loading
+    from zoo.genome import variants as scoring
+    from zoo.prediction import description
+    from zoo.prediction.loading import Loading
 
     job = scoring.Job(
         genome,

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     from zoo.layers.plain import PlainLayers, PlainShape
     from zoo.models.basset.torch_network import Basset
-    from zoo.weights.imported_layers import ImportedLayer
-    from zoo.weights.importing import ImportOptions
-    from zoo.weights.keras_h5 import KerasFile
-    from zoo.weights.keras_layers import KerasModel
+    from zoo.weights.importers.imported_layers import ImportedLayer
+    from zoo.weights.importers.importing import ImportOptions
+    from zoo.weights.importers.keras_h5 import KerasFile
+    from zoo.weights.importers.keras_layers import KerasModel
 
 HEAD = "output"
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from zoo.errors import OtherArchitecture
 from zoo.models.basset import BATCH_NORM_EPSILON, HEAD, Config, keras_graph, layer_norms
-from zoo.weights import imported_layers
 from zoo.weights.convolutional import Importer, Told
-from zoo.weights.imported_layers import ImportedNetwork
+from zoo.weights.importers import imported_layers
+from zoo.weights.importers.imported_layers import ImportedNetwork
 
 
 def _config(found: ImportedNetwork, told: Told) -> Config:

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.contracts import Published, PublishedFiles
 from zoo.errors import ZooError
 from zoo.options import check_kinds
 from zoo.spec import ALPHABET, check_targets
+from zoo.weights.published import Published, PublishedFiles
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from zoo.layers.plain import PlainLayers, PlainShape
     from zoo.models.deepstarr.torch_network import DeepSTARR
     from zoo.weights.checkpoint import Checkpoint
-    from zoo.weights.imported_layers import ImportedLayer
-    from zoo.weights.importing import ImportOptions
-    from zoo.weights.keras_h5 import KerasFile
-    from zoo.weights.keras_layers import KerasModel
+    from zoo.weights.importers.imported_layers import ImportedLayer
+    from zoo.weights.importers.importing import ImportOptions
+    from zoo.weights.importers.keras_h5 import KerasFile
+    from zoo.weights.importers.keras_layers import KerasModel
 
 HEAD = "head"
 
@@ -250,7 +250,7 @@ def read_state_dict(
 
 def read_published(folder: Path) -> Checkpoint:
     """The published weights, with the facts of their graph."""
-    from zoo.weights import importing
+    from zoo.weights.importers import importing
 
     weights, graph = (folder / name for name in PUBLISHED.weights.md5)
     options = importing.ImportOptions(graph=graph if graph.is_file() else None)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import dataclasses
 
 from zoo.models.deepstarr import BATCH_NORM_EPSILON, HEAD, Config, keras_graph, layer_norms, positions
-from zoo.weights import imported_layers
 from zoo.weights.convolutional import Importer, Told
-from zoo.weights.imported_layers import ImportedNetwork
-from zoo.weights.keras_layers import KerasModel
+from zoo.weights.importers import imported_layers
+from zoo.weights.importers.imported_layers import ImportedNetwork
+from zoo.weights.importers.keras_layers import KerasModel
 
 
 def _config(found: ImportedNetwork, told: Told) -> Config:

@@ -1,0 +1,277 @@
+"""One file that any ONNX Runtime runs, in any language, checked before it gets its name.
+
+A model that says what it is as plain layers (zoo/layers/onnx_graph.py), or writes its own graph, needs no PyTorch here;
+another is traced (traced.py). Then the graph gets an input of the caller's choice, and the ModelSpec goes into
+`metadata_props`. The file is compared with PyTorch, or where that is not installed with the same network in NumPy; what
+differs is not written.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+
+from zoo import registry
+from zoo.dna import encoding
+from zoo.errors import CheckFailed, MissingDependency, ZooError
+from zoo.layers import onnx_graph, plain
+from zoo.options import RunOptions
+from zoo.spec import ALPHABET, SPEC_KEY, UNKNOWN_BASE, ModelSpec
+from zoo.system.atomic import check_target, replacing
+from zoo.weights import checkpoint, network, seal
+from zoo_exporters.onnx import container, traced
+
+if TYPE_CHECKING:
+    import onnx
+
+    from zoo.weights.checkpoint import Checkpoint
+
+SUFFIX = ".onnx"
+
+GRAPH_VERSION = 2
+"""Raise it when the graph that `export` writes changes: exports in the cache are then made anew."""
+
+OPSET = 18
+"""Written unless another is asked for: what PyTorch's exporter is written against, and old enough for every runtime."""
+
+OUTPUT = "activity"
+"""Name of the output tensor, float32 (N, T)."""
+
+CHECKED_BATCHES = (1, 3, 512)
+"""Batch sizes at which a new file is compared with the reference: one, odd, and large."""
+
+TOLERANCE = 1e-4
+"""Largest difference to the reference, absolute or relative to it. Float32 rounding stays under a tenth."""
+
+UNKNOWN_SHARE = 0.02
+"""Share of Ns in the random sequences of that comparison."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Input:
+    """One way to feed sequences to an exported graph.
+
+    name: of the input tensor; tells the kinds apart in a file.  about: for the reader of the file.
+    table: float32 (values, 4), what a byte of the input stands for, or None if the input is one-hot already.
+    feed: base codes, uint8 (N, L) -> the array that this input takes.
+    """
+
+    name: str
+    about: str
+    table: np.ndarray | None
+    feed: Callable[[np.ndarray], np.ndarray]
+
+
+def _ascii_table() -> np.ndarray:
+    codes = np.minimum(encoding.ASCII_TO_CODE, UNKNOWN_BASE)
+    return encoding.ONE_HOT[codes]
+
+
+def _one_hot_channels_first(codes: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(encoding.one_hot(codes).transpose(0, 2, 1))
+
+
+LETTERS = np.frombuffer(f"{ALPHABET}N".encode(), np.uint8)
+"""uint8 (5,): base code -> ASCII letter."""
+
+INPUTS = {
+    "onehot": Input(
+        "one_hot",
+        f"float32 (batch, 4, L): one-hot DNA, channels in the order {', '.join(ALPHABET)}; N is four zeros",
+        None,
+        _one_hot_channels_first,
+    ),
+    "bytes": Input(
+        "sequence",
+        "uint8 (batch, L): ASCII letters; lower case counts as upper case, anything but A, C, G, T as N",
+        _ascii_table(),
+        lambda codes: LETTERS[codes],
+    ),
+    "codes": Input(
+        "codes", "uint8 (batch, L): A 0, C 1, G 2, T 3, anything else 4", encoding.ONE_HOT, lambda codes: codes
+    ),
+}
+"""Kind -> what the graph takes. `bytes` leaves a caller in another language nothing to get wrong."""
+
+TENSORS = onnx_graph.Tensors(INPUTS["onehot"].name, OUTPUT, channels_last=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """What a new file is compared with. name: for the reader.  run: base codes, uint8 (N, L) -> activities (N, T)."""
+
+    name: str
+    run: Callable[[np.ndarray], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class PlainForm:
+    """A network without PyTorch. graph: opset -> ONNX, from one-hot bases, channels first.
+    activities: one-hot bases (N, L, 4) -> float64 (N, T)."""
+
+    graph: Callable[[int], onnx.ModelProto]
+    activities: Callable[[np.ndarray], np.ndarray]
+
+
+def refuses(spec: ModelSpec) -> str | None:  # noqa: ARG001
+    """None: every model has a form without PyTorch or can be traced."""
+    return None
+
+
+def export(
+    weights: Checkpoint,
+    path: Path,
+    *,
+    opset: Annotated[int | None, f"Operator set to write, {OPSET} or later; by default {OPSET}."] = None,
+    input: Annotated[  # noqa: A002 - the name of the option that a user types
+        str, "What the graph takes: onehot (float32, 4 x L) or bytes (ASCII letters, uint8)."
+    ] = "onehot",
+    overwrite: bool = False,
+) -> None:
+    """Write `weights` as an .onnx file: one file, batch axis free, input named as INPUTS says, output `activity`.
+
+    opset: of ONNX; None takes OPSET.  input: a key of INPUTS.
+    Raises ZooError for a bad opset, input or path, MissingDependency if the model cannot be written without PyTorch and
+    there is none, CheckFailed if the exported graph and the reference disagree; then there is no file.
+    """
+    import onnx
+
+    if input not in INPUTS:
+        raise ZooError(f"input: expected one of {', '.join(INPUTS)}, got {input!r}")
+    newest = onnx.defs.onnx_opset_version()
+    if opset is not None and not OPSET <= opset <= newest:
+        raise ZooError(f"opset: expected {OPSET} to {newest}, got {opset}")
+    check_target(path, overwrite)
+    plain_form = _plain_form(weights)
+    reference = _reference(weights, plain_form)
+    if plain_form:
+        model = plain_form.graph(opset or OPSET)
+    else:
+        model = traced.trace(network.from_checkpoint(weights), weights.spec, TENSORS, opset or OPSET)
+    _set_input(model.graph, INPUTS[input], weights.spec.sequence_length)
+    _describe(model, weights.spec, INPUTS[input])
+    with replacing(path, overwrite) as partial:
+        onnx.save_model(model, partial)
+        seal.seal(partial)
+        _check(partial, reference, path)
+
+
+def _plain_form(weights: Checkpoint) -> PlainForm | None:
+    model, config, arrays = registry.load("models", weights.spec.architecture), weights.config, weights.arrays
+    fold = getattr(model, "plain_layers", None)
+    if fold:
+        layers = fold(config, arrays)
+        return PlainForm(
+            lambda opset: onnx_graph.build(layers, TENSORS, opset), lambda hot: plain.activities(layers, hot)
+        )
+    write, activities = getattr(model, "onnx_model", None), getattr(model, "activities", None)
+    if write and activities:
+        return PlainForm(
+            lambda opset: write(config, arrays, TENSORS, opset), lambda hot: activities(config, arrays, hot)
+        )
+    return None
+
+
+def read_spec(path: Path) -> ModelSpec:
+    """What an .onnx file says of itself. Raises ZooError if it is missing, is not ONNX, is not from this zoo, was
+    changed, or has numbers in other files: who asks first can then let ONNX Runtime open it."""
+    metadata = container.metadata(path)
+    if SPEC_KEY not in metadata:
+        raise ZooError(
+            f"{path}: has no deepstarr-zoo model spec in its metadata_props; write the file with zoo export --onnx"
+        )
+    return checkpoint.read_spec(metadata[SPEC_KEY], path)
+
+
+def _describe(model: onnx.ModelProto, spec: ModelSpec, kind: Input) -> None:
+    """Say what the file is and where it comes from."""
+    import zoo
+
+    model.producer_name, model.producer_version = "deepstarr-zoo", zoo.__version__
+    model.doc_string = f"{spec.architecture}: {', '.join(spec.targets)} of {spec.sequence_length} bp of DNA"
+    model.graph.name = spec.architecture
+    model.graph.input[0].doc_string = kind.about
+    model.graph.output[0].doc_string = f"float32 (batch, {len(spec.targets)}): {', '.join(spec.targets)}"
+    model.metadata_props.add(key=SPEC_KEY, value=seal.unsealed(spec.to_dict()))
+
+
+def _set_input(graph: onnx.GraphProto, kind: Input, length: int) -> None:
+    """Let the graph take `kind` instead of one-hot: a table lookup in front of everything else."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    if kind.table is None:
+        return
+    one_hot = graph.input[0].name
+    front = [
+        helper.make_node("Cast", [kind.name], ["index"], name="index", to=TensorProto.INT32),
+        helper.make_node("Gather", ["base_table", "index"], ["one_hot_rows"], name="one_hot_rows", axis=0),
+        helper.make_node("Transpose", ["one_hot_rows"], [one_hot], name=one_hot, perm=[0, 2, 1]),
+    ]
+    graph.initializer.append(numpy_helper.from_array(kind.table, "base_table"))
+    rest = list(graph.node)
+    del graph.node[:], graph.input[:]
+    graph.node.extend([*front, *rest])
+    graph.input.append(helper.make_tensor_value_info(kind.name, TensorProto.UINT8, ["batch", length]))
+
+
+def _reference(weights: Checkpoint, plain_form: PlainForm | None) -> Reference:
+    """PyTorch where it is installed, else the network in NumPy. Raises MissingDependency if there are none."""
+    try:
+        module = network.from_checkpoint(weights)
+    except MissingDependency:
+        if plain_form is None:
+            raise
+        return Reference("the network in NumPy", lambda codes: plain_form.activities(encoding.one_hot(codes)))
+
+    def run(codes: np.ndarray) -> np.ndarray:
+        import torch
+
+        with torch.inference_mode(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is slower than it could be
+            return module(torch.from_numpy(_one_hot_channels_first(codes))).numpy()
+
+    return Reference("PyTorch", run)
+
+
+def _check(partial: Path, reference: Reference, path: Path) -> None:
+    """Raise CheckFailed unless the file is valid ONNX and ONNX Runtime computes from it what the reference computes."""
+    import onnx
+
+    try:
+        onnx.checker.check_model(str(partial), full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise CheckFailed(f"{path}: not written, the exported graph is not valid ONNX: {_one_line(error)}") from None
+    spec = read_spec(partial)
+    # ONNX Runtime as a user gets it; asked for by name, since exporters import no runtime
+    options = RunOptions(batch_size=max(CHECKED_BATCHES))
+    engine = registry.load("runtimes", "onnx").start_file(partial, "cpu", options)
+    random = np.random.default_rng(0)
+    for batch in CHECKED_BATCHES:
+        codes = random.integers(0, len(ALPHABET), (batch, spec.sequence_length), np.uint8)
+        codes[random.random(codes.shape) < UNKNOWN_SHARE] = UNKNOWN_BASE
+        difference = _difference(engine.run(codes), reference.run(codes), f"at batch {batch}")
+        if difference:
+            raise CheckFailed(f"{path}: not written, ONNX Runtime and {reference.name} differ in {difference}")
+
+
+def _difference(actual: np.ndarray, expected: np.ndarray, where: str) -> str | None:
+    """How far the two are apart, in words; None within TOLERANCE."""
+    difference = np.abs(actual - expected)
+    # not finite is a difference too
+    wrong = ~(difference <= TOLERANCE + TOLERANCE * np.abs(expected))
+    if not wrong.any():
+        return None
+    row, column = (int(index) for index in np.argwhere(wrong)[0])
+    return (
+        f"{wrong.sum()} of {wrong.size} values {where}, by up to {np.nanmax(difference):.2g}: row {row + 1}, "
+        f"target {column + 1} is {actual[row, column]:.6g}, expected {expected[row, column]:.6g} within {TOLERANCE:g}"
+    )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,323 @@
+"""onnx-cpu, onnx-cuda: ONNX Runtime, on exactly the execution provider that the name says, or an error.
+
+ONNX Runtime falls back to the CPU and says so in its log only; here the log is silent and the provider is verified,
+after loading and after the first run. Weights that are no .onnx file yet are exported once (zoo/weights/exports.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib.util
+import io
+import os
+import re
+import sys
+import threading
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo import registry
+from zoo.errors import MissingDependency, ZooError
+from zoo.spec import ModelSpec
+from zoo.system import devices, libraries, limits, memory
+from zoo.weights import exports
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+    from zoo.options import RunOptions
+    from zoo.weights.checkpoint import Checkpoint
+
+DEVICES = ("cpu", "cuda")
+FILES = (".onnx",)
+AUTOMATIC = {"cuda": 40, "cpu": 10}
+TRUST = {"cpu": 10}
+LIBRARIES = ("onnx",)
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+PRECISIONS = {"cpu": ("fp32",), "cuda": ("fp32", "tf32")}
+CUDA_BATCH_SIZE = 2048
+CONCURRENT_BATCHES = {"cpu": 1, "cuda": 3}
+"""One that computes, one that waits for it on the device, one that is copied."""
+
+CONVOLUTION_SEARCH = "HEURISTIC"
+"""How cuDNN chooses its algorithms; the exhaustive search starts again with every new batch size."""
+
+BATCH_PER_THREAD = 32
+"""Sequences a CPU thread: their activations fit its caches, and there is work enough between two barriers."""
+
+SILENT = 4
+"""Log level of ONNX Runtime: fatal errors only. Everything else that goes wrong is raised as well."""
+
+CUDA_WHEEL = "onnxruntime-gpu"
+CUDA_INSTALL = "pip install 'deepstarr-zoo[cuda]'"
+WHEEL_PREFIX = "onnxruntime"
+"""Every wheel of ONNX Runtime is called so, with the device behind it."""
+
+CPU_WHEELS = ("onnxruntime", "onnxruntime-directml", "onnxruntime-openvino")
+
+
+def missing(device: str) -> str | None:
+    """Why onnx-`device` cannot run here, and what helps; None if it can, as far as can be told without ONNX Runtime."""
+    if importlib.util.find_spec("onnxruntime") is None:
+        return "ONNX Runtime is not installed; pip install deepstarr-zoo"
+    return (conflict() or _cuda_wheel_missing() or devices.driver_missing()) if device == "cuda" else None
+
+
+def conflict() -> str | None:
+    """The wheels of ONNX Runtime that overwrite each other here, and the commands that help; None if there is one."""
+    wheels = [name for name in (CUDA_WHEEL, *CPU_WHEELS) if libraries.version(name)]
+    if len(wheels) < 2:
+        return None
+    return (
+        f"{' and '.join(wheels)} are both installed and overwrite each other; "
+        f"pip uninstall -y {' '.join(wheels)} && pip install --no-cache-dir {CUDA_WHEEL}"
+    )
+
+
+def refuses(spec: ModelSpec) -> str | None:  # noqa: ARG001
+    """None: every model can be exported."""
+    return None
+
+
+def start(weights: Checkpoint, device: str, options: RunOptions) -> OnnxEngine:
+    """Export a checkpoint, once, and load that; see start_file."""
+    return start_file(exports.exported(weights, "onnx", input="codes"), device, options)
+
+
+def start_file(path: Path, device: str, options: RunOptions) -> OnnxEngine:
+    """Load an .onnx file of this zoo on the provider of `device` and no other.
+
+    Raises ZooError for a file that is not ours, MissingDependency where the provider does not come up.
+    """
+    return OnnxEngine(path, device, options)
+
+
+def findings() -> dict[str, str]:
+    """The wheels of ONNX Runtime that are installed, and what they can do."""
+    wheels = [one for one in metadata.distributions() if (one.metadata["Name"] or "").lower().startswith(WHEEL_PREFIX)]
+    try:
+        providers = ", ".join(import_onnxruntime().get_available_providers())
+    except MissingDependency as error:
+        providers = f"none: {error}"
+    return {
+        "wheels": ", ".join(sorted(f"{one.metadata['Name']} {one.version}" for one in wheels)) or "none",
+        "conflict": conflict() or "none",
+        "providers built in": providers,
+    }
+
+
+class OnnxEngine:
+    """One ONNX Runtime session on one provider; see zoo.contracts.Engine."""
+
+    def __init__(self, path: Path, device: str, options: RunOptions) -> None:
+        exporter = registry.load("exporters", "onnx")
+        self.provider = PROVIDERS[device]
+        own = CUDA_BATCH_SIZE if device == "cuda" else BATCH_PER_THREAD * (options.threads or devices.cores())
+        self.batch_size = options.batch_size or own
+        self.concurrent_batches = CONCURRENT_BATCHES[device]
+        self._device = device
+        # before ONNX Runtime opens it: a file may have been changed, or lead to other files
+        self.spec: ModelSpec = exporter.read_spec(path)
+        self._session = _load(path, device, options)
+        self._verified = False
+        self._local = threading.local()
+        name = self._session.get_inputs()[0].name
+        feeds = {kind.name: kind.feed for kind in exporter.INPUTS.values()}
+        if name not in feeds:
+            raise ZooError(f"{path}: expected an input called {', '.join(feeds)}, got {name}")
+        self._feed = feeds[name]
+
+    def run(self, codes: np.ndarray) -> np.ndarray:
+        if not hasattr(self._local, "binding"):
+            self._local.binding = _Binding(self._session, self._device, self.batch_size, len(self.spec.targets))
+        try:
+            activities = self._local.binding.run(self._feed(codes))
+        except _errors() as error:
+            reason = _first_line(error)
+            if re.search(r"alloc|out of memory", str(error), re.IGNORECASE):
+                raise ZooError(f"ONNX Runtime: {memory.exhausted(len(codes))} ({reason})") from None
+            raise ZooError(f"ONNX Runtime failed on a batch of {len(codes)} ({reason})") from None
+        if not self._verified:
+            _verify(self._session, self.provider)
+            self._verified = True
+        return activities
+
+
+class _Binding:
+    """What one thread needs to run batches of its own: memory on the device for them and their activities, bound once.
+
+    The copies to and from it are blocking, and `run` returns when the device is done; other threads go on meanwhile.
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession, device: str, rows: int, targets: int) -> None:
+        self._session = session
+        self._device = device
+        self._binding = session.io_binding()
+        self._input, self._output = session.get_inputs()[0].name, session.get_outputs()[0].name
+        self._rows = rows
+        self._activities = import_onnxruntime().OrtValue.ortvalue_from_shape_and_type(
+            [rows, targets], np.float32, device
+        )
+        self._batch: onnxruntime.OrtValue | None = None
+        self._staged = np.empty(0)
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        """(N, ...) as the graph takes it -> float32 (N, T)."""
+        if self._batch is None:
+            self._staged = np.zeros((self._rows, *batch.shape[1:]), batch.dtype)
+            self._batch = import_onnxruntime().OrtValue.ortvalue_from_numpy(self._staged, self._device)
+        self._staged[: len(batch)] = batch
+        if self._device != "cpu":  # on a CPU the value is the staged array itself
+            self._batch.update_inplace(self._staged)
+        shape = [len(batch), *batch.shape[1:]]
+        self._binding.bind_input(self._input, self._device, 0, batch.dtype, shape, self._batch.data_ptr())
+        activities = [len(batch), self._activities.shape()[1]]
+        self._binding.bind_output(self._output, self._device, 0, np.float32, activities, self._activities.data_ptr())
+        self._session.run_with_iobinding(self._binding)
+        return self._activities.numpy()[: len(batch)].copy()
+
+
+def import_onnxruntime() -> ModuleType:
+    """ONNX Runtime, imported without its chatter. Every user of it in the zoo asks here."""
+    quiet = contextlib.nullcontext() if "onnxruntime" in sys.modules else _standard_error_closed()
+    try:
+        with quiet:
+            import onnxruntime
+    except ImportError as error:
+        advice = limits.limit_note() or f"; pip install --force-reinstall {CUDA_WHEEL}"
+        reason = conflict() or f"{_first_line(error)}{advice}"
+        raise MissingDependency(f"ONNX Runtime cannot be imported: {reason}") from None
+    if not hasattr(onnxruntime, "InferenceSession"):
+        # what uninstalling one of two wheels leaves behind
+        raise MissingDependency(f"ONNX Runtime is installed in part; pip install --force-reinstall {CUDA_WHEEL}")
+    onnxruntime.set_default_logger_severity(SILENT)
+    return onnxruntime
+
+
+def session_options(threads: int | None) -> onnxruntime.SessionOptions:
+    """All graph optimisations, one pool of `threads` (None: one for each core of this process), a silent log.
+
+    Threads that wait sleep instead of spinning: no slower on an idle machine, several times faster on a shared one,
+    and the cores are free for reading and writing between two batches.
+    """
+    onnxruntime = import_onnxruntime()
+    settings = onnxruntime.SessionOptions()
+    settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    settings.intra_op_num_threads = threads or devices.cores()
+    settings.inter_op_num_threads = 1
+    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    settings.log_severity_level = SILENT
+    return settings
+
+
+def _load(path: Path, device: str, options: RunOptions) -> onnxruntime.InferenceSession:
+    provider = PROVIDERS[device]
+    settings = session_options(options.threads)
+    provider_options: dict[str, Any] = {}
+    if device == "cuda":
+        _preload()
+        # without it, a layer that CUDA cannot run would run on the CPU
+        settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        provider_options = {
+            "use_tf32": str(int(options.precision == "tf32")),
+            "cudnn_conv_algo_search": CONVOLUTION_SEARCH,
+        }
+    try:
+        # `enable_fallback` would start the session again on the CPU, at loading and at the first failing run
+        session = import_onnxruntime().InferenceSession(
+            path, settings, providers=[(provider, provider_options)], enable_fallback=0
+        )
+    except _errors() as error:
+        if device == "cuda":
+            reason = _cuda_failure() or _first_line(error)
+            raise MissingDependency(f"onnx-cuda cannot run {path} here: {reason}") from None
+        raise ZooError(f"{path}: ONNX Runtime cannot load it, cut off or not ONNX ({_first_line(error)})") from None
+    _verify(session, provider)
+    return session
+
+
+def _verify(session: onnxruntime.InferenceSession, provider: str) -> None:
+    """Raise MissingDependency unless `provider` is what computes."""
+    running = session.get_providers()
+    if not running or running[0] != provider:
+        reason = _cuda_failure() if provider == PROVIDERS["cuda"] else None
+        raise MissingDependency(
+            f"ONNX Runtime runs on {', '.join(running) or 'nothing'} instead of {provider}"
+            + (f": {reason}" if reason else "")
+        )
+
+
+def _preload() -> None:
+    """Load CUDA and cuDNN from the wheels that the extra `cuda` brings, else from the system's paths."""
+    preload = getattr(import_onnxruntime(), "preload_dlls", None)  # since 1.21
+    if preload:
+        # it prints what it does not find, whether needed or not; what is needed is named by _cuda_failure
+        with contextlib.redirect_stdout(io.StringIO()):
+            preload()
+
+
+def _cuda_failure() -> str | None:
+    """Why ONNX Runtime's CUDA provider does not load, and what helps; None if it loads."""
+    if PROVIDERS["cuda"] not in import_onnxruntime().get_available_providers():
+        return _cuda_wheel_missing() or f"this build of ONNX Runtime has no CUDA provider; {CUDA_INSTALL}"
+    try:
+        for path in _provider_libraries():
+            ctypes.CDLL(str(path), ctypes.RTLD_GLOBAL)
+        ctypes.CDLL("cudnn64_9.dll" if sys.platform == "win32" else "libcudnn.so.9")
+    except OSError as error:
+        # "libcublasLt.so.13: cannot open shared object file: No such file or directory"
+        return f"a library cannot be loaded, {_first_line(error)}; {CUDA_INSTALL}"
+    return None
+
+
+def _cuda_wheel_missing() -> str | None:
+    path = _provider_libraries()[-1]
+    if path.is_file():
+        return None
+    return f"the installed ONNX Runtime is for CPUs only; pip uninstall -y {' '.join(CPU_WHEELS[:1])} && {CUDA_INSTALL}"
+
+
+def _provider_libraries() -> list[Path]:
+    """ONNX Runtime's own libraries of the CUDA provider, in the order in which they load."""
+    spec = importlib.util.find_spec("onnxruntime")
+    folder = Path(spec.origin).parent / "capi" if spec and spec.origin else Path()
+    names = ("onnxruntime_providers_shared", "onnxruntime_providers_cuda")
+    return [folder / (f"{name}.dll" if sys.platform == "win32" else f"lib{name}.so") for name in names]
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises: classes of its own without a common parent, and plain ones from its Python part."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    own = (value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception))
+    return (*own, RuntimeError, ValueError)
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).strip().partition("\n")[0].split())
+
+
+@contextlib.contextmanager
+def _standard_error_closed() -> Iterator[None]:
+    """Discard what C code writes to standard error: ONNX Runtime warns of odd devices before it can be told not to."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is no standard error to protect
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    sys.stderr.flush()
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -1,0 +1,180 @@
+"""Intervals of a genome: the window around each centre on its strand, against sequences cut in plain Python."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import genomes
+import numpy as np
+import pytest
+from checkpoints import ODD, random_checkpoint
+from command_line import RUNTIME, Zoo, one_line
+
+from zoo.prediction import predict
+from zoo.weights import checkpoint
+
+pytest.importorskip("pysam", reason="pysam is not installed; the extra genome brings it")
+
+L = ODD.sequence_length
+
+BED = [
+    ("chr2", 100, 153, "whole", "+"),
+    ("chr2", 100, 153, "whole", "-"),
+    ("chr10", 3, 8, "first", "."),
+    ("chr10", 395, 400, "last", "-"),
+    ("chr2", 400, 401, "one", "+"),
+    ("chr2", 0, 900, "all", "."),
+]
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The working folder, with weights w.safetensors, the genome g.fa and the intervals p.bed."""
+    monkeypatch.chdir(tmp_path)
+    checkpoint.save(random_checkpoint(ODD), tmp_path / "w.safetensors")
+    contigs = genomes.contigs({"chr2": 900, "chr10": 400}, unknown=0.02)
+    genomes.write(tmp_path / "g.fa", contigs)
+    lines = [f"{contig}\t{start}\t{end}\t{name}\t0\t{strand}" for contig, start, end, name, strand in BED]
+    (tmp_path / "p.bed").write_text("\n".join([*lines, ""]))
+    return contigs
+
+
+def expected(contigs: dict[str, str], rows: list[tuple[str, int, str]]) -> np.ndarray:
+    """Predictions of contig, centre and strand."""
+    model = predict.load(weights="w.safetensors", runtime=RUNTIME[1])
+    return model.predict([genomes.window(contigs[contig], centre, L, strand) for contig, centre, strand in rows])
+
+
+def values(table: str, labels: int = 5) -> np.ndarray:
+    return np.array([line.split("\t")[labels:] for line in table.splitlines()[1:]], np.float32)
+
+
+def run(zoo: Zoo, *words: object) -> tuple[int, str, str]:
+    return zoo("predict", "--weights", "w.safetensors", *RUNTIME, *words)
+
+
+def test_one_row_an_interval_in_order_on_its_strand(zoo: Zoo, made: dict[str, str]) -> None:
+    status, out, err = run(zoo, "--bed", "p.bed", "--genome", "g.fa", "-o", "out.tsv")
+    assert (status, out) == (0, "")
+    table = Path("out.tsv").read_text()
+    assert table.splitlines()[0] == "chrom\tstart\tend\tname\tstrand\ta\tb\tc"
+    assert [tuple(line.split("\t")[:5]) for line in table.splitlines()[1:]] == [
+        tuple(map(str, interval)) for interval in BED
+    ]
+    centres = [(contig, (start + end) // 2, strand) for contig, start, end, _, strand in BED]
+    np.testing.assert_array_equal(values(table), expected(made, centres))
+    assert err.startswith("zoo: 6 intervals, 2 padded; kmer-cpu;")
+    described = json.loads(Path("out.tsv.json").read_text())
+    assert described["counts"] == {"records": 6, "padded": 2, "skipped": 0, "mostly_unknown": 0}
+    assert described["genome"] == "g.fa"
+    assert described["inputs"] == [{"file": "p.bed", "records": 6}]
+
+
+def test_batches_do_not_show(zoo: Zoo, made: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    _, whole, _ = run(zoo, "--bed", "p.bed", "--genome", "g.fa")
+    monkeypatch.setattr(predict, "CHUNK_RECORDS", 2)
+    _, out, _ = run(zoo, "--bed", "p.bed", "--genome", "g.fa", "--batch-size", 2)
+    assert [line.split("\t")[:5] for line in out.splitlines()] == [line.split("\t")[:5] for line in whole.splitlines()]
+    np.testing.assert_allclose(values(out), values(whole), atol=2e-5)
+
+
+def test_narrow_peaks_are_predicted_around_their_summit(zoo: Zoo, made: dict[str, str]) -> None:
+    Path("p.narrowPeak").write_text("chr2\t100\t300\tp\t9\t-\t1\t1\t1\t20\nchr2\t100\t300\tq\t9\t.\t1\t1\t1\t-1\n")
+    _, out, _ = run(zoo, "--bed", "p.narrowPeak", "--genome", "g.fa")
+    np.testing.assert_array_equal(values(out), expected(made, [("chr2", 120, "-"), ("chr2", 200, ".")]))
+
+
+def test_the_mean_of_both_strands_is_the_same_on_both(zoo: Zoo, made: dict[str, str]) -> None:
+    _, out, _ = run(zoo, "--bed", "p.bed", "--genome", "g.fa", "--rc", "average")
+    both = expected(made, [("chr2", 126, "+"), ("chr2", 126, "-")])
+    np.testing.assert_array_equal(values(out)[:2], np.repeat([(both[0] + both[1]) * 0.5], 2, axis=0))
+
+
+def test_a_region_is_one_interval(zoo: Zoo, made: dict[str, str]) -> None:
+    status, out, _ = run(zoo, "--region", "chr2:1,01-153", "--genome", "g.fa")
+    assert status == 0
+    assert out.splitlines()[1].startswith("chr2\t100\t153\t.\t.\t")
+    np.testing.assert_array_equal(values(out), expected(made, [("chr2", 126, "+")]))
+
+
+def test_parquet_holds_positions_as_numbers(zoo: Zoo, made: dict[str, str]) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    run(zoo, "--bed", "p.bed", "--genome", "g.fa", "-o", "out.parquet")
+    found = parquet.read_table("out.parquet")
+    assert found.column("start").to_pylist() == [interval[1] for interval in BED]
+    assert found.column("name").to_pylist() == [interval[3] for interval in BED]
+    first = expected(made, [("chr2", 126, "+")])[0]
+    np.testing.assert_array_equal([found.column(target)[0].as_py() for target in "abc"], first)
+
+
+def test_commas_in_names_are_quoted_in_csv(zoo: Zoo, made: dict[str, str]) -> None:  # noqa: ARG001
+    Path("p.bed").write_text('chr2\t1\t60\ta,"b"\n')
+    run(zoo, "--bed", "p.bed", "--genome", "g.fa", "-o", "out.csv")
+    assert Path("out.csv").read_text().splitlines()[1].startswith('chr2,1,60,"a,""b""",.,')
+
+
+BAD = {
+    "chr10\t20\t19": "expected a start below the end, got 20 and 19; --skip-bad leaves such lines out",
+    "chr10\t-1\t19": "start: expected a whole number of at least 0, got '-1'; --skip-bad leaves such lines out",
+    "10\t1\t19": "the genome g.fa has no contig '10' but 'chr10': the names differ by 'chr'; rename them in one of the",
+    "x\t1\t19": "the genome g.fa has no contig 'x'; it has chr2, chr10; --skip-bad leaves such lines out",
+    "chr10\t390\t401": "expected an end within the 400 bases of chr10, got 401; --skip-bad leaves such lines out",
+}
+
+
+@pytest.mark.parametrize("line", BAD)
+def test_a_bad_interval_is_one_line_or_skipped_and_named(zoo: Zoo, made: dict[str, str], line: str) -> None:
+    text = Path("p.bed").read_text()
+    Path("p.bed").write_text(f"{line}\n{text}")
+    words = ("--weights", "w.safetensors", *RUNTIME, "--bed", "p.bed", "--genome", "g.fa")
+    one_line(zoo, f"p.bed, line 1: {BAD[line]}", "predict", *words, "-o", "out.tsv")
+    assert not Path("out.tsv").exists()
+    status, out, err = zoo("predict", *words, "--skip-bad")
+    assert status == 0
+    assert len(out.splitlines()) == len(BED) + 1
+    summary, named = err.splitlines()
+    assert "6 intervals, 2 padded, 1 skipped;" in summary
+    assert named.startswith(
+        f"zoo: skipped: p.bed, line 1: {BAD[line].removesuffix('; --skip-bad leaves such lines out')}"
+    )
+    np.testing.assert_array_equal(values(out)[0], expected(made, [("chr2", 126, "+")])[0])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--bed", "e.bed", "--genome", "g.fa"], "e.bed: expected intervals (BED), found none; the file is empty"),
+        (["--bed", "bad.bed", "--genome", "g.fa", "--skip-bad"], "bad.bed: none of its 1 intervals can be predicted"),
+        (["--bed", "p.bed"], "--bed: say with --genome which genome it lies in"),
+        (["--region", "chr2:1-5"], "--region: say with --genome which genome it lies in"),
+        (
+            ["--genome", "g.fa"],
+            "--genome: say with --bed or --region what to predict of it; zoo scan predicts all of it",
+        ),
+        (["--bed", "p.bed", "--region", "chr2:1-5", "--genome", "g.fa"], "expected --bed or --region, got both"),
+        (["--region", "chr2:890-901", "--genome", "g.fa"], "region chr2:890-901: expected an end within the 900 bases"),
+        (["--region", "chr2:5-4", "--genome", "g.fa"], "region: expected contig:first-last, 1-based and inclusive"),
+        (["--bed", "p.bed", "--genome", "none.fa"], "none.fa: no such file"),
+        (
+            ["g.fa", "--bed", "p.bed", "--genome", "g.fa"],
+            "g.fa: expected FASTA files or intervals of a genome, got both",
+        ),
+        (["--bed", "p.bed", "--genome", "g.fa", "--crop-or-pad"], "windows of a genome have the length of the model"),
+        (
+            ["--bed", "p.bed", "--genome", "g.fa", "-o", "out.xls"],
+            "out.xls: expected a name that ends in .tsv, .txt, .csv",
+        ),
+    ],
+)
+def test_usage(zoo: Zoo, made: dict[str, str], words: list[str], message: str) -> None:  # noqa: ARG001
+    Path("e.bed").write_text("")
+    Path("bad.bed").write_text("chr2\t5\t4\n")
+    one_line(zoo, message, "predict", "--weights", "w.safetensors", *RUNTIME, *words)
+
+
+def test_inputs_are_never_replaced(zoo: Zoo, made: dict[str, str]) -> None:  # noqa: ARG001
+    before = Path("p.bed").read_bytes()
+    words = ("--weights", "w.safetensors", *RUNTIME, "--bed", "p.bed", "--genome", "g.fa", "-o", "p.bed", "--overwrite")
+    one_line(zoo, "p.bed: is an input of this command, which is never replaced; give another name", "predict", *words)
+    assert Path("p.bed").read_bytes() == before

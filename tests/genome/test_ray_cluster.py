@@ -1,0 +1,134 @@
+"""Work shared out by Ray: a cluster of three nodes, one of which is lost, gives the bytes of one process."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import genomes
+import pytest
+from checkpoints import ODD, random_checkpoint, random_codes
+from command_line import RUNTIME, Zoo, one_line
+
+from zoo.errors import MissingDependency, ZooError
+from zoo.genome import genome_job, ray_cluster, scan, shared_files, variants
+from zoo.genome.options import ScanOptions, ShardOptions
+from zoo.prediction import predict
+from zoo.prediction.job import Job
+from zoo.prediction.loading import Loading
+from zoo.weights import checkpoint
+
+LOADING = Loading(weights="w.safetensors", runtime=RUNTIME[1])
+
+
+def ray() -> Any:
+    return pytest.importorskip("ray", reason="ray is not installed; the extra ray brings it")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Three nodes of one core each on this machine."""
+    ray()
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    made.add_node(num_cpus=1)
+    made.add_node(num_cpus=1)
+    ray().init(address=made.address, logging_level="ERROR", log_to_driver=False)
+    yield made
+    ray().shutdown()
+    made.shutdown()
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The working folder, with weights w.safetensors, a genome g.fa, variants v.vcf and five files of sequences."""
+    monkeypatch.chdir(tmp_path)
+    checkpoint.save(random_checkpoint(ODD), tmp_path / "w.safetensors")
+    contigs = genomes.contigs({"chr2": 2000, "chr10": 900}, unknown=0.01)
+    genomes.write(tmp_path / "g.fa", contigs)
+    generator = random.Random(0)
+    places = sorted(generator.sample(range(2000), 150))
+    rows = [f"chr2\t{place + 1}\t.\t{contigs['chr2'][place]}\t{generator.choice('ACGT')}\t.\t.\t." for place in places]
+    header = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
+    (tmp_path / "v.vcf").write_text("\n".join([header, *rows, ""]))
+    for number in range(5):
+        texts = [
+            "".join("ACGTN"[code] for code in row) for row in random_codes(300 + number, ODD.sequence_length, number)
+        ]
+        (tmp_path / f"{number}.fa").write_text("".join(f">s{row}\n{text}\n" for row, text in enumerate(texts)))
+    return contigs
+
+
+def tracks() -> list[bytes]:
+    return [Path(f"t.{target}.bedgraph").read_bytes() for target in "abc"]
+
+
+@pytest.mark.slow
+def test_a_node_that_is_lost_changes_nothing(cluster: Any, made: dict[str, str]) -> None:  # noqa: ARG001
+    sharing, options = ShardOptions(part_size=100), ScanOptions(format="bedgraph", aggregate="mean")
+    job = scan.Job(Path("g.fa"), Path("t"), options, loading=LOADING, sharing=sharing, overwrite=True)
+    genome_job.run(job)
+    alone = tracks()
+    nodes = list(cluster.worker_nodes)
+    done: list[int] = []
+
+    def on_progress(count: int, _: int) -> None:
+        if not done:
+            cluster.remove_node(nodes[0], allow_graceful=False)
+        done.append(count)
+
+    described = genome_job.run(job, on_progress, ray_cluster.workers(cluster.address))
+    assert tracks() == alone
+    assert len(done) == -(-described["counts"]["records"] // 100)
+    assert nodes[0] not in cluster.worker_nodes
+    assert not Path("t.parts").exists()
+
+
+@pytest.mark.slow
+def test_variants_and_files_are_the_same_to_the_byte(cluster: Any, made: dict[str, str]) -> None:  # noqa: ARG001
+    on_ray = ray_cluster.workers(cluster.address)
+    sharing = ShardOptions(part_size=20)
+    job = variants.Job(
+        Path("g.fa"), Path("e.tsv"), variants=Path("v.vcf"), loading=LOADING, sharing=sharing, overwrite=True
+    )
+    genome_job.run(job)
+    alone = Path("e.tsv").read_bytes()
+    genome_job.run(job, workers=on_ray)
+    assert Path("e.tsv").read_bytes() == alone
+
+    sources = tuple(f"{number}.fa" for number in range(5))
+    files = Job(sources, Path("p.tsv.gz"), overwrite=True, rc="average")
+    expected = predict.predict_file(predict.load(weights="w.safetensors", runtime=RUNTIME[1]), files)
+    alone = Path("p.tsv.gz").read_bytes()
+    described = shared_files.predict_files(files, LOADING, on_ray, lambda _: None)
+    assert Path("p.tsv.gz").read_bytes() == alone
+    assert described == expected == json.loads(Path("p.tsv.gz.json").read_text())
+    assert not [path for path in Path().iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.slow
+def test_what_is_wrong_with_a_part_is_said_as_it_is(cluster: Any, made: dict[str, str]) -> None:  # noqa: ARG001
+    Path("3.fa").write_text(">s\nACGT\n")
+    job = Job(tuple(f"{number}.fa" for number in range(5)), Path("p.tsv"))
+    with pytest.raises(ZooError, match=r"3\.fa: record 1 \(s\): expected 53 bases, got 4; --crop-or-pad crops or pads"):
+        shared_files.predict_files(job, LOADING, ray_cluster.workers(cluster.address), lambda _: None)
+    assert not Path("p.tsv").exists()
+
+
+def test_usage(zoo: Zoo, made: dict[str, str]) -> None:  # noqa: ARG001
+    ray()
+    words = ("predict", "--weights", "w.safetensors", *RUNTIME, "--ray", "local")
+    one_line(zoo, "--ray: say with -o where the table goes", *words, "0.fa")
+    one_line(zoo, "--ray: standard input cannot be shared out; give files", *words, "-", "-o", "out.tsv")
+    intervals = ("--region", "chr2:1-53", "--genome", "g.fa", "-o", "out.tsv")
+    one_line(zoo, "--ray shares out FASTA files; zoo scan and zoo variants share out a genome", *words, *intervals)
+
+
+def test_without_ray_one_line_says_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_cluster.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(MissingDependency, match=r"Ray is not installed; pip install 'deepstarr-zoo\[ray\]' brings it"):
+        ray_cluster.workers("local")

@@ -1,0 +1,158 @@
+"""`zoo variants`: every effect against predictions of two sequences that are built by hand, in plain Python."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import genomes
+import numpy as np
+import pytest
+from alleles import WORDS, Allele, L, expected, random_alleles, read, write_vcf
+from command_line import RUNTIME, Zoo, one_line
+
+from zoo.formats import vcf
+from zoo.genome import genome_job, variants
+from zoo.genome.options import VariantOptions
+from zoo.prediction import predict
+from zoo.prediction.loading import Loading
+
+pysam = pytest.importorskip("pysam", reason="pysam is not installed; the extra genome brings it")
+
+
+@pytest.mark.parametrize("shifts", [(0,), (-20, 0, 20), (26,), (-26, 5)])
+@pytest.mark.parametrize("rc", [False, True])
+def test_every_effect_is_that_of_two_sequences_built_by_hand(
+    zoo: Zoo, contigs: dict[str, str], shifts: tuple[int, ...], rc: bool
+) -> None:
+    alleles = random_alleles(contigs, 60)
+    words = ["--shifts", ",".join(map(str, shifts)), *(["--rc", "average"] if rc else [])]
+    status, out, err = zoo("variants", "v.vcf", *WORDS, "-o", "out.tsv", *words)
+    assert (status, out) == (0, ""), err
+    rows, numbers = read()
+    assert [row[:5] for row in rows] == [
+        [one.contig, str(one.position), f"rs{number}", one.ref, one.alt] for number, one in enumerate(alleles)
+    ]
+    assert {row[-1] for row in rows} == {"yes"}
+    np.testing.assert_allclose(numbers, expected(contigs, alleles, shifts, rc), atol=2e-5)
+    assert np.abs(numbers[:, 2]).max() > 0.1
+
+
+def test_windows_are_those_that_the_conventions_name() -> None:
+    """249 bases: [p - 124, p + 125), and a deletion draws in the bases behind it."""
+    sequence = genomes.contigs({"c": 1000})["c"].upper()
+    from zoo.dna.encoding import encode
+    from zoo.formats.vcf import Variant
+    from zoo.genome.haplotypes import Placements
+
+    class Genome:
+        def window(self, _: str, start: int, length: int) -> np.ndarray:
+            return encode([sequence[start : start + length]])[0]
+
+    p = 500
+    variant = Variant("c", p, ".", sequence[p : p + 7], (sequence[p],))
+    placements = Placements(249, (0,))
+    (ref,) = placements.reference(Genome(), variant)  # type: ignore[arg-type]
+    (alt,) = placements.alternative(Genome(), variant, sequence[p])  # type: ignore[arg-type]
+    assert ref.tolist() == encode([sequence[p - 124 : p + 125]])[0].tolist()
+    assert alt.tolist() == encode([sequence[p - 124 : p + 1] + sequence[p + 7 : p + 131]])[0].tolist()
+
+
+def test_alleles_of_a_record_are_rows_in_order(zoo: Zoo, contigs: dict[str, str]) -> None:
+    base = contigs["chr2"][99]
+    others = [letter for letter in "ACGT" if letter != base.upper()]
+    write_vcf(Path("v.vcf"), [("chr2", 100, base, f"{others[2]},{base}GG,{others[0]}")], contigs)
+    assert zoo("variants", "v.vcf", *WORDS, "-o", "out.tsv")[0] == 0
+    rows, numbers = read()
+    assert [row[4] for row in rows] == [others[2], f"{base}GG", others[0]]
+    alleles = [Allele("chr2", 100, base, row[4]) for row in rows]
+    np.testing.assert_allclose(numbers, expected(contigs, alleles), atol=2e-5)
+
+
+def test_the_reference_of_a_place_is_predicted_once(contigs: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    base = contigs["chr2"][99]
+    others = [letter for letter in "ACGT" if letter != base.upper()]
+    rows = [("chr2", 100, base, ",".join(others)), ("chr2", 100, base, "GATTACA")]
+    write_vcf(Path("v.vcf"), rows, contigs)
+    predicted = []
+    submit = predict.Model.submit_codes
+    monkeypatch.setattr(
+        predict.Model, "submit_codes", lambda model, codes: predicted.append(len(codes)) or submit(model, codes)
+    )
+    loading = Loading(weights="w.safetensors", runtime=RUNTIME[1])
+    genome_job.run(variants.Job(Path("g.fa"), Path("out.tsv"), variants=Path("v.vcf"), loading=loading))
+    assert predicted == [1 + 4]
+
+
+ODD_ALLELES = {
+    "<DEL>": "symbolic",
+    "*": "overlapping_deletion",
+    "<*>": "overlapping_deletion",
+    "G[chr2:7[": "breakend",
+    "]chr2:7]G": "breakend",
+    ".G": "breakend",
+    "R": "other_letters",
+    "A" * (L + 1): "too_long",
+}
+
+
+@pytest.mark.parametrize("alt", ODD_ALLELES)
+def test_what_cannot_be_scored_is_counted_and_named(zoo: Zoo, contigs: dict[str, str], alt: str) -> None:
+    base = contigs["chr2"][99]
+    other = "A" if base.upper() != "A" else "C"
+    write_vcf(Path("v.vcf"), [("chr2", 100, base, f"{alt},{other}"), ("chr2", 101, contigs["chr2"][100], ".")], contigs)
+    status, _, err = zoo("variants", "v.vcf", *WORDS, "-o", "out.tsv")
+    assert status == 0
+    rows, numbers = read()
+    assert [row[4] for row in rows] == [alt, other]
+    assert rows[0][5:] == ["NA"] * 9 + ["yes"]
+    np.testing.assert_allclose(numbers[1:], expected(contigs, [Allele("chr2", 100, base, other)]), atol=2e-5)
+    kind = ODD_ALLELES[alt]
+    described = json.loads(Path("out.tsv.json").read_text())
+    assert described["counts"][kind] == 1
+    assert described["counts"]["variants_without_alleles"] == 1
+    (named,) = described["not_scored"][kind]
+    assert named.startswith(f"chr2:100 {base}>{alt[:40]}")
+    assert err.splitlines()[1] == f"zoo: not scored, {kind.replace('_', ' ')}: {named}"
+
+
+class TestMismatch:
+    """A REF that the genome does not have."""
+
+    def wrong(self, contigs: dict[str, str], place: int) -> tuple[str, int, str, str]:
+        base = contigs["chr2"][place - 1].upper()
+        return ("chr2", place, next(letter for letter in "ACGT" if letter != base), "T")
+
+    def test_is_marked_and_more_than_a_share_is_exit_1(self, zoo: Zoo, contigs: dict[str, str]) -> None:
+        right = [("chr2", place, contigs["chr2"][place - 1], "A") for place in range(100, 199)]
+        write_vcf(Path("v.vcf"), [*right, self.wrong(contigs, 200)], contigs)
+        status, _, err = zoo("variants", "v.vcf", *WORDS, "-o", "out.tsv")
+        rows, _ = read()
+        assert status == 0
+        assert rows[-1][5:] == ["NA"] * 9 + ["no"]
+        assert "100 alleles, 1 ref mismatch" in err
+        status, _, err = zoo("variants", "v.vcf", *WORDS, "-o", "out.tsv", "--overwrite", "--max-mismatch", 0.005)
+        assert status == 1
+        assert err.splitlines()[-1] == (
+            "zoo: the genome has other bases than REF at 1 of 100 alleles, more than --max-mismatch 0.005: is it "
+            "another assembly?"
+        )
+        assert read()[0] == rows
+
+    @pytest.mark.parametrize("row", [("chr2", 900, "AC", "A"), ("chr2", 901, "A", "C"), ("chr2", 0, "A", "C")])
+    def test_beyond_the_contig_is_one(self, zoo: Zoo, contigs: dict[str, str], row: tuple[str, int, str, str]) -> None:
+        write_vcf(Path("v.vcf"), [("chr2", 5, contigs["chr2"][4], "A"), row], contigs)
+        assert zoo("variants", "v.vcf", *WORDS, "-o", "out.tsv", "--max-mismatch", 1)[0] == 0
+        assert [line[-1] for line in read()[0]] == ["yes", "no"]
+
+    def test_everywhere_is_exit_2_and_nothing_is_written(self, zoo: Zoo, contigs: dict[str, str]) -> None:
+        write_vcf(Path("v.vcf"), [self.wrong(contigs, place) for place in (100, 101)], contigs)
+        message = "v.vcf: the genome g.fa has the REF of none of its 2 alleles; is it another assembly?"
+        one_line(zoo, message, "variants", "v.vcf", *WORDS, "-o", "out.tsv")
+        assert not list(Path().glob("out.tsv"))
+
+
+def test_shifts_keep_the_variant_inside() -> None:
+    VariantOptions((-124, 124)).check(249)
+    with pytest.raises(vcf.ZooError, match="shifts: expected -124 to 124 for windows of 249 bases, got -125"):
+        VariantOptions((-125,)).check(249)

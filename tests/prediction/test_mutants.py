@@ -1,0 +1,90 @@
+"""Session.mutants: the general way, and that every runtime's own gives the same numbers."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from checkpoints import CONFIGS, ODD, random_checkpoint, random_codes
+
+from zoo import contracts
+from zoo.dna.encoding import one_hot
+from zoo.errors import ZooError
+from zoo.prediction import mutants, session
+from zoo.prediction.session import Session, open_session
+from zoo.spec import ModelSpec
+
+WEIGHTS = np.random.default_rng(0).normal(size=(5, 4, 2)).astype(np.float32)
+
+
+class Linear:
+    """A model whose mutants are known: each base in each place has its weight."""
+
+    provider, batch_size, concurrent_batches = "none", 7, 1
+    spec = ModelSpec("deepstarr", {}, 5, ("a", "b"), "0")
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    def run(self, codes: np.ndarray) -> np.ndarray:
+        assert len(codes) <= self.batch_size
+        self.given = max(self.given, len(codes))
+        return np.einsum("nlb,lbt->nt", one_hot(codes), WEIGHTS)
+
+
+def test_the_general_way_gives_alternative_minus_what_is_there() -> None:
+    codes = np.array([[0, 1, 2, 3, 4], [3, 3, 3, 3, 3]], np.uint8)
+    expected = WEIGHTS - np.einsum("nlb,lbt->nlt", one_hot(codes), WEIGHTS)[:, :, None]
+    found = Session(Linear(), "linear").mutants(codes)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(found[0, range(4), range(4)], 0)
+    assert (found[0, 4] != 0).all()
+
+
+def test_blocks_of_sequences_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = np.random.default_rng(1).integers(0, 5, (9, 5), np.uint8)
+    whole = Session(Linear(), "linear").mutants(codes)
+    for at_once in (1, 20, 41):
+        monkeypatch.setattr(mutants, "AT_ONCE", at_once)
+        np.testing.assert_allclose(Session(Linear(), "linear").mutants(codes), whole, rtol=0, atol=1e-6)
+
+
+def test_no_sequences_have_no_mutants_and_other_arrays_are_one_line() -> None:
+    assert Session(Linear(), "linear").mutants(np.empty((0, 5), np.uint8)).shape == (0, 5, 4, 2)
+    message = "codes: expected a uint8 array (N, 5) of base codes, got uint8 (2, 6)"
+    with pytest.raises(ZooError, match=f"^{re.escape(message)}$"):
+        Session(Linear(), "linear").mutants(np.zeros((2, 6), np.uint8))
+
+
+WITH_A_WAY = [
+    name for name in session.runtime_names() if "mutants" in getattr(session.plugin(name), "SHORTER_WAYS", ())
+]
+
+
+def test_kmer_knows_a_shorter_way() -> None:
+    assert "kmer-cpu" in WITH_A_WAY
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("runtime", WITH_A_WAY)
+def test_a_runtimes_own_way_gives_the_numbers_of_the_general_way(runtime: str, name: str) -> None:
+    weights = random_checkpoint(CONFIGS[name])
+    if session.missing(runtime) or session.refuses(runtime, weights.spec):
+        return
+    running = open_session(weights, runtime)
+    codes = random_codes(2, weights.spec.sequence_length)
+    expected = mutants.predicted(running.predict, codes, len(weights.spec.targets))
+    np.testing.assert_allclose(running.mutants(codes), expected, rtol=1e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("runtime", session.runtime_names())
+def test_an_engine_offers_what_its_runtime_says(runtime: str) -> None:
+    weights = random_checkpoint(ODD)
+    if session.missing(runtime) or session.refuses(runtime, weights.spec):
+        return
+    engine = open_session(weights, runtime)._engine
+    ways = [name for name in vars(contracts.ShorterWays) if not name.startswith("_")]
+    offered = {name for name in ways if getattr(engine, name, None)}
+    assert offered == set(getattr(session.plugin(runtime), "SHORTER_WAYS", ()))

@@ -1,0 +1,260 @@
+"""The public names: what a notebook types, and the same numbers as the command line."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pickle
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checkpoints import ODD, random_codes
+
+import zoo
+from zoo.dna.encoding import reverse_complement
+from zoo.formats.fasta import Reader
+from zoo.formats.read_options import ReadOptions
+from zoo.prediction import frame
+
+RUNTIME = "kmer-cpu"
+LENGTH = ODD.sequence_length
+
+
+@pytest.fixture(scope="module")
+def texts() -> list[str]:
+    return ["".join("ACGTN"[code] for code in row) for row in random_codes(6, LENGTH)]
+
+
+def test_every_public_name_is_there() -> None:
+    assert sorted(zoo.__all__) == sorted([*zoo.HOMES, *zoo.PACKAGES])
+    for name in zoo.__all__:
+        assert getattr(zoo, name).__name__.rpartition(".")[2] == name
+        assert name in dir(zoo)
+    assert issubclass(zoo.ZooError, Exception)
+    with pytest.raises(AttributeError, match="module 'zoo' has no attribute 'forecast'"):
+        _ = zoo.forecast
+
+
+class TestOneHot:
+    def test_the_layout_is_positions_then_channels_or_the_other_way_round(self) -> None:
+        hot = zoo.one_hot(["ACGTN", "acgtn"])
+        assert (hot.shape, hot.dtype) == ((2, 5, 4), np.float32)
+        np.testing.assert_array_equal(hot[0], np.vstack([np.eye(4), np.zeros(4)]))
+        np.testing.assert_array_equal(hot[1], hot[0])
+        first = zoo.one_hot(zoo.encode(["ACGTN"]), channels_first=True)
+        assert first.flags.c_contiguous
+        np.testing.assert_array_equal(first[0], hot[0].T)
+        np.testing.assert_array_equal(zoo.one_hot(np.array(["ACGTN"])), hot[:1])
+
+    @pytest.mark.parametrize(
+        ("given", "message"),
+        [
+            ("ACGT", "sequences: expected a list of texts, got one text; put it in a list"),
+            (["ACGT", "ACG"], "sequence 2: expected 4 bases like the first, got 3"),
+            (
+                np.zeros((2, 3), np.float32),
+                r"codes: expected a uint8 array \(N, 3\) of base codes, got float32",
+            ),
+            (np.full((2, 3), 5, np.uint8), r"codes\[0, 0\]: expected 0 to 4, got 5; see zoo.encode"),
+        ],
+    )
+    def test_what_is_neither_texts_nor_codes_is_refused(self, given: object, message: str) -> None:
+        with pytest.raises(zoo.ZooError, match=message):
+            zoo.one_hot(given)  # type: ignore[arg-type]
+
+
+def test_bare_text_is_refused_everywhere(file: Path) -> None:
+    model = zoo.load(weights=file, runtime=RUNTIME)
+    for take in (zoo.encode, zoo.one_hot, zoo.predict, model.predict):
+        for given, got in (("ACGT", "one text; put it in a list"), (None, "NoneType"), (5, "int"), ({"ACGT"}, "set")):
+            with pytest.raises(zoo.ZooError) as refused:
+                take(given)
+            assert str(refused.value) == f"sequences: expected a list of texts, got {got}"
+        with pytest.raises(zoo.ZooError, match="sequence 1: expected a text, got bytes"):
+            take([b"ACGT"])
+
+
+WRONG = {
+    "evolve": [
+        ({"round": 1}, "no option is called 'round', did you mean rounds?; there are number, rounds, reach, "),
+        ({"reach": "5"}, "reach: expected a number, got '5'"),
+        ({"seed": 1.5}, "seed: expected a whole number, got 1.5"),
+        ({"distance": 1.5}, "distance: expected a whole number, got 1.5"),
+        ({"beam": True}, "beam: expected a whole number, got True"),
+        ({"lower": "no"}, "lower: expected true or false, got 'no'"),
+        ({"keep": "hk<0.5"}, "keep: expected a list of texts, got one text; put it in a list"),
+        ({"protect": [(1, 5)]}, "protect: expected a list of texts, got [(1, 5)]"),
+        ({"gc": 0.5}, "gc: expected a text, got 0.5"),
+        ({"target": 1.5}, "target: expected a text or a whole number, got 1.5"),
+        ({"target": None}, "target: expected a text or a whole number, got None"),
+        ({"target": "d"}, "targets: these weights predict a, b, c, got 'd'"),
+        ({"model": "original"}, "model: expected Model, got 'original'"),
+    ],
+    "contributions": [
+        ({"references": None}, "references: expected a whole number, got None"),
+        ({"seed": 1.5}, "seed: expected a whole number, got 1.5"),
+        ({"target": True}, "target: expected a text or a whole number, got True"),
+        ({"model": "original"}, "model: expected Model, got 'original'"),
+    ],
+    "ism": [({"model": "original"}, "model: expected Model, got 'original'")],
+}
+"""Function of zoo.explain -> arguments that it refuses, and what it says."""
+
+
+@pytest.mark.parametrize(
+    ("function", "wrong", "message"), [(name, *case) for name, cases in WRONG.items() for case in cases]
+)
+def test_an_argument_of_another_kind_or_name_is_refused_in_one_line(
+    file: Path, texts: list[str], function: str, wrong: dict[str, object], message: str
+) -> None:
+    arguments = {"model": zoo.load(weights=file, runtime=RUNTIME), "sequences": texts}
+    if function != "ism":
+        arguments["target"] = "a"
+    with pytest.raises(zoo.ZooError) as refused:
+        getattr(zoo.explain, function)(**arguments | wrong)
+    assert str(refused.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"model": Path("original")}, "model: expected a text, got "),
+        ({"weights": 5}, "weights: expected a text or Path, got 5"),
+        ({"runtime": None}, "runtime: expected a text, got None"),
+        ({"thread": 2}, "no option is called 'thread', did you mean threads?; there are rc, resize, ambiguous, "),
+    ],
+)
+def test_what_is_loaded_is_asked_for_by_texts(wrong: dict[str, object], message: str) -> None:
+    for take in (zoo.load, functools.partial(zoo.predict, ["ACGT"])):
+        with pytest.raises(zoo.ZooError) as refused:
+            take(**wrong)
+        assert str(refused.value).startswith(message)
+    with pytest.raises(zoo.ZooError, match="weights: expected a text or Path, got None"):
+        zoo.torch_module(None)  # type: ignore[arg-type]
+
+
+def test_numbers_of_numpy_are_numbers(file: Path) -> None:
+    model = zoo.load(weights=file, runtime=RUNTIME)
+    options = {"number": 1, "rounds": 2, "reach": 0.5, "seed": 3}
+    as_numpy = {"number": np.int64(1), "rounds": np.int32(2), "reach": np.float32(0.5), "seed": np.uint8(3)}
+    (one,), (other,) = (zoo.design.evolve(model, np.int64(0), **given) for given in (options, as_numpy))
+    np.testing.assert_array_equal(one.codes, other.codes)
+
+
+class TestChoices:
+    """Point: rc and resize mean what they mean on the command line, given to load or to one call."""
+
+    def test_the_mean_of_both_strands(self, file: Path, texts: list[str]) -> None:
+        plain, both = (zoo.load(weights=file, runtime=RUNTIME, rc=rc) for rc in (None, "average"))
+        codes = random_codes(6, LENGTH)
+        expected = (plain.predict_codes(codes) + plain.predict_codes(reverse_complement(codes))) * 0.5
+        for found in (
+            both.predict(texts),
+            both.predict_codes(codes),
+            both.submit_codes(codes).result(),
+            plain.predict(texts, rc="average"),
+            both.predict(texts, rc="average"),
+        ):
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+        assert not np.allclose(plain.predict(texts), expected)
+
+    def test_other_lengths_and_letters(self, file: Path) -> None:
+        plain = zoo.load(weights=file, runtime=RUNTIME)
+        taking = zoo.load(weights=file, runtime=RUNTIME, resize="center", ambiguous="n")
+        found = taking.predict(["A" * 10 + "C" * LENGTH + "G" * 10, "R" * LENGTH, "T" * (LENGTH - 2)])
+        expected = plain.predict(["C" * LENGTH, "N" * LENGTH, f"N{'T' * (LENGTH - 2)}N"])
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(plain.predict(["T" * (LENGTH - 2)], resize="center"), expected[2:])
+        with pytest.raises(zoo.ZooError, match="sequence 1: expected 53 bases, got 300; cut windows of 53 bases"):
+            taking.predict(["A" * 300])
+
+    @pytest.mark.parametrize(
+        ("place", "length"), [(0, LENGTH + 60), (30, LENGTH + 60), (LENGTH + 59, LENGTH + 60), (3, 9)]
+    )
+    def test_a_wrong_letter_is_refused_at_its_place_in_the_text_cropped_off_or_not(
+        self, file: Path, tmp_path: Path, place: int, length: int
+    ) -> None:
+        text = "A" * place + "X" + "A" * (length - place - 1)
+        model = zoo.load(weights=file, runtime=RUNTIME, resize="center")
+        message = f"position {place + 1}: expected a letter of ACGTN, got 'X'"
+        with pytest.raises(zoo.ZooError, match=f"sequence 2, {message}"):
+            model.predict(["ACGT" * LENGTH, text])
+        (tmp_path / "given.fa").write_text(f">one\n{text}\n")
+        with pytest.raises(zoo.ZooError, match=f"one.*, {message}"):
+            list(Reader(tmp_path / "given.fa", LENGTH, 8, ReadOptions("center")))
+
+    def test_they_survive_a_pickle(self, file: Path, texts: list[str]) -> None:
+        model = zoo.load(weights=file, runtime=RUNTIME, rc="average", resize="center", ambiguous="n")
+        again = pickle.loads(pickle.dumps(model))
+        assert (again.rc, again.reading) == (model.rc, model.reading)
+        np.testing.assert_allclose(again.predict(texts), model.predict(texts), rtol=1e-5, atol=1e-5)
+
+    def test_a_wrong_choice_is_refused(self, file: Path, texts: list[str]) -> None:
+        with pytest.raises(zoo.ZooError, match="rc: expected average, got 'mean'"):
+            zoo.load(weights=file, runtime=RUNTIME, rc="mean")
+        with pytest.raises(zoo.ZooError, match="resize: expected center, got 'left'"):
+            zoo.load(weights=file, runtime=RUNTIME, resize="left")
+        model = zoo.load(weights=file, runtime=RUNTIME)
+        with pytest.raises(zoo.ZooError, match="rc: expected average, got 'mean'"):
+            model.predict(texts, rc="mean")
+        with pytest.raises(zoo.ZooError, match="resize: expected center, got 'left'"):
+            model.predict(texts, resize="left")
+
+
+class TestPredict:
+    def test_the_rows_have_the_names_that_were_given(self, file: Path, texts: list[str]) -> None:
+        pandas = pytest.importorskip("pandas")
+        model = zoo.load(weights=file, runtime=RUNTIME)
+        values = model.predict(texts)
+        names = [f"s{number}" for number in range(6)]
+        for given, index in (
+            (texts, list(range(6))),
+            (dict(zip(names, texts, strict=True)), names),
+            (pandas.Series(texts, names), names),
+        ):
+            table = zoo.predict(given, model)
+            assert list(table.index) == index
+            assert list(table.columns) == ["a", "b", "c"]
+            assert set(table.dtypes) == {np.dtype(np.float32)}
+            np.testing.assert_array_equal(table.to_numpy(), values)
+        one = zoo.predict(texts, weights=file, runtime=RUNTIME, rc="average")
+        np.testing.assert_allclose(one.to_numpy(), model.predict(texts, rc="average"), rtol=1e-5, atol=1e-5)
+
+    def test_without_pandas_it_is_a_dictionary_of_arrays(
+        self, file: Path, texts: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        find = importlib.util.find_spec
+        monkeypatch.setattr(frame.importlib.util, "find_spec", lambda name: None if name == "pandas" else find(name))
+        monkeypatch.setitem(sys.modules, "pandas", None)
+        model = zoo.load(weights=file, runtime=RUNTIME)
+        values = model.predict(texts)
+        for given in (texts, dict(enumerate(texts))):
+            found = zoo.predict(given, model)
+            assert list(found) == ["a", "b", "c"]
+            for column, name in enumerate(found):
+                np.testing.assert_array_equal(found[name], values[:, column])
+
+    def test_a_loaded_model_takes_no_further_options(self, file: Path, texts: list[str]) -> None:
+        model = zoo.load(weights=file, runtime=RUNTIME)
+        with pytest.raises(zoo.ZooError, match=r"threads: give it to zoo\.load, not with a model that is loaded"):
+            zoo.predict(texts, model, threads=1)
+
+
+class TestTorchModule:
+    def test_the_network_gives_the_same_numbers(self, file: Path, texts: list[str]) -> None:
+        torch = pytest.importorskip("torch")
+        model = zoo.load(weights=file, runtime=RUNTIME)
+        network = zoo.torch_module(file)
+        assert not network.training
+        assert {parameter.device.type for parameter in network.parameters()} == {"cpu"}
+        with torch.inference_mode():
+            found = network(torch.from_numpy(zoo.one_hot(texts, channels_first=True)))
+        np.testing.assert_allclose(found.numpy(), model.predict(texts), rtol=1e-4, atol=1e-4)
+        assert zoo.torch_module("tuned").config.sequence_length == 249
+
+    def test_what_names_no_weights_is_refused(self) -> None:
+        pytest.importorskip("torch")
+        with pytest.raises(zoo.ZooError, match="tunned: no such weights file, did you mean tuned"):
+            zoo.torch_module("tunned")

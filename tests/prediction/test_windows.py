@@ -1,0 +1,151 @@
+"""Session.windows: every window of a contig, in blocks, gives what each window gives alone, whatever the engine."""
+
+from __future__ import annotations
+
+import re
+import tracemalloc
+from collections.abc import Iterator
+from unittest import mock
+
+import numpy as np
+import pytest
+from checkpoints import CONFIGS, ODD_CONFIGS, random_checkpoint
+
+from zoo.dna import windows
+from zoo.errors import ZooError
+from zoo.prediction import session
+from zoo.prediction.session import Session, open_session
+from zoo.spec import ModelSpec
+
+
+class Counting:
+    """Answers with the sum of the codes of a window and its first code; notes how much it was given at once."""
+
+    provider = "none"
+    spec = ModelSpec("deepstarr", {}, 4, ("sum", "first"), "0")
+
+    def __init__(self, batch_size: int = 3, concurrent_batches: int = 1) -> None:
+        self.batch_size, self.concurrent_batches = batch_size, concurrent_batches
+        self.given: list[int] = []
+
+    def run(self, codes: np.ndarray) -> np.ndarray:
+        assert codes.flags.c_contiguous
+        self.given.append(len(codes))
+        return np.stack([codes.sum(1), codes[:, 0]], 1).astype(np.float32)
+
+
+class Sharing(Counting):
+    """The same with a shorter way."""
+
+    def windows(self, codes: np.ndarray, stride: int) -> np.ndarray:
+        assert codes.flags.c_contiguous
+        self.given.append(len(codes))
+        sums = np.convolve(codes, np.ones(4, int), "valid")[::stride]
+        return np.stack([sums, codes[: len(codes) - 3 : stride]], 1).astype(np.float32)
+
+
+def one_by_one(codes: np.ndarray, stride: int) -> np.ndarray:
+    starts = range(0, len(codes) - 3, stride)
+    return np.array([[codes[start : start + 4].sum(), codes[start]] for start in starts], np.float32).reshape(-1, 2)
+
+
+@pytest.fixture
+def small_blocks() -> Iterator[None]:
+    with mock.patch.object(session, "WINDOW_BASES", 20), mock.patch.object(session, "WINDOWS", 7):
+        yield
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("concurrent_batches", [1, 3])
+@pytest.mark.parametrize("engine", [Counting, Sharing])
+@pytest.mark.parametrize("bases", [0, 3, 4, 5, 23, 24, 100, 101, 102, 103])
+def test_blocks_of_any_engine_hold_every_whole_window_in_order(
+    engine: type[Counting], concurrent_batches: int, bases: int
+) -> None:
+    codes = np.random.default_rng(bases).integers(0, 5, bases, np.uint8)
+    for stride in (1, 2, 3, 7, 30, 200):
+        running = Session(engine(concurrent_batches=concurrent_batches), "counting")
+        expected = one_by_one(codes, stride)
+        assert windows.count(bases, 4, stride) == len(expected)
+        found = running.windows(codes, stride)
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, expected)
+        backwards = codes[::-1]
+        np.testing.assert_array_equal(running.windows(backwards, stride), one_by_one(backwards, stride))
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_an_engine_is_given_batches_or_where_it_shares_work_overlapping_stretches() -> None:
+    codes = np.zeros(100, np.uint8)
+    cutting, sharing = Counting(), Sharing()
+    assert [len(block) for block in Session(cutting, "counting").window_blocks(codes, 4)] == [9, 9, 7]
+    assert cutting.given == [3] * 8 + [1]
+    assert [len(block) for block in Session(sharing, "counting").window_blocks(codes, 4)] == [5] * 5
+    assert sharing.given == [4 * 4 + 4] * 5
+
+
+def test_memory_is_flat_in_the_length_of_the_contig() -> None:
+    codes = np.zeros(1_000_000, np.uint8)
+    with mock.patch.object(session, "WINDOW_BASES", 1000):
+        blocks = Session(Sharing(), "counting").window_blocks(codes)
+        tracemalloc.start()
+        try:
+            assert sum(len(block) for block in blocks) == len(codes) - 3
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak < len(codes) // 4
+
+
+NO_CONTIG = "codes: expected a uint8 array (B,) of base codes along a contig"
+
+
+@pytest.mark.parametrize(
+    ("codes", "stride", "message"),
+    [
+        (np.zeros((2, 9), np.uint8), 1, f"{NO_CONTIG}, got uint8 (2, 9)"),
+        (np.zeros(9), 1, f"{NO_CONTIG}, got float64 (9,)"),
+        ("ACGT", 1, f"{NO_CONTIG}, got str"),
+        (np.array([0, 1, 7, 2], np.uint8), 1, "codes[2]: expected 0 to 4, got 7; see zoo.encode"),
+        (np.zeros(9, np.uint8), 0, "stride: expected a whole number of bases from 1, got 0"),
+        (np.zeros(9, np.uint8), 1.5, "stride: expected a whole number of bases from 1, got 1.5"),
+    ],
+)  # fmt: skip
+def test_what_is_no_contig_or_no_stride_is_one_line(codes: np.ndarray, stride: int, message: str) -> None:
+    for ask in (Session(Counting(), "counting").windows, Session(Counting(), "counting").window_blocks):
+        with pytest.raises(ZooError, match=f"^{re.escape(message)}$"):
+            ask(codes, stride)
+
+
+def test_blocks_that_are_left_alone_are_not_begun() -> None:
+    engine = Sharing(batch_size=1, concurrent_batches=2)
+    with mock.patch.object(session, "WINDOW_BASES", 10):
+        blocks = Session(engine, "counting").window_blocks(np.zeros(1000, np.uint8))
+        next(blocks)
+        blocks.close()  # type: ignore[attr-defined]
+    assert len(engine.given) <= 3
+
+
+def runnable(runtime: str) -> list[pytest.MarkDecorator]:
+    reason = session.missing(runtime)
+    marks = [pytest.mark.gpu] if runtime.endswith("-cuda") else []
+    return [*marks, pytest.mark.skipif(reason is not None, reason=f"{runtime}: {reason}")]
+
+
+@pytest.mark.parametrize("runtime", [pytest.param(name, marks=runnable(name)) for name in session.runtime_names()])
+def test_whatever_the_runtime_windows_give_the_numbers_of_each_window(runtime: str) -> None:
+    for name in ("odd", *ODD_CONFIGS):
+        weights = random_checkpoint(CONFIGS[name])
+        if session.refuses(runtime, weights.spec):
+            continue
+        running = open_session(weights, runtime)
+        shares = hasattr(running._engine, "windows")
+        length = weights.spec.sequence_length
+        # enough for an engine that builds something first
+        codes = np.random.default_rng(1).integers(0, 4, length + (600 if shares else 20), np.uint8)
+        codes[length + 10] = 4
+        expected = running.predict(np.ascontiguousarray(windows.cut(codes, length, 1)))
+        for stride in (1, 7, 50):
+            np.testing.assert_allclose(running.windows(codes, stride), expected[::stride], rtol=1e-5, atol=2e-5)
+        if not shares:
+            return

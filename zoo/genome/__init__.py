@@ -1,0 +1,1 @@
+"""Runs over a genome: intervals, scans, effects of variants, shared out in parts."""

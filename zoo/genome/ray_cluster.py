@@ -1,0 +1,177 @@
+"""Shards on Ray: one worker a GPU, or a node where there are none, each of which loads the model once.
+
+Work comes and goes as numbers: workers need the inputs under the same paths, and nothing else of the caller's machine.
+A worker that is lost is replaced where there is room, and what it was doing is done again. Ray is imported inside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from zoo.errors import MissingDependency, ZooError
+from zoo.genome.options import RayOptions
+from zoo.genome.shards import Arrays, Done, Progress, Task, Work, Workers, alone
+
+LOCAL = "local"
+"""The address of a Ray that is started on this machine and ended with the work."""
+
+MISSING = "Ray is not installed; pip install 'deepstarr-zoo[ray]' brings it"
+
+MOST_ATTEMPTS = 3
+"""Workers that may be lost over one part: it may be the part that ends them."""
+
+PATIENCE_SECONDS = 120.0
+"""How long a cluster may have no room for any worker."""
+
+
+def check_installed() -> None:
+    """Raise MissingDependency without Ray."""
+    if importlib.util.find_spec("ray") is None:
+        raise MissingDependency(MISSING)
+
+
+def workers(address: str) -> Workers:
+    """Workers of the Ray cluster at an address, see LOCAL; one that this process is connected to already is used."""
+    check_installed()
+
+    def do(task: Task, wanted: Sequence[int], on_progress: Progress) -> Iterator[Done]:
+        if wanted:
+            with _connected(address) as ray:
+                yield from _Pool(ray, task.absolute(), list(wanted)).run(on_progress)
+
+    return do
+
+
+def chosen(options: RayOptions) -> Workers:
+    """Workers of a cluster, or this process where none is asked for."""
+    return alone if options.ray is None else workers(options.ray)
+
+
+@contextlib.contextmanager
+def _connected(address: str) -> Iterator[Any]:
+    # Ray is about to change what a worker without a GPU sees of those there are, and warns of it without this
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    import ray
+
+    if ray.is_initialized():
+        yield ray
+        return
+    try:
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise ZooError(f"ray: there is no cluster at {address!r} ({reason}); local starts one") from None
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+class _Worker:
+    """Runs in a process of Ray's."""
+
+    def __init__(self, task: Task, threads: int | None) -> None:
+        self._start = lambda: task.start(threads)
+        self._work: Work | None = None
+
+    def compute(self, part: int) -> tuple[Arrays, str, int]:
+        """A part's numbers, what computed them, and how many windows or variants it has."""
+        if self._work is None:
+            self._work = self._start()  # not before: what stops it is raised here as it is
+        counts: list[int] = []
+        arrays = self._work.compute(part, counts.append)
+        return arrays, self._work.runtime, sum(counts)
+
+
+class _Pool:
+    """The workers of a cluster and the parts that are to be done."""
+
+    def __init__(self, ray: Any, task: Task, todo: list[int]) -> None:
+        self._ray = ray
+        self._task = ray.put(task)
+        self._todo = todo[::-1]
+        self._lost = dict.fromkeys(todo, 0)
+        self._at_work: dict[Any, tuple[Any, str, int]] = {}
+
+    def run(self, on_progress: Progress) -> Iterator[Done]:
+        """Every part once, in the order in which they are done. Raises ZooError as a part does."""
+        try:
+            while self._todo or self._at_work:
+                self._hire()
+                ready, _ = self._ray.wait(list(self._at_work), num_returns=1)
+                for reference in ready:
+                    actor, place, part = self._at_work.pop(reference)
+                    result = self._result(reference, part)
+                    if result is None:
+                        self._todo.append(part)
+                        continue
+                    arrays, runtime, count = result
+                    self._give(actor, place)
+                    on_progress(count)
+                    yield part, arrays, runtime
+        finally:
+            for actor, _, _ in self._at_work.values():
+                self._ray.kill(actor)
+
+    def _result(self, reference: Any, part: int) -> tuple[Arrays, str, int] | None:
+        """None if the worker is lost."""
+        from ray import exceptions
+
+        try:
+            return self._ray.get(reference)
+        except exceptions.RayTaskError as error:
+            raise (error.cause if isinstance(error.cause, ZooError) else error) from None
+        except exceptions.RayError:
+            self._lost[part] += 1
+            if self._lost[part] == MOST_ATTEMPTS:
+                raise ZooError(
+                    f"ray: {MOST_ATTEMPTS} workers were lost over part {part + 1}; does a node run out of memory?"
+                ) from None
+            return None
+
+    def _give(self, actor: Any, place: str) -> None:
+        """The next part to a worker; where there is none, its place is free again."""
+        if self._todo:
+            part = self._todo.pop()
+            self._at_work[actor.compute.remote(part)] = actor, place, part
+        else:
+            self._ray.kill(actor)
+
+    def _hire(self) -> None:
+        """A worker for every place that has none, as long as there are parts to do. Raises ZooError without any."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while self._todo:
+            taken = {place for _, place, _ in self._at_work.values()}
+            for place, node, resources, threads in self._places():
+                if place not in taken and self._todo:
+                    self._give(self._start(node, resources, threads), place)
+            if self._at_work:
+                return
+            if time.monotonic() > end:
+                raise ZooError("ray: the cluster has no node on which a worker could start; see ray status")
+            time.sleep(0.5)
+
+    def _places(self) -> Iterator[tuple[str, str, dict[str, float], int | None]]:
+        """Where a worker can stand: a GPU of a node that lives, or a node. Name, node, what it takes, threads."""
+        for node in self._ray.nodes():
+            if not node["Alive"]:
+                continue
+            identity, there = node["NodeID"], node["Resources"]
+            gpus, cores = int(there.get("GPU", 0)), int(there.get("CPU", 0))
+            for number in range(gpus):
+                yield f"{identity} {number}", identity, {"num_gpus": 1, "num_cpus": cores // gpus}, None
+            if not gpus and cores:
+                yield identity, identity, {"num_cpus": cores}, cores
+
+    def _start(self, node: str, resources: dict[str, float], threads: int | None) -> Any:
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        strategy = NodeAffinitySchedulingStrategy(node, soft=False)
+        remote = self._ray.remote(_Worker).options(scheduling_strategy=strategy, **resources)
+        return remote.remote(self._task, threads)

@@ -1,0 +1,322 @@
+"""A model on a runtime, ready to run, and which runtimes there are: names, checks and batching for all engines at once.
+
+What a runtime offers is in zoo/contracts.py; what it must not have to repeat is here. NumPy at the border: base codes
+in, float32 out. Axes: N sequences, L positions, T targets.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo import registry
+from zoo.contracts import Engine
+from zoo.dna import windows
+from zoo.dna.encoding import check_codes
+from zoo.errors import MissingDependency, ZooError, did_you_mean
+from zoo.options import RunOptions
+from zoo.prediction import mutants
+from zoo.spec import ALPHABET, ModelSpec
+from zoo.system import futures, memory
+from zoo.weights.checkpoint import SUFFIX, Checkpoint
+
+FORKED = (
+    "this process was forked after the model was loaded, and the model's threads do not survive a fork; start "
+    "processes with spawn, as in multiprocessing.get_context('spawn') or DataLoader(multiprocessing_context='spawn'), "
+    "or load the model in each process"
+)
+
+WINDOW_BASES = 1 << 18
+"""Bases of a contig that an engine which shares work between windows gets at once; what two such stretches have in
+common is computed twice."""
+
+WINDOWS = 4096
+"""Windows of a block where they are cut and predicted one by one, up to a whole number of batches."""
+
+
+class Session:
+    """A model, ready to run: `session.predict(codes)`; the same numbers whichever runtime computes them."""
+
+    def __init__(self, engine: Engine, runtime: str, batch_size: int | None = None) -> None:
+        self._engine = engine
+        self.runtime = runtime
+        self.batch_size = batch_size or engine.batch_size
+        several = engine.concurrent_batches > 1
+        self._threads = ThreadPoolExecutor(engine.concurrent_batches, runtime) if several else None
+        self._process = os.getpid()
+
+    @property
+    def spec(self) -> ModelSpec:
+        return self._engine.spec
+
+    @property
+    def provider(self) -> str:
+        """The device or execution provider that computes, as the engine reports it."""
+        return self._engine.provider
+
+    @property
+    def concurrent_batches(self) -> int:
+        """How many batches that were submitted keep the device busy."""
+        return self._engine.concurrent_batches
+
+    def predict(self, codes: np.ndarray) -> np.ndarray:
+        """Base codes, uint8 (N, L) -> activities, float32 (N, T), a row for each sequence in order; N may be 0.
+
+        Raises ZooError if the dtype, the length or a code is not what the model takes, and in a process that was forked
+        after the session was opened.
+        """
+        future = self.submit(codes)
+        try:
+            return future.result()
+        finally:
+            future.cancel()  # an interruption ends what has not begun
+
+    def submit(self, codes: np.ndarray) -> Future[np.ndarray]:
+        """Begin to predict: a Future of what `predict` gives.
+
+        With an engine of one batch at a time, it is done when this returns; with several, what is submitted later joins
+        it on the device. `codes` must not change until the end.
+        """
+        check_codes(codes, self.spec.sequence_length)
+        return self._begin(self._engine.run, self._batches(codes))
+
+    def windows(self, codes: np.ndarray, stride: int = 1) -> np.ndarray:
+        """Base codes along a contig, uint8 (B,) -> activities of every window, `stride` bases apart, float32 (W, T).
+
+        Window i is [i * stride, i * stride + L); only whole windows count, W = (B - L) // stride + 1 or 0. The numbers
+        are those of `predict` on each window, up to rounding; an engine that knows a shorter way takes it. Raises
+        ZooError as `predict` does, and for a stride that is no whole number from 1.
+        """
+        blocks = self.window_blocks(codes, stride)
+        total = windows.count(len(codes), self.spec.sequence_length, stride)
+        out = np.empty((total, len(self.spec.targets)), np.float32)
+        done = 0
+        for block in blocks:
+            out[done : done + len(block)] = block
+            done += len(block)
+        return out
+
+    def settle(self) -> None:
+        """From now on a batch gives the same bits whatever came before: for work that is shared out between processes.
+
+        Some engines compute the first few another way, the same up to rounding, so as to begin at once: "kmer-cpu" the
+        first mutants and contributions.
+        """
+        settle = getattr(self._engine, "settle", None)
+        if settle:
+            settle()
+
+    def window_blocks(self, codes: np.ndarray, stride: int = 1) -> Iterator[np.ndarray]:
+        """As `windows`, a block of consecutive windows at a time: memory is flat in the length of the contig.
+
+        `codes` may be a view, such as an array read backwards, and must not change until the end.
+        """
+        windows.check(codes, stride)
+        length = self.spec.sequence_length
+        total = windows.count(len(codes), length, stride)
+        shorter = getattr(self._engine, "windows", None)
+        if shorter:
+            several = max(WINDOW_BASES // stride, self.batch_size)
+        else:
+            several = -(-WINDOWS // self.batch_size) * self.batch_size
+
+        def submit(first: int) -> Future[np.ndarray]:
+            bases = codes[first * stride : (min(first + several, total) - 1) * stride + length]
+            if shorter:
+                return self._begin(lambda part: shorter(part, stride), [np.ascontiguousarray(bases)])
+            return self._begin(self._engine.run, self._batches(windows.cut(bases, length, stride)))
+
+        return self._ahead(submit(first) for first in range(0, total, several))
+
+    def _ahead(self, blocks: Iterator[Future[np.ndarray]]) -> Iterator[np.ndarray]:
+        """Results in order, with as many blocks begun as the engine works on at once."""
+        begun: deque[Future[np.ndarray]] = deque()
+        try:
+            for block in blocks:
+                begun.append(block)
+                if len(begun) >= self._engine.concurrent_batches:
+                    yield begun.popleft().result()
+            while begun:
+                yield begun.popleft().result()
+        finally:
+            for block in begun:
+                block.cancel()
+
+    def _batches(self, codes: np.ndarray) -> Iterator[np.ndarray]:
+        starts = range(0, len(codes), self.batch_size)
+        return (np.ascontiguousarray(codes[start : start + self.batch_size]) for start in starts)
+
+    def _begin(self, work: Callable[[np.ndarray], np.ndarray], parts: Iterable[np.ndarray]) -> Future[np.ndarray]:
+        """A Future of the engine's work on all parts, their results behind each other."""
+        if os.getpid() != self._process:
+            # the engine's threads stayed behind: it would wait for them for ever
+            raise ZooError(FORKED)
+        if self._threads is None:
+            return futures.done(self._joined([self._guarded(work, part) for part in parts]))
+        begun = [self._threads.submit(self._guarded, work, part) for part in parts]
+        return futures.joined(begun, self._joined)
+
+    def mutants(self, codes: np.ndarray) -> np.ndarray:
+        """In silico mutagenesis: base codes, uint8 (N, L) -> float32 (N, L, 4, T), N may be 0.
+
+        The activity with base b in position p instead of what is there, minus the activity as it is; 0 where b is there
+        already, and an N has four alternatives. Raises ZooError as `predict` does.
+        """
+        check_codes(codes, self.spec.sequence_length)
+        shorter = getattr(self._engine, "mutants", None)
+        if shorter is None or not len(codes):
+            return mutants.predicted(self.predict, codes, len(self.spec.targets))
+        return self._begin(shorter, [np.ascontiguousarray(codes)]).result()
+
+    def contributions(self, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:
+        """DeepLIFT of an activity: base codes, uint8 (N, L), and references, uint8 (N, R, L) -> float32 (N, L, 4).
+
+        Hypothetical scores (rescale rule), the mean over the references: that of base b in position p is what it would
+        contribute there; times the one-hot sequence, scores sum to its activity minus the mean of its references'.
+        target: which activity, from 0.
+
+        Raises ZooError for other arrays or no such target, and if the runtime computes no contributions.
+        """
+        check_codes(codes, self.spec.sequence_length)
+        dimensions: tuple[int, ...] = getattr(references, "shape", ())
+        if len(dimensions) != 3 or dimensions[0] != len(codes) or not dimensions[1]:
+            expected = f"expected a uint8 array ({len(codes)}, R, {self.spec.sequence_length}), R at least 1"
+            raise ZooError(f"references: {expected}, got {dimensions or type(references).__name__}")
+        check_codes(references.reshape(-1, dimensions[2]), self.spec.sequence_length)
+        return self._explained("contributions", target, codes, references)
+
+    def gradient(self, codes: np.ndarray, target: int) -> np.ndarray:
+        """d activity / d one-hot: base codes, uint8 (N, L) -> float32 (N, L, 4). Raises as `contributions` does."""
+        check_codes(codes, self.spec.sequence_length)
+        return self._explained("gradient", target, codes)
+
+    def _explained(self, way: str, target: int, *arrays: np.ndarray) -> np.ndarray:
+        if not 0 <= target < len(self.spec.targets):
+            raise ZooError(f"target: expected a number from 0 to {len(self.spec.targets) - 1}, got {target}")
+        compute = getattr(self._engine, way, None)
+        if compute is None:
+            raise ZooError(f"{self.runtime} computes no {way}; {' and '.join(runtimes_with(way))} do")
+        if not len(arrays[0]):
+            return np.empty((*arrays[0].shape, len(ALPHABET)), np.float32)
+        whole = [np.ascontiguousarray(array) for array in arrays]
+        return self._begin(lambda codes: compute(codes, *whole[1:], target), whole[:1]).result()
+
+    def _guarded(self, work: Callable[[np.ndarray], np.ndarray], codes: np.ndarray) -> np.ndarray:
+        try:
+            return work(codes)
+        except MemoryError:
+            raise ZooError(f"{self.runtime}: {memory.exhausted(min(len(codes), self.batch_size))}") from None
+
+    def _joined(self, activities: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate(activities) if activities else np.empty((0, len(self.spec.targets)), np.float32)
+
+
+def split_name(runtime: str) -> tuple[str, str]:
+    """ "onnx-cpu" -> ("onnx", "cpu"). Raises ZooError if no runtime has that name, and lists those that exist."""
+    engine, _, device = runtime.rpartition("-")
+    if engine in registry.problems("runtimes"):
+        registry.load("runtimes", engine)  # raises what is wrong with it
+    if not engine or device not in getattr(registry.working("runtimes").get(engine), "DEVICES", ()):
+        there = runtime_names()
+        raise ZooError(f"no runtime is called {runtime!r}{did_you_mean(runtime, there)}; there are {', '.join(there)}")
+    return engine, device
+
+
+def plugin(runtime: str) -> Any:
+    """The module that a runtime belongs to. Raises ZooError as split_name does."""
+    return registry.load("runtimes", split_name(runtime)[0])
+
+
+def runtime_names() -> list[str]:
+    """All runtimes, usable here or not, sorted."""
+    modules = registry.working("runtimes")
+    return sorted(f"{engine}-{device}" for engine, module in modules.items() for device in module.DEVICES)
+
+
+def missing(runtime: str) -> str | None:
+    """Why `runtime` cannot run on this machine, and the command that helps; None if it can."""
+    return plugin(runtime).missing(split_name(runtime)[1])
+
+
+def refuses(runtime: str, spec: ModelSpec) -> str | None:
+    """Why `runtime` does not take this model on any machine; None if it does."""
+    return plugin(runtime).refuses(spec)
+
+
+def files(runtime: str) -> tuple[str, ...]:
+    """Suffixes of the files that `runtime` runs as they are."""
+    return getattr(plugin(runtime), "FILES", ())
+
+
+def runtimes_with(way: str) -> list[str]:
+    """Runtimes whose engines know a shorter way (contracts.ShorterWays), usable here or not, sorted."""
+    return [name for name in runtime_names() if way in getattr(plugin(name), "SHORTER_WAYS", ())]
+
+
+def automatic() -> list[str]:
+    """What the runtime "auto" stands for: the first of these that can run the weights at hand on this machine."""
+    return _ranked("AUTOMATIC")
+
+
+def references() -> list[str]:
+    """Runtimes that may be the reference of a comparison, the most trusted first."""
+    return _ranked("TRUST")
+
+
+def _ranked(name: str) -> list[str]:
+    """Runtimes that declare a rank of that name, the highest first."""
+    ranks = {
+        f"{engine}-{device}": rank
+        for engine, module in registry.working("runtimes").items()
+        for device, rank in getattr(module, name, {}).items()
+    }
+    return sorted(ranks, key=lambda runtime: -ranks[runtime])
+
+
+def open_session(weights: Checkpoint | Path, runtime: str, options: RunOptions | None = None) -> Session:
+    """Start `runtime` on a checkpoint, or on a file that the runtime runs as it is (see `files`).
+
+    Raises ZooError for an unknown runtime, weights that it refuses or a precision that it has not, MissingDependency if
+    it cannot run here. There is no fallback.
+    """
+    options = options or RunOptions()
+    module, device = plugin(runtime), split_name(runtime)[1]
+    reason = module.missing(device)
+    if reason:
+        raise MissingDependency(f"{runtime} cannot run here: {reason}")
+    if options.precision not in module.PRECISIONS[device]:
+        allowed = " or ".join(module.PRECISIONS[device])
+        raise ZooError(f"{runtime}: expected the precision {allowed}, got {options.precision}")
+    if isinstance(weights, Path):
+        if weights.suffix.lower() not in files(runtime):
+            raise ZooError(f"{weights}: {runtime} runs no files of this kind; give it a {SUFFIX} file")
+        return Session(module.start_file(weights, device, options), runtime, options.batch_size)
+    reason = module.refuses(weights.spec)
+    if reason:
+        raise ZooError(f"{runtime}: {reason}")
+    return Session(module.start(weights, device, options), runtime, options.batch_size)
+
+
+def open_automatic(find: Callable[[tuple[str, ...]], Checkpoint | Path], options: RunOptions | None = None) -> Session:
+    """Start the first of `automatic()` that can run these weights here; `Session.runtime` says which it is.
+
+    find: suffixes of the files that a runtime runs as they are (see `files`) -> the weights in a form for it.
+
+    Raises what stopped the last of them, if none can.
+    """
+    *preferred, last = automatic()
+    for runtime in preferred:
+        if missing(runtime):
+            continue
+        try:
+            return open_session(find(files(runtime)), runtime, options)
+        except ZooError:
+            # the device does not work, or this runtime does not take these weights or options: the next may
+            continue
+    return open_session(find(files(last)), last, options)

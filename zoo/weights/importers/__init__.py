@@ -1,0 +1,1 @@
+"""Weights files of other programs, read and converted to canonical arrays."""

@@ -1,0 +1,121 @@
+"""What the JSON graph of a Keras model says and arrays do not, and whether it computes what a network of ours does.
+
+Plain JSON types; imports no Keras. Graphs are written in keras_layers.py.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from zoo.errors import OtherArchitecture, ZooError
+from zoo.spec import ALPHABET
+from zoo.weights.importers.keras_layers import KerasLayer, KerasModel
+
+PASSIVE = ("InputLayer", "Dropout")
+"""Layers that change nothing when a network predicts."""
+
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "Conv1D": {
+        "padding": "valid",
+        "strides": [1],
+        "dilation_rate": [1],
+        "groups": 1,
+        "activation": "linear",
+        "use_bias": True,
+        "data_format": "channels_last",
+    },
+    "Dense": {"activation": "linear", "use_bias": True},
+    "BatchNormalization": {"epsilon": 1e-3, "center": True, "scale": True},
+    "Activation": {"activation": "linear"},
+    "ReLU": {"max_value": None, "negative_slope": 0, "threshold": 0},
+    "MaxPooling1D": {"pool_size": [2], "strides": None, "padding": "valid", "data_format": "channels_last"},
+    "Flatten": {"data_format": "channels_last"},
+}
+"""Keras class -> the settings that decide what it computes beside its arrays, and Keras's own values of them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class KerasGraph:
+    """nodes: Keras class and settings of every layer, in order.  outputs: layer names in order, () if it does not say.
+    sequence_length: in bases, None if any.  dropout: of the first dropout layer, 0 without one."""
+
+    where: str
+    nodes: tuple[tuple[str, Mapping[str, Any]], ...]
+    outputs: tuple[str, ...]
+    sequence_length: int | None
+    dropout: float
+
+    @classmethod
+    def of(cls, content: Any, where: str) -> KerasGraph:
+        """From the parsed JSON in the file `where`. Raises ZooError if it is not the graph of a Keras model."""
+        try:
+            nodes = tuple((node["class_name"], dict(node["config"])) for node in content["config"]["layers"])
+            named = content["config"].get("output_layers", [])
+            outputs = tuple(output[0] for output in named if isinstance(output, list))
+            if not all(isinstance(text, str) for text in (*outputs, *(kind for kind, _ in nodes))):
+                raise TypeError
+        except (TypeError, KeyError, AttributeError, IndexError, ValueError):
+            raise ZooError(
+                f"{where}: expected the JSON graph of a Keras model, with class_name and config.layers"
+            ) from None
+        shapes = [settings.get("batch_input_shape") or settings.get("batch_shape") for _, settings in nodes]
+        shape = next((shape for shape in shapes if shape), [None, None, len(ALPHABET)])
+        if not isinstance(shape, list) or len(shape) != 3 or shape[2] != len(ALPHABET) or not _is_length(shape[1]):
+            raise ZooError(f"{where}: expected an input of shape (None, length, {len(ALPHABET)}), got {shape}")
+        dropout = next((settings.get("rate") for kind, settings in nodes if kind == "Dropout"), None) or 0.0
+        if not isinstance(dropout, int | float):
+            raise ZooError(f"{where}: expected a number as the rate of a Dropout, got {dropout}")
+        return cls(where, nodes, outputs, shape[1], float(dropout))
+
+    def check(self, model: KerasModel) -> None:
+        """Raise OtherArchitecture at the first layer that computes something else than the model's.
+
+        Sizes and names are not compared: arrays tell sizes, and names do not matter. Outputs may be one layer.
+        """
+        found = [(kind, settings) for kind, settings in self.nodes if kind not in PASSIVE]
+        hidden = [layer for layer in model.layers if layer.row is None and layer.class_name not in PASSIVE]
+        output = next(layer for layer in model.layers if layer.row is not None)
+        expected = hidden + [output] * max(1, len(found) - len(hidden))
+        for position, layer in enumerate(expected):
+            kind, settings = found[position] if position < len(found) else ("nothing", {})
+            if kind != layer.class_name and not _is_relu(kind, layer):
+                got = f"{kind} {settings.get('name', '')}".strip()
+                raise OtherArchitecture(
+                    f"{self.where}: layer {position + 1}: expected {layer.class_name} as in {model.name}, got {got}"
+                )
+        for (kind, settings), layer in zip(found, expected, strict=True):
+            difference = _difference(kind, settings, layer.settings if kind == layer.class_name else {})
+            if difference:
+                name, wanted, value = difference
+                raise OtherArchitecture(
+                    f"{self.where}: layer {settings.get('name')}: expected {name} {wanted} as in {model.name}, "
+                    f"got {value}"
+                )
+
+
+def _is_length(value: Any) -> bool:
+    return value is None or (type(value) is int and value > 0)
+
+
+def _difference(kind: str, settings: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[str, Any, Any] | None:
+    """The first setting in which a layer departs from ours: its name, our value, the value that came."""
+    for name, default in DEFAULTS.get(kind, {}).items():
+        value, wanted = settings.get(name, default), own.get(name, default)
+        if _plain(name, value, settings) != _plain(name, wanted, own):
+            return name, wanted, value
+    return None
+
+
+def _is_relu(kind: str, layer: KerasLayer) -> bool:
+    return kind == "ReLU" and layer.class_name == "Activation" and layer.settings.get("activation") == "relu"
+
+
+def _plain(name: str, value: Any, settings: Mapping[str, Any]) -> Any:
+    """A setting in one of the ways in which Keras may write it: [2] is 2, no activation is linear."""
+    if name == "strides" and value is None:
+        value = settings.get("pool_size", DEFAULTS["MaxPooling1D"]["pool_size"])
+    if name == "activation" and value is None:
+        return "linear"
+    return value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
