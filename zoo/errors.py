@@ -6,6 +6,7 @@ The command line prints the line and ends with `exit_code`; nothing else decides
 from __future__ import annotations
 
 import difflib
+import importlib.util
 from collections.abc import Iterable
 
 LONGEST = 300
@@ -55,6 +56,18 @@ class CheckFailed(ZooError):  # noqa: N818
 
 class MissingDependency(ZooError):  # noqa: N818
     """A library that an extra brings is not installed, or a device is not there: exit status 2."""
+
+
+def require(module: str, extra: str, purpose: str = "") -> None:
+    """Raise MissingDependency, with the command that installs it, unless a library is installed; it is not imported.
+
+    module: its top-level import name.  extra: the extra of deepstarr-zoo that brings it, "" for the base install.
+    purpose: the option, command or file that needs it, to begin the message with.
+    """
+    if importlib.util.find_spec(module) is None:
+        package = f"'deepstarr-zoo[{extra}]'" if extra else "deepstarr-zoo"
+        start = f"{purpose}: " if purpose else ""
+        raise MissingDependency(f"{start}{module} is not installed; pip install {package} installs it")
 
 
 class OutOfMemory(ZooError):  # noqa: N818

@@ -1,17 +1,16 @@
-"""What every group of options shares: names that are known, and values of the kind that an annotation says.
+"""What all groups of options share: checks of names, of types, and of the values that an annotation allows.
 
-Options are frozen dataclasses in the room they belong to; what a value may be beyond its kind they say themselves.
-Needs no library.
+Options are frozen dataclasses in the room they belong to. Dataclasses of other files inherit from those here, and their
+annotations are looked up in those files, so that annotations here are not postponed. Needs no library.
 """
-
-from __future__ import annotations
 
 import dataclasses
 import numbers
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from functools import cache
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from zoo.errors import ZooError, did_you_mean
 
@@ -47,10 +46,58 @@ def check_names(given: Iterable[str], known: Sequence[str], none: str) -> None:
             raise ZooError(f"{none} is called {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}")
 
 
-def check_kinds(options: Any) -> None:
-    """Raise ZooError for a field of a dataclass whose value is not of the kind that its annotation says."""
-    for name, hint in typing.get_type_hints(type(options)).items():
-        check_kind(name, getattr(options, name), hint)
+@dataclasses.dataclass(frozen=True)
+class Bounds:
+    """Numbers that an option allows, beside its type in an annotation: `Annotated[int, Bounds(1, 1024)]`.
+
+    least, most: the smallest and the largest allowed.  above, below: limits that are not allowed themselves.
+    """
+
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    def check(self, name: str, value: float) -> None:
+        """Raise ZooError that names the option unless the value lies within the bounds."""
+        for allowed, expected in (
+            (self.least is None or value >= self.least, f"at least {self.least}"),
+            (self.most is None or value <= self.most, f"at most {self.most}"),
+            (self.above is None or value > self.above, f"a number above {self.above}"),
+            (self.below is None or value < self.below, f"a number below {self.below}"),
+        ):
+            if not allowed:
+                raise ZooError(f"{name}: expected {expected}, got {value}")
+
+
+def check(options: Any) -> None:
+    """Raise ZooError for a field of a dataclass whose value its annotation does not allow.
+
+    Checked are the type, the choices of a Literal, and Bounds; for a tuple, those of every entry. None is allowed where
+    the annotation has it. Dataclasses of options call this in `__post_init__`.
+    """
+    kind: Any = type(options)
+    for name, (hint, bounds) in _annotations(kind).items():
+        value, shown = getattr(options, name), name.replace("_", "-")
+        check_kind(shown, value, hint)
+        if bounds is not None and value is not None:
+            for one in value if isinstance(value, list | tuple) else (value,):
+                bounds.check(shown, one)
+
+
+@cache
+def _annotations(kind: Any) -> dict[str, tuple[Any, Bounds | None]]:
+    """Field -> its type and its Bounds, if it has any."""
+    plain, full = typing.get_type_hints(kind), typing.get_type_hints(kind, include_extras=True)
+    fields = [field.name for field in dataclasses.fields(kind)]
+    return {
+        name: (plain[name], next((one for one in _metadata(full[name]) if isinstance(one, Bounds)), None))
+        for name in fields
+    }
+
+
+def _metadata(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint)[1:] if get_origin(hint) is Annotated else ()
 
 
 def check_kind(name: str, value: Any, hint: Any) -> None:
@@ -107,11 +154,11 @@ MOST_SEQUENCES = 1 << 20
 class ThreadOptions:
     """How many cores to use."""
 
-    threads: int | None = None
+    threads: Annotated[int | None, Bounds(1, MOST_THREADS)] = None
     """CPU threads; by default one for each core that this process may use."""
 
     def __post_init__(self) -> None:
-        check_count("threads", self.threads, MOST_THREADS)
+        check(self)
 
 
 def check_count(name: str, value: Any, most: int) -> None:
@@ -130,14 +177,8 @@ def check_count(name: str, value: Any, most: int) -> None:
 class RunOptions(ThreadOptions):
     """How to run, never what to compute."""
 
-    batch_size: int | None = None
+    batch_size: Annotated[int | None, Bounds(1, MOST_SEQUENCES)] = None
     """Sequences handed to the engine at once; by default the engine's own number."""
 
     precision: Precision = "fp32"
-    """Arithmetic; a runtime refuses what it cannot give."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_count("batch size", self.batch_size, MOST_SEQUENCES)
-        if self.precision not in PRECISIONS:
-            raise ZooError(f"precision: expected one of {', '.join(PRECISIONS)}, got {self.precision!r}")
+    """Arithmetic of matrix products; a runtime refuses a precision that it does not have."""

@@ -100,7 +100,7 @@ WRONG = {
     ],
     "ism": [({"model": "original"}, "model: expected Model, got 'original'")],
 }
-"""Function of zoo.explain -> arguments that it refuses, and what it says."""
+"""Function of zoo.explain or zoo.design -> arguments that it refuses, and what it says."""
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_an_argument_of_another_kind_or_name_is_refused_in_one_line(
     if function != "ism":
         arguments["target"] = "a"
     with pytest.raises(zoo.ZooError) as refused:
-        getattr(zoo.explain, function)(**arguments | wrong)
+        getattr(zoo.design if function == "evolve" else zoo.explain, function)(**arguments | wrong)
     assert str(refused.value).startswith(message)
 
 

@@ -12,7 +12,7 @@ import re
 
 from zoo.errors import ZooError
 from zoo.explain.options import check_seed
-from zoo.options import check_count, check_kinds
+from zoo.options import check, check_count
 
 MOST_DESIGNS = 10_000
 
@@ -86,7 +86,7 @@ class DesignOptions:
     """The starts of a design follow from it and the design's number alone."""
 
     def __post_init__(self) -> None:
-        check_kinds(self)
+        check(self)
         check_count("number", self.number, MOST_DESIGNS)
         check_count("rounds", self.rounds, MOST_ROUNDS)
         check_count("beam", self.beam, MOST_STATES)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from zoo.errors import ZooError
-from zoo.options import MOST_SEQUENCES, ThreadOptions, check_kinds, check_names, names
+from zoo.options import MOST_SEQUENCES, ThreadOptions, check, check_names, names
 
 Augmentation = Literal["reverse-complement", "shift", "mutate"]
 AUGMENTATIONS: tuple[str, ...] = get_args(Augmentation)
@@ -71,7 +71,7 @@ class TrainConfig:
     """Of everything that is drawn."""
 
     def __post_init__(self) -> None:
-        check_kinds(self)
+        check(self)
         object.__setattr__(self, "augment", tuple(self.augment))
         self._require(
             "batch_size",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ZooError
-from zoo.options import check_kinds
+from zoo.options import check
 from zoo.spec import ALPHABET, check_targets
 from zoo.weights.published import Published, PublishedFiles
 
@@ -62,7 +62,7 @@ class Config:
     targets: tuple[str, ...] = ("dev", "hk")
 
     def __post_init__(self) -> None:
-        check_kinds(self)
+        check(self)
         for name in ("filters", "kernel_sizes", "dense_units", "targets"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         for name in ("filters", "kernel_sizes", "dense_units"):
