@@ -32,7 +32,7 @@ from zoo.evaluation import intervals
 from zoo.evaluation.metrics import METRICS
 from zoo.prediction import predict
 from zoo.training.run_folder import RunFolder
-from zoo.weights import named, network
+from zoo.weights import lookup, network
 
 RESULTS = ROOT / "benchmarks" / "results" / "comparison"
 
@@ -156,7 +156,7 @@ def measure(
                 "targets": {
                     target: _accuracy(test, t, label, references, predicted) for t, target in enumerate(targets)
                 },
-                "numbers": sum(array.size for array in named.load(None, folders[0].path).arrays.values()),
+                "numbers": sum(array.size for array in lookup.load(None, folders[0].path).arrays.values()),
                 "operations": operations(folders[0]),
                 "sequences_per_second": {runtime: speeds[runtime][label] for runtime in RUNTIMES},
             }
@@ -196,7 +196,7 @@ def _score(labels: np.ndarray, predicted: np.ndarray, test: Labelled, metric: st
 
 def operations(run: RunFolder) -> int:
     """Floating-point operations for one sequence."""
-    weights = named.load(None, run.path)
+    weights = lookup.load(None, run.path)
     return network.arithmetic(weights.spec.architecture, weights.config)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from zoo import registry
-from zoo.weights import checkpoint, named
+from zoo.weights import checkpoint, lookup
 
 ROOT = Path(__file__).parents[1]
 
@@ -115,7 +115,7 @@ def _feed(pipe: Any, block: bytes, repeats: int, taken: list[float]) -> None:
 def random_weights(variant: str) -> checkpoint.Checkpoint:
     """Random numbers: what is measured does not depend on them."""
     random = np.random.default_rng(0)
-    architecture = named.variants()[variant]
+    architecture = lookup.variants()[variant]
     model = registry.load("models", architecture)
     config = model.VARIANTS[variant]
     arrays = {

@@ -23,7 +23,7 @@ from zoo.prediction.predict import Model
 from zoo.prediction.session import Session, open_session
 from zoo.spec import ALPHABET
 from zoo.system import devices, memory
-from zoo.weights import checkpoint, named
+from zoo.weights import checkpoint, lookup
 from zoo.weights.checkpoint import Checkpoint
 
 TARGET = "dev"
@@ -59,7 +59,7 @@ def few(model: Model) -> list[Design]:
 
 def test_a_climb(benchmark: Any, request: pytest.FixtureRequest, budget: float) -> None:
     given = request.config.getoption("--weights")
-    weights = checkpoint.load(given) if given else named.load("original")
+    weights = checkpoint.load(given) if given else lookup.load("original")
     threads = devices.cores()
     memory.keep()
     fast = Model(open_session(weights, "kmer-cpu", RunOptions(threads=threads)))

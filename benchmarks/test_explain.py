@@ -24,7 +24,7 @@ from zoo.options import RunOptions
 from zoo.prediction.mutants import predicted
 from zoo.prediction.session import Session, open_session
 from zoo.system import devices, memory
-from zoo.weights import checkpoint, named
+from zoo.weights import checkpoint, lookup
 from zoo.weights.checkpoint import Checkpoint
 
 needs("torch", "tangermeme")
@@ -67,7 +67,7 @@ class Subject(NamedTuple):
 @pytest.fixture(scope="module")
 def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     given, path = (request.config.getoption(option) for option in ("--weights", "--sequences"))
-    weights = checkpoint.load(given) if given else named.load("original")
+    weights = checkpoint.load(given) if given else lookup.load("original")
     codes = _codes(path, weights.spec.sequence_length)
     threads, before = devices.cores(), torch.get_num_threads()
     kmer = open_session(weights, "kmer-cpu", RunOptions(threads=threads))

@@ -25,7 +25,7 @@ from benchmarks.peers import naive_graph
 from zoo.formats import prediction_table, vcf
 from zoo.prediction import predict
 from zoo.system import devices
-from zoo.weights import checkpoint, named
+from zoo.weights import checkpoint, lookup
 from zoo.weights.checkpoint import Checkpoint
 
 needs("pysam", "pyBigWig", "pyfaidx", "pyarrow")
@@ -49,7 +49,7 @@ TOLERANCE = 2e-5
 @pytest.fixture(scope="module")
 def weights(request: pytest.FixtureRequest) -> Checkpoint:
     given = request.config.getoption("--weights")
-    return checkpoint.load(given) if given else named.load("original")
+    return checkpoint.load(given) if given else lookup.load("original")
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from zoo.models.deepstarr import VARIANTS
 from zoo.options import RunOptions
 from zoo.prediction.session import Session, open_session
 from zoo.system import devices, memory
-from zoo.weights import checkpoint, named
+from zoo.weights import checkpoint, lookup
 from zoo.weights.checkpoint import Checkpoint
 
 needs("torch")
@@ -47,7 +47,7 @@ FLOOR = "what sharing leaves, none of it skipped, at the fastest arithmetic"
 
 
 def weights_of(variant: str, given: Path | None) -> Checkpoint:
-    weights = checkpoint.load(given) if given else named.load(variant)
+    weights = checkpoint.load(given) if given else lookup.load(variant)
     if weights.config != VARIANTS[variant]:
         pytest.skip(f"{given} holds another network than {variant}")
     return weights

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from zoo import registry
-from zoo.weights import named
+from zoo.weights import lookup
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("zoo", "exporters/zoo_exporters", "runtimes/zoo_runtimes")
@@ -195,9 +195,9 @@ def test_no_file_outside_a_models_folder_names_what_is_the_models(model: str) ->
 @pytest.mark.parametrize("name", sorted(FILES.keys() - {"zoo.defaults"}))
 def test_no_text_outside_a_models_folder_has_its_name(name: str) -> None:
     own = {
-        variant for variant, architecture in named.variants().items() if name.startswith(f"zoo.models.{architecture}")
+        variant for variant, architecture in lookup.variants().items() if name.startswith(f"zoo.models.{architecture}")
     }
-    others = re.compile(rf"\b({'|'.join(named.variants().keys() - own)})\b")
+    others = re.compile(rf"\b({'|'.join(lookup.variants().keys() - own)})\b")
     nodes = list(ast.walk(ast.parse(FILES[name].read_text("utf-8"))))
     # a docstring may give an example; help, which is the text below a field, may not
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)

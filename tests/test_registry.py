@@ -16,7 +16,7 @@ from zoo.checks import doctor, inventory
 from zoo.dna.encoding import encode
 from zoo.errors import ZooError
 from zoo.prediction import session
-from zoo.weights import named
+from zoo.weights import lookup
 
 
 @pytest.mark.parametrize("kind", registry.PACKAGES)
@@ -37,7 +37,7 @@ def test_an_unknown_name_is_refused_with_those_that_exist() -> None:
 def test_model_names_belong_to_one_architecture_each() -> None:
     pairs = [(name, kind) for kind, module in registry.working("models").items() for name in module.VARIANTS]
     assert len({name for name, _ in pairs}) == len(pairs)
-    assert named.variants() == dict(pairs)
+    assert lookup.variants() == dict(pairs)
 
 
 Install = Callable[..., None]
@@ -136,7 +136,7 @@ def test_a_model_and_an_exporter_that_do_not_work_are_left_out_too(install: Inst
         "alexnet": "the model 'alexnet' is no plug-in that works: it lacks array_shapes"
     }
     assert registry.problems("exporters") == {"paper": "the exporter 'paper' is no plug-in that works: it lacks export"}
-    assert "original" in named.variants()
+    assert "original" in lookup.variants()
     shown = inventory.everything()
     assert {entry.name: entry.obstacle is None for entry in shown["formats"]}["paper"] is False
     assert "alexnet" in {entry.name for entry in shown["models"]}

@@ -14,7 +14,7 @@ from zoo import registry
 from zoo.errors import ZooError
 from zoo.spec import ModelSpec
 from zoo.system.atomic import replacing_folder
-from zoo.weights import named
+from zoo.weights import lookup
 from zoo.weights.checkpoint import Checkpoint
 
 SUFFIX = ""
@@ -54,7 +54,7 @@ def export(
     Raises ZooError for a name that Triton does not take, an unknown instance, or a model that is there already;
     otherwise as the exporter onnx does.
     """
-    name = model_name or named.bundled_as(weights.spec.weights_id) or weights.spec.architecture
+    name = model_name or lookup.bundled_as(weights.spec.weights_id) or weights.spec.architecture
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,200}", name):
         raise ZooError(f"model name: expected letters, digits, _, - and . of ASCII, got {name!r}")
     if instance not in INSTANCES:

@@ -25,7 +25,7 @@ from zoo.models import basset
 from zoo.models.deepstarr import Config
 from zoo.prediction import session
 from zoo.spec import ModelSpec
-from zoo.weights import checkpoint, named
+from zoo.weights import checkpoint, lookup
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.importers.importing import ImportOptions
 from zoo.weights.importers.keras_layers import write_h5
@@ -38,7 +38,7 @@ SMALL = Config(filters=(8, 8), kernel_sizes=(5, 3), dense_units=(9,), sequence_l
 
 @pytest.fixture(scope="module")
 def tuned() -> Checkpoint:
-    return named.load("tuned")
+    return lookup.load("tuned")
 
 
 def sequences(number: int, length: int, letters: str = "ACGT", seed: int = 0) -> list[str]:
@@ -237,7 +237,7 @@ def test_a_table_that_cannot_decide_is_refused(tmp_path: Path) -> None:
 def test_a_wrong_default_or_option_is_refused_where_bundled_weights_tell(
     name: str, flatten: str, epsilon: float, tmp_path: Path
 ) -> None:
-    known = named.load(name)
+    known = lookup.load(name)
     path = saved(tmp_path / "port.pt", ported(known, "ACTG", flatten, epsilon))
     other = {"channel": "length", "length": "channel"}[flatten]
     right = re.escape(f" as --alphabet ACTG --flatten {flatten}") + r"( --epsilon \S+)?; give that, or --force$"

@@ -20,7 +20,7 @@ from zoo.errors import ZooError
 from zoo.formats.fasta import Reader
 from zoo.prediction import predict, session
 from zoo.prediction.job import description_path
-from zoo.weights import checkpoint, named
+from zoo.weights import checkpoint, lookup
 
 STORED = Path(__file__).parents[1] / "data"
 SEQUENCES = STORED / "sequences.fa"
@@ -30,7 +30,7 @@ HOW = f"run python {SCRIPT.relative_to(STORED.parents[1])}"
 TOLERANCE = 2e-5
 """Largest absolute difference to what real Keras said."""
 
-NAMES = sorted(named.catalog())
+NAMES = sorted(lookup.catalog())
 
 
 def runnable(runtime: str) -> list[pytest.MarkDecorator]:
@@ -49,12 +49,12 @@ def table_of(name: str, folder: Path = STORED) -> Path:
     if not table.is_file():
         # rightly absent only where Keras cannot run the weights
         try:
-            session.open_session(named.load(name), "keras-cpu")
+            session.open_session(lookup.load(name), "keras-cpu")
         except ZooError as error:
             pytest.skip(f"{name}: no stored numbers: {error}")
         pytest.fail(f"{table}: what Keras says of the bundled weights is not stored; {HOW}")
     stored = json.loads(description.read_text("utf-8"))["weights"]["id"]
-    if stored != named.catalog()[name]["weights_id"]:
+    if stored != lookup.catalog()[name]["weights_id"]:
         pytest.fail(f"{table}: numbers of the weights {stored[:12]}, other ones are bundled as {name}; {HOW}")
     return table
 
@@ -87,11 +87,11 @@ def test_every_runtime_gives_the_stored_numbers(runtime: str, name: str) -> None
     ],
     ids=["conv1+1%", "variance+1%", "dense1+1%", "head bias+1%", "ACTG", "flatten", "epsilon", "targets"],
 )
-@pytest.mark.parametrize("name", [name for name in NAMES if named.load(name).spec.architecture == "deepstarr"])
+@pytest.mark.parametrize("name", [name for name in NAMES if lookup.load(name).spec.architecture == "deepstarr"])
 def test_every_known_mistake_of_a_port_departs_from_the_stored_numbers(
     name: str, mistake: Callable[[dict[str, np.ndarray]], None], tmp_path: Path
 ) -> None:
-    right = named.load(name)
+    right = lookup.load(name)
     arrays = dict(right.arrays)
     mistake(arrays)
     path = tmp_path / "wrong.safetensors"

@@ -17,9 +17,9 @@ from safetensors.numpy import save_file
 
 from zoo.prediction import session
 from zoo.spec import SPEC_KEY
-from zoo.weights import named
+from zoo.weights import lookup
 
-NAMES = ", ".join(sorted(named.variants()))
+NAMES = ", ".join(sorted(lookup.variants()))
 
 
 BAD_FASTA = {

@@ -19,7 +19,7 @@ from command_line import Zoo
 from zoo.cli import main, notes, options, progress
 from zoo.errors import ZooWarning
 from zoo.prediction import predict
-from zoo.weights import checkpoint, named
+from zoo.weights import checkpoint, lookup
 
 KMER = ("--runtime", "kmer-cpu")
 LENGTH = 249
@@ -51,7 +51,7 @@ class TestNote:
 
     def test_bundled_weights_say_that_they_imitate_and_how_closely(self, zoo: Zoo, folder: Path) -> None:  # noqa: ARG002
         err = zoo("predict", "a.fa", *KMER)[2]
-        near = named.catalog()["original"]["fidelity"]
+        near = lookup.catalog()["original"]["fidelity"]
         dev, hk = near["windows_dev_pearson"], near["windows_hk_pearson"]
         assert err == (
             "zoo: 3 sequences; kmer-cpu; bundled weights, which imitate the published model "
@@ -81,7 +81,7 @@ class TestNote:
 
     def test_verbose_says_where_weights_come_from(self, zoo: Zoo, folder: Path) -> None:  # noqa: ARG002
         err = zoo("predict", "a.fa", *KMER, "-v")[2]
-        weights = named.load("original").spec
+        weights = lookup.load("original").spec
         assert f"zoo: weights {weights.weights_id}, of the model {weights.architecture}\n" in err
         assert f"zoo: their source: {weights.source}\n" in err
         assert f"zoo: their licence: {weights.licence}\n" in err
@@ -132,9 +132,9 @@ class TestNames:
         assert message in refused(zoo, *arguments)
 
     def test_a_model_beside_weights_of_another_is_an_error(self, zoo: Zoo, folder: Path) -> None:
-        checkpoint.save(named.load("tuned"), folder / "t.safetensors")
+        checkpoint.save(lookup.load("tuned"), folder / "t.safetensors")
         checkpoint.save(random_checkpoint(ODD), folder / "odd.safetensors")
-        onnx = named.PRETRAINED / "tuned.onnx"
+        onnx = lookup.PRETRAINED / "tuned.onnx"
         for model, weights, held in (
             ("original", "t.safetensors", "tuned"),
             ("basset", "t.safetensors", "deepstarr"),
@@ -152,19 +152,19 @@ class TestNames:
 
     def test_info_takes_names_and_says_how_near_bundled_weights_come(self, zoo: Zoo, folder: Path) -> None:
         status, out, _ = zoo("info", "original")
-        near = named.catalog()["original"]["fidelity"]
+        near = lookup.catalog()["original"]["fidelity"]
         assert status == 0
         assert "imitates" in out
         assert "original:published; agreement with it" in out
         dev, error = near["windows_dev_pearson"], near["windows_dev_rmse"]
         assert re.search(rf"\n  windows +dev {dev:.3f} and {error:.3f}, hk ", out)
         described = json.loads(zoo("info", "tuned", "--json")[1])
-        assert described["fidelity"] == named.catalog()["tuned"]["fidelity"]
+        assert described["fidelity"] == lookup.catalog()["tuned"]["fidelity"]
         assert (described["bundled"], described["imitates"]) == ("tuned", "original:published")
         assert refused(zoo, "info", "original:published").startswith(
             "the published weights of original are not on this"
         )
-        shutil.copy(named.PRETRAINED / "tuned.safetensors", folder / "mine.safetensors")
+        shutil.copy(lookup.PRETRAINED / "tuned.safetensors", folder / "mine.safetensors")
         assert json.loads(zoo("info", "mine.safetensors", "--json")[1])["bundled"] == "tuned"
 
 

@@ -20,7 +20,7 @@ from zoo.cli.commands import export
 from zoo.defaults import MODEL
 from zoo.errors import ZooError
 from zoo.training.config import StudentConfig, TrainConfig
-from zoo.weights import checkpoint, named
+from zoo.weights import checkpoint, lookup
 
 NAMES = sorted(name for commands in main.COMMANDS.values() for name in commands)
 
@@ -240,11 +240,11 @@ def test_the_command_line_wins_over_toml_and_toml_over_the_defaults(
     assert both == {**given, "epochs": 9, "augment": ["mutate"]}
 
 
-@pytest.mark.parametrize("model", sorted(named.variants()))
+@pytest.mark.parametrize("model", sorted(lookup.variants()))
 def test_a_models_recipe_goes_before_the_defaults_of_a_training_and_after_what_is_typed(
     settings: Any, model: str, tmp_path: Path
 ) -> None:
-    recipe = getattr(registry.load("models", named.variants()[model]), "RECIPE", {})
+    recipe = getattr(registry.load("models", lookup.variants()[model]), "RECIPE", {})
     path = tmp_path / "mine.toml"
     path.write_text(f'[model]\nvariant = "{model}"\n[train]\nbatch_size = 77\n')
     assert settings("train", model) == {**TrainConfig().to_dict(), **recipe}

@@ -20,7 +20,7 @@ from zoo.formats.fasta import Reader
 from zoo.prediction import description, predict
 from zoo.prediction.job import Job
 from zoo.spec import ALPHABET
-from zoo.weights import named
+from zoo.weights import lookup
 
 FOLDER = Path(__file__).resolve().parent
 EXAMPLES = FOLDER.parents[1] / "docs" / "example.fa"
@@ -48,7 +48,7 @@ def fasta() -> bytes:
 def main() -> None:
     with contextlib.chdir(FOLDER):  # so that the .json files hold no path of this machine
         Path(SEQUENCES).write_bytes(fasta())
-        for name in sorted(named.catalog()):
+        for name in sorted(lookup.catalog()):
             table = Path(f"{name}.keras.tsv")
             job = Job(SEQUENCES, table, overwrite=True, command="python tests/data/make_keras_numbers.py")
             try:

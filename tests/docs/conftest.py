@@ -116,8 +116,8 @@ def _write(path: Path, header: str, rows: list[str]) -> None:
 def _write_port(folder: Path) -> None:
     """The bundled weights as somebody else's network has them: names of its own, no word about anything."""
     torch = pytest.importorskip("torch")
-    from zoo.weights import named, network
+    from zoo.weights import lookup, network
 
-    state = network.from_checkpoint(named.load("original")).state_dict()
+    state = network.from_checkpoint(lookup.load("original")).state_dict()
     renamed = {f"net.{name.replace('_norm', '_bn')}": tensor for name, tensor in state.items()}
     torch.save(renamed, folder / "port.pth")

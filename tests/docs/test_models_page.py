@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from zoo.training import chosen
-from zoo.weights import named
+from zoo.weights import lookup
 
 pytest.importorskip("torch")
 
@@ -23,7 +23,7 @@ def test_every_model_is_there_with_its_numbers() -> None:
     assert numbers == {
         entry.name: re.search(r"([\d,]+) numbers", entry.about)[1]  # type: ignore[index]
         for entry in inventory.models()
-        if entry.name in named.variants()
+        if entry.name in lookup.variants()
     }
 
 

@@ -29,7 +29,7 @@ from zoo.training import notes  # noqa: E402
 from zoo.training.config import JobOptions, TrainConfig  # noqa: E402
 from zoo.training.run import Job, run  # noqa: E402
 from zoo.training.trainer import Reporter  # noqa: E402
-from zoo.weights import checkpoint, named, network  # noqa: E402
+from zoo.weights import checkpoint, lookup, network  # noqa: E402
 from zoo.weights.checkpoint import Checkpoint  # noqa: E402
 from zoo.weights.importers import importing  # noqa: E402
 
@@ -299,7 +299,7 @@ def test_a_thousand_sequences_do_not_spoil_weights_with_frozen_batch_norms(
         windows = genome.read(data / "dm6_2Mb.fa", 249)
         candidates = windows.windows(windows.train, 5_000, np.random.default_rng(0))
     else:
-        checkpoint.save(named.load("original"), start)
+        checkpoint.save(lookup.load("original"), start)
         candidates = random_codes(5_000, 249)
     strongest(start, candidates, table)
     dropout = checkpoint.load(start).config.dropout

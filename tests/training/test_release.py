@@ -18,7 +18,7 @@ from zoo.models.deepstarr import VARIANTS
 from zoo.prediction import predict
 from zoo.training import release
 from zoo.training.run_folder import RunFolder
-from zoo.weights import checkpoint, named
+from zoo.weights import checkpoint, lookup
 
 pytest.importorskip("torch")
 pytest.importorskip("dnaio")
@@ -66,12 +66,12 @@ def test_a_run_becomes_the_weights_that_a_name_stands_for(
     near = "r 1.00 (dev) and 1.00 (hk) on genome windows with the outputs of weights"
     assert entry["source"].startswith(f"distilled by deepstarr-zoo, {near} {TUNED.spec.weights_id[:12]} (")
 
-    monkeypatch.setattr(named, "PRETRAINED", pretrained)
-    assert named.catalog() == {"tuned": entry}
+    monkeypatch.setattr(lookup, "PRETRAINED", pretrained)
+    assert lookup.catalog() == {"tuned": entry}
     made = {"tuned.safetensors", "tuned.onnx", "catalog.toml", "original.txt"}
     assert {path.name for path in pretrained.iterdir()} == made
     assert {path.name for path in receipts.iterdir()} == {"tuned.run-1.json", "tuned.metrics-1.csv", "original.txt"}
-    assert named.bundled_as(TUNED.spec.weights_id) == "tuned"
+    assert lookup.bundled_as(TUNED.spec.weights_id) == "tuned"
     assert (receipts / "tuned.run-1.json").read_bytes() == run.receipts.read_bytes()
     assert (receipts / "tuned.metrics-1.csv").read_bytes() == run.metrics.read_bytes()
     codes = random_codes(20, 249)
@@ -125,16 +125,16 @@ def test_outside_a_clone_there_is_no_folder_for_receipts(
 
 
 def test_weights_and_catalog_are_installed_and_receipts_are_not() -> None:
-    catalog = named.catalog()
+    catalog = lookup.catalog()
     weights = {f"{entry['file']}{suffix}" for entry in catalog.values() for suffix in entry["sha256"]}
-    assert {path.name for path in named.PRETRAINED.iterdir()} == {*weights, named.CATALOG}
-    assert (named.PRETRAINED / named.CATALOG).read_text("utf-8").startswith(release.CATALOG_HEAD)
+    assert {path.name for path in lookup.PRETRAINED.iterdir()} == {*weights, lookup.CATALOG}
+    assert (lookup.PRETRAINED / lookup.CATALOG).read_text("utf-8").startswith(release.CATALOG_HEAD)
     patterns = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["package-data"]
     package = ROOT / "zoo"
     installed = {path.relative_to(package) for pattern in patterns["zoo"] for path in package.glob(pattern)}
-    folder = named.PRETRAINED.relative_to(package)
+    folder = lookup.PRETRAINED.relative_to(package)
     assert {path for path in installed if folder in path.parents} == {
-        folder / path.name for path in named.PRETRAINED.iterdir()
+        folder / path.name for path in lookup.PRETRAINED.iterdir()
     }
     receipts = {
         f"{name}.{kind}"
@@ -145,21 +145,21 @@ def test_weights_and_catalog_are_installed_and_receipts_are_not() -> None:
     assert {path.name for path in (ROOT / release.RECEIPTS).iterdir()} == receipts
 
 
-@pytest.mark.parametrize("name", sorted(named.catalog()))
+@pytest.mark.parametrize("name", sorted(lookup.catalog()))
 def test_the_bundled_files_of_a_name_agree(name: str) -> None:
     """In both forms, with the sums and the identity that the catalog gives."""
     both = [predict.load(name, runtime=runtime) for runtime in ("torch-cpu", "onnx-cpu")]
-    assert {model.spec.weights_id for model in both} == {named.catalog()[name]["weights_id"]}
+    assert {model.spec.weights_id for model in both} == {lookup.catalog()[name]["weights_id"]}
     codes = random_codes(50, both[0].spec.sequence_length)
     np.testing.assert_allclose(both[1].predict_codes(codes), both[0].predict_codes(codes), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", sorted(named.catalog()))
+@pytest.mark.parametrize("name", sorted(lookup.catalog()))
 def test_bundled_weights_are_as_near_to_the_published_ones_as_the_catalog_says(name: str, data: Path) -> None:
     published = np.loadtxt(data / "enhancers_500.keras.tsv", skiprows=1, usecols=(1, 2))
     codes = np.concatenate([codes for _, codes in Reader(data / "enhancers_500.fa", 249)])
     ours = predict.load(name, runtime="kmer-cpu").predict_codes(codes)
-    fidelity = named.catalog()[name]["fidelity"]
+    fidelity = lookup.catalog()[name]["fidelity"]
     for column, target in enumerate(("dev", "hk")):
         pearson = np.corrcoef(ours[:, column], published[:, column])[0, 1]
         assert pearson == pytest.approx(fidelity[f"enhancers_500_{target}_pearson"], abs=1e-3)
@@ -169,7 +169,7 @@ def test_bundled_weights_are_as_near_to_the_published_ones_as_the_catalog_says(n
 def test_the_pages_show_the_figures_of_the_catalog(page: str) -> None:
     text = (ROOT / page).read_text("utf-8")
     shown = {row for row in text.splitlines() if row.startswith("| ")}
-    fidelity = [named.catalog()[name]["fidelity"] for name in ("original", "tuned")]
+    fidelity = [lookup.catalog()[name]["fidelity"] for name in ("original", "tuned")]
     labels = {"enhancers_500": "strong enhancers", "windows": "windows", "variants": "variants"}
     measures: tuple[str, ...] = ("pearson",)
     if page.startswith("docs"):

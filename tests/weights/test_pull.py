@@ -20,7 +20,7 @@ from zoo.errors import ZooError
 from zoo.models import deepstarr
 from zoo.models.deepstarr import PUBLISHED
 from zoo.system.cache import folder
-from zoo.weights import checkpoint, named, pull
+from zoo.weights import checkpoint, lookup, pull
 from zoo.weights.importers import importing
 from zoo.weights.published import PublishedFiles
 from zoo.weights.pull import Origin
@@ -341,7 +341,7 @@ def test_the_published_weights_are_imported_at_once(server: Server, data: Path) 
     assert imported.spec.source.startswith("de Almeida et al.")
     assert imported.spec.licence == "MIT"
     assert checkpoint.load(path).spec == imported.spec
-    found = named.resolve("original:published")
+    found = lookup.resolve("original:published")
     assert found.spec == imported.spec
 
 
@@ -355,7 +355,7 @@ def test_the_command_takes_a_copy_and_says_where_things_are(
     monkeypatch.setenv("ZOO_OFFLINE", "1")
     status, out, _ = zoo("pull", "original", "--from", data)
     assert status == 0
-    assert out.startswith(f"{named.published_path('original')}: weights id ")
+    assert out.startswith(f"{lookup.published_path('original')}: weights id ")
     assert "licence: MIT" in out
     assert "--offline (ZOO_OFFLINE) forbids to download it" in zoo("pull", "data")[2]
     assert zoo("pull", "genome") == (2, "", "zoo: expected data or original to pull, got 'genome'\n")

@@ -26,7 +26,7 @@ from zoo.formats.fasta import Reader
 from zoo.prediction import session
 from zoo.prediction.session import Session
 from zoo.spec import ALPHABET, UNKNOWN_BASE, ModelSpec
-from zoo.weights import named
+from zoo.weights import lookup
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.importers import importing
 from zoo.weights.importers.importing import ImportedFile, ImportOptions
@@ -289,9 +289,9 @@ def _compared(file: ImportedFile, options: ImportOptions, weights: Checkpoint, c
 def _bundled(weights: Checkpoint) -> tuple[str, Checkpoint] | None:
     """Bundled weights of the architecture for sequences of that length with a target of that name, if there are any:
     those of a network of the same sizes before others."""
-    spec, catalog = weights.spec, named.catalog()
-    names = [name for name, architecture in named.variants().items() if architecture == spec.architecture]
-    found = [(name, named.load(name)) for name in names if name in catalog]
+    spec, catalog = weights.spec, lookup.catalog()
+    names = [name for name, architecture in lookup.variants().items() if architecture == spec.architecture]
+    found = [(name, lookup.load(name)) for name in names if name in catalog]
     fitting = [
         (name, other)
         for name, other in found

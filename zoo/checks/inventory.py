@@ -10,7 +10,7 @@ from typing import Any
 from zoo import registry
 from zoo.prediction import session
 from zoo.spec import ModelSpec
-from zoo.weights import checkpoint, named
+from zoo.weights import checkpoint, lookup
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ def everything() -> dict[str, list[Entry]]:
 def models() -> list[Entry]:
     """The variants of every architecture."""
     entries = []
-    for name, architecture in named.variants().items():
+    for name, architecture in lookup.variants().items():
         module = registry.load("models", architecture)
         config = module.VARIANTS[name]
         numbers = sum(math.prod(shape) for shape in module.array_shapes(config).values())
@@ -44,17 +44,17 @@ def models() -> list[Entry]:
 
 def known_weights() -> list[Entry]:
     """Weights that have a name: those bundled, and those of the paper."""
-    bundled = named.catalog()
+    bundled = lookup.catalog()
     entries = []
-    for name in named.variants():
+    for name in lookup.variants():
         if name in bundled:
             entries.append(Entry(name, f"bundled; {bundled[name].get('source', 'source unknown')}"))
         else:
             entries.append(Entry(name, "bundled", "not bundled with this release; give a file with --weights"))
-    for name in named.published():
-        here = named.published_path(name).is_file()
+    for name in lookup.published():
+        here = lookup.published_path(name).is_file()
         obstacle = None if here else f"not on this machine; zoo pull {name} brings them"
-        entries.append(Entry(f"{name}:{named.PUBLISHED}", "the weights of the paper", obstacle))
+        entries.append(Entry(f"{name}:{lookup.PUBLISHED}", "the weights of the paper", obstacle))
     return entries
 
 
@@ -85,18 +85,18 @@ def describe(weights: str | Path) -> dict[str, Any]:
 
     weights: a file, or a name. Of a model whose weights are not bundled, what it is; there is no file then.
     recipe: settings of a training that the model brings along, by the fields of TrainConfig.
-    Raises ZooError as named.read_spec does, and for published weights that are not on this machine.
+    Raises ZooError as lookup.read_spec does, and for published weights that are not on this machine.
     """
-    bare = named.is_name(weights) and weights in named.variants() and weights not in named.catalog()
-    path = None if bare else named.path_of(weights)
-    spec = _of_model(str(weights)) if path is None else named.read_spec(path)
+    bare = lookup.is_name(weights) and weights in lookup.variants() and weights not in lookup.catalog()
+    path = None if bare else lookup.path_of(weights)
+    spec = _of_model(str(weights)) if path is None else lookup.read_spec(path)
     shapes = _array_shapes(spec)
-    bundled = named.bundled_as(spec.weights_id)
-    imitated = named.published_instead(spec.architecture) if bundled else None
+    bundled = lookup.bundled_as(spec.weights_id)
+    imitated = lookup.published_instead(spec.architecture) if bundled else None
     return {
         "bundled": bundled,
-        "imitates": imitated and f"{imitated}:{named.PUBLISHED}",
-        "fidelity": named.catalog()[bundled].get("fidelity", {}) if bundled else {},
+        "imitates": imitated and f"{imitated}:{lookup.PUBLISHED}",
+        "fidelity": lookup.catalog()[bundled].get("fidelity", {}) if bundled else {},
         "file": path and str(path),
         "bytes": path and path.stat().st_size,
         "recipe": dict(getattr(registry.load("models", spec.architecture), "RECIPE", {})),
@@ -108,7 +108,7 @@ def describe(weights: str | Path) -> dict[str, Any]:
 
 
 def _of_model(name: str) -> ModelSpec:
-    architecture = named.variants()[name]
+    architecture = lookup.variants()[name]
     return checkpoint.describe(architecture, registry.load("models", architecture).VARIANTS[name])
 
 

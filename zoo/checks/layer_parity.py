@@ -17,7 +17,7 @@ from zoo.prediction import session
 from zoo.weights import network
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.importers import keras_layers
-from zoo.weights.named import load
+from zoo.weights.lookup import load
 
 RECORDS = 8
 """Records that are compared: enough to meet every filter, few enough to hold every output."""

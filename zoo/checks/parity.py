@@ -23,7 +23,7 @@ from zoo.formats.names import shown
 from zoo.prediction import session
 from zoo.prediction.session import Session
 from zoo.spec import ALPHABET
-from zoo.weights.named import resolve
+from zoo.weights.lookup import resolve
 
 RANDOM_RECORDS = 64
 """Random sequences in the records that are made where none are given."""

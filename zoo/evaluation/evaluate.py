@@ -25,7 +25,7 @@ from zoo.prediction import strands
 from zoo.prediction.predict import Model
 from zoo.prediction.strands import StrandOptions
 from zoo.spec import ModelSpec
-from zoo.weights import named
+from zoo.weights import lookup
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,7 +161,7 @@ def labels(given: Sequence[str]) -> list[str]:
 
 
 def _label(name: str) -> str:
-    run = named.run_of(name)
+    run = lookup.run_of(name)
     if run is not None:
         return run.resolve().name
     return Path(name).stem if Path(name).suffix else name
@@ -181,7 +181,7 @@ def reference(given: Sequence[str], against: str | None) -> str:
 
 def already_seen(weights: str, label: str, data: Split) -> str | None:
     """A line that warns where the run that made the weights was trained on this data, or chose its best epoch by it."""
-    run = named.run_of(weights)
+    run = lookup.run_of(weights)
     if run is None or _begun_with(run):
         return None
     counts = seen.count(run, data.codes)
@@ -195,7 +195,7 @@ def already_seen(weights: str, label: str, data: Split) -> str | None:
 def _begun_with(run: Path) -> bool:
     """Whether the best weights of a run are those it began with, which its training has not touched."""
     try:
-        return json.loads((run / named.RUN_RECEIPTS).read_text()).get("best_epoch") == 0
+        return json.loads((run / lookup.RUN_RECEIPTS).read_text()).get("best_epoch") == 0
     except (OSError, ValueError):
         return False
 

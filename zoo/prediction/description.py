@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import zoo
 from zoo.system import digests
-from zoo.weights import named
+from zoo.weights import lookup
 
 if TYPE_CHECKING:
     from zoo.prediction.job import Job, Records
@@ -42,15 +42,15 @@ def of_run(runtime: str, provider: str, spec: ModelSpec) -> dict[str, Any]:
 
 def of_weights(spec: ModelSpec) -> dict[str, Any]:
     """Which weights they are, and for bundled ones what they imitate and how well."""
-    bundled = named.bundled_as(spec.weights_id)
+    bundled = lookup.bundled_as(spec.weights_id)
     return {
         "id": spec.weights_id,
         "architecture": spec.architecture,
         "source": spec.source,
         "licence": spec.licence,
         "bundled": bundled,
-        "imitates": named.published_instead(spec.architecture) if bundled else None,
-        "fidelity": named.fidelity(bundled, spec.targets) if bundled else {},
+        "imitates": lookup.published_instead(spec.architecture) if bundled else None,
+        "fidelity": lookup.fidelity(bundled, spec.targets) if bundled else {},
     }
 
 

@@ -9,7 +9,7 @@ from zoo.defaults import MODEL, RUNTIME
 from zoo.options import RunOptions
 from zoo.prediction.predict import Model, load
 from zoo.spec import ModelSpec
-from zoo.weights import named
+from zoo.weights import lookup
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,16 +25,16 @@ class Loading:
     @property
     def file(self) -> Path | None:
         """Of the weights, absolute; None for bundled ones."""
-        return named.file_of(self.weights or self.model or MODEL)
+        return lookup.file_of(self.weights or self.model or MODEL)
 
     def absolute(self) -> Loading:
         """The same wherever the current folder is."""
         return dataclasses.replace(self, weights=str(self.file)) if self.weights and self.file else self
 
     def spec(self) -> ModelSpec:
-        """What the weights say of themselves, without a runtime. Raises ZooError as zoo.weights.named does."""
+        """What the weights say of themselves, without a runtime. Raises ZooError as zoo.weights.lookup does."""
         chosen = self.weights or self.model or MODEL
-        return named.read_spec(named.path_of(chosen) if named.is_name(chosen) else self.file or Path(chosen))
+        return lookup.read_spec(lookup.path_of(chosen) if lookup.is_name(chosen) else self.file or Path(chosen))
 
     def load(self, threads: int | None = None) -> Model:
         """A model that is settled, see Model.settle. threads: unless their number was given.

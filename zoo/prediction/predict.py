@@ -28,7 +28,7 @@ from zoo.prediction.session import Session
 from zoo.spec import ModelSpec
 from zoo.system import digests, pipeline
 from zoo.system.atomic import replacing_together
-from zoo.weights.named import file_of, resolve
+from zoo.weights.lookup import file_of, resolve
 
 CHUNK_RECORDS = 4096
 """Records that go through the pipeline together, as near as whole batches of the runtime come to it."""

@@ -18,7 +18,7 @@ from zoo.errors import ZooError, did_you_mean
 from zoo.options import check_kind, check_names, names
 from zoo.search.space import Choices, Parameter, Range, Space, base
 from zoo.training.config import TrainConfig, read_document
-from zoo.weights import named
+from zoo.weights import lookup
 
 TABLES = ("model", "train", "objective")
 DOMAIN = ("choices", "low", "high", "log", "step")
@@ -77,7 +77,7 @@ def offers() -> dict[str, Path]:
 
 
 def architecture_of(variant: str, source: str) -> str:
-    found = named.variants()
+    found = lookup.variants()
     if variant not in found:
         raise ZooError(
             f"{source}: no model is called {variant!r}{did_you_mean(variant, found)}; "

@@ -19,7 +19,7 @@ from zoo.serve.limits import Admission
 from zoo.serve.options import ServeOptions
 from zoo.serve.refused import Refused
 from zoo.spec import UNKNOWN_BASE
-from zoo.weights import named
+from zoo.weights import lookup
 
 WARM_UP = 64
 """Sequences predicted before the first request, so that none waits for what an engine makes when it begins."""
@@ -77,7 +77,7 @@ def open_models(
     """
     settings = dataclasses.asdict(running)
     served = []
-    for name, one in named.by_name(weights).items():
+    for name, one in lookup.by_name(weights).items():
         model = load(None, one, runtime, **settings)
         each = _warm(model)
 

@@ -20,7 +20,7 @@ from zoo.prediction import description
 from zoo.serve import page
 from zoo.spec import ModelSpec
 from zoo.system.atomic import replacing_folder
-from zoo.weights import named
+from zoo.weights import lookup
 
 INPUT = "bytes"
 """What the graphs take, see exporters/zoo_exporters/onnx."""
@@ -47,17 +47,17 @@ def write(weights: Sequence[str], path: Path, ort: Path, overwrite: bool = False
     ort: the folder dist of the npm package.
     Raises ZooError if that is not there, for two models of one name, and as the exporter onnx and replacing_folder do.
     """
-    models = named.by_name(weights)
+    models = lookup.by_name(weights)
     _check_ort(ort)
     exporter = registry.load("exporters", "onnx")
-    with replacing_folder(path, overwrite, OURS, [ort, *map(named.file_of, models.values())]) as folder:
+    with replacing_folder(path, overwrite, OURS, [ort, *map(lookup.file_of, models.values())]) as folder:
         (folder / "models").mkdir()
         (folder / "ort").mkdir()
         for source, target in ORT_FILES.items():
             shutil.copyfile(ort / source, folder / target)
         about = {}
         for name, one in models.items():
-            loaded = named.load(None, one)
+            loaded = lookup.load(None, one)
             graph = f"models/{name.replace(':', '-')}{exporter.SUFFIX}"
             exporter.export(loaded, folder / graph, input=INPUT)
             about[name] = {"graph": graph, **_about(loaded.spec)}

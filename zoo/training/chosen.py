@@ -14,7 +14,7 @@ from zoo.defaults import MODEL
 from zoo.errors import ZooError, did_you_mean
 from zoo.options import check_kind, check_names, names
 from zoo.training.config import TrainConfig, make, read_toml
-from zoo.weights import named
+from zoo.weights import lookup
 
 
 def read_model(
@@ -54,7 +54,7 @@ def read_model(
 
 
 def _architecture(variant: str) -> str:
-    found = named.variants()
+    found = lookup.variants()
     if variant not in found:
         there = f"{did_you_mean(variant, found)}; there are {', '.join(sorted(found))}"
         raise ZooError(f"no model is called {variant!r}{there}, or give a .toml file")

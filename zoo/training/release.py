@@ -29,7 +29,7 @@ from zoo.formats.fasta import Reader
 from zoo.prediction import predict
 from zoo.training.distill import HELD_OUT_WINDOWS
 from zoo.training.run_folder import RunFolder
-from zoo.weights import checkpoint, named
+from zoo.weights import checkpoint, lookup
 from zoo.weights.checkpoint import SUFFIX, Checkpoint
 
 RECEIPTS = Path("docs", "bundled-weights")
@@ -89,8 +89,8 @@ def add(
         "sha256": {suffix: hashlib.sha256(path.read_bytes()).hexdigest() for suffix, path in files.items()},
         "fidelity": near,
     }
-    catalog = {**named.catalog(folder), name: entry}
-    (folder / named.CATALOG).write_text(CATALOG_HEAD + "".join(_toml(key, catalog[key]) for key in sorted(catalog)))
+    catalog = {**lookup.catalog(folder), name: entry}
+    (folder / lookup.CATALOG).write_text(CATALOG_HEAD + "".join(_toml(key, catalog[key]) for key in sorted(catalog)))
     return entry
 
 
@@ -193,7 +193,7 @@ def main() -> None:
         if not given.receipts.is_dir():
             raise ZooError(f"{given.receipts}: no such folder; run this from the root of a clone, or give --receipts")
         files = given.teacher, given.genome, given.sequences
-        entry = add(given.name, runs, *files, named.PRETRAINED, given.receipts)
+        entry = add(given.name, runs, *files, lookup.PRETRAINED, given.receipts)
     except ZooError as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     print(_toml(given.name, entry))

@@ -18,7 +18,7 @@ from zoo.training.chosen import read_model
 from zoo.training.config import JobOptions, TrainConfig
 from zoo.training.run_folder import RunFolder
 from zoo.training.trainer import Reporter, Trainer
-from zoo.weights import named
+from zoo.weights import lookup
 from zoo.weights.checkpoint import Checkpoint
 
 LIBRARIES = ("deepstarr-zoo", "torch", "numpy")
@@ -59,7 +59,7 @@ def prepare(
 ) -> Job:
     """The Job of a model's name or TOML file, see `read_model`, and of the weights that `options` begin with."""
     architecture, config, _ = read_model(model, changes)
-    start = named.load(None, options.start) if options.start else None
+    start = lookup.load(None, options.start) if options.start else None
     return Job(architecture, config, settings, options, command, start)
 
 

@@ -25,7 +25,7 @@ from zoo.data import seen
 from zoo.data.training_source import Source
 from zoo.errors import ZooError
 from zoo.system.atomic import clear_left_over, replacing
-from zoo.weights.named import RUN_RECEIPTS, RUN_WEIGHTS
+from zoo.weights.lookup import RUN_RECEIPTS, RUN_WEIGHTS
 
 KEPT_CHECKPOINTS = 2
 

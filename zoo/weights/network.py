@@ -13,7 +13,7 @@ from zoo import registry
 from zoo.errors import MissingDependency, ZooError
 from zoo.options import check_kind
 from zoo.spec import ALPHABET
-from zoo.weights import checkpoint, named
+from zoo.weights import checkpoint, lookup
 from zoo.weights.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def torch_module(weights: str | Path) -> nn.Module:
     """
     require_torch()
     check_kind("weights", weights, str | Path)
-    return from_checkpoint(named.load(weights=weights))
+    return from_checkpoint(lookup.load(weights=weights))
 
 
 def begin_with(module: nn.Module, weights: Checkpoint) -> bool:

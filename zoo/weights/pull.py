@@ -19,7 +19,7 @@ from zoo import registry
 from zoo.errors import ZooError
 from zoo.system import cache, digests
 from zoo.system.atomic import replacing
-from zoo.weights import checkpoint, named
+from zoo.weights import checkpoint, lookup
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.published import Published, PublishedFiles
 
@@ -71,7 +71,7 @@ def weights(architecture: str, origin: Origin | None = None, report: Report | No
     published = _published(architecture)
     folder = fetch(published.weights, origin or Origin(), report)
     imported = registry.load("models", architecture).read_published(folder)
-    path = named.published_path(published.variant)
+    path = lookup.published_path(published.variant)
     checkpoint.save(imported, path, overwrite=True)
     return path, imported
 

@@ -21,7 +21,7 @@ from zoo.models import motif_counts
 from zoo.models.motif_counts import Config, fly_motifs, scoring
 from zoo.models.motif_counts.scoring import ScoredMotif
 from zoo.prediction.session import open_session
-from zoo.weights import checkpoint, named
+from zoo.weights import checkpoint, lookup
 
 pytest.importorskip("torch")
 
@@ -163,7 +163,7 @@ def test_names_and_matrices_travel_with_the_weights(suffix: str, tmp_path: Path)
         registry.load("exporters", "onnx").export(weights, path)
     else:
         checkpoint.save(weights, path)
-    read = checkpoint.config_of(named.read_spec(path))
+    read = checkpoint.config_of(lookup.read_spec(path))
     assert read == weights.config
     assert read.names == ("motif 4", "motif 6")
 

@@ -38,9 +38,9 @@ def command(
     from zoo.formats import several
     from zoo.formats.fasta import Reader
     from zoo.prediction import description, predict
-    from zoo.weights import named
+    from zoo.weights import lookup
 
-    outputs = files.Outputs(output, figure, overwrite, (start, named.file_of(weights or model or MODEL)))
+    outputs = files.Outputs(output, figure, overwrite, (start, lookup.file_of(weights or model or MODEL)))
     outputs.check()
     several.check_there(() if start is None else (start,))
     loaded = predict.load(model, weights, runtime, **dataclasses.asdict(running))

@@ -56,7 +56,7 @@ def command(
     from zoo.errors import ZooError
     from zoo.evaluation import evaluate, results
     from zoo.prediction import predict
-    from zoo.weights import named
+    from zoo.weights import lookup
 
     source = data or sequences
     if source is None or (data is not None and sequences is not None):
@@ -66,7 +66,7 @@ def command(
     if diagnosis and output is None:
         raise ZooError("--diagnosis: draws a figure into a folder; name it with --output")
     if output is not None:
-        files = [named.file_of(given) for given in weights or [model or MODEL]]
+        files = [lookup.file_of(given) for given in weights or [model or MODEL]]
         results.check_output(output, overwrite, [source, layout.labels, *files])
     names = evaluate.labels(weights or [model or MODEL])
     compared_with = evaluate.reference(weights or [model or MODEL], against)

@@ -35,9 +35,9 @@ def command(
     from zoo.cli.progress import Bar
     from zoo.explain import explanation
     from zoo.prediction import description, predict
-    from zoo.weights import named
+    from zoo.weights import lookup
 
-    weights_file = named.file_of(weights or model or MODEL)
+    weights_file = lookup.file_of(weights or model or MODEL)
     job = sequences.job("explain", files, intervals, reading, None, overwrite, strands.rc, weights_file)
     explanation.check(output, explaining, job)
     job.check_sources()

@@ -28,7 +28,7 @@ def command(
     **given: Any,
 ) -> None:
     from zoo.system.atomic import check_target
-    from zoo.weights import named as sources
+    from zoo.weights import lookup as sources
 
     formats = registry.names("exporters")
     chosen = {name for name in formats if given.pop(name, False)} | ({format} if format else set())

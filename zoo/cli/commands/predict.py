@@ -46,11 +46,11 @@ def command(
     from zoo.prediction import description, predict
     from zoo.prediction.job import Records
     from zoo.prediction.loading import Loading
-    from zoo.weights import named
+    from zoo.weights import lookup
 
     if output == Path("-"):
         output = None
-    weights_file = named.file_of(weights or model or MODEL)
+    weights_file = lookup.file_of(weights or model or MODEL)
     job = sequences.job("predict", files, intervals, reading, output, overwrite, strands.rc, weights_file)
     job.check_output()
     job.check_sources()

@@ -33,7 +33,7 @@ def command(
     from zoo.cli.progress import Bar
     from zoo.errors import ZooError
     from zoo.weights import pull
-    from zoo.weights.named import PUBLISHED, published
+    from zoo.weights.lookup import PUBLISHED, published
 
     variants = published()
     if what not in ("data", *variants):

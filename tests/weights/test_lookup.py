@@ -12,9 +12,9 @@ from checkpoints import ODD, random_checkpoint
 from zoo.errors import ZooError
 from zoo.prediction import description, predict
 from zoo.prediction.job import Job
-from zoo.weights import checkpoint, named
+from zoo.weights import checkpoint, lookup
 
-NAMES = ", ".join(sorted(named.variants()))
+NAMES = ", ".join(sorted(lookup.variants()))
 """Needs no PyTorch and starts at once; that all runtimes agree is shown in test_runtimes.py and test_parity.py."""
 
 
@@ -23,7 +23,7 @@ class TestWeights:
 
     @pytest.fixture
     def bundled(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        monkeypatch.setattr(named, "PRETRAINED", tmp_path)
+        monkeypatch.setattr(lookup, "PRETRAINED", tmp_path)
         checkpoint.save(random_checkpoint(ODD), tmp_path / "tuned.safetensors")
         (tmp_path / "tuned.onnx").write_bytes(b"a graph")
         sums = {path.suffix: hashlib.sha256(path.read_bytes()).hexdigest() for path in tmp_path.iterdir()}
@@ -34,20 +34,20 @@ class TestWeights:
         return tmp_path
 
     def test_a_name_means_the_bundled_weights_in_the_form_that_the_runtime_takes(self, bundled: Path) -> None:
-        loaded = named.resolve("tuned")
+        loaded = lookup.resolve("tuned")
         assert isinstance(loaded, checkpoint.Checkpoint)
         assert loaded.spec == random_checkpoint(ODD).spec
-        assert named.resolve("tuned", None, (".onnx",)) == bundled / "tuned.onnx"
-        assert isinstance(named.resolve("tuned"), checkpoint.Checkpoint)
-        assert isinstance(named.resolve("original", "tuned"), checkpoint.Checkpoint)
+        assert lookup.resolve("tuned", None, (".onnx",)) == bundled / "tuned.onnx"
+        assert isinstance(lookup.resolve("tuned"), checkpoint.Checkpoint)
+        assert isinstance(lookup.resolve("original", "tuned"), checkpoint.Checkpoint)
 
     def test_damaged_bundled_weights_are_refused(self, bundled: Path) -> None:
         (bundled / "tuned.onnx").write_bytes(b"another graph")
         with pytest.raises(ZooError, match=r"tuned\.onnx: the bundled weights are damaged \(sha256 differs\); install"):
-            named.resolve("tuned", None, (".onnx",))
+            lookup.resolve("tuned", None, (".onnx",))
         (bundled / "tuned.safetensors").unlink()
         with pytest.raises(ZooError, match="the bundled weights of tuned are not there; install deepstarr-zoo again"):
-            named.resolve("tuned")
+            lookup.resolve("tuned")
 
     def test_who_runs_bundled_weights_hears_how_to_get_the_published_ones(self, bundled: Path) -> None:
         fasta = bundled / "one.fa"
@@ -60,21 +60,21 @@ class TestWeights:
 
     def test_the_published_weights_are_the_pulled_ones(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ZOO_HOME", str(tmp_path))
-        checkpoint.save(random_checkpoint(ODD), named.published_path("original"))
-        loaded = named.resolve("original:published")
+        checkpoint.save(random_checkpoint(ODD), lookup.published_path("original"))
+        loaded = lookup.resolve("original:published")
         assert isinstance(loaded, checkpoint.Checkpoint)
         assert loaded.spec == random_checkpoint(ODD).spec
 
     def test_several_have_names_of_their_own(self, tmp_path: Path) -> None:
         (tmp_path / "run.1").mkdir()
         run, file = str(tmp_path / "run.1"), str(tmp_path / "mine.safetensors")
-        assert named.by_name(["tuned", file, run]) == {"tuned": "tuned", "mine": file, "run.1": run}
-        assert named.by_name([]) == {"original": "original"}
+        assert lookup.by_name(["tuned", file, run]) == {"tuned": "tuned", "mine": file, "run.1": run}
+        assert lookup.by_name([]) == {"original": "original"}
         with pytest.raises(ZooError, match=r"^mine: two of the models would have this name; rename one of the files$"):
-            named.by_name([file, "elsewhere/mine.onnx"])
+            lookup.by_name([file, "elsewhere/mine.onnx"])
 
     def test_a_file_decides_over_the_name(self, file: Path) -> None:
-        loaded = named.resolve("tuned", file)
+        loaded = lookup.resolve("tuned", file)
         assert isinstance(loaded, checkpoint.Checkpoint)
         assert loaded.config == ODD
 
@@ -82,13 +82,13 @@ class TestWeights:
     def refusal(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., str]:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("ZOO_HOME", str(tmp_path / "home"))
-        monkeypatch.setattr(named, "PRETRAINED", tmp_path)
+        monkeypatch.setattr(lookup, "PRETRAINED", tmp_path)
         for name in ("w.onnx", "w.h5", "w.pt", "w.txt", "w"):
             (tmp_path / name).touch()
 
         def refuse(*arguments: str) -> str:
             with pytest.raises(ZooError) as refused:
-                named.resolve(*arguments)
+                lookup.resolve(*arguments)
             return str(refused.value)
 
         return refuse
