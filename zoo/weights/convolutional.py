@@ -54,7 +54,7 @@ class Importer:
     graph: Callable[[Any], KerasModel]
 
     def read_keras(self, file: KerasFile, options: ImportOptions) -> tuple[Any, dict[str, np.ndarray]]:
-        """As contracts.ModelExtras says. Length and dropout come from the graph or the spec, where there is one."""
+        """As importing.Reader says. Length and dropout come from the graph or the spec, where there is one."""
         found = keras_h5.network(file)
         told = Told(
             file.sequence_length if options.length is None else options.length,
@@ -72,7 +72,7 @@ class Importer:
     def read_state_dict(
         self, layers: Sequence[ImportedLayer], options: ImportOptions, where: str
     ) -> tuple[Any, dict[str, np.ndarray]]:
-        """As contracts.ModelExtras says."""
+        """As importing.Reader says."""
         found = imported_layers.network(layers, where)
         names = pytorch.output_names(found, self.default.targets)
         config = self.config(found, Told(options.length, options.targets, names, self.default.dropout))

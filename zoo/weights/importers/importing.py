@@ -1,6 +1,6 @@
 """Any weights file that the zoo can take in -> Checkpoint: told apart by content, read once, offered to the models.
 
-A model takes part by `read_keras` and `read_state_dict` (contracts.ModelExtras); the only one that the file fits is
+A model takes part by `read_keras` and `read_state_dict` (`Reader`); the only one that the file fits is
 taken. `read_file` and `assemble` are the two halves of `read`: the same file may be assembled under other options.
 What is read as the options say is not checked here; zoo/checks/imported.py asks whether the numbers bear it out.
 """
@@ -11,8 +11,11 @@ import dataclasses
 import itertools
 import math
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
+
+import numpy as np
 
 from zoo import errors, registry
 from zoo.errors import OtherArchitecture, ZooError
@@ -69,6 +72,23 @@ class ImportOptions:
 
 
 DEFAULT = ImportOptions()
+
+
+class Reader(Protocol):
+    """What a model offers, beside zoo.contracts.Model, to read files of other programs. Each function is optional.
+
+    Both raise OtherArchitecture if the file holds another network, or fits only another sequence length than the given
+    one or the default; another ZooError if the file may hold this network and an option is missing or wrong.
+    """
+
+    def read_keras(self, file: KerasFile, options: ImportOptions) -> tuple[Any, dict[str, np.ndarray]]:
+        """A Keras file -> Config and canonical arrays."""
+
+    def read_state_dict(
+        self, layers: Sequence[ImportedLayer], options: ImportOptions, where: str
+    ) -> tuple[Any, dict[str, np.ndarray]]:
+        """Layers of a PyTorch state dict, from the file `where` -> Config and canonical arrays."""
+
 
 EPSILONS = (1e-3, 1e-5)
 """Of batch normalization, unless it was chosen: Keras's and PyTorch's."""

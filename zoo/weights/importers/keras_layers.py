@@ -1,6 +1,6 @@
 """A network as Keras has it: layers with names and settings, the JSON graph, each layer's arrays, the legacy .h5 file.
 
-What the layers of an architecture are, its folder in zoo/models says (contracts.ModelExtras.keras_model). Plain JSON
+What the layers of an architecture are, its folder in zoo/models says (`HasKerasForm`). Plain JSON
 types; no Keras is imported. Kernels: Keras (position, channel, filter) and (input, output); canonical (filter, channel,
 position) and (output, input); Keras flattens (position, channel), the zoo (channel, position).
 """
@@ -12,7 +12,7 @@ import importlib.util
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -59,6 +59,13 @@ class KerasModel:
     name: str
     input: str
     layers: tuple[KerasLayer, ...]
+
+
+class HasKerasForm(Protocol):
+    """What a model offers, beside zoo.contracts.Model, if Keras can express it."""
+
+    def keras_model(self, config: Any) -> KerasModel:
+        """The network as Keras layers. Raises ZooError for a Config that Keras cannot express."""
 
 
 def of(spec: ModelSpec) -> KerasModel:
