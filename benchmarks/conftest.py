@@ -14,9 +14,9 @@ import pytest
 
 from benchmarks import report
 from benchmarks.measure import INSTALL, ROOT
-from zoo.system import devices, libraries
+from zoo.system import machine
 
-devices.sleep_soon()  # as the commands that train do; here, since the files of benchmarks import PyTorch
+machine.sleep_soon()  # as the commands that train do; here, since the files of benchmarks import PyTorch
 
 LIBRARIES = (
     "numpy",
@@ -63,10 +63,10 @@ def pytest_benchmark_update_machine_info(config: pytest.Config | None, machine_i
     """Leave out the machine's name; add what speed depends on."""
     machine_info.pop("node", None)
     machine_info["cpu"].setdefault("brand_raw", machine_info["machine"])
-    machine_info["cores"] = devices.cores()
+    machine_info["cores"] = machine.cores()
     machine_info["gpu"] = _gpu()
     machine_info["stalled"] = stalled()
-    machine_info["libraries"] = {name: version for name in LIBRARIES if (version := libraries.version(name))}
+    machine_info["libraries"] = {name: version for name in LIBRARIES if (version := machine.version(name))}
 
 
 def machine() -> dict[str, Any]:

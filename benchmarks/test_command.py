@@ -17,7 +17,7 @@ from benchmarks.peers import naive_graph
 from benchmarks.report import LEFT_OUT
 from zoo import registry
 from zoo.prediction import session
-from zoo.system import devices
+from zoo.system import machine
 from zoo.weights import checkpoint
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.importers import keras_layers
@@ -161,7 +161,7 @@ def test_scaling(benchmark: Any, folder: Path, request: pytest.FixtureRequest) -
         benchmark.extra_info["rows"].append(row)
 
 
-@pytest.mark.parametrize("threads", sorted({1, devices.cores()}))
+@pytest.mark.parametrize("threads", sorted({1, machine.cores()}))
 def test_threads(benchmark: Any, folder: Path, threads: int) -> None:
     size = 100_000
     command = zoo(

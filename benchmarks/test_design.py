@@ -22,7 +22,7 @@ from zoo.options import RunOptions
 from zoo.prediction.predict import Model
 from zoo.prediction.session import Session, open_session
 from zoo.spec import ALPHABET
-from zoo.system import devices, memory
+from zoo.system import machine
 from zoo.weights import checkpoint, lookup
 from zoo.weights.checkpoint import Checkpoint
 
@@ -60,8 +60,8 @@ def few(model: Model) -> list[Design]:
 def test_a_climb(benchmark: Any, request: pytest.FixtureRequest, budget: float) -> None:
     given = request.config.getoption("--weights")
     weights = checkpoint.load(given) if given else lookup.load("original")
-    threads = devices.cores()
-    memory.keep()
+    threads = machine.cores()
+    machine.keep_memory()
     fast = Model(open_session(weights, "kmer-cpu", RunOptions(threads=threads)))
     slow = Model(Session(Plain(weights, threads), "plain ONNX Runtime"))
     for one, other in zip(few(fast), few(slow), strict=True):  # they are the same climb

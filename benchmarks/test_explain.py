@@ -23,7 +23,7 @@ from zoo.formats import fasta
 from zoo.options import RunOptions
 from zoo.prediction.mutants import predicted
 from zoo.prediction.session import Session, open_session
-from zoo.system import devices, memory
+from zoo.system import machine
 from zoo.weights import checkpoint, lookup
 from zoo.weights.checkpoint import Checkpoint
 
@@ -69,11 +69,11 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     given, path = (request.config.getoption(option) for option in ("--weights", "--sequences"))
     weights = checkpoint.load(given) if given else lookup.load("original")
     codes = _codes(path, weights.spec.sequence_length)
-    threads, before = devices.cores(), torch.get_num_threads()
+    threads, before = machine.cores(), torch.get_num_threads()
     kmer = open_session(weights, "kmer-cpu", RunOptions(threads=threads))
     kmer.predict(np.resize(codes % 4, (1024, codes.shape[1])))  # enough for its tables to be built
     torch.set_num_threads(threads)
-    memory.keep()
+    machine.keep_memory()
     try:
         yield Subject(weights, codes, kmer, network.from_checkpoint(weights), threads)
     finally:

@@ -24,7 +24,7 @@ from benchmarks.measure import Usage, needs, run, zoo
 from benchmarks.peers import naive_graph
 from zoo.formats import prediction_table, vcf
 from zoo.prediction import predict
-from zoo.system import devices
+from zoo.system import machine
 from zoo.weights import checkpoint, lookup
 from zoo.weights.checkpoint import Checkpoint
 
@@ -238,14 +238,14 @@ def test_long_runs(benchmark: Any, folder: Path) -> None:
     benchmark.extra_info["rows"] = [
         {
             ITEMS: "windows at stride 1",
-            COMPUTED: round(windows * devices.cores() / used["scan"].busy),
+            COMPUTED: round(windows * machine.cores() / used["scan"].busy),
             READ: "",
             MERGED: round(windows / used["tracks"].busy),
             BYTES: round(tracks / windows, 1),
         },
         {
             ITEMS: "variants",
-            COMPUTED: round(alleles * devices.cores() / used["score"].busy),
+            COMPUTED: round(alleles * machine.cores() / used["score"].busy),
             READ: round(reading),
             MERGED: round(alleles / used["table"].busy),
             BYTES: round((folder / "e.tsv").stat().st_size / alleles, 1),
@@ -263,7 +263,7 @@ def _sequences(folder: Path) -> dict[str, Any]:
     names = [str(number) for number in range(TEXT_WINDOWS)]
     return {
         ITEMS: "sequences",
-        COMPUTED: round(TEXT_WINDOWS * devices.cores() / used.busy),
+        COMPUTED: round(TEXT_WINDOWS * machine.cores() / used.busy),
         READ: "",  # workers read files of their own
         MERGED: round(TEXT_WINDOWS / _seconds(lambda: prediction_table.rows(names, values))),
         BYTES: round((folder / "p.tsv").stat().st_size / TEXT_WINDOWS, 1),

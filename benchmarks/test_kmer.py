@@ -19,7 +19,7 @@ from zoo.models import deepstarr
 from zoo.models.deepstarr import VARIANTS, Config
 from zoo.options import RunOptions
 from zoo.prediction.session import open_session
-from zoo.system import devices, memory
+from zoo.system import machine
 from zoo.weights.checkpoint import Checkpoint
 
 needs("torch")
@@ -34,7 +34,7 @@ EAGER_BATCH = 128
 SQUARE = 1024
 """Side of the matrices whose product measures the ceiling."""
 
-THREADS = sorted({1, devices.cores()})
+THREADS = sorted({1, machine.cores()})
 
 
 def operations(config: Config) -> int:
@@ -55,7 +55,7 @@ def test_against_the_peers(benchmark: Any, variant: str, threads: int, budget: f
     config = weights.config
     codes = np.random.default_rng(0).integers(0, 4, (SEQUENCES, config.sequence_length), np.uint8)
     before = torch.get_num_threads()
-    memory.keep()
+    machine.keep_memory()
     try:
         ways = _ways(weights, codes, threads)
         torch.set_num_threads(threads)
@@ -123,7 +123,7 @@ def test_building_the_tables(benchmark: Any) -> None:
     weights = random_weights("original")
     layers = deepstarr.plain_layers(weights.config, weights.arrays)
     plan = tables.plan(layers.shape)
-    with ThreadPoolExecutor(devices.cores()) as pool:
+    with ThreadPoolExecutor(machine.cores()) as pool:
         build = lambda: tables.Tables(layers, plan, pool.map).fill()  # noqa: E731
         benchmark.pedantic(build, rounds=5, warmup_rounds=1)
     benchmark.extra_info["table"] = "start and latency"

@@ -19,12 +19,12 @@ import torch  # noqa: E402
 from benchmarks.peers import training_loop  # noqa: E402
 from zoo.data.labelled import Split  # noqa: E402
 from zoo.models.deepstarr import VARIANTS, trunk  # noqa: E402
-from zoo.system import devices, memory  # noqa: E402
+from zoo.system import machine  # noqa: E402
 from zoo.training.config import TrainConfig  # noqa: E402
 from zoo.training.run_folder import RunFolder  # noqa: E402
 from zoo.training.trainer import Trainer  # noqa: E402
 
-TURNS = [(1, 32), *((threads, 128) for threads in sorted({1, devices.cores()}))]
+TURNS = [(1, 32), *((threads, 128) for threads in sorted({1, machine.cores()}))]
 """Threads, and sequences a turn, which is one step. The ports' batch is 128, as this trainer's. Batches of 32 are there
 for shared machines, which seldom leave a whole step of the ports alone; a step's fixed costs weigh more in them."""
 
@@ -68,7 +68,7 @@ def test_training_steps(benchmark: Any, variant: str, threads: int, batch: int, 
         ways[name] = lambda trainer=trainer, compiled=compiled: _epoch(trainer, compiled)
     best: dict[str, float] = {}
     before = torch.get_num_threads()
-    memory.keep()
+    machine.keep_memory()
     torch.set_num_threads(threads)
     try:
         in_turns(ways, 0.0)

@@ -22,7 +22,7 @@ from zoo.models import deepstarr
 from zoo.models.deepstarr import VARIANTS
 from zoo.options import RunOptions
 from zoo.prediction.session import Session, open_session
-from zoo.system import devices, memory
+from zoo.system import machine
 from zoo.weights import checkpoint, lookup
 from zoo.weights.checkpoint import Checkpoint
 
@@ -62,8 +62,8 @@ def test_windows_along_a_contig(
     length = weights.spec.sequence_length
     bases = min(BASES, (MOST_WINDOWS - 1) * stride + length)
     codes = np.random.default_rng(0).integers(0, 4, bases, np.uint8)
-    threads, before = devices.cores(), torch.get_num_threads()
-    memory.keep()
+    threads, before = machine.cores(), torch.get_num_threads()
+    machine.keep_memory()
     torch.set_num_threads(threads)
     try:
         running = open_session(weights, "kmer-cpu", RunOptions(threads=threads))
@@ -95,7 +95,7 @@ def _ways(
     weights: Checkpoint, running: Session, codes: np.ndarray, stride: int
 ) -> dict[str, tuple[Callable[[], object], float]]:
     """Name -> one turn, and how many windows it takes through the network."""
-    threads = devices.cores()
+    threads = machine.cores()
     length = weights.spec.sequence_length
     each = np.ascontiguousarray(windows.cut(codes, length, stride)[:ONE_BY_ONE])
     onnx = open_session(weights, "onnx-cpu", RunOptions(threads=threads))

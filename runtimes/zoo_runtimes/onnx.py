@@ -25,7 +25,7 @@ import numpy as np
 from zoo import registry
 from zoo.errors import MissingDependency, ZooError
 from zoo.spec import ModelSpec
-from zoo.system import devices, libraries, limits, memory
+from zoo.system import machine
 from zoo.weights import exports
 
 if TYPE_CHECKING:
@@ -67,12 +67,12 @@ def missing(device: str) -> str | None:
     """Why onnx-`device` cannot run here, and what helps; None if it can, as far as can be told without ONNX Runtime."""
     if importlib.util.find_spec("onnxruntime") is None:
         return "ONNX Runtime is not installed; pip install deepstarr-zoo"
-    return (conflict() or _cuda_wheel_missing() or devices.driver_missing()) if device == "cuda" else None
+    return (conflict() or _cuda_wheel_missing() or machine.driver_missing()) if device == "cuda" else None
 
 
 def conflict() -> str | None:
     """The wheels of ONNX Runtime that overwrite each other here, and the commands that help; None if there is one."""
-    wheels = [name for name in (CUDA_WHEEL, *CPU_WHEELS) if libraries.version(name)]
+    wheels = [name for name in (CUDA_WHEEL, *CPU_WHEELS) if machine.version(name)]
     if len(wheels) < 2:
         return None
     return (
@@ -119,7 +119,7 @@ class OnnxEngine:
     def __init__(self, path: Path, device: str, options: RunOptions) -> None:
         exporter = registry.load("exporters", "onnx")
         self.provider = PROVIDERS[device]
-        own = CUDA_BATCH_SIZE if device == "cuda" else BATCH_PER_THREAD * (options.threads or devices.cores())
+        own = CUDA_BATCH_SIZE if device == "cuda" else BATCH_PER_THREAD * (options.threads or machine.cores())
         self.batch_size = options.batch_size or own
         self.concurrent_batches = CONCURRENT_BATCHES[device]
         self._device = device
@@ -142,7 +142,7 @@ class OnnxEngine:
         except _errors() as error:
             reason = _first_line(error)
             if re.search(r"alloc|out of memory", str(error), re.IGNORECASE):
-                raise ZooError(f"ONNX Runtime: {memory.exhausted(len(codes))} ({reason})") from None
+                raise ZooError(f"ONNX Runtime: {machine.out_of_memory(len(codes))} ({reason})") from None
             raise ZooError(f"ONNX Runtime failed on a batch of {len(codes)} ({reason})") from None
         if not self._verified:
             _verify(self._session, self.provider)
@@ -191,7 +191,7 @@ def import_onnxruntime() -> ModuleType:
         with quiet:
             import onnxruntime
     except ImportError as error:
-        advice = limits.limit_note() or f"; pip install --force-reinstall {CUDA_WHEEL}"
+        advice = machine.memory_limit_note() or f"; pip install --force-reinstall {CUDA_WHEEL}"
         reason = conflict() or f"{_first_line(error)}{advice}"
         raise MissingDependency(f"ONNX Runtime cannot be imported: {reason}") from None
     if not hasattr(onnxruntime, "InferenceSession"):
@@ -210,7 +210,7 @@ def session_options(threads: int | None) -> onnxruntime.SessionOptions:
     onnxruntime = import_onnxruntime()
     settings = onnxruntime.SessionOptions()
     settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    settings.intra_op_num_threads = threads or devices.cores()
+    settings.intra_op_num_threads = threads or machine.cores()
     settings.inter_op_num_threads = 1
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     settings.log_severity_level = SILENT

@@ -20,7 +20,7 @@ from zoo.dna import windows
 from zoo.dna.encoding import ONE_HOT
 from zoo.errors import MissingDependency, ZooError
 from zoo.spec import ALPHABET, ModelSpec
-from zoo.system import devices, memory
+from zoo.system import machine
 from zoo.weights import network
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def missing(device: str) -> str | None:
     """Why torch-`device` cannot run here, and what helps; None if it can, as far as can be told without PyTorch."""
     if importlib.util.find_spec("torch") is None:
         return "PyTorch is not installed; pip install 'deepstarr-zoo[train]'"
-    return devices.driver_missing() if device == "cuda" else None
+    return machine.driver_missing() if device == "cuda" else None
 
 
 def refuses(spec: ModelSpec) -> str | None:  # noqa: ARG001
@@ -75,7 +75,7 @@ class TorchEngine:
         self.concurrent_batches = CONCURRENT_BATCHES[device]
         self.provider = torch.cuda.get_device_name() if device == "cuda" else "cpu"
         self._precision = options.precision
-        self._threads = options.threads or devices.cores()
+        self._threads = options.threads or machine.cores()
         self._device = torch.device(device)
         self._module = network.from_checkpoint(weights).to(self._device)
         self._bases = torch.arange(len(ALPHABET), dtype=torch.uint8)[:, None].to(self._device)
@@ -120,7 +120,7 @@ class TorchEngine:
                 yield
             buffers.wait()
         except torch.OutOfMemoryError:
-            raise ZooError(f"the GPU: {memory.exhausted(sequences * self.concurrent_batches)}") from None
+            raise ZooError(f"the GPU: {machine.out_of_memory(sequences * self.concurrent_batches)}") from None
 
     def contributions(self, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:
         """By tangermeme's deep_lift_shap, for any architecture whose activations and poolings are modules."""
@@ -170,7 +170,7 @@ class TorchEngine:
                 self._check_differentiable()
                 yield
         except torch.OutOfMemoryError:
-            raise ZooError(f"the GPU: {memory.exhausted(sequences)}") from None
+            raise ZooError(f"the GPU: {machine.out_of_memory(sequences)}") from None
 
     def _check_differentiable(self) -> None:
         import torch

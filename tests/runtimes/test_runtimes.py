@@ -19,7 +19,7 @@ from zoo.options import RunOptions
 from zoo.prediction import session
 from zoo.prediction.session import Session, open_session
 from zoo.spec import ModelSpec
-from zoo.system import devices
+from zoo.system import machine
 from zoo.weights.checkpoint import Checkpoint
 
 onnx_runtime = registry.load("runtimes", "onnx")
@@ -246,7 +246,7 @@ def test_a_machine_without_a_driver_is_one_clear_line(
     def no_driver(name: str, mode: int = 0) -> None:  # noqa: ARG001
         raise OSError(f"{name}: cannot open shared object file")
 
-    monkeypatch.setattr(devices.ctypes, "CDLL", no_driver)
+    monkeypatch.setattr(machine.ctypes, "CDLL", no_driver)
     monkeypatch.setattr(onnx_runtime, "_cuda_wheel_missing", lambda: None)
     monkeypatch.setattr(onnx_runtime, "conflict", lambda: None)
     monkeypatch.setattr(torch_runtime.importlib.util, "find_spec", lambda name: name)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from zoo.errors import ZooError
-from zoo.system import atomic
+from zoo.system import atomic, machine
 from zoo.system.atomic import check_folder_target, check_target, replacing, replacing_folder, replacing_together
 
 ROOT = Path(__file__).parents[2]
@@ -264,7 +264,7 @@ class TestLeftOver:
         with start("replacing(Path('a.txt'))", tmp_path) as process:
             process.kill()
         (left,) = tmp_path.iterdir()
-        monkeypatch.setattr(atomic, "BOOT_ID", tmp_path / "another")
+        monkeypatch.setattr(machine, "BOOT_ID", tmp_path / "another")
         atomic.clear_left_over(tmp_path)
         assert left.is_dir()
         os.utime(left, (0, 0))

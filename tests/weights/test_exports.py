@@ -12,7 +12,7 @@ from checkpoints import ODD, random_checkpoint, random_codes
 
 from zoo import registry
 from zoo.prediction.session import open_session
-from zoo.system import cache
+from zoo.system.files import cache_folder
 from zoo.weights import exports
 from zoo.weights.checkpoint import Checkpoint
 
@@ -36,7 +36,7 @@ def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Checkpoint]:
 
 
 def kept() -> list[Path]:
-    return sorted(cache.folder("exports").iterdir())
+    return sorted(cache_folder("exports").iterdir())
 
 
 def test_an_export_is_made_once(made: list[Checkpoint]) -> None:

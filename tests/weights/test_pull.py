@@ -19,7 +19,7 @@ from command_line import Zoo
 from zoo.errors import ZooError
 from zoo.models import deepstarr
 from zoo.models.deepstarr import PUBLISHED
-from zoo.system.cache import folder
+from zoo.system.files import cache_folder
 from zoo.weights import checkpoint, lookup, pull
 from zoo.weights.importers import importing
 from zoo.weights.published import PublishedFiles
@@ -106,7 +106,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of one's own, and no proxy between the test and its server."""
     monkeypatch.setenv("ZOO_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    return folder("pulled/one")
+    return cache_folder("pulled/one")
 
 
 ONE = PublishedFiles("pulled/one", {"one.bin": MD5}, ())
@@ -385,6 +385,6 @@ def test_the_command_pulls_all_files_of_the_data(zoo: Zoo, server: Server, monke
     monkeypatch.setenv("ZOO_OFFLINE", "")
     status, out, _ = zoo("pull", "data")
     assert status == 0
-    there = folder("pulled/data")
+    there = cache_folder("pulled/data")
     assert out == f"{there}: 6 files, as published; zoo train original --data {there}\n"
     assert {path.name: path.read_bytes() for path in there.iterdir()} == contents

@@ -12,7 +12,8 @@ from pathlib import Path
 import zoo
 from zoo import registry
 from zoo.prediction import session
-from zoo.system import cache, devices, libraries
+from zoo.system import machine
+from zoo.system.files import cache_folder
 
 LIBRARIES = ("numpy", "safetensors")
 """Libraries beside those that runtimes name themselves."""
@@ -36,7 +37,7 @@ def report() -> dict[str, dict[str, str]]:
 
 
 def _cache() -> str:
-    root = cache.folder("exports").parent
+    root = cache_folder("exports").parent
     files = [path for path in root.rglob("*") if path.is_file()]
     megabytes = sum(path.stat().st_size for path in files) / 1e6
     return f"{root} ({len(files)} files, {megabytes:.1f} MB; ZOO_HOME moves it)"
@@ -45,7 +46,7 @@ def _cache() -> str:
 def _libraries() -> dict[str, str]:
     declared = [getattr(module, "LIBRARIES", ()) for module in registry.working("runtimes").values()]
     names = sorted({*LIBRARIES, *(name for names in declared for name in names)})
-    return {name: libraries.version(name) or "not installed" for name in names}
+    return {name: machine.version(name) or "not installed" for name in names}
 
 
 def _cpu() -> str:
@@ -57,7 +58,7 @@ def _cpu() -> str:
         name = fields.get("model name", name)
         present = set(fields.get("flags", "").split())
         flags = f"; {' '.join(flag for flag in CPU_FLAGS if flag in present)}"
-    return f"{name}, {devices.cores()} of {os.cpu_count()} cores usable{flags}"
+    return f"{name}, {machine.cores()} of {os.cpu_count()} cores usable{flags}"
 
 
 def _gpu() -> str:

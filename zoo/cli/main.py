@@ -18,7 +18,7 @@ import zoo
 from zoo.cli import notes, options, usage
 from zoo.cli.help_screen import HelpScreen
 from zoo.errors import ZooError, ZooWarning, one_line
-from zoo.system import limits, signals
+from zoo.system import machine, signals
 
 BUG = 1
 """Exit status after an error that should not have happened, as Python has it."""
@@ -192,7 +192,10 @@ def _explained(error: BaseException) -> tuple[str | None, int]:
     if isinstance(error, ImportError):
         return _not_imported(error), ZooError.exit_code
     if NO_THREAD in str(error):
-        return f"no more threads can be started; fewer --threads may help{limits.limit_note()}", ZooError.exit_code
+        return (
+            f"no more threads can be started; fewer --threads may help{machine.memory_limit_note()}",
+            ZooError.exit_code,
+        )
     if isinstance(error, MemoryError):
         return "out of memory", ZooError.exit_code
     if isinstance(error, CycloptsError):
@@ -208,4 +211,6 @@ def _not_imported(error: ImportError) -> str:
     while isinstance(cause := first.__cause__ or first.__context__, ImportError):
         first = cause
     reason = next(iter(str(first).splitlines()), "no reason given")
-    return f"a library cannot be loaded, {reason}{limits.limit_note() or '; install it again, or see zoo doctor'}"
+    return (
+        f"a library cannot be loaded, {reason}{machine.memory_limit_note() or '; install it again, or see zoo doctor'}"
+    )

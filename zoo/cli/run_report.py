@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.cli import notes
 from zoo.cli.options import command_line
 from zoo.cli.progress import Bar
-from zoo.system import devices
+from zoo.system import machine
 from zoo.training.config import JobOptions, TrainConfig
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def prepare(model: str, settings: TrainConfig, options: JobOptions, **changes: A
     """
     from zoo.weights.network import require_torch
 
-    devices.sleep_soon()
+    machine.sleep_soon()
     require_torch()
     from zoo.training import run
 

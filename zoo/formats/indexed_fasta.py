@@ -29,8 +29,8 @@ from zoo.errors import MissingDependency, ZooError
 from zoo.formats import compressed
 from zoo.formats.names import listed, shown
 from zoo.spec import UNKNOWN_BASE
-from zoo.system import cache, digests
 from zoo.system.atomic import replacing
+from zoo.system.files import cache_folder, file_sha256
 
 INDEX = ".fai"
 BLOCK_INDEX = ".gzi"
@@ -148,7 +148,7 @@ class IndexedFasta:
 
     def digest(self) -> str:
         """sha256 (hex) of the file."""
-        return digests.sha256(self.path)
+        return file_sha256(self.path)
 
     def _index(self, packed: bool) -> tuple[Path, Path | None]:
         """The index to read, and the same if it was made now."""
@@ -164,7 +164,7 @@ class IndexedFasta:
             return beside, beside
         state = self.path.stat()
         name = f"{self.path.resolve()} {state.st_size} {state.st_mtime_ns}"
-        kept = cache.folder("genomes") / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}{INDEX}"
+        kept = cache_folder("genomes") / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}{INDEX}"
         if _is_there(kept, packed):
             return kept, None
         self._make_index(kept, packed)

@@ -26,7 +26,8 @@ from zoo.genome.options import VariantOptions
 from zoo.genome.shards import Arrays, Progress
 from zoo.prediction.predict import Model
 from zoo.spec import ModelSpec
-from zoo.system import digests, pipeline
+from zoo.system import pipeline
+from zoo.system.files import file_sha256
 
 CHUNK = 2048
 """Variants whose windows are predicted together."""
@@ -58,7 +59,7 @@ class Job(GenomeJob):
         return effect_files.outputs(self.output, self.variants, spec.targets)
 
     def plan(self, spec: ModelSpec, genome: IndexedFasta) -> Plan:
-        own = {"variants sha256": digests.sha256(self.variants), "shifts": list(self.options.shifts)}
+        own = {"variants sha256": file_sha256(self.variants), "shifts": list(self.options.shifts)}
         identity = self.identity("variants", spec, genome, own)
         count, size = vcf.count(self.variants), self.sharing.part_size
         if not count:

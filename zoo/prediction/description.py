@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import zoo
-from zoo.system import digests
+from zoo.system.files import file_sha256
 from zoo.weights import lookup
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def of_weights(spec: ModelSpec) -> dict[str, Any]:
 
 def facts(file: Path) -> dict[str, Any]:
     """Of a file: bytes, and sha256 as `sha256sum` prints it."""
-    return {"bytes": file.stat().st_size, "sha256": digests.sha256(file)}
+    return {"bytes": file.stat().st_size, "sha256": file_sha256(file)}
 
 
 def summary(description: dict[str, Any], unit: str = "sequences") -> str:

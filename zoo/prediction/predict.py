@@ -26,8 +26,9 @@ from zoo.prediction import description, session, strands
 from zoo.prediction.job import Job, Records
 from zoo.prediction.session import Session
 from zoo.spec import ModelSpec
-from zoo.system import digests, pipeline
+from zoo.system import pipeline
 from zoo.system.atomic import replacing_together
+from zoo.system.files import file_sha256
 from zoo.weights.lookup import file_of, resolve
 
 CHUNK_RECORDS = 4096
@@ -223,7 +224,7 @@ def _state(file: Path) -> tuple[int, ...]:
 def _digest(file: Path) -> str | None:
     """sha256 (hex); None for a file that is not there."""
     try:
-        return digests.sha256(file)
+        return file_sha256(file)
     except OSError:
         return None
 

@@ -23,7 +23,7 @@ from zoo.errors import MissingDependency, ZooError, did_you_mean
 from zoo.options import RunOptions
 from zoo.prediction import mutants
 from zoo.spec import ALPHABET, ModelSpec
-from zoo.system import futures, memory
+from zoo.system import futures, machine
 from zoo.weights.checkpoint import SUFFIX, Checkpoint
 
 FORKED = (
@@ -211,7 +211,7 @@ class Session:
         try:
             return work(codes)
         except MemoryError:
-            raise ZooError(f"{self.runtime}: {memory.exhausted(min(len(codes), self.batch_size))}") from None
+            raise ZooError(f"{self.runtime}: {machine.out_of_memory(min(len(codes), self.batch_size))}") from None
 
     def _joined(self, activities: list[np.ndarray]) -> np.ndarray:
         return np.concatenate(activities) if activities else np.empty((0, len(self.spec.targets)), np.float32)

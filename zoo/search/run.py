@@ -251,9 +251,9 @@ def work(
 
 def _share(count: int) -> int | None:
     """Threads of each of `count` processes; None for PyTorch's own choice."""
-    from zoo.system import devices
+    from zoo.system import machine
 
-    return None if count == 1 else max(1, devices.cores() // count)
+    return None if count == 1 else max(1, machine.cores() // count)
 
 
 def _confirm(

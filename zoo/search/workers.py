@@ -20,7 +20,8 @@ from typing import Any
 
 from zoo.errors import ZooError
 from zoo.system import locks, signals
-from zoo.system.atomic import UNTOUCHED_SECONDS, machine
+from zoo.system.atomic import UNTOUCHED_SECONDS
+from zoo.system.machine import machine_id
 
 FOLDER = "workers"
 
@@ -33,7 +34,7 @@ class Worker:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / FOLDER
-        self.name = f"{machine()}-{secrets.token_hex(8)}"
+        self.name = f"{machine_id()}-{secrets.token_hex(8)}"
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[Worker]:
@@ -57,7 +58,7 @@ class Worker:
         path = self._folder / name
         if locks.is_held(path):
             return True
-        if name.startswith(machine()):
+        if name.startswith(machine_id()):
             path.unlink(missing_ok=True)
             return False
         # of another machine: no file of it here, or one that is fresh

@@ -15,9 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
-import platform
 import re
 import secrets
 import shutil
@@ -28,15 +26,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from zoo.errors import ZooError
+from zoo.system.machine import machine_id
 
 Inputs = Iterable[str | Path | None]
 """Files and folders that are read, which no output may replace: paths, "-" for standard input, None for nothing."""
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What the system says when no more can be written: the disk, the user's share of it or the largest file is full."""
-
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-"""The running kernel, the same for all containers on it: those whose locks are seen by each other."""
 
 UNTOUCHED_SECONDS = 24 * 3600
 """After which what another machine left is taken for dead, if no lock is seen on it."""
@@ -220,7 +216,7 @@ def _clear(path: Path, found: re.Match[str]) -> None:
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if found["machine"] != machine() and time.time() - os.fstat(handle).st_mtime < UNTOUCHED_SECONDS:
+        if found["machine"] != machine_id() and time.time() - os.fstat(handle).st_mtime < UNTOUCHED_SECONDS:
             return
         target = path.with_name(found["target"])
         if found["kind"] == "before" and not target.exists():
@@ -268,15 +264,7 @@ def _held(path: Path) -> Iterator[bool]:
 
 
 def _beside(target: Path) -> Path:
-    return target.with_name(f".{target.name}.zoo-{machine()}-{secrets.token_hex(8)}.part")
-
-
-def machine() -> str:
-    try:
-        name = BOOT_ID.read_text()
-    except OSError:
-        name = platform.node()
-    return hashlib.sha256(name.encode()).hexdigest()[:8]
+    return target.with_name(f".{target.name}.zoo-{machine_id()}-{secrets.token_hex(8)}.part")
 
 
 def _followed(path: Path) -> Path:

@@ -12,7 +12,7 @@ import torch
 
 from zoo.data.training_source import Source
 from zoo.errors import CheckFailed, MissingDependency, OutOfMemory, ZooError
-from zoo.system import libraries, memory
+from zoo.system import machine
 from zoo.training import distributed, notes, tracking
 from zoo.training.chosen import read_model
 from zoo.training.config import JobOptions, TrainConfig
@@ -69,7 +69,7 @@ def run(job: Job, source: Source, reporter: Reporter | None = None) -> dict[str,
     Raises ZooError if the folder exists (or, to resume, does not fit), MissingDependency for a device or a tracker
     that is not there, CheckFailed if the loss is not finite.
     """
-    memory.keep()
+    machine.keep_memory()
     if job.options.threads:
         torch.set_num_threads(job.options.threads)
     device = job.device
@@ -108,7 +108,7 @@ def run(job: Job, source: Source, reporter: Reporter | None = None) -> dict[str,
     except (RuntimeError, MemoryError) as error:
         if not _out_of_memory(error):
             raise
-        raise OutOfMemory(f"{device}: {memory.exhausted(job.settings.batch_size)}") from None
+        raise OutOfMemory(f"{device}: {machine.out_of_memory(job.settings.batch_size)}") from None
     finally:
         distributed.leave(group)
 
@@ -178,7 +178,7 @@ class _Receipts:
                 "processes": trainer.group.size,
                 "threads": torch.get_num_threads(),
                 "python": platform.python_version(),
-                "libraries": {name: found for name in LIBRARIES if (found := libraries.version(name))},
+                "libraries": {name: found for name in LIBRARIES if (found := machine.version(name))},
                 "seconds": round(self._seconds + time.monotonic() - self._began, 1),
                 "epochs": trainer.progress.epoch,
                 "best_epoch": trainer.progress.best_epoch,

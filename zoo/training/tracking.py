@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import MissingDependency
-from zoo.system import libraries
+from zoo.system import machine
 
 Row = Mapping[str, Any]
 """Of metrics.csv, an epoch."""
@@ -34,7 +34,7 @@ class About:
 
 def require(tracker: str | None) -> None:
     """Raise MissingDependency where it is not installed. None: nothing is."""
-    if tracker is not None and libraries.version(tracker) is None:
+    if tracker is not None and machine.version(tracker) is None:
         raise MissingDependency(f"{tracker} is not installed; pip install {tracker} brings it")
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import zoo
 from zoo import registry
-from zoo.system import cache
 from zoo.system.atomic import temporary_folder
+from zoo.system.files import cache_folder
 from zoo.weights import checkpoint
 from zoo.weights.checkpoint import Checkpoint
 
@@ -28,7 +28,7 @@ def exported(weights: Checkpoint, name: str, **settings: Any) -> Path:
     Processes that make it at once write the same; the last one wins. Raises what the exporter raises.
     """
     exporter = registry.load("exporters", name)
-    folder = cache.folder("exports")
+    folder = cache_folder("exports")
     key = _key(weights, name, getattr(exporter, "GRAPH_VERSION", 0), settings)
     for kept in folder.glob(f"{key}.*{exporter.SUFFIX}"):
         if _digest(kept.read_bytes()) == kept.name.split(".")[1]:

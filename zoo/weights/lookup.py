@@ -15,7 +15,7 @@ from zoo import registry
 from zoo.defaults import MODEL
 from zoo.errors import ZooError, did_you_mean
 from zoo.spec import ModelSpec
-from zoo.system import cache
+from zoo.system.files import cache_folder
 from zoo.weights import checkpoint
 from zoo.weights.checkpoint import Checkpoint
 
@@ -90,7 +90,7 @@ def fidelity(name: str, targets: Sequence[str]) -> dict[str, float]:
 
 def published_path(name: str) -> Path:
     """Where `zoo pull NAME` puts the published weights of a model."""
-    return cache.folder("pulled") / f"{name}{checkpoint.SUFFIX}"
+    return cache_folder("pulled") / f"{name}{checkpoint.SUFFIX}"
 
 
 def resolve(

@@ -17,8 +17,8 @@ from urllib.parse import urljoin, urlsplit
 
 from zoo import registry
 from zoo.errors import ZooError
-from zoo.system import cache, digests
 from zoo.system.atomic import replacing
+from zoo.system.files import cache_folder, file_md5
 from zoo.weights import checkpoint, lookup
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.published import Published, PublishedFiles
@@ -86,7 +86,7 @@ def fetch(collection: PublishedFiles, origin: Origin, report: Report | None = No
     A file that the collection can do without is not missed in `origin.folder`.
     Raises ZooError for the first file that cannot be had; where it is not on this machine, with a note what to bring.
     """
-    folder = cache.folder(collection.folder)
+    folder = cache_folder(collection.folder)
     try:
         _fetch(collection, origin, folder, report)
     except ZooError as error:
@@ -102,7 +102,7 @@ def fetch(collection: PublishedFiles, origin: Origin, report: Report | None = No
 
 def _fetch(collection: PublishedFiles, origin: Origin, folder: Path, report: Report | None) -> None:
     for name, md5 in collection.md5.items():
-        if (folder / name).is_file() and digests.md5(folder / name) == md5:
+        if (folder / name).is_file() and file_md5(folder / name) == md5:
             continue
         if origin.folder is not None:
             if name in collection.optional and not (origin.folder / name).exists():
@@ -126,7 +126,7 @@ def _copy(source: Path, target: Path, md5: str) -> None:
         raise ZooError(f"{source}: no such file; give the folder that holds {target.name} with --from")
     with replacing(target, overwrite=True) as partial:
         shutil.copyfile(source, partial)
-        if (got := digests.md5(partial)) != md5:
+        if (got := file_md5(partial)) != md5:
             raise ZooError(
                 f"{source}: is not the published file, or is damaged: expected the md5 {md5}, got {got}; "
                 "give a folder that holds the published one with --from"
@@ -196,7 +196,7 @@ def _download_from(url: str, wanted: _Wanted, folder: Path, report: Report) -> s
             continue
         except OSError as error:
             raise ZooError(f"{target}: cannot be written ({error.strerror or error})") from None
-        if digests.md5(part) == wanted.md5:
+        if file_md5(part) == wanted.md5:
             part.replace(target)
             return None
         part.unlink()

@@ -25,7 +25,7 @@ from zoo import registry
 from zoo.dna import windows as along
 from zoo.layers.plain import PlainLayers
 from zoo.spec import ALPHABET, UNKNOWN_BASE, ModelSpec
-from zoo.system import devices
+from zoo.system import machine
 from zoo_runtimes.kmer import kernel, shared_numpy, sharing, tables, windows
 from zoo_runtimes.kmer.portable import Portable
 
@@ -107,7 +107,7 @@ class KmerEngine:
         self.provider = f"cpu, {self._instruction_set or 'NumPy and ONNX Runtime'}"
         self._layers = layers
         self._plan = plan
-        self._threads = options.threads or devices.cores()
+        self._threads = options.threads or machine.cores()
         self._pool = ThreadPoolExecutor(self._threads, "kmer")
         self._build = threading.Lock()
         self._tables: tables.Tables | None = None

@@ -13,7 +13,7 @@ import numpy as np
 
 from zoo.layers.plain import Convolution, PlainLayers
 from zoo.spec import ALPHABET
-from zoo.system.memory import aligned
+from zoo.system.machine import aligned
 from zoo_runtimes.kmer.packing import Arrays
 from zoo_runtimes.kmer.tables import Tables
 

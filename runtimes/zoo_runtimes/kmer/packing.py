@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from zoo.system.memory import aligned
+from zoo.system.machine import aligned
 
 PANEL = 32
 """Columns of a weight matrix that lie together, as PANEL in _program.h."""

@@ -19,7 +19,7 @@ import numpy as np
 from zoo.errors import ZooError
 from zoo.layers.plain import Convolution, PlainLayers, PlainShape
 from zoo.spec import ALPHABET
-from zoo.system.memory import aligned
+from zoo.system.machine import aligned
 
 POOL = 2
 """Stride and window of the poolings that tables and compiled kernel know."""

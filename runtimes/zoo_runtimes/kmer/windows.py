@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from zoo.system.memory import aligned
+from zoo.system.machine import aligned
 from zoo_runtimes.kmer import kernel
 from zoo_runtimes.kmer.kernel import Kernel
 from zoo_runtimes.kmer.packing import Arrays

@@ -33,10 +33,10 @@ def command(
     where: Annotated[SearchOptions, options.SEARCH],
     layout: Annotated[Layout, options.LAYOUT] = Layout(),
 ) -> None:
-    from zoo.system import devices
+    from zoo.system import machine
     from zoo.weights.network import require_torch
 
-    devices.sleep_soon()
+    machine.sleep_soon()
     require_torch()
     from zoo.search import run, study
 

@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from zoo.layers.batch_norm import mean_over_processes, update_running
 from zoo.models.deepstarr import POOL_SIZE
-from zoo.system.memory import aligned
+from zoo.system.machine import aligned
 
 try:
     from zoo.models.deepstarr import _trunk

@@ -20,7 +20,7 @@ import numpy as np
 from zoo import errors, registry
 from zoo.errors import OtherArchitecture, ZooError
 from zoo.spec import ALPHABET
-from zoo.system import digests
+from zoo.system.files import file_md5
 from zoo.weights import checkpoint, sizes
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.importers import keras_h5, pytorch
@@ -226,7 +226,7 @@ def _ask(reader: Any, file: ImportedFile, options: ImportOptions) -> Any:
 
 def _provenance(path: Path) -> tuple[str, str]:
     """Source and licence of a file: its name and md5, after the citation if a model knows it as a published one."""
-    digest = digests.md5(path)
+    digest = file_md5(path)
     name = f"{path.name} (md5 {digest})"
     for module in registry.working("models").values():
         published = getattr(module, "PUBLISHED", None)

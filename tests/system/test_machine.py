@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from zoo.system import devices
+from zoo.system import machine
 
 
 def test_waiting_threads_sleep_soon(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -14,8 +14,8 @@ def test_waiting_threads_sleep_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     # set first, so that it is put back after the test
     monkeypatch.setenv("GOMP_SPINCOUNT", "")
     monkeypatch.delenv("GOMP_SPINCOUNT")
-    devices.sleep_soon()
-    assert os.environ["GOMP_SPINCOUNT"] == str(devices.SPINS)
+    machine.sleep_soon()
+    assert os.environ["GOMP_SPINCOUNT"] == str(machine.SPINS)
 
 
 @pytest.mark.parametrize(("name", "value"), [("GOMP_SPINCOUNT", "7"), ("OMP_WAIT_POLICY", "active")])
@@ -24,5 +24,5 @@ def test_what_the_user_set_stands(monkeypatch: pytest.MonkeyPatch, name: str, va
         monkeypatch.delenv(other, raising=False)
     monkeypatch.setenv(name, value)
     before = dict(os.environ)
-    devices.sleep_soon()
+    machine.sleep_soon()
     assert dict(os.environ) == before
