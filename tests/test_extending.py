@@ -42,7 +42,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     options = ["--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check", "--target", str(site)]
     subprocess.run([sys.executable, "-m", "pip", "install", *options, str(folder)], check=True)
     home = {"ZOO_HOME": str(folder / "home")}
-    return {**os.environ, **home, "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)])}
+    paths = [site, ROOT, ROOT / "runtimes", ROOT / "exporters"]
+    return {**os.environ, **home, "PYTHONPATH": os.pathsep.join(map(str, paths))}
 
 
 def zoo(environment: dict[str, str], *arguments: object) -> str:

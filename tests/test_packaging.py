@@ -6,6 +6,8 @@ import re
 import tomllib
 from pathlib import Path
 
+import setuptools
+
 ROOT = Path(__file__).parents[1]
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 PROJECT = SETTINGS["project"]
@@ -55,3 +57,21 @@ def test_every_compiled_module_is_optional_and_for_every_python() -> None:
     for module in MODULES:
         assert module["optional"], module["name"]
         assert module["py-limited-api"], module["name"]
+
+
+def test_the_installed_packages_are_three_with_names_of_our_own() -> None:
+    find = SETTINGS["tool"]["setuptools"]["packages"]["find"]
+    packages = {
+        name: ROOT / where / name.replace(".", "/")
+        for where in find["where"]
+        for name in setuptools.find_packages(str(ROOT / where), include=find["include"])
+    }
+    assert {name for name in packages if "." not in name} == {"zoo", "zoo_exporters", "zoo_runtimes"}
+    assert all((folder / "py.typed").is_file() for name, folder in packages.items() if "." not in name)
+    assert set(packages.values()) == {(ROOT / path).parent for path in files(".py") if path.endswith("/__init__.py")}
+    assert {(ROOT / path).parent for path in files(".py")} == set(packages.values())
+
+
+def test_every_pattern_of_package_data_finds_a_file() -> None:
+    for pattern in SETTINGS["tool"]["setuptools"]["package-data"]["zoo"]:
+        assert list((ROOT / "zoo").glob(pattern)), pattern
