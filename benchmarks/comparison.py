@@ -30,7 +30,7 @@ from benchmarks.measure import ROOT, in_turns, zoo
 from benchmarks.noise_ceiling import CEILING
 from zoo.evaluation import intervals
 from zoo.evaluation.metrics import METRICS
-from zoo.prediction import predict
+from zoo.prediction.model import Model, load
 from zoo.training.run_folder import RunFolder
 from zoo.weights import lookup, network
 
@@ -56,7 +56,7 @@ RUNTIMES = ("onnx-cpu", "auto")
 
 def main(options: argparse.Namespace) -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
-    teacher = predict.load(weights=options.teacher)
+    teacher = load(weights=options.teacher)
     facts = _data(options, teacher)
     if not options.as_they_are:
         for seed in range(options.trainings):
@@ -77,7 +77,7 @@ def main(options: argparse.Namespace) -> None:
     print(f"{path}: {', '.join(f'{model} ({len(folders)})' for model, folders in runs.items())}")
 
 
-def _data(options: argparse.Namespace, teacher: predict.Model) -> dict[str, Any]:
+def _data(options: argparse.Namespace, teacher: Model) -> dict[str, Any]:
     """The facts of the data set, which is drawn where it is not there yet."""
     facts = options.folder / FACTS
     if not facts.is_file():
@@ -138,7 +138,7 @@ def measure(
     references: labels of those that all are compared with.  seconds: to measure the speed of each runtime.
     """
     predicted = {
-        label: np.stack([predict.load(weights=run.path).predict_codes(test.codes) for run in folders])
+        label: np.stack([load(weights=run.path).predict_codes(test.codes) for run in folders])
         for label, folders in runs.items()
     }
     speeds = {runtime: _speeds(runs, runtime, test, seconds) for runtime in RUNTIMES}
@@ -202,7 +202,7 @@ def operations(run: RunFolder) -> int:
 
 def _speeds(runs: dict[str, list[RunFolder]], runtime: str, test: Labelled, seconds: float) -> dict[str, Any]:
     """Model -> the runtime that computed, and sequences a second on one thread; the models in turns."""
-    models = {model: predict.load(weights=run[0].path, runtime=runtime, threads=1) for model, run in runs.items()}
+    models = {model: load(weights=run[0].path, runtime=runtime, threads=1) for model, run in runs.items()}
     codes = test.codes[:CALL]
     best = in_turns({model: lambda m=loaded: m.predict_codes(codes) for model, loaded in models.items()}, seconds)
     return {model: {"runtime": models[model].runtime, "rate": round(CALL / best[model])} for model in models}

@@ -20,7 +20,7 @@ from zoo.data.splits import SIDES
 from zoo.formats import columns, genome, texts
 from zoo.formats.genome import Genome, Region
 from zoo.formats.read_options import STRICT
-from zoo.prediction.predict import Model
+from zoo.prediction.model import Model
 from zoo.spec import ALPHABET
 from zoo.system.atomic import replacing
 from zoo.training.distill import CLIMB_CANDIDATES, CLIMB_ROUNDS, DistillConfig, DistillSource

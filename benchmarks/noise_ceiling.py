@@ -27,8 +27,7 @@ from zoo.data.labelled import Split
 from zoo.evaluation.metrics import score
 from zoo.formats import genome
 from zoo.formats.genome import Genome, Region
-from zoo.prediction import predict
-from zoo.prediction.predict import Model
+from zoo.prediction.model import Model, load
 from zoo.training.config import JobOptions, TrainConfig
 
 CEILING = 0.80
@@ -87,14 +86,14 @@ def main(options: argparse.Namespace) -> None:
     from zoo.training.trainer import Reporter
 
     architecture, config, settings = chosen.read_model(options.model)
-    teacher = predict.load(weights=options.weights, runtime=options.runtime)
+    teacher = load(weights=options.weights, runtime=options.runtime)
     source = Noisy(genome.read(options.genome, teacher.spec.sequence_length), teacher, options.windows, options.seed)
     where = JobOptions(output=options.run, resume=options.run.exists(), device=options.device)
     command = f"python -m benchmarks.noise_ceiling {shlex.join(sys.argv[1:])}"
     job = run.Job(architecture, config, TrainConfig(**settings), where, command)
     best = run.run(job, source, Reporter(epoch=lambda row: print(row["epoch"], row["validation_loss"], flush=True)))
     folder = RunFolder(options.run)
-    predicted = predict.load(weights=folder.weights, runtime=options.runtime).predict_codes(source.test.codes)
+    predicted = load(weights=folder.weights, runtime=options.runtime).predict_codes(source.test.codes)
     scores = (
         score(source.test.targets, predicted),
         score(source.test.targets, source.clean),

@@ -19,7 +19,7 @@ from benchmarks.peers import naive_graph
 from zoo.design.design import Design, evolve
 from zoo.dna import encoding
 from zoo.options import RunOptions
-from zoo.prediction.predict import Model
+from zoo.prediction.model import Model
 from zoo.prediction.session import Session, open_session
 from zoo.spec import ALPHABET
 from zoo.system import machine

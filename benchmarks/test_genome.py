@@ -23,7 +23,7 @@ from benchmarks.cluster_table import BYTES, COMPUTED, ITEMS, MERGED, RATES, READ
 from benchmarks.measure import Usage, needs, run, zoo
 from benchmarks.peers import naive_graph
 from zoo.formats import prediction_table, vcf
-from zoo.prediction import predict
+from zoo.prediction.model import load
 from zoo.system import machine
 from zoo.weights import checkpoint, lookup
 from zoo.weights.checkpoint import Checkpoint
@@ -195,7 +195,7 @@ def _difference_of_effects(folder: Path) -> float:
         sequence = contigs[contig]
         haplotype = sequence[p - 124 : p] + alt + sequence[p + len(ref) : p + len(ref) + 249]
         pairs.append((sequence[p - 124 : p + 125], haplotype[:249]))
-    model = predict.load(weights=folder / "w.safetensors", ambiguous="n")
+    model = load(weights=folder / "w.safetensors", ambiguous="n")
     ref_values, alt_values = (model.predict([pair[side] for pair in pairs]) for side in (0, 1))
     expected = np.stack([ref_values, alt_values, alt_values - ref_values], axis=2).reshape(len(pairs), -1)
     header, *rows = (line.split("\t") for line in (folder / "e.tsv").read_text().splitlines())

@@ -26,7 +26,7 @@ from benchmarks.measure import in_turns, needs
 needs("starlette", "uvicorn", "prometheus_client")
 
 from zoo.options import RunOptions  # noqa: E402
-from zoo.prediction.predict import Model, load  # noqa: E402
+from zoo.prediction.model import Model, load  # noqa: E402
 from zoo.serve import server  # noqa: E402
 from zoo.serve.app import application  # noqa: E402
 from zoo.serve.binary import HEADER  # noqa: E402

@@ -11,7 +11,7 @@ import numpy as np
 from checkpoints import ODD
 from command_line import RUNTIME
 
-from zoo.prediction import predict
+from zoo.prediction.model import load
 
 L = ODD.sequence_length
 WORDS = ("--genome", "g.fa", "--weights", "w.safetensors", *RUNTIME)
@@ -40,7 +40,7 @@ def expected(
     contigs: dict[str, str], alleles: list[Allele], shifts: tuple[int, ...] = (0,), rc: bool = False
 ) -> np.ndarray:
     """ref, alt and delta of each allele: (A, 3, T)."""
-    model = predict.load(weights="w.safetensors", runtime=RUNTIME[1], rc="average" if rc else None)
+    model = load(weights="w.safetensors", runtime=RUNTIME[1], rc="average" if rc else None)
     pairs = [windows(contigs, allele, shift) for allele in alleles for shift in shifts]
     both = [model.predict([pair[side] for pair in pairs]).reshape(len(alleles), len(shifts), 3) for side in (0, 1)]
     ref, alt = (values.mean(axis=1) for values in both)

@@ -15,7 +15,7 @@ import pytest
 from checkpoints import ODD, random_codes
 
 from zoo.cli import main
-from zoo.prediction import predict
+from zoo.prediction.model import load
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,7 +38,7 @@ def runner(monkeypatch: pytest.MonkeyPatch, captured: pytest.CaptureFixture[str]
 
 
 def expected_table(folder: Path) -> str:
-    model = predict.load(weights=folder / "w.safetensors", runtime=RUNTIME[1])
+    model = load(weights=folder / "w.safetensors", runtime=RUNTIME[1])
     values = model.predict_codes(random_codes(10, ODD.sequence_length))
     rows = [f"s{number}\t" + "\t".join(str(value) for value in row) for number, row in enumerate(values)]
     return "\n".join(["name\ta\tb\tc", *rows, ""])

@@ -162,8 +162,6 @@ def test_the_top_folder_holds_few_files() -> None:
 
 MENDED_SOON = {
     ("zoo.explain.logos", "zoo.explain.report"),
-    ("zoo.genome.effect_files", "zoo.genome.variants"),
-    ("zoo.prediction.description", "zoo.prediction.predict"),
 }
 
 

@@ -13,8 +13,7 @@ import pytest
 from zoo.data import dataset, splits
 from zoo.data.splits import SIDES
 from zoo.dna.encoding import reverse_complement
-from zoo.prediction import predict
-from zoo.prediction.predict import Model
+from zoo.prediction.model import Model, load
 
 pytest.importorskip("pytest_benchmark")
 pytest.importorskip("dnaio")
@@ -38,7 +37,7 @@ def genome(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def teacher() -> Model:
-    return predict.load("tuned", runtime="kmer-cpu")
+    return load("tuned", runtime="kmer-cpu")
 
 
 @pytest.fixture(scope="module")

@@ -17,17 +17,16 @@ if TYPE_CHECKING:
     from zoo import design, explain
     from zoo.dna.encoding import encode, one_hot
     from zoo.errors import ZooError
-    from zoo.prediction.frame import predict
-    from zoo.prediction.predict import Model, load
+    from zoo.prediction.model import Model, load, predict
     from zoo.weights.network import torch_module
 
 HOMES = {
-    "Model": "zoo.prediction.predict",
+    "Model": "zoo.prediction.model",
     "ZooError": "zoo.errors",
     "encode": "zoo.dna.encoding",
-    "load": "zoo.prediction.predict",
+    "load": "zoo.prediction.model",
     "one_hot": "zoo.dna.encoding",
-    "predict": "zoo.prediction.frame",
+    "predict": "zoo.prediction.model",
     "torch_module": "zoo.weights.network",
 }
 """Public name -> the module that it comes from."""

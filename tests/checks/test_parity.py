@@ -21,7 +21,8 @@ from zoo.checks import comparison, layer_parity, parity
 from zoo.checks.comparison import Tolerance
 from zoo.errors import CheckFailed, MissingDependency, ZooError
 from zoo.formats.fasta import Reader
-from zoo.prediction import predict, session
+from zoo.prediction import session
+from zoo.prediction.model import Model, load
 from zoo.weights import checkpoint
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.importers import importing, keras_layers
@@ -56,9 +57,9 @@ def published_file(published: Checkpoint, tmp_path_factory: pytest.TempPathFacto
 
 
 @functools.cache
-def loaded(runtime: str, weights: Path) -> predict.Model:
+def loaded(runtime: str, weights: Path) -> Model:
     """A runtime takes seconds to start: one of each for all files."""
-    return predict.load(weights=weights, runtime=runtime)
+    return load(weights=weights, runtime=runtime)
 
 
 @pytest.mark.parametrize("file", FILES)

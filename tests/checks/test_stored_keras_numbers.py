@@ -18,8 +18,9 @@ from mistakes import base_order_actg, epsilon_of_pytorch, keras_flatten_order, s
 from zoo.checks import parity
 from zoo.errors import ZooError
 from zoo.formats.fasta import Reader
-from zoo.prediction import predict, session
-from zoo.prediction.job import description_path
+from zoo.prediction import session
+from zoo.prediction.model import Model, load
+from zoo.prediction.run import description_path
 from zoo.weights import checkpoint, lookup
 
 STORED = Path(__file__).parents[1] / "data"
@@ -59,7 +60,7 @@ def table_of(name: str, folder: Path = STORED) -> Path:
     return table
 
 
-def furthest(model: predict.Model, table: Path) -> float:
+def furthest(model: Model, table: Path) -> float:
     """The largest absolute difference between what a model gives and the stored numbers."""
     (names, codes), *rest = Reader(SEQUENCES, model.spec.sequence_length)
     assert not rest
@@ -70,7 +71,7 @@ def furthest(model: predict.Model, table: Path) -> float:
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_every_runtime_gives_the_stored_numbers(runtime: str, name: str) -> None:
     table = table_of(name)
-    assert furthest(predict.load(name, runtime=runtime), table) <= TOLERANCE
+    assert furthest(load(name, runtime=runtime), table) <= TOLERANCE
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def test_every_known_mistake_of_a_port_departs_from_the_stored_numbers(
     mistake(arrays)
     path = tmp_path / "wrong.safetensors"
     checkpoint.save(checkpoint.make(right.spec.architecture, right.config, arrays, "a mistake", "none"), path)
-    assert furthest(predict.load(weights=path, runtime="kmer-cpu"), table_of(name)) > TOLERANCE
+    assert furthest(load(weights=path, runtime="kmer-cpu"), table_of(name)) > TOLERANCE
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -18,7 +18,7 @@ from command_line import Zoo
 
 from zoo.cli import main, notes, options, progress
 from zoo.errors import ZooWarning
-from zoo.prediction import predict
+from zoo.prediction.model import load
 from zoo.weights import checkpoint, lookup
 
 KMER = ("--runtime", "kmer-cpu")
@@ -181,7 +181,7 @@ class TestFiles:
         assert header == ["name", "dev", "hk"]
         assert [row[0] for row in rows] == ["s4", "s5", "s0", "s1", "s2", "s3"]
         codes = random_codes(6, LENGTH)[[4, 5, 0, 1, 2, 3]]
-        values = predict.load(runtime="kmer-cpu").predict_codes(codes)
+        values = load(runtime="kmer-cpu").predict_codes(codes)
         np.testing.assert_allclose(np.array([row[1:] for row in rows], np.float32), values, rtol=1e-4, atol=1e-4)
         described = json.loads(Path("out.csv.json").read_text())
         files = [("c.fa.gz", 2), ("a.fa", 3), ("b.fa", 1)]
@@ -232,7 +232,7 @@ class TestFlags:
         old = zoo("predict", "odd.fa", *KMER, "--rc", "average", "--resize", "center", "--ambiguous", "n")
         assert new == old
         assert new[0] == 0
-        model = predict.load(runtime="kmer-cpu", rc="average", resize="center", ambiguous="n")
+        model = load(runtime="kmer-cpu", rc="average", resize="center", ambiguous="n")
         values = model.predict(["ACGTR" * 60])
         assert new[1].splitlines()[1].split("\t")[1:] == [str(value) for value in values[0]]
 

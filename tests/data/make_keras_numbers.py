@@ -17,8 +17,9 @@ from zoo.checks import parity
 from zoo.dna.shuffle import dinucleotide_shuffle
 from zoo.errors import ZooError
 from zoo.formats.fasta import Reader
-from zoo.prediction import description, predict
-from zoo.prediction.job import Job
+from zoo.prediction import description
+from zoo.prediction.model import load
+from zoo.prediction.run import PredictionJob, predict_file
 from zoo.spec import ALPHABET
 from zoo.weights import lookup
 
@@ -50,10 +51,10 @@ def main() -> None:
         Path(SEQUENCES).write_bytes(fasta())
         for name in sorted(lookup.catalog()):
             table = Path(f"{name}.keras.tsv")
-            job = Job(SEQUENCES, table, overwrite=True, command="python tests/data/make_keras_numbers.py")
+            job = PredictionJob(SEQUENCES, table, overwrite=True, command="python tests/data/make_keras_numbers.py")
             try:
-                model = predict.load(name, runtime="keras-cpu", threads=1)  # more add up in another order
-                described = predict.predict_file(model, job)
+                model = load(name, runtime="keras-cpu", threads=1)  # more add up in another order
+                described = predict_file(model, job)
             except ZooError as error:
                 print(f"{table}: not made: {error}")
                 continue

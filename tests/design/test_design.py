@@ -18,7 +18,7 @@ from zoo.design import climb
 from zoo.design.climb_figure import by_round
 from zoo.design.design import Design
 from zoo.dna.encoding import encode
-from zoo.prediction import predict
+from zoo.prediction.model import Model, load
 
 CODES = np.random.default_rng(8).integers(0, 4, (4, ODD.sequence_length), np.uint8)
 
@@ -26,8 +26,8 @@ COMMON = ("design", "--target", "b", "--weights", "w.safetensors", *RUNTIME, "-o
 
 
 @pytest.fixture
-def model(folder: Path) -> predict.Model:
-    return predict.load(weights=folder / "w.safetensors", runtime=RUNTIME[1])
+def model(folder: Path) -> Model:
+    return load(weights=folder / "w.safetensors", runtime=RUNTIME[1])
 
 
 def pairwise(found: list[Design]) -> np.ndarray:
@@ -64,7 +64,7 @@ def test_a_greedy_climb_ends_at_the_top() -> None:
         assert len(design.steps) == design.edits
 
 
-def test_predictions_are_those_of_the_whole_sequences(model: predict.Model) -> None:
+def test_predictions_are_those_of_the_whole_sequences(model: Model) -> None:
     found = package.design.evolve(model, "b", number=5, rounds=6)
     codes = np.stack([design.codes for design in found])
     np.testing.assert_allclose(np.stack([design.activities for design in found]), model.predict_codes(codes), atol=1e-6)
@@ -79,7 +79,7 @@ def test_predictions_are_those_of_the_whole_sequences(model: predict.Model) -> N
         assert values == sorted(values)
 
 
-def test_a_wider_beam_is_never_worse_than_what_it_began_with_and_finds_more(model: predict.Model) -> None:
+def test_a_wider_beam_is_never_worse_than_what_it_began_with_and_finds_more(model: Model) -> None:
     scores = {
         beam: [one.activities[1] for one in package.design.evolve(model, "b", CODES, rounds=6, beam=beam)]
         for beam in (1, 12)
@@ -88,7 +88,7 @@ def test_a_wider_beam_is_never_worse_than_what_it_began_with_and_finds_more(mode
 
 
 def test_both_strands_are_climbed_together(folder: Path) -> None:
-    model = predict.load(weights=folder / "w.safetensors", runtime=RUNTIME[1], rc="average")
+    model = load(weights=folder / "w.safetensors", runtime=RUNTIME[1], rc="average")
     for design in package.design.evolve(model, "b", CODES, rounds=4):
         expected = model.predict_codes(design.codes[None])[0]
         np.testing.assert_allclose(design.activities, expected, atol=1e-6)
@@ -123,7 +123,7 @@ def random_options(generator: np.random.Generator) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_constraints_hold_in_every_design(model: predict.Model, seed: int) -> None:
+def test_constraints_hold_in_every_design(model: Model, seed: int) -> None:
     """Checked by regular expressions and counting, not by what the climb checks itself with."""
     generator = np.random.default_rng(seed)
     options = random_options(generator)
@@ -152,14 +152,14 @@ def test_constraints_hold_in_every_design(model: predict.Model, seed: int) -> No
     assert pairwise(found).min() >= options["diverse"]
 
 
-def test_of_no_sequences_there_is_no_design(model: predict.Model) -> None:
+def test_of_no_sequences_there_is_no_design(model: Model) -> None:
     assert package.design.evolve(model, "b", [], number=3, rounds=1) == []
     assert package.design.evolve(model, "b", CODES[:0], rounds=1) == []
     with pytest.raises(package.ZooError, match="these weights predict a, b, c, got 'd'"):
         package.design.evolve(model, "d", [])
 
 
-def test_protected_positions_stay(model: predict.Model) -> None:
+def test_protected_positions_stay(model: Model) -> None:
     found = package.design.evolve(model, "b", CODES, protect=("5-30", "53"), rounds=15)
     for design in found:
         changed = np.flatnonzero(design.codes != design.start_codes)
@@ -167,7 +167,7 @@ def test_protected_positions_stay(model: predict.Model) -> None:
         assert not set(changed) & {*range(4, 30), 52}
 
 
-def test_designs_from_one_start_differ_as_much_as_is_asked(model: predict.Model) -> None:
+def test_designs_from_one_start_differ_as_much_as_is_asked(model: Model) -> None:
     found = package.design.evolve(model, "b", CODES[:1], number=6, diverse=8, rounds=12)
     assert pairwise(found).min() >= 8
     alike = package.design.evolve(model, "b", CODES[:1], number=3, diverse=0, rounds=4)
@@ -175,10 +175,10 @@ def test_designs_from_one_start_differ_as_much_as_is_asked(model: predict.Model)
 
 
 def test_a_design_follows_from_the_seed_and_its_number_whatever_the_batch(
-    model: predict.Model, folder: Path, monkeypatch: pytest.MonkeyPatch
+    model: Model, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = package.design.evolve(model, "b", number=9, rounds=5)
-    again = predict.load(weights=folder / "w.safetensors", runtime=RUNTIME[1], batch_size=3)
+    again = load(weights=folder / "w.safetensors", runtime=RUNTIME[1], batch_size=3)
     monkeypatch.setattr(climb, "AT_ONCE", 2)
     few = package.design.evolve(again, "b", number=4, rounds=5)
     for one, other in zip(first, few, strict=False):
@@ -187,7 +187,7 @@ def test_a_design_follows_from_the_seed_and_its_number_whatever_the_batch(
     assert all((one.start_codes != other.start_codes).any() for one, other in zip(first, moved, strict=False))
 
 
-def test_shuffled_starts_have_the_dinucleotides_of_what_is_given(model: predict.Model) -> None:
+def test_shuffled_starts_have_the_dinucleotides_of_what_is_given(model: Model) -> None:
     found = package.design.evolve(model, "b", CODES[:2], number=4, shuffled=True, rounds=2)
 
     def pairs(codes: np.ndarray) -> list[int]:
@@ -257,7 +257,7 @@ def test_reach_that_is_never_reached_is_told_and_the_best_is_kept(zoo: Zoo, fold
     assert len(records(folder / "designs.fa")) == 2
 
 
-def test_the_picture_shows_every_round(folder: Path, zoo: Zoo, model: predict.Model) -> None:
+def test_the_picture_shows_every_round(folder: Path, zoo: Zoo, model: Model) -> None:
     found = package.design.evolve(model, "b", number=3, rounds=4)
     values = by_round(found)
     assert values.shape == (3, 5, 3)
@@ -310,7 +310,7 @@ def test_a_picture_needs_matplotlib(zoo: Zoo, folder: Path, monkeypatch: pytest.
     )
 
 
-def test_starts_that_are_texts_are_as_good_as_codes(model: predict.Model) -> None:
+def test_starts_that_are_texts_are_as_good_as_codes(model: Model) -> None:
     texts = toy_model.texts(CODES[:2])
     one, other = (package.design.evolve(model, 1, given, rounds=2) for given in (texts, CODES[:2]))
     np.testing.assert_array_equal(encode(texts), CODES[:2])

@@ -16,8 +16,7 @@ import pytest
 
 from zoo.dna.encoding import encode
 from zoo.formats import prediction_table
-from zoo.prediction import predict
-from zoo.prediction.predict import Model
+from zoo.prediction.model import Model, load
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,7 +49,7 @@ def reader(_made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 @pytest.fixture(scope="session")
 def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("reader")
-    model = predict.load("original", runtime="kmer-cpu")
+    model = load("original", runtime="kmer-cpu")
     _write_sequences(made, model)
     _write_labelled(made, model)
     _write_port(made)

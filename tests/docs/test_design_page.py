@@ -10,7 +10,7 @@ import pages
 from command_line import Zoo
 
 from zoo.dna.encoding import encode
-from zoo.prediction import predict
+from zoo.prediction.model import load
 
 EXAMPLE = pages.ROOT / "docs" / "example.fa"
 
@@ -31,7 +31,7 @@ def test_the_commands_of_the_page_make_the_example_sequences(zoo: Zoo, reader: P
 def test_the_example_sequences_are_what_their_names_say() -> None:
     found = sequences(EXAMPLE.read_text())
     assert len(found) == 10
-    values = dict(zip(found, predict.load("original", runtime="kmer-cpu").predict(list(found.values())), strict=True))
+    values = dict(zip(found, load("original", runtime="kmer-cpu").predict(list(found.values())), strict=True))
     kinds = {name: name.rpartition("_")[0] for name in found}
     for name, (dev, hk) in values.items():
         high, low = {"strong_dev": (dev, hk), "strong_hk": (hk, dev), "neither": (1e3, max(dev, hk))}[kinds[name]]

@@ -14,8 +14,8 @@ from command_line import RUNTIME, Zoo
 
 import zoo as package
 from zoo.dna.encoding import ONE_HOT
-from zoo.prediction import predict
-from zoo.prediction.job import Job
+from zoo.prediction.model import Model, load
+from zoo.prediction.run import PredictionJob
 
 CODES = random_codes(10, ODD.sequence_length)
 """What `folder` has in seqs.fa: bases, some Ns, and a last sequence of Ns alone."""
@@ -34,11 +34,11 @@ def column(path: Path, name: str) -> np.ndarray:
 
 
 @pytest.fixture
-def model(folder: Path) -> predict.Model:
-    return predict.load(weights=folder / "w.safetensors", runtime=RUNTIME[1])
+def model(folder: Path) -> Model:
+    return load(weights=folder / "w.safetensors", runtime=RUNTIME[1])
 
 
-def test_deeplift_leaves_the_layout_of_the_paper(zoo: Zoo, folder: Path, model: predict.Model) -> None:
+def test_deeplift_leaves_the_layout_of_the_paper(zoo: Zoo, folder: Path, model: Model) -> None:
     assert zoo("explain", "seqs.fa", *COMMON)[0] == 0
     with h5py.File(folder / "out" / "contributions.h5") as file:
         assert sorted(file) == ["contrib_scores", "hyp_contrib_scores"]
@@ -52,7 +52,7 @@ def test_deeplift_leaves_the_layout_of_the_paper(zoo: Zoo, folder: Path, model: 
         assert (file.attrs["method"], file.attrs["shuffles"], file.attrs["seed"]) == ("deeplift", 7, 1234)
 
 
-def test_the_table_has_predictions_deltas_and_counts(zoo: Zoo, folder: Path, model: predict.Model) -> None:
+def test_the_table_has_predictions_deltas_and_counts(zoo: Zoo, folder: Path, model: Model) -> None:
     zoo("explain", "seqs.fa", *COMMON, "--targets", "b")
     header, rows = table(folder / "out" / "summary.tsv")
     assert header == ["name", "a", "b", "c", "b_shuffled", "b_delta", "shuffles", "unknown"]
@@ -83,7 +83,7 @@ def test_the_files_for_modisco_are_padded_to_an_even_length(zoo: Zoo, folder: Pa
         assert not archive["arr_0"][:, :, -1].any()
 
 
-def test_ism_leaves_raw_effects_and_centred_contributions(zoo: Zoo, folder: Path, model: predict.Model) -> None:
+def test_ism_leaves_raw_effects_and_centred_contributions(zoo: Zoo, folder: Path, model: Model) -> None:
     assert zoo("explain", "seqs.fa", *COMMON, "--method", "ism", "--targets", "c,a")[0] == 0
     effects = package.explain.ism(model, CODES)
     with np.load(folder / "out" / "ism.npz") as archive:
@@ -101,7 +101,7 @@ def test_ism_leaves_raw_effects_and_centred_contributions(zoo: Zoo, folder: Path
         assert effect[place, "ACGT".index(mutation[-1]), 2] == pytest.approx(value, abs=1e-6)
 
 
-def test_gradient_is_that_of_the_output(zoo: Zoo, folder: Path, model: predict.Model) -> None:
+def test_gradient_is_that_of_the_output(zoo: Zoo, folder: Path, model: Model) -> None:
     assert zoo("explain", "seqs.fa", *COMMON, "--method", "gradient")[0] == 0
     with h5py.File(folder / "out" / "contributions.h5") as file:
         for number, target in enumerate(ODD.targets):
@@ -144,9 +144,7 @@ def test_what_is_worth_telling_is_told_and_kept(zoo: Zoo, folder: Path) -> None:
         assert file["hyp_contrib_scores/a"][1:].any((1, 2)).all()
 
 
-def test_a_delta_above_rounding_is_told(
-    zoo: Zoo, folder: Path, model: predict.Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_delta_above_rounding_is_told(zoo: Zoo, folder: Path, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     session = type(model.session)
     honest = session.contributions
     monkeypatch.setattr(session, "contributions", lambda *arguments: 1.5 * honest(*arguments))
@@ -195,9 +193,9 @@ def test_a_target_whose_name_is_no_file_name_is_written_all_the_same(folder: Pat
     engine = Sum(WEIGHTS)
     object.__setattr__(engine.spec, "targets", ("a/b", "c d"))
     (folder / "toy.fa").write_text(f">x\n{'ACGTTGCAAT' * 2}A\n")
-    job = Job(folder / "toy.fa")
+    job = PredictionJob(folder / "toy.fa")
     described: dict[str, Any] = explanation.explain(
-        predict.Model(Session(engine, "toy")), job, folder / "out", ExplainOptions(method="gradient")
+        Model(Session(engine, "toy")), job, folder / "out", ExplainOptions(method="gradient")
     )
     assert described["explained"] == ["a/b", "c d"]
     names = {path.name for path in (folder / "out").iterdir()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from zoo.dna.encoding import ONE_HOT
-from zoo.prediction.predict import Model
+from zoo.prediction.model import Model
 from zoo.prediction.session import Session
 from zoo.spec import ModelSpec
 

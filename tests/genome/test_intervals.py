@@ -11,7 +11,8 @@ import pytest
 from checkpoints import ODD, random_checkpoint
 from command_line import RUNTIME, Zoo, one_line
 
-from zoo.prediction import predict
+from zoo.prediction import run as prediction
+from zoo.prediction.model import load
 from zoo.weights import checkpoint
 
 pytest.importorskip("pysam", reason="pysam is not installed; the extra genome brings it")
@@ -42,7 +43,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 def expected(contigs: dict[str, str], rows: list[tuple[str, int, str]]) -> np.ndarray:
     """Predictions of contig, centre and strand."""
-    model = predict.load(weights="w.safetensors", runtime=RUNTIME[1])
+    model = load(weights="w.safetensors", runtime=RUNTIME[1])
     return model.predict([genomes.window(contigs[contig], centre, L, strand) for contig, centre, strand in rows])
 
 
@@ -73,7 +74,7 @@ def test_one_row_an_interval_in_order_on_its_strand(zoo: Zoo, made: dict[str, st
 
 def test_batches_do_not_show(zoo: Zoo, made: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
     _, whole, _ = run(zoo, "--bed", "p.bed", "--genome", "g.fa")
-    monkeypatch.setattr(predict, "CHUNK_RECORDS", 2)
+    monkeypatch.setattr(prediction, "CHUNK_RECORDS", 2)
     _, out, _ = run(zoo, "--bed", "p.bed", "--genome", "g.fa", "--batch-size", 2)
     assert [line.split("\t")[:5] for line in out.splitlines()] == [line.split("\t")[:5] for line in whole.splitlines()]
     np.testing.assert_allclose(values(out), values(whole), atol=2e-5)

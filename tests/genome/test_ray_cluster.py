@@ -14,14 +14,14 @@ from checkpoints import ODD, random_checkpoint, random_codes
 from command_line import RUNTIME, Zoo, one_line
 
 from zoo.errors import MissingDependency, ZooError
-from zoo.genome import genome_job, ray_cluster, scan, shared_files, variants
+from zoo.genome import ray_cluster, scan, shared_files, variants
+from zoo.genome.job import run_job
 from zoo.genome.options import ScanOptions, ShardOptions
-from zoo.prediction import predict
-from zoo.prediction.job import Job
-from zoo.prediction.loading import Loading
+from zoo.prediction.model import ModelSource, load
+from zoo.prediction.run import PredictionJob, predict_file
 from zoo.weights import checkpoint
 
-LOADING = Loading(weights="w.safetensors", runtime=RUNTIME[1])
+LOADING = ModelSource(weights="w.safetensors", runtime=RUNTIME[1])
 
 
 def ray() -> Any:
@@ -70,8 +70,8 @@ def tracks() -> list[bytes]:
 @pytest.mark.slow
 def test_a_node_that_is_lost_changes_nothing(cluster: Any, made: dict[str, str]) -> None:  # noqa: ARG001
     sharing, options = ShardOptions(part_size=100), ScanOptions(format="bedgraph", aggregate="mean")
-    job = scan.Job(Path("g.fa"), Path("t"), options, loading=LOADING, sharing=sharing, overwrite=True)
-    genome_job.run(job)
+    job = scan.ScanJob(Path("g.fa"), Path("t"), options, loading=LOADING, sharing=sharing, overwrite=True)
+    run_job(job)
     alone = tracks()
     nodes = list(cluster.worker_nodes)
     done: list[int] = []
@@ -81,7 +81,7 @@ def test_a_node_that_is_lost_changes_nothing(cluster: Any, made: dict[str, str])
             cluster.remove_node(nodes[0], allow_graceful=False)
         done.append(count)
 
-    described = genome_job.run(job, on_progress, ray_cluster.workers(cluster.address))
+    described = run_job(job, on_progress, ray_cluster.workers(cluster.address))
     assert tracks() == alone
     assert len(done) == -(-described["counts"]["records"] // 100)
     assert nodes[0] not in cluster.worker_nodes
@@ -92,17 +92,17 @@ def test_a_node_that_is_lost_changes_nothing(cluster: Any, made: dict[str, str])
 def test_variants_and_files_are_the_same_to_the_byte(cluster: Any, made: dict[str, str]) -> None:  # noqa: ARG001
     on_ray = ray_cluster.workers(cluster.address)
     sharing = ShardOptions(part_size=20)
-    job = variants.Job(
+    job = variants.VariantsJob(
         Path("g.fa"), Path("e.tsv"), variants=Path("v.vcf"), loading=LOADING, sharing=sharing, overwrite=True
     )
-    genome_job.run(job)
+    run_job(job)
     alone = Path("e.tsv").read_bytes()
-    genome_job.run(job, workers=on_ray)
+    run_job(job, workers=on_ray)
     assert Path("e.tsv").read_bytes() == alone
 
     sources = tuple(f"{number}.fa" for number in range(5))
-    files = Job(sources, Path("p.tsv.gz"), overwrite=True, rc="average")
-    expected = predict.predict_file(predict.load(weights="w.safetensors", runtime=RUNTIME[1]), files)
+    files = PredictionJob(sources, Path("p.tsv.gz"), overwrite=True, rc="average")
+    expected = predict_file(load(weights="w.safetensors", runtime=RUNTIME[1]), files)
     alone = Path("p.tsv.gz").read_bytes()
     described = shared_files.predict_files(files, LOADING, on_ray, lambda _: None)
     assert Path("p.tsv.gz").read_bytes() == alone
@@ -113,7 +113,7 @@ def test_variants_and_files_are_the_same_to_the_byte(cluster: Any, made: dict[st
 @pytest.mark.slow
 def test_what_is_wrong_with_a_part_is_said_as_it_is(cluster: Any, made: dict[str, str]) -> None:  # noqa: ARG001
     Path("3.fa").write_text(">s\nACGT\n")
-    job = Job(tuple(f"{number}.fa" for number in range(5)), Path("p.tsv"))
+    job = PredictionJob(tuple(f"{number}.fa" for number in range(5)), Path("p.tsv"))
     with pytest.raises(ZooError, match=r"3\.fa: record 1 \(s\): expected 53 bases, got 4; --crop-or-pad crops or pads"):
         shared_files.predict_files(job, LOADING, ray_cluster.workers(cluster.address), lambda _: None)
     assert not Path("p.tsv").exists()

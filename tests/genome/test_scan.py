@@ -17,7 +17,7 @@ from checkpoints import ODD, random_checkpoint
 from command_line import RUNTIME, Zoo, environment, one_line
 
 from zoo.genome import scan, shards
-from zoo.prediction import predict
+from zoo.prediction.model import load
 from zoo.weights import checkpoint
 
 pytest.importorskip("pysam", reason="pysam is not installed; the extra genome brings it")
@@ -43,7 +43,7 @@ def windows(
     contigs: dict[str, str], stride: int, rc: bool = False, most: float = 0.5
 ) -> Iterator[tuple[str, int, np.ndarray]]:
     """Contig, start and prediction of every window that has a value, in plain Python."""
-    model = predict.load(weights="w.safetensors", runtime=RUNTIME[1])
+    model = load(weights="w.safetensors", runtime=RUNTIME[1])
     for name, sequence in contigs.items():
         starts = [
             start

@@ -12,10 +12,10 @@ from alleles import WORDS, Allele, L, expected, random_alleles, read, write_vcf
 from command_line import RUNTIME, Zoo, one_line
 
 from zoo.formats import vcf
-from zoo.genome import genome_job, variants
+from zoo.genome import variants
+from zoo.genome.job import run_job
 from zoo.genome.options import VariantOptions
-from zoo.prediction import predict
-from zoo.prediction.loading import Loading
+from zoo.prediction.model import Model, ModelSource
 
 pysam = pytest.importorskip("pysam", reason="pysam is not installed; the extra genome brings it")
 
@@ -75,12 +75,12 @@ def test_the_reference_of_a_place_is_predicted_once(contigs: dict[str, str], mon
     rows = [("chr2", 100, base, ",".join(others)), ("chr2", 100, base, "GATTACA")]
     write_vcf(Path("v.vcf"), rows, contigs)
     predicted = []
-    submit = predict.Model.submit_codes
+    submit = Model.submit_codes
     monkeypatch.setattr(
-        predict.Model, "submit_codes", lambda model, codes: predicted.append(len(codes)) or submit(model, codes)
+        Model, "submit_codes", lambda model, codes: predicted.append(len(codes)) or submit(model, codes)
     )
-    loading = Loading(weights="w.safetensors", runtime=RUNTIME[1])
-    genome_job.run(variants.Job(Path("g.fa"), Path("out.tsv"), variants=Path("v.vcf"), loading=loading))
+    loading = ModelSource(weights="w.safetensors", runtime=RUNTIME[1])
+    run_job(variants.VariantsJob(Path("g.fa"), Path("out.tsv"), variants=Path("v.vcf"), loading=loading))
     assert predicted == [1 + 4]
 
 

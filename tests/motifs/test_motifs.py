@@ -17,8 +17,8 @@ from zoo.explain import explanation
 from zoo.explain.options import ExplainOptions, MotifOptions
 from zoo.formats import meme
 from zoo.motifs import motifs, similarity
-from zoo.prediction.job import Job
-from zoo.prediction.predict import Model
+from zoo.prediction.model import Model
+from zoo.prediction.run import PredictionJob
 from zoo.prediction.session import Session
 from zoo.spec import ModelSpec
 
@@ -77,7 +77,7 @@ def explained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines = (f">s{number}\n{''.join('ACGT'[code] for code in row)}\n" for number, row in enumerate(sequences()))
     (folder / "seqs.fa").write_text("".join(lines))
     model = Model(Session(Planted(), "planted"))
-    explanation.explain(model, Job(folder / "seqs.fa"), folder / "out", ExplainOptions(shuffles=1, rows=0))
+    explanation.explain(model, PredictionJob(folder / "seqs.fa"), folder / "out", ExplainOptions(shuffles=1, rows=0))
     known = [
         meme.Motif("AP1", ONE_HOT[encode(["TGACTCA"])[0]].astype(float)),
         meme.Motif("MYC", ONE_HOT[encode(["ACCACGTG"])[0]].astype(float), "E-box"),

@@ -11,7 +11,7 @@ from checkpoints import ODD, random_checkpoint, random_codes
 from command_line import RUNTIME
 
 import zoo
-from zoo.prediction.predict import Model
+from zoo.prediction.model import Model
 from zoo.weights import checkpoint
 
 

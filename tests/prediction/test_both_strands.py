@@ -11,8 +11,8 @@ import pytest
 
 from zoo.dna.encoding import reverse_complement
 from zoo.errors import ZooError
-from zoo.prediction import predict, strands
-from zoo.prediction.job import Job
+from zoo.prediction import strands
+from zoo.prediction.run import PredictionJob, predict_file
 from zoo.spec import ModelSpec
 from zoo.system import futures
 
@@ -59,10 +59,10 @@ class Counter:
 def test_predict_writes_the_average_and_says_so(tmp_path: Path) -> None:
     fasta = tmp_path / "a.fa"
     fasta.write_text("".join(f">{i}\n{''.join('ACGTN'[code] for code in row)}\n" for i, row in enumerate(CODES)))
-    description = predict.predict_file(Counter(), Job(fasta, tmp_path / "a.tsv", rc="average"))
+    description = predict_file(Counter(), PredictionJob(fasta, tmp_path / "a.tsv", rc="average"))
     rows = [line.split("\t") for line in (tmp_path / "a.tsv").read_text().splitlines()]
     np.testing.assert_array_equal(np.array(rows[1:])[:, 1:].astype(np.float32), average(CODES))
     assert description["rc"] == "average"
     assert json.loads((tmp_path / "a.tsv.json").read_text())["rc"] == "average"
     with pytest.raises(ZooError, match="rc: expected average, got 'mean'"):
-        Job(fasta, rc="mean")
+        PredictionJob(fasta, rc="mean")

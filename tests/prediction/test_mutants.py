@@ -11,8 +11,8 @@ from checkpoints import CONFIGS, ODD, random_checkpoint, random_codes
 from zoo import contracts
 from zoo.dna.encoding import one_hot
 from zoo.errors import ZooError
-from zoo.prediction import mutants, session
-from zoo.prediction.session import Session, open_session
+from zoo.prediction import session
+from zoo.prediction.session import Session, open_session, predicted_mutants
 from zoo.spec import ModelSpec
 
 WEIGHTS = np.random.default_rng(0).normal(size=(5, 4, 2)).astype(np.float32)
@@ -47,7 +47,7 @@ def test_blocks_of_sequences_change_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     codes = np.random.default_rng(1).integers(0, 5, (9, 5), np.uint8)
     whole = Session(Linear(), "linear").mutants(codes)
     for at_once in (1, 20, 41):
-        monkeypatch.setattr(mutants, "AT_ONCE", at_once)
+        monkeypatch.setattr(session, "MUTANTS", at_once)
         np.testing.assert_allclose(Session(Linear(), "linear").mutants(codes), whole, rtol=0, atol=1e-6)
 
 
@@ -75,7 +75,7 @@ def test_a_runtimes_own_way_gives_the_numbers_of_the_general_way(runtime: str, n
         return
     running = open_session(weights, runtime)
     codes = random_codes(2, weights.spec.sequence_length)
-    expected = mutants.predicted(running.predict, codes, len(weights.spec.targets))
+    expected = predicted_mutants(running.predict, codes, len(weights.spec.targets))
     np.testing.assert_allclose(running.mutants(codes), expected, rtol=1e-5, atol=2e-5)
 
 

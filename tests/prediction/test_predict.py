@@ -13,8 +13,8 @@ from tables import read_predictions
 import zoo
 from zoo.errors import ZooError
 from zoo.options import RunOptions
-from zoo.prediction.job import Job
-from zoo.prediction.predict import Model, predict_file
+from zoo.prediction.model import Model
+from zoo.prediction.run import PredictionJob, predict_file
 
 
 def test_text_codes_and_a_file_give_the_same_numbers(
@@ -25,7 +25,7 @@ def test_text_codes_and_a_file_give_the_same_numbers(
     assert from_codes.shape == (40, 3)
     assert np.array_equal(model.predict(texts), from_codes)
     assert np.array_equal(model.predict([text.lower() for text in texts]), from_codes)
-    predict_file(model, Job(fasta, tmp_path / "out.tsv"))
+    predict_file(model, PredictionJob(fasta, tmp_path / "out.tsv"))
     header, names, values = read_predictions(tmp_path / "out.tsv")
     assert header == ["name", "a", "b", "c"]
     assert names == [f"s{number}" for number in range(40)]

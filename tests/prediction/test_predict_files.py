@@ -19,13 +19,13 @@ from zoo.errors import ZooError
 from zoo.formats.fasta import Reader
 from zoo.formats.read_options import ReadOptions
 from zoo.prediction import description
-from zoo.prediction.job import Job, description_path
-from zoo.prediction.predict import Model, predict_file
+from zoo.prediction.model import Model
+from zoo.prediction.run import PredictionJob, description_path, predict_file
 
 
 def test_beside_the_table_stands_how_it_was_made(model: Model, fasta: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.tsv"
-    returned = predict_file(model, Job(fasta, output, command="zoo predict seqs.fa -o out.tsv"))
+    returned = predict_file(model, PredictionJob(fasta, output, command="zoo predict seqs.fa -o out.tsv"))
     described = json.loads(description_path(output).read_text())
     assert described == returned
     assert described["command"] == "zoo predict seqs.fa -o out.tsv"
@@ -43,7 +43,7 @@ def test_beside_the_table_stands_how_it_was_made(model: Model, fasta: Path, tmp_
 def test_what_was_changed_is_counted(model: Model, tmp_path: Path) -> None:
     source = tmp_path / "seqs.fa"
     source.write_text(f">a\n{'A' * 60}\n>b\n{'C' * 53}\n>c\n{'R' * 53}\n")
-    described = predict_file(model, Job(source, tmp_path / "out.tsv", ReadOptions("center", "n")))
+    described = predict_file(model, PredictionJob(source, tmp_path / "out.tsv", ReadOptions("center", "n")))
     assert described["counts"] == {"records": 3, "resized": 1, "ambiguous_letters": 53, "mostly_unknown": 1}
     assert "3 sequences, 1 resized, 53 ambiguous letters, 1 mostly unknown; " in description.summary(described)
     _, _, values = read_predictions(tmp_path / "out.tsv")
@@ -55,7 +55,7 @@ def test_an_error_in_the_last_record_leaves_no_file(model: Model, tmp_path: Path
     source = tmp_path / "seqs.fa"
     source.write_text(f">good\n{'A' * 53}\n" * records_before + ">bad\nACGT\n")
     with pytest.raises(ZooError, match=rf"record {records_before + 1} \(bad\): expected 53 bases, got 4"):
-        predict_file(model, Job(source, tmp_path / "out.tsv"))
+        predict_file(model, PredictionJob(source, tmp_path / "out.tsv"))
     assert list(tmp_path.iterdir()) == [source]
 
 
@@ -63,13 +63,13 @@ def test_an_output_that_cannot_be_written_is_known_before_the_work(model: Model,
     output = tmp_path / "out.tsv"
     output.write_text("mine")
     with pytest.raises(ZooError, match=r"out.tsv: exists already; give another name or --overwrite"):
-        predict_file(model, Job(fasta, output))
+        predict_file(model, PredictionJob(fasta, output))
     assert output.read_text() == "mine"
     output.unlink()
     description_path(output).write_text("mine")
     with pytest.raises(ZooError, match=r"out.tsv.json: exists already"):
-        predict_file(model, Job(fasta, output))
-    predict_file(model, Job(fasta, output, overwrite=True))
+        predict_file(model, PredictionJob(fasta, output))
+    predict_file(model, PredictionJob(fasta, output, overwrite=True))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.tsv", "out.tsv.json", "seqs.fa"]
 
 
@@ -77,7 +77,7 @@ def test_names_pass_through_byte_by_byte(model: Model, tmp_path: Path) -> None:
     source = tmp_path / "seqs.fa"
     names = [b"caf\xe9", "café".encode(), b"a,b", b'"q"', b"]", b"[x]", b"", b"twice", b"twice"]
     source.write_bytes(b"".join(b">" + name + b"\n" + b"A" * 53 + b"\n" for name in names))
-    predict_file(model, Job(source, tmp_path / "out.tsv"))
+    predict_file(model, PredictionJob(source, tmp_path / "out.tsv"))
     rows = (tmp_path / "out.tsv").read_bytes().split(b"\n")[1:-1]
     assert [row.split(b"\t")[0] for row in rows] == names
     assert {row.count(b"\t") for row in rows} == {3}
@@ -99,7 +99,7 @@ def test_a_file_that_shrinks_while_it_is_read_leaves_no_table(
     monkeypatch.setattr(Reader, "_texts", cut_off)
     line = r"seqs\.fa: had 5,700,000 bytes when it was opened and 3,000,004 at the end; read it when it is written$"
     with pytest.raises(ZooError, match=line):
-        predict_file(model, Job(source, tmp_path / "out.tsv"))
+        predict_file(model, PredictionJob(source, tmp_path / "out.tsv"))
     assert list(tmp_path.iterdir()) == [source]
 
 
@@ -109,26 +109,26 @@ def test_progress_is_told_while_it_works(model: Model, fasta: Path, tmp_path: Pa
     def on_progress(reader: Reader) -> None:
         told.append(reader.counts.records)
 
-    predict_file(model, Job(fasta, tmp_path / "out.tsv"), on_progress)
+    predict_file(model, PredictionJob(fasta, tmp_path / "out.tsv"), on_progress)
     assert told == [40]
 
 
 def test_the_description_names_its_table(model: Model, fasta: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.tsv"
-    described = predict_file(model, Job(fasta, output))
+    described = predict_file(model, PredictionJob(fasta, output))
     table = output.read_bytes()
     assert described["table"] == {"bytes": len(table), "sha256": hashlib.sha256(table).hexdigest()}
 
 
 def test_a_description_that_a_killed_run_left_alone_is_replaced(model: Model, fasta: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.tsv"
-    predict_file(model, Job(fasta, output, command="the first"))
+    predict_file(model, PredictionJob(fasta, output, command="the first"))
     output.unlink()
-    predict_file(model, Job(fasta, output, command="the second"))
+    predict_file(model, PredictionJob(fasta, output, command="the second"))
     assert json.loads(description_path(output).read_text())["command"] == "the second"
     assert output.is_file()
     with pytest.raises(ZooError, match=r"out.tsv.json: exists already|out.tsv: exists already"):
-        Job(fasta, output).check_output()
+        PredictionJob(fasta, output).check_output()
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"table": 3}', b'{"table": {}}', b"\xff"])
@@ -136,10 +136,10 @@ def test_a_file_of_something_else_in_its_place_is_not(fasta: Path, tmp_path: Pat
     output = tmp_path / "out.tsv"
     description_path(output).write_bytes(content)
     with pytest.raises(ZooError, match=r"out.tsv.json: exists already; give another name or --overwrite"):
-        Job(fasta, output).check_output()
+        PredictionJob(fasta, output).check_output()
 
 
 def test_neither_input_is_replaced(fasta: Path, file: Path) -> None:
     for output in (fasta, file):
         with pytest.raises(ZooError, match=f"{output}: is an input of this command, which is never replaced; give"):
-            Job(fasta, output, overwrite=True, weights=file).check_output()
+            PredictionJob(fasta, output, overwrite=True, weights=file).check_output()

@@ -15,7 +15,7 @@ from command_line import RUNTIME
 
 import zoo
 from zoo.errors import ZooError
-from zoo.prediction.predict import Model
+from zoo.prediction.model import Model
 from zoo.weights import checkpoint
 
 

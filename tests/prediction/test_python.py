@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import pickle
 import sys
 from pathlib import Path
@@ -16,7 +17,6 @@ import zoo
 from zoo.dna.encoding import reverse_complement
 from zoo.formats.fasta import Reader
 from zoo.formats.read_options import ReadOptions
-from zoo.prediction import frame
 
 RUNTIME = "kmer-cpu"
 LENGTH = ODD.sequence_length
@@ -226,7 +226,7 @@ class TestPredict:
         self, file: Path, texts: list[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         find = importlib.util.find_spec
-        monkeypatch.setattr(frame.importlib.util, "find_spec", lambda name: None if name == "pandas" else find(name))
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "pandas" else find(name))
         monkeypatch.setitem(sys.modules, "pandas", None)
         model = zoo.load(weights=file, runtime=RUNTIME)
         values = model.predict(texts)

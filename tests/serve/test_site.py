@@ -14,7 +14,7 @@ from checkpoints import CONFIGS, random_checkpoint, random_codes
 from command_line import Zoo
 from sites import onnxruntime_web, shown, stand_in
 
-from zoo.prediction.predict import load
+from zoo.prediction.model import load
 from zoo.serve import page, site
 from zoo.weights import checkpoint
 

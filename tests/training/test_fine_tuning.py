@@ -23,7 +23,7 @@ from toy import SMALL, Toy  # noqa: E402
 
 from zoo.errors import CheckFailed, ZooError  # noqa: E402
 from zoo.formats import genome  # noqa: E402
-from zoo.prediction import predict  # noqa: E402
+from zoo.prediction.model import load  # noqa: E402
 from zoo.spec import ALPHABET  # noqa: E402
 from zoo.training import notes  # noqa: E402
 from zoo.training.config import JobOptions, TrainConfig  # noqa: E402
@@ -275,7 +275,7 @@ NOISE = 0.5
 
 def strongest(start: Path, candidates: np.ndarray, table: Path) -> None:
     """A table of the 1,000 strongest sequences as the weights see them; labels are their predictions and noise."""
-    activities = predict.load(weights=start, runtime="kmer-cpu").predict_codes(candidates)
+    activities = load(weights=start, runtime="kmer-cpu").predict_codes(candidates)
     generator = np.random.default_rng(1)
     chosen = generator.permutation(np.argsort(-activities.max(1))[:1000])
     labels = activities[chosen] + generator.normal(scale=NOISE, size=(1000, 2))

@@ -15,7 +15,7 @@ from checkpoints import ODD, random_checkpoint, random_codes
 from zoo.errors import ZooError
 from zoo.formats.fasta import Reader
 from zoo.models.deepstarr import VARIANTS
-from zoo.prediction import predict
+from zoo.prediction.model import load
 from zoo.training import release
 from zoo.training.run_folder import RunFolder
 from zoo.weights import checkpoint, lookup
@@ -75,7 +75,7 @@ def test_a_run_becomes_the_weights_that_a_name_stands_for(
     assert (receipts / "tuned.run-1.json").read_bytes() == run.receipts.read_bytes()
     assert (receipts / "tuned.metrics-1.csv").read_bytes() == run.metrics.read_bytes()
     codes = random_codes(20, 249)
-    both = [predict.load("tuned", runtime=runtime) for runtime in ("torch-cpu", "onnx-cpu")]
+    both = [load("tuned", runtime=runtime) for runtime in ("torch-cpu", "onnx-cpu")]
     assert [model.spec.weights_id for model in both] == [TUNED.spec.weights_id] * 2
     np.testing.assert_allclose(both[1].predict_codes(codes), both[0].predict_codes(codes), rtol=1e-4, atol=1e-4)
 
@@ -148,7 +148,7 @@ def test_weights_and_catalog_are_installed_and_receipts_are_not() -> None:
 @pytest.mark.parametrize("name", sorted(lookup.catalog()))
 def test_the_bundled_files_of_a_name_agree(name: str) -> None:
     """In both forms, with the sums and the identity that the catalog gives."""
-    both = [predict.load(name, runtime=runtime) for runtime in ("torch-cpu", "onnx-cpu")]
+    both = [load(name, runtime=runtime) for runtime in ("torch-cpu", "onnx-cpu")]
     assert {model.spec.weights_id for model in both} == {lookup.catalog()[name]["weights_id"]}
     codes = random_codes(50, both[0].spec.sequence_length)
     np.testing.assert_allclose(both[1].predict_codes(codes), both[0].predict_codes(codes), rtol=1e-4, atol=1e-4)
@@ -158,7 +158,7 @@ def test_the_bundled_files_of_a_name_agree(name: str) -> None:
 def test_bundled_weights_are_as_near_to_the_published_ones_as_the_catalog_says(name: str, data: Path) -> None:
     published = np.loadtxt(data / "enhancers_500.keras.tsv", skiprows=1, usecols=(1, 2))
     codes = np.concatenate([codes for _, codes in Reader(data / "enhancers_500.fa", 249)])
-    ours = predict.load(name, runtime="kmer-cpu").predict_codes(codes)
+    ours = load(name, runtime="kmer-cpu").predict_codes(codes)
     fidelity = lookup.catalog()[name]["fidelity"]
     for column, target in enumerate(("dev", "hk")):
         pearson = np.corrcoef(ours[:, column], published[:, column])[0, 1]

@@ -10,8 +10,9 @@ import pytest
 from checkpoints import ODD, random_checkpoint
 
 from zoo.errors import ZooError
-from zoo.prediction import description, predict
-from zoo.prediction.job import Job
+from zoo.prediction import description
+from zoo.prediction.model import load
+from zoo.prediction.run import PredictionJob, predict_file
 from zoo.weights import checkpoint, lookup
 
 NAMES = ", ".join(sorted(lookup.variants()))
@@ -52,8 +53,8 @@ class TestWeights:
     def test_who_runs_bundled_weights_hears_how_to_get_the_published_ones(self, bundled: Path) -> None:
         fasta = bundled / "one.fa"
         fasta.write_text(f">one\n{'A' * ODD.sequence_length}\n")
-        model = predict.load("tuned", runtime="kmer-cpu")
-        line = description.summary(predict.predict_file(model, Job(fasta, bundled / "out.tsv")))
+        model = load("tuned", runtime="kmer-cpu")
+        line = description.summary(predict_file(model, PredictionJob(fasta, bundled / "out.tsv")))
         assert line == (
             "1 sequences; kmer-cpu; bundled weights, which imitate the published model; zoo pull original brings that"
         )

@@ -22,7 +22,8 @@ import numpy as np
 from zoo.checks import comparison
 from zoo.checks.comparison import Report
 from zoo.errors import ZooError
-from zoo.prediction import predict, session
+from zoo.prediction import session
+from zoo.prediction.model import load
 from zoo.system import signals
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def measure(
 ) -> Measurement:
     """Measure a runtime in this process."""
     began = time.perf_counter()
-    running = predict.load(model, weights, runtime, threads=threads)
+    running = load(model, weights, runtime, threads=threads)
     start = time.perf_counter() - began
     generator = np.random.default_rng(SEED)
     codes = generator.integers(0, 4, (max(CALLS), running.spec.sequence_length), np.uint8)

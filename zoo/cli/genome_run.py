@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.cli import notes
 
 if TYPE_CHECKING:
-    from zoo.genome.genome_job import GenomeJob
+    from zoo.genome.job import GenomeJob
     from zoo.genome.options import RayOptions
 
 
@@ -17,11 +17,12 @@ def run(job: GenomeJob, others: RayOptions, unit: str, records: str) -> dict[str
     unit: what is done one after the other.  records: what the run says something of.
     """
     from zoo.cli.progress import Bar
-    from zoo.genome import genome_job, ray_cluster
+    from zoo.genome import ray_cluster
+    from zoo.genome.job import run_job
     from zoo.prediction import description
 
     with Bar(unit) as bar:
-        described = genome_job.run(job, bar.update_of, ray_cluster.chosen(others))
+        described = run_job(job, bar.update_of, ray_cluster.chosen(others))
     if "shard" in described:
         notes.say(description.of_shard(described))
         return None

@@ -13,7 +13,7 @@ from zoo.formats.read_options import STRICT, ReadOptions
 
 if TYPE_CHECKING:
     from zoo.genome.options import IntervalOptions
-    from zoo.prediction.job import Job
+    from zoo.prediction.run import PredictionJob
 
 NAMED = 5
 """Intervals that were skipped which a note names; the description names more."""
@@ -34,17 +34,17 @@ def job(
     overwrite: bool,
     rc: str | None,
     weights: Path | None,
-) -> Job:
+) -> PredictionJob:
     """What a command reads and writes. weights: their file, if they come from one.
 
     Raises ZooError if there are no FASTA files where there should be, or some where there should not.
     """
     from zoo.genome.intervals import IntervalJob
-    from zoo.prediction.job import Job
+    from zoo.prediction.run import PredictionJob
 
     sources = _fasta_files(command, files, intervals, reading)
     rest = (output, reading, overwrite, options.command_line(), rc, weights)
-    return IntervalJob(sources, *rest, intervals) if intervals.given else Job(sources, *rest)
+    return IntervalJob(sources, *rest, intervals) if intervals.given else PredictionJob(sources, *rest)
 
 
 def say_skipped(described: dict[str, Any]) -> None:

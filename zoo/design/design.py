@@ -21,7 +21,7 @@ from zoo.explain import mutagenesis
 from zoo.explain.deeplift import target_index
 from zoo.options import check_kind, made
 from zoo.prediction import strands
-from zoo.prediction.predict import Model
+from zoo.prediction.model import Model
 
 
 class Design(NamedTuple):

@@ -26,8 +26,8 @@ from zoo.formats.columns import COMPRESSIONS
 from zoo.formats.prediction_table import NOT_AVAILABLE
 from zoo.formats.table_writer import Layout
 from zoo.prediction import description
-from zoo.prediction.job import description_path
-from zoo.prediction.predict import Model
+from zoo.prediction.model import Model
+from zoo.prediction.run import description_path
 from zoo.spec import ALPHABET
 from zoo.system.atomic import Inputs, check_target, replacing_together
 

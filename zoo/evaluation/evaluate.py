@@ -22,7 +22,7 @@ from zoo.evaluation.diagnosis import Diagnosis
 from zoo.evaluation.intervals import Verdict
 from zoo.evaluation.metrics import Interval, Score
 from zoo.prediction import strands
-from zoo.prediction.predict import Model
+from zoo.prediction.model import Model
 from zoo.prediction.strands import StrandOptions
 from zoo.spec import ModelSpec
 from zoo.weights import lookup

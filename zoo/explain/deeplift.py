@@ -19,7 +19,7 @@ from zoo.errors import ZooError, did_you_mean
 from zoo.explain.options import MOST_SHUFFLES, ExplainOptions, check_seed
 from zoo.options import check_count, check_kind
 from zoo.prediction import strands
-from zoo.prediction.predict import Model
+from zoo.prediction.model import Model
 from zoo.spec import UNKNOWN_BASE
 
 AT_ONCE = 1 << 11

@@ -24,9 +24,9 @@ from zoo.explain.report import Row
 from zoo.formats import bigwig, table_writer
 from zoo.formats.table_writer import Column, Layout, Table
 from zoo.genome.intervals import IntervalJob, IntervalRecords
-from zoo.prediction import description, strands
-from zoo.prediction.job import Job, Records
-from zoo.prediction.predict import CHUNK_RECORDS, Model
+from zoo.prediction import strands
+from zoo.prediction.model import Model
+from zoo.prediction.run import CHUNK_RECORDS, PredictionJob, Records, describe
 from zoo.system.atomic import check_folder_target, replacing_folder
 
 SUMMARY = "summary.tsv"
@@ -39,7 +39,7 @@ OURS = (
 """What a folder of ours holds, and nothing else."""
 
 
-def check(output: Path, options: ExplainOptions, job: Job) -> None:
+def check(output: Path, options: ExplainOptions, job: PredictionJob) -> None:
     """Raise ZooError if the folder could not be written, before any work is done."""
     check_folder_target(output, job.overwrite, OURS, job.inputs)
     if isinstance(job, IntervalJob):
@@ -50,7 +50,7 @@ def check(output: Path, options: ExplainOptions, job: Job) -> None:
 
 def explain(
     model: Model,
-    job: Job,
+    job: PredictionJob,
     output: Path,
     options: ExplainOptions,
     on_progress: Callable[[int, int], None] | None = None,
@@ -65,7 +65,7 @@ def explain(
     submit = strands.with_choice(model.session.submit, job.rc)
     with replacing_folder(output, job.overwrite, OURS, job.inputs) as folder:
         labels, codes, records = _read(model, job)
-        described = description.describe(model, job, records) | {
+        described = describe(model, job, records) | {
             "explained": [model.spec.targets[target] for target in chosen],
             "options": dataclasses.asdict(options),
         }
@@ -111,7 +111,7 @@ def findings(described: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _read(model: Model, job: Job) -> tuple[list[list[Any]], np.ndarray, Records]:
+def _read(model: Model, job: PredictionJob) -> tuple[list[list[Any]], np.ndarray, Records]:
     """The label columns of all records, their base codes, uint8 (N, L), and what has been read."""
     records = job.records(model.spec.sequence_length, CHUNK_RECORDS)
     columns: list[list[Any]] = [[] for _ in job.LABELS]
@@ -139,7 +139,7 @@ def _arrays(folder: Path, codes: np.ndarray, described: dict[str, Any]) -> files
 
 
 @contextlib.contextmanager
-def _table(folder: Path, job: Job, model: Model, method: methods.Method) -> Iterator[Table]:
+def _table(folder: Path, job: PredictionJob, model: Model, method: methods.Method) -> Iterator[Table]:
     layout = Layout([*model.spec.targets, *method.numbers], job.LABELS, method.after)
     with (folder / SUMMARY).open("wb") as content:
         written = table_writer.Digested(content)
@@ -154,7 +154,7 @@ def _windows(labels: Sequence[Column], centres: Sequence[int]) -> list[tracks.Wi
 
 def _rows(
     model: Model,
-    job: Job,
+    job: PredictionJob,
     labels: Sequence[Column],
     codes: np.ndarray,
     activities: np.ndarray,

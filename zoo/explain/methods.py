@@ -17,7 +17,7 @@ from zoo.dna.shuffle import references as shuffles_of
 from zoo.explain import deeplift, mutagenesis
 from zoo.explain.options import ExplainOptions
 from zoo.formats.table_writer import Column
-from zoo.prediction.predict import Model
+from zoo.prediction.model import Model
 from zoo.spec import ALPHABET, UNKNOWN_BASE
 
 DELTA = 1e-3

@@ -12,7 +12,7 @@ import numpy as np
 
 from zoo.dna.encoding import reverse_complement
 from zoo.options import check_kind
-from zoo.prediction.predict import Model
+from zoo.prediction.model import Model
 
 
 def ism(model: Model, sequences: Sequence[str] | np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from zoo.errors import ZooError
 from zoo.genome.options import IntervalOptions
-from zoo.prediction.job import Job, Records
+from zoo.prediction.run import PredictionJob, Records
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,8 +44,8 @@ class Counts:
 
 
 @dataclasses.dataclass(frozen=True)
-class IntervalJob(Job):
-    """A Job whose records are intervals; `source` is unused."""
+class IntervalJob(PredictionJob):
+    """A PredictionJob whose records are intervals; `source` is unused."""
 
     intervals: IntervalOptions = NONE
 

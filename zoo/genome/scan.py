@@ -23,13 +23,13 @@ from zoo.formats.bed import BadInterval, Interval
 from zoo.formats.indexed_fasta import IndexedFasta
 from zoo.genome import shards
 from zoo.genome.aggregate import Aggregator, Stretch
-from zoo.genome.genome_job import GenomeJob, Outputs, Plan
 from zoo.genome.intervals import outside
+from zoo.genome.job import GenomeJob, Outputs, Plan
 from zoo.genome.options import ScanOptions
 from zoo.genome.shards import Arrays, Parts, Progress
 from zoo.prediction import description
-from zoo.prediction.job import description_path
-from zoo.prediction.predict import Model
+from zoo.prediction.model import Model
+from zoo.prediction.run import description_path
 from zoo.spec import ModelSpec
 from zoo.system.atomic import replacing_together
 
@@ -47,7 +47,7 @@ TOO_SHORT = "regions_too_short"
 
 
 @dataclasses.dataclass(frozen=True)
-class Job(GenomeJob):
+class ScanJob(GenomeJob):
     """Which windows of a genome to scan; `output` is the beginning of the tracks' names, tracks/dm6."""
 
     options: ScanOptions = dataclasses.field(default_factory=ScanOptions)
@@ -94,9 +94,9 @@ class Piece:
 
 
 class Scan:
-    """The windows of a Job, in parts: a Work of shards.py."""
+    """The windows of a ScanJob, in parts: a Work of shards.py."""
 
-    def __init__(self, genome: IndexedFasta, spec: ModelSpec, job: Job, model: Model | None = None) -> None:
+    def __init__(self, genome: IndexedFasta, spec: ModelSpec, job: ScanJob, model: Model | None = None) -> None:
         """model: what computes; None to join parts only. Raises ZooError for regions that are none."""
         self.genome = genome
         self._model = model

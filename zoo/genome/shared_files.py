@@ -17,18 +17,17 @@ from zoo.formats.fasta import Counts, Reader
 from zoo.formats.table_writer import Layout
 from zoo.genome.shards import Arrays, Parts, Progress, Workers
 from zoo.prediction import description, strands
-from zoo.prediction.job import Job
-from zoo.prediction.loading import Loading
-from zoo.prediction.predict import Model, chunk_of, outputs_of
+from zoo.prediction.model import Model, ModelSource
+from zoo.prediction.run import PredictionJob, chunk_of, outputs_of
 from zoo.system.atomic import temporary_folder
 
 
 @dataclasses.dataclass(frozen=True)
 class FilesTask:
-    """The files of a Job; a Task of shards.py."""
+    """The files of a PredictionJob; a Task of shards.py."""
 
-    job: Job
-    loading: Loading
+    job: PredictionJob
+    loading: ModelSource
 
     def start(self, threads: int | None = None) -> FilesWork:
         return FilesWork(self.job, dataclasses.replace(self.loading, rc=None).load(threads))
@@ -41,7 +40,7 @@ class FilesTask:
 class FilesWork:
     """A file a part: a Work of shards.py."""
 
-    def __init__(self, job: Job, model: Model) -> None:
+    def __init__(self, job: PredictionJob, model: Model) -> None:
         self.runtime = model.runtime
         self._job = job
         self._model = model
@@ -68,7 +67,7 @@ class FilesWork:
         }
 
 
-def predict_files(job: Job, loading: Loading, workers: Workers, on_progress: Progress) -> dict[str, Any]:
+def predict_files(job: PredictionJob, loading: ModelSource, workers: Workers, on_progress: Progress) -> dict[str, Any]:
     """As predict.predict_file, by workers. Returns the run's description.
 
     on_progress: called with records that were predicted now.

@@ -5,7 +5,6 @@ Bundled weights imitate published ones; both say so, and how near they come.
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,25 +13,10 @@ from zoo.system.files import file_sha256
 from zoo.weights import lookup
 
 if TYPE_CHECKING:
-    from zoo.prediction.job import Job, Records
-    from zoo.prediction.predict import Model
     from zoo.spec import ModelSpec
 
 LINE = 150
 """Letters of a line at a terminal; what does not fit is left to the long form."""
-
-
-def describe(model: Model, job: Job, records: Records) -> dict[str, Any]:
-    """What ran on what, JSON types only; written beside the table."""
-    return {
-        "command": job.command,
-        **of_run(model.runtime, model.provider, model.spec),
-        "rc": job.rc,
-        **records.described(),
-        "sequence_length": model.spec.sequence_length,
-        "targets": list(model.spec.targets),
-        "counts": dataclasses.asdict(records.counts),
-    }
 
 
 def of_run(runtime: str, provider: str, spec: ModelSpec) -> dict[str, Any]:

@@ -21,7 +21,6 @@ from zoo.dna import windows
 from zoo.dna.encoding import check_codes
 from zoo.errors import MissingDependency, ZooError, did_you_mean
 from zoo.options import RunOptions
-from zoo.prediction import mutants
 from zoo.spec import ALPHABET, ModelSpec
 from zoo.system import futures, machine
 from zoo.weights.checkpoint import SUFFIX, Checkpoint
@@ -38,6 +37,9 @@ common is computed twice."""
 
 WINDOWS = 4096
 """Windows of a block where they are cut and predicted one by one, up to a whole number of batches."""
+
+MUTANTS = 8192
+"""Mutants made at a time, or those of one sequence: enough to keep a GPU busy."""
 
 
 class Session:
@@ -171,7 +173,7 @@ class Session:
         check_codes(codes, self.spec.sequence_length)
         shorter = getattr(self._engine, "mutants", None)
         if shorter is None or not len(codes):
-            return mutants.predicted(self.predict, codes, len(self.spec.targets))
+            return predicted_mutants(self.predict, codes, len(self.spec.targets))
         return self._begin(shorter, [np.ascontiguousarray(codes)]).result()
 
     def contributions(self, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:
@@ -215,6 +217,26 @@ class Session:
 
     def _joined(self, activities: list[np.ndarray]) -> np.ndarray:
         return np.concatenate(activities) if activities else np.empty((0, len(self.spec.targets)), np.float32)
+
+
+def predicted_mutants(predict: Callable[[np.ndarray], np.ndarray], codes: np.ndarray, targets: int) -> np.ndarray:
+    """What each base in each place adds to the activities, float32 (N, L, 4, T); 0 for the base that is there.
+
+    Every mutant is predicted: for engines that know no shorter way, and for tests to compare those with. Memory does
+    not grow with the number of sequences, but for the result.
+
+    predict: base codes, uint8 (N, L) -> activities, float32 (N, T).  codes: uint8 (N, L).
+    """
+    out = np.zeros((*codes.shape, len(ALPHABET), targets), np.float32)
+    block = max(MUTANTS // (codes.shape[1] * len(ALPHABET)), 1)
+    for first in range(0, len(codes), block):
+        part = codes[first : first + block]
+        row, position, base = np.nonzero(part[:, :, None] != np.arange(len(ALPHABET)))
+        mutated = part[row]
+        mutated[np.arange(len(row)), position] = base
+        activities = predict(np.concatenate([part, mutated]))
+        out[first + row, position, base] = activities[len(part) :] - activities[row]
+    return out
 
 
 def split_name(runtime: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from zoo.errors import did_you_mean
 from zoo.options import RunOptions
-from zoo.prediction.predict import Model, load
+from zoo.prediction.model import Model, load
 from zoo.serve.batching import Batcher
 from zoo.serve.limits import Admission
 from zoo.serve.options import ServeOptions

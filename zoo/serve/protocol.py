@@ -16,7 +16,7 @@ import zoo
 from zoo.errors import ZooError, did_you_mean
 from zoo.formats.read_options import ReadOptions
 from zoo.prediction import description, strands
-from zoo.prediction.predict import Model
+from zoo.prediction.model import Model
 from zoo.serve import binary
 from zoo.serve.binary import Buffers
 from zoo.serve.refused import bad

@@ -18,7 +18,7 @@ from zoo.explain.deeplift import target_index
 from zoo.explain.options import ExplainOptions
 from zoo.formats import texts
 from zoo.formats.read_options import STRICT
-from zoo.prediction.predict import Model
+from zoo.prediction.model import Model
 from zoo.prediction.session import runtimes_with
 from zoo.serve.page import NO_STEP
 from zoo.serve.refused import bad

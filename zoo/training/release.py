@@ -26,7 +26,7 @@ from zoo.dna.shuffle import dinucleotide_shuffle
 from zoo.errors import ZooError
 from zoo.formats import genome
 from zoo.formats.fasta import Reader
-from zoo.prediction import predict
+from zoo.prediction.model import load
 from zoo.training.distill import HELD_OUT_WINDOWS
 from zoo.training.run_folder import RunFolder
 from zoo.weights import checkpoint, lookup
@@ -137,7 +137,7 @@ def fidelity(student: Path, teacher: Path, genome_path: Path, sequences: Path) -
     region. To see how much was learned by heart, on windows of its training region, and on those with their
     dinucleotides shuffled, a kind that was trained on and never repeats.
     """
-    models = [predict.load(weights=path) for path in (teacher, student)]
+    models = [load(weights=path) for path in (teacher, student)]
     length = models[0].spec.sequence_length
     windows = genome.read(genome_path, length)
     generator = np.random.default_rng(SEED)

@@ -37,13 +37,14 @@ def command(
     from zoo.design import design, files
     from zoo.formats import several
     from zoo.formats.fasta import Reader
-    from zoo.prediction import description, predict
+    from zoo.prediction import description
+    from zoo.prediction.model import load
     from zoo.weights import lookup
 
     outputs = files.Outputs(output, figure, overwrite, (start, lookup.file_of(weights or model or MODEL)))
     outputs.check()
     several.check_there(() if start is None else (start,))
-    loaded = predict.load(model, weights, runtime, **dataclasses.asdict(running))
+    loaded = load(model, weights, runtime, **dataclasses.asdict(running))
     batches = () if start is None else Reader(start, loaded.spec.sequence_length, reading=reading)
     given = [pair for batch in batches for pair in zip(*batch, strict=True)]
     with Bar("designs", 1) as bar:

@@ -33,14 +33,14 @@ def command(
     from zoo.cli import run_report
     from zoo.formats import genome as genomes
     from zoo.options import names
-    from zoo.prediction import predict
+    from zoo.prediction.model import load
     from zoo.training import chosen
     from zoo.training.distill import DistillSource
 
     architecture = chosen.read_model(model, kind=StudentConfig)[0]
     has_dropout = "dropout" in names(registry.load("models", architecture).Config)
     job = run_report.prepare(model, settings, where, **({"dropout": dropout} if has_dropout or dropout else {}))
-    loaded = predict.load(None, teacher, runtime, threads=where.threads)
+    loaded = load(None, teacher, runtime, threads=where.threads)
     for name in ("sequence_length", "targets"):
         own, taught = getattr(job.config, name), getattr(loaded.spec, name)
         if own != taught:

@@ -55,7 +55,7 @@ def command(
     from zoo.data import dataset
     from zoo.errors import ZooError
     from zoo.evaluation import evaluate, results
-    from zoo.prediction import predict
+    from zoo.prediction.model import load
     from zoo.weights import lookup
 
     source = data or sequences
@@ -72,7 +72,7 @@ def command(
     compared_with = evaluate.reference(weights or [model or MODEL], against)
     chosen: list[str] | list[None] = weights or [None]
     models = {
-        name: predict.load(model, given, runtime, **dataclasses.asdict(running))
+        name: load(model, given, runtime, **dataclasses.asdict(running))
         for name, given in zip(names, chosen, strict=True)
     }
     columns = evaluate.choose(models, targets)

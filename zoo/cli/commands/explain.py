@@ -34,14 +34,15 @@ def command(
 ) -> None:
     from zoo.cli.progress import Bar
     from zoo.explain import explanation
-    from zoo.prediction import description, predict
+    from zoo.prediction import description
+    from zoo.prediction.model import load
     from zoo.weights import lookup
 
     weights_file = lookup.file_of(weights or model or MODEL)
     job = sequences.job("explain", files, intervals, reading, None, overwrite, strands.rc, weights_file)
     explanation.check(output, explaining, job)
     job.check_sources()
-    loaded = predict.load(model, weights, runtime, **dataclasses.asdict(running))
+    loaded = load(model, weights, runtime, **dataclasses.asdict(running))
     with Bar(job.UNIT, 1) as bar:
         described = explanation.explain(
             loaded, job, output, explaining, lambda done, total: bar.update(done / total, done)

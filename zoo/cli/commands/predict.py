@@ -17,8 +17,8 @@ from zoo.options import RunOptions
 from zoo.prediction.strands import StrandOptions
 
 if TYPE_CHECKING:
-    from zoo.prediction.job import Job
-    from zoo.prediction.loading import Loading
+    from zoo.prediction.model import ModelSource
+    from zoo.prediction.run import PredictionJob
 
 
 def command(
@@ -43,9 +43,9 @@ def command(
     running: Annotated[RunOptions, options.RUNNING] = RunOptions(),
 ) -> None:
     from zoo.cli.progress import Bar
-    from zoo.prediction import description, predict
-    from zoo.prediction.job import Records
-    from zoo.prediction.loading import Loading
+    from zoo.prediction import description
+    from zoo.prediction.model import ModelSource, load
+    from zoo.prediction.run import Records, predict_file
     from zoo.weights import lookup
 
     if output == Path("-"):
@@ -55,23 +55,23 @@ def command(
     job.check_output()
     job.check_sources()
     if sharing.ray is not None:
-        described = _on_ray(job, Loading(model, weights, runtime, running, strands.rc), sharing.ray)
+        described = _on_ray(job, ModelSource(model, weights, runtime, running, strands.rc), sharing.ray)
     else:
-        loaded = predict.load(model, weights, runtime, **dataclasses.asdict(running))
+        loaded = load(model, weights, runtime, **dataclasses.asdict(running))
         with Bar(job.UNIT, _size(files)) as bar:
 
             def on_progress(records: Records) -> None:
                 bar.update(records.bytes_read, records.counts.records)
 
-            described = predict.predict_file(loaded, job, on_progress)
+            described = predict_file(loaded, job, on_progress)
     notes.say(description.summary(described, job.UNIT))
     sequences.say_skipped(described)
     for line in description.details(described):
         notes.detail(line)
 
 
-def _on_ray(job: Job, loading: Loading, address: str) -> dict[str, Any]:
-    """The files of a Job by the workers of a cluster. Raises ZooError for intervals, whose file is but one."""
+def _on_ray(job: PredictionJob, loading: ModelSource, address: str) -> dict[str, Any]:
+    """Predict the files of a job by the workers of a cluster. Raises ZooError for intervals."""
     from zoo.cli.progress import Bar
     from zoo.genome import ray_cluster, shared_files
 

@@ -35,13 +35,13 @@ def command(
 ) -> None:
     from zoo.genome import scan
     from zoo.prediction import description
-    from zoo.prediction.loading import Loading
+    from zoo.prediction.model import ModelSource
 
-    job = scan.Job(
+    job = scan.ScanJob(
         genome,
         output,
         scanning,
-        loading=Loading(model, weights, runtime, running, strands.rc),
+        loading=ModelSource(model, weights, runtime, running, strands.rc),
         sharing=sharing,
         overwrite=overwrite,
         command=options.command_line(),

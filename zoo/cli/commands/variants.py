@@ -42,14 +42,14 @@ def command(
     from zoo.formats import annotated_vcf
     from zoo.genome import variants as scoring
     from zoo.prediction import description
-    from zoo.prediction.loading import Loading
+    from zoo.prediction.model import ModelSource
 
-    job = scoring.Job(
+    job = scoring.VariantsJob(
         genome,
         output,
         comparing,
         variants=variants,
-        loading=Loading(model, weights, runtime, running, strands.rc),
+        loading=ModelSource(model, weights, runtime, running, strands.rc),
         sharing=sharing,
         overwrite=overwrite,
         command=options.command_line(),

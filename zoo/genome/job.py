@@ -18,7 +18,7 @@ from zoo.genome import shards
 from zoo.genome.options import ShardOptions
 from zoo.genome.shards import Parts, Work, Workers
 from zoo.prediction import description
-from zoo.prediction.loading import Loading
+from zoo.prediction.model import ModelSource
 from zoo.spec import ModelSpec
 from zoo.system.atomic import check_target
 
@@ -48,7 +48,7 @@ class GenomeJob(abc.ABC):
 
     genome: Path
     output: Path
-    loading: Loading = dataclasses.field(default_factory=Loading, kw_only=True)
+    loading: ModelSource = dataclasses.field(default_factory=ModelSource, kw_only=True)
     sharing: ShardOptions = dataclasses.field(default_factory=ShardOptions, kw_only=True)
     overwrite: bool = dataclasses.field(default=False, kw_only=True)
     command: str = dataclasses.field(default="", kw_only=True)
@@ -115,7 +115,9 @@ class GenomeJob(abc.ABC):
         }
 
 
-def run(job: GenomeJob, on_progress: shards.Shown = shards.silent, workers: Workers = shards.alone) -> dict[str, Any]:
+def run_job(
+    job: GenomeJob, on_progress: shards.Shown = shards.silent, workers: Workers = shards.alone
+) -> dict[str, Any]:
     """Do a job, or its share of it. Returns the description: of the whole run, or of a shard, with `shard` in it.
 
     on_progress: called with the windows or variants done so far and those there are to do.  workers: who computes, see

@@ -1,41 +1,30 @@
-"""From sequences to activities: in Python through `load`, for files of any size through `predict_file`.
+"""A model that is loaded and ready, `Model`, how to load it, and where it comes from.
 
-Reading and encoding, inference, and formatting and writing overlap; memory does not grow with the file.
+Text or base codes go in, activities come out, the same numbers as `zoo predict`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import json
-from collections.abc import Callable, Iterator, Sequence
+import importlib.util
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from zoo.defaults import AUTO, MODEL, RUNTIME
 from zoo.dna.encoding import check_codes, reverse_complement, texts_of
 from zoo.errors import ZooError
-from zoo.formats import table_writer, texts
+from zoo.formats import texts
 from zoo.formats.read_options import PYTHON, STRICT, ReadOptions
-from zoo.formats.table_writer import Column, Digested, Layout
 from zoo.options import RunOptions, check_kind, made
-from zoo.prediction import description, session, strands
-from zoo.prediction.job import Job, Records
+from zoo.prediction import session, strands
 from zoo.prediction.session import Session
 from zoo.spec import ModelSpec
-from zoo.system import pipeline
-from zoo.system.atomic import replacing_together
 from zoo.system.files import file_sha256
-from zoo.weights.lookup import file_of, resolve
-
-CHUNK_RECORDS = 4096
-"""Records that go through the pipeline together, as near as whole batches of the runtime come to it."""
-
-STANDARD_OUTPUT = 1
-"""File descriptor; not sys.stdout, since a thread that is stuck in writing must not hold its lock at the end."""
+from zoo.weights import lookup
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,14 +191,83 @@ def load(
     check_kind("runtime", runtime, str)
     strands.check(rc)
     reading = ReadOptions(resize, ambiguous)  # type: ignore[arg-type]
-    file = file_of(weights or model or MODEL)
+    file = lookup.file_of(weights or model or MODEL)
     given = None if weights is None else str(file or weights)
     loaded = Loaded(model, given, runtime, settings, file, _state(file) if file else (), rc, reading)
     if runtime == AUTO:
-        running = session.open_automatic(lambda files: resolve(model, weights, files), settings)
+        running = session.open_automatic(lambda files: lookup.resolve(model, weights, files), settings)
     else:
-        running = session.open_session(resolve(model, weights, session.files(runtime)), runtime, settings)
+        running = session.open_session(lookup.resolve(model, weights, session.files(runtime)), runtime, settings)
     return Model(running, loaded, rc, reading)
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSource:
+    """The arguments of zoo.load."""
+
+    model: str | None = None
+    weights: str | None = None
+    runtime: str = RUNTIME
+    running: RunOptions = dataclasses.field(default_factory=RunOptions)
+    rc: str | None = None
+
+    @property
+    def file(self) -> Path | None:
+        """Of the weights, absolute; None for bundled ones."""
+        return lookup.file_of(self.weights or self.model or MODEL)
+
+    def absolute(self) -> ModelSource:
+        """The same wherever the current folder is."""
+        return dataclasses.replace(self, weights=str(self.file)) if self.weights and self.file else self
+
+    def spec(self) -> ModelSpec:
+        """What the weights say of themselves, without a runtime. Raises ZooError as zoo.weights.lookup does."""
+        chosen = self.weights or self.model or MODEL
+        return lookup.read_spec(lookup.path_of(chosen) if lookup.is_name(chosen) else self.file or Path(chosen))
+
+    def load(self, threads: int | None = None) -> Model:
+        """A model that is settled, see Model.settle. threads: unless their number was given.
+
+        Raises ZooError as zoo.load does.
+        """
+        settings = dataclasses.asdict(self.running)
+        settings["threads"] = settings["threads"] or threads
+        model = load(self.model, self.weights, self.runtime, rc=self.rc, **settings)
+        model.settle()
+        return model
+
+
+def predict(
+    sequences: Mapping[Any, str] | Sequence[str],
+    model: str | Model | None = None,
+    weights: str | Path | None = None,
+    **options: Any,
+) -> Any:
+    """Predict texts: a DataFrame of float32 with a row a sequence and a column a target.
+
+    sequences: texts, whose rows are numbered from 0; a mapping of names to texts, or a pandas Series, whose keys or
+        index name the rows.
+    model, weights, options: as for zoo.load, `runtime`, `rc` and `resize` among them; or a model that zoo.load gave,
+        which is worth it for many calls.
+
+    Without pandas: a dict of target -> float32 (N,). Raises ZooError as zoo.load and Model.predict do.
+    """
+    letters = list(sequences.values()) if isinstance(sequences, Mapping) else texts_of(sequences)
+    if isinstance(model, Model):
+        if weights is not None or options:
+            raise ZooError(f"{next(iter(options), 'weights')}: give it to zoo.load, not with a model that is loaded")
+        loaded = model
+    else:
+        loaded = load(model, weights, **options)
+    index = list(sequences) if isinstance(sequences, Mapping) else getattr(sequences, "index", None)
+    activities = loaded.predict(letters)
+    targets = loaded.spec.targets
+    if importlib.util.find_spec("pandas") is None:
+        return {target: activities[:, column].copy() for column, target in enumerate(targets)}
+    import pandas
+
+    labelled = isinstance(sequences, Mapping | pandas.Series)
+    return pandas.DataFrame(activities, index=index if labelled else None, columns=list(targets))
 
 
 def _state(file: Path) -> tuple[int, ...]:
@@ -227,58 +285,3 @@ def _digest(file: Path) -> str | None:
         return file_sha256(file)
     except OSError:
         return None
-
-
-def chunk_of(model: Model) -> int:
-    """Records that go through the pipeline together."""
-    return model.batch_size * max(1, round(CHUNK_RECORDS / model.batch_size))
-
-
-def predict_file(model: Model, job: Job, on_progress: Callable[[Records], None] | None = None) -> dict[str, Any]:
-    """Predict every record of a Job: a table with one row a record, in order. Returns the run's description.
-
-    The table has the columns of the Job, for FASTA `name`, and the targets; its numbers give the same float32 back when
-    read. Names stay as they are: which rows are from which of several files, the description says by the number of
-    records of each.
-    Files appear whole or not at all; with standard output, rows may have been written before an error is met, but
-    nothing before the first records have been read and predicted.
-    on_progress: called after each chunk.
-    Raises ZooError as what is read does, or if an output cannot be written.
-    """
-    job.check_output()
-    records = job.records(model.spec.sequence_length, chunk_of(model))
-    submit = strands.with_choice(model.submit_codes, job.rc)
-    with outputs_of(job) as (written, description_file):
-
-        def work(batch: tuple[Sequence[Column], np.ndarray]) -> tuple[Sequence[Column], Future[np.ndarray]]:
-            labels, codes = batch
-            activities = submit(codes)
-            if on_progress is not None:
-                on_progress(records)
-            return labels, activities
-
-        def write(result: tuple[Sequence[Column], Future[np.ndarray]]) -> None:
-            labels, activities = result
-            table.write(labels, activities.result())
-
-        with table_writer.opened(job.output, written, Layout(model.spec.targets, job.LABELS)) as table:
-            pipeline.run(records, work, write)
-        described = description.describe(model, job, records) | {"table": written.facts()}
-        if description_file is not None:
-            description_file.write((json.dumps(described, indent=2) + "\n").encode())
-    return described
-
-
-@contextlib.contextmanager
-def outputs_of(job: Job) -> Iterator[tuple[Digested, BinaryIO | None]]:
-    """The open table and description; both files appear if the block ends well, none if it does not."""
-    if job.output is None:
-        with open(STANDARD_OUTPUT, "wb", closefd=False) as rows:
-            yield Digested(rows), None
-        return
-    with (
-        replacing_together(job.outputs(), job.inputs) as (partial_description, partial_table),
-        partial_description.open("wb") as description_file,
-        partial_table.open("wb") as rows,
-    ):
-        yield Digested(rows), description_file

@@ -1,15 +1,18 @@
-"""What one prediction of a file reads and writes: where records come from, where the table goes, under which names.
+"""Files of sequences, of any size, to tables of activities: what a prediction reads and writes, and `predict_file`.
 
-Files are checked before any work is done; predict.py does the work.
+Files are checked before any work is done. Reading and encoding, inference, and formatting and writing overlap; memory
+does not grow with the file.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, BinaryIO, ClassVar, Protocol
 
 import numpy as np
 
@@ -17,13 +20,21 @@ from zoo.formats import several, table_writer
 from zoo.formats.fasta import Counts
 from zoo.formats.read_options import STRICT, ReadOptions
 from zoo.formats.several import Readers
-from zoo.formats.table_writer import Column
-from zoo.prediction import strands
-from zoo.system.atomic import check_target
+from zoo.formats.table_writer import Column, Digested, Layout
+from zoo.prediction import description, strands
+from zoo.prediction.model import Model
+from zoo.system import pipeline
+from zoo.system.atomic import check_target, replacing_together
+
+CHUNK_RECORDS = 4096
+"""Records that go through the pipeline together, as near as whole batches of the runtime come to it."""
+
+STANDARD_OUTPUT = 1
+"""File descriptor; not sys.stdout, since a thread that is stuck in writing must not hold its lock at the end."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Job:
+class PredictionJob:
     """Where the records of one prediction come from, where the table goes, and how.
 
     source: a FASTA file, or several, whose records follow each other in the table; "-" is standard input.
@@ -102,7 +113,7 @@ def _is_alone(description: Path, table: Path) -> bool:
 
 
 class Records(Protocol):
-    """What a Job predicts: iterate over it once for batches of label columns and base codes, uint8 (N, L).
+    """What a PredictionJob predicts: iterate over it once for batches of label columns and base codes, uint8 (N, L).
 
     counts: a dataclass of what has been read so far, whose first field is `records`.  bytes_read: of its files so far.
     """
@@ -138,3 +149,73 @@ class FastaRecords:
 
     def described(self) -> dict[str, Any]:
         return {"inputs": self._readers.files()}
+
+
+def chunk_of(model: Model) -> int:
+    """Records that go through the pipeline together."""
+    return model.batch_size * max(1, round(CHUNK_RECORDS / model.batch_size))
+
+
+def predict_file(
+    model: Model, job: PredictionJob, on_progress: Callable[[Records], None] | None = None
+) -> dict[str, Any]:
+    """Predict every record of a PredictionJob: a table with one row a record, in order. Returns the run's description.
+
+    The table has the columns of the Job, for FASTA `name`, and the targets; its numbers give the same float32 back when
+    read. Names stay as they are: which rows are from which of several files, the description says by the number of
+    records of each.
+    Files appear whole or not at all; with standard output, rows may have been written before an error is met, but
+    nothing before the first records have been read and predicted.
+    on_progress: called after each chunk.
+    Raises ZooError as what is read does, or if an output cannot be written.
+    """
+    job.check_output()
+    records = job.records(model.spec.sequence_length, chunk_of(model))
+    submit = strands.with_choice(model.submit_codes, job.rc)
+    with outputs_of(job) as (written, description_file):
+
+        def work(batch: tuple[Sequence[Column], np.ndarray]) -> tuple[Sequence[Column], Future[np.ndarray]]:
+            labels, codes = batch
+            activities = submit(codes)
+            if on_progress is not None:
+                on_progress(records)
+            return labels, activities
+
+        def write(result: tuple[Sequence[Column], Future[np.ndarray]]) -> None:
+            labels, activities = result
+            table.write(labels, activities.result())
+
+        with table_writer.opened(job.output, written, Layout(model.spec.targets, job.LABELS)) as table:
+            pipeline.run(records, work, write)
+        described = describe(model, job, records) | {"table": written.facts()}
+        if description_file is not None:
+            description_file.write((json.dumps(described, indent=2) + "\n").encode())
+    return described
+
+
+@contextlib.contextmanager
+def outputs_of(job: PredictionJob) -> Iterator[tuple[Digested, BinaryIO | None]]:
+    """The open table and description; both files appear if the block ends well, none if it does not."""
+    if job.output is None:
+        with open(STANDARD_OUTPUT, "wb", closefd=False) as rows:
+            yield Digested(rows), None
+        return
+    with (
+        replacing_together(job.outputs(), job.inputs) as (partial_description, partial_table),
+        partial_description.open("wb") as description_file,
+        partial_table.open("wb") as rows,
+    ):
+        yield Digested(rows), description_file
+
+
+def describe(model: Model, job: PredictionJob, records: Records) -> dict[str, Any]:
+    """What ran on what, JSON types only; written beside the table."""
+    return {
+        "command": job.command,
+        **description.of_run(model.runtime, model.provider, model.spec),
+        "rc": job.rc,
+        **records.described(),
+        "sequence_length": model.spec.sequence_length,
+        "targets": list(model.spec.targets),
+        "counts": dataclasses.asdict(records.counts),
+    }
