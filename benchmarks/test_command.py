@@ -16,11 +16,11 @@ from benchmarks.measure import INSTALL, Usage, needs, random_fasta, random_weigh
 from benchmarks.peers import naive_graph
 from benchmarks.report import LEFT_OUT
 from zoo import registry
+from zoo.layers import keras_layers
 from zoo.prediction import session
 from zoo.system import machine
 from zoo.weights import checkpoint
 from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.importers import keras_layers
 
 WINDOWS = 41_186
 """Records of the published test set."""

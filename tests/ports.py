@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from zoo_exporters.keras import export as write_h5
 
 from zoo import registry
 from zoo.dna.encoding import one_hot
 from zoo.spec import SPEC_KEY
 from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.importers.keras_layers import write_h5
 
 torch = pytest.importorskip("torch")
 nn = torch.nn

@@ -27,7 +27,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "zoo.dna": (),
     "zoo.formats": ("zoo.dna", "zoo.system"),
     "zoo.layers": (),
-    "zoo.weights": ("zoo.system",),
+    "zoo.weights": ("zoo.layers", "zoo.system"),
     "zoo.contracts": ("zoo.layers", "zoo.weights"),
     "zoo.models": ("zoo.layers", "zoo.formats", "zoo.weights", "zoo.system"),
     "zoo.prediction": ("zoo.contracts", "zoo.formats", "zoo.dna", "zoo.weights", "zoo.system"),

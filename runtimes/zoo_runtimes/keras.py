@@ -1,6 +1,6 @@
 """keras-cpu: a model's Keras graph in real Keras (tf_keras on TensorFlow), the reference for all others.
 
-Its input is one-hot, length first, float32. The model says what its graph is (zoo/weights/importers/keras_layers.py),
+Its input is one-hot, length first, float32. The model says what its graph is (zoo/layers/keras_layers.py),
 whatever its Config. TensorFlow is slow to start, and takes its number of threads once a process.
 """
 
@@ -19,8 +19,8 @@ import numpy as np
 
 from zoo.dna import encoding
 from zoo.errors import ZooError
+from zoo.layers import keras_layers
 from zoo.spec import ModelSpec
-from zoo.weights.importers import keras_layers
 
 if TYPE_CHECKING:
     from zoo.options import RunOptions

@@ -15,6 +15,7 @@ import pytest
 from checkpoints import random_checkpoint
 from command_line import Zoo
 from ports import LENGTH, Port, ported
+from zoo_exporters.keras import export as write_h5
 
 from zoo.checks import imported
 from zoo.checks.active_sequences import active_sequences
@@ -28,7 +29,6 @@ from zoo.spec import ModelSpec
 from zoo.weights import checkpoint, lookup
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.importers.importing import ImportOptions
-from zoo.weights.importers.keras_layers import write_h5
 
 torch = pytest.importorskip("torch")
 

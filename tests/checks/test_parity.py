@@ -21,11 +21,12 @@ from zoo.checks import comparison, layer_parity, parity
 from zoo.checks.comparison import Tolerance
 from zoo.errors import CheckFailed, MissingDependency, ZooError
 from zoo.formats.fasta import Reader
+from zoo.layers import keras_layers
 from zoo.prediction import session
 from zoo.prediction.model import Model, load
 from zoo.weights import checkpoint
 from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.importers import importing, keras_layers
+from zoo.weights.importers import importing
 
 FILES = ("enhancers_500", "Sequences_example", "test_first10", "edge_cases")
 

@@ -16,17 +16,17 @@ torch = pytest.importorskip("torch")
 import checkpoints  # noqa: E402
 from checkpoints import CONFIGS, MODELS, ODD_CONFIGS, random_checkpoint, random_codes  # noqa: E402
 from toy import Toy, trainer  # noqa: E402
+from zoo_exporters.keras import export as write_h5  # noqa: E402
 
 from zoo.dna.encoding import one_hot  # noqa: E402
 from zoo.errors import ZooError  # noqa: E402
-from zoo.layers import plain  # noqa: E402
+from zoo.layers import keras_layers, plain  # noqa: E402
 from zoo.prediction import session  # noqa: E402
 from zoo.prediction.session import open_automatic  # noqa: E402
 from zoo.training.chosen import read_model  # noqa: E402
 from zoo.training.config import TrainConfig, make  # noqa: E402
 from zoo.weights import network  # noqa: E402
 from zoo.weights.checkpoint import Checkpoint  # noqa: E402
-from zoo.weights.importers import keras_layers  # noqa: E402
 
 every_config = pytest.mark.parametrize("name", CONFIGS)
 every_odd_config = pytest.mark.parametrize("name", ODD_CONFIGS)
@@ -174,7 +174,7 @@ def test_a_keras_file_loads_into_the_graph_and_gives_the_numbers_of_pytorch(name
     assert {layer.module for layer in keras_layers.of(weights.spec).layers} == {
         layer for layer, _ in network.from_checkpoint(weights).named_children()
     }
-    keras_layers.write_h5(weights, tmp_path / "weights.h5")
+    write_h5(weights, tmp_path / "weights.h5")
     built = keras.models.model_from_json(json.dumps(keras_layers.graph(weights.spec)))
     built.load_weights(tmp_path / "weights.h5")
     codes = random_codes(5, weights.spec.sequence_length)

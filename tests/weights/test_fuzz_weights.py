@@ -23,16 +23,17 @@ import pytest
 from checkpoints import ODD, random_checkpoint
 from fuzz import budget, mutated
 from ports import plain_h5, ported
+from zoo_exporters.keras import export as write_h5
 
 from zoo import registry
 from zoo.errors import LONGEST, ZooError
+from zoo.layers import keras_layers
 from zoo.prediction import session
 from zoo.spec import SPEC_KEY
 from zoo.weights import checkpoint, seal
 from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.importers import importing, keras_layers
+from zoo.weights.importers import importing
 from zoo.weights.importers.importing import ImportOptions
-from zoo.weights.importers.keras_layers import write_h5
 
 torch = pytest.importorskip("torch")
 h5py = pytest.importorskip("h5py")

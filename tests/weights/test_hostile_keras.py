@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from hostile import WEIGHTS, refused_import
 from ports import plain_h5
+from zoo_exporters.keras import export as write_h5
 
 from zoo.errors import LONGEST, ZooError
+from zoo.layers import keras_layers
 from zoo.weights import sizes
-from zoo.weights.importers import importing, keras_layers
+from zoo.weights.importers import importing
 from zoo.weights.importers.importing import ImportOptions
-from zoo.weights.importers.keras_layers import write_h5
 
 h5py = pytest.importorskip("h5py")
 

@@ -13,10 +13,10 @@ from zoo.checks import comparison
 from zoo.checks.comparison import LayerReport, Tolerance
 from zoo.checks.parity import Subject
 from zoo.errors import CheckFailed, MissingDependency, ZooError
+from zoo.layers import keras_layers
 from zoo.prediction import session
 from zoo.weights import network
 from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.importers import keras_layers
 from zoo.weights.lookup import load
 
 RECORDS = 8

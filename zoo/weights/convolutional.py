@@ -18,8 +18,8 @@ from zoo.weights.importers.imported_layers import ImportedLayer, ImportedNetwork
 from zoo.weights.importers.keras_h5 import KerasFile
 
 if TYPE_CHECKING:
+    from zoo.layers.keras_layers import KerasModel
     from zoo.weights.importers.importing import ImportOptions
-    from zoo.weights.importers.keras_layers import KerasModel
 
 
 @dataclasses.dataclass(frozen=True)

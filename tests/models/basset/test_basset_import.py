@@ -12,16 +12,17 @@ import numpy as np
 import pytest
 from checkpoints import ODD, random_checkpoint, random_codes
 from ports import plain_h5
+from zoo_exporters.keras import export as write_h5
 
 from zoo.dna.encoding import one_hot
 from zoo.errors import OtherArchitecture, ZooError
+from zoo.layers import keras_layers
 from zoo.models import deepstarr
 from zoo.models.basset import Config
 from zoo.weights import network
 from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.importers import importing, keras_layers
+from zoo.weights.importers import importing
 from zoo.weights.importers.importing import ImportOptions
-from zoo.weights.importers.keras_layers import write_h5
 
 torch = pytest.importorskip("torch")
 

@@ -11,19 +11,20 @@ import numpy as np
 import pytest
 from checkpoints import ODD, random_checkpoint, random_codes
 from ports import plain_h5
+from zoo_exporters.keras import export as write_h5
 
 from zoo import registry
 from zoo.dna.encoding import one_hot
 from zoo.errors import ZooError
+from zoo.layers import keras_layers
 from zoo.models.deepstarr import Config
 from zoo.prediction import session
 from zoo.prediction.session import open_session
 from zoo.weights import checkpoint
 from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.importers import importing, keras_layers
+from zoo.weights.importers import importing
 from zoo.weights.importers.importing import ImportOptions
 from zoo.weights.importers.keras_graph import KerasGraph
-from zoo.weights.importers.keras_layers import write_h5
 
 h5py = pytest.importorskip("h5py")
 

@@ -22,12 +22,12 @@ from zoo.spec import ALPHABET, check_targets
 if TYPE_CHECKING:
     import numpy as np
 
+    from zoo.layers.keras_layers import KerasModel
     from zoo.layers.plain import PlainLayers, PlainShape
     from zoo.models.basset.torch_network import Basset
     from zoo.weights.importers.imported_layers import ImportedLayer
     from zoo.weights.importers.importing import ImportOptions
     from zoo.weights.importers.keras_h5 import KerasFile
-    from zoo.weights.importers.keras_layers import KerasModel
 
 HEAD = "output"
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from zoo.layers.keras_layers import KerasLayer, KerasModel
 from zoo.models.basset import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM, HEAD, Config
-from zoo.weights.importers.keras_layers import KerasLayer, KerasModel
 
 
 def model(config: Config) -> KerasModel:

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from zoo.layers.keras_layers import KerasModel
     from zoo.layers.plain import PlainLayers, PlainShape
     from zoo.models.deepstarr.torch_network import DeepSTARR
     from zoo.weights.checkpoint import Checkpoint
     from zoo.weights.importers.imported_layers import ImportedLayer
     from zoo.weights.importers.importing import ImportOptions
     from zoo.weights.importers.keras_h5 import KerasFile
-    from zoo.weights.importers.keras_layers import KerasModel
 
 HEAD = "head"
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 
+from zoo.layers.keras_layers import KerasModel
 from zoo.models.deepstarr import BATCH_NORM_EPSILON, HEAD, Config, keras_graph, layer_norms, positions
 from zoo.weights.convolutional import Importer, Told
 from zoo.weights.importers import imported_layers
 from zoo.weights.importers.imported_layers import ImportedNetwork
-from zoo.weights.importers.keras_layers import KerasModel
 
 
 def _config(found: ImportedNetwork, told: Told) -> Config:

@@ -10,8 +10,8 @@ import re
 from typing import Any
 
 from zoo.errors import ZooError
+from zoo.layers.keras_layers import KerasLayer, KerasModel
 from zoo.models.deepstarr import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM, POOL_SIZE, Config
-from zoo.weights.importers.keras_layers import KerasLayer, KerasModel
 
 INPUT = "input_12"
 FIRST_NUMBER = {"batch_normalization": 60, "activation": 60, "max_pooling1d": 44, "flatten": 11, "dropout": 17}

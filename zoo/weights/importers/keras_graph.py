@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from zoo.errors import OtherArchitecture, ZooError
+from zoo.layers.keras_layers import KerasLayer, KerasModel
 from zoo.spec import ALPHABET
-from zoo.weights.importers.keras_layers import KerasLayer, KerasModel
 
 PASSIVE = ("InputLayer", "Dropout")
 """Layers that change nothing when a network predicts."""

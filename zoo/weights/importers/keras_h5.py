@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo.errors import OtherArchitecture, ZooError
+from zoo.errors import OtherArchitecture, ZooError, require
+from zoo.layers.keras_layers import NORM_NAMES
 from zoo.spec import SPEC_KEY, ModelSpec
 from zoo.weights import seal, sizes
 from zoo.weights.checkpoint import read_spec
 from zoo.weights.importers import imported_layers, keras_graph
 from zoo.weights.importers.imported_layers import ImportedLayer, ImportedNetwork
 from zoo.weights.importers.keras_graph import KerasGraph
-from zoo.weights.importers.keras_layers import NORM_NAMES, require_h5py
 
 if TYPE_CHECKING:
     import h5py
@@ -81,7 +81,7 @@ def read(path: Path, graph: Path | None = None) -> KerasFile:
     """
     sizes.check_file(path)
     seal.check_unopened(path)
-    require_h5py()
+    require("h5py", "", "Keras .h5 files")
     import h5py
 
     try:
