@@ -33,7 +33,7 @@ PICTURES = {
 SENTENCES = {
     "better": "is better than",
     "worse": "is worse than",
-    "not told apart": "is not told apart from",
+    "no clear difference": "shows no clear difference from",
 }
 
 WIDTH = 120

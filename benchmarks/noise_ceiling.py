@@ -28,7 +28,7 @@ from zoo.evaluation.metrics import score
 from zoo.formats import genome
 from zoo.formats.genome import Genome, Region
 from zoo.prediction.model import Model, load
-from zoo.training.config import JobOptions, TrainConfig
+from zoo.training.config import TrainConfig, TrainingOptions, read_model
 
 CEILING = 0.80
 """Pearson r of a perfect model with the noisy labels."""
@@ -81,16 +81,16 @@ def _labelled(
 
 
 def main(options: argparse.Namespace) -> None:
-    from zoo.training import chosen, run
+    from zoo.training import run
     from zoo.training.run_folder import RunFolder
     from zoo.training.trainer import Reporter
 
-    architecture, config, settings = chosen.read_model(options.model)
+    architecture, config, settings = read_model(options.model)
     teacher = load(weights=options.weights, runtime=options.runtime)
     source = Noisy(genome.read(options.genome, teacher.spec.sequence_length), teacher, options.windows, options.seed)
-    where = JobOptions(output=options.run, resume=options.run.exists(), device=options.device)
+    where = TrainingOptions(output=options.run, resume=options.run.exists(), device=options.device)
     command = f"python -m benchmarks.noise_ceiling {shlex.join(sys.argv[1:])}"
-    job = run.Job(architecture, config, TrainConfig(**settings), where, command)
+    job = run.TrainingJob(architecture, config, TrainConfig(**settings), where, command)
     best = run.run(job, source, Reporter(epoch=lambda row: print(row["epoch"], row["validation_loss"], flush=True)))
     folder = RunFolder(options.run)
     predicted = load(weights=folder.weights, runtime=options.runtime).predict_codes(source.test.codes)

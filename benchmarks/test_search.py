@@ -24,7 +24,7 @@ from zoo.search import report, results, run, space_file, study, trial  # noqa: E
 from zoo.search.objective import Objective  # noqa: E402
 from zoo.search.options import SearchOptions  # noqa: E402
 from zoo.training import run as training  # noqa: E402
-from zoo.training.config import JobOptions  # noqa: E402
+from zoo.training.config import TrainingOptions  # noqa: E402
 
 TRIALS = 4
 SEQUENCES = 2_000
@@ -100,9 +100,9 @@ def _hear(message: run.Ended | run.Step, made: study.Study, source: DatasetSourc
 def _train(request: run.Request, source: DatasetSource, points: list[dict[str, Any]], folder: Path) -> None:
     folder.mkdir()
     for number, point in enumerate(points):
-        where = JobOptions(output=folder / str(number), threads=1, device="cpu")
+        where = TrainingOptions(output=folder / str(number), threads=1, device="cpu")
         settings = request.space.train_config(point, request.options.seed)
-        training.run(training.Job("deepstarr", request.space.config(point), settings, where), source)
+        training.run(training.TrainingJob("deepstarr", request.space.config(point), settings, where), source)
 
 
 def _spent(work: Callable[[], object]) -> float:

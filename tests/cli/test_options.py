@@ -49,7 +49,12 @@ def test_every_file_of_a_command_is_a_command() -> None:
 
 def test_commands_share_groups_of_options() -> None:
     used = {(command, group.hint.__name__) for command, group in GROUPS}
-    assert {("train", "Layout"), ("evaluate", "Layout"), ("train", "JobOptions"), ("distill", "JobOptions")} <= used
+    assert {
+        ("train", "Layout"),
+        ("evaluate", "Layout"),
+        ("train", "TrainingOptions"),
+        ("distill", "TrainingOptions"),
+    } <= used
     assert {("predict", "RunOptions"), ("evaluate", "RunOptions"), ("import", "ImportOptions")} <= used
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.training import chosen
+from zoo.training.config import read_model
 from zoo.weights import lookup
 
 pytest.importorskip("torch")
@@ -30,7 +30,7 @@ def test_every_model_is_there_with_its_numbers() -> None:
 def test_the_toml_of_the_page_makes_a_network(tmp_path: Path) -> None:
     (block,) = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     (tmp_path / "words.toml").write_text(block)
-    _, config, settings = chosen.read_model(str(tmp_path / "words.toml"))
+    _, config, settings = read_model(str(tmp_path / "words.toml"))
     assert (config.word_length, config.informative) == (6, 6)
     assert settings["learning_rate"] == 0.001
 

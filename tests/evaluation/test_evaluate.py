@@ -15,7 +15,7 @@ from zoo.data.dataset import Split
 from zoo.dna.encoding import reverse_complement
 from zoo.errors import CheckFailed, ZooError
 from zoo.evaluation import evaluate, metrics, results
-from zoo.evaluation.evaluate import Settings
+from zoo.evaluation.evaluate import EvaluationOptions
 from zoo.spec import ModelSpec
 from zoo.system import futures
 
@@ -24,7 +24,7 @@ pytest.importorskip("matplotlib")
 
 LENGTH = 20
 CHOSEN = dict(zip(("dev", "hk"), COLUMNS, strict=True))
-QUICK = Settings(resamples=50)
+QUICK = EvaluationOptions(resamples=50)
 
 
 class Counter:
@@ -69,7 +69,7 @@ def test_a_report_holds_the_metrics_of_every_model(split: Split) -> None:
     assert difference.differences[0]["mse"].low > 0
     assert difference.differences[0]["pearson"] is None
     assert difference.verdicts(0)["mse"] == "worse"
-    assert difference.verdicts(0)["pearson"] == "not told apart"
+    assert difference.verdicts(0)["pearson"] == "no clear difference"
     assert list(good.diagnoses[0].correlations) == ["observed hk", "GC content"]
     assert {strand: n for strand, (n, _) in good.diagnoses[1].strands.items()} == {"+": 58, "-": 60}
     assert [found.n for found in good.diagnoses] == [60, 60]
@@ -87,15 +87,15 @@ def test_all_others_are_compared_with_the_one_that_is_named(split: Split, tmp_pa
     ]
     half, flat, again = report.comparisons
     assert half.verdicts(0) == {
-        "pearson": "not told apart",
-        "spearman": "not told apart",
+        "pearson": "no clear difference",
+        "spearman": "no clear difference",
         "mse": "worse",
         "r2": "worse",
     }
     assert flat.differences[1]["mse"].value == pytest.approx(
         report.evaluations[2].scores[1].mse - report.evaluations[1].scores[1].mse
     )
-    assert set(again.verdicts(1).values()) == {"not told apart"}
+    assert set(again.verdicts(1).values()) == {"no clear difference"}
     results.save(report, tmp_path / "out")
     assert [one["second"] for one in json.loads((tmp_path / "out" / "metrics.json").read_text())["comparisons"]] == [
         "good"
@@ -111,7 +111,7 @@ def test_the_reference_is_found_by_its_label_or_as_it_was_given() -> None:
 
 
 def test_the_strand_average_does_not_see_the_strand(split: Split) -> None:
-    report = evaluate.evaluate({"one": Counter()}, split, CHOSEN, Settings(rc="average", resamples=10))
+    report = evaluate.evaluate({"one": Counter()}, split, CHOSEN, EvaluationOptions(rc="average", resamples=10))
     predicted = report.evaluations[0].predicted
     np.testing.assert_array_equal(predicted[:60], predicted[60:])
     assert results.to_json(report)["weights"][0]["rc"] == "average"

@@ -57,8 +57,10 @@ def test_trainings_that_differ_by_luck_alone_are_told_apart_by_one_run_each_but_
         labels = generator.normal(size=400)
         error = np.sqrt(0.8) * generator.normal(size=400)  # of every training of both
         sides = [trainings(generator, labels, 5, 0.2, 0.1, 0.02) + error for _ in range(2)]
-        alone += paired_difference(labels, sides[0][:1], sides[1][:1], "mse", 200, number).verdict != "not told apart"
-        together += paired_difference(labels, *sides, "mse", 200, number).verdict != "not told apart"
+        alone += (
+            paired_difference(labels, sides[0][:1], sides[1][:1], "mse", 200, number).verdict != "no clear difference"
+        )
+        together += paired_difference(labels, *sides, "mse", 200, number).verdict != "no clear difference"
     assert alone > 30
     assert together <= 10
 
@@ -119,11 +121,11 @@ def test_equal_models_are_not_told_apart(metric: str) -> None:
     labels, good, _ = example(4)
     for runs in (1, 4):
         same = paired_difference(labels, good[:runs], good[:runs], metric)
-        assert same == PairedDifference(0.0, 0.0, 0.0, "not told apart")
+        assert same == PairedDifference(0.0, 0.0, 0.0, "no clear difference")
     reordered = paired_difference(labels, good, good[::-1], metric)
     assert reordered.difference == pytest.approx(0, abs=1e-12)
     assert reordered.low < 0 < reordered.high
-    assert reordered.verdict == "not told apart"
+    assert reordered.verdict == "no clear difference"
 
 
 def test_one_training_each_is_what_the_metrics_say() -> None:
@@ -180,17 +182,17 @@ def test_what_is_not_defined_is_not_told_apart_with_a_note() -> None:
     flat = np.stack([bad[0], np.ones(len(labels))])
     note = "constant predictions: correlations are not defined"
     assert paired_difference(labels, good, flat, "pearson") == PairedDifference(
-        None, None, None, "not told apart", note
+        None, None, None, "no clear difference", note
     )
     nothing = paired_difference(np.full(len(labels), np.nan), good, bad, "mse")
-    assert nothing == PairedDifference(None, None, None, "not told apart", "no measurements")
+    assert nothing == PairedDifference(None, None, None, "no clear difference", "no measurements")
 
 
 def test_of_an_error_less_is_better_and_of_a_correlation_more() -> None:
     above, below, around = Interval(2, 1, 3), Interval(-2, -3, -1), Interval(0.5, -1, 2)
-    assert [verdict("mse", one) for one in (above, below, around)] == ["worse", "better", "not told apart"]
-    assert [verdict("pearson", one) for one in (above, below, around)] == ["better", "worse", "not told apart"]
-    assert verdict("pearson", None) == "not told apart"
+    assert [verdict("mse", one) for one in (above, below, around)] == ["worse", "better", "no clear difference"]
+    assert [verdict("pearson", one) for one in (above, below, around)] == ["better", "worse", "no clear difference"]
+    assert verdict("pearson", None) == "no clear difference"
 
 
 def test_forty_thousand_rows_take_seconds() -> None:

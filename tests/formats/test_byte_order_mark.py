@@ -15,7 +15,7 @@ from zoo.formats import bed, columns, compressed, genome, meme, vcf
 from zoo.formats.fasta import Reader
 from zoo.formats.indexed_fasta import IndexedFasta
 from zoo.search import sweep
-from zoo.training.config import read_document
+from zoo.training.config import read_toml
 
 MARK = b"\xef\xbb\xbf"
 
@@ -33,7 +33,7 @@ READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
     "a.csv": (b"chrom,pos\nc,3\n", lambda path: columns.read(path, ["pos"], ["chrom"]).text),
     "a.vcf": (b"#CHROM\nc\n", lambda path: (vcf.count(path), list(vcf.lines(path)))),
     "a.meme": (MOTIFS, lambda path: [motif.name for motif in meme.read(path).motifs]),
-    "a.toml": (b"model = 3\n", read_document),
+    "a.toml": (b"[model]\nfilters = 3\n", read_toml),
     "a.json": (SWEEP, lambda path: [one.name for one in sweep.read(path).parameters]),
     "a.yaml": (SWEEP, lambda path: [one.name for one in sweep.read(path).parameters]),
 }

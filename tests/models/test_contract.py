@@ -23,8 +23,11 @@ from zoo.errors import ZooError  # noqa: E402
 from zoo.layers import keras_layers, plain  # noqa: E402
 from zoo.prediction import session  # noqa: E402
 from zoo.prediction.session import open_automatic  # noqa: E402
-from zoo.training.chosen import read_model  # noqa: E402
-from zoo.training.config import TrainConfig, make  # noqa: E402
+from zoo.training.config import (  # noqa: E402
+    TrainConfig,
+    make,
+    read_model,
+)
 from zoo.weights import network  # noqa: E402
 from zoo.weights.checkpoint import Checkpoint  # noqa: E402
 

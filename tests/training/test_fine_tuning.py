@@ -26,8 +26,8 @@ from zoo.formats import genome  # noqa: E402
 from zoo.prediction.model import load  # noqa: E402
 from zoo.spec import ALPHABET  # noqa: E402
 from zoo.training import notes  # noqa: E402
-from zoo.training.config import JobOptions, TrainConfig  # noqa: E402
-from zoo.training.run import Job, run  # noqa: E402
+from zoo.training.config import TrainConfig, TrainingOptions  # noqa: E402
+from zoo.training.run import TrainingJob, run  # noqa: E402
 from zoo.training.trainer import Reporter  # noqa: E402
 from zoo.weights import checkpoint, lookup, network  # noqa: E402
 from zoo.weights.checkpoint import Checkpoint  # noqa: E402
@@ -40,14 +40,17 @@ ROOT = Path(__file__).parents[2]
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     """Weights that know the toy task."""
     folder = tmp_path_factory.mktemp("trained") / "run"
-    run(Job("deepstarr", SMALL, TrainConfig(epochs=8, batch_size=32), JobOptions(output=folder)), Toy(size=1200))
+    run(
+        TrainingJob("deepstarr", SMALL, TrainConfig(epochs=8, batch_size=32), TrainingOptions(output=folder)),
+        Toy(size=1200),
+    )
     return checkpoint.load(folder / "weights.safetensors")
 
 
 def tune(start: Checkpoint, folder: Path, source: Any = None, **settings: Any) -> tuple[dict[str, Any], list[str]]:
     """Best row and notes of a run that begins with `start`."""
     told: list[str] = []
-    job = Job("deepstarr", start.config, TrainConfig(**settings), JobOptions(output=folder), start=start)
+    job = TrainingJob("deepstarr", start.config, TrainConfig(**settings), TrainingOptions(output=folder), start=start)
     return run(job, source or Toy(), Reporter(note=told.append)), told
 
 
@@ -123,7 +126,7 @@ def test_a_frozen_step_is_one_of_the_network_in_evaluation_mode(trained: Checkpo
 
 
 def test_there_is_nothing_to_freeze_without_weights(tmp_path: Path) -> None:
-    job = Job("deepstarr", SMALL, TrainConfig(freeze_batch_norm=True), JobOptions(output=tmp_path / "run"))
+    job = TrainingJob("deepstarr", SMALL, TrainConfig(freeze_batch_norm=True), TrainingOptions(output=tmp_path / "run"))
     with pytest.raises(
         ZooError, match=r"^freeze_batch_norm: there are no statistics to keep; give weights with --start$"
     ):
@@ -171,10 +174,10 @@ def test_a_fine_tuning_that_is_killed_and_resumed_is_bit_identical(
     assert done.returncode == -9
     settings = TrainConfig(epochs=3, batch_size=16, freeze_batch_norm=frozen)
     for name in ("whole", "part"):
-        options = JobOptions(output=tmp_path / name, resume=name == "part")
+        options = TrainingOptions(output=tmp_path / name, resume=name == "part")
         if name == "part":
             (tmp_path / "part" / "run.json").write_text("{}")
-        run(Job("deepstarr", SMALL, settings, options, start=trained), Toy())
+        run(TrainingJob("deepstarr", SMALL, settings, options, start=trained), Toy())
     files = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("whole", "part")]
     assert files[0] == files[1]
     for whole, part in zip(rows(tmp_path / "whole"), rows(tmp_path / "part"), strict=True):
@@ -187,14 +190,14 @@ import dataclasses, sys
 sys.path.insert(0, sys.argv[3])
 from pathlib import Path
 from toy import SMALL, Toy
-from zoo.training.config import JobOptions, TrainConfig
-from zoo.training.run import Job, run
+from zoo.training.config import TrainingOptions, TrainConfig
+from zoo.training.run import TrainingJob, run
 from zoo.training.trainer import Reporter
 from zoo.weights import checkpoint  # noqa: E402
 config, start = dataclasses.replace(SMALL, dropout=0.0), checkpoint.load(Path(sys.argv[2]))
 settings = TrainConfig(epochs=2, batch_size=100, freeze_batch_norm=True)
-options = JobOptions(output=Path(sys.argv[1]), device="cpu")
-run(Job("deepstarr", config, settings, options, start=start), Toy(), Reporter(note=print))
+options = TrainingOptions(output=Path(sys.argv[1]), device="cpu")
+run(TrainingJob("deepstarr", config, settings, options, start=start), Toy(), Reporter(note=print))
 """
 
 
@@ -222,7 +225,7 @@ def test_two_processes_fine_tune_as_one_does(trained: Checkpoint, tmp_path: Path
 
 def test_the_start_is_told_in_two_lines_and_the_end_in_one(tmp_path: Path) -> None:
     told: list[str] = []
-    job = Job("deepstarr", SMALL, TrainConfig(epochs=2), JobOptions(output=tmp_path / "run"))
+    job = TrainingJob("deepstarr", SMALL, TrainConfig(epochs=2), TrainingOptions(output=tmp_path / "run"))
     run(job, Toy(), Reporter(note=told.append))
     first, second, last = told
     assert re.fullmatch(r"200 train, 64 validation, 64 test sequences; on cpu \(\w+\), fp32", first)

@@ -21,9 +21,12 @@ from toy import SMALL, Toy, free_port, trainer  # noqa: E402
 
 from zoo.errors import ZooError  # noqa: E402
 from zoo.models import basset, deepstarr  # noqa: E402
-from zoo.training.chosen import read_model  # noqa: E402
-from zoo.training.config import JobOptions, TrainConfig  # noqa: E402
-from zoo.training.run import Job, run  # noqa: E402
+from zoo.training.config import (  # noqa: E402
+    TrainConfig,
+    TrainingOptions,
+    read_model,
+)
+from zoo.training.run import TrainingJob, run  # noqa: E402
 from zoo.training.scores import predict  # noqa: E402
 from zoo.training.trainer import Reporter, one_cycle  # noqa: E402
 from zoo.weights import checkpoint, network  # noqa: E402
@@ -34,7 +37,8 @@ ROOT = Path(__file__).parents[2]
 def test_training_learns_and_leaves_a_whole_run_folder(tmp_path: Path) -> None:
     settings = TrainConfig(epochs=8, batch_size=32)
     best = run(
-        Job("deepstarr", SMALL, settings, JobOptions(output=tmp_path / "run"), command="zoo train toy"), Toy(size=1200)
+        TrainingJob("deepstarr", SMALL, settings, TrainingOptions(output=tmp_path / "run"), command="zoo train toy"),
+        Toy(size=1200),
     )
     assert best["validation_pearson_dev"] > 0.9
     weights = checkpoint.load(tmp_path / "run" / "weights.safetensors")
@@ -52,8 +56,12 @@ def test_training_learns_and_leaves_a_whole_run_folder(tmp_path: Path) -> None:
 
 
 def test_the_receipts_of_a_resumed_run_keep_the_command_that_began_it(tmp_path: Path) -> None:
-    job = Job(
-        "deepstarr", SMALL, TrainConfig(epochs=1), JobOptions(output=tmp_path / "run"), command="zoo train toy -o run"
+    job = TrainingJob(
+        "deepstarr",
+        SMALL,
+        TrainConfig(epochs=1),
+        TrainingOptions(output=tmp_path / "run"),
+        command="zoo train toy -o run",
     )
     run(job, Toy())
     before = json.loads((tmp_path / "run" / "run.json").read_text())
@@ -104,11 +112,11 @@ def test_training_begins_with_the_weights_given(tmp_path: Path) -> None:
     trainer(tmp_path / "first", epochs=1).run()
     first = checkpoint.load(tmp_path / "first" / "weights.safetensors")
     begin = checkpoint.make("deepstarr", SMALL, {**first.arrays, "head.bias": np.ones(2, np.float32)}, "toy", "MIT")
-    job = Job(
+    job = TrainingJob(
         "deepstarr",
         SMALL,
         TrainConfig(epochs=1, learning_rate=1e-4, freeze_batch_norm=True),
-        JobOptions(output=tmp_path / "second"),
+        TrainingOptions(output=tmp_path / "second"),
         start=begin,
     )
     assert run(job, Toy())["epoch"] == 1
@@ -125,7 +133,7 @@ def test_training_begins_with_the_weights_given(tmp_path: Path) -> None:
         run(again, Toy())
 
     other = dataclasses.replace(
-        job, options=JobOptions(output=tmp_path / "third"), settings=dataclasses.replace(job.settings, seed=1)
+        job, options=TrainingOptions(output=tmp_path / "third"), settings=dataclasses.replace(job.settings, seed=1)
     )
     run(other, Toy(targets=("leaf", "root")))
     third = checkpoint.load(tmp_path / "third" / "weights.safetensors")
@@ -152,7 +160,7 @@ def test_rescaled_weights_are_as_large_as_fresh_ones_and_predict_the_same(tmp_pa
         expected = network.from_checkpoint(grown)(one_hot)
         torch.testing.assert_close(module(one_hot), expected, rtol=1e-4, atol=1e-5)
 
-    job = Job("deepstarr", SMALL, TrainConfig(rescale_start=True), JobOptions(output=tmp_path / "run"))
+    job = TrainingJob("deepstarr", SMALL, TrainConfig(rescale_start=True), TrainingOptions(output=tmp_path / "run"))
     with pytest.raises(ZooError, match=r"^rescale_start: there are no weights to rescale; give some with --start$"):
         run(job, Toy())
 
@@ -161,7 +169,9 @@ def test_weights_of_another_network_are_no_beginning(tmp_path: Path) -> None:
     trainer(tmp_path / "first", epochs=1).run()
     begin = checkpoint.load(tmp_path / "first" / "weights.safetensors")
     wider = dataclasses.replace(SMALL, filters=(9, 6))
-    job = Job("deepstarr", wider, TrainConfig(epochs=1), JobOptions(output=tmp_path / "second"), start=begin)
+    job = TrainingJob(
+        "deepstarr", wider, TrainConfig(epochs=1), TrainingOptions(output=tmp_path / "second"), start=begin
+    )
     with pytest.raises(ZooError, match=r"than the one to train: conv1.bias is \(8,\) there, \(9,\) here"):
         run(job, Toy())
     deeper = dataclasses.replace(SMALL, dense_units=(8, 8))
@@ -175,7 +185,7 @@ def test_weights_of_another_network_are_no_beginning(tmp_path: Path) -> None:
 
 def test_a_run_folder_that_exists_is_not_touched(tmp_path: Path) -> None:
     with pytest.raises(ZooError, match=r"exists already; give another --output, or --resume"):
-        run(Job("deepstarr", SMALL, TrainConfig(), JobOptions(output=tmp_path)), Toy())
+        run(TrainingJob("deepstarr", SMALL, TrainConfig(), TrainingOptions(output=tmp_path)), Toy())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -235,7 +245,9 @@ def test_a_toml_file_gives_the_network_and_the_settings(tmp_path: Path) -> None:
 
 
 def test_trackers_log_every_epoch_or_say_what_is_missing(tmp_path: Path) -> None:
-    job = Job("deepstarr", SMALL, TrainConfig(epochs=1), JobOptions(output=tmp_path / "run", track="tensorboard"))
+    job = TrainingJob(
+        "deepstarr", SMALL, TrainConfig(epochs=1), TrainingOptions(output=tmp_path / "run", track="tensorboard")
+    )
     try:
         import tensorboard  # noqa: F401
     except ImportError:
@@ -259,11 +271,11 @@ sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 from toy import SMALL, Toy
 import dataclasses
-from zoo.training.config import JobOptions, TrainConfig
-from zoo.training.run import Job, run
+from zoo.training.config import TrainingOptions, TrainConfig
+from zoo.training.run import TrainingJob, run
 config = dataclasses.replace(SMALL, dropout=0.0)
 settings = TrainConfig(epochs=1, batch_size=100)
-run(Job("deepstarr", config, settings, JobOptions(output=Path(sys.argv[1]), device="cpu")), Toy())
+run(TrainingJob("deepstarr", config, settings, TrainingOptions(output=Path(sys.argv[1]), device="cpu")), Toy())
 """
 
 

@@ -175,7 +175,7 @@ def take_from_model(_app: App, _commands: tuple[str, ...], arguments: ArgumentCo
     for settings in arguments:
         if not (model and isinstance(settings.hint, type) and issubclass(settings.hint, TrainConfig)):
             continue
-        from zoo.training.chosen import read_model
+        from zoo.training.config import read_model
 
         where = f"{model}, [train]"
         table = read_model(model, kind=settings.hint)[2]

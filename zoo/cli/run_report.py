@@ -15,15 +15,15 @@ from zoo.cli import notes
 from zoo.cli.options import command_line
 from zoo.cli.progress import Bar
 from zoo.system import machine
-from zoo.training.config import JobOptions, TrainConfig
+from zoo.training.config import TrainConfig, TrainingOptions
 
 if TYPE_CHECKING:
     from zoo.data.training_source import Source
-    from zoo.training.run import Job
+    from zoo.training.run import TrainingJob
     from zoo.training.trainer import Reporter
 
 
-def prepare(model: str, settings: TrainConfig, options: JobOptions, **changes: Any) -> Job:
+def prepare(model: str, settings: TrainConfig, options: TrainingOptions, **changes: Any) -> TrainingJob:
     """What to train, see zoo.training.run.prepare; `changes` are laid over the model's Config.
 
     Raises MissingDependency without PyTorch, ZooError for what names no model or weights.
@@ -37,7 +37,7 @@ def prepare(model: str, settings: TrainConfig, options: JobOptions, **changes: A
     return run.prepare(model, settings, options, command_line(), changes)
 
 
-def train(job: Job, source: Source, data: Sequence[str] = ()) -> None:
+def train(job: TrainingJob, source: Source, data: Sequence[str] = ()) -> None:
     """Train and say on standard error how it goes. data: options that give zoo evaluate the data of the training."""
     from zoo.training import run
 
@@ -69,7 +69,7 @@ def given(options: Any) -> list[str]:
 
 
 @contextmanager
-def _reporting(job: Job, targets: tuple[str, ...]) -> Iterator[Reporter]:
+def _reporting(job: TrainingJob, targets: tuple[str, ...]) -> Iterator[Reporter]:
     """A Reporter that writes to standard error; the lines of an epoch and of notes stay there."""
     from zoo.training.trainer import Reporter
 

@@ -43,7 +43,7 @@ class Evaluation:
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
+class ModelComparison:
     """first - second, metric by metric, for each target; an interval without 0 says that they differ.
 
     second: the weights that all others are compared with.
@@ -59,7 +59,7 @@ class Comparison:
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings(StrandOptions):
+class EvaluationOptions(StrandOptions):
     """How models are measured."""
 
     resamples: int = metrics.RESAMPLES
@@ -85,8 +85,8 @@ class Report:
     targets: tuple[str, ...]
     columns: tuple[str, ...]
     evaluations: list[Evaluation]
-    comparisons: list[Comparison]
-    settings: Settings
+    comparisons: list[ModelComparison]
+    settings: EvaluationOptions
     groups: np.ndarray
     """int (N,): which sequence a row is, from 0; both strands of one are the same."""
 
@@ -204,7 +204,7 @@ def evaluate(
     models: Mapping[str, Model],
     data: Split,
     columns: Mapping[str, str],
-    settings: Settings,
+    settings: EvaluationOptions,
     against: str | None = None,
 ) -> Report:
     """Predict `data` with every model, by label, and measure: each on its own, and all others against one.
@@ -244,14 +244,16 @@ def evaluate(
     names = list(models)
     place = 0 if against is None else names.index(against)
     comparisons = [
-        Comparison(name, names[place], resampled.differences(number, place))
+        ModelComparison(name, names[place], resampled.differences(number, place))
         for number, name in enumerate(names)
         if number != place
     ]
     return Report(data, targets, data.columns or tuple(columns.values()), evaluations, comparisons, settings, groups)
 
 
-def _predict(model: Model, label: str, data: Split, targets: tuple[str, ...], settings: Settings) -> np.ndarray:
+def _predict(
+    model: Model, label: str, data: Split, targets: tuple[str, ...], settings: EvaluationOptions
+) -> np.ndarray:
     """float32 (N, T): the outputs of the model that have these names."""
     own = list(_own_names(model))
     places = [own.index(target if target in own else published.target_of(target)) for target in targets]

@@ -16,7 +16,7 @@ from zoo.errors import ZooError
 from zoo.evaluation import metrics
 from zoo.evaluation.metrics import LEVEL, METRICS, RESAMPLES, SMALLER_IS_BETTER, Interval
 
-Verdict = Literal["better", "worse", "not told apart"]
+Verdict = Literal["better", "worse", "no clear difference"]
 """Of the first model beside the second."""
 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
@@ -47,7 +47,7 @@ class PairedDifference:
 def verdict(metric: str, interval: Interval | None) -> Verdict:
     """What the interval of metric(first) - metric(second) says of the first: it has to lie wholly on one side of 0."""
     if interval is None or interval.contains(0):
-        return "not told apart"
+        return "no clear difference"
     return "better" if (interval.low > 0) != (metric in SMALLER_IS_BETTER) else "worse"
 
 
@@ -76,7 +76,7 @@ def paired_difference(
     """
     interval, note = _interval(labels, {"first": first, "second": second}, metric, draws, seed, groups)
     if interval is None:
-        return PairedDifference(None, None, None, "not told apart", note)
+        return PairedDifference(None, None, None, "no clear difference", note)
     return PairedDifference(interval.value, interval.low, interval.high, verdict(metric, interval))
 
 

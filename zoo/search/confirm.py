@@ -23,9 +23,8 @@ from zoo.search.options import SearchOptions
 from zoo.search.space import Space
 from zoo.search.study import Study
 from zoo.training import scores
-from zoo.training.chosen import read_model
-from zoo.training.config import JobOptions, TrainConfig, make
-from zoo.training.run import Job
+from zoo.training.config import TrainConfig, TrainingOptions, make, read_model
+from zoo.training.run import TrainingJob
 from zoo.training.run_folder import RunFolder
 from zoo.training.trainer import Reporter
 from zoo.weights import checkpoint, network
@@ -53,7 +52,7 @@ class Training:
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
+class Confirmation:
     """Two contenders, in one metric of one target. first_score, second_score: means over trainings, with intervals."""
 
     first: str
@@ -69,7 +68,7 @@ class Comparison:
     def words(self) -> str:
         """One line for a reader."""
         is_what = {"better": "is better than", "worse": "is worse than"}.get(
-            self.found.verdict, "is not told apart from"
+            self.found.verdict, "shows no clear difference from"
         )
         line = f"{self.first} {is_what} {self.second} in {self.metric}:{self.target} on the test split"
         interval = self.found.interval
@@ -122,19 +121,19 @@ def run(training: Training, source: DatasetSource, options: SearchOptions, repor
     """Train, or go on where it stopped."""
     contender = training.contender
 
-    def job(resume: bool) -> Job:
-        where = JobOptions(
+    def job(resume: bool) -> TrainingJob:
+        where = TrainingOptions(
             output=training.folder, resume=resume, device=options.device, threads=options.threads, track=options.track
         )
         settings = TrainConfig(**{**contender.settings, "seed": training.seed})
-        return Job(contender.architecture, contender.config, settings, where, command)
+        return TrainingJob(contender.architecture, contender.config, settings, where, command)
 
     trial.train(job, training.folder, source, lambda _: reporter)
 
 
 def compare(
     study: Study, source: DatasetSource, done: list[Training], ours: list[Contender], others: list[Contender]
-) -> list[Comparison]:
+) -> list[Confirmation]:
     """Each of ours with each of the others, in the metric that was searched for, for every target."""
     test = source.test
     if test is None:
@@ -154,7 +153,7 @@ def compare(
                 a, b = (predicted[one.label][:, :, number] for one in (first, second))
                 difference = intervals.paired_difference(labels, a, b, metric, groups=groups)
                 found.append(
-                    Comparison(
+                    Confirmation(
                         first.label, second.label, metric, target, len(predicted[first.label]),
                         score(first.label), score(second.label), difference,
                     )
@@ -167,7 +166,7 @@ def metric_of(objectives: tuple[Objective, ...]) -> str:
     return next((one.kind for one in objectives if one.kind in METRICS), METRICS[0])
 
 
-def write(folder: Path, comparisons: list[Comparison]) -> None:
+def write(folder: Path, comparisons: list[Confirmation]) -> None:
     """confirm.tsv."""
     table: list[dict[str, Any]] = []
     for one in comparisons:

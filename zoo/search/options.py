@@ -5,17 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from zoo.errors import ZooError
-from zoo.options import ThreadOptions, check_count
-from zoo.training.config import DEVICES, TRACKERS, Device, Tracker
+from zoo.options import Bounds, ThreadOptions
+from zoo.training.config import Device, Tracker
 
 Sampler = Literal["tpe", "random", "grid"]
-SAMPLERS: tuple[str, ...] = get_args(Sampler)
 
 Pruner = Literal["median", "hyperband", "none"]
-PRUNERS: tuple[str, ...] = get_args(Pruner)
 
 MOST_WORKERS = 256
 MOST_TRIALS = 100_000
@@ -33,7 +31,7 @@ class SearchOptions(ThreadOptions):
     resume: bool = False
     """Go on with the study in --output, or in --storage."""
 
-    trials: int | None = None
+    trials: Annotated[int | None, Bounds(1, MOST_TRIALS)] = None
     """Trials of the study in all; by default 40, or the run_cap of a sweep file."""
 
     objective: tuple[str, ...] = ()
@@ -46,10 +44,10 @@ class SearchOptions(ThreadOptions):
     pruner: Pruner | None = None
     """What stops hopeless trials; by default median, or as a sweep file has it. Several objectives have none."""
 
-    min_epochs: int | None = None
+    min_epochs: Annotated[int | None, Bounds(1, MOST_TRIALS)] = None
     """Epochs before a trial may be stopped; by default 1, or the min_iter of a sweep file."""
 
-    seed: int = 0
+    seed: Annotated[int, Bounds(0)] = 0
     """Of the draws and of each training."""
 
     fix: tuple[str, ...] = ()
@@ -61,7 +59,7 @@ class SearchOptions(ThreadOptions):
     skip_impossible: bool = False
     """Leave out points that are no network, instead of refusing the space."""
 
-    workers: int = 1
+    workers: Annotated[int, Bounds(1, MOST_WORKERS)] = 1
     """Processes that train on this machine."""
 
     storage: str | None = None
@@ -70,13 +68,13 @@ class SearchOptions(ThreadOptions):
     name: str = "search"
     """Of the study in --storage."""
 
-    keep: int | None = None
+    keep: Annotated[int | None, Bounds(1, MOST_TRIALS)] = None
     """Trials whose weights are kept, the best; by default all."""
 
-    confirm: int | None = None
+    confirm: Annotated[int | None, Bounds(1, MOST_TRIALS)] = None
     """Then train the best and --against so often, each with other seeds, and compare them on the test split."""
 
-    best: int = 1
+    best: Annotated[int, Bounds(1, MOST_TRIALS)] = 1
     """Trials to confirm."""
 
     against: tuple[str, ...] = ()
@@ -92,22 +90,12 @@ class SearchOptions(ThreadOptions):
         super().__post_init__()
         for name in ("objective", "fix", "against"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        check_count("trials", self.trials, MOST_TRIALS)
-        check_count("workers", self.workers, MOST_WORKERS)
-        for name in ("keep", "best", "confirm", "min_epochs"):
-            check_count(name, getattr(self, name), MOST_TRIALS)
-        if self.seed < 0:
-            raise ZooError(f"seed: expected a whole number of at least 0, got {self.seed}")
         if self.against and self.confirm is None:
             raise ZooError("--against: needs --confirm, how often to train each")
         if self.best != 1 and self.confirm is None:
             raise ZooError("--best: needs --confirm, how often to train each")
         if self.name != SearchOptions.name and self.storage is None:
             raise ZooError("--name: is of a study in --storage, which is not given")
-        for name, known in (("sampler", SAMPLERS), ("pruner", PRUNERS), ("device", DEVICES), ("track", TRACKERS)):
-            value = getattr(self, name)
-            if value is not None and value not in known:
-                raise ZooError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
 
     def settled(self, sweep: Mapping[str, Any]) -> SearchOptions:
         """With everything that a sweep file, or else the default, decides where the user did not."""

@@ -9,7 +9,7 @@ from typing import Any
 import zoo
 from zoo.evaluation.metrics import Interval
 from zoo.search import figures, results
-from zoo.search.confirm import Comparison
+from zoo.search.confirm import Confirmation
 from zoo.search.study import Study
 from zoo.system.atomic import replacing
 
@@ -33,14 +33,14 @@ th, td { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid #ddd;
 img { max-width: 100% } code { background: #f4f4f4; padding: .1rem .3rem } figcaption { color: #555 }"""
 
 
-def write(study: Study, comparisons: Sequence[Comparison], command: str) -> None:
+def write(study: Study, comparisons: Sequence[Confirmation], command: str) -> None:
     """Draw the pictures, and write the page around them."""
     pictures = figures.draw(study)
     with replacing(study.folder / REPORT, overwrite=True) as partial:
         partial.write_text(_page(study, comparisons, command, pictures), "utf-8")
 
 
-def _page(study: Study, comparisons: Sequence[Comparison], command: str, pictures: Sequence[str]) -> str:
+def _page(study: Study, comparisons: Sequence[Confirmation], command: str, pictures: Sequence[str]) -> str:
     title = f"Search in {study.space.source}"
     states = [row["state"] for row in results.rows(study)]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
@@ -64,7 +64,7 @@ def _page(study: Study, comparisons: Sequence[Comparison], command: str, picture
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
 
 
-def _confirmation(comparisons: Sequence[Comparison], trials: int) -> str:
+def _confirmation(comparisons: Sequence[Confirmation], trials: int) -> str:
     if not comparisons:
         return (
             f"<p>Not confirmed: the best of {trials} trials is partly the luckiest of them. <code>--confirm</code> "

@@ -16,7 +16,7 @@ from zoo.data.training_source import DatasetSource
 from zoo.errors import ZooError
 from zoo.evaluation import figures as evaluation_figures
 from zoo.search import check, confirm, objective, report, results, space_file, sweep, trial, workers
-from zoo.search.confirm import Comparison
+from zoo.search.confirm import Confirmation
 from zoo.search.objective import Objective
 from zoo.search.options import SearchOptions
 from zoo.search.space import Point, Space
@@ -95,7 +95,7 @@ class Result:
     """study: with all its trials.  comparisons: of the confirmation, none where there was none."""
 
     study: Study
-    comparisons: list[Comparison]
+    comparisons: list[Confirmation]
 
 
 def read_space(given: str, options: SearchOptions) -> Space:
@@ -258,7 +258,7 @@ def _share(count: int) -> int | None:
 
 def _confirm(
     request: Request, read: Dataset, study: Study, others: list[confirm.Contender], heard: Heard
-) -> list[Comparison]:
+) -> list[Confirmation]:
     ours = confirm.best(study)
     if not ours:
         raise ZooError(f"{request.folder}: no trial was trained to the end, there is nothing to confirm")

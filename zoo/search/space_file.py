@@ -17,8 +17,7 @@ from zoo.defaults import MODEL
 from zoo.errors import ZooError, did_you_mean
 from zoo.options import check_kind, check_names, names
 from zoo.search.space import Choices, Parameter, Range, Space, base
-from zoo.training.config import TrainConfig, read_document
-from zoo.weights import lookup
+from zoo.training.config import TrainConfig, architecture_of, check_tables, read_toml
 
 TABLES = ("model", "train", "objective")
 DOMAIN = ("choices", "low", "high", "log", "step")
@@ -27,16 +26,12 @@ KEYS = (*DOMAIN, "name", "entries_of")
 
 def read(path: Path) -> Space:
     """Raises ZooError if the file is no such space."""
-    return from_tables(read_document(path), str(path))
+    return from_tables(read_toml(path, TABLES), str(path))
 
 
 def from_tables(document: Mapping[str, Any], source: str) -> Space:
     """Raises ZooError for whatever a space does not have. source: for messages."""
-    for name, table in document.items():
-        if name not in TABLES:
-            raise ZooError(f"{source}: no table is called {name!r}; there are {', '.join(f'[{t}]' for t in TABLES)}")
-        if not isinstance(table, dict):
-            raise ZooError(f"{source}: expected a table [{name}], got {name} = {table!r}")
+    document = check_tables(document, TABLES, source)
     table = dict(document.get("model", {}))
     variant, named_architecture = table.pop("variant", None), table.pop("architecture", None)
     for name, value in (("variant", variant), ("architecture", named_architecture)):
@@ -74,16 +69,6 @@ def offers() -> dict[str, Path]:
     """Architecture -> file of the space that comes with it."""
     found = {name: getattr(module, "SEARCH_SPACE", None) for name, module in registry.working("models").items()}
     return {name: path for name, path in found.items() if path is not None}
-
-
-def architecture_of(variant: str, source: str) -> str:
-    found = lookup.variants()
-    if variant not in found:
-        raise ZooError(
-            f"{source}: no model is called {variant!r}{did_you_mean(variant, found)}; "
-            f"there are {', '.join(sorted(found))}"
-        )
-    return found[variant]
 
 
 class _Reader:

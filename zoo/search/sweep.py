@@ -16,7 +16,7 @@ from zoo import registry
 from zoo.errors import MissingDependency, ZooError, did_you_mean
 from zoo.search import objective, space_file
 from zoo.search.space import DATA_FIELDS, SEED, Choices, Parameter, Range, Space, base
-from zoo.training.config import TrainConfig
+from zoo.training.config import TrainConfig, architecture_of
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -91,7 +91,7 @@ def from_dict(document: Any, source: str = "the sweep", model: str | None = None
 
 def _architecture(given: Mapping[str, Any], source: str, model: str | None) -> tuple[str, dict[str, Parameter]]:
     """The architecture that knows all names, and name -> Parameter, whose domain is to be replaced."""
-    wanted = [space_file.architecture_of(model, source)] if model else sorted(registry.working("models"))
+    wanted = [architecture_of(model, source)] if model else sorted(registry.working("models"))
     templates = {name: _templates(name) for name in wanted}
     unknown = {name: [word for word in given if word not in known] for name, known in templates.items()}
     offered_names = {name: set(given) & {parameter.name for parameter in _offered(name)} for name in wanted}

@@ -22,8 +22,8 @@ from zoo.search.objective import COST, SPEED, Objective
 from zoo.search.options import SearchOptions
 from zoo.search.space import Space
 from zoo.search.study import Drawn, Study
-from zoo.training.config import JobOptions
-from zoo.training.run import Job, run
+from zoo.training.config import TrainingOptions
+from zoo.training.run import TrainingJob, run
 from zoo.training.run_folder import RunFolder
 from zoo.training.tracking import About
 from zoo.training.trainer import Reporter
@@ -83,7 +83,7 @@ class Trainings:
     def folder_of(self, number: int) -> Path:
         return self.folder / TRIALS / f"{number:04d}"
 
-    def _job(self, drawn: Drawn, folder: Path, resume: bool) -> Job:
+    def _job(self, drawn: Drawn, folder: Path, resume: bool) -> TrainingJob:
         plugin, options = self.space.plugin, self.options
         logged_as = getattr(plugin, "LOGGED_AS", {})
         sweep = self.space.sweep
@@ -93,11 +93,13 @@ class Trainings:
             config=drawn.point,
             logged=lambda row: objective.to_logged(row, logged_as),
         )
-        where = JobOptions(
+        where = TrainingOptions(
             output=folder, resume=resume, device=options.device, threads=options.threads, track=options.track
         )
         settings = self.space.train_config(drawn.point, options.seed)
-        return Job(self.space.architecture, self.space.config(drawn.point), settings, where, self.command, about=about)
+        return TrainingJob(
+            self.space.architecture, self.space.config(drawn.point), settings, where, self.command, about=about
+        )
 
     def _value(self, one: Objective, row: Mapping[str, Any], cost: int, folder: Path) -> float | None:
         if one.column is not None:
@@ -158,7 +160,7 @@ class _Watch:
 
 
 def train(
-    job: Callable[[bool], Job], folder: Path, source: DatasetSource, reporter: Callable[[bool], Reporter]
+    job: Callable[[bool], TrainingJob], folder: Path, source: DatasetSource, reporter: Callable[[bool], Reporter]
 ) -> dict[str, Any]:
     """The row of the best epoch of a training that may have begun in `folder`, see the head of this file.
 

@@ -1,6 +1,7 @@
-"""Every setting of a training in a frozen record: TrainConfig says how, JobOptions where and from what.
+"""The settings of a training: TrainConfig says how to train, TrainingOptions where and from which weights.
 
-The command line, the table [train] of a TOML file and the receipts are made of them. Needs no PyTorch.
+The command line, the table [train] of a TOML file and the receipts are made of them. `read_model` reads the model and
+its settings from a name or a TOML file. Needs no PyTorch.
 """
 
 from __future__ import annotations
@@ -8,96 +9,69 @@ from __future__ import annotations
 import dataclasses
 import math
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from zoo.errors import ZooError
-from zoo.options import MOST_SEQUENCES, ThreadOptions, check, check_names, names
+from zoo import registry
+from zoo.defaults import MODEL
+from zoo.errors import ZooError, did_you_mean
+from zoo.options import MOST_SEQUENCES, Bounds, ThreadOptions, check, check_kind, check_names, names
 
 Augmentation = Literal["reverse-complement", "shift", "mutate"]
-AUGMENTATIONS: tuple[str, ...] = get_args(Augmentation)
 
 Schedule = Literal["constant", "one-cycle"]
-SCHEDULES: tuple[str, ...] = get_args(Schedule)
 
 TrainPrecision = Literal["fp32", "bf16", "fp64"]
-PRECISIONS: tuple[str, ...] = get_args(TrainPrecision)
 
 Device = Literal["auto", "cpu", "cuda"]
-DEVICES: tuple[str, ...] = get_args(Device)
 
 Tracker = Literal["tensorboard", "wandb"]
-TRACKERS: tuple[str, ...] = get_args(Tracker)
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    """Defaults are the recipe of de Almeida et al. (Nature Genetics 2022); all else is off."""
+    """How to train. The defaults are the recipe of de Almeida et al. (Nature Genetics 2022); all else is off."""
 
-    learning_rate: float = 0.002
-    """Of Adam; with one-cycle, its peak."""
+    learning_rate: Annotated[float, Bounds(above=0, below=math.inf)] = 0.002
+    """Adam learning rate; with one-cycle, the highest rate."""
 
-    epsilon: float = 1e-7
-    """Of Adam."""
+    epsilon: Annotated[float, Bounds(above=0, below=math.inf)] = 1e-7
+    """Adam epsilon."""
 
-    batch_size: int = 128
-    """Sequences a step, over all processes together."""
+    batch_size: Annotated[int, Bounds(1, MOST_SEQUENCES)] = 128
+    """Sequences per step, over all processes together."""
 
-    epochs: int = 100
-    """Epochs at most."""
+    epochs: Annotated[int, Bounds(1)] = 100
+    """Maximum number of epochs."""
 
-    patience: int = 10
-    """Epochs without a lower validation loss before the run stops, 0 for no early stop; the best weights win."""
+    patience: Annotated[int, Bounds(0)] = 10
+    """Stop after this many epochs without a lower validation loss; 0 never stops early. The best weights are kept."""
 
     schedule: Schedule = "constant"
-    """Learning rate over the run; one-cycle goes up over the first tenth, then down to 1/1000 along a cosine."""
+    """Learning rate over the run; one-cycle rises over the first tenth, then falls to 1/1000 along a cosine."""
 
-    weight_average: float = 0.0
-    """Decay of an exponential moving average of the weights, which is then what is validated and kept; 0 for none."""
+    weight_average: Annotated[float, Bounds(0, below=1)] = 0.0
+    """Decay of an exponential moving average of the weights, which is then validated and kept; 0 for no average."""
 
     precision: TrainPrecision = "fp32"
     """Arithmetic: bf16 for the operands of matrix products, fp64 for everything, to compare frameworks."""
 
     rescale_start: bool = False
-    """First make weights that are followed by a batch norm as large as fresh ones."""
+    """Rescale the given weights before batch norm to the size of fresh ones."""
 
     freeze_batch_norm: bool = False
-    """Batch norms use and keep the running statistics of the weights given, also while training."""
+    """Batch norm uses the running statistics of the given weights during training and leaves them unchanged."""
 
     augment: tuple[Augmentation, ...] = ()
-    """Changes to training sequences that keep their labels."""
+    """Random changes to training sequences that keep their labels."""
 
-    seed: int = 0
-    """Of everything that is drawn."""
+    seed: Annotated[int, Bounds(0)] = 0
+    """Random seed."""
 
     def __post_init__(self) -> None:
         check(self)
         object.__setattr__(self, "augment", tuple(self.augment))
-        self._require(
-            "batch_size",
-            lambda v: type(v) is int and 1 <= v <= MOST_SEQUENCES,
-            f"a whole number from 1 to {MOST_SEQUENCES:,}",
-        )
-        self._require("epochs", lambda v: type(v) is int and v >= 1, "a whole number of at least 1")
-        for name in ("patience", "seed"):
-            self._require(name, lambda v: type(v) is int and v >= 0, "a whole number of at least 0")
-        for name in ("learning_rate", "epsilon"):
-            self._require(name, lambda v: math.isfinite(v) and v > 0, "a number above 0")
-        self._require("weight_average", lambda v: 0 <= v < 1, "a number of at least 0 and under 1")
-        self._require("schedule", lambda v: v in SCHEDULES, f"one of {', '.join(SCHEDULES)}")
-        self._require("precision", lambda v: v in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
-        for name in ("rescale_start", "freeze_batch_norm"):
-            self._require(name, lambda v: type(v) is bool, "true or false")
-        self._require("augment", lambda v: set(v) <= set(AUGMENTATIONS), f"some of {', '.join(AUGMENTATIONS)}")
-
-    def _require(self, name: str, fits: Any, expected: str) -> None:
-        value = getattr(self, name)
-        try:
-            good = fits(value)
-        except TypeError:
-            good = False
-        if not good:
-            raise ZooError(f"{name}: expected {expected}, got {value!r}")
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types only."""
@@ -106,70 +80,122 @@ class TrainConfig:
 
 @dataclasses.dataclass(frozen=True)
 class StudentConfig(TrainConfig):
-    """How a student is trained: a teacher labels without noise, so that it is worth going on to the last epoch."""
+    """How to train a student. The labels of a teacher have no noise, so every epoch helps, up to the last."""
 
-    epochs: int = 50
-    patience: int = 0
+    epochs: Annotated[int, Bounds(1)] = 50
+    patience: Annotated[int, Bounds(0)] = 0
     schedule: Schedule = "one-cycle"
-    weight_average: float = 0.999
+    weight_average: Annotated[float, Bounds(0, below=1)] = 0.999
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class JobOptions(ThreadOptions):
-    """Where a training goes, on what device, and with what weights it begins."""
+class TrainingOptions(ThreadOptions):
+    """Where to train, on which device, and from which weights."""
 
     output: Path
-    """Folder of the run, made anew."""
+    """New folder for this run."""
 
     resume: bool = False
-    """Go on with the run in --output."""
+    """Continue the run in --output."""
 
     start: str | None = None
-    """Weights to begin with: a name, see zoo list, a file or a run folder; a head for other targets starts fresh."""
+    """Initial weights: a name (see zoo list), a file or a run folder. If the targets differ, the head starts fresh."""
 
     device: Device = "auto"
-    """What trains; auto takes CUDA where it works."""
+    """Device to train on; auto takes CUDA where it works."""
 
     compile: bool = False
     """Compile the network with torch.compile."""
 
     track: Tracker | None = None
-    """Log the epochs there too."""
+    """Also log epochs to this tracker."""
 
     licence: str = "unknown"
-    """Of the weights to come."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.device not in DEVICES:
-            raise ZooError(f"device: expected {', '.join(DEVICES[:-1])} or {DEVICES[-1]}, got {self.device!r}")
-        if self.track is not None and self.track not in TRACKERS:
-            raise ZooError(f"track: expected one of {', '.join(TRACKERS)}, got {self.track!r}")
+    """Licence stored in the trained weights."""
 
 
-def make(cls: Any, settings: dict[str, Any], where: str) -> Any:
-    """A frozen dataclass from a table of settings. Raises ZooError that names an unknown field and lists the known."""
+def make(cls: Any, settings: Mapping[str, Any], where: str) -> Any:
+    """A frozen dataclass from a table of settings. Raises ZooError for an unknown field, naming the known ones."""
     check_names(settings, names(cls), f"{where}: no setting")
     return cls(**settings)
 
 
-def read_document(path: Path) -> dict[str, Any]:
-    """A TOML file. Raises ZooError if it is none."""
+def read_model(
+    model: str, changes: Mapping[str, Any] | None = None, kind: type[TrainConfig] = TrainConfig
+) -> tuple[str, Any, dict[str, Any]]:
+    """A variant's name or a TOML file -> architecture, its Config, and settings of a training by name.
+
+    `changes` override fields of the Config. The settings are the architecture's RECIPE, overridden by the table [train]
+    of the file; a default of `kind` that differs from TrainConfig's overrides the RECIPE too.
+    Raises ZooError for an unknown name or field, or a value that Config refuses.
+    """
+    where, tables = model, {"model": {"variant": model}, "train": {}}
+    if Path(model).suffix == ".toml":
+        where, tables = f"{model}, [model]", read_toml(Path(model))
+    elif model not in model_names():
+        raise ZooError(f"{_no_model(model)}, or give a .toml file")
+    architecture, base, fields = split_model_table(tables["model"], where)
+    plugin = registry.load("models", architecture)
+    check_names(tables["train"], names(kind), f"{model}, [train]: no setting")
+    general = TrainConfig()
+    own = {field.name for field in dataclasses.fields(kind) if field.default != getattr(general, field.name)}
+    recipe = {name: value for name, value in getattr(plugin, "RECIPE", {}).items() if name not in own}
+    config = make(plugin.Config, {**(base.to_dict() if base else {}), **fields, **(changes or {})}, where)
+    return architecture, config, {**recipe, **tables["train"]}
+
+
+def split_model_table(table: Mapping[str, Any], where: str) -> tuple[str, Any, dict[str, Any]]:
+    """A table [model] -> architecture, the Config of its `variant` (None without one), and the other entries.
+
+    Raises ZooError for an architecture or a variant that is unknown.
+    """
+    fields = dict(table)
+    variant, architecture = fields.pop("variant", None), fields.pop("architecture", None)
+    for name, value in (("variant", variant), ("architecture", architecture)):
+        check_kind(f"{where}: {name}", value, str | None)
+    architecture = architecture or architecture_of(variant or MODEL, where)
+    variants = registry.load("models", architecture).VARIANTS
+    if variant and variant not in variants:
+        raise ZooError(f"{where}: {architecture} has no variant {variant!r}; known variants: {', '.join(variants)}")
+    return architecture, variants[variant] if variant else None, fields
+
+
+def architecture_of(variant: str, where: str) -> str:
+    """The architecture that a model is a variant of. Raises ZooError for an unknown model."""
+    if variant not in model_names():
+        raise ZooError(f"{where}: {_no_model(variant)}")
+    return model_names()[variant]
+
+
+def model_names() -> dict[str, str]:
+    """Model name -> architecture."""
+    from zoo.weights import lookup
+
+    return lookup.variants()
+
+
+def _no_model(name: str) -> str:
+    known = sorted(model_names())
+    return f"no model is called {name!r}{did_you_mean(name, known)}; known models: {', '.join(known)}"
+
+
+def read_toml(path: Path, tables: tuple[str, ...] = ("model", "train")) -> dict[str, dict[str, Any]]:
+    """These tables of a TOML file, empty where absent. Raises ZooError for invalid TOML and for any other entry."""
     try:
-        return tomllib.loads(path.read_text("utf-8-sig"))
+        document = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise ZooError(f"{path}: cannot be read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ZooError(f"{path}: expected a TOML file ({error})") from None
+    return check_tables(document, tables, str(path))
 
 
-def read_toml(path: Path) -> dict[str, dict[str, Any]]:
-    """The tables [model] and [train] of a TOML file, each empty if absent. Raises ZooError if it is no such file."""
-    document = read_document(path)
-    unknown = sorted(set(document) - {"model", "train"})
-    if unknown:
-        raise ZooError(f"{path}: no table is called {unknown[0]!r}; there are [model] and [train]")
+def check_tables(document: Mapping[str, Any], tables: tuple[str, ...], where: str) -> dict[str, dict[str, Any]]:
+    """These tables of a document, empty where absent. Raises ZooError for any other entry."""
+    known = ", ".join(f"[{name}]" for name in tables)
     for name, table in document.items():
+        if name not in tables:
+            raise ZooError(f"{where}: no table is called {name!r}; known tables: {known}")
         if not isinstance(table, dict):
-            raise ZooError(f"{path}: expected a table [{name}], got {name} = {table!r}")
-    return {"model": document.get("model", {}), "train": document.get("train", {})}
+            raise ZooError(f"{where}: expected a table [{name}], got {name} = {table!r}")
+    return {name: document.get(name, {}) for name in tables}

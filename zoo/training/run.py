@@ -14,8 +14,7 @@ from zoo.data.training_source import Source
 from zoo.errors import CheckFailed, MissingDependency, OutOfMemory, ZooError
 from zoo.system import machine
 from zoo.training import distributed, notes, tracking
-from zoo.training.chosen import read_model
-from zoo.training.config import JobOptions, TrainConfig
+from zoo.training.config import TrainConfig, TrainingOptions, read_model
 from zoo.training.run_folder import RunFolder
 from zoo.training.trainer import Reporter, Trainer
 from zoo.weights import lookup
@@ -25,7 +24,7 @@ LIBRARIES = ("deepstarr-zoo", "torch", "numpy")
 
 
 @dataclasses.dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """What to train, how, and where.
 
     command: as the user typed it, for the receipts.
@@ -36,7 +35,7 @@ class Job:
     architecture: str
     config: Any
     settings: TrainConfig
-    options: JobOptions
+    options: TrainingOptions
     command: str = ""
     start: Checkpoint | None = None
     about: tracking.About = dataclasses.field(default_factory=tracking.About)
@@ -55,15 +54,19 @@ class Job:
 
 
 def prepare(
-    model: str, settings: TrainConfig, options: JobOptions, command: str = "", changes: dict[str, Any] | None = None
-) -> Job:
+    model: str,
+    settings: TrainConfig,
+    options: TrainingOptions,
+    command: str = "",
+    changes: dict[str, Any] | None = None,
+) -> TrainingJob:
     """The Job of a model's name or TOML file, see `read_model`, and of the weights that `options` begin with."""
     architecture, config, _ = read_model(model, changes)
     start = lookup.load(None, options.start) if options.start else None
-    return Job(architecture, config, settings, options, command, start)
+    return TrainingJob(architecture, config, settings, options, command, start)
 
 
-def run(job: Job, source: Source, reporter: Reporter | None = None) -> dict[str, Any]:
+def run(job: TrainingJob, source: Source, reporter: Reporter | None = None) -> dict[str, Any]:
     """Train; leave a whole run folder. Returns the row of metrics of the best epoch.
 
     Raises ZooError if the folder exists (or, to resume, does not fit), MissingDependency for a device or a tracker
@@ -159,7 +162,7 @@ class _Receipts:
     before: what it said when a resumed run was stopped; the command is the one that began the run.
     """
 
-    def __init__(self, job: Job, trainer: Trainer, before: dict[str, Any]) -> None:
+    def __init__(self, job: TrainingJob, trainer: Trainer, before: dict[str, Any]) -> None:
         self._job, self._trainer = job, trainer
         self._command, self._seconds = before.get("command", job.command), before.get("seconds", 0.0)
         self._began = time.monotonic()

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from zoo.cli import notes, options
 from zoo.defaults import RUNTIME
-from zoo.training.config import JobOptions, StudentConfig
+from zoo.training.config import StudentConfig, TrainingOptions
 from zoo.training.distill import DistillConfig
 
 
@@ -25,7 +25,7 @@ def command(
         str, Parameter(help="What computes the teacher's labels: auto, or engine-device; see zoo list.")
     ] = RUNTIME,
     dropout: Annotated[float, Parameter(help="Of the student; labels without noise need none.")] = 0.0,
-    where: Annotated[JobOptions, options.JOB],
+    where: Annotated[TrainingOptions, options.JOB],
     settings: Annotated[StudentConfig, options.TRAINING] = StudentConfig(),
     drawing: Annotated[DistillConfig, options.DRAWING] = DistillConfig(),
 ) -> None:
@@ -34,10 +34,10 @@ def command(
     from zoo.formats import genome as genomes
     from zoo.options import names
     from zoo.prediction.model import load
-    from zoo.training import chosen
+    from zoo.training.config import read_model
     from zoo.training.distill import DistillSource
 
-    architecture = chosen.read_model(model, kind=StudentConfig)[0]
+    architecture = read_model(model, kind=StudentConfig)[0]
     has_dropout = "dropout" in names(registry.load("models", architecture).Config)
     job = run_report.prepare(model, settings, where, **({"dropout": dropout} if has_dropout or dropout else {}))
     loaded = load(None, teacher, runtime, threads=where.threads)

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from zoo.cli import notes, options
 from zoo.data.labelled import Layout
 from zoo.defaults import MODEL, RUNTIME
-from zoo.evaluation.evaluate import Settings
+from zoo.evaluation.evaluate import EvaluationOptions
 from zoo.options import RunOptions
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def command(
     overwrite: options.Overwrite = False,
     runtime: options.Runtime = RUNTIME,
     running: Annotated[RunOptions, options.RUNNING] = RunOptions(),
-    settings: Annotated[Settings, options.MEASURE] = Settings(),
+    settings: Annotated[EvaluationOptions, options.MEASURE] = EvaluationOptions(),
     layout: Annotated[Layout, options.LAYOUT] = Layout(),
 ) -> None:
     import dataclasses
@@ -154,7 +154,7 @@ def _comparisons(report: Report) -> Table:
                 _cell(interval.value if interval else None, interval, "+")
                 for interval in (found[name] for name in METRICS)
             ]
-            words = ("" if said[name] == "not told apart" else said[name] for name in METRICS)
+            words = ("" if said[name] == "no clear difference" else said[name] for name in METRICS)
             made.add_row(one.first, target, *(f"{cell} {word:6}" for cell, word in zip(cells, words, strict=True)))
     return made
 

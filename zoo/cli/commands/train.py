@@ -15,7 +15,7 @@ from cyclopts import Parameter
 from zoo import registry
 from zoo.cli import notes, options, own_options
 from zoo.data.labelled import Layout
-from zoo.training.config import JobOptions, TrainConfig
+from zoo.training.config import TrainConfig, TrainingOptions
 
 
 def command(
@@ -28,7 +28,7 @@ def command(
         Parameter(help="What to predict: columns of the labels, or TARGET=COLUMN; by default the model's targets."),
     ] = (),
     allow_leakage: Annotated[bool, Parameter(help="Go on if splits share sequences.")] = False,
-    where: Annotated[JobOptions, options.JOB],
+    where: Annotated[TrainingOptions, options.JOB],
     settings: Annotated[TrainConfig, options.TRAINING] = TrainConfig(),
     layout: Annotated[Layout, options.LAYOUT] = Layout(),
     **given: Any,
@@ -48,11 +48,11 @@ def command(
 
 def changes(model: str, given: dict[str, Any]) -> dict[str, Any]:
     """Fields of the model's Config for its own options. Raises ZooError for an option that it does not have."""
-    from zoo.training import chosen
+    from zoo.training.config import read_model
 
     if not given:
         return {}
-    architecture = chosen.read_model(model)[0]
+    architecture = read_model(model)[0]
     configure: Any = getattr(registry.load("models", architecture), "configure", None)
     own_options.check(given, configure, f"the model {model}")
     return dict(configure(**given))
