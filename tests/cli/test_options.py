@@ -163,11 +163,11 @@ def test_every_help_fits_the_terminal(zoo: Zoo, monkeypatch: pytest.MonkeyPatch,
 def test_the_help_says_a_default_and_the_choices_once(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "110")
     out = zoo("train", "--help")[1]
-    assert "  --learning-rate X       Of Adam; with one-cycle, its peak. (default: 0.002)\n" in out
-    assert "  --device auto|cpu|cuda  What trains; auto takes CUDA where it works. (default: auto)\n" in out
-    assert "  --seed N                Of everything that is drawn. (default: 0)\n" in out
+    assert "  --learning-rate X       Adam learning rate; with one-cycle, the highest rate. (default: 0.002)\n" in out
+    assert "  --device auto|cpu|cuda  Device to train on; auto takes CUDA where it works. (default: auto)\n" in out
+    assert "  --seed N                Random seed. (default: 0)\n" in out
     assert out.count("reverse-complement") == 1
-    assert "  --epochs N              Epochs at most. (default: 50)\n" in zoo("distill", "--help")[1]
+    assert "  --epochs N              Maximum number of epochs. (default: 50)\n" in zoo("distill", "--help")[1]
 
 
 @pytest.mark.parametrize(
@@ -263,16 +263,14 @@ def test_a_wrong_name_or_value_in_the_table_is_one_line(settings: Any, tmp_path:
     path = tmp_path / "small.toml"
     path.write_text("[train]\nepoch = 7\n")
     line = settings("train", path)["error"]
-    assert line.startswith(
-        f"zoo: {path}, [train]: no setting is called 'epoch', did you mean epochs?; there are learning_rate, epsilon, "
-    )
+    assert all(fact in line for fact in (f"zoo: {path}, [train]", "'epoch'", "epochs?", "learning_rate, epsilon, "))
     assert line.count("\n") == 1
     path.write_text("[train]\nepochs = 2.5\n")
     assert settings("train", path)["error"].startswith(
         f"zoo: {path}, [train]: epochs: expected a whole number, got '2.5'"
     )
     path.write_text("[train]\nepochs = 0\n")
-    assert settings("train", path)["error"] == "zoo: epochs: expected a whole number of at least 1, got 0\n"
+    assert settings("train", path)["error"] == "zoo: epochs: expected at least 1, got 0\n"
     assert settings("train", tmp_path / "none.toml")["error"].endswith(
         "none.toml: cannot be read (No such file or directory)\n"
     )

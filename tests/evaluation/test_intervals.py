@@ -7,8 +7,8 @@ import time
 
 import numpy as np
 import pytest
+from refusals import refuses
 
-from zoo.errors import ZooError
 from zoo.evaluation import metrics
 from zoo.evaluation.intervals import PairedDifference, mean_score, paired_difference, verdict
 from zoo.evaluation.metrics import Interval
@@ -148,7 +148,7 @@ def test_the_score_of_one_model_has_both_kinds_of_luck_too() -> None:
     widths = [(spread := mean_score(labels, runs, "mse", 300)).high - spread.low for runs in (alike, unlike)]
     assert widths[1] > 1.5 * widths[0]
     assert mean_score(labels, np.ones((2, len(labels))), "pearson") is None
-    with pytest.raises(ZooError, match=r"predictions: expected predictions of shape \(runs, 300\), got \(300,\)"):
+    with refuses("predictions", "(runs, 300)", (300,)):
         mean_score(labels, good[0], "mse")
 
 
@@ -206,15 +206,15 @@ def test_forty_thousand_rows_take_seconds() -> None:
 
 def test_bad_arguments_say_what_was_expected() -> None:
     labels, good, bad = example(2, 20)
-    with pytest.raises(ZooError, match="metric: expected one of pearson, spearman, mse, r2, got 'rho'"):
+    with refuses("metric", "pearson, spearman, mse, r2", "'rho'"):
         paired_difference(labels, good, bad, "rho")
-    with pytest.raises(ZooError, match=r"labels: expected the measurements of one target, shape \(N,\), got \(20, 1\)"):
+    with refuses("labels", "(N,)", (20, 1)):
         paired_difference(labels[:, None], good, bad, "mse")
-    with pytest.raises(ZooError, match=r"second: expected predictions of shape \(runs, 20\), got \(20,\)"):
+    with refuses("second", "(runs, 20)", (20,)):
         paired_difference(labels, good, bad[0], "mse")
-    with pytest.raises(ZooError, match=r"first: expected predictions of shape \(runs, 20\), got \(2, 19\)"):
+    with refuses("first", "(runs, 20)", (2, 19)):
         paired_difference(labels, good[:, 1:], bad, "mse")
-    with pytest.raises(ZooError, match="resamples: expected at least 1, got 0"):
+    with refuses("resamples", 1, "got 0"):
         paired_difference(labels, good, bad, "mse", 0)
-    with pytest.raises(ZooError, match=r"one for each of 20 rows, got shape \(3,\)"):
+    with refuses(20, (3,)):
         paired_difference(labels, good, bad, "mse", groups=np.zeros(3, int))

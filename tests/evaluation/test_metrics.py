@@ -6,8 +6,8 @@ import warnings
 
 import numpy as np
 import pytest
+from refusals import refuses
 
-from zoo.errors import ZooError
 from zoo.evaluation import metrics
 
 stats = pytest.importorskip("scipy.stats")
@@ -163,11 +163,11 @@ def test_draws_of_equal_values_do_not_blow_up_an_interval() -> None:
 
 def test_bad_arguments_say_what_was_expected() -> None:
     observed, predicted = linear(5, 1.0, seed=13)
-    with pytest.raises(ZooError, match=r"two arrays of one shape \(N, T\), got \(5, 2\) and \(5, 1\)"):
+    with refuses("(N, T)", (5, 2), (5, 1)):
         metrics.score(observed, predicted[:, :1])
-    with pytest.raises(ZooError, match="resamples: expected at least 1, got 0"):
+    with refuses("resamples", 1, "got 0"):
         metrics.intervals(observed, predicted, resamples=0)
-    with pytest.raises(ZooError, match="level: expected a share between 0 and 1, got 95"):
+    with refuses("level", 95):
         metrics.intervals(observed, predicted, level=95)
-    with pytest.raises(ZooError, match=r"one for each of 5 rows, got shape \(4,\)"):
+    with refuses(5, (4,)):
         metrics.intervals(observed, predicted, groups=np.zeros(4, int))

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from refusals import refuses
 from searches import SWEEP, TINY, tiny
 
-from zoo.errors import ZooError
 from zoo.search import check, objective, space_file, sweep
 from zoo.search.objective import Objective
 from zoo.search.space import key
@@ -83,119 +83,111 @@ def test_ranges_and_constants_of_a_sweep_and_what_it_leaves_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "facts"),
     [
-        ({"program": "train.py"}, "the key 'program' is not read here; those that are: method, metric, parameters"),
-        ({"method": "hill"}, "method: expected one of bayes, random, grid, got 'hill'"),
-        ({"method": ["grid"]}, "method: expected one of bayes, random, grid, got ['grid']"),
-        ({"parameters": {3: {"value": 1}}}, "no parameter is called '3'"),
-        ({"parameters": {"lr": {"distribution": ["uniform"]}}}, "lr: distribution: expected one of constant"),
-        ({"metric": {"name": "valid_acc_dev", "goal": "maximize"}}, "no metric is called 'valid_acc_dev'"),
-        ({"metric": {"name": "train_pcc_dev"}}, "expected valid_METRIC_TARGET, METRIC one of pcc, scc, mse, r2"),
-        ({"metric": {"name": "valid_pcc_dev", "goal": "minimize"}}, "expected the goal maximize for valid_pcc_dev"),
-        ({"metric": {"name": "valid_mse_dev", "target": 1}}, "the key 'target' is not read here"),
+        ({"program": "train.py"}, ["'program'", "method, metric, parameters"]),
+        ({"method": "hill"}, ["method", "bayes, random, grid", "'hill'"]),
+        ({"method": ["grid"]}, ["method", "bayes, random, grid", "['grid']"]),
+        ({"parameters": {3: {"value": 1}}}, ["'3'"]),
+        ({"parameters": {"lr": {"distribution": ["uniform"]}}}, ["lr", "distribution", "constant", "['uniform']"]),
+        ({"metric": {"name": "valid_acc_dev", "goal": "maximize"}}, ["'valid_acc_dev'"]),
+        ({"metric": {"name": "train_pcc_dev"}}, ["'train_pcc_dev'", "valid_METRIC_TARGET", "pcc, scc, mse, r2"]),
         (
-            {"parameters": {"num_filtres1": {"value": 1}}},
-            "'num_filtres1', did you mean num_filters1?; there are n_conv",
+            {"metric": {"name": "valid_pcc_dev", "goal": "minimize"}},
+            ["goal", "maximize", "valid_pcc_dev", "'minimize'"],
         ),
-        ({"parameters": {"lr": {"values": []}}}, "lr: choices: expected one or more values, got none"),
-        ({"parameters": {"lr": {"values": [1], "probabilities": [1]}}}, "the key 'probabilities' is not read here"),
+        ({"metric": {"name": "valid_mse_dev", "target": 1}}, ["metric", "'target'"]),
+        ({"parameters": {"num_filtres1": {"value": 1}}}, ["'num_filtres1'", "num_filters1?", "n_conv"]),
+        ({"parameters": {"lr": {"values": []}}}, ["lr", "choices"]),
+        ({"parameters": {"lr": {"values": [1], "probabilities": [1]}}}, ["lr", "'probabilities'"]),
         (
             {"parameters": {"lr": {"values": [1, 2], "min": 1}}},
-            "lr: expected values or value or min and max, got values",
+            ["lr", "values or value or min and max", "values and min"],
         ),
-        ({"parameters": {"lr": {"value": 1, "values": [2]}}}, "lr: expected values or value or min and max, got value"),
-        ({"parameters": {"lr": {}}}, "lr: expected values or value or min and max, got nothing"),
+        ({"parameters": {"lr": {"value": 1, "values": [2]}}}, ["lr", "values or value or min and max"]),
+        ({"parameters": {"lr": {}}}, ["lr", "values or value or min and max"]),
         (
             {"parameters": {"dropout_prob": {"distribution": "q_uniform", "min": 0, "max": 0.5}}},
-            "dropout_prob: expected min and max and q, got min and max",
+            ["dropout_prob", "min and max and q", "got min and max"],
         ),
-        ({"parameters": {"lr": {"min": 1, "max": "a"}}}, "lr: expected min and max to be numbers, got 1 and 'a'"),
-        ({"parameters": {"lr": {"distribution": "beta"}}}, "lr: distribution: expected one of constant, categorical"),
+        ({"parameters": {"lr": {"min": 1, "max": "a"}}}, ["lr", "got 1 and 'a'"]),
+        ({"parameters": {"lr": {"distribution": "beta"}}}, ["lr", "distribution", "constant, categorical", "'beta'"]),
         (
             {"parameters": {"batch_size": {"distribution": "int_uniform", "min": 1.5, "max": 3}}},
-            "batch_size: range: expected whole numbers, got 1.5 and 3",
+            ["batch_size", "1.5", "3"],
         ),
-        ({"parameters": {"lr": {"min": 2, "max": 1}}}, "lr: range: expected low <= high, got 2 and 1"),
-        ({"early_terminate": {"type": "envelope"}}, "early_terminate: type: expected hyperband, got 'envelope'"),
-        ({"early_terminate": {"type": "hyperband", "s": 2}}, "the key 's' is not read here"),
-        ({"parameters": {"dense_neurons3": {"value": 8}, "n_add_layer": {"value": 4}}}, "n_add_layer goes up to 4"),
+        ({"parameters": {"lr": {"min": 2, "max": 1}}}, ["lr", "2", "1"]),
+        ({"early_terminate": {"type": "envelope"}}, ["early_terminate", "hyperband", "'envelope'"]),
+        ({"early_terminate": {"type": "hyperband", "s": 2}}, ["early_terminate", "'s'"]),
+        ({"parameters": {"dense_neurons3": {"value": 8}, "n_add_layer": {"value": 4}}}, ["n_add_layer", "4"]),
     ],
 )
-def test_what_a_sweep_cannot_say_is_refused_by_name(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(ZooError) as caught:
+def test_what_a_sweep_cannot_say_is_refused_by_name(change: dict[str, Any], facts: list[str]) -> None:
+    with refuses(*facts):
         sweep.from_dict({**SWEEP, **change})
-    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "message"),
+    ("old", "new", "facts"),
     [
+        ("dropout =", "dropuot =", ["[model]", "'dropuot'", "dropout?", "dense_units"]),
+        ("learning_rate", "lr", ["[train]", "'lr'", "learning_rate"]),
+        ("[4, 8]", "[]", ["[model], filters, entry 1", "choices"]),
+        ("[4, 8]", "[4, 4]", ["[model], filters, entry 1", "choices", "[4, 4]"]),
+        ("[train]", "[training]", ["tiny.toml", "'training'", "[model], [train], [objective]"]),
         (
-            "dropout =",
-            "dropuot =",
-            "[model]: no setting is called 'dropuot', did you mean dropout?; there are dense_units",
+            "choices = [4, 6]",
+            "values = [4, 6]",
+            ["[model], filters, entry 2", "'values'", "choices, low, high, log, step"],
         ),
-        ("learning_rate", "lr", "[train]: no setting is called 'lr'; there are learning_rate"),
-        ("[4, 8]", "[]", "[model], filters, entry 1: choices: expected one or more values, got none"),
-        ("[4, 8]", "[4, 4]", "choices: expected different values, got [4, 4]"),
-        ("[train]", "[training]", "no table is called 'training'; there are [model], [train], [objective]"),
-        ("choices = [4, 6]", "values = [4, 6]", "no key is called 'values'; there are choices, low, high, log, step"),
-        ("choices = [1, 2]", "choices = [1, 3]", "layers goes up to 3, and filters has but 2 entries"),
-        ('["filters", "kernel_sizes"]', '["filtres"]', "entries_of expects fields of the model, got 'filtres'"),
-        ("low = 1e-4", "low = 0.0", "range: expected a low above 0 where log is true, got 0.0"),
-        ('"deepstarr"', '"deepstar"', "no model is called 'deepstar', did you mean deepstarr?"),
-        ("sequence_length = 40", "sequence_length = { choices = [40] }", "sequence_length is not searched"),
-        ("[model]", "[[model", "expected a TOML file"),
-        ("\n[model]", "objective = 3\n[model]", "expected a table [objective], got objective = 3"),
-        (
-            "[train]",
-            "[objective]\nmetric = 3\n[train]",
-            "[objective]: expected metric to be a text and metrics a list",
-        ),
-        ('"deepstarr"', "3", "[model]: architecture: expected a text, got 3"),
-        ('["filters", "kernel_sizes"]', "3", "entries_of: expected a list of fields, got 3"),
-        ('["filters", "kernel_sizes"]', '["dropout"]', "layers counts the entries of dropout, which is no list"),
-        ("choices = [1, 2]", "choices = [-1, 2]", "layers counts entries: expected whole numbers of at least 1"),
-        ("choices = [1, 2]", 'choices = ["a"]', "layers counts entries: expected whole numbers of at least 1"),
+        ("choices = [1, 2]", "choices = [1, 3]", ["layers", "3", "filters", "2"]),
+        ('["filters", "kernel_sizes"]', '["filtres"]', ["[model], layers", "entries_of", "'filtres'"]),
+        ("low = 1e-4", "low = 0.0", ["[train], learning_rate", "low", "log", "0.0"]),
+        ('"deepstarr"', '"deepstar"', ["'deepstar'", "deepstarr?"]),
+        ("sequence_length = 40", "sequence_length = { choices = [40] }", ["sequence_length"]),
+        ("[model]", "[[model", ["tiny.toml", "TOML"]),
+        ("\n[model]", "objective = 3\n[model]", ["tiny.toml", "[objective]", "3"]),
+        ("[train]", "[objective]\nmetric = 3\n[train]", ["[objective]", "metric", "3"]),
+        ('"deepstarr"', "3", ["[model]", "architecture", "3"]),
+        ('["filters", "kernel_sizes"]', "3", ["[model], layers", "entries_of", "3"]),
+        ('["filters", "kernel_sizes"]', '["dropout"]', ["layers", "dropout"]),
+        ("choices = [1, 2]", "choices = [-1, 2]", ["layers", "1"]),
+        ("choices = [1, 2]", 'choices = ["a"]', ["layers", "1"]),
         (
             "epochs = 3",
             "epochs = { low = 1, high = 9223372036854775807 }",
-            "expected whole numbers of at most 9,007",
+            ["[train], epochs", "9,007,199,254,740,992"],
         ),
-        ("log = true", 'log = "no"', "[train], learning_rate: log: expected true or false, got 'no'"),
-        ("log = true", "log = true, name = 3", "[train], learning_rate: name: expected a text, got 3"),
-        ("log = true", "logg = true", "no key is called 'logg', did you mean log?; there are choices, low"),
-        ("[4, 8]", "[1, true]", "choices: expected different values, got [1, True]"),
-        ("[4, 8]", "[1979-05-27]", "choices: expected numbers, texts, true, false or lists, got datetime.date(1979, 5"),
+        ("log = true", 'log = "no"', ["[train], learning_rate", "log", "'no'"]),
+        ("log = true", "log = true, name = 3", ["[train], learning_rate", "name", "3"]),
+        ("log = true", "logg = true", ["[train], learning_rate", "'logg'", "log?", "choices, low"]),
+        ("[4, 8]", "[1, true]", ["[model], filters, entry 1", "choices", "[1, True]"]),
+        ("[4, 8]", "[1979-05-27]", ["[model], filters, entry 1", "choices", "datetime.date(1979, 5"]),
     ],
 )
-def test_what_a_space_cannot_say_is_refused_by_name(tmp_path: Path, old: str, new: str, message: str) -> None:
+def test_what_a_space_cannot_say_is_refused_by_name(tmp_path: Path, old: str, new: str, facts: list[str]) -> None:
     assert old in TINY
-    with pytest.raises(ZooError) as caught:
+    with refuses(*facts):
         space_file.read(tiny(tmp_path, **{old: new}))
-    assert message in str(caught.value)
 
 
 def test_a_wide_range_of_whole_numbers_is_counted_not_listed(tmp_path: Path) -> None:
     space = space_file.read(tiny(tmp_path, **{"epochs = 3": "epochs = { low = 1, high = 1_000_000_000_000 }"}))
     assert space.most_epochs() == 10**12
     assert dataclasses.replace(space, parameters=space.parameters[-2:-1]).size() == 10**12
-    with pytest.raises(ZooError, match="epochs: expected whole numbers"):
+    with refuses("epochs"):
         space_file.read(tiny(tmp_path, **{"epochs = 3": "epochs = { low = 1.5, high = 3.5 }"})).most_epochs()
 
 
 def test_impossible_points_are_named_before_the_first_trial(tmp_path: Path) -> None:
     short = space_file.read(tiny(tmp_path, **{"sequence_length = 40": "sequence_length = 3"}))
     short = dataclasses.replace(short, source="tiny.toml")
-    with pytest.raises(
-        ZooError, match=r"some points are impossible: kernel_sizes1 5: convolution 1: a kernel of 5 is longer"
-    ):
+    with refuses("tiny.toml", "kernel_sizes1 5", "convolution 1", "--skip-impossible"):
         check.check(short)
-    with pytest.raises(ZooError, match=r"impossible: layers 2: sequence_length: expected at least 4 bases"):
+    with refuses("layers 2", "sequence_length", 4):
         check.check(short.fixed("kernel_sizes", [3, 3]))
     long_kernel = space_file.of_model("deepstarr").fixed("sequence_length", 24)
-    with pytest.raises(ZooError, match=r"kernel_size4 5: convolution 4: a kernel of 5 is longer than the 3 positions"):
+    with refuses("kernel_size4 5", "convolution 4", 3):
         check.check(long_kernel)
 
 
@@ -204,7 +196,7 @@ def test_impossible_points_may_be_left_out_if_others_are_possible(tmp_path: Path
     short = short.fixed("dropout", 0.1).fixed("learning_rate", 0.01)
     lines = check.check(short.fixed("kernel_sizes", [3, 3]), skip=True)
     assert lines == []
-    with pytest.raises(ZooError, match="no point is possible"):
+    with refuses("sequence_length"):
         check.check(short.fixed("sequence_length", 3), skip=True)
 
 
@@ -213,7 +205,7 @@ def test_what_is_fixed_is_not_searched() -> None:
     assert space.train_config({**POINT, "epochs": 2, "num_filters1": 8}, 0).epsilon == 1e-8
     assert space.protocol == {"epsilon": 1e-8, "epochs": 2}
     assert space.most_epochs() == 2
-    with pytest.raises(ZooError, match=r"--fix: no setting is called 'epoch', did you mean epochs\?"):
+    with refuses("--fix", "'epoch'", "epochs?"):
         space.fixed("epoch", 1)
 
 
@@ -237,11 +229,11 @@ def test_objectives_are_read_and_refused() -> None:
         ("cost", "minimize", None),
         ("loss", "minimize", "validation_loss"),
     ]
-    with pytest.raises(ZooError, match=r"no metric is called 'pearson:dve', did you mean pearson:dev\?; there are"):
+    with refuses("--objective", "'pearson:dve'", "pearson:dev?"):
         objective.parse(["pearson:dve"], targets)
-    with pytest.raises(ZooError, match=r"--objective speed:onnx-gpu: no runtime is called 'onnx-gpu'; there are"):
+    with refuses("--objective speed:onnx-gpu", "'onnx-gpu'"):
         objective.parse(["speed:onnx-gpu"], targets)
-    with pytest.raises(ZooError, match="expected different ones"):
+    with refuses("--objective", "cost"):
         objective.parse(["cost", "cost"], targets)
 
 
