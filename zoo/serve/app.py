@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -169,7 +169,7 @@ class _Inference:
         until = asyncio.get_running_loop().time() + self._limit
         with served.admission:
             with served.batcher.arriving():
-                body = await limits.read_body(headers, receive, options, until)
+                body = await limits.read_body(scope, receive, options, until)
                 length = headers.get(binary.ASGI_HEADER)
 
                 def read() -> tuple[protocol.Asked, Any]:
@@ -198,8 +198,7 @@ async def _page_asks(request: Request) -> Response:
         raise HTTPException(404)
     until = asyncio.get_running_loop().time() + service.options.limit_seconds
     with served.admission:
-        headers = dict(request.scope["headers"])
-        fields = question.read(await limits.read_body(headers, request.receive, service.options, until))
+        fields = question.read(await limits.read_body(request.scope, request.receive, service.options, until))
         future = served.batcher.alone(lambda: question.answer(served.model, *fields))
         answer = await limits.result_of(request.receive, future, service.options, until)
     request.state.line["sequences"] = 1
@@ -207,7 +206,8 @@ async def _page_asks(request: Request) -> Response:
 
 
 class _Guard:
-    """Around everything: token, errors, headers, metrics and the log, for each request once."""
+    """Checks every request once, and gives every response its headers, its error message, its metrics and its line in
+    the log."""
 
     def __init__(self, app: ASGIApp, service: Service, tokens: Sequence[str], say: Log) -> None:
         self._app, self._service, self._tokens, self._say = app, service, tokens, say
@@ -219,23 +219,29 @@ class _Guard:
             return
         began = time.perf_counter()
         line: dict[str, Any] = {}
-        scope.setdefault("state", {})["line"] = line
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        has_body = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+        state: dict[str, Any] = scope.setdefault("state", {})
+        state.update(line=line, unread=has_body)
         status = 0
 
         async def sending(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = list((HEADERS | dict(message["headers"])).items())
+                own = {b"connection": b"close"} if state["unread"] else {}
+                message["headers"] = list((HEADERS | dict(message["headers"]) | own).items())
+            elif state["unread"]:
+                message["more_body"] = True  # the server closes the connection when this is False
             await send(message)
 
         try:
-            self._check(scope)
+            self._check(scope["path"], headers)
             await self._app(scope, receive, sending)
         except limits.Gone:
             self._service.metrics.gone(line.get("model", ""))
             status = CLIENT_GONE
-        except Exception as error:  # noqa: BLE001 - the client gets a line, and so does the log
+        except Exception as error:  # noqa: BLE001 - every error is a line for the client and for the log
             answer = _refusal(error)
             line["error"] = orjson.loads(answer.body)["error"]
             await answer(scope, receive, sending)
@@ -243,11 +249,13 @@ class _Guard:
         self._service.metrics.request(line.get("model", ""), status, seconds)
         client = scope["client"][0] if scope.get("client") else "-"
         self._say(Line(client, scope["method"], scope["path"], status, seconds, **line))
+        if state["unread"]:
+            await limits.discard_body(receive, self._service.options)
+            await send({"type": "http.response.body"})
 
-    def _check(self, scope: Scope) -> None:
-        """Raise Refused for a request without a token, where one is needed, or for another host than this machine."""
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        if self._tokens and scope["path"] not in OPEN_PATHS:
+    def _check(self, path: str, headers: Mapping[bytes, bytes]) -> None:
+        """Raise Refused for a request without a token, or one for another host where only local names are allowed."""
+        if self._tokens and path not in OPEN_PATHS:
             limits.check_token(headers.get(b"authorization", b"").decode("latin-1"), self._tokens)
         if self._by_local_names:
             host = headers.get(b"host", b"").decode("latin-1").lower()
@@ -265,9 +273,6 @@ def _refusal(error: Exception) -> Response:
             headers["retry-after"] = str(error.retry_after)
         if status == 401:
             headers["www-authenticate"] = "Bearer"
-        if status in (408, 413):
-            # what is still to come of it is not read
-            headers["connection"] = "close"
     elif isinstance(error, HTTPException):
         status, message = error.status_code, REASONS.get(error.status_code, error.detail)
         headers |= error.headers or {}

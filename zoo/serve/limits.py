@@ -1,34 +1,38 @@
-"""What keeps a service that anybody may ask alive: how many at once, how large, how long, and who."""
+"""Limits of a request: who may send it, how large it is, how long it takes, how many there are at once."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from starlette.types import Receive
+from starlette.types import Receive, Scope
 
 from zoo.serve.options import ServeOptions
 from zoo.serve.refused import Refused
 
 RETRY_SECONDS = 1
-"""When one who was told to come again may do so."""
+"""Value of Retry-After in a response 503."""
 
 PATIENCE = 0.02
-"""Seconds that an answer may take before it is watched whether its client is still there."""
+"""Seconds that an answer may take before the service watches whether the client is still connected."""
+
+LINGER = 1.0
+"""Seconds for which the rest of a body is read and discarded after an error response."""
 
 T = TypeVar("T")
 
 
 class Gone(Exception):  # noqa: N818
-    """The client went away: nobody reads an answer."""
+    """The client closed its connection before it was answered."""
 
 
 class Admission:
-    """How many requests of a model are answered at once: while it is entered, one more. Used by one event loop.
+    """Counts the requests of a model that are being answered; each enters this context. Used by one event loop.
 
-    Raises Refused, status 503, for one too many.
+    Raises Refused, status 503, for one request too many.
     """
 
     def __init__(self, name: str, most: int) -> None:
@@ -36,7 +40,7 @@ class Admission:
 
     def __enter__(self) -> None:
         if self._now >= self._most:
-            message = f"{self._name}: {self._most:,} requests are being answered; come again in {RETRY_SECONDS} s"
+            message = f"{self._name}: too busy with {self._most:,} requests; retry in {RETRY_SECONDS} s"
             raise Refused(503, message, RETRY_SECONDS)
         self._now += 1
 
@@ -44,24 +48,26 @@ class Admission:
         self._now -= 1
 
 
-async def read_body(headers: Mapping[bytes, bytes], receive: Receive, options: ServeOptions, until: float) -> bytes:
-    """The body of a request. until: time of the event loop.
+async def read_body(scope: Scope, receive: Receive, options: ServeOptions, until: float) -> bytes:
+    """The body of a request; `scope["state"]["unread"]` becomes False. until: time of the event loop.
 
-    Raises Refused: status 413 for one that is too large, before it is read where its size is given, 408 for one that
-    does not come in time, 415 for one that is compressed; Gone where the client went away.
+    Raises Refused: status 413 for a body that is too large, before it is read where its size is given, 408 for one that
+    does not arrive in time, 415 for one that is compressed; Gone if the client disconnects.
     """
+    headers: dict[bytes, bytes] = dict(scope["headers"])
     encoding = headers.get(b"content-encoding", b"identity").strip().lower()
     if encoding != b"identity":
         name = encoding.decode("latin-1")
-        raise Refused(415, f"Content-Encoding: expected none, got {name!r:.40}; a body is taken as it is")
+        raise Refused(415, f"Content-Encoding: expected none, got {name!r:.40}; send the body uncompressed")
+    too_large = Refused(413, f"expected a body of at most {options.max_body:,} MB; send fewer sequences in a request")
     most = options.body_bytes
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and (len(declared) > 15 or int(declared) > most):
-        raise _too_large(options)
+        raise too_large
     parts, size, more = [], 0, True
     try:
         async with asyncio.timeout(None) as limit:
-            # most bodies are there: a timer is set when one is not
+            # most bodies have arrived already: a timer is set only for one that has not
             late = asyncio.get_running_loop().call_soon(limit.reschedule, until)
             try:
                 while more:
@@ -71,29 +77,43 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, options: S
                     part, more = message.get("body", b""), message.get("more_body", False)
                     size += len(part)
                     if size > most:
-                        raise _too_large(options)
+                        raise too_large
                     parts.append(part)
             finally:
                 late.cancel()
     except TimeoutError:
-        raise Refused(408, f"the request did not come within {options.time_limit}") from None
+        raise Refused(408, f"the body of the request did not arrive within {options.time_limit}") from None
+    scope["state"]["unread"] = False
     return b"".join(parts)
 
 
+async def discard_body(receive: Receive, options: ServeOptions) -> None:
+    """Read the rest of a body: a connection that is closed while its client sends may lose the response."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER):
+            size, more = 0, True
+            while more and size <= options.body_bytes:
+                message = await receive()
+                size += len(message.get("body", b""))
+                more = message.get("more_body", False)
+
+
 async def result_of(receive: Receive, future: asyncio.Future[T], options: ServeOptions, until: float) -> T:
-    """What a future gives. It is cancelled where nobody waits for it: raises Gone where the client goes away, Refused,
-    status 503, where the time is over. The body must have been read."""
+    """The result of a future, which is cancelled when nobody waits for it any more. The body must have been read.
+
+    Raises Gone if the client disconnects, Refused, status 503, when the time is over.
+    """
     loop = asyncio.get_running_loop()
     ends: list[asyncio.TimerHandle | asyncio.Task[None]] = []
 
     def late() -> None:
-        _fail(future, Refused(503, f"not answered within {options.time_limit}; come again", RETRY_SECONDS))
+        _fail(future, Refused(503, f"not answered within {options.time_limit}; retry", RETRY_SECONDS))
 
     def watch() -> None:
         ends.extend([loop.create_task(_gone(receive, future)), loop.call_at(until, late)])
 
     try:
-        await asyncio.sleep(0)  # what is computed in place is there then
+        await asyncio.sleep(0)  # a request that is computed in place is done then
         if not future.done():
             ends.append(loop.call_at(min(until, loop.time() + PATIENCE), watch))
         return await future
@@ -104,7 +124,7 @@ async def result_of(receive: Receive, future: asyncio.Future[T], options: ServeO
 
 
 async def _gone(receive: Receive, future: asyncio.Future[Any]) -> None:
-    """Fails a future when the client goes away."""
+    """Fail a future when the client disconnects."""
     while (await receive())["type"] != "http.disconnect":
         pass
     _fail(future, Gone())
@@ -115,16 +135,10 @@ def _fail(future: asyncio.Future[Any], error: Exception) -> None:
         future.set_exception(error)
 
 
-def check_token(authorization: str | None, tokens: Sequence[str]) -> None:
-    """Raise Refused, status 401, unless the header holds one of the tokens, or none is needed."""
-    if not tokens:
-        return
-    scheme, _, given = (authorization or "").partition(" ")
-    # each is compared, in a time that does not tell how much of it was right
+def check_token(authorization: str, tokens: Sequence[str]) -> None:
+    """Raise Refused, status 401, unless the header holds one of the tokens."""
+    scheme, _, given = authorization.partition(" ")
+    # all are compared, each in constant time: the time of an answer says nothing about a token
     right = [hmac.compare_digest(given.strip().encode(), token.encode()) for token in tokens]
     if scheme.lower() != "bearer" or not any(right):
         raise Refused(401, "expected the header Authorization: Bearer TOKEN with a token of this service")
-
-
-def _too_large(options: ServeOptions) -> Refused:
-    return Refused(413, f"expected a body of at most {options.max_body:,} MB; send fewer sequences a request")

@@ -1,18 +1,19 @@
-"""One line a request, on standard error: for people, or as JSON. What a client sent stands in it as printable text.
+"""One line for each request, on standard error, as text or as JSON; what a client sent is in it as printable text.
 
-While the service runs, standard error is written by a thread: whoever does not read it holds up nobody.
+A thread writes the lines, so that the service never waits for whoever reads its log.
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
+import logging
 import os
 import queue
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from logging.handlers import QueueHandler, QueueListener
 from typing import NamedTuple
 
 import orjson
@@ -20,17 +21,18 @@ import orjson
 from zoo.errors import one_line
 
 MOST_LINES = 10_000
-"""That wait to be written; more are left out."""
+"""Maximum number of queued lines; further lines are dropped and counted."""
 
-GATHER = 0.02
-"""Seconds for which lines gather until they are written together, so that the thread seldom takes the interpreter."""
+PAUSE = 0.02
+"""Seconds between two rounds of writing: a thread that woke for each line would slow down the event loop."""
 
 LAST_LINES = 1.0
-"""Seconds that may be spent at the end on lines that wait."""
+"""Seconds that the end of the service may wait for queued lines."""
 
 
 class Line(NamedTuple):
-    """A request. model: "" for what belongs to none.  sequences: predicted.  error: what was answered instead."""
+    """A request. model: "" for a request that names none.  sequences: how many were predicted.  error: the message of
+    an error response."""
 
     client: str
     method: str
@@ -45,91 +47,87 @@ class Line(NamedTuple):
 Log = Callable[[Line], None]
 
 
-def as_text(line: Line) -> None:
+def as_text(line: Line) -> str:
     count = f" {line.sequences:,} sequences" if line.sequences else ""
     error = f" {line.error}" if line.error else ""
     path = one_line(line.path)
-    _write(f"{_now()} {line.client} {line.method} {path} {line.status}{count} {line.seconds * 1000:.1f} ms{error}")
+    return f"{_now()} {line.client} {line.method} {path} {line.status}{count} {line.seconds * 1000:.1f} ms{error}"
 
 
-def as_json(line: Line) -> None:
+def as_json(line: Line) -> str:
     fields = {**line._asdict(), "seconds": round(line.seconds, 6), "path": one_line(line.path)}
-    _write(orjson.dumps({"time": _now(), **fields}).decode())
+    return orjson.dumps({"time": _now(), **fields}).decode()
 
 
 def silent(line: Line) -> None:
-    """For --quiet."""
+    """The log of --quiet."""
 
 
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def _write(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-
-
 @contextlib.contextmanager
-def behind() -> Iterator[None]:
-    """Have what is written to standard error written by a thread. Lines that nobody takes are left out and counted."""
-    before = sys.stderr
-    with contextlib.closing(Behind(before.fileno())) as stream:
-        sys.stderr = stream
-        try:
-            yield
-        finally:
-            sys.stderr = before
+def writing(descriptor: int | None = None) -> Iterator[Callable[[str], None]]:
+    """Yield a function that queues a line for a thread to write, by default to standard error. It never waits."""
+    # a put into a SimpleQueue may interrupt another, as it does from the handler of a signal
+    lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    handler = _Handler(lines)
+    writer = _Writer(handler, sys.stderr.fileno() if descriptor is None else descriptor)
+    listener = _Listener(lines, writer)  # type: ignore[arg-type]
+    listener.start()
+
+    def write(line: str) -> None:
+        handler.handle(logging.makeLogRecord({"msg": line}))
+
+    try:
+        yield write
+    finally:
+        # `stop` waits for the thread, which may be writing to a pipe that nobody reads
+        end = threading.Thread(target=listener.stop, daemon=True)
+        end.start()
+        end.join(LAST_LINES)
 
 
-class Behind(io.TextIOBase):
-    """A text stream to a file descriptor: `write` never waits."""
+class _Handler(QueueHandler):
+    """Drops lines when the queue is full."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        # its `put` may be called from the handler of a signal that came while another is at it
-        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._begun, self._left_out = "", 0
-        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
-        self._thread.start()
+    queue: queue.SimpleQueue[logging.LogRecord]
+    dropped = 0
 
-    def write(self, text: str) -> int:
-        self._begun += text
-        if self._begun.endswith("\n"):
-            line, self._begun = self._begun, ""
-            if self._lines.qsize() < MOST_LINES:
-                self._lines.put(line)
-            else:
-                self._left_out += 1
-        return len(text)
-
-    def close(self) -> None:
-        """Write what waits, for LAST_LINES at most."""
-        if not self.closed:
-            super().close()
-            self._lines.put(self._begun)
-            self._lines.put(None)
-            self._thread.join(LAST_LINES)
-
-    def _run(self) -> None:
-        told, ends = 0, False
-        while not ends:
-            lines = [self._lines.get()]
-            if lines[0] is not None:
-                time.sleep(GATHER)
-            while not self._lines.empty():
-                lines.append(self._lines.get())
-            ends = lines[-1] is None
-            if (left_out := self._left_out) > told:
-                lines.append(f"zoo: {left_out - told:,} lines were not written\n")
-                told = left_out
-            # the descriptor itself: a thread that waits inside sys.stderr would hold up the end of the process
-            with contextlib.suppress(OSError):
-                _write_all(
-                    self._descriptor, "".join(line for line in lines if line is not None).encode("utf-8", "replace")
-                )
+    def enqueue(self, record: logging.LogRecord) -> None:
+        if self.queue.qsize() < MOST_LINES:
+            super().enqueue(record)
+        else:
+            self.dropped += 1
 
 
-def _write_all(descriptor: int, content: bytes) -> None:
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+class _Listener(QueueListener):
+    """Takes lines in rounds."""
+
+    queue: queue.SimpleQueue[logging.LogRecord]
+
+    def dequeue(self, block: bool) -> logging.LogRecord:
+        if self.queue.empty():
+            time.sleep(PAUSE)
+        return super().dequeue(block)
+
+
+class _Writer:
+    """Writes to the descriptor itself. A logging.Handler, or sys.stderr, would keep a lock while it waits for a reader,
+    and the end of the process would wait for that lock."""
+
+    def __init__(self, handler: _Handler, descriptor: int) -> None:
+        self._handler, self._descriptor, self._reported = handler, descriptor, 0
+
+    def handle(self, record: logging.LogRecord) -> None:
+        self._write(record.getMessage())
+        if (dropped := self._handler.dropped) > self._reported:
+            self._write(f"zoo: {dropped - self._reported:,} lines were not written")
+            self._reported = dropped
+
+    def _write(self, line: str) -> None:
+        rest = memoryview(f"{line}\n".encode("utf-8", "replace"))
+        with contextlib.suppress(OSError):
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]

@@ -1,13 +1,13 @@
-"""`zoo serve`: models loaded, the address taken, uvicorn until a signal ends it and what was begun is finished."""
+"""`zoo serve`: load models, listen, and run uvicorn until a signal ends it."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from zoo.errors import MissingDependency, ZooError
+from zoo.errors import ZooError, require
 from zoo.options import RunOptions
 from zoo.serve.options import ServeOptions, read_tokens
 from zoo.system import signals
@@ -16,14 +16,13 @@ if TYPE_CHECKING:
     import uvicorn
     from starlette.types import ASGIApp
 
-    from zoo.serve.log import Log
     from zoo.serve.models import Models
 
 BACKLOG = 1024
-"""Connections that the system keeps until they are taken."""
+"""Connections that the system holds until the service accepts them."""
 
 KEEP_ALIVE = 75
-"""Seconds that a connection may be idle, more than what proxies take as their own."""
+"""Seconds that a connection may be idle after a response; longer than the usual setting of a proxy."""
 
 
 def serve(
@@ -34,43 +33,39 @@ def serve(
     say: Callable[[str], None],
     quiet: bool = False,
 ) -> None:
-    """Serve models, by name or from files, until a signal ends it.
+    """Serve models, by name or from files, until a signal ends the service.
 
-    say: told where they are, when they are there.  quiet: no line a request.
-    Raises ZooError for models that cannot be loaded or an address that cannot be taken.
+    say: prints a note, or nothing for --quiet; called with the models and the address before the first request.
+    quiet: log no requests.
+    Raises ZooError if a model cannot be loaded or the address cannot be used.
     """
-    require()
+    for library in ("starlette", "uvicorn", "httptools", "prometheus_client"):
+        require(library, "serve")
     from zoo.serve import log
     from zoo.serve.app import application
     from zoo.serve.metrics import Metrics
     from zoo.serve.models import open_models
 
     tokens = read_tokens(options.token_file)
-    with contextlib.closing(taken(options)) as listening:
+    line = log.as_json if options.json_log else log.as_text
+    with contextlib.closing(bind(options)) as listening:
         metrics = Metrics()
         models = open_models(weights, runtime, running, options, metrics.batch)
         try:
-            logged: Log = log.silent if quiet else log.as_json if options.json_log else log.as_text
-            listening.listen(BACKLOG)  # who comes as soon as the address is said waits until it is answered
-            for line in _greeting(models, options, address(listening), bool(tokens)):
-                say(line)
-            with log.behind():
-                made(application(models, options, metrics, tokens, logged), options, say).run(sockets=[listening])
+            listening.listen(BACKLOG)  # a client that connects as soon as the address is printed waits for its answer
+            for text in _greeting(models, options, address(listening), bool(tokens)):
+                say(text)
+            with log.writing() as write:
+                logged: log.Log = log.silent if quiet else lambda request: write(line(request))
+                app = application(models, options, metrics, tokens, logged)
+                note: Callable[[str], None] = say if quiet else lambda text: write(f"zoo: {text}")
+                build(app, options, note).run(sockets=[listening])
         finally:
             models.close()
 
 
-def require() -> None:
-    """Raise MissingDependency unless the extra `serve` is installed."""
-    import importlib.util
-
-    for library in ("starlette", "uvicorn", "httptools", "prometheus_client"):
-        if importlib.util.find_spec(library) is None:
-            raise MissingDependency(f"{library} is not installed; pip install 'deepstarr-zoo[serve]'")
-
-
-def taken(options: ServeOptions) -> socket.socket:
-    """A socket that is bound to the address, and does not listen yet. Raises ZooError where that cannot be."""
+def bind(options: ServeOptions) -> socket.socket:
+    """A socket that is bound to the address and does not listen yet. Raises ZooError if the address cannot be used."""
     try:
         family, kind, protocol, _, where = socket.getaddrinfo(
             options.host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -84,7 +79,9 @@ def taken(options: ServeOptions) -> socket.socket:
             raise
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ZooError(f"{options.host}, port {options.port}: cannot be taken ({reason}); see --host, --port") from None
+        raise ZooError(
+            f"{options.host}, port {options.port}: cannot listen there ({reason}); see --host, --port"
+        ) from None
     return bound
 
 
@@ -94,29 +91,26 @@ def address(bound: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def made(application: ASGIApp, options: ServeOptions, say: Callable[[str], None]) -> uvicorn.Server:
-    """A server whose `run(sockets=[...])` answers until a signal comes, or `should_exit` is set, and then finishes what
-    is under way; a second signal ends it at once. say: told of the signal."""
+def build(application: ASGIApp, options: ServeOptions, note: Callable[[str], None]) -> uvicorn.Server:
+    """A server whose `run(sockets=[...])` answers until a signal comes, or `should_exit` is set, and then finishes the
+    requests that have begun; a second signal ends it at once. note: called with the signal."""
     import uvicorn
 
-    from zoo.serve.connection import Connection
+    from zoo.serve.limits import LINGER
 
     class Server(uvicorn.Server):
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
             def end(signal: signals.Stopped) -> None:
-                say(f"{signal}: what is under way is finished first; once more ends it at once")
+                note(f"{signal}: finishing open requests; signal again to stop now")
                 self.should_exit = True
 
             with signals.noted(end):
                 yield
 
-    def connection(**given: Any) -> Connection:
-        return Connection(options=options, is_ending=lambda: server.should_exit, **given)
-
     config = uvicorn.Config(
         application,
-        http=connection,  # type: ignore[arg-type]
+        http="httptools",
         lifespan="off",
         ws="none",
         log_config=None,
@@ -125,11 +119,11 @@ def made(application: ASGIApp, options: ServeOptions, say: Callable[[str], None]
         server_header=False,
         proxy_headers=False,
         backlog=BACKLOG,
+        limit_concurrency=options.max_connections + 1,
         timeout_keep_alive=KEEP_ALIVE,
-        timeout_graceful_shutdown=round(options.limit_seconds) + 1,
+        timeout_graceful_shutdown=round(options.limit_seconds + LINGER) + 1,
     )
-    server = Server(config)
-    return server
+    return Server(config)
 
 
 def _greeting(models: Models, options: ServeOptions, where: str, with_token: bool) -> list[str]:
@@ -138,5 +132,5 @@ def _greeting(models: Models, options: ServeOptions, where: str, with_token: boo
         weights = one.model.spec.weights_id[:12]
         lines.append(f"{one.name}: {one.model.runtime} ({one.model.provider}), weights {weights}")
     if not (options.is_local or with_token):
-        lines.append(f"{options.host} is reached from other machines, and no token is asked for")
+        lines.append(f"{options.host}: other machines can reach this address, and no token is required")
     return [*lines, f"serving at {where}; Ctrl-C ends it"]
