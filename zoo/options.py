@@ -146,6 +146,9 @@ PRECISIONS: tuple[str, ...] = get_args(Precision)
 MOST_THREADS = 1024
 """More than any machine has cores for; each takes memory and a place among the user's processes."""
 
+Seed = Annotated[int, Bounds(0, (1 << 64) - 1)]
+"""Seed of a random number generator: 64 bits, without a sign."""
+
 MOST_SEQUENCES = 1 << 20
 """At once, in prediction and in training. Engines are at their best with a few thousand."""
 

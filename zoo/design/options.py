@@ -11,8 +11,7 @@ import math
 import re
 
 from zoo.errors import ZooError
-from zoo.explain.options import check_seed
-from zoo.options import check, check_count
+from zoo.options import Seed, check, check_count
 
 MOST_DESIGNS = 10_000
 
@@ -82,7 +81,7 @@ class DesignOptions:
     prefix: str | None = None
     """Designs are called PREFIX_1, PREFIX_2; by default TARGET_design."""
 
-    seed: int = 1234
+    seed: Seed = 1234
     """The starts of a design follow from it and the design's number alone."""
 
     def __post_init__(self) -> None:
@@ -97,7 +96,6 @@ class DesignOptions:
                 raise ZooError(f"{name}: expected a number of bases from 0, got {value}")
         if self.prefix is not None and not re.fullmatch(r"[^\s>]\S*", self.prefix):
             raise ZooError(f"prefix: expected a name without blanks, got {self.prefix!r}")
-        check_seed(self.seed)
         # what is wrong with a text is said when the options are made
         self.bounds, self.protected, self.sites, self.runs, self.gc_range  # noqa: B018
 

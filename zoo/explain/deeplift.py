@@ -16,8 +16,8 @@ import numpy as np
 from zoo.dna.encoding import ONE_HOT, reverse_complement
 from zoo.dna.shuffle import references as shuffles_of
 from zoo.errors import ZooError, did_you_mean
-from zoo.explain.options import MOST_SHUFFLES, ExplainOptions, check_seed
-from zoo.options import check_count, check_kind
+from zoo.explain.options import MOST_SHUFFLES, ExplainOptions
+from zoo.options import Bounds, check_kind
 from zoo.prediction import strands
 from zoo.prediction.model import Model
 from zoo.spec import UNKNOWN_BASE
@@ -59,8 +59,8 @@ def contributions(
         check_references(references, codes)
     else:
         check_kind("references", references, int)
-        check_count("references", references, MOST_SHUFFLES)
-        check_seed(seed)
+        Bounds(1, MOST_SHUFFLES).check("references", references)
+        ExplainOptions(seed=seed)
     number = references.shape[1] if isinstance(references, np.ndarray) else references
     step = max(1, AT_ONCE // number)
     parts = []

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from zoo.dna.encoding import ONE_HOT
-from zoo.explain import files, logos, methods, mutagenesis, report, tracks
+from zoo.explain import files, logos, methods, mutagenesis, report
 from zoo.explain.deeplift import target_indices
+from zoo.explain.files import DESCRIPTION, SUMMARY
 from zoo.explain.methods import Findings
 from zoo.explain.options import ExplainOptions
 from zoo.explain.report import Row
@@ -29,12 +30,9 @@ from zoo.prediction.model import Model
 from zoo.prediction.run import CHUNK_RECORDS, PredictionJob, Records, describe
 from zoo.system.atomic import check_folder_target, replacing_folder
 
-SUMMARY = "summary.tsv"
-DESCRIPTION = "explain.json"
-
 OURS = (
     *(files.CONTRIBUTIONS, files.ISM, files.ONE_HOT_FILE, files.hypothetical_file("*")),
-    *(SUMMARY, DESCRIPTION, report.FILE, f"{logos.FOLDER}/*.*", f"{tracks.FOLDER}/*.bw"),
+    *(SUMMARY, DESCRIPTION, report.FILE, f"{logos.FOLDER}/*.*", f"{files.TRACKS}/*.bw"),
 )
 """What a folder of ours holds, and nothing else."""
 
@@ -83,7 +81,9 @@ def explain(
                 if on_progress is not None:
                     on_progress(min(part.stop, len(codes)), len(codes))
         if isinstance(records, IntervalRecords):
-            tracks.write(folder, described["explained"], records.contigs, _windows(labels, records.centres))
+            contigs, _, _, _, strands_of = labels
+            windows = list(zip(contigs, records.centres, strands_of, strict=True))
+            files.write_tracks(folder, described["explained"], records.contigs, windows)
         described["findings"] = dataclasses.asdict(method.findings)
         report.write(folder / report.FILE, rows[: options.rows], described)
         if options.logos:
@@ -145,11 +145,6 @@ def _table(folder: Path, job: PredictionJob, model: Model, method: methods.Metho
         written = table_writer.Digested(content)
         with table_writer.opened(folder / SUMMARY, written, layout) as table:
             yield table
-
-
-def _windows(labels: Sequence[Column], centres: Sequence[int]) -> list[tracks.Window]:
-    contigs, _, _, _, both_strands_of = labels
-    return [tracks.Window(*one) for one in zip(contigs, centres, both_strands_of, strict=True)]
 
 
 def _rows(

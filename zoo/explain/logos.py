@@ -14,7 +14,7 @@ import numpy as np
 
 from zoo.dna.encoding import ONE_HOT
 from zoo.errors import MissingDependency
-from zoo.explain.files import of_target
+from zoo.explain.files import quoted
 from zoo.spec import ALPHABET
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def draw(folder: Path, rows: Sequence[Row], targets: Sequence[str], kind: str) -
     for number, row in enumerate(rows, 1):
         for target, contributions in zip(targets, row.contributions, strict=True):
             scores = contributions[:, None] * ONE_HOT[row.codes]
-            path = folder / FOLDER / f"{number:04d}.{of_target(target)}.{kind}"
+            path = folder / FOLDER / f"{number:04d}.{quoted(target)}.{kind}"
             save(scores, path, f"{row.name}: contributions to {target}", BASES_WIDTH * len(scores) + 1, kind)
 
 

@@ -1,4 +1,4 @@
-"""`zoo motifs`: the patterns that a model has learned, from what `zoo explain` left."""
+"""`zoo motifs`: find motifs in the output folder of `zoo explain`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from zoo.cli import notes, options
-from zoo.explain.options import MotifOptions
+from zoo.motifs.options import MotifOptions
 
 
 def command(
-    folder: Annotated[Path, Parameter(name="DIR", help="Folder that zoo explain left.")],
+    folder: Annotated[Path, Parameter(name="DIR", help="Output folder of zoo explain.")],
     /,
     *,
-    output: Annotated[Path | None, Parameter(help="Folder for the patterns; by default motifs in DIR.")] = None,
-    known: Annotated[Path | None, Parameter(help="Known motifs, a MEME file; patterns get their names.")] = None,
+    output: Annotated[Path | None, Parameter(help="Folder for the results; default DIR/motifs.")] = None,
+    known: Annotated[Path | None, Parameter(help="MEME file of known motifs, to name the patterns.")] = None,
     overwrite: options.Overwrite = False,
     finding: Annotated[MotifOptions, options.FINDING] = MotifOptions(),
 ) -> None:
@@ -27,4 +27,4 @@ def command(
     described = motifs.find(folder, target, finding, known, overwrite, options.command_line())
     for line in motifs.findings(described):
         notes.say(line)
-    notes.say(f"{target}: {motifs.motif_page.FILE}, tables, MEME files and logos")
+    notes.say(f"{target}: {motifs.PAGE_FILE}, tables, MEME files and logos")
