@@ -177,6 +177,17 @@ def check_count(name: str, value: Any, most: int) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
+class StrandOptions:
+    """Which strands of a sequence are predicted; by default the one that is given."""
+
+    rc: Literal["average"] | None = None
+    """Predict the mean of both strands, for twice the time."""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclasses.dataclass(frozen=True)
 class RunOptions(ThreadOptions):
     """How to run, never what to compute."""
 

@@ -31,7 +31,7 @@ def _nothing_is_written(folder: Path) -> Iterator[None]:
         (["seqs.fa", "--rows", "-1"], "rows: expected at least 1, got -1"),
         (["seqs.fa", "--logos", "-2"], "logos: expected at least 1, got -2"),
         (["seqs.fa", "--method", "shap"], "method"),
-        (["seqs.fa", "--rc", "sum"], "rc: expected average, got 'sum'"),
+        (["seqs.fa", "--rc", "sum"], "expected average, got 'sum'"),
         (["none.fa"], "none.fa: no such file"),
         ([], "FILE is missing; see zoo explain --help"),
         (["w.safetensors"], "w.safetensors: "),

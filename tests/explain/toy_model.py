@@ -7,6 +7,7 @@ import numpy as np
 from zoo.dna.encoding import ONE_HOT
 from zoo.prediction.model import Model
 from zoo.prediction.session import Session
+from zoo.prediction.strands import with_strands
 from zoo.spec import ModelSpec
 
 LENGTH = 21
@@ -39,7 +40,7 @@ class Sum:
 
 
 def model(weights: np.ndarray = WEIGHTS, factor: float = 1, rc: str | None = None) -> Model:
-    return Model(Session(Sum(weights, factor), "toy-cpu"), rc=rc)
+    return Model(with_strands(Session(Sum(weights, factor), "toy-cpu"), rc))
 
 
 def both_strands(weights: np.ndarray) -> np.ndarray:

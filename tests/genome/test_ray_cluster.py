@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 from collections.abc import Iterator
@@ -101,10 +102,10 @@ def test_variants_and_files_are_the_same_to_the_byte(cluster: Any, made: dict[st
     assert Path("e.tsv").read_bytes() == alone
 
     sources = tuple(f"{number}.fa" for number in range(5))
-    files = PredictionJob(sources, Path("p.tsv.gz"), overwrite=True, rc="average")
-    expected = predict_file(load(weights="w.safetensors", runtime=RUNTIME[1]), files)
+    files = PredictionJob(sources, Path("p.tsv.gz"), overwrite=True)
+    expected = predict_file(load(weights="w.safetensors", runtime=RUNTIME[1], rc="average"), files)
     alone = Path("p.tsv.gz").read_bytes()
-    described = shared_files.predict_files(files, LOADING, on_ray, lambda _: None)
+    described = shared_files.predict_files(files, dataclasses.replace(LOADING, rc="average"), on_ray, lambda _: None)
     assert Path("p.tsv.gz").read_bytes() == alone
     assert described == expected == json.loads(Path("p.tsv.gz.json").read_text())
     assert not [path for path in Path().iterdir() if path.name.startswith(".")]

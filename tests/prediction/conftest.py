@@ -1,12 +1,10 @@
-"""A model and what it predicts: sequences, and variants of a small genome."""
+"""A model and sequences that it takes."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import genomes
 import pytest
-from alleles import random_alleles, write_vcf
 from checkpoints import ODD, random_checkpoint, random_codes
 from command_line import RUNTIME
 
@@ -40,14 +38,3 @@ def fasta(tmp_path: Path, texts: list[str]) -> Path:
     path = tmp_path / "seqs.fa"
     path.write_text("".join(f">s{number} of 40\n{text}\n" for number, text in enumerate(texts)))
     return path
-
-
-@pytest.fixture
-def contigs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Of the genome g.fa, which is in the working folder with weights w.safetensors and variants v.vcf."""
-    monkeypatch.chdir(tmp_path)
-    checkpoint.save(random_checkpoint(ODD), tmp_path / "w.safetensors")
-    made = genomes.contigs({"chr2": 900, "chr10": 400}, unknown=0.01)
-    genomes.write(tmp_path / "g.fa", made)
-    write_vcf(tmp_path / "v.vcf", random_alleles(made, 60), made)
-    return made

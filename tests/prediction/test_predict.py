@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from checkpoints import ODD, random_checkpoint, random_codes
 from command_line import RUNTIME
+from refusals import refuses
 from tables import read_predictions
 
 import zoo
-from zoo.errors import ZooError
 from zoo.options import RunOptions
 from zoo.prediction.model import Model
 from zoo.prediction.run import PredictionJob, predict_file
@@ -44,31 +44,27 @@ def test_no_sequences_are_no_rows(model: Model) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sequences", "message"),
+    ("sequences", "facts"),
     [
-        (["A" * 53, "A" * 52], 'sequence 2: expected 53 bases, got 52; resize="center" crops or pads with N'),
-        (
-            ["A" * 52 + "R"],
-            "sequence 1, position 53: expected a letter of ACGTN, got 'R'; ambiguous=\"n\" takes it as N",
-        ),
-        (["A" * 53, 5], "sequence 2: expected a text, got int"),
-        ("A" * 53, "sequences: expected a list of texts, got one text; put it in a list"),
+        (["A" * 53, "A" * 52], ("sequence 2", 53, 52, 'resize="center"')),
+        (["A" * 52 + "R"], ("sequence 1", "position 53", "ACGTN", "'R'", 'ambiguous="n"')),
+        (["A" * 53, 5], ("sequence 2", "int")),
+        ("A" * 53, ("sequences", "list")),
     ],
 )
-def test_sequences_that_the_model_does_not_take_are_refused(model: Model, sequences: list[str], message: str) -> None:
-    with pytest.raises(ZooError) as refused:
+def test_sequences_that_the_model_does_not_take_are_refused(
+    model: Model, sequences: list[str], facts: tuple[object, ...]
+) -> None:
+    with refuses(*facts):
         model.predict(sequences)
-    assert str(refused.value) == message
 
 
 def test_unknown_options_and_bad_values_are_refused(file: Path) -> None:
-    with pytest.raises(
-        ZooError, match="no option is called 'batch', did you mean batch_size\\?; there are rc, resize, ambiguous, "
-    ):
+    with refuses("'batch'", "batch_size", "rc", "resize", "ambiguous"):
         zoo.load(weights=file, batch=3)
-    with pytest.raises(ZooError, match="batch size: expected at least 1, got 0"):
+    with refuses("batch-size", 1, 0):
         zoo.load(weights=file, batch_size=0)
-    with pytest.raises(ZooError, match="precision: expected one of fp32, tf32, bf16, got 'fp8'"):
+    with refuses("precision", "fp32, tf32, bf16", "'fp8'"):
         zoo.load(weights=file, precision="fp8")
 
 
@@ -79,17 +75,16 @@ def test_auto_picks_a_runtime_and_says_which(file: Path, texts: list[str], model
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "facts"),
     [
-        ({"threads": 10_000}, "threads: expected at most 1,024, got 10000"),
-        ({"threads": 2**63}, "threads: expected at most 1,024, got 9223372036854775808"),
-        ({"batch_size": 2**63}, "batch size: expected at most 1,048,576, got 9223372036854775808"),
-        ({"threads": 1.5}, "threads: expected a whole number, got 1.5"),
-        ({"batch_size": True}, "batch size: expected a whole number, got True"),
-        ({"batch_size": "8"}, "batch size: expected a whole number, got '8'"),
+        ({"threads": 10_000}, ("threads", 1024, 10000)),
+        ({"threads": 2**63}, ("threads", 1024, 2**63)),
+        ({"batch_size": 2**63}, ("batch-size", 2**20, 2**63)),
+        ({"threads": 1.5}, ("threads", "whole number", 1.5)),
+        ({"batch_size": True}, ("batch-size", "whole number", True)),
+        ({"batch_size": "8"}, ("batch-size", "whole number", "'8'")),
     ],
 )
-def test_numbers_that_no_machine_has_are_refused(options: dict[str, object], message: str) -> None:
-    with pytest.raises(ZooError) as caught:
+def test_numbers_that_no_machine_has_are_refused(options: dict[str, object], facts: tuple[object, ...]) -> None:
+    with refuses(*facts):
         RunOptions(**options)  # type: ignore[arg-type]
-    assert str(caught.value) == message

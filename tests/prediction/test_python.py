@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from checkpoints import ODD, random_codes
+from refusals import refuses
 
 import zoo
 from zoo.dna.encoding import reverse_complement
@@ -192,12 +193,12 @@ class TestChoices:
         np.testing.assert_allclose(again.predict(texts), model.predict(texts), rtol=1e-5, atol=1e-5)
 
     def test_a_wrong_choice_is_refused(self, file: Path, texts: list[str]) -> None:
-        with pytest.raises(zoo.ZooError, match="rc: expected average, got 'mean'"):
+        with refuses("rc", "average", "'mean'"):
             zoo.load(weights=file, runtime=RUNTIME, rc="mean")
         with pytest.raises(zoo.ZooError, match="resize: expected center, got 'left'"):
             zoo.load(weights=file, runtime=RUNTIME, resize="left")
         model = zoo.load(weights=file, runtime=RUNTIME)
-        with pytest.raises(zoo.ZooError, match="rc: expected average, got 'mean'"):
+        with refuses("rc", "average", "'mean'"):
             model.predict(texts, rc="mean")
         with pytest.raises(zoo.ZooError, match="resize: expected center, got 'left'"):
             model.predict(texts, resize="left")

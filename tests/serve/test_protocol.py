@@ -193,8 +193,8 @@ def test_an_input_that_is_wrong_is_refused_by_its_field(service: Running, change
         ({"inputs": [TENSOR, TENSOR]}, "inputs: expected a list of one"),
         ({"inputs": [TENSOR], "id": 7}, "id: expected a text, got 7"),
         ({"inputs": [TENSOR], "input": 7}, "the request: nothing is called 'input', did you mean inputs?"),
-        ({"inputs": [TENSOR], "parameters": {"rc": "both"}}, "parameters: rc: expected average, got 'both'"),
-        ({"inputs": [TENSOR], "parameters": {"rc": ["a"]}}, "parameters: rc: expected average"),
+        ({"inputs": [TENSOR], "parameters": {"rc": "both"}}, "parameters: rc: expected one of average, got 'both'"),
+        ({"inputs": [TENSOR], "parameters": {"rc": ["a"]}}, "parameters: rc: expected one of average"),
         ({"inputs": [TENSOR], "parameters": {"binary_data_output": 1}}, "binary_data_output: expected true or false"),
         ({"inputs": [TENSOR], "outputs": [{"name": "dev"}]}, "outputs: name: expected activity, got 'dev'"),
         (

@@ -71,5 +71,5 @@ def test_a_parameter_and_an_error_arrive(client) -> None:  # type: ignore[no-unt
     both = client.infer("mine", [tensor], parameters={"rc": "average"}).as_numpy("activity")
     assert both.shape == (1, len(ODD.targets))
     assert not np.array_equal(both, client.infer("mine", [tensor]).as_numpy("activity"))
-    with pytest.raises(Exception, match=r"\[400\] parameters: rc: expected average, got 'both'"):
+    with pytest.raises(Exception, match=r"\[400\] parameters: rc: expected one of average, got 'both'"):
         client.infer("mine", [tensor], parameters={"rc": "both"})

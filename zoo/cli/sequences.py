@@ -32,7 +32,6 @@ def job(
     reading: ReadOptions,
     output: Path | None,
     overwrite: bool,
-    rc: str | None,
     weights: Path | None,
 ) -> PredictionJob:
     """What a command reads and writes. weights: their file, if they come from one.
@@ -43,7 +42,7 @@ def job(
     from zoo.prediction.run import PredictionJob
 
     sources = _fasta_files(command, files, intervals, reading)
-    rest = (output, reading, overwrite, options.command_line(), rc, weights)
+    rest = (output, reading, overwrite, options.command_line(), weights)
     return IntervalJob(sources, *rest, intervals) if intervals.given else PredictionJob(sources, *rest)
 
 

@@ -17,10 +17,8 @@ from zoo.design.constraints import Constraints
 from zoo.design.options import DesignOptions
 from zoo.design.starts import Start, starts
 from zoo.errors import ZooError
-from zoo.explain import mutagenesis
 from zoo.explain.deeplift import target_index
 from zoo.options import check_kind, made
-from zoo.prediction import strands
 from zoo.prediction.model import Model
 
 
@@ -61,7 +59,7 @@ def evolve(
     if sequences is not None and not given:
         return []
     named = [(f"sequence {number}", codes) for number, codes in enumerate(given, 1)]
-    return designs(model, aim, chosen, named, model.rc)
+    return designs(model, aim, chosen, named)
 
 
 def designs(
@@ -69,17 +67,15 @@ def designs(
     target: str | int,
     options: DesignOptions,
     given: Sequence[tuple[str, np.ndarray]],
-    rc: str | None,
     on_progress: Callable[[float, int], None] = lambda *_: None,
 ) -> list[Design]:
-    """`evolve`, with the names of what the designs begin with. rc: "average" for the mean of both strands.
+    """`evolve`, with the names of what the designs begin with.
 
     on_progress: called with the share of the work that is done, and with how many designs that is.
     """
     aim = target_index(model.spec.targets, target)
     constraints = Constraints(options, model.spec.sequence_length, model.spec.targets)
-    submit = strands.with_choice(model.session.submit, rc)
-    network = Network(lambda codes: submit(codes).result(), functools.partial(mutagenesis.mutants, model, rc=rc))
+    network = Network(model.session.predict, model.session.mutants)
     begun = starts(options, constraints, given)
     before, first = _beginnings(network, begun)
     ends: dict[int, State] = {}

@@ -83,7 +83,6 @@ def write(
     target: str,
     options: DesignOptions,
     found: Sequence[Design],
-    rc: str | None,
     command: str = "",
 ) -> dict[str, Any]:
     """Write all files and return the description of the run. Raises ZooError as Outputs.check does."""
@@ -92,7 +91,7 @@ def write(
     described = {
         "command": command,
         **description.of_run(model.runtime, model.provider, model.spec),
-        "rc": rc,
+        "rc": model.rc,
         "target": target,
         "targets": list(model.spec.targets),
         "sequence_length": model.spec.sequence_length,

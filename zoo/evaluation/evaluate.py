@@ -21,9 +21,7 @@ from zoo.evaluation import diagnosis, intervals, metrics
 from zoo.evaluation.diagnosis import Diagnosis
 from zoo.evaluation.intervals import Verdict
 from zoo.evaluation.metrics import Interval, Score
-from zoo.prediction import strands
 from zoo.prediction.model import Model
-from zoo.prediction.strands import StrandOptions
 from zoo.spec import ModelSpec
 from zoo.weights import lookup
 
@@ -36,6 +34,7 @@ class Evaluation:
     spec: ModelSpec
     runtime: str
     provider: str
+    rc: str | None
     predicted: np.ndarray
     scores: list[Score]
     intervals: list[dict[str, Interval | None]]
@@ -59,7 +58,7 @@ class ModelComparison:
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluationOptions(StrandOptions):
+class EvaluationOptions:
     """How models are measured."""
 
     resamples: int = metrics.RESAMPLES
@@ -69,7 +68,6 @@ class EvaluationOptions(StrandOptions):
     """Of the bootstrap."""
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if self.resamples < 1:
             raise ZooError(f"resamples: expected at least 1, got {self.resamples}")
         if self.seed < 0:
@@ -219,7 +217,7 @@ def evaluate(
     targets = tuple(columns)
     if data.targets.shape[1] != len(targets):
         raise ZooError(f"expected measurements of {', '.join(targets)}, got {data.targets.shape[1]} columns")
-    predicted = {label: _predict(model, label, data, targets, settings) for label, model in models.items()}
+    predicted = {label: _predict(model, label, data, targets) for label, model in models.items()}
     groups = np.unique(keys(data.codes), return_inverse=True)[1]
     resampled = metrics.resample(
         data.targets, list(predicted.values()), resamples=settings.resamples, seed=settings.seed, groups=groups
@@ -231,6 +229,7 @@ def evaluate(
             model.spec,
             model.runtime,
             model.provider,
+            model.rc,
             predicted[label],
             resampled.scores[number],
             resampled.intervals(number),
@@ -251,13 +250,11 @@ def evaluate(
     return Report(data, targets, data.columns or tuple(columns.values()), evaluations, comparisons, settings, groups)
 
 
-def _predict(
-    model: Model, label: str, data: Split, targets: tuple[str, ...], settings: EvaluationOptions
-) -> np.ndarray:
+def _predict(model: Model, label: str, data: Split, targets: tuple[str, ...]) -> np.ndarray:
     """float32 (N, T): the outputs of the model that have these names."""
     own = list(_own_names(model))
     places = [own.index(target if target in own else published.target_of(target)) for target in targets]
-    predicted = strands.with_choice(model.submit_codes, settings.rc)(data.codes).result()[:, places]
+    predicted = model.predict_codes(data.codes)[:, places]
     _check_finite(predicted, label)
     return predicted
 

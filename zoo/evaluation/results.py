@@ -137,7 +137,7 @@ def _evaluation_json(one: Evaluation, report: Report) -> dict[str, Any]:
         "source": one.spec.source,
         "runtime": one.runtime,
         "provider": one.provider,
-        "rc": report.settings.rc,
+        "rc": one.rc,
         "targets": targets,
     }
 

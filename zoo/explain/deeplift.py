@@ -13,12 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zoo.dna.encoding import ONE_HOT, reverse_complement
+from zoo.dna.encoding import ONE_HOT
 from zoo.dna.shuffle import references as shuffles_of
 from zoo.errors import ZooError, did_you_mean
 from zoo.explain.options import MOST_SHUFFLES, ExplainOptions
 from zoo.options import Bounds, check_kind
-from zoo.prediction import strands
 from zoo.prediction.model import Model
 from zoo.spec import UNKNOWN_BASE
 
@@ -68,8 +67,8 @@ def contributions(
         part = codes[start : start + step]
         given = references[start : start + step] if isinstance(references, np.ndarray) else None
         against = shuffles_of(part, number, seed) if given is None else given
-        difference = model.predict_codes(part).astype(np.float64) - mean_of_references(model, against, model.rc)
-        parts.append(of_references(model, part, against, index, difference[:, index], model.rc))
+        difference = model.predict_codes(part).astype(np.float64) - mean_of_references(model, against)
+        parts.append(of_references(model, part, against, index, difference[:, index]))
     if not parts:
         empty = np.empty((0, codes.shape[1], 4), np.float32)
         return Contributions(empty, empty, np.empty(0, np.float32))
@@ -77,24 +76,20 @@ def contributions(
 
 
 def of_references(
-    model: Model, codes: np.ndarray, references: np.ndarray, target: int, difference: np.ndarray, rc: str | None
+    model: Model, codes: np.ndarray, references: np.ndarray, target: int, difference: np.ndarray
 ) -> Contributions:
     """Contributions to target number `target`, see `contributions`. difference: of that target, to its
     mean over the references, float64 (N,)."""
     hypothetical = model.session.contributions(codes, references, target)
-    if rc is not None:
-        other = model.session.contributions(reverse_complement(codes), reverse_complement(references), target)
-        hypothetical = (hypothetical + other[:, ::-1, ::-1]) * np.float32(0.5)
     hypothetical = np.where(same_as_references(codes, references)[:, None, None], np.float32(0), hypothetical)
     actual = hypothetical * ONE_HOT[codes]
     delta = actual.sum((1, 2), dtype=np.float64) - difference
     return Contributions(hypothetical, actual, delta.astype(np.float32))
 
 
-def mean_of_references(model: Model, references: np.ndarray, rc: str | None) -> np.ndarray:
+def mean_of_references(model: Model, references: np.ndarray) -> np.ndarray:
     """Base codes, uint8 (N, R, L) -> the mean of their activities, float64 (N, T)."""
-    submit = strands.with_choice(model.session.submit, rc)
-    activities = submit(references.reshape(-1, references.shape[2])).result()
+    activities = model.predict_codes(references.reshape(-1, references.shape[2]))
     return activities.reshape(*references.shape[:2], -1).mean(1, dtype=np.float64)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from zoo.dna.encoding import ONE_HOT
-from zoo.explain import files, logos, methods, mutagenesis, report
+from zoo.explain import files, logos, methods, report
 from zoo.explain.deeplift import target_indices
 from zoo.explain.files import DESCRIPTION, SUMMARY
 from zoo.explain.methods import Findings
@@ -25,7 +25,6 @@ from zoo.explain.report import Row
 from zoo.formats import bigwig, table_writer
 from zoo.formats.table_writer import Column, Layout, Table
 from zoo.genome.intervals import IntervalJob, IntervalRecords
-from zoo.prediction import strands
 from zoo.prediction.model import Model
 from zoo.prediction.run import CHUNK_RECORDS, PredictionJob, Records, describe
 from zoo.system.atomic import check_folder_target, replacing_folder
@@ -59,8 +58,7 @@ def explain(
     Raises ZooError as what is read does, for a target that the weights lack, or if the folder cannot be written.
     """
     chosen = target_indices(model.spec.targets, options.targets)
-    method = methods.method(model, chosen, options, job.rc)
-    submit = strands.with_choice(model.session.submit, job.rc)
+    method = methods.method(model, chosen, options)
     with replacing_folder(output, job.overwrite, OURS, job.inputs) as folder:
         labels, codes, records = _read(model, job)
         described = describe(model, job, records) | {
@@ -71,7 +69,7 @@ def explain(
         with _arrays(folder, codes, described) as arrays, _table(folder, job, model, method) as table:
             for start in range(0, len(codes), method.at_once):
                 part = slice(start, start + method.at_once)
-                activities = submit(codes[part]).result()
+                activities = model.predict_codes(codes[part])
                 scores = method.score(codes[part], activities)
                 arrays.write(codes[part], scores.hypothetical, scores.effects)
                 shown = [column[part] for column in labels]
@@ -161,7 +159,7 @@ def _rows(
     codes = codes[: max(0, most)]
     if not len(codes):
         return []
-    effects = scores.effects if scores.effects is not None else mutagenesis.mutants(model, codes, job.rc)
+    effects = scores.effects if scores.effects is not None else model.session.mutants(codes)
     actual = [(one[: len(codes)] * ONE_HOT[codes]).sum(2) for one in scores.hypothetical]
     return [
         Row(

@@ -7,7 +7,6 @@ follow, and a few columns of a table. Axes: N sequences, L positions, T targets,
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -67,8 +66,8 @@ class Method(Protocol):
 class DeepLift:
     """Against dinucleotide shuffles, see zoo/explain/deeplift.py."""
 
-    def __init__(self, model: Model, targets: Sequence[int], options: ExplainOptions, rc: str | None) -> None:
-        self._model, self._targets, self._options, self._rc = model, targets, options, rc
+    def __init__(self, model: Model, targets: Sequence[int], options: ExplainOptions) -> None:
+        self._model, self._targets, self._options = model, targets, options
         names = [model.spec.targets[target] for target in targets]
         self.numbers: Sequence[str] = [f"{name}_{column}" for name in names for column in ("shuffled", "delta")]
         self.after: Mapping[str, type] = {"shuffles": int, "unknown": int}
@@ -77,10 +76,10 @@ class DeepLift:
 
     def score(self, codes: np.ndarray, activities: np.ndarray) -> Scores:
         references = shuffles_of(codes, self._options.shuffles, self._options.seed)
-        against = deeplift.mean_of_references(self._model, references, self._rc)
+        against = deeplift.mean_of_references(self._model, references)
         difference = activities.astype(np.float64) - against
         found = [
-            deeplift.of_references(self._model, codes, references, target, difference[:, target], self._rc)
+            deeplift.of_references(self._model, codes, references, target, difference[:, target])
             for target in self._targets
         ]
         deltas = np.stack([one.delta for one in found], 1)
@@ -101,8 +100,8 @@ class DeepLift:
 class Mutagenesis:
     """Every substitution predicted; minus the mean of the four bases, they are the contributions."""
 
-    def __init__(self, model: Model, targets: Sequence[int], _: ExplainOptions, rc: str | None) -> None:
-        self._model, self._targets, self._rc = model, targets, rc
+    def __init__(self, model: Model, targets: Sequence[int], _: ExplainOptions) -> None:
+        self._model, self._targets = model, targets
         names = [model.spec.targets[target] for target in targets]
         self.numbers: Sequence[str] = [f"{name}_{which}" for name in names for which in EXTREMES]
         self.after: Mapping[str, type] = {f"{name}_{which}_mutation": str for name in names for which in EXTREMES} | {
@@ -112,7 +111,7 @@ class Mutagenesis:
         self.findings = Findings()
 
     def score(self, codes: np.ndarray, activities: np.ndarray) -> Scores:  # noqa: ARG002
-        effects = mutagenesis.mutants(self._model, codes, self._rc)
+        effects = self._model.session.mutants(codes)
         middle = mutagenesis.centred(effects)
         unknown = unknown_bases(codes)
         self.findings.unknown += int((unknown > 0).sum())
@@ -130,8 +129,8 @@ class Mutagenesis:
 class Gradient:
     """The gradient of an output by the one-hot bases."""
 
-    def __init__(self, model: Model, targets: Sequence[int], _: ExplainOptions, rc: str | None) -> None:
-        self._model, self._targets, self._rc = model, targets, rc
+    def __init__(self, model: Model, targets: Sequence[int], _: ExplainOptions) -> None:
+        self._model, self._targets = model, targets
         self.numbers: Sequence[str] = ()
         self.after: Mapping[str, type] = {"unknown": int}
         self.at_once = SEQUENCES_AT_ONCE
@@ -140,10 +139,7 @@ class Gradient:
     def score(self, codes: np.ndarray, activities: np.ndarray) -> Scores:  # noqa: ARG002
         unknown = unknown_bases(codes)
         self.findings.unknown += int((unknown > 0).sum())
-        gradients = [
-            mutagenesis.on_strands(functools.partial(self._model.session.gradient, target=target), codes, self._rc)
-            for target in self._targets
-        ]
+        gradients = [self._model.session.gradient(codes, target) for target in self._targets]
         return Scores(gradients, None, np.empty((len(codes), 0), np.float32), [unknown.tolist()])
 
 
@@ -151,10 +147,10 @@ EXTREMES = {"lowest": np.argmin, "highest": np.argmax}
 """Column of the table -> where the substitution is that it shows."""
 
 
-def method(model: Model, targets: Sequence[int], options: ExplainOptions, rc: str | None) -> Method:
-    """The method of the options, for targets by their numbers. rc: "average" for the mean of both strands."""
+def method(model: Model, targets: Sequence[int], options: ExplainOptions) -> Method:
+    """The method of the options, for targets by their numbers."""
     kinds: dict[str, Callable[..., Method]] = {"deeplift": DeepLift, "ism": Mutagenesis, "gradient": Gradient}
-    return kinds[options.method](model, targets, options, rc)
+    return kinds[options.method](model, targets, options)
 
 
 def mutation(codes: np.ndarray, place: int) -> str:

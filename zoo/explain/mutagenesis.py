@@ -6,11 +6,10 @@ effect is a difference, never a ratio.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from zoo.dna.encoding import reverse_complement
 from zoo.options import check_kind
 from zoo.prediction.model import Model
 
@@ -23,21 +22,7 @@ def ism(model: Model, sequences: Sequence[str] | np.ndarray) -> np.ndarray:
     Raises ZooError as `model.predict` and `model.predict_codes` do.
     """
     check_kind("model", model, Model)
-    return mutants(model, model.codes(sequences), model.rc)
-
-
-def mutants(model: Model, codes: np.ndarray, rc: str | None) -> np.ndarray:
-    """`ism` of base codes, uint8 (N, L). rc: "average" for the mean of both strands."""
-    return on_strands(model.session.mutants, codes, rc)
-
-
-def on_strands(compute: Callable[[np.ndarray], np.ndarray], codes: np.ndarray, rc: str | None) -> np.ndarray:
-    """What `compute` gives of base codes (N, L): float32 (N, L, 4, ...); or its mean with what it gives of the other
-    strand, read back along this one: position p is L-1-p there, and a base is its complement."""
-    given = compute(codes)
-    if rc is None:
-        return given
-    return (given + compute(reverse_complement(codes))[:, ::-1, ::-1]) * np.float32(0.5)
+    return model.session.mutants(model.codes(sequences))
 
 
 def centred(effects: np.ndarray) -> np.ndarray:

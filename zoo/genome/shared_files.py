@@ -16,7 +16,7 @@ from zoo.formats import compressed, table_writer
 from zoo.formats.fasta import Counts, Reader
 from zoo.formats.table_writer import Layout
 from zoo.genome.shards import Arrays, Parts, Progress, Workers
-from zoo.prediction import description, strands
+from zoo.prediction import description
 from zoo.prediction.model import Model, ModelSource
 from zoo.prediction.run import PredictionJob, chunk_of, outputs_of
 from zoo.system.atomic import temporary_folder
@@ -30,7 +30,7 @@ class FilesTask:
     loading: ModelSource
 
     def start(self, threads: int | None = None) -> FilesWork:
-        return FilesWork(self.job, dataclasses.replace(self.loading, rc=None).load(threads))
+        return FilesWork(self.job, self.loading.load(threads))
 
     def absolute(self) -> FilesTask:
         job = dataclasses.replace(self.job, source=tuple(Path(source).absolute() for source in self.job.sources))
@@ -44,7 +44,6 @@ class FilesWork:
         self.runtime = model.runtime
         self._job = job
         self._model = model
-        self._submit = strands.with_choice(model.submit_codes, job.rc)
 
     def compute(self, part: int, on_progress: Progress) -> Arrays:
         """values: float32 (N, T).  names: uint8, UTF-8 with a line feed behind each.  chunk: records of a batch.
@@ -55,7 +54,7 @@ class FilesWork:
         values = []
         for batch_names, codes in reader:
             names += batch_names
-            values.append(self._submit(codes).result())
+            values.append(self._model.predict_codes(codes))
             on_progress(len(codes))
         text = "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")
         return {
@@ -98,7 +97,7 @@ def predict_files(job: PredictionJob, loading: ModelSource, workers: Workers, on
             described = {
                 "command": job.command,
                 **description.of_run(", ".join(sorted(runtimes)), ", ".join(sorted(providers)), spec),
-                "rc": job.rc,
+                "rc": loading.rc,
                 "inputs": files,
                 "sequence_length": spec.sequence_length,
                 "targets": list(spec.targets),

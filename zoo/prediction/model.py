@@ -10,154 +10,71 @@ import importlib.util
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from zoo.defaults import AUTO, MODEL, RUNTIME
-from zoo.dna.encoding import check_codes, reverse_complement, texts_of
+from zoo.dna.encoding import check_codes, texts_of
 from zoo.errors import ZooError
 from zoo.formats import texts
 from zoo.formats.read_options import PYTHON, STRICT, ReadOptions
-from zoo.options import RunOptions, check_kind, made
-from zoo.prediction import session, strands
+from zoo.options import RunOptions, check, made
+from zoo.prediction import session
 from zoo.prediction.session import Session
+from zoo.prediction.strands import BothStrands, with_strands
 from zoo.spec import ModelSpec
 from zoo.system.files import file_sha256
 from zoo.weights import lookup
+from zoo.weights.checkpoint import Checkpoint
 
 
 @dataclasses.dataclass(frozen=True)
-class Loaded:
-    """What `load` was given, so that a pickled Model can be loaded again, in another process.
+class ModelSource:
+    """The arguments of `load`, from which a model can be loaded later, or once more in another process."""
 
-    file: of the weights, absolute, with its `state` when it was read; None for bundled weights.
-    """
-
-    model: str | None
-    weights: str | None
-    runtime: str
-    settings: RunOptions
-    file: Path | None
-    state: tuple[int, ...] = ()
-    rc: str | None = None
+    model: str | None = None
+    weights: str | Path | None = None
+    runtime: str = RUNTIME
+    running: RunOptions = dataclasses.field(default_factory=RunOptions)
+    rc: Literal["average"] | None = None
     reading: ReadOptions = STRICT
 
-    def again(self, spec: ModelSpec, digest: str | None) -> Model:
-        """Load it. Raises ZooError if the file, by its digest, or the model, by its spec, is not what it was."""
-        if self.file is not None and digest != _digest(self.file):
-            raise ZooError(f"{self.file}: has changed since the model was loaded from it; load the model anew")
-        choices = {"rc": self.rc, **dataclasses.asdict(self.reading), **dataclasses.asdict(self.settings)}
-        loaded = load(self.model, self.weights, self.runtime, **choices)
-        if loaded.spec != spec:
-            raise ZooError(
-                f"{self.weights or self.model or MODEL}: names other weights than when the model was loaded; load anew"
-            )
-        return loaded
-
-
-class Model:
-    """A model, loaded and ready: text or base codes in, activities out, the same numbers as `zoo predict`.
-
-    It can be pickled: what is kept is where it came from, and it is loaded again on the other side. So it can be given
-    to processes that are started with spawn; one that is forked raises ZooError when it predicts.
-    """
-
-    def __init__(
-        self, running: Session, loaded: Loaded | None = None, rc: str | None = None, reading: ReadOptions = STRICT
-    ) -> None:
-        self._session = running
-        self._loaded = loaded
-        self._submit = strands.with_choice(running.submit, rc)
-        self.rc = rc
-        self.reading = reading
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        loaded = self._loaded
-        if loaded is None:
-            raise ZooError("a Model can be pickled if zoo.load made it; this one was made of a session")
-        if loaded.file is None:
-            return Loaded.again, (loaded, self.spec, None)
-        if loaded.state != _state(loaded.file):
-            raise ZooError(f"{loaded.file}: has changed since the model was loaded from it; load the model anew")
-        return Loaded.again, (loaded, self.spec, _digest(loaded.file))
+    def __post_init__(self) -> None:
+        check(self)
 
     @property
+    def name(self) -> str:
+        """The file or name of the weights."""
+        return str(self.weights or self.model or MODEL)
+
+    @property
+    def file(self) -> Path | None:
+        """Absolute path of the weights file; None for bundled weights."""
+        return lookup.file_of(self.name)
+
+    def absolute(self) -> ModelSource:
+        """The same source, whatever the current folder is."""
+        return dataclasses.replace(self, weights=str(self.file or self.weights)) if self.weights else self
+
     def spec(self) -> ModelSpec:
-        """What the weights say of themselves: architecture, sequence length, targets, weights id, source, licence."""
-        return self._session.spec
+        """Read the spec of the weights, without a runtime. Raises ZooError as zoo.weights.lookup does."""
+        path = lookup.path_of(self.name) if lookup.is_name(self.name) else self.file
+        return lookup.read_spec(path or Path(self.name))
 
-    @property
-    def session(self) -> Session:
-        """What computes, for what is asked of base codes and one strand."""
-        return self._session
+    def load(self, threads: int | None = None) -> Model:
+        """Load the model. threads: used unless `running` has a number. Raises ZooError as `load` does."""
+        state = _state(self.file)
+        options = dataclasses.replace(self.running, threads=self.running.threads or threads)
 
-    @property
-    def runtime(self) -> str:
-        return self._session.runtime
+        def weights(suffixes: tuple[str, ...]) -> Checkpoint | Path:
+            return lookup.resolve(self.model, self.weights, suffixes)
 
-    @property
-    def provider(self) -> str:
-        """The device or execution provider that computes, as the engine reports it."""
-        return self._session.provider
-
-    @property
-    def batch_size(self) -> int:
-        return self._session.batch_size
-
-    def predict(self, sequences: Sequence[str], *, rc: str | None = None, resize: str | None = None) -> np.ndarray:
-        """N sequences of `spec.sequence_length` letters of ACGTN, either case -> float32 (N, T), T = `spec.targets`.
-
-        rc: "average" for the mean of both strands.  resize: "center" to crop or pad with N; see `load`, whose choices
-        hold where these are None.
-        Raises ZooError that names the sequence, counted from 1, if a length or a letter is not what the model takes.
-        """
-        codes = self.codes(sequences, resize=resize)
-        if rc is None or rc == self.rc:
-            return self.predict_codes(codes)
-        return strands.with_choice(self._session.submit, rc)(codes).result()
-
-    def codes(self, sequences: Sequence[str] | np.ndarray, *, resize: str | None = None) -> np.ndarray:
-        """N texts as `predict` takes them -> base codes, uint8 (N, L); such an array is checked and comes back.
-
-        Raises ZooError as `predict` does.
-        """
-        length = self.spec.sequence_length
-        if isinstance(sequences, np.ndarray) and sequences.dtype.kind not in "UO":
-            check_codes(sequences, length)
-            return sequences
-        reading = ReadOptions(resize, self.reading.ambiguous) if resize else self.reading  # type: ignore[arg-type]
-        return texts.encode(texts_of(sequences), length, reading, lambda number: f"sequence {number}", PYTHON)
-
-    def predict_codes(self, codes: np.ndarray) -> np.ndarray:
-        """Base codes, uint8 (N, L): A 0, C 1, G 2, T 3, N 4 -> float32 (N, T). Raises ZooError for any other array."""
-        return self._session.predict(codes) if self.rc is None else self._submit(codes).result()
-
-    def settle(self) -> None:
-        """From now on a batch gives the same bits whatever was predicted before, see Session.settle."""
-        self._session.settle()
-
-    def windows(self, codes: np.ndarray, stride: int = 1) -> np.ndarray:
-        """Base codes along a contig, uint8 (B,) -> activities of every window, `stride` bases apart, float32 (W, T).
-
-        Window i is [i * stride, i * stride + L); only whole windows count. The numbers are those of `predict_codes`, up
-        to rounding, the mean of both strands where the model was loaded so; most runtimes take the time of as many
-        sequences, "kmer-cpu" much less, since neighbours share their work. Raises ZooError as `predict_codes` does.
-        """
-        given = self._session.windows(codes, stride)
-        if self.rc is None or not len(given):
-            return given
-        # read from the other end, windows begin where these end
-        covered = codes[: (len(given) - 1) * stride + self.spec.sequence_length]
-        other = self._session.windows(reverse_complement(covered), stride)
-        return strands.mean([given, other[::-1]])
-
-    def submit_codes(self, codes: np.ndarray) -> Future[np.ndarray]:
-        """As `predict_codes`, but returns at once where a GPU computes: a Future, whose `result()` waits.
-
-        So a program that makes sequences while others are predicted keeps the GPU busy.
-        """
-        return self._submit(codes)
+        if self.runtime == AUTO:
+            running = session.open_automatic(weights, options)
+        else:
+            running = session.open_session(weights(session.files(self.runtime)), self.runtime, options)
+        return Model(with_strands(running, self.rc), self.reading, self.absolute(), state)
 
 
 def load(
@@ -172,9 +89,9 @@ def load(
 ) -> Model:
     """Start a model.
 
-    model: a name such as "original", which is the default, for its bundled weights, or "original:published" for those
-        of the paper.
-    weights: a file instead: .safetensors, or .onnx where the runtime takes it. It says itself which network it holds.
+    model: a name such as "original", which is the default, for its bundled weights, or "original:published" for the
+        published ones.
+    weights: a file instead: .safetensors, or .onnx where the runtime takes it. The file says which network it holds.
     runtime: engine and device, such as "onnx-cpu" or "torch-cuda"; see `zoo list`. "auto" takes the fastest that can
         run here.
     rc: "average" for the mean over a sequence and its reverse complement, for twice the time, as --both-strands does.
@@ -185,56 +102,107 @@ def load(
     Raises ZooError for unknown names, options and files, and for weights of another model than the one that is named;
     MissingDependency where the runtime cannot run here.
     """
-    settings = made(RunOptions, options, beside=("rc", "resize", "ambiguous"))
-    check_kind("model", model, str | None)
-    check_kind("weights", weights, str | Path | None)
-    check_kind("runtime", runtime, str)
-    strands.check(rc)
+    running = made(RunOptions, options, beside=("rc", "resize", "ambiguous"))
     reading = ReadOptions(resize, ambiguous)  # type: ignore[arg-type]
-    file = lookup.file_of(weights or model or MODEL)
-    given = None if weights is None else str(file or weights)
-    loaded = Loaded(model, given, runtime, settings, file, _state(file) if file else (), rc, reading)
-    if runtime == AUTO:
-        running = session.open_automatic(lambda files: lookup.resolve(model, weights, files), settings)
-    else:
-        running = session.open_session(lookup.resolve(model, weights, session.files(runtime)), runtime, settings)
-    return Model(running, loaded, rc, reading)
+    return ModelSource(model, weights, runtime, running, rc, reading).load()  # type: ignore[arg-type]
 
 
-@dataclasses.dataclass(frozen=True)
-class ModelSource:
-    """The arguments of zoo.load."""
+class Model:
+    """A model, loaded and ready: text or base codes in, activities out, the same numbers as `zoo predict`.
 
-    model: str | None = None
-    weights: str | None = None
-    runtime: str = RUNTIME
-    running: RunOptions = dataclasses.field(default_factory=RunOptions)
-    rc: str | None = None
+    session: what computes, of one strand or of both.
+    A Model can be pickled: it is loaded again from its source. So it can be given to processes that are started with
+    spawn; in a process that is forked, it raises ZooError when it predicts.
+    """
+
+    def __init__(
+        self,
+        session: Session | BothStrands,
+        reading: ReadOptions = STRICT,
+        source: ModelSource | None = None,
+        state: tuple[int, ...] = (),
+    ) -> None:
+        """source: where it can be loaded from again; its file had this `state` when it was read."""
+        self.session = session
+        self.reading = reading
+        self._source = source
+        self._state = state
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        source = self._source
+        if source is None:
+            raise ZooError("a Model can be pickled if zoo.load made it; this one was made from a session")
+        if self._state != _state(source.file):
+            raise _changed(source)
+        return _load_again, (source, self.spec, _digest(source.file))
 
     @property
-    def file(self) -> Path | None:
-        """Of the weights, absolute; None for bundled ones."""
-        return lookup.file_of(self.weights or self.model or MODEL)
-
-    def absolute(self) -> ModelSource:
-        """The same wherever the current folder is."""
-        return dataclasses.replace(self, weights=str(self.file)) if self.weights and self.file else self
-
     def spec(self) -> ModelSpec:
-        """What the weights say of themselves, without a runtime. Raises ZooError as zoo.weights.lookup does."""
-        chosen = self.weights or self.model or MODEL
-        return lookup.read_spec(lookup.path_of(chosen) if lookup.is_name(chosen) else self.file or Path(chosen))
+        """Architecture, sequence length, targets, weights id, source and licence, as the weights have them."""
+        return self.session.spec
 
-    def load(self, threads: int | None = None) -> Model:
-        """A model that is settled, see Model.settle. threads: unless their number was given.
+    @property
+    def rc(self) -> str | None:
+        """ "average" if predictions are the mean of both strands, else None."""
+        return self.session.rc
 
-        Raises ZooError as zoo.load does.
+    @property
+    def runtime(self) -> str:
+        return self.session.runtime
+
+    @property
+    def provider(self) -> str:
+        """The device or execution provider that computes, as the engine reports it."""
+        return self.session.provider
+
+    @property
+    def batch_size(self) -> int:
+        return self.session.batch_size
+
+    def predict(self, sequences: Sequence[str], *, rc: str | None = None, resize: str | None = None) -> np.ndarray:
+        """N sequences of `spec.sequence_length` letters of ACGTN, either case -> float32 (N, T), T = `spec.targets`.
+
+        rc: "average" for the mean of both strands.  resize: "center" to crop or pad with N. Where these are None, the
+        choices of `load` hold.
+        Raises ZooError that names the sequence, counted from 1, if a length or a letter is not what the model takes.
         """
-        settings = dataclasses.asdict(self.running)
-        settings["threads"] = settings["threads"] or threads
-        model = load(self.model, self.weights, self.runtime, rc=self.rc, **settings)
-        model.settle()
-        return model
+        return with_strands(self.session, rc).predict(self.codes(sequences, resize=resize))
+
+    def codes(self, sequences: Sequence[str] | np.ndarray, *, resize: str | None = None) -> np.ndarray:
+        """N texts as `predict` takes them -> base codes, uint8 (N, L); an array of base codes is checked and returned.
+
+        Raises ZooError as `predict` does.
+        """
+        length = self.spec.sequence_length
+        if isinstance(sequences, np.ndarray) and sequences.dtype.kind not in "UO":
+            check_codes(sequences, length)
+            return sequences
+        reading = ReadOptions(resize, self.reading.ambiguous) if resize else self.reading  # type: ignore[arg-type]
+        return texts.encode(texts_of(sequences), length, reading, lambda number: f"sequence {number}", PYTHON)
+
+    def predict_codes(self, codes: np.ndarray) -> np.ndarray:
+        """Base codes, uint8 (N, L): A 0, C 1, G 2, T 3, N 4 -> float32 (N, T). Raises ZooError for any other array."""
+        return self.session.predict(codes)
+
+    def submit_codes(self, codes: np.ndarray) -> Future[np.ndarray]:
+        """As `predict_codes`, but returns at once where a GPU computes: a Future, whose `result()` waits.
+
+        A program that makes sequences while others are predicted keeps the GPU busy with it.
+        """
+        return self.session.submit(codes)
+
+    def windows(self, codes: np.ndarray, stride: int = 1) -> np.ndarray:
+        """Base codes along a contig, uint8 (B,) -> activities of every window, `stride` bases apart, float32 (W, T).
+
+        Window i is [i * stride, i * stride + L); only whole windows count. The numbers are those of `predict_codes`, up
+        to rounding. Most runtimes take as long as for as many sequences; "kmer-cpu" is much faster, since neighbouring
+        windows share their work. Raises ZooError as `predict_codes` does.
+        """
+        return self.session.windows(codes, stride)
+
+    def settle(self) -> None:
+        """Make results bit-identical regardless of earlier batches, see Session.settle."""
+        self.session.settle()
 
 
 def predict(
@@ -270,18 +238,32 @@ def predict(
     return pandas.DataFrame(activities, index=index if labelled else None, columns=list(targets))
 
 
-def _state(file: Path) -> tuple[int, ...]:
-    """What changes when a file does, without reading it; empty for one that is not there."""
+def _state(file: Path | None) -> tuple[int, ...]:
+    """What changes when a file does, found without reading it; empty where there is no file."""
     try:
-        found = file.stat()
+        found = file.stat() if file else None
     except OSError:
-        return ()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+        found = None
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns) if found else ()
 
 
-def _digest(file: Path) -> str | None:
-    """sha256 (hex); None for a file that is not there."""
+def _digest(file: Path | None) -> str | None:
+    """sha256 (hex) of a file; None where there is no file."""
     try:
-        return file_sha256(file)
+        return file_sha256(file) if file else None
     except OSError:
         return None
+
+
+def _load_again(source: ModelSource, spec: ModelSpec, digest: str | None) -> Model:
+    """Load a pickled Model. Raises ZooError if the file, by its digest, or the model, by its spec, has changed."""
+    if digest != _digest(source.file):
+        raise _changed(source)
+    model = source.load()
+    if model.spec != spec:
+        raise ZooError(f"{source.name}: names other weights than when the model was loaded; load it again")
+    return model
+
+
+def _changed(source: ModelSource) -> ZooError:
+    return ZooError(f"{source.file}: has changed since the model was loaded from it; load it again")

@@ -21,7 +21,7 @@ from zoo.formats.fasta import Counts
 from zoo.formats.read_options import STRICT, ReadOptions
 from zoo.formats.several import Readers
 from zoo.formats.table_writer import Column, Digested, Layout
-from zoo.prediction import description, strands
+from zoo.prediction import description
 from zoo.prediction.model import Model
 from zoo.system import pipeline
 from zoo.system.atomic import check_target, replacing_together
@@ -41,7 +41,7 @@ class PredictionJob:
     output: the table, of the kind that its suffix says, see zoo/formats/table_writer.py; None is standard output. A
         description of the run is written beside it, see `description_path`.
     weights: where the model came from, if from a file: like `source`, it is never replaced.
-    command: what the user typed, for that description.  rc: "average" for the mean of both strands, see zoo.strands.
+    command: what the user typed, for that description.
     """
 
     source: str | Path | tuple[str | Path, ...]
@@ -49,7 +49,6 @@ class PredictionJob:
     reading: ReadOptions = STRICT
     overwrite: bool = False
     command: str = ""
-    rc: str | None = None
     weights: str | Path | None = None
 
     UNIT: ClassVar[str] = "sequences"
@@ -57,9 +56,6 @@ class PredictionJob:
 
     LABELS: ClassVar[Mapping[str, type]] = {"name": str}
     """The columns of the table before those of the targets."""
-
-    def __post_init__(self) -> None:
-        strands.check(self.rc)
 
     def records(self, length: int, batch_size: int) -> Records:
         """What is predicted, for a model that takes `length` bases."""
@@ -171,12 +167,11 @@ def predict_file(
     """
     job.check_output()
     records = job.records(model.spec.sequence_length, chunk_of(model))
-    submit = strands.with_choice(model.submit_codes, job.rc)
     with outputs_of(job) as (written, description_file):
 
         def work(batch: tuple[Sequence[Column], np.ndarray]) -> tuple[Sequence[Column], Future[np.ndarray]]:
             labels, codes = batch
-            activities = submit(codes)
+            activities = model.submit_codes(codes)
             if on_progress is not None:
                 on_progress(records)
             return labels, activities
@@ -213,7 +208,7 @@ def describe(model: Model, job: PredictionJob, records: Records) -> dict[str, An
     return {
         "command": job.command,
         **description.of_run(model.runtime, model.provider, model.spec),
-        "rc": job.rc,
+        "rc": model.rc,
         **records.described(),
         "sequence_length": model.spec.sequence_length,
         "targets": list(model.spec.targets),

@@ -45,6 +45,9 @@ MUTANTS = 8192
 class Session:
     """A model, ready to run: `session.predict(codes)`; the same numbers whichever runtime computes them."""
 
+    rc: str | None = None
+    """Only the given strand counts; see strands.py for both."""
+
     def __init__(self, engine: Engine, runtime: str, batch_size: int | None = None) -> None:
         self._engine = engine
         self.runtime = runtime

@@ -1,76 +1,95 @@
 """Predictions that do not depend on the strand: the mean over a sequence and its reverse complement.
 
-The published network was trained on both strands, yet the strand moves a prediction by up to 1.5; the mean takes that
-out for twice the arithmetic. NumPy is imported when it computes, so that the command line can show the option at once.
+The published network was trained on both strands, yet the strand moves a prediction by up to 1.5. The mean removes this
+for twice the arithmetic. Whether both strands count is decided once, when a model is loaded.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from concurrent.futures import Future
 
-from zoo.errors import ZooError
+import numpy as np
 
-if TYPE_CHECKING:
-    from concurrent.futures import Future
+from zoo.dna.encoding import check_codes, reverse_complement
+from zoo.options import StrandOptions
+from zoo.prediction.session import Session
+from zoo.spec import ModelSpec
+from zoo.system import futures
 
-    import numpy as np
-
-Submit = Callable[["np.ndarray"], "Future[np.ndarray]"]
-"""Base codes, uint8 (N, L) -> a Future of the activities, float32 (N, T), such as Session.submit."""
-
-CHOICES = ("average",)
-"""What `--rc` can be, besides not given."""
+HALF = np.float32(0.5)
 
 
-@dataclasses.dataclass(frozen=True)
-class StrandOptions:
-    """Which strands of a sequence are predicted; by default the one that is given."""
+class BothStrands:
+    """A Session whose results are the mean over both strands; each method takes and gives what that of Session does.
 
-    rc: str | None = None
-    """Predict the mean of both strands, for twice the time."""
+    Positions and bases of results are those of the strand that is given. The result is the same for either strand.
+    """
 
-    def __post_init__(self) -> None:
-        check(self.rc)
+    rc = "average"
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.runtime = session.runtime
+        self.batch_size = session.batch_size
+        self.concurrent_batches = session.concurrent_batches
+        self.settle = session.settle
+
+    @property
+    def spec(self) -> ModelSpec:
+        return self._session.spec
+
+    @property
+    def provider(self) -> str:
+        return self._session.provider
+
+    def predict(self, codes: np.ndarray) -> np.ndarray:
+        return self.submit(codes).result()
+
+    def submit(self, codes: np.ndarray) -> Future[np.ndarray]:
+        check_codes(codes, self.spec.sequence_length)
+        return futures.joined([self._session.submit(both(codes))], lambda parts: mean(parts[0]))
+
+    def windows(self, codes: np.ndarray, stride: int = 1) -> np.ndarray:
+        given = self._session.windows(codes, stride)
+        if not len(given):
+            return given
+        # on the other strand, the windows of the same bases begin where the last window ends
+        covered = codes[: (len(given) - 1) * stride + self.spec.sequence_length]
+        return (given + self._session.windows(reverse_complement(covered), stride)[::-1]) * HALF
+
+    def mutants(self, codes: np.ndarray) -> np.ndarray:
+        given = self._session.mutants(codes)
+        return _mean_of_bases(given, self._session.mutants(reverse_complement(codes)))
+
+    def contributions(self, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:
+        """The references are turned with their sequence."""
+        given = self._session.contributions(codes, references, target)
+        other = self._session.contributions(reverse_complement(codes), reverse_complement(references), target)
+        return _mean_of_bases(given, other)
+
+    def gradient(self, codes: np.ndarray, target: int) -> np.ndarray:
+        given = self._session.gradient(codes, target)
+        return _mean_of_bases(given, self._session.gradient(reverse_complement(codes), target))
 
 
-def average(submit: Submit, codes: np.ndarray) -> Future[np.ndarray]:
-    """The mean of both strands: the same whichever strand is given."""
-    from zoo.system import futures
+def with_strands(session: Session | BothStrands, rc: str | None) -> Session | BothStrands:
+    """The session itself for None, the mean over both strands for "average". Raises ZooError for anything else."""
+    StrandOptions(rc)  # type: ignore[arg-type]
+    return BothStrands(session) if rc is not None and isinstance(session, Session) else session
 
-    return futures.joined([submit(stacked(codes, "average"))], lambda parts: unstacked(parts[0], "average"))
 
-
-def stacked(codes: np.ndarray, choice: str | None) -> np.ndarray:
-    """What to predict at once, uint8 (N, L) or (2N, L): the codes, for "average" their other strands behind them."""
-    if choice is None:
-        return codes
-    import numpy as np
-
-    from zoo.dna.encoding import reverse_complement
-
+def both(codes: np.ndarray) -> np.ndarray:
+    """Base codes, uint8 (N, L) -> those of both strands, (2N, L), for one batch."""
     return np.concatenate([codes, reverse_complement(codes)])
 
 
-def unstacked(activities: np.ndarray, choice: str | None) -> np.ndarray:
-    """Activities of what `stacked` gave -> those of the codes, float32 (N, T), the same whichever strand is given."""
+def mean(activities: np.ndarray) -> np.ndarray:
+    """Activities of what `both` gave, float32 (2N, T) -> their mean over the strands, (N, T)."""
     half = len(activities) // 2
-    return activities if choice is None else mean([activities[:half], activities[half:]])
+    return (activities[:half] + activities[half:]) * HALF
 
 
-def mean(both: Sequence[np.ndarray]) -> np.ndarray:
-    """Activities of one strand and of the other, float32 (N, T) each -> their mean."""
-    return (both[0] + both[1]) * 0.5
-
-
-def with_choice(submit: Submit, choice: str | None) -> Submit:
-    """`submit` itself for None, its mean of both strands for "average". Raises ZooError for anything else."""
-    check(choice)
-    return submit if choice is None else lambda codes: average(submit, codes)
-
-
-def check(choice: str | None) -> None:
-    """Raise ZooError unless `choice` is None or one of CHOICES."""
-    if choice is not None and choice not in CHOICES:
-        raise ZooError(f"rc: expected {' or '.join(CHOICES)}, got {choice!r}")
+def _mean_of_bases(given: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """float32 (N, L, 4, ...) of both strands -> their mean. Position p is L-1-p on the other strand, where a base is
+    its complement."""
+    return (given + other[:, ::-1, ::-1]) * HALF

@@ -177,8 +177,10 @@ class _Inference:
                     return asked, tensors.codes(asked.tensor, served.model.spec, asked.reading, options.max_sequences)
 
                 asked, codes = await run_in_threadpool(read) if len(body) > LARGE else read()
-                future = served.batcher.submit(strands.stacked(codes, asked.rc))
-            activities = strands.unstacked(await limits.result_of(receive, future, options, until), asked.rc)
+                future = served.batcher.submit(strands.both(codes) if asked.rc else codes)
+            activities = await limits.result_of(receive, future, options, until)
+            if asked.rc:
+                activities = strands.mean(activities)
             content, own = protocol.answer(served.name, asked, activities)
         scope["state"]["line"]["sequences"] = len(codes)
         service.metrics.sequences(served.name, len(codes))

@@ -6,7 +6,7 @@ from typing import Any, get_args, get_type_hints
 
 import zoo
 from zoo.formats.read_options import ReadOptions
-from zoo.prediction import strands
+from zoo.options import StrandOptions
 from zoo.serve.options import ServeOptions
 from zoo.serve.protocol import BINARY_OUTPUT, LONGEST_ID, OUTPUT, PARAMETERS, VERSION
 from zoo.serve.tensors import INPUTS
@@ -114,5 +114,5 @@ def _value(datatype: str) -> dict[str, Any]:
 def _parameter(name: str) -> dict[str, Any]:
     if name == BINARY_OUTPUT:
         return {"type": "boolean"}
-    hint = get_type_hints(ReadOptions).get(name)
-    return {"enum": list(strands.CHOICES if hint is None else get_args(get_args(hint)[0]))}
+    hint = (get_type_hints(ReadOptions) | get_type_hints(StrandOptions))[name]
+    return {"enum": list(get_args(get_args(hint)[0]))}

@@ -15,7 +15,8 @@ import orjson
 import zoo
 from zoo.errors import ZooError, did_you_mean
 from zoo.formats.read_options import ReadOptions
-from zoo.prediction import description, strands
+from zoo.options import StrandOptions
+from zoo.prediction import description
 from zoo.prediction.model import Model
 from zoo.serve import binary
 from zoo.serve.binary import Buffers
@@ -103,11 +104,11 @@ def read(body: bytes, header_length: str | None) -> Asked:
     wanted = parameters.get(BINARY_OUTPUT, False)
     _check(isinstance(wanted, bool), BINARY_OUTPUT, "true or false", wanted)
     try:
-        strands.check(parameters.get("rc"))
+        rc = StrandOptions(parameters.get("rc")).rc
         reading = ReadOptions(parameters.get("resize"), parameters.get("ambiguous"))
     except (ZooError, TypeError) as error:
         raise bad(f"parameters: {error}") from None
-    return Asked(identity, tensor, parameters.get("rc"), reading, _wants_binary(asked.get("outputs"), wanted))
+    return Asked(identity, tensor, rc, reading, _wants_binary(asked.get("outputs"), wanted))
 
 
 def answer(name: str, asked: Asked, activities: np.ndarray) -> tuple[bytes, list[tuple[bytes, bytes]]]:

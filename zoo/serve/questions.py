@@ -13,7 +13,7 @@ import orjson
 from zoo.design import design
 from zoo.dna.encoding import ONE_HOT
 from zoo.errors import ZooError
-from zoo.explain import methods, mutagenesis, report
+from zoo.explain import methods, report
 from zoo.explain.deeplift import target_index
 from zoo.explain.options import ExplainOptions
 from zoo.formats import texts
@@ -35,7 +35,7 @@ def explained(model: Model, sequence: str) -> dict[str, Any]:
     codes = _codes(model, sequence)
     activities = model.predict_codes(codes)
     kind, scores = _scores(model, codes, activities)
-    effects = scores.effects if scores.effects is not None else mutagenesis.mutants(model, codes, None)
+    effects = scores.effects if scores.effects is not None else model.session.mutants(codes)
     contributions = np.stack([(one[0] * ONE_HOT[codes[0]]).sum(1) for one in scores.hypothetical])
     row = report.Row("", codes[0], activities[0], contributions, np.moveaxis(effects[0], -1, 0))
     return {**report.packed(row), "method": kind}
@@ -46,7 +46,7 @@ def _scores(model: Model, codes: np.ndarray, activities: np.ndarray) -> tuple[st
 
     def scored(kind: Literal["deeplift", "ism"]) -> tuple[str, methods.Scores]:
         targets = range(len(model.spec.targets))
-        return kind, methods.method(model, targets, ExplainOptions(method=kind), None).score(codes, activities)
+        return kind, methods.method(model, targets, ExplainOptions(method=kind)).score(codes, activities)
 
     if model.runtime in runtimes_with("contributions"):
         # a network of counts has no derivative, and a library may be missing; mutants need nothing but predictions

@@ -12,8 +12,7 @@ from zoo.cli import notes, options
 from zoo.defaults import MODEL, RUNTIME
 from zoo.design.options import DesignOptions
 from zoo.formats.read_options import STRICT, ReadOptions
-from zoo.options import RunOptions
-from zoo.prediction.strands import StrandOptions
+from zoo.options import RunOptions, StrandOptions
 
 
 def command(
@@ -44,7 +43,7 @@ def command(
     outputs = files.Outputs(output, figure, overwrite, (start, lookup.file_of(weights or model or MODEL)))
     outputs.check()
     several.check_there(() if start is None else (start,))
-    loaded = load(model, weights, runtime, **dataclasses.asdict(running))
+    loaded = load(model, weights, runtime, rc=strands.rc, **dataclasses.asdict(running))
     batches = () if start is None else Reader(start, loaded.spec.sequence_length, reading=reading)
     given = [pair for batch in batches for pair in zip(*batch, strict=True)]
     with Bar("designs", 1) as bar:
@@ -53,10 +52,9 @@ def command(
             target,
             designing,
             given,
-            strands.rc,
             bar.update,
         )
-    described = files.write(outputs, loaded, target, designing, found, strands.rc, options.command_line())
+    described = files.write(outputs, loaded, target, designing, found, options.command_line())
     notes.say(description.summary(described, "designs"))
     for line in files.findings(described, found):
         notes.say(line)

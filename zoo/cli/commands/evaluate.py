@@ -11,7 +11,7 @@ from zoo.cli import notes, options
 from zoo.data.labelled import Layout
 from zoo.defaults import MODEL, RUNTIME
 from zoo.evaluation.evaluate import EvaluationOptions
-from zoo.options import RunOptions
+from zoo.options import RunOptions, StrandOptions
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -47,6 +47,7 @@ def command(
     overwrite: options.Overwrite = False,
     runtime: options.Runtime = RUNTIME,
     running: Annotated[RunOptions, options.RUNNING] = RunOptions(),
+    strands: Annotated[StrandOptions, options.MEASURE] = StrandOptions(),
     settings: Annotated[EvaluationOptions, options.MEASURE] = EvaluationOptions(),
     layout: Annotated[Layout, options.LAYOUT] = Layout(),
 ) -> None:
@@ -72,7 +73,7 @@ def command(
     compared_with = evaluate.reference(weights or [model or MODEL], against)
     chosen: list[str] | list[None] = weights or [None]
     models = {
-        name: load(model, given, runtime, **dataclasses.asdict(running))
+        name: load(model, given, runtime, rc=strands.rc, **dataclasses.asdict(running))
         for name, given in zip(names, chosen, strict=True)
     }
     columns = evaluate.choose(models, targets)

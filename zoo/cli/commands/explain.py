@@ -13,8 +13,7 @@ from zoo.defaults import MODEL, RUNTIME
 from zoo.explain.options import ExplainOptions
 from zoo.formats.read_options import STRICT, ReadOptions
 from zoo.genome.options import IntervalOptions
-from zoo.options import RunOptions
-from zoo.prediction.strands import StrandOptions
+from zoo.options import RunOptions, StrandOptions
 
 
 def command(
@@ -39,10 +38,10 @@ def command(
     from zoo.weights import lookup
 
     weights_file = lookup.file_of(weights or model or MODEL)
-    job = sequences.job("explain", files, intervals, reading, None, overwrite, strands.rc, weights_file)
+    job = sequences.job("explain", files, intervals, reading, None, overwrite, weights_file)
     explanation.check(output, explaining, job)
     job.check_sources()
-    loaded = load(model, weights, runtime, **dataclasses.asdict(running))
+    loaded = load(model, weights, runtime, rc=strands.rc, **dataclasses.asdict(running))
     with Bar(job.UNIT, 1) as bar:
         described = explanation.explain(
             loaded, job, output, explaining, lambda done, total: bar.update(done / total, done)

@@ -13,8 +13,7 @@ from zoo.defaults import MODEL, RUNTIME
 from zoo.errors import ZooError
 from zoo.formats.read_options import STRICT, ReadOptions
 from zoo.genome.options import IntervalOptions, RayOptions
-from zoo.options import RunOptions
-from zoo.prediction.strands import StrandOptions
+from zoo.options import RunOptions, StrandOptions
 
 if TYPE_CHECKING:
     from zoo.prediction.model import ModelSource
@@ -51,13 +50,13 @@ def command(
     if output == Path("-"):
         output = None
     weights_file = lookup.file_of(weights or model or MODEL)
-    job = sequences.job("predict", files, intervals, reading, output, overwrite, strands.rc, weights_file)
+    job = sequences.job("predict", files, intervals, reading, output, overwrite, weights_file)
     job.check_output()
     job.check_sources()
     if sharing.ray is not None:
         described = _on_ray(job, ModelSource(model, weights, runtime, running, strands.rc), sharing.ray)
     else:
-        loaded = load(model, weights, runtime, **dataclasses.asdict(running))
+        loaded = load(model, weights, runtime, rc=strands.rc, **dataclasses.asdict(running))
         with Bar(job.UNIT, _size(files)) as bar:
 
             def on_progress(records: Records) -> None:

@@ -10,8 +10,7 @@ from cyclopts import Parameter
 from zoo.cli import genome_run, notes, options
 from zoo.defaults import RUNTIME
 from zoo.genome.options import RayOptions, ScanOptions, ShardOptions
-from zoo.options import RunOptions
-from zoo.prediction.strands import StrandOptions
+from zoo.options import RunOptions, StrandOptions
 
 
 def command(

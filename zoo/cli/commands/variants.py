@@ -11,8 +11,7 @@ from zoo.cli import genome_run, notes, options
 from zoo.defaults import RUNTIME
 from zoo.errors import CheckFailed
 from zoo.genome.options import RayOptions, ShardOptions, VariantOptions
-from zoo.options import RunOptions
-from zoo.prediction.strands import StrandOptions
+from zoo.options import RunOptions, StrandOptions
 
 NAMED = 3
 """Alleles of a kind that are not scored which a note names; the description names more."""
