@@ -240,7 +240,6 @@ WITH_PYTORCH = {
     "zoo.training.notes",
     "zoo.training.run",
     "zoo.training.distributed",
-    "zoo.cli.run_report",
     "zoo.search.trial",
     "zoo.search.confirm",
     "zoo.search.report",

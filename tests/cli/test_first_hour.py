@@ -16,7 +16,7 @@ import pytest
 from checkpoints import ODD, random_checkpoint, random_codes
 from command_line import Zoo
 
-from zoo.cli import main, notes, options, progress
+from zoo.cli import main, notes, parsing
 from zoo.errors import ZooWarning
 from zoo.prediction.model import load
 from zoo.weights import checkpoint, lookup
@@ -87,22 +87,22 @@ class TestNote:
         assert f"zoo: their licence: {weights.licence}\n" in err
 
     def test_every_command_knows_the_switches(self, zoo: Zoo) -> None:
-        for command in [name for commands in main.COMMANDS.values() for name in commands]:
+        for command in main.NAMES:
             assert "-q, --quiet" in zoo(command, "--help", "-q")[1]
         assert zoo("list", "-v")[0] == 0
 
     def test_what_stands_behind_two_hyphens_is_no_switch(self) -> None:
-        assert notes.taken_from(["predict", "-q", "--", "-v"]) == ["predict", "--", "-v"]
+        assert notes.without_switches(["predict", "-q", "--", "-v"]) == ["predict", "--", "-v"]
         assert notes.quiet()
-        assert notes.taken_from(["predict"]) == ["predict"]
+        assert notes.without_switches(["predict"]) == ["predict"]
         assert not notes.quiet()
 
     def test_a_warning_is_a_note(self, capsys: pytest.CaptureFixture[str]) -> None:
         for words, shown in (([], "zoo: careful\n"), (["-q"], "")):
-            notes.taken_from(words)
+            notes.without_switches(words)
             main._show_warning("careful", ZooWarning)
             assert capsys.readouterr().err == shown
-        notes.taken_from([])
+        notes.without_switches([])
 
 
 class TestNames:
@@ -224,7 +224,7 @@ class TestFlags:
         ],
     )
     def test_every_form_is_the_same_option(self, typed: list[str], full: list[str]) -> None:
-        assert options.full_forms(typed) == full
+        assert parsing.full_forms(typed) == full
 
     def test_flags_do_what_their_old_forms_do(self, zoo: Zoo, folder: Path) -> None:
         (folder / "odd.fa").write_text(f">x\n{'ACGTR' * 60}\n")
@@ -242,17 +242,17 @@ class TestFlags:
         monkeypatch.setenv("COLUMNS", "200")
         out = zoo("predict", "--help")[1]
         for flag, old in (("--both-strands", "--rc average"), ("--crop-or-pad", "--resize center")):
-            assert re.search(rf"\n  {flag} .*The same as {old}\.", out.replace("\n                          ", " "))
+            assert re.search(rf"\n  {flag} .*\(same as {old}\)", out.replace("\n                          ", " "))
 
 
 class TestProgress:
     def test_a_log_has_a_line_now_and_then(self, monkeypatch: pytest.MonkeyPatch) -> None:
         now = [0.0]
         log = io.StringIO()
-        monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+        monkeypatch.setattr(notes.time, "monotonic", lambda: now[0])
         monkeypatch.setattr(sys, "stderr", log)
-        notes.taken_from([])
-        with progress.Bar("sequences", 100) as bar:
+        notes.without_switches([])
+        with notes.Bar("sequences", 100) as bar:
             for second in range(0, 200, 10):
                 now[0] = float(second)
                 bar.update(min(second, 100), second * 20_000)
@@ -260,11 +260,11 @@ class TestProgress:
             f"zoo: {second * 20_000:,} sequences, 20,000 a second, {left}"
             for second, left in ((60, "0 h 01 min left"), (120, "0 h 00 min left"), (180, "0 h 00 min left"))
         ]
-        notes.taken_from(["-q"])
-        with progress.Bar("sequences", 100) as bar:
+        notes.without_switches(["-q"])
+        with notes.Bar("sequences", 100) as bar:
             now[0] += 1000
             bar.update(100, 100)
-        notes.taken_from([])
+        notes.without_switches([])
         assert log.getvalue().count("\n") == 3
 
 

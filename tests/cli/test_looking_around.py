@@ -17,6 +17,7 @@ from zoo_runtimes.kmer import kernel
 
 import zoo as package
 from zoo.checks import inventory
+from zoo.cli import notes
 from zoo.prediction import session
 
 
@@ -75,7 +76,7 @@ class TestLookingAround:
     def test_info_of_a_model_without_bundled_weights_says_what_it_is(self, zoo: Zoo) -> None:
         status, out, _ = zoo("info", "basset")
         assert status == 0
-        for text in ("none; no weights of this model", "[300, 200, 200]", "2,378,302", "--learning-rate 0.001"):
+        for text in ("no weights of this model", "[300, 200, 200]", "2,378,302", "--learning-rate 0.001"):
             assert text in out
         assert "weights id" not in out
         described = json.loads(zoo("info", "basset", "--json")[1])
@@ -109,16 +110,14 @@ class TestLookingAround:
 
 
 def test_the_progress_bar_shows_on_a_terminal_when_the_work_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    from zoo.cli import progress
-
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
 
     def drawn(patience: float, terminal: io.StringIO) -> str:
-        monkeypatch.setattr(progress, "PATIENCE_SECONDS", patience)
+        monkeypatch.setattr(notes, "BAR_SECONDS", patience)
         monkeypatch.setattr(sys, "stderr", terminal)
-        with progress.Bar("sequences", 100) as bar:
+        with notes.Bar("sequences", 100) as bar:
             bar.update(50, 1234)
         return terminal.getvalue()
 

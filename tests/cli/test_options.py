@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,18 +12,19 @@ from typing import Annotated, Any, get_args, get_origin
 
 import pytest
 from checkpoints import ODD, random_checkpoint
-from command_line import Zoo
+from command_line import Zoo, one_line
 from cyclopts.argument import Argument, ArgumentCollection
+from refusals import refuses
 
 from zoo import registry
-from zoo.cli import main, options, own_options
-from zoo.cli.commands import export
+from zoo.cli import main, options, parsing
+from zoo.cli.commands import COMMANDS, train, weights
 from zoo.defaults import MODEL
 from zoo.errors import ZooError
 from zoo.training.config import StudentConfig, TrainConfig
 from zoo.weights import checkpoint, lookup
 
-NAMES = sorted(name for commands in main.COMMANDS.values() for name in commands)
+NAMES = sorted(main.NAMES)
 
 
 def arguments(command: str) -> ArgumentCollection:
@@ -42,29 +44,35 @@ def groups() -> Iterator[tuple[str, Argument]]:
 GROUPS = list(groups())
 
 
-def test_every_file_of_a_command_is_a_command() -> None:
+def test_every_file_of_commands_has_a_command() -> None:
     folder = Path(main.__file__).parent / "commands"
-    assert sorted(path.stem.rstrip("_") for path in folder.glob("[!_]*.py")) == NAMES
+    files = {command.partition(":")[0] for commands in COMMANDS.values() for command in commands}
+    assert {path.stem for path in folder.glob("[!_]*.py")} == files
 
 
 def test_commands_share_groups_of_options() -> None:
     used = {(command, group.hint.__name__) for command, group in GROUPS}
-    assert {
-        ("train", "Layout"),
-        ("evaluate", "Layout"),
-        ("train", "TrainingOptions"),
-        ("distill", "TrainingOptions"),
-    } <= used
+    shared = {("train", "Layout"), ("evaluate", "Layout"), ("train", "TrainingOptions"), ("distill", "TrainingOptions")}
+    assert shared <= used
     assert {("predict", "RunOptions"), ("evaluate", "RunOptions"), ("import", "ImportOptions")} <= used
 
 
-@pytest.mark.parametrize(("command", "group"), GROUPS, ids=[f"{name}-{group.hint.__name__}" for name, group in GROUPS])
+GROUP_IDS = [f"{name}-{group.hint.__name__}" for name, group in GROUPS]
+
+
+def option_fields(group: Argument) -> list[dataclasses.Field[Any]]:
+    """The fields that are options; the others are groups of their own."""
+    inner = {child.keys[-1] for child in group.children if dataclasses.is_dataclass(child.hint)}
+    return [field for field in dataclasses.fields(group.hint) if field.name not in inner]
+
+
+@pytest.mark.parametrize(("command", "group"), GROUPS, ids=GROUP_IDS)
 def test_every_field_is_an_option_with_the_default_and_the_help_of_the_dataclass(command: str, group: Argument) -> None:
     assert group.hint.__dataclass_params__.frozen
     there = arguments(command)
-    for field in dataclasses.fields(group.hint):
+    for field in option_fields(group):
         option = there[option_name(field.name)]
-        assert option.keys == (field.name,)
+        assert option.keys[-1] == field.name
         assert option.field_info.default == (
             option.field_info.empty if field.default is dataclasses.MISSING else field.default
         )
@@ -72,18 +80,30 @@ def test_every_field_is_an_option_with_the_default_and_the_help_of_the_dataclass
         assert ("-o" in option.names) is (field.name == "output")
 
 
-@pytest.mark.parametrize(("command", "group"), GROUPS, ids=[f"{name}-{group.hint.__name__}" for name, group in GROUPS])
+@pytest.mark.parametrize(("command", "group"), GROUPS, ids=GROUP_IDS)
 def test_every_field_takes_its_value_from_the_command_line(command: str, group: Argument) -> None:
     required = [word for option in arguments(command) if option.required for word in needed(option)]
-    for field in dataclasses.fields(group.hint):
+    for field in option_fields(group):
         option = arguments(command)[option_name(field.name)]
         text, value = example(option)
-        # a number below zero is joined to its option, see options.full_forms
+        # a number below zero is joined to its option, see parsing.full_forms
         typed = [option.name] if value is True else [option.name, text]
         typed = [f"{option.name}={text}"] if text.startswith("-") else typed
         typed += NEEDS.get(option.name, [])
         _, bound, _ = main.app.parse_args([command, *required, *typed], exit_on_error=False, print_error=False)
-        assert getattr(bound.arguments[group.field_info.name], field.name) == value
+        assert bound_value(bound.arguments, group, field.name) == value
+
+
+def bound_value(bound: dict[str, Any], group: Argument, field: str) -> Any:
+    """The value of a field of a group, which may be inside another group."""
+    outer = next(value for value in bound.values() if isinstance(value, group.hint) or holds(value, group.hint))
+    inner = outer if isinstance(outer, group.hint) else getattr(outer, group.keys[-1])
+    return getattr(inner, field)
+
+
+def holds(value: Any, kind: type) -> bool:
+    """Whether one of the fields of a dataclass is of a kind."""
+    return dataclasses.is_dataclass(value) and any(isinstance(inner, kind) for inner in vars(value).values())
 
 
 NEEDS = {"--against": ["--confirm", "2"], "--best": ["--confirm", "2"], "--name": ["--storage", "x"]}
@@ -94,7 +114,7 @@ TUPLES = {"--keep": "hk<0.5", "--protect": "100-120", "--avoid": "GAATTC"}
 
 
 def option_name(field: str) -> str:
-    return options.FLAGS[field][0] if field in options.FLAGS else f"--{field.replace('_', '-')}"
+    return parsing.FLAGS[field][0] if field in parsing.FLAGS else f"--{field.replace('_', '-')}"
 
 
 def needed(option: Argument) -> list[str]:
@@ -163,63 +183,51 @@ def test_every_help_fits_the_terminal(zoo: Zoo, monkeypatch: pytest.MonkeyPatch,
 def test_the_help_says_a_default_and_the_choices_once(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "110")
     out = zoo("train", "--help")[1]
-    assert "  --learning-rate X       Adam learning rate; with one-cycle, the highest rate. (default: 0.002)\n" in out
-    assert "  --device auto|cpu|cuda  Device to train on; auto takes CUDA where it works. (default: auto)\n" in out
-    assert "  --seed N                Random seed. (default: 0)\n" in out
+    assert re.search(r"\n  --learning-rate X  +\w.* \(default: 0\.002\)\n", out)
+    assert re.search(r"\n  --device auto\|cpu\|cuda  +\w.* \(default: auto\)\n", out)
     assert out.count("reverse-complement") == 1
-    assert "  --epochs N              Maximum number of epochs. (default: 50)\n" in zoo("distill", "--help")[1]
+    assert re.search(r"\n  --epochs N  +\w.* \(default: 50\)\n", zoo("distill", "--help")[1])
 
 
 @pytest.mark.parametrize(
-    ("typed", "message"),
+    ("typed", "facts"),
     [
-        (["predct"], "no command is called 'predct', did you mean predict?; see zoo --help"),
-        (
-            ["predict", "x.fa", "--weight", "w"],
-            "no option is called --weight, did you mean --weights?; see zoo predict",
-        ),
-        (["predict", "x.fa", "--nonsense=3"], "no option is called --nonsense"),
-        (["info", "x", "y"], "'y' is one argument too many; see zoo info --help"),
-        (["predict", "x.fa", "--output"], "--output needs a value; see zoo predict --help"),
-        (["predict", "x.fa", "-o", "--rc"], "-o needs a value; see zoo predict --help"),
-        (["predict", "--rc", "average"], "FILE is missing; see zoo predict --help"),
-        (["train", "original", "--data", "x"], "--output is missing; see zoo train --help"),
-        (
-            ["train", "original", "--epochs", "2.5"],
-            "--epochs: expected a whole number, got '2.5'; see zoo train --help",
-        ),
+        (["predct"], ["'predct'", "predict?", "zoo --help"]),
+        (["predict", "x.fa", "--weight", "w"], ["--weight,", "--weights?", "zoo predict --help"]),
+        (["predict", "x.fa", "--nonsense=3"], ["--nonsense", "zoo predict --help"]),
+        (["info", "x", "y"], ["'y'", "zoo info --help"]),
+        (["predict", "x.fa", "--output"], ["--output", "value", "zoo predict --help"]),
+        (["predict", "x.fa", "-o", "--rc"], ["-o", "value", "zoo predict --help"]),
+        (["predict", "--rc", "average"], ["FILE", "missing", "zoo predict --help"]),
+        (["train", "original", "--data", "x"], ["--output", "missing", "zoo train --help"]),
+        (["train", "original", "--epochs", "2.5"], ["--epochs", "whole number", "'2.5'", "zoo train --help"]),
         (
             ["train", "original", "--data", "x", "-o", "y", "--epsilon", "no"],
-            "--epsilon: expected a number, got 'no'; see zoo train --help",
+            ["--epsilon", "number", "'no'", "zoo train --help"],
         ),
         (
             ["train", "original", "--data", "x", "-o", "y", "--device", "tpu"],
-            "--device: expected one of auto, cpu, cuda, got 'tpu'",
+            ["--device", "auto, cpu, cuda", "'tpu'"],
         ),
         (
             ["train", "original", "--data", "x", "-o", "y", "--augment", "shift,flip"],
-            "--augment: expected one of reverse-complement, shift, mutate, got 'flip'",
+            ["--augment", "reverse-complement, shift, mutate", "'flip'"],
         ),
-        (["evaluate", "--split-by", "coin"], "--split-by: expected chromosome or fraction, got 'coin'"),
+        (["evaluate", "--split-by", "coin"], ["--split-by", "chromosome or fraction", "'coin'"]),
     ],
 )
-def test_a_mistyped_command_line_is_one_line(zoo: Zoo, typed: list[str], message: str) -> None:
-    status, out, err = zoo(*typed)
-    assert (status, out) == (2, "")
-    assert err.startswith("zoo: ")
-    assert err.count("\n") == 1
-    assert message in err
+def test_a_mistyped_command_line_is_one_line(zoo: Zoo, typed: list[str], facts: list[str]) -> None:
+    one_line(zoo, facts, *typed)
 
 
 @pytest.fixture
 def settings(zoo: Zoo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """The settings that a command line of `zoo train` or `zoo distill` leads to, as run.json would hold them."""
-    from zoo.cli import run_report
 
     def catch(model: str, settings: Any, options: Any, **changes: Any) -> None:  # noqa: ARG001
         raise ZooError(json.dumps(settings.to_dict()))
 
-    monkeypatch.setattr(run_report, "prepare", catch)
+    monkeypatch.setattr(train, "_prepare", catch)
     needed = {"train": ("--data", "x"), "distill": ("--teacher", "original", "--genome", "x")}
 
     def run(command: str, *typed: object) -> dict[str, Any]:
@@ -263,17 +271,15 @@ def test_a_wrong_name_or_value_in_the_table_is_one_line(settings: Any, tmp_path:
     path = tmp_path / "small.toml"
     path.write_text("[train]\nepoch = 7\n")
     line = settings("train", path)["error"]
-    assert all(fact in line for fact in (f"zoo: {path}, [train]", "'epoch'", "epochs?", "learning_rate, epsilon, "))
     assert line.count("\n") == 1
-    path.write_text("[train]\nepochs = 2.5\n")
-    assert settings("train", path)["error"].startswith(
-        f"zoo: {path}, [train]: epochs: expected a whole number, got '2.5'"
-    )
-    path.write_text("[train]\nepochs = 0\n")
-    assert settings("train", path)["error"] == "zoo: epochs: expected at least 1, got 0\n"
-    assert settings("train", tmp_path / "none.toml")["error"].endswith(
-        "none.toml: cannot be read (No such file or directory)\n"
-    )
+    for fact in (str(path), "[train]", "'epoch'", "epochs?", "learning_rate, epsilon, "):
+        assert fact in line
+    for value, shown in (("2.5", "'2.5'"), ("0", "0")):
+        path.write_text(f"[train]\nepochs = {value}\n")
+        line = settings("train", path)["error"]
+        assert "epochs: expected" in line
+        assert f"got {shown}" in line
+    assert "none.toml: " in settings("train", tmp_path / "none.toml")["error"]
 
 
 @pytest.fixture
@@ -308,13 +314,13 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def test_the_options_of_an_exporter_come_from_its_signature(plain: dict[str, Any]) -> None:
-    assert list(own_options.of(registry.load("exporters", "plain").export)) == ["digits"]
-    assert own_options.of(registry.load("exporters", "bare").export) == {}
-    options = {option.name: option for option in export.every_option()}
-    assert list(options) == ["bare", "plain", "digits"]
-    assert options["digits"].default == 6
-    with pytest.raises(ZooError, match=r"^--digits: the format bare has no such setting$"):
-        export.command("original", bare=True, digits=3)
+    assert list(options.of_function(registry.load("exporters", "plain").export)) == ["digits"]
+    assert options.of_function(registry.load("exporters", "bare").export) == {}
+    offered = {option.name: option for option in weights.plugin_options()}
+    assert list(offered) == ["bare", "plain", "digits"]
+    assert offered["digits"].default == 6
+    with refuses("--digits", "bare"):
+        weights.export("original", bare=True, digits=3)
     assert plain == {}
 
 
@@ -323,7 +329,7 @@ def test_only_what_is_given_reaches_the_exporter(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     checkpoint.save(random_checkpoint(ODD), tmp_path / "w.safetensors")
-    export.command("original", plain=True, weights="w.safetensors", digits=3)
+    weights.export("original", plain=True, weights="w.safetensors", digits=3)
     assert plain == {"digits": 3, "internal": True, "overwrite": False}
     assert capsys.readouterr().out.startswith("original.txt: plain, 7 bytes, ")
 
@@ -332,7 +338,7 @@ def test_export_offers_every_format_and_its_options(zoo: Zoo) -> None:
     out = zoo("export", "--help")[1]
     for name in registry.names("exporters"):
         assert f"  --{name} " in out
-        offered = own_options.of(registry.load("exporters", name).export)
+        offered = options.of_function(registry.load("exporters", name).export)
         for option in offered:
             assert f"  --{option.replace('_', '-')} " in out[out.index(f"Format {name}:") :]
     assert "--opset" in out

@@ -265,7 +265,7 @@ def test_the_command_is_quiet_and_writes_the_file_and_the_opset_that_were_asked_
     ],
 )
 def test_the_command_refuses_what_it_cannot_write(settings: dict[str, object], message: str) -> None:
-    from zoo.cli.commands.export import command
+    from zoo.cli.commands.weights import export as command
 
     with pytest.raises(ZooError, match=message):
         command("original", **settings)
@@ -275,7 +275,7 @@ def test_the_command_refuses_what_it_cannot_write(settings: dict[str, object], m
 def test_the_command_names_its_output_after_the_model(
     format_: str, monkeypatch: pytest.MonkeyPatch, odd: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from zoo.cli.commands.export import command
+    from zoo.cli.commands.weights import export as command
 
     def write(weights: Checkpoint, path: Path, *, overwrite: bool) -> None:  # noqa: ARG001
         path.write_text(weights.spec.weights_id)

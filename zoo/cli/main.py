@@ -1,70 +1,25 @@
-"""The command `zoo`: which commands there are, and every failure as one line with its exit status.
-
-Only the file of the command that was asked for is imported, so that the start costs nothing that is not needed.
-"""
+"""The command `zoo`: its commands, its exit status, and one line for every failure."""
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import warnings
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts import App, Group, Parameter
 
 import zoo
-from zoo.cli import notes, options, usage
+from zoo.cli import failures, notes, options, parsing
+from zoo.cli.commands import COMMANDS
 from zoo.cli.help_screen import HelpScreen
-from zoo.errors import ZooError, ZooWarning, one_line
-from zoo.system import machine, signals
-
-BUG = 1
-"""Exit status after an error that should not have happened, as Python has it."""
+from zoo.errors import ZooError, ZooWarning
+from zoo.system import signals
 
 DEBUG = "ZOO_DEBUG"
 
-COMMANDS = {
-    "Predict": {
-        "predict": "Predict the activities of sequences in FASTA files, or of intervals of a genome.",
-        "variants": "Predict what alleles of a VCF do: reference, alternative and their difference.",
-        "scan": "Predict every window of a genome: tracks for a genome browser.",
-        "serve": "Answer over HTTP by the Open Inference Protocol v2, and show a page for people.",
-        "page": "Write the page of zoo serve as static files: models run in the browser, without a service.",
-    },
-    "Explain": {
-        "explain": "Show which bases of sequences matter: contributions, substitutions, a report to open in a browser.",
-        "motifs": "Find the motifs that a model has learned, with TF-MoDISco in what zoo explain left.",
-        "design": "Make sequences to order: climb a target's prediction, one substitution a round.",
-    },
-    "Weights": {
-        "import": "Import weights that were trained in Keras or PyTorch, of a network of any size.",
-        "export": "Export a model to ONNX, to Keras or to another format, checked before it is written.",
-        "pull": "Fetch the published data or weights into the cache, check them, and say where they are.\n\n"
-        "A download that stopped goes on where it was.",
-        "info": "Show what weights are: of a name, or of a file.",
-        "list": "List models, weights, runtimes and formats, and what can be used here.",
-    },
-    "Train": {
-        "train": "Train a network on labelled sequences.\n\n"
-        "A setting comes from the command line, else from the [train] table of a .toml file, else from the model's "
-        "recipe, which zoo info MODEL shows, else it is the default below.",
-        "distill": "Train a network on a teacher's outputs: shrink a model, or move it to another variant.\n\n"
-        "A setting comes from where zoo train takes it.",
-        "search": "Search the settings of a network and of its training: Optuna draws, the trainer trains.",
-        "evaluate": "Measure how well models agree with data: correlations, errors and intervals, tables and figures.",
-    },
-    "Check": {
-        "parity": "Compare runtimes, starting from FASTA text. Exit status 1 if one departs from the reference.",
-        "bench": "Measure the runtimes of this machine: sequences a second, memory, difference to the reference.",
-        "doctor": "Show what this machine offers, and what would make each runtime run.",
-    },
-}
-"""Group of the help -> command -> its help. The command NAME is the function `command` of commands/NAME.py, or of
-NAME_.py where NAME is a word of Python or one of its functions."""
-
-OWN_WORDS = ("import", "list")
+NAMES = [command.partition(":")[2].rstrip("_") for commands in COMMANDS.values() for command in commands]
 
 
 def _app() -> App:
@@ -75,56 +30,57 @@ def _app() -> App:
         help_flags=("--help", "-h"),
         help_format="plaintext",
         help_formatter=HelpScreen(),
-        help_epilogue=notes.HELP,
-        group_commands=Group("Before the command", sort_key=len(COMMANDS)),
+        help_epilogue=f"Examples, options and the page of a command: zoo COMMAND --help.\n{notes.HELP}",
+        group_commands=Group("Other", sort_key=len(COMMANDS)),
         group_arguments=options.ARGUMENTS,
         group_parameters=options.OPTIONS,
-        default_parameter=options.EVERY_OPTION,
-        config=options.READ,
+        default_parameter=parsing.EVERY_OPTION,
+        config=parsing.STEPS,
         result_action="return_value",
         suppress_keyboard_interrupt=False,
         exit_on_error=False,
         print_error=False,
         end_of_options_delimiter="--",
     )
-    app["--help"].help = "Show this help, or that of the command."
+    app["--help"].help = "Show this help, or the help of a command."
     app["--version"].help = "Show the version."
-    app.command(_nothing, name="--debug", help=f"Show the traceback of an error, as {DEBUG}=1 does.")
-    app.command(_install_completion, name="--install-completion", help="Have the shell complete commands and options.")
+    app.command(lambda: None, name="--debug", help=f"Before a command: show the traceback of an error, like {DEBUG}=1.")
+    app.command(_install_completion, name="--install-completion", help="Let the shell complete commands and options.")
     for place, (title, commands) in enumerate(COMMANDS.items()):
         group = Group(title, sort_key=place)
-        for order, (name, text) in enumerate(commands.items()):
-            module = f"zoo.cli.commands.{name}{'_' if name in OWN_WORDS else ''}"
-            app.command(f"{module}:command", name=name, group=group, help=text, sort_key=order)
+        for order, (command, text) in enumerate(commands.items()):
+            lines = [line.strip() for line in text.splitlines()]
+            examples = "\n".join(f"  {line}" for line in lines if line.startswith("zoo "))
+            more = " ".join(line for line in lines[1:-1] if not line.startswith("zoo "))
+            app.command(
+                f"zoo.cli.commands.{command}",
+                name=command.partition(":")[2].rstrip("_"),
+                group=group,
+                help=f"{lines[0]}\n\n{more}".strip(),
+                help_epilogue=f"Examples:\n{examples}\n\nPage: {lines[-1]}\n{notes.HELP}",
+                sort_key=order,
+            )
     return app
-
-
-NO_THREAD = "can't start new thread"
-"""What Python says where the user has no more processes or memory left; it has no class of its own."""
 
 
 def _install_completion(
     *,
     shell: Annotated[
-        Literal["bash", "zsh", "fish", "powershell"] | None, Parameter(help="By default the one that runs this.")
+        Literal["bash", "zsh", "fish", "powershell"] | None, Parameter(help="By default the shell that runs this.")
     ] = None,
     output: Annotated[
         Path | None,
-        Parameter(help="File to write, instead of where the shell looks, and leave its settings."),
+        Parameter(help="File to write, in place of the shell's own; its settings stay unchanged."),
     ] = None,
 ) -> None:
-    """Write what the shell needs to complete the words of `zoo`, and say where."""
+    """Write the file that lets a shell complete the words of `zoo`, and print its name."""
     from cyclopts.completion.detect import ShellDetectionError
 
     try:
         path = app.install_completion(shell=shell, output=output, add_to_startup=output is None)
     except ShellDetectionError:
-        raise ZooError("the shell is not known; name it, as in zoo --install-completion --shell bash") from None
+        raise ZooError("cannot detect the shell; name it, as in zoo --install-completion --shell bash") from None
     print(f"{path}: written; it works in the next shell that is started")
-
-
-def _nothing() -> None:
-    """--debug stands before a command, and `main` takes it off; here it is only shown."""
 
 
 app = _app()
@@ -143,36 +99,27 @@ def _run(arguments: list[str]) -> int:
     arrived = signals.Arrived()
     try:
         with signals.raised(arrived):
-            app(options.full_forms(notes.taken_from(arguments)) or ["--help"])
+            app(parsing.full_forms(notes.without_switches(arguments)) or ["--help"])
             sys.stdout.flush()
         return 0
     except BrokenPipeError:
-        # the reader went away (`| head`): nothing to say, and nothing more to flush
+        # the reader has gone (`| head`): nothing to say, and nothing more to flush
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (Exception, KeyboardInterrupt) as error:
         if os.environ.get(DEBUG):
             raise
-        # what a library made of the exception of a signal, as some do while they are imported, is not its own
+        # some libraries turn the exception of a signal that arrives during their import into one of their own
         cause = error if isinstance(error, KeyboardInterrupt) else arrived.last or error
-        line, status = _explained(cause)
-        print(_bug_report(cause) if line is None else f"zoo: {one_line(line)}", file=sys.stderr)
-        for more in getattr(cause, "__notes__", ()):
-            notes.say(more)
+        text, status = failures.line_and_status(cause, NAMES)
+        print(text, file=sys.stderr)
+        for note in getattr(cause, "__notes__", ()):
+            notes.say(note)
         return status
 
 
-def _bug_report(error: BaseException) -> str:
-    """Three lines about what should not have happened."""
-    return (
-        f"zoo: this is a bug of zoo {zoo.__version__}: {one_line(f'{type(error).__name__}: {error}')}\n"
-        f"zoo: the command was: {one_line(options.command_line())}\n"
-        f"zoo: please report these lines with what `zoo --debug ...` prints"
-    )
-
-
 def _show_warning(message: Warning | str, category: type[Warning], *where: object) -> None:
-    """A ZooWarning is one line; what libraries warn of is shown as Python does."""
+    """Print a ZooWarning as one line, and warnings of libraries as Python does."""
     if issubclass(category, ZooWarning):
         notes.say(str(message))
     else:
@@ -180,37 +127,3 @@ def _show_warning(message: Warning | str, category: type[Warning], *where: objec
 
 
 _python_shows = warnings.showwarning
-
-
-def _explained(error: BaseException) -> tuple[str | None, int]:
-    """One line that says what went wrong, and the exit status; None for what should not have happened."""
-    if isinstance(error, ZooError):
-        return str(error), error.exit_code
-    if isinstance(error, KeyboardInterrupt):
-        stopped = error if isinstance(error, signals.Stopped) else signals.Stopped(signal.SIGINT)
-        return str(stopped), stopped.status
-    if isinstance(error, ImportError):
-        return _not_imported(error), ZooError.exit_code
-    if NO_THREAD in str(error):
-        return (
-            f"no more threads can be started; fewer --threads may help{machine.memory_limit_note()}",
-            ZooError.exit_code,
-        )
-    if isinstance(error, MemoryError):
-        return "out of memory", ZooError.exit_code
-    if isinstance(error, CycloptsError):
-        return usage.explained(error, [name for commands in COMMANDS.values() for name in commands]), ZooError.exit_code
-    if isinstance(error, OSError):
-        return f"{error.filename or 'output'}: {error.strerror or error}", ZooError.exit_code
-    return None, BUG
-
-
-def _not_imported(error: ImportError) -> str:
-    """What could not be loaded and why, which some libraries wrap into advice of many lines."""
-    first: BaseException = error
-    while isinstance(cause := first.__cause__ or first.__context__, ImportError):
-        first = cause
-    reason = next(iter(str(first).splitlines()), "no reason given")
-    return (
-        f"a library cannot be loaded, {reason}{machine.memory_limit_note() or '; install it again, or see zoo doctor'}"
-    )

@@ -1,24 +1,34 @@
-"""What a command says beside its result, on standard error: notes, which --quiet silences, and details for --verbose.
-
-Errors are no notes: zoo/cli/main.py prints them whatever is chosen.
+"""What a command prints on standard error besides errors: notes, which --quiet silences, details for --verbose, and
+the progress of long work.
 """
 
 from __future__ import annotations
 
 import enum
 import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import one_line
 
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
 SWITCHES = {"-q": -1, "--quiet": -1, "-v": 1, "--verbose": 1}
-"""What a user types, anywhere in a command line -> how much more is said."""
+"""Switch, anywhere in a command line -> level of output."""
 
 HELP = "With every command: -q, --quiet for errors only; -v, --verbose for more."
-"""Short enough for every terminal."""
+
+BAR_SECONDS = 2.0
+"""Shorter work shows no progress bar."""
+
+LOG_SECONDS = 60.0
+"""Interval between two progress lines in a log."""
 
 
 class Level(enum.IntEnum):
-    """How much is said."""
+    """How much is printed."""
 
     QUIET = -1
     NORMAL = 0
@@ -28,8 +38,8 @@ class Level(enum.IntEnum):
 _level = Level.NORMAL
 
 
-def taken_from(arguments: list[str]) -> list[str]:
-    """The words of a command line without SWITCHES, which set the level: the last counts, up to a --."""
+def without_switches(arguments: list[str]) -> list[str]:
+    """The words of a command line without SWITCHES, after setting the level. The last switch before a -- counts."""
     global _level
     _level = Level.NORMAL
     end = arguments.index("--") if "--" in arguments else len(arguments)
@@ -53,6 +63,84 @@ def say(text: str) -> None:
 
 
 def detail(text: str) -> None:
-    """Print what only --verbose shows, one line."""
+    """Print a line that only --verbose shows."""
     if _level >= Level.VERBOSE:
         print(f"zoo: {one_line(text)}", file=sys.stderr)
+
+
+def summarize(described: dict[str, Any], unit: str) -> None:
+    """Say in one line what ran, and in details with which weights. unit: what a record is called."""
+    from zoo.prediction import description
+
+    say(description.summary(described, unit))
+    for line in description.details(described):
+        detail(line)
+
+
+class Bar:
+    """A progress bar at a terminal; elsewhere, as in the log of a batch job, a line a minute.
+
+    `with Bar("sequences", total) as bar: bar.update(done, count)`. Without a total the bar has no end. Short work
+    shows nothing, and neither does --quiet.
+    """
+
+    def __init__(self, unit: str, total: float | None = None) -> None:
+        self._unit = unit
+        self.total = total
+        self._began = self._logged = time.monotonic()
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def update(self, done: float, count: int, text: str | None = None) -> None:
+        """Show `done` of the total, and beside it `count` units so far, or `text`."""
+        now = time.monotonic()
+        seconds = now - self._began
+        if quiet() or seconds < BAR_SECONDS:
+            return
+        terminal = sys.stderr.isatty()
+        if not terminal and now - self._logged < LOG_SECONDS:
+            return
+        text = text or f"{count:,} {self._unit}, {count / seconds:,.0f} a second"
+        if not terminal:
+            self._logged = now
+            say(text + self._time_left(done, seconds))
+            return
+        if self._progress is None:
+            self._start()
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, completed=done, total=self.total, text=text)
+
+    def update_of(self, done: int, total: int) -> None:
+        """Show `done` units of `total`, for work whose size is known only after it began."""
+        self.total = total
+        self.update(done, done)
+
+    def _time_left(self, done: float, seconds: float) -> str:
+        if not self.total or not done:
+            return ""
+        minutes = round(seconds * (self.total / done - 1) / 60)
+        return f", {minutes // 60} h {minutes % 60:02} min left"
+
+    def _start(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        self._progress = Progress(
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[text]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._progress.add_task("", total=self.total, text="")
+        self._progress.start()

@@ -1,5 +1,109 @@
-"""The commands of `zoo`, one file each, named after the command (a trailing underscore keeps off Python's own names).
+"""The commands of `zoo`: for each, what `--help` says of it, examples that run, and the page about it.
 
-Each file offers `command`, whose signature is the command line; it calls one function of the library and prints. Heavy
-imports stand inside the functions, so that `zoo --help` stays fast.
+Each is a function in a file of this folder. Its signature is the command line; it calls the library and prints. Heavy
+imports are inside the functions, and only the file of the command that runs is imported, which keeps `zoo --help` fast.
 """
+
+from zoo.defaults import MODEL
+
+COMMANDS = {
+    "Predict": {
+        "predict:predict": """Predict the activity of sequences in FASTA files, or of intervals of a genome.
+            zoo predict seqs.fa
+            zoo predict seqs.fa more.fa --both-strands -o scores.tsv
+            zoo predict --bed peaks.bed --genome dm6.fa -o peaks.tsv
+            docs/predict.md""",
+        "genome:variants": """Predict the effect of variants: activity of each allele, and their difference.
+            zoo variants calls.vcf.gz --genome dm6.fa -o effects.tsv
+            zoo variants calls.vcf.gz --genome dm6.fa --shifts -20,0,20 -o effects.vcf.gz
+            docs/variants.md""",
+        "genome:scan": """Predict every window of a genome and write tracks for a genome browser.
+            zoo scan dm6.fa --stride 50 -o tracks/dm6
+            zoo scan dm6.fa --region chr2L:100,001-200,000 --aggregate mean -o tracks/part
+            docs/genome.md""",
+        "serve:serve": f"""Answer prediction requests over HTTP (Open Inference Protocol v2), and show a web page.
+            zoo serve
+            zoo serve {MODEL} runs/mine --port 9000
+            docs/serving.md""",
+        "serve:page": f"""Write the web page of zoo serve as static files; models then run in the browser.
+            zoo page {MODEL} -o site
+            docs/serving.md""",
+    },
+    "Explain": {
+        "explain:explain": """Show which bases matter: contributions or substitutions, with a report for the browser.
+            zoo explain seqs.fa -o explained
+            zoo explain seqs.fa --method ism --targets dev -o substitutions
+            docs/explain.md""",
+        "explain:motifs": """Find the motifs in an output folder of zoo explain, with TF-MoDISco.
+            zoo motifs explained
+            zoo motifs explained --known jaspar.meme -o named
+            docs/explain.md""",
+        "design:design": """Design sequences with a high activity, changing one base a round.
+            zoo design --target dev -o designs.fa
+            zoo design --target dev --start seqs.fa --rounds 5 --keep 'hk<1' -o raised.fa
+            docs/design.md""",
+    },
+    "Weights": {
+        "weights:import_": """Convert weights that were trained in Keras or PyTorch.
+            zoo import weights.h5 -o mine.safetensors
+            zoo import port.pth --match predictions.tsv -o port.safetensors
+            docs/weights.md""",
+        "weights:export": f"""Write a model as ONNX, Keras or another format; the file is checked first.
+            zoo export {MODEL} --onnx
+            zoo export {MODEL} --onnx --input bytes -o letters.onnx
+            docs/export.md""",
+        "weights:pull": f"""Download the published weights or data into the cache, and check them.
+            An interrupted download continues where it stopped.
+            zoo pull {MODEL}
+            zoo pull data
+            zoo pull {MODEL} --from downloads --offline
+            docs/weights.md""",
+        "inventory:info": f"""Show the network, source and licence of weights.
+            zoo info {MODEL}
+            zoo info mine.safetensors --json
+            docs/weights.md""",
+        "inventory:list_": """List models, weights, runtimes and formats, and what can be used on this machine.
+            zoo list
+            zoo list --json
+            docs/predict.md""",
+    },
+    "Train": {
+        "train:train": f"""Train a network on labelled sequences.
+            Settings come from the command line, else from the table [train] of a .toml file, else from the model's
+            recipe (see zoo info MODEL), else they have the defaults below.
+            zoo train {MODEL} --data mine.tsv --split-by fraction -o runs/mine
+            zoo train {MODEL} --data mine.tsv --start {MODEL} -o runs/better
+            zoo train small.toml --data data --epochs 20 -o runs/small
+            docs/train.md""",
+        "train:distill": f"""Train a network to imitate a teacher, on sequences drawn from a genome.
+            Settings come from the same places as for zoo train.
+            zoo distill small.toml --teacher {MODEL} --genome dm6.fa -o runs/small
+            zoo distill {MODEL} --teacher mine.safetensors --genome dm6.fa --epochs 20 -o runs/student
+            docs/train.md""",
+        "search:search": """Search for the best settings of a network and of its training, with Optuna.
+            zoo search space.toml --data mine.tsv --split-by fraction --trials 40 -o study
+            zoo search space.toml --data mine.tsv --split-by fraction --confirm 3 -o study --resume
+            docs/search.md""",
+        "evaluate:evaluate": f"""Measure how well models predict data: correlations and errors with intervals.
+            zoo evaluate --data mine.tsv --split all
+            zoo evaluate --weights runs/mine --data mine.tsv --split-by fraction -o report
+            zoo evaluate --weights runs/mine --weights {MODEL} --data mine.tsv --split all
+            docs/evaluate.md""",
+    },
+    "Check": {
+        "checks:parity": """Check that all runtimes give the same predictions; if not, the exit status is 1.
+            zoo parity
+            zoo parity --sequences seqs.fa --runtimes kmer-cpu,onnx-cpu
+            zoo parity --layers
+            docs/parity.md""",
+        "checks:bench": """Measure the speed and memory of each runtime, and its difference from the reference.
+            zoo bench
+            zoo bench --runtimes kmer-cpu,onnx-cpu --seconds 0.2
+            docs/parity.md""",
+        "inventory:doctor": """Show what this machine has, and what each runtime still needs.
+            zoo doctor
+            zoo doctor --json
+            docs/parity.md""",
+    },
+}
+"""Title of the help -> file and function of a command -> what --help says: a line, examples, and the page."""

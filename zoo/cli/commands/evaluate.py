@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from zoo.cli import notes, options
+from zoo.cli import notes, options, tables
+from zoo.cli.parsing import command_line
 from zoo.data.labelled import Layout
 from zoo.defaults import MODEL, RUNTIME
 from zoo.evaluation.evaluate import EvaluationOptions
@@ -20,36 +21,41 @@ if TYPE_CHECKING:
     from zoo.evaluation.metrics import Interval
 
 
-def command(
-    model: options.Model = None,
+def evaluate(
+    model: Annotated[
+        str | None, Parameter(help=f"Model whose bundled weights are measured; see zoo list. By default {MODEL}.")
+    ] = None,
     /,
     *,
     weights: Annotated[
         list[str] | None,
-        Parameter(help="A weights file, run folder or name instead; repeat it to compare, each with --against."),
+        options.input_("Weights file, run folder or name to measure instead; repeat to compare several."),
     ] = None,
     against: Annotated[
-        str | None, Parameter(help="The weights that all others are compared with; by default the first.")
+        str | None,
+        options.input_("The --weights to compare all others with; by default the first."),
     ] = None,
     data: Annotated[
-        Path | None, Parameter(help="Folder in the published layout, table, or FASTA with its labels beside it.")
+        Path | None,
+        options.input_("Folder of the published data, a table, or a FASTA file with a table of labels beside it."),
     ] = None,
-    sequences: Annotated[Path | None, Parameter(help="FASTA instead of --data, all of it; needs --labels.")] = None,
-    split: Annotated[str, Parameter(help="train, validation or test; all for every row of one file.")] = "test",
+    sequences: Annotated[
+        Path | None,
+        options.input_("FASTA file, measured without splits; needs --labels."),
+    ] = None,
+    split: Annotated[str, options.input_("train, validation, test, or all for every row of one file.")] = "test",
     targets: Annotated[
         tuple[str, ...],
-        Parameter(
-            help="Targets of the model to compare, by name, TARGET=COLUMN where the column has another; by default all."
-        ),
+        options.input_("Targets to measure; TARGET=COLUMN if the column has another name. By default all."),
     ] = (),
-    output: Annotated[Path | None, Parameter(help="Folder for tables and figures.")] = None,
-    diagnosis: Annotated[bool, Parameter(help="Draw there too what the residuals say.")] = False,
+    output: Annotated[Path | None, options.output("Folder for tables and figures.")] = None,
+    diagnosis: Annotated[bool, options.output("Also plot the residuals.")] = False,
     overwrite: options.Overwrite = False,
-    runtime: options.Runtime = RUNTIME,
-    running: Annotated[RunOptions, options.RUNNING] = RunOptions(),
-    strands: Annotated[StrandOptions, options.MEASURE] = StrandOptions(),
     settings: Annotated[EvaluationOptions, options.MEASURE] = EvaluationOptions(),
     layout: Annotated[Layout, options.LAYOUT] = Layout(),
+    strands: Annotated[StrandOptions, options.RUNNING] = StrandOptions(),
+    runtime: options.Runtime = RUNTIME,
+    running: Annotated[RunOptions, options.RUNNING] = RunOptions(),
 ) -> None:
     import dataclasses
 
@@ -61,20 +67,19 @@ def command(
 
     source = data or sequences
     if source is None or (data is not None and sequences is not None):
-        raise ZooError("expected the measured sequences as --data PATH, or as --sequences FASTA --labels TABLE")
+        raise ZooError("expected measured sequences: --data PATH, or --sequences FASTA --labels TABLE")
     if sequences is not None and layout.labels is None:
         raise ZooError(f"--sequences {sequences}: needs the measurements, --labels TABLE")
     if diagnosis and output is None:
-        raise ZooError("--diagnosis: draws a figure into a folder; name it with --output")
+        raise ZooError("--diagnosis: needs --output, the folder for its figure")
+    given = weights or [model or MODEL]
     if output is not None:
-        files = [lookup.file_of(given) for given in weights or [model or MODEL]]
-        results.check_output(output, overwrite, [source, layout.labels, *files])
-    names = evaluate.labels(weights or [model or MODEL])
-    compared_with = evaluate.reference(weights or [model or MODEL], against)
-    chosen: list[str] | list[None] = weights or [None]
+        results.check_output(output, overwrite, [source, layout.labels, *map(lookup.file_of, given)])
+    names = evaluate.labels(given)
+    reference = evaluate.reference(given, against)
     models = {
-        name: load(model, given, runtime, rc=strands.rc, **dataclasses.asdict(running))
-        for name, given in zip(names, chosen, strict=True)
+        name: load(model, one, runtime, rc=strands.rc, **dataclasses.asdict(running))
+        for name, one in zip(names, weights or [None], strict=True)  # type: ignore[list-item]
     }
     columns = evaluate.choose(models, targets)
     if not targets and (left_out := evaluate.not_shared(models)):
@@ -86,78 +91,59 @@ def command(
         length=evaluate.sequence_length(models),
         layout=layout,
     )
-    for name, given in zip(names, weights or [], strict=False):
-        if (warning := evaluate.already_seen(given, name, measured)) is not None:
+    for name, one in zip(names, weights or [], strict=False):
+        if (warning := evaluate.already_seen(one, name, measured)) is not None:
             notes.say(warning)
-    report = evaluate.evaluate(models, measured, columns, settings, compared_with)
+    report = evaluate.evaluate(models, measured, columns, settings, reference)
     if output is not None:
-        results.save(report, output, overwrite, options.command_line(), str(source), diagnosis)
+        results.save(report, output, overwrite, command_line(), str(source), diagnosis)
     _show(report, output)
 
 
 def _show(report: Report, output: Path | None) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 180
+    console = tables.console()
     console.print(_scores(report))
     if report.comparisons:
         console.print(_comparisons(report))
-    several = len(report.evaluations) > 1
-    for one in report.evaluations:
-        for target, score, found in zip(report.targets, one.scores, one.diagnoses, strict=True):
-            name = f"{one.label}, {target}" if several else target
+    for evaluation in report.evaluations:
+        for target, score, diagnosis in zip(report.targets, evaluation.scores, evaluation.diagnoses, strict=True):
+            name = f"{evaluation.label}, {target}" if len(report.evaluations) > 1 else target
             if score.note:
                 console.print(f"{name}: {score.note}", style="yellow", markup=False)
-            console.print(f"{name}: {found.statement}", soft_wrap=True, markup=False)
+            console.print(f"{name}: {diagnosis.statement}", soft_wrap=True, markup=False)
     if output is not None:
         console.print(f"{output}: metrics.json, predictions.tsv and figures", soft_wrap=True, markup=False)
 
 
-def _table(title: str, *columns: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    from zoo.evaluation.metrics import SHOWN_AS
-
-    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for name in columns:
-        made.add_column(name)
-    for name in SHOWN_AS.values():
-        made.add_column(name, justify="right")
-    return made
-
-
 def _scores(report: Report) -> Table:
-    from zoo.evaluation.metrics import METRICS
+    from zoo.evaluation.metrics import METRICS, SHOWN_AS
 
     title = f"{len(report.data):,} rows, {report.sequences:,} sequences; 95% intervals over sequences"
-    made = _table(title, "weights", "target", "n")
-    for one in report.evaluations:
-        for target, score, found in zip(report.targets, one.scores, one.intervals, strict=True):
-            cells = [_cell(getattr(score, name), found[name]) for name in METRICS]
-            made.add_row(one.label, target, f"{score.n:,}", *cells)
-    return made
+    table = tables.titled(title, ["weights", "target", "n"], SHOWN_AS.values())
+    for evaluation in report.evaluations:
+        for target, score, intervals in zip(report.targets, evaluation.scores, evaluation.intervals, strict=True):
+            cells = [_cell(getattr(score, name), intervals[name]) for name in METRICS]
+            table.add_row(evaluation.label, target, f"{score.n:,}", *cells)
+    return table
 
 
 def _comparisons(report: Report) -> Table:
-    """Says better or worse where the interval does not hold 0."""
-    from zoo.evaluation.metrics import METRICS
+    """Differences from the reference, with better or worse beside each interval that does not include 0."""
+    from zoo.evaluation.metrics import METRICS, SHOWN_AS
 
     reference = report.comparisons[0].second
-    title = f"differences from {reference}, paired bootstrap; better or worse where the interval does not hold 0"
-    made = _table(title, "weights", "target")
-    for one in report.comparisons:
-        for t, target in enumerate(report.targets):
-            found, said = one.differences[t], one.verdicts(t)
-            cells = [
-                _cell(interval.value if interval else None, interval, "+")
-                for interval in (found[name] for name in METRICS)
-            ]
-            words = ("" if said[name] == "no clear difference" else said[name] for name in METRICS)
-            made.add_row(one.first, target, *(f"{cell} {word:6}" for cell, word in zip(cells, words, strict=True)))
-    return made
+    title = f"differences from {reference}, paired bootstrap; better or worse if the interval does not include 0"
+    table = tables.titled(title, ["weights", "target"], SHOWN_AS.values())
+    for comparison in report.comparisons:
+        for place, target in enumerate(report.targets):
+            intervals, verdicts = comparison.differences[place], comparison.verdicts(place)
+            cells = []
+            for name in METRICS:
+                interval = intervals[name]
+                word = verdicts[name] if verdicts[name] in ("better", "worse") else ""
+                cells.append(f"{_cell(interval.value if interval else None, interval, '+')} {word:6}")
+            table.add_row(comparison.first, target, *cells)
+    return table
 
 
 def _cell(value: float | None, interval: Interval | None, sign: str = "") -> str:

@@ -1,55 +1,60 @@
-"""`zoo explain`: which bases of sequences matter, as files, a table and a report."""
+"""`zoo explain`, which bases of sequences matter, and `zoo motifs`, the motifs in its output."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from zoo.cli import notes, options, sequences
-from zoo.defaults import MODEL, RUNTIME
+from zoo.cli import notes, options
+from zoo.cli.commands.predict import Files, prediction_job, say_finished
+from zoo.cli.parsing import command_line
 from zoo.explain.options import ExplainOptions
 from zoo.formats.read_options import STRICT, ReadOptions
 from zoo.genome.options import IntervalOptions
-from zoo.options import RunOptions, StrandOptions
+from zoo.motifs.options import MotifOptions
 
 
-def command(
-    files: sequences.Files = None,
+def explain(
+    files: Files = None,
     /,
     *,
-    output: Annotated[Path, Parameter(help="Folder for the files, the table and the report.")],
-    model: options.Model = None,
-    weights: options.Weights = None,
+    output: Annotated[Path, options.output("Folder for the report, the table and the arrays.")],
     overwrite: options.Overwrite = False,
     explaining: Annotated[ExplainOptions, options.EXPLAINING] = ExplainOptions(),
     reading: Annotated[ReadOptions, options.READING] = STRICT,
-    strands: Annotated[StrandOptions, options.STRANDS] = StrandOptions(),
     intervals: Annotated[IntervalOptions, options.INTERVALS] = IntervalOptions(),
-    runtime: options.Runtime = RUNTIME,
-    running: Annotated[RunOptions, options.RUNNING] = RunOptions(),
+    model: options.Loaded = options.DEFAULT,
 ) -> None:
-    from zoo.cli.progress import Bar
     from zoo.explain import explanation
-    from zoo.prediction import description
-    from zoo.prediction.model import load
-    from zoo.weights import lookup
 
-    weights_file = lookup.file_of(weights or model or MODEL)
-    job = sequences.job("explain", files, intervals, reading, None, overwrite, weights_file)
+    job = prediction_job("explain", files, intervals, reading, None, overwrite, model)
     explanation.check(output, explaining, job)
     job.check_sources()
-    loaded = load(model, weights, runtime, rc=strands.rc, **dataclasses.asdict(running))
-    with Bar(job.UNIT, 1) as bar:
-        described = explanation.explain(
-            loaded, job, output, explaining, lambda done, total: bar.update(done / total, done)
-        )
-    notes.say(description.summary(described, job.UNIT))
-    sequences.say_skipped(described)
+    loaded = model.load()
+    with notes.Bar(job.UNIT) as bar:
+        described = explanation.explain(loaded, job, output, explaining, bar.update_of)
+    say_finished(described, job.UNIT)
     for line in explanation.findings(described):
         notes.say(line)
     notes.say(f"{output}: {explanation.report.FILE}, {explanation.SUMMARY} and arrays")
-    for line in description.details(described):
-        notes.detail(line)
+
+
+def motifs(
+    folder: Annotated[Path, Parameter(name="DIR", help="Output folder of zoo explain.")],
+    /,
+    *,
+    known: Annotated[Path | None, options.input_("MEME file of known motifs, to name the patterns.")] = None,
+    output: Annotated[Path | None, options.output("Folder for the motifs; by default motifs in DIR.")] = None,
+    overwrite: options.Overwrite = False,
+    finding: Annotated[MotifOptions, options.FINDING] = MotifOptions(),
+) -> None:
+    from zoo.motifs import motifs
+
+    target = output or folder / motifs.FOLDER
+    motifs.check(folder, target, known, overwrite)
+    described = motifs.find(folder, target, finding, known, overwrite, command_line())
+    for line in motifs.findings(described):
+        notes.say(line)
+    notes.say(f"{target}: {motifs.PAGE_FILE}, tables, MEME files and logos")

@@ -2,91 +2,117 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from zoo.cli import notes, options, sequences
-from zoo.defaults import MODEL, RUNTIME
+from zoo.cli import notes, options
+from zoo.cli.parsing import command_line
 from zoo.errors import ZooError
 from zoo.formats.read_options import STRICT, ReadOptions
 from zoo.genome.options import IntervalOptions, RayOptions
-from zoo.options import RunOptions, StrandOptions
 
 if TYPE_CHECKING:
-    from zoo.prediction.model import ModelSource
     from zoo.prediction.run import PredictionJob
 
+SHOWN_INTERVALS = 5
+"""Skipped intervals in a note; the description lists more."""
 
-def command(
-    files: sequences.Files = None,
+Files = Annotated[
+    list[Path] | None,
+    options.STREAM,
+    Parameter(name="FILE", help="FASTA files, plain or compressed; - is standard input."),
+]
+
+
+def predict(
+    files: Files = None,
     /,
     *,
-    model: options.Model = None,
-    weights: Annotated[
-        str | None, Parameter(help="A file instead, .safetensors or .onnx; it says itself which model it is.")
-    ] = None,
     output: Annotated[
         Path | None,
         options.STREAM,
-        Parameter(help="Table to write, instead of to standard output: .tsv, .csv, also with .gz, .zst, or .parquet."),
+        options.output(
+            "Table to write: .tsv, .csv, or either with .gz or .zst, or .parquet. By default standard output."
+        ),
     ] = None,
     overwrite: options.Overwrite = False,
     reading: Annotated[ReadOptions, options.READING] = STRICT,
-    strands: Annotated[StrandOptions, options.STRANDS] = StrandOptions(),
     intervals: Annotated[IntervalOptions, options.INTERVALS] = IntervalOptions(),
+    model: options.Loaded = options.DEFAULT,
     sharing: Annotated[RayOptions, options.SHARING] = RayOptions(),
-    runtime: options.Runtime = RUNTIME,
-    running: Annotated[RunOptions, options.RUNNING] = RunOptions(),
 ) -> None:
-    from zoo.cli.progress import Bar
-    from zoo.prediction import description
-    from zoo.prediction.model import ModelSource, load
     from zoo.prediction.run import Records, predict_file
-    from zoo.weights import lookup
 
     if output == Path("-"):
         output = None
-    weights_file = lookup.file_of(weights or model or MODEL)
-    job = sequences.job("predict", files, intervals, reading, output, overwrite, weights_file)
+    job = prediction_job("predict", files, intervals, reading, output, overwrite, model)
     job.check_output()
     job.check_sources()
-    if sharing.ray is not None:
-        described = _on_ray(job, ModelSource(model, weights, runtime, running, strands.rc), sharing.ray)
-    else:
-        loaded = load(model, weights, runtime, rc=strands.rc, **dataclasses.asdict(running))
-        with Bar(job.UNIT, _size(files)) as bar:
+    if sharing.ray is None:
+        loaded = model.load()
+        with notes.Bar(job.UNIT, _size(files)) as bar:
 
             def on_progress(records: Records) -> None:
                 bar.update(records.bytes_read, records.counts.records)
 
             described = predict_file(loaded, job, on_progress)
-    notes.say(description.summary(described, job.UNIT))
-    sequences.say_skipped(described)
-    for line in description.details(described):
-        notes.detail(line)
+    elif intervals.given:
+        raise ZooError("--ray: only applies to FASTA files here; zoo scan and zoo variants share a genome")
+    else:
+        described = _on_ray(job, model, sharing.ray)
+    say_finished(described, job.UNIT)
 
 
-def _on_ray(job: PredictionJob, loading: ModelSource, address: str) -> dict[str, Any]:
-    """Predict the files of a job by the workers of a cluster. Raises ZooError for intervals."""
-    from zoo.cli.progress import Bar
+def _on_ray(job: PredictionJob, model: options.ModelOptions, address: str) -> dict[str, Any]:
+    """Predict FASTA files on the workers of a Ray cluster."""
     from zoo.genome import ray_cluster, shared_files
 
-    if job.UNIT != "sequences":
-        raise ZooError("--ray shares out FASTA files; zoo scan and zoo variants share out a genome")
     done = 0
-    with Bar(job.UNIT) as bar:
+    with notes.Bar(job.UNIT) as bar:
 
         def on_progress(count: int) -> None:
             nonlocal done
             done += count
             bar.update(done, done)
 
-        return shared_files.predict_files(job, loading, ray_cluster.workers(address), on_progress)
+        return shared_files.predict_files(job, model.loading, ray_cluster.workers(address), on_progress)
 
 
 def _size(files: list[Path] | None) -> int | None:
-    """Bytes of all files; None where one is a pipe, or there are none."""
+    """Bytes of all files; None for intervals, and if one of the files is a pipe."""
     return sum(file.stat().st_size for file in files) if files and all(file.is_file() for file in files) else None
+
+
+def prediction_job(
+    command: str,
+    files: list[Path] | None,
+    intervals: IntervalOptions,
+    reading: ReadOptions,
+    output: Path | None,
+    overwrite: bool,
+    model: options.ModelOptions,
+) -> PredictionJob:
+    """What a command reads and writes. Raises ZooError if both FASTA files and intervals are given, or neither."""
+    from zoo.genome.intervals import IntervalJob
+    from zoo.prediction.run import PredictionJob
+
+    intervals.check()
+    rest = (output, reading, overwrite, command_line(), model.loading.file)
+    if not intervals.given:
+        if not files:
+            raise ZooError(f"FILE is missing; see zoo {command} --help")
+        return PredictionJob(tuple(files), *rest)
+    if files:
+        raise ZooError(f"{files[0]}: expected FASTA files or intervals of a genome, got both")
+    if reading != STRICT:
+        raise ZooError("--crop-or-pad and --ambiguous-as-n only apply to FASTA files; omit them with intervals")
+    return IntervalJob((), *rest, intervals)
+
+
+def say_finished(described: dict[str, Any], unit: str) -> None:
+    """Say what ran, and which intervals --skip-bad skipped. unit: what a record is called."""
+    notes.summarize(described, unit)
+    for line in described.get("skipped", [])[:SHOWN_INTERVALS]:
+        notes.say(f"skipped: {line}")

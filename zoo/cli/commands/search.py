@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import time
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from zoo.cli import notes, options
-from zoo.cli.progress import Bar
+from zoo.cli import notes, options, tables
+from zoo.cli.parsing import command_line
 from zoo.data.labelled import Layout
 from zoo.search.options import SearchOptions
 
@@ -16,20 +16,23 @@ if TYPE_CHECKING:
     from zoo.search.run import Result, Step
     from zoo.search.study import Study
 
-SHOWN = 10
-"""Trials in the table on the terminal."""
+SHOWN_TRIALS = 10
+"""Trials in the table at the end."""
 
 
-def command(
+def search(
     space: Annotated[
         str,
-        Parameter(help="A space (.toml), a W&B sweep (.yaml, .json), or an architecture that comes with one."),
+        Parameter(help="Search space (.toml), W&B sweep (.yaml, .json), or an architecture with its own space."),
     ],
     /,
     *,
-    data: Annotated[Path, Parameter(help="Folder in the published layout, or one table or FASTA file.")],
-    targets: Annotated[tuple[str, ...], Parameter(help="Columns of the labels; by default the space's targets.")] = (),
-    allow_leakage: Annotated[bool, Parameter(help="Go on if splits share sequences.")] = False,
+    data: options.Data,
+    targets: Annotated[
+        tuple[str, ...],
+        options.input_("Columns of the labels; by default the targets of the space."),
+    ] = (),
+    allow_leakage: options.AllowLeakage = False,
     where: Annotated[SearchOptions, options.SEARCH],
     layout: Annotated[Layout, options.LAYOUT] = Layout(),
 ) -> None:
@@ -41,39 +44,36 @@ def command(
     from zoo.search import run, study
 
     study.require()
-    with Bar("trials") as bar:
-        heard = _Heard(bar)
+    with notes.Bar("trials") as bar:
+        progress = _Progress(bar)
         try:
             result = run.run(
                 space,
                 run.Data(data, targets, allow_leakage, layout),
                 where,
-                run.Heard(notes.say, heard.began, heard.ended, heard.step),
-                options.command_line(),
+                run.Heard(notes.say, progress.begin, progress.end, progress.step),
+                command_line(),
             )
         except KeyboardInterrupt:
             if where.output.is_dir():
-                notes.say(f"stopped; the same command with --resume goes on in {where.output}")
+                notes.say(f"stopped; the same command with --resume continues in {where.output}")
             raise
     _show(result)
 
 
-class _Heard:
-    """Says how a search goes. A bar at a terminal, a line a trial everywhere."""
+class _Progress:
+    """The progress of a search: a bar at a terminal, and a line for each trial."""
 
-    def __init__(self, bar: Bar) -> None:
-        import time
-
-        self._bar, self._clock, self._began = bar, time.monotonic, time.monotonic()
+    def __init__(self, bar: notes.Bar) -> None:
+        self._bar, self._began = bar, time.monotonic()
         self._ended = 0
         self._steps: dict[str, float] = {}
 
-    def began(self, trainings: int) -> None:
-        """So many are to come."""
+    def begin(self, trainings: int) -> None:
         self._ended, self._steps = 0, {}
         self._bar.total = trainings
 
-    def ended(self, study: Study, number: int) -> None:
+    def end(self, study: Study, number: int) -> None:
         from zoo.search import results
 
         self._ended += 1
@@ -84,11 +84,11 @@ class _Heard:
         best = study.finished()[:1]
         so_far = f"; best trial {best[0].number}" if best else ""
         done = sum(one["state"] not in ("running", "waiting") for one in rows.values())
-        left = (self._clock() - self._began) / self._ended * (total - done)
+        left = (time.monotonic() - self._began) / self._ended * (total - done)
         time_left = f"; about {_duration(left)} left" if left > 0 else ""
-        why = f" ({row['reason']})" if "reason" in row else ""
+        reason = f" ({row['reason']})" if "reason" in row else ""
         seconds = f", {row['seconds']:.0f} s" if row.get("seconds") is not None else ""
-        notes.say(f"trial {number}, {done} of {total}: {row['state']}{why} {scores}{seconds}{so_far}{time_left}")
+        notes.say(f"trial {number}, {done} of {total}: {row['state']}{reason} {scores}{seconds}{so_far}{time_left}")
 
     def step(self, step: Step) -> None:
         self._steps[step.name] = step.done
@@ -104,28 +104,19 @@ def _duration(seconds: float) -> str:
 
 
 def _show(result: Result) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
     from zoo.search import results
     from zoo.search.report import REPORT
 
-    study = result.study
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 200
+    study, console = result.study, tables.console()
     rows = {row["trial"]: row for row in results.rows(study)}
-    finished = [one.number for one in study.finished()][:SHOWN]
+    finished = [one.number for one in study.finished()][:SHOWN_TRIALS]
     names = [name for name in results.columns(study)[:-1] if name not in ("state", "best_epoch")]
-    table = Table(title=f"the best {len(finished)} of {len(rows)} trials", title_justify="left", box=box.SIMPLE_HEAD)
-    for name in names:
-        table.add_column(name, justify="right", overflow="fold")
+    table = tables.titled(f"the best {len(finished)} of {len(rows)} trials", [], names)
     for number in finished:
         table.add_row(*(_cell(name, rows[number].get(name)) for name in names))
     console.print(table)
-    for one in result.comparisons:
-        console.print(one.words, soft_wrap=True, markup=False)
+    for comparison in result.comparisons:
+        console.print(comparison.words, soft_wrap=True, markup=False)
     console.print(f"{study.folder}: {results.TRIALS}, {results.BEST}, {REPORT}", soft_wrap=True, markup=False)
 
 

@@ -1,7 +1,8 @@
-"""`zoo serve`: models over HTTP."""
+"""`zoo serve`, models over HTTP, and `zoo page`, its web page as static files."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -13,11 +14,11 @@ from zoo.serve.options import ServeOptions
 
 Models = Annotated[
     list[str] | None,
-    Parameter(name="MODEL", help=f"Models, by name or from files, each under its name. By default {MODEL}."),
+    Parameter(name="MODEL", help=f"Models by name, weights files or run folders. By default {MODEL}."),
 ]
 
 
-def command(
+def serve(
     models: Models = None,
     /,
     *,
@@ -28,3 +29,21 @@ def command(
     from zoo.serve import server
 
     server.serve(models or [], runtime, running, serving, notes.say, notes.quiet())
+
+
+def page(
+    models: Models = None,
+    /,
+    *,
+    output: Annotated[Path, options.output("Folder to write, for any web server.")],
+    overwrite: options.Overwrite = False,
+    ort: Annotated[
+        Path | None,
+        options.input_("Folder dist of the npm package onnxruntime-web; by default where npm install puts it."),
+    ] = None,
+) -> None:
+    from zoo.serve import site
+
+    written = site.write(models or [], output, ort or site.ORT, overwrite)
+    size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
+    print(f"{output}: a page of {', '.join(written)}, {size:,} bytes; to look at it: python -m http.server -d {output}")

@@ -1,67 +1,215 @@
-"""`zoo train`: train a network on the published data or on anyone's own.
+"""`zoo train` and `zoo distill`: train a network on labelled sequences, or on a teacher's outputs.
 
-A model's own options are those of its `configure`, see own_options.py.
+The options of a model are those of its `configure`. PyTorch is imported when a training begins, which keeps --help
+fast.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator
+import dataclasses
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from zoo import registry
-from zoo.cli import notes, options, own_options
+from zoo.cli import notes, options
+from zoo.cli.parsing import command_line
 from zoo.data.labelled import Layout
-from zoo.training.config import TrainConfig, TrainingOptions
+from zoo.defaults import RUNTIME
+from zoo.system import machine
+from zoo.training.config import StudentConfig, TrainConfig, TrainingOptions
+from zoo.training.distill import DistillConfig
+
+if TYPE_CHECKING:
+    from zoo.data.training_source import Source
+    from zoo.training.run import TrainingJob
+    from zoo.training.trainer import Reporter
 
 
-def command(
-    model: Annotated[str, Parameter(help="A name, see zoo list, or a .toml file with [model] and [train] tables.")],
+def train(
+    model: Annotated[
+        str, Parameter(help="A model's name (see zoo list), or a .toml file with tables [model] and [train].")
+    ],
     /,
     *,
-    data: Annotated[Path, Parameter(help="Folder in the published layout, or one table or FASTA file.")],
+    data: options.Data,
     targets: Annotated[
         tuple[str, ...],
-        Parameter(help="What to predict: columns of the labels, or TARGET=COLUMN; by default the model's targets."),
+        options.input_("Columns to predict, or TARGET=COLUMN; by default the model's targets."),
     ] = (),
-    allow_leakage: Annotated[bool, Parameter(help="Go on if splits share sequences.")] = False,
+    allow_leakage: options.AllowLeakage = False,
     where: Annotated[TrainingOptions, options.JOB],
     settings: Annotated[TrainConfig, options.TRAINING] = TrainConfig(),
     layout: Annotated[Layout, options.LAYOUT] = Layout(),
     **given: Any,
 ) -> None:
-    from zoo.cli import run_report
     from zoo.data import dataset
     from zoo.data.training_source import DatasetSource
 
-    job = run_report.prepare(model, settings, where, **changes(model, given))
+    job = _prepare(model, settings, where, **model_settings(model, given))
     config = job.config
     read = dataset.read(data, targets or config.targets, allow_leakage, length=config.sequence_length, layout=layout)
     for note in read.notes:
         notes.say(note)
     columns = ["--targets", ",".join(targets)] if any("=" in text for text in targets) else []
-    run_report.train(job, DatasetSource(read), ["--data", str(data), *columns, *run_report.given(layout)])
+    _train(job, DatasetSource(read), ["--data", str(data), *columns, *_as_typed(layout)])
 
 
-def changes(model: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Fields of the model's Config for its own options. Raises ZooError for an option that it does not have."""
+def model_settings(model: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Fields of the model's Config from the options of the model. Raises ZooError for an option of another model."""
     from zoo.training.config import read_model
 
     if not given:
         return {}
-    architecture = read_model(model)[0]
-    configure: Any = getattr(registry.load("models", architecture), "configure", None)
-    own_options.check(given, configure, f"the model {model}")
+    configure: Any = getattr(registry.load("models", read_model(model)[0]), "configure", None)
+    options.check_known(given, configure, f"the model {model}")
     return dict(configure(**given))
 
 
-def every_option() -> Iterator[inspect.Parameter]:
-    """The options of each model that has some."""
-    models = {name: getattr(model, "configure", None) for name, model in registry.working("models").items()}
-    yield from own_options.under_titles({f"Model {name}": configure for name, configure in models.items() if configure})
+_CONFIGURE = {name: getattr(model, "configure", None) for name, model in registry.working("models").items()}
+options.extend(
+    train, options.of_plugins({f"Model {name}": function for name, function in _CONFIGURE.items() if function})
+)
 
 
-own_options.extend(command, every_option())
+def distill(
+    model: Annotated[
+        str,
+        Parameter(help="The student: a model's name (see zoo list), or a .toml file with tables [model] and [train]."),
+    ],
+    /,
+    *,
+    teacher: Annotated[str, options.input_("Weights of the teacher: a name (see zoo list) or a file.")],
+    genome: Annotated[Path, options.input_("FASTA of the genome that sequences are drawn from.")],
+    runtime: Annotated[
+        str,
+        options.input_("Runtime of the teacher, such as onnx-cuda, or auto; see zoo list."),
+    ] = RUNTIME,
+    dropout: Annotated[
+        float,
+        Parameter(help="Dropout of the student; labels without noise need none.", group=options.TRAINING.group),
+    ] = 0.0,
+    where: Annotated[TrainingOptions, options.JOB],
+    settings: Annotated[StudentConfig, options.TRAINING] = StudentConfig(),
+    drawing: Annotated[DistillConfig, options.DRAWING] = DistillConfig(),
+) -> None:
+    from zoo.formats import genome as genomes
+    from zoo.options import names
+    from zoo.prediction.model import load
+    from zoo.training.config import read_model
+    from zoo.training.distill import DistillSource
+
+    architecture = read_model(model, kind=StudentConfig)[0]
+    has_dropout = "dropout" in names(registry.load("models", architecture).Config)
+    job = _prepare(model, settings, where, **({"dropout": dropout} if has_dropout or dropout else {}))
+    loaded = load(None, teacher, runtime, threads=where.threads)
+    for name in ("sequence_length", "targets"):
+        own, teachers = (_shown(getattr(spec, name)) for spec in (job.config, loaded.spec))
+        if own != teachers:
+            notes.say(f"{name}: {teachers} as in the teacher, instead of {own} as in {model}")
+    notes.detail(f"the teacher's labels are computed by {loaded.runtime}")
+    source = DistillSource(
+        genomes.read(genome, loaded.spec.sequence_length),
+        loaded.predict_codes,
+        f"weights {loaded.spec.weights_id[:12]} ({loaded.spec.source})",
+        loaded.spec.targets,
+        drawing,
+        settings.seed,
+        ahead=job.device != "cpu",
+    )
+    try:
+        _train(job, source)
+    finally:
+        source.close()
+
+
+def _shown(value: int | tuple[str, ...]) -> str:
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _prepare(model: str, settings: TrainConfig, options: TrainingOptions, **changes: Any) -> TrainingJob:
+    """Return what to train, see zoo.training.run.prepare. changes: replace fields of the model's Config.
+
+    Raises MissingDependency without PyTorch, and ZooError for an unknown model or unknown weights.
+    """
+    from zoo.weights.network import require_torch
+
+    machine.sleep_soon()
+    require_torch()
+    from zoo.training import run
+
+    return run.prepare(model, settings, options, command_line(), changes)
+
+
+def _train(job: TrainingJob, source: Source, data: Sequence[str] = ()) -> None:
+    """Train, with notes on progress. data: options with which zoo evaluate reads the data of the training."""
+    from zoo.training import run
+
+    output = str(job.options.output)
+
+    def on_finished(best: dict[str, Any]) -> None:
+        before = _BEFORE if best["epoch"] == 0 else ""
+        notes.say(f"best epoch {best['epoch']}{before}; weights and logs are in {output}")
+        predict = ["zoo", "predict", "seqs.fa", "--weights", output]
+        if data:
+            split = [] if source.test is not None else ["--split", "validation"]
+            notes.say(f"next: {shlex.join(['zoo', 'evaluate', '--weights', output, *data, *split])}")
+        notes.say(f"{'or' if data else 'next'}: {shlex.join(predict)}")
+
+    with _reporting(job, source.targets) as reporter:
+        run.run(job, source, dataclasses.replace(reporter, finished=on_finished))
+
+
+def _as_typed(options: Any) -> list[str]:
+    """The options of a dataclass that differ from their defaults, as words of a command line."""
+    words: list[str] = []
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        if value != field.default:
+            flag = f"--{field.name.replace('_', '-')}"
+            text = ",".join(value) if isinstance(value, tuple) else str(value)
+            words += [flag] if value is True else [flag, text]
+    return words
+
+
+@contextmanager
+def _reporting(job: TrainingJob, targets: tuple[str, ...]) -> Iterator[Reporter]:
+    """A Reporter that shows progress on standard error."""
+    from zoo.training.trainer import Reporter
+
+    with notes.Bar("sequences", job.settings.epochs) as bar:
+        done_epochs = 0
+
+        def on_step(done: int, total: int) -> None:
+            batch = job.settings.batch_size
+            bar.update(done_epochs + done / total, (done_epochs * total + done) * batch)
+
+        def on_epoch(row: dict[str, Any]) -> None:
+            nonlocal done_epochs
+            done_epochs = row["epoch"]
+            notes.say(_line(row, targets))
+
+        try:
+            yield Reporter(on_step, on_epoch, notes.say)
+        except KeyboardInterrupt:
+            notes.say(f"stopped; the same command with --resume continues in {job.options.output}")
+            raise
+
+
+_BEFORE = ", before training"
+
+
+def _line(row: dict[str, Any], targets: tuple[str, ...]) -> str:
+    from zoo.training.notes import correlations, number
+
+    validation = f"validation {number(row['validation_loss'])}, " + correlations(
+        {name: row[f"validation_pearson_{name}"] for name in targets}
+    )
+    if row["epoch"] == 0:
+        return f"epoch 0{_BEFORE}: {validation}"
+    rate = f"{row['sequences_per_second']:,.0f} sequences a second"
+    return f"epoch {row['epoch']}: loss {number(row['train_loss'])}, {validation}, {rate}"

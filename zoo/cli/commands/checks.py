@@ -1,0 +1,130 @@
+"""`zoo parity` and `zoo bench`: agreement and speed of the runtimes of this machine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from zoo.cli import notes, options, tables
+from zoo.options import ThreadOptions
+
+if TYPE_CHECKING:
+    from zoo.checks.bench import Result as Speeds
+    from zoo.checks.comparison import LayerReport
+    from zoo.checks.parity import Result
+
+
+def parity(
+    npz: Annotated[
+        Path | None, Parameter(help="For --layers: Keras layer outputs to compare with; by default tf_keras is run.")
+    ] = None,
+    /,
+    *,
+    sequences: Annotated[Path | None, options.input_("FASTA file; by default random sequences and edge cases.")] = None,
+    reference: Annotated[
+        str | None,
+        options.input_("Runtime or table of predictions to compare with; by default keras-cpu if it can run."),
+    ] = None,
+    as_json: options.Json = False,
+    layers: Annotated[
+        bool, Parameter(help="Compare PyTorch with Keras layer by layer.", group=options.CHECKED.group)
+    ] = False,
+    relative: Annotated[
+        float | None,
+        Parameter(help="Relative tolerance; by default 1e-4, or 0 with --layers.", group=options.CHECKED.group),
+    ] = None,
+    tolerance: Annotated[float, Parameter(help="Absolute tolerance.", group=options.CHECKED.group)] = 1e-4,
+    model: options.Model = None,
+    weights: options.Weights = None,
+    runtimes: options.Runtimes = (),
+) -> None:
+    from zoo.checks import layer_parity, parity
+    from zoo.checks.comparison import Tolerance
+    from zoo.errors import ZooError
+
+    subject = parity.Subject(model, weights, sequences)
+    if layers:
+        if reference is not None and npz is None:
+            npz = Path(reference)
+        bound = Tolerance(0.0 if relative is None else relative, tolerance)
+        label, reports = layer_parity.run_layers(subject, npz, bound)
+        if as_json:
+            print(json.dumps({"reference": label, "layers": [report.to_dict() for report in reports]}, indent=2))
+        else:
+            _print_layers(label, reports)
+        layer_parity.check_layers(label, reports)
+        return
+    if npz is not None:
+        raise ZooError(f"{npz}: layer outputs are only compared with --layers")
+    bound = Tolerance(1e-4 if relative is None else relative, tolerance)
+    result = parity.run(subject, runtimes or None, reference, bound)
+    print(result.to_json()) if as_json else _print_result(result)
+    result.check()
+
+
+def _print_result(result: Result) -> None:
+    print(f"reference {result.reference}; {result.records:,} sequences; weights {result.weights_id[:12]}")
+    rows = [["runtime", "max |diff|", "mean |diff|", "Pearson r", "verdict", "worst at"]]
+    for row in result.comparisons:
+        report, worst = row.report, row.report.worst
+        rows.append([
+            row.runtime,
+            f"{report.max_difference:.2e}",
+            f"{report.mean_difference:.2e}",
+            f"{report.pearson:.9f}",
+            _verdict(report.passed),
+            f"{worst.record} {worst.target}: {worst.expected:.9g}, got {worst.actual:.9g}",
+        ])  # fmt: skip
+    tables.print_columns(rows, numbers="123")
+    for name, reason in result.skipped.items():
+        print(f"{name}: cannot run here, {reason}")
+
+
+def _print_layers(label: str, reports: list[LayerReport]) -> None:
+    print(f"PyTorch against {label}")
+    rows = [[report.name, f"{report.max_difference:.2e}", _verdict(report.passed)] for report in reports]
+    tables.print_columns([["layer", "max |diff|", "verdict"], *rows], numbers="1")
+
+
+def _verdict(passed: bool) -> str:
+    return "same" if passed else "DIFFERS"
+
+
+def bench(
+    *,
+    seconds: Annotated[float, options.computing("Seconds for each batch size.")] = 1.0,
+    model: options.Model = None,
+    weights: options.Weights = None,
+    runtimes: options.Runtimes = (),
+    running: Annotated[ThreadOptions, options.RUNNING] = ThreadOptions(),
+    as_json: options.Json = False,
+) -> None:
+    from zoo.checks import bench
+
+    def announce(name: str) -> None:
+        notes.say(f"measuring {name}")
+
+    result = bench.run(model, weights, runtimes or None, seconds, running.threads, announce)
+    print(result.to_json()) if as_json else _print_speeds(result)
+
+
+def _print_speeds(result: Speeds) -> None:
+    from zoo.checks.bench import CALLS
+
+    print("sequences a second, by sequences a call")
+    rows = [["runtime", *(f"{call:,}" for call in CALLS), "start", "memory", "max |diff|", "verdict"]]
+    for row in sorted(result.measurements, key=lambda measurement: -measurement.best):
+        rates = [f"{row.rate(call):,.0f}" for call in CALLS]
+        memory = "unknown" if row.memory is None else f"{row.memory / 1e6:,.0f} MB"
+        report = result.reports.get(row.runtime)
+        verdict = "reference" if report is None else "same" if report.passed else "DIFFERS"
+        difference = "" if report is None else f"{report.max_difference:.1e}"
+        rows.append([row.runtime, *rates, f"{row.start:.1f} s", memory, difference, verdict])
+    tables.print_columns(rows, numbers="".join(map(str, range(1, len(CALLS) + 4))))
+    for name, reason in result.skipped.items():
+        print(f"{name}: cannot run here, {reason}")
+    best = result.recommended
+    print(f"fastest with the same numbers: {best.runtime}, {best.best:,.0f} sequences a second")

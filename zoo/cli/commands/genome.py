@@ -1,0 +1,123 @@
+"""`zoo scan` and `zoo variants`: long runs over a genome."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from zoo.cli import notes, options
+from zoo.cli.parsing import command_line
+from zoo.errors import CheckFailed
+from zoo.genome.options import RayOptions, ScanOptions, ShardOptions, VariantOptions
+
+if TYPE_CHECKING:
+    from zoo.genome.job import GenomeJob
+
+SHOWN_ALLELES = 3
+"""Alleles of one kind that a note lists; the description lists more."""
+
+
+def scan(
+    genome: Annotated[
+        Path,
+        Parameter(name="GENOME", help="FASTA, plain or compressed with bgzip; a missing index is written beside it."),
+    ],
+    /,
+    *,
+    output: Annotated[
+        Path,
+        options.output("Start of the file names: tracks/dm6 gives tracks/dm6.dev.bw and tracks/dm6.hk.bw."),
+    ],
+    overwrite: options.Overwrite = False,
+    scanning: Annotated[ScanOptions, options.SCAN] = ScanOptions(),
+    model: options.Loaded = options.DEFAULT,
+    sharing: Annotated[ShardOptions, options.SHARING] = ShardOptions(),
+    others: Annotated[RayOptions, options.SHARING] = RayOptions(),
+) -> None:
+    from zoo.genome import scan
+
+    job = scan.ScanJob(
+        genome,
+        output,
+        scanning,
+        loading=model.loading,
+        sharing=sharing,
+        overwrite=overwrite,
+        command=command_line(),
+    )
+    _run(job, others, "windows", "windows")
+
+
+def variants(
+    variants: Annotated[
+        Path,
+        Parameter(
+            name="VARIANTS", help="VCF (plain or compressed), BCF, or a table with columns chrom, pos, ref, alt."
+        ),
+    ],
+    /,
+    *,
+    genome: Annotated[Path, options.input_("FASTA, plain or compressed with bgzip.")],
+    output: Annotated[
+        Path,
+        options.output("Table to write: .tsv, .csv, .parquet, or .vcf.gz for the same VCF with INFO fields."),
+    ],
+    overwrite: options.Overwrite = False,
+    comparing: Annotated[VariantOptions, options.VARIANTS] = VariantOptions(),
+    model: options.Loaded = options.DEFAULT,
+    sharing: Annotated[ShardOptions, options.SHARING] = ShardOptions(),
+    others: Annotated[RayOptions, options.SHARING] = RayOptions(),
+) -> None:
+    from zoo.formats import annotated_vcf
+    from zoo.genome import variants as scoring
+
+    job = scoring.VariantsJob(
+        genome,
+        output,
+        comparing,
+        variants=variants,
+        loading=model.loading,
+        sharing=sharing,
+        overwrite=overwrite,
+        command=command_line(),
+    )
+    described = _run(job, others, "variants", "alleles")
+    if described is None:
+        return
+    for kind, names in described["not_scored"].items():
+        count = described["counts"][kind]
+        more = f" and {count - SHOWN_ALLELES:,} more" if count > SHOWN_ALLELES else ""
+        notes.say(f"not scored, {kind.replace('_', ' ')}: {', '.join(names[:SHOWN_ALLELES])}{more}")
+    if annotated_vcf.is_compressed(output) and described["index"] is None:
+        notes.say(f"{output}: has no index, because {variants} is not sorted")
+    _check_mismatches(described["counts"], comparing)
+
+
+def _check_mismatches(counts: dict[str, Any], comparing: VariantOptions) -> None:
+    """Raise CheckFailed if the genome differs from REF at more alleles than --max-mismatch allows."""
+    mismatches, alleles = counts["ref_mismatch"], counts["records"]
+    if mismatches > comparing.max_mismatch * alleles:
+        raise CheckFailed(
+            f"the genome differs from REF at {mismatches:,} of {alleles:,} alleles, more than --max-mismatch "
+            f"{comparing.max_mismatch:g}; check that the assembly is the right one"
+        )
+
+
+def _run(job: GenomeJob, others: RayOptions, unit: str, records: str) -> dict[str, Any] | None:
+    """Do a long job, or a shard of it, with a progress bar. Returns the description of the whole run; None for a shard.
+
+    unit: what the bar counts.  records: what the summary counts.
+    """
+    from zoo.genome import ray_cluster
+    from zoo.genome.job import run_job
+    from zoo.prediction import description
+
+    with notes.Bar(unit) as bar:
+        described = run_job(job, bar.update_of, ray_cluster.chosen(others))
+    if "shard" in described:
+        notes.say(description.of_shard(described))
+        return None
+    notes.summarize(described, records)
+    return described

@@ -1,0 +1,94 @@
+"""`zoo list`, `zoo info` and `zoo doctor`: what there is, what weights are, and what this machine has."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from zoo.cli import options, tables
+
+LONGEST = 200
+"""Characters of a config field that are shown; --json shows all."""
+
+
+def list_(*, as_json: options.Json = False) -> None:
+    import dataclasses
+
+    from zoo.checks import inventory
+
+    sections = inventory.everything()
+    if as_json:
+        print(json.dumps({title: [dataclasses.asdict(entry) for entry in sections[title]] for title in sections}))
+        return
+    for title, entries in sections.items():
+        print(f"{title}:")
+        tables.print_columns(
+            (f"  {'-' if entry.obstacle else '+'} {entry.name}", entry.obstacle or entry.about) for entry in entries
+        )
+    print("+ can be used on this machine, - cannot, with the reason")
+
+
+def doctor(*, as_json: options.Json = False) -> None:
+    from zoo.checks import doctor
+
+    report = doctor.report()
+    if as_json:
+        print(json.dumps(report, indent=2))
+        return
+    for section, findings in report.items():
+        print(f"{section}:")
+        tables.print_columns((f"  {item}", finding) for item, finding in findings.items())
+
+
+def info(
+    weights: Annotated[str, Parameter(help="A name (see zoo list), a .safetensors or .onnx file, or a run folder.")],
+    /,
+    *,
+    as_json: options.Json = False,
+) -> None:
+    from zoo.checks import inventory
+
+    description = inventory.describe(weights)
+    print(json.dumps(description, indent=2)) if as_json else tables.print_columns(_lines(description).items())
+
+
+def _lines(description: dict[str, Any]) -> dict[str, str]:
+    """Name -> value of each line."""
+    lines = {
+        "file": "no weights of this model are bundled with this release",
+        "architecture": description["architecture"],
+    }
+    for name, value in description["config"].items():
+        if name not in ("sequence_length", "targets"):
+            text = str(value)
+            long = f"{text[:LONGEST]}... ({len(text):,} characters)"
+            lines[f"  {name}"] = text if len(text) <= LONGEST else long
+    lines["sequence length"] = f"{description['sequence_length']} bases, alphabet {description['alphabet']}"
+    lines["targets"] = ", ".join(description["targets"])
+    lines["numbers"] = f"{description['numbers']:,} in {len(description['arrays'])} arrays"
+    if description["file"] is not None:
+        lines["file"] = f"{description['file']} ({description['bytes']:,} bytes)"
+        lines["weights id"] = description["weights_id"]
+        lines |= {name: description[name] for name in ("source", "licence", "imported") if description[name]}
+    if description["recipe"]:
+        options = (f"--{name.replace('_', '-')} {value}" for name, value in description["recipe"].items())
+        lines["recipe"] = f"{' '.join(options)}; options of zoo train replace these"
+    if description["imitates"]:
+        lines["imitates"] = f"{description['imitates']}; agreement with it, Pearson r and root mean square error:"
+        lines |= {f"  {name}": value for name, value in _agreement(description).items()}
+    return lines
+
+
+def _agreement(description: dict[str, Any]) -> dict[str, str]:
+    """Kind of sequences -> agreement with the imitated model, target by target."""
+    near, agreement = description["fidelity"], {}
+    targets = description["targets"]
+    kinds = [name.removesuffix(f"_{targets[0]}_pearson") for name in near if name.endswith(f"_{targets[0]}_pearson")]
+    for kind in kinds:
+        shown = (
+            f"{name} {near[f'{kind}_{name}_pearson']:.3f} and {near[f'{kind}_{name}_rmse']:.3f}" for name in targets
+        )
+        agreement[kind.replace("_", " ")] = ", ".join(shown)
+    return agreement

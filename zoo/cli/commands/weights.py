@@ -1,0 +1,150 @@
+"""`zoo import`, `zoo export` and `zoo pull`: weights from and for other programs, and the published ones.
+
+The options of a format are those of its exporter.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from zoo import registry
+from zoo.checks.imported import UNMATCHED, ImportChecks
+from zoo.cli import notes, options
+from zoo.errors import ZooError
+from zoo.weights.importers.importing import DEFAULT, ImportOptions
+
+
+def import_(
+    file: Annotated[Path, Parameter(help="Keras .h5, or a PyTorch state dict: .pt, .pth, .ckpt, .safetensors.")],
+    /,
+    *,
+    output: Annotated[Path, options.output("Weights file to write, .safetensors.")],
+    overwrite: options.Overwrite = False,
+    architecture: Annotated[
+        str | None,
+        Parameter(
+            help="Architecture of the weights; see zoo list. By default the only one that fits.",
+            group=options.FILE.group,
+        ),
+    ] = None,
+    unsaid: Annotated[ImportOptions, options.FILE] = DEFAULT,
+    checks: Annotated[ImportChecks, options.CHECKED] = UNMATCHED,
+) -> None:
+    from zoo.checks import imported
+    from zoo.errors import ZooError
+    from zoo.system.atomic import check_target
+    from zoo.weights import checkpoint
+
+    if output.suffix != checkpoint.SUFFIX:
+        raise ZooError(f"{output}: expected an output name that ends in {checkpoint.SUFFIX}")
+    check_target(output, overwrite, [file, unsaid.graph, checks.match, checks.match_sequences])
+    weights = imported.read(file, unsaid, architecture, checks)
+    checkpoint.save(weights, output, overwrite)
+    spec = weights.spec
+    print(f"{output}: {spec.architecture}, {spec.sequence_length} bases, targets {', '.join(spec.targets)}")
+    print(f"weights id {spec.weights_id[:12]}, {sum(array.size for array in weights.arrays.values()):,} numbers")
+    if spec.imported:
+        print(f"read with {spec.imported}")
+    print(f"source: {spec.source}; licence: {spec.licence}")
+
+
+def export(
+    model: Annotated[str, Parameter(help="Name of the weights to export; see zoo list.")],
+    /,
+    *,
+    weights: Annotated[str | None, options.input_("Weights file, run folder or name to export instead.")] = None,
+    output: Annotated[
+        Path | None,
+        options.output("File or folder to write; by default MODEL with the suffix of the format."),
+    ] = None,
+    overwrite: options.Overwrite = False,
+    format: Annotated[str | None, options.output("Format; see zoo list.")] = None,  # noqa: A002
+    **given: Any,
+) -> None:
+    from zoo.system.atomic import check_target
+    from zoo.weights import lookup
+
+    formats = registry.names("exporters")
+    wanted = {name for name in formats if given.pop(name, False)} | ({format} if format else set())
+    if len(wanted) != 1:
+        flags = ", ".join(f"--{name}" for name in formats)
+        raise ZooError(f"choose one format: {flags}, or --format NAME; got {len(wanted)}")
+    name = wanted.pop()
+    exporter = registry.load("exporters", name)
+    options.check_known(given, exporter.export, f"the format {name}")
+    path = output or Path(f"{model.replace(':', '-')}{exporter.SUFFIX}")
+    if exporter.SUFFIX and path.suffix != exporter.SUFFIX:
+        raise ZooError(f"{path}: expected an output name that ends in {exporter.SUFFIX}")
+    if exporter.SUFFIX:
+        check_target(path, overwrite, [lookup.file_of(weights or model)])
+    source = lookup.load(model, weights)
+    exporter.export(source, path, overwrite=overwrite, **given)
+    written = sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
+    print(f"{path}: {name}, {written:,} bytes, weights id {source.spec.weights_id[:12]}")
+
+
+def plugin_options() -> Iterator[inspect.Parameter]:
+    """A flag for each format, then the options of each format."""
+    for name in registry.names("exporters"):
+        flag = Parameter(name=f"--{name}", help=f"Same as --format {name}.", group=options.OUTPUT)
+        yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, flag])
+    exporters = registry.working("exporters")
+    yield from options.of_plugins({f"Format {name}": exporter.export for name, exporter in exporters.items()})
+
+
+options.extend(export, plugin_options())
+
+
+def pull(
+    what: Annotated[
+        str,
+        Parameter(help="The name of a model, for its published weights, or data, for the published data."),
+    ],
+    /,
+    *,
+    source: Annotated[
+        Path | None,
+        options.input_("Folder with a copy of the files on this machine.", name="--from"),
+    ] = None,
+    mirror: Annotated[
+        list[str] | None,
+        options.input_(
+            "URL of a folder with the files, instead of the known ones; repeat for more.", env_var="ZOO_MIRROR"
+        ),
+    ] = None,
+    offline: Annotated[bool, options.input_("Never use the network.", env_var="ZOO_OFFLINE")] = False,
+) -> None:
+    import contextlib
+
+    from zoo.errors import ZooError
+    from zoo.weights import pull
+    from zoo.weights.lookup import PUBLISHED, published
+
+    variants = published()
+    if what not in ("data", *variants):
+        raise ZooError(f"expected {' or '.join(('data', *variants))} to pull, got {what!r}")
+    origin = pull.Origin(source, tuple(mirror or ()), offline)
+    bars: dict[str, notes.Bar] = {}
+    with contextlib.ExitStack() as shown:
+
+        def report(name: str, done: int, total: int | None) -> None:
+            if name not in bars:
+                shown.close()
+                bars[name] = shown.enter_context(notes.Bar(f"bytes of {name}", total))
+            bars[name].update(done, done)
+
+        if what == "data":
+            for variant, architecture in variants.items():
+                folder = pull.data(architecture, origin, report)
+                files = len(list(folder.iterdir()))
+                print(f"{folder}: {files} files, as published; zoo train {variant} --data {folder}")
+        else:
+            path, weights = pull.weights(variants[what], origin, report)
+            spec = weights.spec
+            print(f"{path}: weights id {spec.weights_id[:12]}; zoo predict --weights {what}:{PUBLISHED}")
+            print(f"source: {spec.source}; licence: {spec.licence}")
