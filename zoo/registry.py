@@ -1,23 +1,22 @@
-"""Plug-ins by file name: a model, a runtime or an exporter is one module, found where it lies.
+"""Plug-ins: models, runtimes and exporters, each a module that is found by its name and imported when it is needed.
 
-Rules: nothing is imported until it is asked for; no list is kept; a name that begins with "_" is no plug-in. Another
-package adds its own through an entry point in the group "deepstarr_zoo.models", "deepstarr_zoo.runtimes" or
-"deepstarr_zoo.exporters". What a plug-in has to offer is in contracts.py; one that does not, or that cannot be
-imported, is left out of everything but `problems`, and is an error only for who asks for it by name.
+Modules of the packages in PACKAGES are plug-ins, except those whose names begin with "_". Another package adds its own
+through an entry point in the group "deepstarr_zoo.models", "deepstarr_zoo.runtimes" or "deepstarr_zoo.exporters".
+contracts.py says what a plug-in offers. A plug-in that cannot be imported or lacks an obligatory name is reported by
+`problems` and left out everywhere else; only loading it by name is an error.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import importlib.util
 import pkgutil
 from functools import cache
 from importlib import metadata
-from types import ModuleType
 from typing import Any
 
-from zoo.errors import BadPlugin, ZooError, did_you_mean
+from zoo.errors import BadPlugin, ZooError
+from zoo.options import check_names
 
 PACKAGES = {"models": "zoo.models", "runtimes": "zoo_runtimes", "exporters": "zoo_exporters"}
 """Kind of plug-in -> package whose modules are the plug-ins."""
@@ -27,91 +26,47 @@ REQUIRED = {
     "runtimes": ("DEVICES", "PRECISIONS", "missing", "refuses", "start"),
     "exporters": ("SUFFIX", "refuses", "export"),
 }
-"""Kind of plug-in -> the names that it must have: those of its Protocol in contracts.py."""
-
-
-@cache
-def _bundled(kind: str) -> tuple[str, ...]:
-    package = importlib.util.find_spec(PACKAGES[kind])
-    if package is None or package.submodule_search_locations is None:
-        raise ZooError(f"the package {PACKAGES[kind]!r} is missing from this installation; reinstall deepstarr-zoo")
-    modules = pkgutil.iter_modules(package.submodule_search_locations)
-    return tuple(module.name for module in modules if not module.name.startswith("_"))
-
-
-@cache
-def _installed(kind: str) -> dict[str, metadata.EntryPoint]:
-    """Entry points that no bundled file hides."""
-    return {point.name: point for point in _entry_points(kind) if point.name not in _bundled(kind)}
-
-
-@cache
-def _entry_points(kind: str) -> tuple[metadata.EntryPoint, ...]:
-    return tuple(metadata.entry_points(group=f"deepstarr_zoo.{kind}"))
+"""Kind of plug-in -> its obligatory names: those of its Protocol in contracts.py."""
 
 
 def names(kind: str) -> list[str]:
-    """Names of all plug-ins of a kind ("models", "runtimes", "exporters"), sorted; none of them is imported."""
-    return sorted({*_bundled(kind), *_installed(kind)})
+    """Names of all plug-ins of a kind ("models", "runtimes" or "exporters"), sorted. Imports none of them."""
+    return list(_entry_points(kind))
 
 
 def load(kind: str, name: str) -> Any:
-    """Import the plug-in `name`, a module as its Protocol in contracts.py says.
+    """Import a plug-in: a module with the names of its Protocol in contracts.py.
 
-    Raises ZooError if there is none, and lists those that exist; BadPlugin if it does not keep its contract.
+    Raises ZooError for an unknown name, and BadPlugin for a plug-in that does not work.
     """
-    if name not in names(kind):
-        raise ZooError(
-            f"no {kind[:-1]} is called {name!r}{did_you_mean(name, names(kind))}; there are {', '.join(names(kind))}"
-        )
-    return _loaded(kind, name)
-
-
-@cache
-def _loaded(kind: str, name: str) -> ModuleType:
-    try:
-        if name in _bundled(kind):
-            module = importlib.import_module(f"{PACKAGES[kind]}.{name}")
-        else:
-            module = _installed(kind)[name].load()
-        reason = complaint(kind, module)
-    except Exception as error:  # noqa: BLE001 - whatever another package does wrong is one line
-        reason = f"it cannot be imported ({type(error).__name__}: {' '.join(str(error).split())})"
-    if reason:
-        raise BadPlugin(f"the {kind[:-1]} {name!r} is no plug-in that works: {reason}")
-    return module
+    check_names([name], names(kind), f"unknown {kind[:-1]}")
+    plugin = _load(kind, name)
+    if isinstance(plugin, str):
+        raise BadPlugin(plugin)
+    return plugin
 
 
 def working(kind: str) -> dict[str, Any]:
-    """Name -> module of all plug-ins of a kind that keep their contract, sorted by name."""
-    return {name: _loaded(kind, name) for name in names(kind) if name not in _broken(kind)}
+    """Name -> module of all plug-ins of a kind that work, sorted by name."""
+    plugins = {name: _load(kind, name) for name in names(kind)}
+    return {name: plugin for name, plugin in plugins.items() if not isinstance(plugin, str)}
 
 
 def problems(kind: str) -> dict[str, str]:
-    """Name -> what is wrong with a plug-in: it does not work, or a bundled one of the same name hides it."""
+    """Name -> message, for each plug-in that does not work or is hidden by another one of the same name."""
+    broken = {name: plugin for name in names(kind) if isinstance(plugin := _load(kind, name), str)}
     hidden = {
-        point.name: f"the {kind[:-1]} {point.name!r} of {point.value} is not used: one of that name comes with the zoo"
-        for point in _entry_points(kind)
-        if point.name in _bundled(kind)
+        point.name: f"{kind[:-1]} {point.name!r} in {point.value} is not used: {used.value} has the same name"
+        for point in _installed(kind)
+        if (used := _entry_points(kind)[point.name]) != point
     }
-    return {**_broken(kind), **hidden}
-
-
-@cache
-def _broken(kind: str) -> dict[str, str]:
-    found = {}
-    for name in names(kind):
-        try:
-            _loaded(kind, name)
-        except BadPlugin as error:
-            found[name] = str(error)
-    return found
+    return {**broken, **hidden}
 
 
 def forget() -> None:
-    """Look again: for a program that installs a plug-in while it runs, such as a test."""
-    for kept in (_bundled, _installed, _entry_points, _loaded, _broken):
-        kept.cache_clear()
+    """Look for plug-ins again, in a program that installs one while it runs."""
+    _entry_points.cache_clear()
+    _load.cache_clear()
 
 
 def complaint(kind: str, plugin: Any) -> str | None:
@@ -119,14 +74,40 @@ def complaint(kind: str, plugin: Any) -> str | None:
     for name in REQUIRED[kind]:
         if not hasattr(plugin, name):
             return f"it lacks {name}"
-    return _config_complaint(plugin.Config) if kind == "models" else None
-
-
-def _config_complaint(config: Any) -> str | None:
+    if kind != "models":
+        return None
+    config = plugin.Config
     if not dataclasses.is_dataclass(config) or not getattr(config, "__dataclass_params__").frozen:  # noqa: B009
         return "Config: expected a frozen dataclass"
-    fields = {field.name for field in dataclasses.fields(config)}
     for name in ("sequence_length", "targets"):
-        if name not in fields:
+        if name not in {field.name for field in dataclasses.fields(config)}:
             return f"Config: it lacks the field {name}"
     return None if callable(getattr(config, "to_dict", None)) else "Config: it lacks to_dict()"
+
+
+@cache
+def _entry_points(kind: str) -> dict[str, metadata.EntryPoint]:
+    """Name -> entry point, sorted by name; a bundled plug-in hides an installed one of the same name."""
+    package = importlib.util.find_spec(PACKAGES[kind])
+    if package is None or package.submodule_search_locations is None:
+        raise ZooError(f"the package {PACKAGES[kind]!r} is missing from this installation; reinstall deepstarr-zoo")
+    modules = [module.name for module in pkgutil.iter_modules(package.submodule_search_locations)]
+    bundled = [
+        metadata.EntryPoint(name, f"{PACKAGES[kind]}.{name}", "") for name in modules if not name.startswith("_")
+    ]
+    return dict(sorted({point.name: point for point in (*_installed(kind), *bundled)}.items()))
+
+
+def _installed(kind: str) -> metadata.EntryPoints:
+    return metadata.entry_points(group=f"deepstarr_zoo.{kind}")
+
+
+@cache
+def _load(kind: str, name: str) -> Any:
+    """The module of a plug-in, or, as text, what is wrong with it."""
+    try:
+        plugin = _entry_points(kind)[name].load()
+        reason = complaint(kind, plugin)
+    except Exception as error:  # noqa: BLE001 - a mistake in another package, whatever it is, is one line
+        reason = f"it cannot be imported ({type(error).__name__}: {' '.join(str(error).split())})"
+    return f"{kind[:-1]} {name!r} does not work: {reason}" if reason else plugin

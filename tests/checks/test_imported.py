@@ -328,7 +328,7 @@ def test_a_spec_keeps_how_it_was_imported_and_files_without_still_load(tmp_path:
     checkpoint.save(dataclasses.replace(weights, spec=spec), tmp_path / "b.safetensors")
     assert checkpoint.load(tmp_path / "b.safetensors").spec == spec
     assert re.search(r"^imported +alphabet ACTG$", zoo("info", tmp_path / "b.safetensors")[1], re.MULTILINE)
-    with pytest.raises(ZooError, match="model spec: imported: expected str, got 5"):
+    with pytest.raises(ZooError, match=r"imported: .* got 5"):
         ModelSpec("deepstarr", {}, 249, ("dev",), "", imported=5)  # type: ignore[arg-type]
 
 

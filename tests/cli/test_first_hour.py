@@ -123,7 +123,7 @@ class TestNames:
                 ["predict", "a.fa", "--runtime", "onx-cpu"],
                 "no runtime is called 'onx-cpu', did you mean onnx-cpu?; there ",
             ),
-            (["export", "original", "--format", "onn"], "no exporter is called 'onn', did you mean onnx?; there are "),
+            (["export", "original", "--format", "onn"], "unknown exporter 'onn', did you mean onnx?; known: "),
             (["train", "orignal", "--data", "x", "-o", "y"], "did you mean original?"),
             (["info", "orignal"], "orignal: no such file, did you mean original?"),
         ],

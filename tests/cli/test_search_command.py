@@ -73,7 +73,7 @@ def test_the_best_trial_is_trained_exported_and_checked(zoo: Zoo, tmp_path: Path
             ["--objective", "pearson:dve"],
             "no metric is called 'pearson:dve', did you mean pearson:dev?; there are pear",
         ),
-        (["--fix", "epoch=1"], "--fix: no setting is called 'epoch', did you mean epochs?; there are layers, filters1"),
+        (["--fix", "epoch=1"], "--fix: unknown setting 'epoch', did you mean epochs?; known: layers, filters1"),
         (["--fix", "epochs"], "--fix: expected NAME=VALUE, got 'epochs'"),
         (["--sampler", "grid"], "grid: dropout is a range without a step"),
         (["--sampler", "anneal"], "--sampler: expected one of tpe, random, grid, got 'anneal'"),

@@ -258,7 +258,7 @@ def test_the_command_is_quiet_and_writes_the_file_and_the_opset_that_were_asked_
     [
         ({}, r"^format: expected one, as --keras, --onnx, --triton or --format NAME, got 0$"),
         ({"onnx": True, "keras": True}, r"^format: expected one, .* got 2$"),
-        ({"format": "coreml"}, r"^no exporter is called 'coreml'; there are keras, onnx, triton$"),
+        ({"format": "coreml"}, r"^unknown exporter 'coreml'; known: keras, onnx, triton$"),
         ({"keras": True, "opset": 18}, r"^--opset: the format keras has no such setting$"),
         ({"onnx": True, "output": Path("model.h5")}, r"^model\.h5: expected an output name that ends in \.onnx$"),
         ({"onnx": True, "format": "onnx", "weights": "absent"}, r"absent: no such weights file"),

@@ -79,7 +79,7 @@ def test_bare_text_is_refused_everywhere(file: Path) -> None:
 
 WRONG = {
     "evolve": [
-        ({"round": 1}, "no option is called 'round', did you mean rounds?; there are number, rounds, reach, "),
+        ({"round": 1}, "unknown option 'round', did you mean rounds?; known: number, rounds, reach, "),
         ({"reach": "5"}, "reach: expected a number, got '5'"),
         ({"seed": 1.5}, "seed: expected a whole number, got 1.5"),
         ({"distance": 1.5}, "distance: expected a whole number, got 1.5"),
@@ -124,7 +124,7 @@ def test_an_argument_of_another_kind_or_name_is_refused_in_one_line(
         ({"model": Path("original")}, "model: expected a text, got "),
         ({"weights": 5}, "weights: expected a text or Path, got 5"),
         ({"runtime": None}, "runtime: expected a text, got None"),
-        ({"thread": 2}, "no option is called 'thread', did you mean threads?; there are rc, resize, ambiguous, "),
+        ({"thread": 2}, "unknown option 'thread', did you mean threads?; known: rc, resize, ambiguous, "),
     ],
 )
 def test_what_is_loaded_is_asked_for_by_texts(wrong: dict[str, object], message: str) -> None:

@@ -39,5 +39,5 @@ def test_a_student_without_dropout_is_trained_and_told_what_it_has_of_the_teache
 
 def test_dropout_is_refused_where_the_student_has_none(zoo: Zoo, words: tuple[str, ...]) -> None:
     Path("student.toml").write_text(STUDENT)
-    one_line(zoo, "student.toml, [model]: no setting is called 'dropout'; there are ", *words, *QUICK, "--dropout", 0.1)
+    one_line(zoo, "student.toml, [model]: unknown setting 'dropout'; known: ", *words, *QUICK, "--dropout", 0.1)
     assert not Path("run").exists()

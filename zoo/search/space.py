@@ -255,7 +255,7 @@ class Space:
 
     def fixed(self, name: str, value: Any) -> Space:
         """The space with a parameter, or a setting that is not searched, at one value."""
-        check_names([name], self.known(), "--fix: no setting")
+        check_names([name], self.known(), "--fix: unknown setting")
         for number, parameter in enumerate(self.parameters):
             if name == parameter.name:
                 alone = dataclasses.replace(parameter, domain=Choices((value,)))
@@ -302,6 +302,6 @@ def base(architecture: str, variant: str | None, table: Mapping[str, Any], where
     plugin = registry.load("models", architecture)
     if variant is not None and variant not in plugin.VARIANTS:
         raise ZooError(f"{where}: {architecture} has no variant {variant!r}; there are {', '.join(plugin.VARIANTS)}")
-    check_names(table, names(plugin.Config), f"{where}: no setting")
+    check_names(table, names(plugin.Config), f"{where}: unknown setting")
     start = plugin.VARIANTS[variant] if variant else plugin.Config()
     return {**start.to_dict(), **table}

@@ -40,9 +40,9 @@ def from_tables(document: Mapping[str, Any], source: str) -> Space:
     reader = _Reader(source, {field.name for field in dataclasses.fields(registry.load("models", architecture).Config)})
     model = reader.table("model", table)
     known = [*sorted(reader.fields), *(name for name in table if name in reader.counting)]
-    check_names(model, known, f"{source}, [model]: no setting")
+    check_names(model, known, f"{source}, [model]: unknown setting")
     train = reader.table("train", document.get("train", {}))
-    check_names(document.get("train", {}), names(TrainConfig), f"{source}, [train]: no setting")
+    check_names(document.get("train", {}), names(TrainConfig), f"{source}, [train]: unknown setting")
     return Space(
         architecture,
         base(architecture, variant, model, f"{source}, [model]"),
@@ -98,7 +98,7 @@ class _Reader:
     def _parameter(
         self, title: str, field: str, name: str, table: Mapping[str, Any], where: str, entry: int = 0
     ) -> None:
-        check_names(table, KEYS, f"{where}: no key")
+        check_names(table, KEYS, f"{where}: unknown key")
         check_kind(f"{where}: name", table.get("name", name), str)
         fields, counts = (field,), "entries_of" in table
         if counts:
@@ -110,7 +110,7 @@ class _Reader:
                 if title != "model" or one not in self.fields:
                     raise ZooError(f"{where}: entries_of expects fields of the model, got {one!r}")
         elif title == "model":
-            check_names([field], sorted(self.fields), f"{self.source}, [model]: no setting")
+            check_names([field], sorted(self.fields), f"{self.source}, [model]: unknown setting")
         self.parameters.append(Parameter(table.get("name", name), title, fields, domain(table, where), entry, counts))
 
 
@@ -137,7 +137,7 @@ def domain(table: Mapping[str, Any], where: str) -> Choices | Range:
 
 
 def _metrics(table: Mapping[str, Any], source: str) -> tuple[str, ...]:
-    check_names(table, ("metric", "metrics"), f"{source}, [objective]: no key")
+    check_names(table, ("metric", "metrics"), f"{source}, [objective]: unknown key")
     several = table.get("metrics", [])
     alone = [table["metric"]] if "metric" in table else []
     if not isinstance(several, list) or not all(isinstance(one, str) for one in (*alone, *several)):

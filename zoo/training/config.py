@@ -116,7 +116,7 @@ class TrainingOptions(ThreadOptions):
 
 def make(cls: Any, settings: Mapping[str, Any], where: str) -> Any:
     """A frozen dataclass from a table of settings. Raises ZooError for an unknown field, naming the known ones."""
-    check_names(settings, names(cls), f"{where}: no setting")
+    check_names(settings, names(cls), f"{where}: unknown setting")
     return cls(**settings)
 
 
@@ -136,7 +136,7 @@ def read_model(
         raise ZooError(f"{_no_model(model)}, or give a .toml file")
     architecture, base, fields = split_model_table(tables["model"], where)
     plugin = registry.load("models", architecture)
-    check_names(tables["train"], names(kind), f"{model}, [train]: no setting")
+    check_names(tables["train"], names(kind), f"{model}, [train]: unknown setting")
     general = TrainConfig()
     own = {field.name for field in dataclasses.fields(kind) if field.default != getattr(general, field.name)}
     recipe = {name: value for name, value in getattr(plugin, "RECIPE", {}).items() if name not in own}
