@@ -17,9 +17,10 @@ import numpy as np
 from benchmarks.noise_ceiling import noise_of
 from zoo.data import splits
 from zoo.data.splits import SIDES
-from zoo.formats import columns, genome, texts
+from zoo.dna.encoding import encode_as
+from zoo.dna.read_options import STRICT
+from zoo.formats import columns, genome
 from zoo.formats.genome import Genome, Region
-from zoo.formats.read_options import STRICT
 from zoo.prediction.model import Model
 from zoo.spec import ALPHABET
 from zoo.system.atomic import replacing
@@ -105,7 +106,7 @@ def read_test(path: Path, targets: tuple[str, ...], length: int) -> Labelled:
     numbers = table.numbers[chosen].astype(np.float32)
     block = np.array(table.text["block"], int)[chosen]
     side = np.full(len(sequences), SIDES.index("test"), np.uint8)
-    codes = texts.encode(sequences, length, STRICT, lambda row: f"{path}: test sequence {row}")
+    codes = encode_as(sequences, length, STRICT, lambda row: f"{path}: test sequence {row}")
     return Labelled(codes, numbers[:, len(targets) :], numbers[:, : len(targets)], block, side)
 
 

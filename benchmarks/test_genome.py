@@ -22,7 +22,7 @@ import pytest
 from benchmarks.cluster_table import BYTES, COMPUTED, ITEMS, MERGED, RATES, READ
 from benchmarks.measure import Usage, needs, run, zoo
 from benchmarks.peers import naive_graph
-from zoo.formats import prediction_table, vcf
+from zoo.formats import table_writer, vcf
 from zoo.prediction.model import load
 from zoo.system import machine
 from zoo.weights import checkpoint, lookup
@@ -265,7 +265,7 @@ def _sequences(folder: Path) -> dict[str, Any]:
         ITEMS: "sequences",
         COMPUTED: round(TEXT_WINDOWS * machine.cores() / used.busy),
         READ: "",  # workers read files of their own
-        MERGED: round(TEXT_WINDOWS / _seconds(lambda: prediction_table.rows(names, values))),
+        MERGED: round(TEXT_WINDOWS / _seconds(lambda: table_writer.rows(names, values))),
         BYTES: round((folder / "p.tsv").stat().st_size / TEXT_WINDOWS, 1),
     }
 

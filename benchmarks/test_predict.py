@@ -12,7 +12,7 @@ import pytest
 from benchmarks.measure import in_turns, needs, random_fasta, random_weights
 from zoo.checks import bench
 from zoo.dna import encoding
-from zoo.formats import prediction_table
+from zoo.formats import table_writer
 from zoo.formats.fasta import Reader
 from zoo.models.deepstarr import VARIANTS
 from zoo.prediction import session
@@ -101,7 +101,7 @@ def test_writing(benchmark: Any, budget: float) -> None:
         rows = pd.DataFrame({"name": names, "dev": values[:, 0], "hk": values[:, 1]})
         return rows.to_csv(sep="\t", index=False, header=False).encode()
 
-    ways = {"zoo": lambda: prediction_table.rows(names, values), "% formatting": percent, "pandas": pandas}
+    ways = {"zoo": lambda: table_writer.rows(names, values), "% formatting": percent, "pandas": pandas}
     compare(benchmark, "writing the table", ways, budget)
 
 

@@ -297,7 +297,7 @@ def test_a_reference_that_is_neither_runtime_nor_table_is_refused(tmp_path: Path
         ("name\tdev\na\t1\nb\t1\n", "has no column 'hk'; its columns are name, dev"),
         ("name\tdev\thk\na\t1\t2\nb\t1\tx\n", "column hk, row 2: expected a number or nothing, got 'x'"),
         ("name\tdev\thk\na\t1\t2\nb\t\t1\n", "column dev, row 2: expected a number, it is missing"),
-        ("name\tdev\thk\na\t1\t2\nb\t1\n", "line 3: expected 3 fields as the header has, got 2"),
+        ("name\tdev\thk\na\t1\t2\nb\t1\n", "line 3: expected 3 fields like the header, got 2"),
         ('name\tdev\thk\n"a\t1\t2\nb"\t1\t2\n', "row 1: expected the sequence 'a', got '\"a'"),
         ("name\tdev\thk\tdev\na\t1\t2\t3\nb\t1\t2\t3\n", "has several columns called 'dev'"),
     ],

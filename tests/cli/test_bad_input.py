@@ -204,7 +204,7 @@ class TestBadInput:
         def fill(*_: object) -> bytes:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("zoo.formats.prediction_table.rows", fill)
+        monkeypatch.setattr("zoo.formats.table_writer.rows", fill)
         arguments = ("--weights", "w.safetensors", *RUNTIME, "seqs.fa", "-o", "out.tsv")
         one_line(zoo, "No space left on device", "predict", *arguments)
 
@@ -212,7 +212,7 @@ class TestBadInput:
         def exhaust(*_: object) -> bytes:
             raise MemoryError
 
-        monkeypatch.setattr("zoo.formats.prediction_table.rows", exhaust)
+        monkeypatch.setattr("zoo.formats.table_writer.rows", exhaust)
         arguments = ("--weights", "w.safetensors", *RUNTIME, "seqs.fa", "-o", "out.tsv")
         one_line(zoo, "zoo: out of memory\n", "predict", *arguments)
 

@@ -6,10 +6,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from refusals import refuses
 
 from zoo.dna import shuffle
 from zoo.dna.shuffle import dinucleotide_shuffle, references
-from zoo.errors import ZooError
 
 WAYS = [False, *([True] if shuffle.BUILT else [])]
 
@@ -86,7 +86,7 @@ def test_a_sequence_without_another_arrangement_is_its_own_shuffle() -> None:
 
 
 def test_fewer_than_one_shuffle_is_one_line() -> None:
-    with pytest.raises(ZooError, match=r"^references: expected at least 1 shuffle of a sequence, got 0$"):
+    with refuses("references", "at least 1", "got 0"):
         references(np.zeros((1, 9), np.uint8), 0, 1)
 
 

@@ -15,7 +15,7 @@ import pages
 import pytest
 
 from zoo.dna.encoding import encode
-from zoo.formats import prediction_table
+from zoo.formats import table_writer
 from zoo.prediction.model import Model, load
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ def _write_sequences(folder: Path, model: Model) -> None:
     (folder / "seqs.fa.gz").write_bytes(gzip.compress(example.encode()))
     names = re.findall(r">(\S+)", example)
     predicted = model.predict_codes(encode(re.findall(r"^[ACGTN]+$", example, re.MULTILINE)))
-    table = prediction_table.header(model.spec.targets) + prediction_table.rows(names, predicted)
+    table = table_writer.header(model.spec.targets) + table_writer.rows(names, predicted)
     (folder / "predictions.tsv").write_bytes(table)
 
 

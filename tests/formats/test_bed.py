@@ -6,8 +6,8 @@ import gzip
 from pathlib import Path
 
 import pytest
+from refusals import refuses
 
-from zoo.errors import ZooError
 from zoo.formats import bed
 from zoo.formats.bed import BadInterval, Interval
 
@@ -34,32 +34,38 @@ def test_narrow_peaks_have_a_summit_and_may_be_compressed(tmp_path: Path) -> Non
     assert first.centre == 17
     assert isinstance(second, Interval)
     assert second.centre == 30
-    assert third == BadInterval(f"{path}, line 3", "expected a summit within the interval of 40 bases, got 40")
+    assert isinstance(third, BadInterval)
+    assert third.where == f"{path}, line 3"
+    assert "summit" in third.reason
+    assert third.reason.count("40") == 2
 
 
 @pytest.mark.parametrize(
-    ("line", "reason"),
+    ("line", "facts"),
     [
-        ("c\t5", "expected contig, start and end between tabs, got 'c\\\\t5'"),
-        ("c\t5\t5", "expected a start below the end, got 5 and 5"),
-        ("c\t6\t5", "expected a start below the end, got 6 and 5"),
-        ("c\t-1\t5", "start: expected a whole number of at least 0, got '-1'"),
-        ("c\t1\t5.5", "end: expected a whole number of at least 0, got '5.5'"),
-        ("c\t1\t99999999999999", "end: expected a whole number of at least 0, got '99999999999999'"),
-        ("c\t1\t5\tx\t0\tplus", "expected the strand +, -, ., got 'plus'"),
-        ("c\t1\t5\t\x1b", "expected text without control characters, got '\\\\x1b'"),
+        ("c\t5", ["contig", "'c\\\\t5'"]),
+        ("c\t5\t5", ["start", "5 and 5"]),
+        ("c\t6\t5", ["start", "6 and 5"]),
+        ("c\t-1\t5", ["start:", "'-1'"]),
+        ("c\t1\t5.5", ["end:", "'5.5'"]),
+        ("c\t1\t99999999999999", ["end:", "'99999999999999'"]),
+        ("c\t1\t5\tx\t0\tplus", ["strand", "+, -, .", "'plus'"]),
+        ("c\t1\t5\t\x1b", ["control characters", "'\\\\x1b'"]),
     ],
 )
-def test_a_line_that_is_no_interval_says_why(tmp_path: Path, line: str, reason: str) -> None:
+def test_a_line_that_is_no_interval_says_why(tmp_path: Path, line: str, facts: list[str]) -> None:
     path = tmp_path / "a.bed"
     path.write_text(f"c\t1\t2\n{line}\n")
-    assert list(bed.read(path))[1] == BadInterval(f"{path}, line 2", reason)
+    bad = list(bed.read(path))[1]
+    assert isinstance(bad, BadInterval)
+    assert bad.where == f"{path}, line 2"
+    assert not [fact for fact in facts if fact not in bad.reason], bad.reason
 
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.bed"
     path.write_text("# nothing\n\n")
-    with pytest.raises(ZooError, match=r"a\.bed: expected intervals \(BED\), found none; the file is empty"):
+    with refuses(path, "BED", "empty"):
         list(bed.read(path))
 
 
@@ -71,5 +77,5 @@ def test_regions_are_one_based_and_inclusive() -> None:
 
 @pytest.mark.parametrize("text", ["chr2L", "chr2L:0-5", "chr2L:6-5", "chr2L:a-b", ":1-2", "c:-5-2", "c:,-,"])
 def test_what_is_no_region_is_refused(text: str) -> None:
-    with pytest.raises(ZooError, match="region: expected contig:first-last, 1-based and inclusive as chr2L:100,001"):
+    with refuses("region", "chr2L:100,001-100,249", repr(text)):
         bed.region(text)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from refusals import refuses
 
-from zoo.errors import ZooError
-from zoo.formats import bed, columns, compressed, genome, meme, vcf
+from zoo.formats import bed, columns, genome, meme, vcf
 from zoo.formats.fasta import Reader
 from zoo.formats.indexed_fasta import IndexedFasta
+from zoo.formats.text_input import open_text
 from zoo.search import sweep
 from zoo.training.config import read_toml
 
@@ -59,10 +61,12 @@ def test_it_is_left_out_once_and_at_the_beginning_alone(
     for text in (b"abcdef" + MARK, MARK + b"a", b"", b"a", b"ab", MARK[:2]):
         for given in (MARK + text, text.removeprefix(MARK)):
             path.write_bytes(compress(given))
-            with compressed.opened(str(path)) as source:
+            with open_text(path) as source:
                 pieces = list(iter(lambda: source.read(size), b""))
             assert b"".join(pieces) == given.removeprefix(MARK)
             assert max(map(len, pieces), default=0) <= size
+            with io.TextIOWrapper(io.BufferedReader(open_text(path), size), "latin-1", newline="") as wrapped:
+                assert wrapped.read().encode("latin-1") == given.removeprefix(MARK)
 
 
 def test_what_pysam_reads_is_refused_with_what_to_do(tmp_path: Path) -> None:
@@ -71,5 +75,5 @@ def test_what_pysam_reads_is_refused_with_what_to_do(tmp_path: Path) -> None:
     variants = tmp_path / "a.vcf"
     variants.write_bytes(MARK + b"##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n")
     for refused in (lambda: IndexedFasta(path), lambda: list(vcf.read(variants))):
-        with pytest.raises(ZooError, match="begins with a byte order mark, which is no part of it; sed -i '1s/"):
+        with refuses("byte order mark", "sed -i '1s/"):
             refused()

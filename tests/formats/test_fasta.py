@@ -18,12 +18,13 @@ import pytest
 import xopen
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from refusals import refuses
 
 from zoo.dna.encoding import encode
+from zoo.dna.read_options import STRICT, ReadOptions
 from zoo.errors import ZooError
-from zoo.formats import compressed
-from zoo.formats.fasta import BLOCK_BYTES, Reader
-from zoo.formats.read_options import STRICT, ReadOptions
+from zoo.formats import text_input
+from zoo.formats.fasta import BLOCK_BYTES, Reader, check_readable
 
 LENGTH = 12
 
@@ -44,11 +45,10 @@ def read(path: Path, length: int = LENGTH, reading: ReadOptions = STRICT) -> tup
     return names, texts
 
 
-def refusal(path: Path, reading: ReadOptions = STRICT) -> str:
-    with pytest.raises(ZooError) as refused:
+def check_refused(path: Path, *facts: object, reading: ReadOptions = STRICT) -> None:
+    """Reading raises ZooError with the path and these facts."""
+    with refuses(path, *facts):
         read(path, reading=reading)
-    assert "\n" not in str(refused.value)
-    return str(refused.value)
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def bgzip(content: bytes, block: int = 20) -> bytes:
         packed = packer.compress(piece) + packer.flush()
         header = b"\x1f\x8b\x08\x04" + bytes(5) + b"\xff" + struct.pack("<H2sHH", 6, b"BC", 2, len(packed) + 25)
         members += header + packed + struct.pack("<II", zlib.crc32(piece), len(piece))
-    return members + compressed.BGZIP_END
+    return members + text_input.BGZIP_END
 
 
 COMPRESSIONS = {"gzip": gzip.compress, "bgzip": bgzip, "bzip2": bz2.compress, "xz": lzma.compress}
@@ -92,9 +92,9 @@ def test_zstd_files_are_known_by_their_content(tmp_path: Path) -> None:
     assert read(path) == (NAMES, SEQUENCES)
     whole = path.read_bytes()
     path.write_bytes(whole[:-10])
-    assert refusal(path) == f"{path}: the compressed file is cut off; copy or make it again"
+    check_refused(path, "cut off")
     path.write_bytes(whole[:4] + b"\xff" * 6 + whole[10:])
-    assert refusal(path).startswith(f"{path}: cannot be read, damaged on the way? (")
+    check_refused(path, "damaged")
 
 
 record = st.tuples(
@@ -180,15 +180,12 @@ def test_resize_center_crops_and_pads_around_the_middle(
     assert reader.counts.resized == (len(text) != LENGTH)
 
 
-LONG = "cut windows of 12 bases out of it first; of a genome, zoo predict --bed and zoo scan do"
-
-
 @pytest.mark.parametrize("reading", [STRICT, ReadOptions(resize="center")])
 def test_a_contig_is_not_cropped_to_its_middle(fasta: Callable[[bytes], Path], reading: ReadOptions) -> None:
     path = fasta(b">a\nACGTACGTACGT\n>chr2L x\n" + b"ACGTACG\n" * 7)
-    assert refusal(path, reading) == f"{path}: record 2 (chr2L): expected 12 bases, got 49; {LONG}"
+    check_refused(path, "record 2 (chr2L)", 12, 49, "zoo predict --bed", "zoo scan", reading=reading)
     path = fasta(b">a\nACGTACGTACGT\n>chr2L x\n" + b"ACGTACG\n" * 700_000)
-    assert refusal(path, reading) == f"{path}: record 2 (chr2L): expected 12 bases, got more than 48; {LONG}"
+    check_refused(path, "record 2 (chr2L)", 12, 48, "zoo predict --bed", "zoo scan", reading=reading)
 
 
 def peak_memory(path: Path, reading: ReadOptions, length: int = LENGTH, batch_size: int = 4096) -> int:
@@ -206,21 +203,20 @@ def peak_memory(path: Path, reading: ReadOptions, length: int = LENGTH, batch_si
 
 
 @pytest.mark.parametrize(
-    ("unit", "message"),
+    ("unit", "facts"),
     [
-        (b"ACGT", f"record 2 (bomb): expected 12 bases, got more than 48; {LONG}"),
-        (b"\n \n", "record 2 (bomb): expected 12 bases, got more than 4,194,304 characters, most of them blank"),
-        (b"bomb", "record 2 (bombbombbombbombbombbombbombbombbombbomb...): "
-                  "expected a header of at most 1,048,576 bytes, got a longer one"),
+        (b"ACGT", ["record 2 (bomb)", 12, 48]),
+        (b"\n \n", ["record 2 (bomb)", 12, "4,194,304", "blank"]),
+        (b"bomb", ["record 2 (bombbombbombbombbombbombbombbombbombbomb...)", "header", "1,048,576"]),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("reading", [STRICT, ReadOptions(resize="center", ambiguous="n")])
 def test_a_record_or_a_name_that_never_ends_is_refused_in_bounded_memory(
-    fasta: Callable[[bytes], Path], unit: bytes, message: str, reading: ReadOptions
+    fasta: Callable[[bytes], Path], unit: bytes, facts: list[object], reading: ReadOptions
 ) -> None:
     header = b">" if unit == b"bomb" else b">bomb\n"
     path = fasta(gzip.compress(b">a\nACGTACGTACGT\n" + header + unit * (100 * BLOCK_BYTES // len(unit)), 1))
-    assert refusal(path, reading) == f"{path}: {message}"
+    check_refused(path, *facts, reading=reading)
     assert peak_memory(path, reading) < 40 * BLOCK_BYTES
 
 
@@ -260,7 +256,7 @@ def test_more_than_half_unknown_is_counted(fasta: Callable[[bytes], Path]) -> No
 
 def test_lines_that_end_in_carriage_returns_alone_are_named(fasta: Callable[[bytes], Path]) -> None:
     path = fasta(b">a\rACGTACGTACGT\r" * 50_000)
-    assert refusal(path) == f"{path}: its lines end in carriage returns alone; convert it with tr '\\r' '\\n'"
+    check_refused(path, "carriage returns", "tr '\\r' '\\n'")
 
 
 def test_a_compressed_file_that_changes_while_it_is_read_is_refused(
@@ -274,12 +270,8 @@ def test_a_compressed_file_that_changes_while_it_is_read_is_refused(
         next(batches)
         with path.open("ab") as file:
             file.write(content)
-        with pytest.raises(ZooError) as refused:
+        with refuses(path, f"{len(content):,}", f"{2 * len(content):,}"):
             list(batches)
-        size = len(content)
-        assert str(refused.value) == (
-            f"{path}: had {size:,} bytes when it was opened and {2 * size:,} at the end; read it when it is written"
-        )
 
 
 def test_resized_to_the_middle_like_the_text_itself(fasta: Callable[[bytes], Path]) -> None:
@@ -305,83 +297,60 @@ def test_other_letters_are_taken_as_n_and_counted_if_asked_for(fasta: Callable[[
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "facts"),
     [
-        (b"", "expected FASTA records, found none; the file is empty"),
-        (b"\n \n", "expected FASTA records, found none; the file is empty"),
-        (gzip.compress(b"", mtime=0), "expected FASTA records, found none; the file is empty"),
-        (b"%PDF-1.7\n%\xe2\xe3", "expected FASTA, whose first line starts with '>', this is a PDF"),
-        (
-            b"@read\nACGT\n+\nIIII\n",
-            "expected FASTA, whose first line starts with '>', this looks like FASTQ; "
-            "convert it, for example with seqtk seq -A",
-        ),
-        (b"\x89HDF\r\n\x1a\n\0", "expected FASTA, whose first line starts with '>', this is not a text file"),
-        (
-            b"ACGTACGTACGT\n>a\nACGTACGTACGT\n",
-            "expected FASTA, whose first line starts with '>', got 'ACGTACGTACGT': a sequence before the first header?",
-        ),
-        (b">a\nACGTACGTACGT\n>b\n>c\nACGTACGTACGT\n", "record 2 (b): a header without a sequence"),
-        (b">a\nACGTACGTACGT\n>b\n", "record 2 (b): a header without a sequence"),
-        (
-            b">a\nACGTACGTACGT\n>b x\nACGTA\n",
-            "record 2 (b): expected 12 bases, got 5; --crop-or-pad crops or pads with N",
-        ),
-        (
-            b">a\nACGTACGTACGT\n>b x\nACGTA\nCRTACGT\n>c\nA\n",
-            "record 2 (b), position 7: expected a letter of ACGTN, got 'R'; --ambiguous-as-n takes it as N",
-        ),
-        (
-            b">a\nACGUACGTACGT\n",
-            "record 1 (a), position 4: expected a letter of ACGTN, got 'U': RNA? change U to T, "
-            "for example with seqkit seq --rna2dna",
-        ),
-        (b">a\nACGTAC GTACG\n", "record 1 (a), position 7: expected a letter of ACGTN, got ' '"),
-        (b">a\nACGTAC\xffGTACG\n", "record 1 (a), position 7: expected a letter of ACGTN, got '\\\\xff'"),
-        (gzip.compress(WRITTEN, mtime=0)[:-9], "the compressed file is cut off; copy or make it again"),
-        (bz2.compress(WRITTEN)[:-9], "the compressed file is cut off; copy or make it again"),
-        (lzma.compress(WRITTEN)[:-9], "the compressed file is cut off; copy or make it again"),
-        (
-            bgzip(WRITTEN)[: -len(compressed.BGZIP_END)],
-            "the bgzip file is cut off, its end marker is missing; copy or make it again",
-        ),
+        (b"", ["FASTA", "empty"]),
+        (b"\n \n", ["FASTA", "empty"]),
+        (gzip.compress(b"", mtime=0), ["FASTA", "empty"]),
+        (b"%PDF-1.7\n%\xe2\xe3", ["FASTA", "PDF"]),
+        (b"@read\nACGT\n+\nIIII\n", ["FASTA", "FASTQ", "seqtk seq -A"]),
+        (b"\x89HDF\r\n\x1a\n\0", ["FASTA", "text file"]),
+        (b"ACGTACGTACGT\n>a\nACGTACGTACGT\n", ["FASTA", "'ACGTACGTACGT'", "header"]),
+        (b">a\nACGTACGTACGT\n>b\n>c\nACGTACGTACGT\n", ["record 2 (b)", "sequence"]),
+        (b">a\nACGTACGTACGT\n>b\n", ["record 2 (b)", "sequence"]),
+        (b">a\nACGTACGTACGT\n>b x\nACGTA\n", ["record 2 (b)", 12, 5, "--crop-or-pad"]),
+        (b">a\nACGTACGTACGT\n>b x\nACGTA\nCRTACGT\n>c\nA\n", ["record 2 (b), position 7", "'R'", "--ambiguous-as-n"]),
+        (b">a\nACGUACGTACGT\n", ["record 1 (a), position 4", "'U'", "RNA", "seqkit seq --rna2dna"]),
+        (b">a\nACGTAC GTACG\n", ["record 1 (a), position 7", "' '"]),
+        (b">a\nACGTAC\xffGTACG\n", ["record 1 (a), position 7", "'\\\\xff'"]),
+        (gzip.compress(WRITTEN, mtime=0)[:-9], ["cut off"]),
+        (bz2.compress(WRITTEN)[:-9], ["cut off"]),
+        (lzma.compress(WRITTEN)[:-9], ["cut off"]),
+        (bgzip(WRITTEN)[: -len(text_input.BGZIP_END)], ["bgzip", "cut off"]),
     ],
 )
 def test_what_is_not_as_expected_is_refused_with_its_place(
-    fasta: Callable[[bytes], Path], content: bytes, message: str
+    fasta: Callable[[bytes], Path], content: bytes, facts: list[object]
 ) -> None:
-    path = fasta(content)
-    assert refusal(path) == f"{path}: {message}"
+    check_refused(fasta(content), *facts)
 
 
 def test_a_damaged_gzip_file_is_refused(fasta: Callable[[bytes], Path]) -> None:
     content = bytearray(gzip.compress(WRITTEN))
     content[-8] ^= 1  # the checksum
-    path = fasta(bytes(content))
-    assert refusal(path).startswith(f"{path}: cannot be read, damaged on the way? (")
+    check_refused(fasta(bytes(content)), "damaged")
 
 
 def test_the_record_number_counts_over_blocks(fasta: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zoo.formats.fasta.BLOCK_BYTES", 64)
     path = fasta(b">a\nACGTACGTACGT\n" * 77 + b">bad\nACGTACGTACGX\n" + b">a\nACGTACGTACGT\n" * 9)
-    assert refusal(path).startswith(f"{path}: record 78 (bad), position 12: ")
+    check_refused(path, "record 78 (bad), position 12:")
 
 
 def test_read_options_change_no_more_than_they_say(fasta: Callable[[bytes], Path]) -> None:
     path = fasta(b">a\n\n>b\nACGT-CGTACGT\n")
-    assert "record 1 (a): a header without a sequence" in refusal(path, ReadOptions("center", "n"))
+    check_refused(path, "record 1 (a)", "sequence", reading=ReadOptions("center", "n"))
     path = fasta(b">b\nACGT-CGTACGT\n")
-    assert refusal(path, ReadOptions("center", "n")).endswith("position 5: expected a letter of ACGTN, got '-'")
-    with pytest.raises(ZooError, match="resize: expected center, got 'left'"):
+    check_refused(path, "position 5:", "'-'", reading=ReadOptions("center", "n"))
+    with refuses("resize", "center", "'left'"):
         ReadOptions(resize="left")
-    with pytest.raises(ZooError, match="ambiguous: expected n, got 'x'"):
+    with refuses("ambiguous", "'x'"):
         ReadOptions(ambiguous="x")
 
 
 def test_a_folder_and_a_missing_file_are_refused(tmp_path: Path) -> None:
-    assert refusal(tmp_path) == f"{tmp_path}: expected a file, this is a folder"
-    missing = tmp_path / "none.fa"
-    assert refusal(missing) == f"{missing}: no such file"
+    check_refused(tmp_path, "folder")
+    check_refused(tmp_path / "none.fa", "no such file")
 
 
 def test_a_file_that_may_not_be_read_is_refused(
@@ -391,6 +360,20 @@ def test_a_file_that_may_not_be_read_is_refused(
     def forbid(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(compressed, "open", forbid, raising=False)
-    path = fasta(WRITTEN)
-    assert refusal(path) == f"{path}: cannot be read (Permission denied)"
+    monkeypatch.setattr(text_input, "open", forbid, raising=False)
+    check_refused(fasta(WRITTEN), "Permission denied")
+
+
+def test_several_files_follow_each_other_and_are_counted_each(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.fa", tmp_path / "b.fa"
+    first.write_bytes(WRITTEN)
+    second.write_bytes(b">fourth\nAC\n")
+    reader = Reader([first, second], LENGTH, 2, ReadOptions("center"))
+    assert [names for names, _ in reader] == [["first", "second"], ["third"], ["fourth"]]
+    assert reader.files() == [{"file": str(first), "records": 3}, {"file": str(second), "records": 1}]
+    assert (reader.counts.records, reader.counts.resized) == (4, 1)
+    assert reader.bytes_read == len(WRITTEN) + len(b">fourth\nAC\n")
+    with refuses("standard input", "-"):
+        check_readable(["-", first, "-"])
+    with refuses(tmp_path / "none.fa"):
+        check_readable([first, tmp_path / "none.fa"])

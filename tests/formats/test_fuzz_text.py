@@ -19,10 +19,10 @@ import pytest
 from fuzz import budget, mutated
 
 from zoo import errors
+from zoo.dna.read_options import LONGEST, ReadOptions
 from zoo.errors import ZooError
-from zoo.formats import columns
+from zoo.formats import columns, text_input
 from zoo.formats.fasta import Reader
-from zoo.formats.read_options import LONGEST, ReadOptions
 
 T = TypeVar("T")
 
@@ -251,7 +251,7 @@ def test_changed_tables_are_read_as_a_plain_reader_reads_them(tmp_path: Path, mo
     accepted = refused = 0
     for seed, generator in budget(8):
         separator, suffix = generator.choice((("\t", ".tsv"), ("\t", ".txt"), (",", ".csv")))
-        monkeypatch.setattr(columns, "BLOCK_BYTES", generator.choice((64, 100, 1 << 20)))
+        monkeypatch.setattr(text_input, "BLOCK_BYTES", generator.choice((64, 100, 1 << 20)))
         content = written_table(generator, separator)
         if generator.random() < 0.9:
             content = mutated(content, generator, PIECES, 2)

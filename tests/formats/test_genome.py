@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from refusals import refuses
 
-from zoo.errors import ZooError
 from zoo.formats import genome
 
 TEXT = b">c\n" + np.random.default_rng(0).choice(np.frombuffer(b"ACGT", np.uint8), 2000).tobytes() + b"\n"
@@ -24,17 +24,16 @@ def test_a_compressed_genome_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "fact"),
     [
-        (PACKED[:40] + b"\xff" * 20 + PACKED[60:], "cannot be read, damaged on the way? ("),
-        (PACKED[:-20], "the compressed file is cut off; copy or make it again"),
-        (b"ACGT\n", "expected a genome in FASTA ("),
-        (b">c\nAC\xff\n", "expected a genome in FASTA ("),
+        (PACKED[:40] + b"\xff" * 20 + PACKED[60:], "damaged"),
+        (PACKED[:-20], "cut off"),
+        (b"ACGT\n", "FASTA"),
+        (b">c\nAC\xff\n", "FASTA"),
     ],
 )
-def test_what_is_no_genome_is_one_line(tmp_path: Path, content: bytes, message: str) -> None:
+def test_what_is_no_genome_is_one_line(tmp_path: Path, content: bytes, fact: str) -> None:
     path = tmp_path / "g.fa.gz"
     path.write_bytes(content)
-    with pytest.raises(ZooError) as refused:
+    with refuses(path, fact):
         genome.read(path, 20)
-    assert str(refused.value).startswith(f"{path}: {message}")

@@ -10,6 +10,7 @@ from pathlib import Path
 import genomes
 import numpy as np
 import pytest
+from refusals import refuses
 
 from zoo.dna.encoding import encode
 from zoo.errors import ZooError
@@ -91,7 +92,7 @@ def test_bgzip_is_read_and_gzip_is_refused(path: Path) -> None:
     with IndexedFasta(packed) as genome:
         assert genome.made_index is None
     packed.write_bytes(gzip.compress(path.read_bytes()))
-    with pytest.raises(ZooError, match=r"b\.fa\.gz: gzip cannot be read at random; gunzip it, or compress it with bgz"):
+    with refuses(packed, "gunzip", "bgzip"):
         IndexedFasta(packed)
 
 
@@ -109,7 +110,7 @@ CHANGES = {
 def test_a_genome_that_changed_since_its_index_is_refused(path: Path, change: str) -> None:
     IndexedFasta(path)
     path.write_text(CHANGES[change](path.read_text()), newline="")
-    with pytest.raises(ZooError, match=r"g\.fa: has changed since its index .*g\.fa\.fai was made; remove the index, "):
+    with refuses(path, f"{path}.fai", "changed"):
         IndexedFasta(path)
 
 
@@ -125,7 +126,7 @@ def test_a_copy_whose_index_is_older_is_taken(path: Path, tmp_path: Path) -> Non
     pysam.tabix_compress(str(genomes.write(tmp_path / "h.fa", {"c": "ACGT"})), str(packed), force=True)
     for time in (None, (0, 0)):  # an older file may take its place, as mv and cp -p leave it
         os.utime(packed, time)
-        with pytest.raises(ZooError, match=r"b\.fa\.gz: has changed since its index"):
+        with refuses(packed, "changed"):
             IndexedFasta(packed)
 
 
@@ -143,42 +144,37 @@ def test_an_index_of_other_blocks_is_refused(tmp_path: Path) -> None:
     whole = index.read_bytes()
     for wrong in (whole[:-3], whole[:5], whole[:8], whole[:8] + bytes(byte ^ 1 for byte in whole[8:])):
         index.write_bytes(wrong)
-        with pytest.raises(ZooError, match=r"g\.fa\.gz: has changed since its index"):
+        with refuses(packed, "changed"):
             IndexedFasta(packed)
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "fact"),
     [
-        (b"", "expected a genome in FASTA, the file is empty"),
-        (b"ACGT\n", "expected a genome in FASTA, whose first line starts with '>'"),
-        (
-            b">a\nACGT\nAC\nACGT\n",
-            "expected a genome in FASTA, the lines of a contig of one length, plain or compressed",
-        ),
-        (b">a\nACGT\n>a\nACGT\n", "expected contigs of different names, none of them empty"),
+        (b"", "empty"),
+        (b"ACGT\n", "'>'"),
+        (b">a\nACGT\nAC\nACGT\n", "lines"),
+        (b">a\nACGT\n>a\nACGT\n", "different names"),
     ],
 )
-def test_what_is_no_genome_is_one_line(tmp_path: Path, content: bytes, message: str) -> None:
+def test_what_is_no_genome_is_one_line(tmp_path: Path, content: bytes, fact: str) -> None:
     path = tmp_path / "g.fa"
     path.write_bytes(content)
-    with pytest.raises(ZooError) as refused:
+    with refuses(path, fact):
         IndexedFasta(path)
-    assert str(refused.value).startswith(f"{path}: {message}")
 
 
 def test_an_index_that_is_none_is_refused(path: Path) -> None:
     path.with_name("g.fa.fai").write_text("chr2\t700\n")
-    with pytest.raises(ZooError, match=r"g\.fa\.fai: line 1: expected an index of samtools; remove it, and it is made"):
+    with refuses(f"{path}.fai", "line 1"):
         IndexedFasta(path)
 
 
 def test_a_contig_that_differs_by_chr_is_said_so(path: Path) -> None:
     with IndexedFasta(path) as genome:
-        assert genome.unknown_contig("2") == (
-            f"the genome {path} has no contig '2' but 'chr2': the names differ by 'chr'; rename them in one of the two"
-        )
-        assert genome.unknown_contig("X") == f"the genome {path} has no contig 'X'; it has chr2, chr10, chrM"
+        for name, facts in (("2", ["'2'", "'chr2'", "'chr'"]), ("X", ["'X'", "chr2, chr10, chrM"])):
+            message = genome.unknown_contig(name)
+            assert not [fact for fact in (str(path), *facts) if fact not in message], message
 
 
 def test_a_copy_elsewhere_needs_no_index_of_its_own(path: Path, tmp_path: Path) -> None:
@@ -194,7 +190,7 @@ def test_a_copy_elsewhere_needs_no_index_of_its_own(path: Path, tmp_path: Path) 
 def test_what_a_contig_has_not_is_refused(path: Path) -> None:
     with IndexedFasta(path) as genome:
         for start, stop in ((-1, 5), (5, 4), (0, 62)):
-            with pytest.raises(ZooError, match=f"chr10: expected bases within 0 to 61, got {start} to {stop}"):
+            with refuses("chr10", "0 to 61", f"{start} to {stop}"):
                 genome.codes("chr10", start, stop)
-        with pytest.raises(ZooError, match="has no contig '10' but 'chr10'"):
+        with refuses("'10'", "'chr10'"):
             genome.codes("10", 0, 5)

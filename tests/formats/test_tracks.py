@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import environment
+from refusals import refuses
 
-from zoo.errors import CheckFailed, MissingDependency, ZooError
-from zoo.formats import bigwig, tracks
+from zoo.errors import CheckFailed, MissingDependency
+from zoo.formats import tracks
 
 CONTIGS = {"chr2": 5000, "chr10": 400, "empty": 100, "chrM": 3000}
 
@@ -95,12 +97,12 @@ def test_parquet_has_all_targets_and_groups_of_one_contig(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", ["x.bw", "x.bigWig", "x.bedgraph", "x.parquet", "x.tsv", "x.json"])
 def test_a_name_with_a_suffix_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ZooError, match=r"expected the beginning of a name, without \.\w+: --format decides the suffix"):
+    with refuses(tmp_path / name, Path(name).suffix, "--format"):
         tracks.paths(tmp_path / name, "bigwig", ("dev",))
 
 
 def test_a_target_that_no_file_can_be_called_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ZooError, match="target 'a/b': expected a name that a file can have"):
+    with refuses("target 'a/b'"):
         tracks.paths(tmp_path / "x", "bedgraph", ("a/b",))
 
 
@@ -108,28 +110,28 @@ def test_a_value_that_is_not_finite_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("pyBigWig")
     place = np.array([5])
     with (
-        pytest.raises(CheckFailed, match="chr2, base 6: the value came out as inf"),
-        bigwig.BigWig(tmp_path / "x.bw", CONTIGS) as file,
+        refuses("chr2, base 6", "inf", kind=CheckFailed),
+        tracks.BigWig(tmp_path / "x.bw", CONTIGS) as file,
     ):
         file.write("chr2", place, place + 1, np.array([np.inf], np.float32))
 
 
-def test_without_pybigwig_one_line_says_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bigwig.importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(MissingDependency, match=r"pip install 'deepstarr-zoo\[genome\]' brings it"):
-        bigwig.check_installed()
+def test_without_pybigwig_one_line_says_what_installs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with refuses("pyBigWig", "'deepstarr-zoo[genome]'", kind=MissingDependency):
+        tracks.BigWig(tmp_path / "x.bw", CONTIGS)
 
 
 FILL = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from zoo.formats import bigwig
+from zoo.formats import tracks
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
 values = np.random.default_rng(0).normal(0, 1, 400_000).astype(np.float32)
 starts = np.arange(len(values))
 try:
-    with bigwig.BigWig(Path(sys.argv[1]), {"c": len(values)}) as file:
+    with tracks.BigWig(Path(sys.argv[1]), {"c": len(values)}) as file:
         for first in range(0, len(values), 4096):
             part = slice(first, first + 4096)
             file.write("c", starts[part], starts[part] + 1, values[part])

@@ -279,7 +279,7 @@ class TestParts:
         (["--shard", "0/3"], "shard: expected i/n with i from 1 to n, as 3/20, got '0/3'"),
         (["--shard", "4/3"], "shard: expected i/n with i from 1 to n, as 3/20, got '4/3'"),
         (["--shard", "1/2", "--merge"], "expected --shard or --merge, got both: merge when all shards are done"),
-        (["-o", "t.bw"], "t.bw: expected the beginning of a name, without .bw: --format decides the suffix"),
+        (["-o", "t.bw"], "t.bw: expected the start of a file name, without .bw: --format decides the suffix"),
         (["-o", "none/t"], "none/t.json: the folder none does not exist; make it first"),
         (["--part-size", 0], "part size: expected at least 1, got 0"),
         (["--format", "wig"], "--format: expected one of bigwig, bedgraph, parquet, got 'wig'"),

@@ -101,9 +101,7 @@ class TestFiles:
         assert sorted(path.name for path in Path().iterdir() if path.name.startswith("out")) == [
             "out.vcf.gz", "out.vcf.gz.json", "out.vcf.gz.tbi",
         ]  # fmt: skip
-        message = (
-            "out.vcf.gz: has the field INFO/ZOO_REF_MISMATCH already; remove it first, as with bcftools annotate -x"
-        )
+        message = "out.vcf.gz: already has the field INFO/ZOO_REF_MISMATCH; remove it first"
         one_line(zoo, message, "variants", "out.vcf.gz", *WORDS, "-o", "again.vcf.gz")
 
     def test_an_unsorted_vcf_has_no_index(self, zoo: Zoo, contigs: dict[str, str]) -> None:

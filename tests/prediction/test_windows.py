@@ -97,7 +97,7 @@ def test_memory_is_flat_in_the_length_of_the_contig() -> None:
     assert peak < len(codes) // 4
 
 
-NO_CONTIG = "codes: expected a uint8 array (B,) of base codes along a contig"
+NO_CONTIG = "codes: expected a uint8 array (B,) of base codes"
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,8 @@ NO_CONTIG = "codes: expected a uint8 array (B,) of base codes along a contig"
         (np.zeros(9), 1, f"{NO_CONTIG}, got float64 (9,)"),
         ("ACGT", 1, f"{NO_CONTIG}, got str"),
         (np.array([0, 1, 7, 2], np.uint8), 1, "codes[2]: expected 0 to 4, got 7; see zoo.encode"),
-        (np.zeros(9, np.uint8), 0, "stride: expected a whole number of bases from 1, got 0"),
-        (np.zeros(9, np.uint8), 1.5, "stride: expected a whole number of bases from 1, got 1.5"),
+        (np.zeros(9, np.uint8), 0, "stride: expected a positive whole number of bases, got 0"),
+        (np.zeros(9, np.uint8), 1.5, "stride: expected a positive whole number of bases, got 1.5"),
     ],
 )  # fmt: skip
 def test_what_is_no_contig_or_no_stride_is_one_line(codes: np.ndarray, stride: int, message: str) -> None:

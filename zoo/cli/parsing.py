@@ -22,7 +22,7 @@ from cyclopts import (
 from cyclopts.argument import ArgumentCollection
 from cyclopts.field_info import FieldInfo
 
-from zoo.formats.read_options import COMMAND_LINE
+from zoo.dna.read_options import COMMAND_LINE
 
 FLAGS = {
     "rc": ("--both-strands", "average"),

@@ -13,11 +13,12 @@ from typing import Literal, get_args
 import numpy as np
 
 from zoo.data import published
+from zoo.dna.encoding import encode_as
+from zoo.dna.read_options import ReadOptions
 from zoo.errors import ZooError
-from zoo.formats import columns, texts
+from zoo.formats import columns
 from zoo.formats.fasta import Reader
 from zoo.formats.names import first_word, shown
-from zoo.formats.read_options import ReadOptions
 
 FASTA = (".fa", ".fasta", ".fna")
 
@@ -152,7 +153,7 @@ def read_file(path: Path, targets: tuple[str, ...], length: int, layout: Layout)
     advice = {**_advice(targets), layout.sequence_column: "--sequence-column NAME takes another"}
     table = columns.read(path, targets, (layout.sequence_column,), _optional(layout), published.columns(), advice)
     sequences = table.text.pop(layout.sequence_column)
-    codes = texts.encode(sequences, length, layout, lambda row: f"{path}: row {row}")
+    codes = encode_as(sequences, length, layout, lambda row: f"{path}: row {row}")
     return _records(codes, table, table.text.get(layout.name_column), layout)
 
 

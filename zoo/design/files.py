@@ -23,8 +23,7 @@ from zoo.design.options import DesignOptions
 from zoo.errors import ZooError
 from zoo.formats import table_writer
 from zoo.formats.columns import COMPRESSIONS
-from zoo.formats.prediction_table import NOT_AVAILABLE
-from zoo.formats.table_writer import Layout
+from zoo.formats.table_writer import NOT_AVAILABLE, Layout
 from zoo.prediction import description
 from zoo.prediction.model import Model
 from zoo.prediction.run import description_path

@@ -1,20 +1,28 @@
 """Text -> base codes -> one-hot, and reverse complement. Lookup tables, no loops over bases.
 
-Base codes are the currency of the zoo: uint8, A 0, C 1, G 2, T 3, anything else 4. Axes: N sequences, L positions,
+Base codes are what the zoo computes with: uint8, A 0, C 1, G 2, T 3, anything else 4. Axes: N sequences, L positions,
 C = 4 channels in the order of spec.ALPHABET.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+import functools
+from collections.abc import Callable, Iterable, Sequence, Set
 
 import numpy as np
 
+from zoo.dna.read_options import COMMAND_LINE, LONGEST, STRICT, ReadOptions, Spelling, length_message, letter_message
 from zoo.errors import ZooError
 from zoo.spec import ALPHABET, UNKNOWN_BASE
 
 INVALID = 255
-"""Code that `ascii_codes` gives to a byte which is neither a base nor N."""
+"""Code of a byte that is neither a base nor N, see `ascii_codes`."""
+
+AMBIGUOUS = UNKNOWN_BASE + 1
+"""Code of a letter that is read as N, until it has been counted."""
+
+BATCH_SIZE = 4096
+"""Texts that are encoded at once."""
 
 
 def _ascii_table() -> np.ndarray:
@@ -26,7 +34,7 @@ def _ascii_table() -> np.ndarray:
 
 
 ASCII_TO_CODE = _ascii_table()
-"""uint8 (256,): ASCII byte -> base code; lower case as upper case; INVALID for letters outside ACGTN."""
+"""uint8 (256,): ASCII byte -> base code, in upper and lower case; INVALID for letters outside ACGTN."""
 
 ONE_HOT = np.vstack([np.eye(len(ALPHABET)), np.zeros(len(ALPHABET))]).astype(np.float32)
 """float32 (5, 4): base code -> one-hot row; the row of UNKNOWN_BASE is zeros."""
@@ -40,9 +48,18 @@ def ascii_codes(text: bytes | bytearray | memoryview) -> np.ndarray:
     return ASCII_TO_CODE[np.frombuffer(text, np.uint8)]
 
 
-def texts_of(sequences: Iterable[str]) -> list[str]:
-    """The sequences that a caller gave as a list. Raises ZooError for a text, of which each letter would be one, and
-    for what holds none, or holds them in no order."""
+@functools.cache
+def letter_table(ambiguous: bool) -> bytes:
+    """Table for bytes.translate: ASCII letter -> base code, INVALID, or, for other letters if asked for, AMBIGUOUS."""
+    table = ASCII_TO_CODE.copy()
+    if ambiguous:
+        letters = np.array([chr(byte).isascii() and chr(byte).isalpha() for byte in range(256)])
+        table[letters & (table == INVALID)] = AMBIGUOUS
+    return table.tobytes()
+
+
+def sequence_list(sequences: Iterable[str]) -> list[str]:
+    """A caller's sequences as a list. Raises ZooError for a single text, a set, or an object that is not iterable."""
     if isinstance(sequences, str | bytes):
         raise ZooError("sequences: expected a list of texts, got one text; put it in a list")
     if isinstance(sequences, Set) or not isinstance(sequences, Iterable):
@@ -55,32 +72,106 @@ def encode(sequences: Iterable[str]) -> np.ndarray:
 
     Raises ZooError that names the sequence, counted from 1, if lengths differ or a letter is outside ACGTN.
     """
-    sequences = texts_of(sequences)
+    sequences = sequence_list(sequences)
     length = len(sequences[0]) if sequences and isinstance(sequences[0], str) else 0
-    for number, sequence in enumerate(sequences, 1):
-        if not isinstance(sequence, str):
-            raise ZooError(f"sequence {number}: expected a text, got {type(sequence).__name__}")
-        if len(sequence) != length:
-            raise ZooError(f"sequence {number}: expected {length} bases like the first, got {len(sequence)}")
-    joined = "".join(sequences).encode("ascii", "replace")
-    codes = ascii_codes(joined).reshape(len(sequences), length)
-    if (codes == INVALID).any():
-        row, column = (int(index) for index in np.argwhere(codes == INVALID)[0])
-        raise ZooError(
-            f"sequence {row + 1}, position {column + 1}: expected a letter of ACGTN, got {sequences[row][column]!r}"
-        )
+    return encode_as(sequences, length, STRICT, lambda number: f"sequence {number}", None)
+
+
+def encode_as(
+    sequences: Sequence[str],
+    length: int,
+    reading: ReadOptions,
+    title: Callable[[int], str],
+    spelling: Spelling | None = COMMAND_LINE,
+) -> np.ndarray:
+    """N texts -> base codes, uint8 (N, length), read as ReadOptions say.
+
+    title: number of a sequence, from 1 -> its name in messages.  spelling: how messages write the options, if at all.
+    Raises ZooError for the first sequence whose length or letters `reading` does not allow.
+    """
+    codes = np.empty((len(sequences), length), np.uint8)
+    for start in range(0, len(sequences), BATCH_SIZE):
+        part = sequences[start : start + BATCH_SIZE]
+        for number, sequence in enumerate(part, start + 1):
+            if not isinstance(sequence, str):
+                raise ZooError(f"{title(number)}: expected a text, got {type(sequence).__name__}")
+
+        def refusal(row: int, column: int | None, part: Sequence[str] = part, start: int = start) -> ZooError:
+            name = title(start + row + 1)
+            if column is None:
+                return ZooError(f"{name}: {length_message(len(part[row]), length, reading, spelling)}")
+            return ZooError(f"{name}, position {column + 1}: {letter_message(part[row][column], spelling)}")
+
+        text = "".join(part).encode("ascii", "replace")
+        letters = np.frombuffer(bytearray(text.translate(letter_table(bool(reading.ambiguous)))), np.uint8)
+        bounds = np.cumsum([0, *map(len, part)])
+        codes[start : start + len(part)] = fitted(letters, bounds, length, reading, refusal)
     return codes
 
 
-def check_codes(codes: np.ndarray, length: int) -> None:
-    """Raise ZooError unless `codes` is a uint8 array (N, length) with values 0 to 4."""
-    if not isinstance(codes, np.ndarray) or codes.dtype != np.uint8 or codes.ndim != 2 or codes.shape[1] != length:
+def fitted(
+    letters: np.ndarray,
+    bounds: np.ndarray,
+    length: int,
+    reading: ReadOptions,
+    refusal: Callable[[int, int | None], ZooError],
+) -> np.ndarray:
+    """Letters of N sequences -> base codes, uint8 (N, length), cropped and padded as `reading` says.
+
+    letters: uint8, all sequences one after the other, translated by `letter_table`; AMBIGUOUS becomes N in place.
+    bounds: N + 1 offsets into `letters`.
+    refusal: (row, position) of an invalid letter, or (row, None) of an invalid length -> the error to raise.
+    Letters are checked before anything is cropped. The error is that of the first invalid sequence.
+    """
+    sizes = np.diff(bounds)
+    highest = int(letters.max(initial=0))
+    wrong = (sizes == 0) | (sizes > LONGEST * length) if reading.resize else sizes != length
+    first_wrong = int(np.argmax(wrong)) if wrong.any() else len(sizes)
+    first_letter = int(np.argmax(letters == INVALID)) if highest == INVALID else len(letters)
+    if first_letter < bounds[first_wrong]:
+        row = int(np.searchsorted(bounds, first_letter, "right")) - 1
+        raise refusal(row, first_letter - int(bounds[row]))
+    if first_wrong < len(sizes):
+        raise refusal(first_wrong, None)
+    if highest == AMBIGUOUS:
+        np.minimum(letters, UNKNOWN_BASE, out=letters)
+    surplus = sizes - length
+    if not surplus.any():
+        return letters.reshape(len(sizes), length)
+    codes = np.full((len(sizes), length), UNKNOWN_BASE, np.uint8)
+    cropped, padded = np.maximum(surplus, 0) // 2, np.maximum(-surplus, 0) // 2
+    rows = np.arange(len(sizes)) * length
+    copy_spans(letters, bounds[:-1] + cropped, np.minimum(sizes, length), codes.reshape(-1), rows + padded)
+    return codes
+
+
+def copy_spans(
+    source: np.ndarray, starts: np.ndarray, lengths: np.ndarray, out: np.ndarray, positions: np.ndarray
+) -> None:
+    """out[positions[i] : positions[i] + lengths[i]] = source[starts[i] : starts[i] + lengths[i]] for all i.
+
+    All spans of one length are copied at once, as rows of a sliding window: many spans have few different lengths.
+    """
+    from numpy.lib.stride_tricks import sliding_window_view
+
+    for length in np.unique(lengths):
+        if length:
+            spans = np.flatnonzero(lengths == length)
+            windows = sliding_window_view(out, length, writeable=True)
+            windows[positions[spans]] = sliding_window_view(source, length)[starts[spans]]
+
+
+def check_codes(codes: np.ndarray, length: int | None = None) -> None:
+    """Raise ZooError unless `codes` is a uint8 array (N, length), for None (B,), with values 0 to 4."""
+    shape = "(B,)" if length is None else f"(N, {length})"
+    fits = isinstance(codes, np.ndarray) and codes.dtype == np.uint8
+    if not fits or codes.ndim != (1 if length is None else 2) or (length is not None and codes.shape[1] != length):
         got = f"{codes.dtype} {codes.shape}" if isinstance(codes, np.ndarray) else type(codes).__name__
-        raise ZooError(f"codes: expected a uint8 array (N, {length}) of base codes, got {got}")
+        raise ZooError(f"codes: expected a uint8 array {shape} of base codes, got {got}")
     if codes.size and codes.max() > UNKNOWN_BASE:
-        row, column = (int(index) for index in np.argwhere(codes > UNKNOWN_BASE)[0])
+        place = tuple(map(int, np.argwhere(codes > UNKNOWN_BASE)[0]))
         raise ZooError(
-            f"codes[{row}, {column}]: expected 0 to {UNKNOWN_BASE}, got {codes[row, column]}; see zoo.encode"
+            f"codes[{', '.join(map(str, place))}]: expected 0 to {UNKNOWN_BASE}, got {codes[place]}; see zoo.encode"
         )
 
 

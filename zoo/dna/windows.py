@@ -1,4 +1,4 @@
-"""Windows along a stretch of DNA: how many there are, a view of all of them, and which stands around a centre.
+"""Windows along a contig: their number, a view of all of them, and the window around a centre.
 
 Window i holds the bases [i * stride, i * stride + length). Only whole windows count. Positions are 0-based.
 """
@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from zoo.dna.encoding import check_codes
 from zoo.errors import ZooError
 from zoo.spec import UNKNOWN_BASE
 
 
 def count(bases: int, length: int, stride: int) -> int:
-    """How many windows of `length` bases lie wholly in `bases` bases."""
+    """Number of whole windows of `length` bases in `bases` bases."""
     return max(0, (bases - length) // stride + 1)
 
 
@@ -24,15 +25,10 @@ def cut(codes: np.ndarray, length: int, stride: int) -> np.ndarray:
 
 
 def check(codes: np.ndarray, stride: int) -> None:
-    """Raise ZooError unless `codes` is a uint8 array (B,) with values 0 to 4 and `stride` a whole number from 1."""
-    if not isinstance(codes, np.ndarray) or codes.dtype != np.uint8 or codes.ndim != 1:
-        got = f"{codes.dtype} {codes.shape}" if isinstance(codes, np.ndarray) else type(codes).__name__
-        raise ZooError(f"codes: expected a uint8 array (B,) of base codes along a contig, got {got}")
-    if codes.size and codes.max() > UNKNOWN_BASE:
-        place = int(np.argmax(codes > UNKNOWN_BASE))
-        raise ZooError(f"codes[{place}]: expected 0 to {UNKNOWN_BASE}, got {codes[place]}; see zoo.encode")
+    """Raise ZooError unless `codes` is a uint8 array (B,) with values 0 to 4 and `stride` a positive whole number."""
+    check_codes(codes)
     if isinstance(stride, bool) or not hasattr(stride, "__index__") or stride < 1:
-        raise ZooError(f"stride: expected a whole number of bases from 1, got {stride!r}")
+        raise ZooError(f"stride: expected a positive whole number of bases, got {stride!r}")
 
 
 def centre_of(start: int, end: int) -> int:
@@ -41,17 +37,17 @@ def centre_of(start: int, end: int) -> int:
 
 
 def before_centre(length: int) -> int:
-    """Bases of a window that lie before its centre: 124 of 249, so that the window around c is [c - 124, c + 125)."""
+    """Bases of a window before its centre: 124 of 249, so the window around c is [c - 124, c + 125)."""
     return length // 2
 
 
 def window_start(centre: int, length: int) -> int:
-    """The first base of the window around `centre`, the same on both strands; negative where it leaves the contig."""
+    """Start of the window around `centre`, the same on both strands; negative if it leaves the contig."""
     return centre - before_centre(length)
 
 
 def padded(codes: np.ndarray, before: int, after: int) -> np.ndarray:
-    """Base codes, uint8 (B,), with so many Ns on either side."""
+    """Base codes, uint8 (B,), with `before` and `after` Ns added at the two ends."""
     first, last = (np.full(number, UNKNOWN_BASE, np.uint8) for number in (before, after))
     return np.concatenate([first, codes, last])
 

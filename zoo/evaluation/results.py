@@ -15,7 +15,7 @@ from zoo.data.dataset import Split
 from zoo.evaluation import evaluate, figures, metrics
 from zoo.evaluation.evaluate import Evaluation, Report
 from zoo.evaluation.metrics import METRICS
-from zoo.formats import prediction_table
+from zoo.formats import table_writer
 from zoo.system.atomic import Inputs, check_folder_target, replacing_folder
 
 FILES = ("metrics.json", "predictions.tsv", "scatter.png", "comparison.png", "diagnosis*.png")
@@ -151,12 +151,10 @@ def _predictions(report: Report) -> bytes:
         for target in report.targets
     ]
     names = report.data.names or [str(row) for row in range(1, len(report.data) + 1)]
-    rows = prediction_table.rows(names, np.concatenate([one.predicted for one in report.evaluations], axis=1)).split(
-        b"\n"
-    )
+    rows = table_writer.rows(names, np.concatenate([one.predicted for one in report.evaluations], axis=1)).split(b"\n")
     observed = report.data.targets
     measured = np.where(np.isnan(observed), b"", observed.astype("S32"))
     lines = (b"\t".join((row, *values)) + b"\n" for row, values in zip(rows, measured.tolist(), strict=False))
-    return prediction_table.header([*predicted_names, *(f"observed_{target}" for target in report.targets)]) + b"".join(
+    return table_writer.header([*predicted_names, *(f"observed_{target}" for target in report.targets)]) + b"".join(
         lines
     )

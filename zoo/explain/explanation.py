@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 
 from zoo.dna.encoding import ONE_HOT
+from zoo.errors import require
 from zoo.explain import files, logos, methods, report
 from zoo.explain.deeplift import target_indices
 from zoo.explain.files import DESCRIPTION, SUMMARY
 from zoo.explain.methods import Findings
 from zoo.explain.options import ExplainOptions
 from zoo.explain.report import Row
-from zoo.formats import bigwig, table_writer
+from zoo.formats import table_writer
 from zoo.formats.table_writer import Column, Layout, Table
 from zoo.genome.intervals import IntervalJob, IntervalRecords
 from zoo.prediction.model import Model
@@ -40,7 +41,7 @@ def check(output: Path, options: ExplainOptions, job: PredictionJob) -> None:
     """Raise ZooError if the folder could not be written, before any work is done."""
     check_folder_target(output, job.overwrite, OURS, job.inputs)
     if isinstance(job, IntervalJob):
-        bigwig.check_installed()
+        require("pyBigWig", "genome", "--bed")
     if options.logos:
         logos.require("--logos")
 

@@ -29,8 +29,8 @@ import numpy as np
 from zoo.dna.encoding import ONE_HOT
 from zoo.dna.windows import window_start
 from zoo.errors import ZooError
-from zoo.formats.bigwig import BigWig
 from zoo.formats.names import shown
+from zoo.formats.tracks import BigWig
 
 CONTRIBUTIONS = "contributions.h5"
 ONE_HOT_FILE = "modisco.ohe.npz"

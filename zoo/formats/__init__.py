@@ -1,1 +1,1 @@
-"""Files in and out: FASTA, compressed streams, tables of labels, tables of predictions, genomes. Knows no model."""
+"""Readers and writers of files: text, FASTA, BED, VCF, MEME, tables, genomes and tracks. Knows no model."""

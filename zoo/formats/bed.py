@@ -1,7 +1,7 @@
-"""Intervals in: BED of three to six columns, narrowPeak with its summits, and regions as samtools writes them.
+"""Intervals: BED of three to six columns, narrowPeak with its summits, and regions as samtools writes them.
 
-BED is 0-based and half-open; chr2L:100,001-100,249 is 1-based and inclusive, the same as 100000 to 100249 in BED. Plain
-or compressed, known by the content; comments, `track` and `browser` lines are skipped.
+BED is 0-based and half-open; chr2L:100,001-100,249 is 1-based and inclusive, and equals 100000 to 100249 in BED.
+Comments, `track` and `browser` lines are skipped.
 """
 
 from __future__ import annotations
@@ -13,30 +13,28 @@ from pathlib import Path
 
 from zoo.dna.windows import centre_of
 from zoo.errors import ZooError
-from zoo.formats import compressed
 from zoo.formats.names import CONTROL, shown
+from zoo.formats.text_input import lines
 
 NARROW_PEAK_COLUMNS = 10
-"""The tenth of them is the offset of the summit from the start, or -1 (UCSC, format of ENCODE narrowPeak)."""
+"""The tenth is the offset of the summit from the start, or -1 (UCSC, format of ENCODE narrowPeak)."""
 
 MISSING = "."
-"""What stands for a name or a strand that is not known."""
+"""An unknown name or strand."""
 
 STRANDS = ("+", "-", MISSING)
 
 LAST_POSITION = 2**40
-"""No contig is longer."""
+"""Longer than any contig."""
 
 REGION = re.compile(r"(?P<contig>.+):(?P<first>[0-9,]+)-(?P<last>[0-9,]+)")
 
 COMMENT = re.compile(r"#|(track|browser)\s")
 
-BLOCK_BYTES = 1 << 20
-
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """[start, end) of a contig, 0-based. centre: of its window. where: what messages call it."""
+    """[start, end) of a contig, 0-based. centre: of its window. where: its name in messages."""
 
     contig: str
     start: int
@@ -49,7 +47,7 @@ class Interval:
 
 @dataclasses.dataclass(frozen=True)
 class BadInterval:
-    """A line that is no interval, and why."""
+    """A line that is not a valid interval, and why."""
 
     where: str
     reason: str
@@ -57,32 +55,32 @@ class BadInterval:
 
 def region(text: str) -> Interval:
     """chr2L:100,001-100,249 -> interval. Raises ZooError for anything else."""
-    found = REGION.fullmatch(text)
-    first, last = (int(found[name].replace(",", "") or 0) for name in ("first", "last")) if found else (0, 0)
-    if not found or not 1 <= first <= last <= LAST_POSITION:
+    match = REGION.fullmatch(text)
+    first, last = (int(match[name].replace(",", "") or 0) for name in ("first", "last")) if match else (0, 0)
+    if not match or not 1 <= first <= last <= LAST_POSITION:
         raise ZooError(
             f"region: expected contig:first-last, 1-based and inclusive as chr2L:100,001-100,249, got {shown(text)!r}"
         )
     start = first - 1
-    return Interval(found["contig"], start, last, MISSING, MISSING, centre_of(start, last), f"region {shown(text)}")
+    return Interval(match["contig"], start, last, MISSING, MISSING, centre_of(start, last), f"region {shown(text)}")
 
 
 def read(path: Path) -> Iterator[Interval | BadInterval]:
-    """The intervals of a file in order; a line that is none is given as a BadInterval.
+    """The intervals of a file in order, with a BadInterval for each line that is not valid.
 
-    Raises ZooError if the file cannot be read or holds no interval.
+    Raises ZooError if the file cannot be read or has no interval.
     """
-    found = False
-    for number, line in _lines(path):
+    empty = True
+    for number, line in lines(path):
         if not line or line.isspace() or COMMENT.match(line):
             continue
-        found = True
+        empty = False
         where = f"{path}, line {number}"
         try:
             yield _interval(line, where)
         except ValueError as error:
             yield BadInterval(where, str(error))
-    if not found:
+    if empty:
         raise ZooError(f"{path}: expected intervals (BED), found none; the file is empty")
 
 
@@ -113,24 +111,7 @@ def _centre(fields: list[str], start: int, end: int) -> int:
     return start + summit
 
 
-def _position(text: str, what: str) -> int:
+def _position(text: str, field: str) -> int:
     if not (text.isascii() and text.isdecimal()) or int(text) > LAST_POSITION:
-        raise ValueError(f"{what}: expected a whole number of at least 0, got {shown(text)!r}")
+        raise ValueError(f"{field}: expected a whole number of at least 0, got {shown(text)!r}")
     return int(text)
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines without their ends, numbered from 1. Bytes that are not UTF-8 survive as surrogate escapes."""
-    number, rest = 0, b""
-    with compressed.opened(str(path)) as source:
-        while piece := source.read(BLOCK_BYTES):
-            *lines, rest = (rest + piece).split(b"\n")
-            for line in lines:
-                number += 1
-                yield number, _text(line)
-        if rest:
-            yield number + 1, _text(rest)
-
-
-def _text(line: bytes) -> str:
-    return line.removesuffix(b"\r").decode("utf-8", "surrogateescape")

@@ -1,24 +1,23 @@
-"""Tables in: chosen columns of a TSV, CSV or Parquet file, text as text, numbers as float64 with NaN where missing.
+"""Columns of a TSV, CSV or Parquet file: text as text, numbers as float64 with NaN where missing.
 
-Strict: every line below the header is one row of as many fields, or the table is refused; none is skipped, joined with
-another or filled up. Tab-separated text has no quotes. Parquet needs pyarrow, imported inside.
-A row is counted from 1, the header not counted; a line is counted from 1, the header included.
+Strict: every line below the header is one row with as many fields as the header, or the table is refused; no row is
+skipped, joined or filled up. Tab-separated text has no quotes. Parquet needs pyarrow, imported inside.
+A row is counted from 1 without the header, a line from 1 with it.
 """
 
 from __future__ import annotations
 
 import csv
 import dataclasses
-import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo.errors import MissingDependency, ZooError, nearest
-from zoo.formats import compressed
+from zoo.errors import ZooError, nearest, require
 from zoo.formats.names import CONTROL, listed, shown
+from zoo.formats.text_input import lines
 
 if TYPE_CHECKING:
     import pyarrow
@@ -30,16 +29,10 @@ PARQUET = (".parquet", ".pq")
 SUFFIXES = (*SEPARATORS, *PARQUET)
 
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
-"""Suffixes that may follow another one and say nothing of what is inside."""
+"""Suffixes that may follow the suffix of a format."""
 
 MISSING = frozenset(("", "na", "n/a", "#n/a", "<na>", "nan", "null", "none"))
-"""What stands in a column of numbers for none, in any case."""
-
-BLOCK_BYTES = 1 << 20
-"""Text read at once."""
-
-LINE_BYTES = 16 << 20
-"""A line of a table may have."""
+"""Cells that mean "no value" in a column of numbers, in upper or lower case."""
 
 Cells = list[str | None]
 """A column as text; None where Parquet has no value."""
@@ -47,7 +40,7 @@ Cells = list[str | None]
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """text: column -> N values.  columns: T, of the numbers.
+    """text: column -> N values.  columns: names of the T columns of numbers, as in the file.
 
     numbers: float64 (N, T), each in the range of float32, NaN where a value is missing.
     """
@@ -61,7 +54,7 @@ class Table:
 
 
 def suffix(path: Path) -> str:
-    """The suffix that tells the kind of a file, lower case: ".tsv" for "a.tsv" as for "a.TSV.gz"."""
+    """The suffix of the format in lower case: ".tsv" for "a.tsv" and for "a.TSV.gz"."""
     suffixes = [part.lower() for part in path.suffixes[-2:]]
     if suffixes and suffixes[-1] in COMPRESSIONS:
         suffixes.pop()
@@ -76,54 +69,51 @@ def read(
     other_names: Mapping[str, Sequence[str]] | None = None,
     advice: Mapping[str, str] | None = None,
 ) -> Table:
-    """Columns `numbers` and `text` of a table, and those of the text columns `optional` that it has.
+    """Read the columns `numbers` and `text` of a table, and those text columns in `optional` that it has.
 
-    path: of any suffix; one that is in neither SEPARATORS nor PARQUET is read as tab-separated text. Text may be
-    compressed, known by its content.
-    other_names: of a column in `numbers`, taken in order where the table has none of exactly its name.
-    advice: column -> what to do where the table has no such column.
-    A number may be missing (see MISSING); text may not, and is taken as it stands: NA is a name.
-    Raises ZooError if the file cannot be read or has no rows, if two columns have one name, for columns that are
-    missing, with those that exist, and for the first line or value that is not as it should be.
+    path: a suffix in neither SEPARATORS nor PARQUET means tab-separated text. Text may be compressed.
+    other_names: names to try, in order, if the table has no column with exactly the name in `numbers`.
+    advice: column -> what to do if it is missing.
+    A number may be missing (see MISSING); text may not, and is taken literally: NA is a name.
+    Raises ZooError if the file cannot be read or has no rows, if two columns have the same name, for missing columns
+    (the message lists those that exist), and for the first line or value that is not valid.
     """
     if not path.is_file():
         raise ZooError(f"{path}: {'expected a table, this is a folder' if path.is_dir() else 'no such file'}")
-    found = _Parquet(path) if suffix(path) in PARQUET else _Text(path)
-    present = found.columns
+    table = _Parquet(path) if suffix(path) in PARQUET else _Text(path)
+    present = table.columns
     doubled = next((name for name in present if name and present.count(name) > 1), None)
     if doubled is not None:
-        raise ZooError(f"{path}: has several columns called {shown(doubled)!r}; give each a name of its own")
-    other_names = other_names or {}
-    numbers = [
-        next((known for known in (name, *other_names.get(name, ())) if known in present), name) for name in numbers
-    ]
+        raise ZooError(f"{path}: has several columns called {shown(doubled)!r}; give each a different name")
+    aliases = other_names or {}
+    numbers = [next((alias for alias in (name, *aliases.get(name, ())) if alias in present), name) for name in numbers]
     missing = [name for name in (*numbers, *text) if name not in present]
     if missing:
         names = ", ".join(repr(shown(name)) for name in missing)
-        told = "".join(f"; {one}" for one in _advice(missing, present, advice or {}))
-        raise ZooError(f"{path}: has no column {names}; its columns are {listed(present)}{told}")
-    chosen_text = [*text, *(name for name in optional if name in present)]
-    cells = found.read(dict.fromkeys((*numbers, *chosen_text)))
+        hints = "".join(f"; {hint}" for hint in _hints(missing, present, advice or {}))
+        raise ZooError(f"{path}: has no column {names}; its columns are {listed(present)}{hints}")
+    texts = [*text, *(name for name in optional if name in present)]
+    cells = table.read(list(dict.fromkeys((*numbers, *texts))))
     count = len(next(iter(cells.values()), ()))
     if not count:
         raise ZooError(f"{path}: expected rows below the header, found none")
     parsed = [_numbers(cells[name], f"{path}: column {shown(name)}") for name in numbers]
     return Table(
-        {name: _words(cells[name], f"{path}: column {shown(name)}") for name in chosen_text},
+        {name: _words(cells[name], f"{path}: column {shown(name)}") for name in texts},
         np.stack(parsed, axis=1) if parsed else np.empty((count, 0)),
         tuple(numbers),
     )
 
 
-def _advice(missing: Sequence[str], present: Sequence[str], advice: Mapping[str, str]) -> list[str]:
-    """What to do about columns that a table has not."""
+def _hints(missing: Sequence[str], present: Sequence[str], advice: Mapping[str, str]) -> list[str]:
+    """What to do about missing columns."""
     if any(f'"{name}"' in present for name in missing):
         return ["write the table without quotes"]
-    given = list(dict.fromkeys(advice[name] for name in missing if name in advice))
+    hints = list(dict.fromkeys(advice[name] for name in missing if name in advice))
     near = {name: other for name in missing if name not in advice and (other := nearest(name, present))}
     if near:
-        given.append(f"did you mean {', '.join(map(shown, near.values()))}? call it {', '.join(near)}")
-    return given
+        hints.append(f"did you mean {', '.join(map(shown, near.values()))}? call it {', '.join(near)}")
+    return hints
 
 
 class _Text:
@@ -137,80 +127,43 @@ class _Text:
         if not self.columns:
             raise ZooError(f"{path}: expected a table whose first line names the columns, the file is empty")
 
-    def read(self, chosen: Mapping[str, None]) -> dict[str, Cells]:
-        """The chosen columns. Raises ZooError for a row that has more or fewer fields than the header."""
+    def read(self, names: Sequence[str]) -> dict[str, Cells]:
+        """Raises ZooError for a row with more or fewer fields than the header."""
         expected = len(self.columns)
-        places = [(self.columns.index(name), column) for name in chosen for column in [Cells()]]
+        cells: dict[str, Cells] = {name: [] for name in names}
+        places = [(self.columns.index(name), column) for name, column in cells.items()]
         for line, row in self._rows:
             if len(row) != expected:
-                raise ZooError(
-                    f"{self._path}: line {line}: expected {expected} fields as the header has, got {len(row)}"
-                )
+                raise ZooError(f"{self._path}: line {line}: expected {expected} fields like the header, got {len(row)}")
             for place, column in places:
                 column.append(row[place])
-        return dict(zip(chosen, (column for _, column in places), strict=True))
+        return cells
 
     def _numbered_rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Number of the line, from 1, and its fields; empty lines at the end of the file are none."""
-        number = 0
+        """Number of each line, and its fields; empty lines are allowed at the end of the file."""
         empty = 0
-        for lines in self._lines():
-            rows = self._split(lines, number)
-            for line, row in zip(lines, rows, strict=True):
-                number += 1
-                if not line:
-                    empty = empty or number
-                    continue
-                if empty:
-                    raise ZooError(f"{self._path}: line {empty}: expected a row, the line is empty")
-                yield number, row
+        for number, line in lines(self._path):
+            if not line:
+                empty = empty or number
+            elif empty:
+                raise ZooError(f"{self._path}: line {empty}: expected a row, the line is empty")
+            else:
+                yield number, line.split("\t") if self._separator == "\t" else self._quoted(number, line)
 
-    def _split(self, lines: list[str], before: int) -> Iterator[list[str]]:
-        """The fields of each line; `before`: lines before these."""
-        if self._separator == "\t":
-            yield from (line.split("\t") for line in lines)
-            return
-        for number, line in enumerate(lines, before + 1):
-            try:
-                # one line at a time: a quote that is not closed must not swallow those that follow
-                yield next(csv.reader([line], strict=True), [])
-            except csv.Error as error:
-                wrong = "a quote is opened and not closed" if "end of data" in str(error) else str(error)
-                raise ZooError(f"{self._path}: line {number}: expected comma-separated fields ({wrong})") from None
-
-    def _lines(self) -> Iterator[list[str]]:
-        """Lines without their ends, some at a time."""
-        rest = b""
-        first = True
-        with compressed.opened(str(self._path)) as source:
-            while piece := source.read(BLOCK_BYTES):
-                rest += piece
-                if first and b"\n" not in rest and b"\r" in rest[:-1]:
-                    raise ZooError(
-                        f"{self._path}: its lines end in carriage returns alone; convert it with tr '\\r' '\\n'"
-                    )
-                end = rest.rfind(b"\n") + 1
-                if end:
-                    yield _decoded(rest[:end])
-                    first = False
-                    rest = rest[end:]
-                if len(rest) > LINE_BYTES:
-                    raise ZooError(f"{self._path}: expected lines of at most {LINE_BYTES:,} bytes, got a longer one")
-            if rest:
-                yield _decoded(rest + b"\n")
-
-
-def _decoded(text: bytes) -> list[str]:
-    """Whole lines -> those lines without their ends. Bytes that are not UTF-8 survive as surrogate escapes."""
-    return text.replace(b"\r\n", b"\n").decode("utf-8", "surrogateescape").split("\n")[:-1]
+    def _quoted(self, number: int, line: str) -> list[str]:
+        try:
+            # one line at a time: an unclosed quote must not swallow the following lines
+            return next(csv.reader([line], strict=True), [])
+        except csv.Error as error:
+            wrong = "a quote is opened and not closed" if "end of data" in str(error) else str(error)
+            raise ZooError(f"{self._path}: line {number}: expected comma-separated fields ({wrong})") from None
 
 
 class _Parquet:
     """A Parquet file: its columns, and then its rows."""
 
     def __init__(self, path: Path) -> None:
-        if importlib.util.find_spec("pyarrow") is None:
-            raise MissingDependency("pyarrow (Parquet) is not installed; pip install 'deepstarr-zoo[train]' brings it")
+        require("pyarrow", "train", f"{path}")
         import pyarrow.parquet
 
         self._path = path
@@ -219,16 +172,16 @@ class _Parquet:
             self._file = pyarrow.parquet.ParquetFile(path, page_checksum_verification=True)
             self.columns = list(self._file.schema_arrow.names)
         except self._errors as error:
-            raise self._refused(error) from None
+            raise self._damaged(error) from None
 
-    def read(self, chosen: Mapping[str, None]) -> dict[str, Cells]:
-        """The chosen columns as text. Raises ZooError if they are damaged, or are neither text nor numbers."""
+    def read(self, names: Sequence[str]) -> dict[str, Cells]:
+        """Raises ZooError for columns that are damaged, or neither text nor numbers."""
         try:
-            table = self._file.read(columns=list(chosen))
+            table = self._file.read(columns=names)
             table.validate(full=True)
-            return {name: self._cells(table.column(name), name) for name in chosen}
+            return {name: self._cells(table.column(name), name) for name in names}
         except self._errors as error:
-            raise self._refused(error) from None
+            raise self._damaged(error) from None
 
     def _cells(self, column: pyarrow.ChunkedArray, name: str) -> Cells:
         import pyarrow.types as kinds
@@ -237,14 +190,12 @@ class _Parquet:
         known = (kinds.is_string, kinds.is_large_string, kinds.is_integer, kinds.is_floating, kinds.is_null)
         if not any(is_kind(kind) for is_kind in (*known, kinds.is_decimal, kinds.is_string_view)):
             raise ZooError(f"{self._path}: column {shown(name)}: expected numbers or text, got {shown(str(kind))}")
-        # repr of a float64 reads back to the same; float16 and float32 are float64 as they stand
-        return [
-            None if value is None else value if isinstance(value, str) else str(value) for value in column.to_pylist()
-        ]
+        # str of a float64 reads back to the same number; to_pylist makes float64 of float16 and float32, which is exact
+        return [None if value is None else str(value) for value in column.to_pylist()]
 
-    def _refused(self, error: BaseException) -> ZooError:
+    def _damaged(self, error: BaseException) -> ZooError:
         reason = " ".join(str(error).split())
-        return ZooError(f"{self._path}: cannot be read as Parquet, damaged on the way? ({shown(reason)})")
+        return ZooError(f"{self._path}: cannot be read as Parquet, the file may be damaged ({shown(reason)})")
 
 
 def _words(cells: Cells, where: str) -> list[str]:
@@ -259,11 +210,8 @@ def _words(cells: Cells, where: str) -> list[str]:
 
 
 def _numbers(cells: Cells, where: str) -> np.ndarray:
-    """Text -> float64 (N,). Raises ZooError for the first that is neither missing nor a number of float32's range."""
-    try:
-        parsed = np.fromiter(map(_number, cells), np.float64, len(cells))
-    except ValueError:
-        parsed = np.fromiter((_number_or_infinity(cell) for cell in cells), np.float64, len(cells))
+    """Text -> float64 (N,). Raises ZooError for the first cell that is neither missing nor a float32 number."""
+    parsed = np.fromiter(map(_number, cells), np.float64, len(cells))
     with np.errstate(over="ignore"):
         wrong = np.isinf(parsed.astype(np.float32))
     if wrong.any():
@@ -274,17 +222,11 @@ def _numbers(cells: Cells, where: str) -> np.ndarray:
 
 
 def _number(cell: str | None) -> float:
-    """Raises ValueError for what is neither missing nor a number."""
+    """A number, NaN for a missing one, infinity for text that is not a number."""
     if cell is None or cell.strip().lower() in MISSING:
         return np.nan
-    # Python takes 1_000 and digits of other scripts, which no other program writes for a number
-    if "_" in cell or not cell.isascii():
-        raise ValueError
-    return float(cell)
-
-
-def _number_or_infinity(cell: str | None) -> float:
     try:
-        return _number(cell)
+        # Python reads 1_000 and digits of other scripts as numbers, which no other program writes
+        return float(cell) if "_" not in cell and cell.isascii() else np.inf
     except ValueError:
         return np.inf

@@ -1,4 +1,4 @@
-"""Windows of a genome: whole contigs as base codes, and regions that are set apart by position."""
+"""Windows of a genome for distillation: contigs as base codes, divided by position into train, validation and test."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import dataclasses
 import hashlib
 import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from zoo.dna.encoding import ASCII_TO_CODE, INVALID, reverse_complement
+from zoo.dna.encoding import INVALID, ascii_codes, reverse_complement
 from zoo.errors import ZooError
-from zoo.formats import compressed
+from zoo.formats.text_input import open_text
 from zoo.spec import UNKNOWN_BASE
 
 HELD_OUT = 0.05
-"""Share of each contig set apart for validation, and again for test: its last tenth, validation first."""
+"""Share of each contig for validation, and again for test: its last tenth, validation first."""
 
 MOST_UNKNOWN = 0.1
 """Windows with a larger share of Ns (assembly gaps) are not drawn."""
@@ -24,14 +23,17 @@ MOST_UNKNOWN = 0.1
 
 @dataclasses.dataclass(frozen=True)
 class Region:
-    """Start positions of the windows that lie wholly in one part of the genome, as positions in `Genome.codes`."""
+    """Start positions in `Genome.codes` of the windows that are wholly inside one part of the genome."""
 
     starts: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
 class Genome:
-    """Contigs joined end to end, uint8 (bases,), and the windows of `length` bases in each part; none crosses two."""
+    """Contigs joined end to end, uint8 (bases,), and the windows of `length` bases in each part.
+
+    No window crosses two contigs or two parts.
+    """
 
     codes: np.ndarray
     length: int
@@ -48,35 +50,19 @@ class Genome:
         return np.where(flip[:, None], reverse_complement(codes), codes)
 
 
-class _Bytes(io.RawIOBase):
-    """A source as the file that dnaio expects, so that whatever is wrong with it is one line here too."""
-
-    def __init__(self, source: compressed.Source) -> None:
-        self._source = source
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        piece = self._source.read(len(buffer))
-        buffer[: len(piece)] = piece
-        return len(piece)
-
-
 def read(path: Path, length: int) -> Genome:
     """Read a genome from FASTA (compressed or not). Letters other than ACGT become N.
 
-    Raises ZooError if the file is no FASTA, or has no window for one of the parts.
+    Raises ZooError if the file is not FASTA, or has no window for one of the parts.
     """
     import dnaio
 
     try:
-        with compressed.opened(str(path)) as source:
-            reader = dnaio.readers.FastaReader(io.BufferedReader(_Bytes(source)))
-            contigs = [record.sequence.encode("ascii", "replace") for record in reader]
+        with io.BufferedReader(open_text(path)) as file:
+            contigs = [record.sequence.encode("ascii", "replace") for record in dnaio.readers.FastaReader(file)]
     except (dnaio.FileFormatError, UnicodeDecodeError) as error:
         raise ZooError(f"{path}: expected a genome in FASTA ({error})") from None
-    codes = ASCII_TO_CODE[np.frombuffer(b"".join(contigs), np.uint8)]
+    codes = ascii_codes(b"".join(contigs))
     codes[codes == INVALID] = UNKNOWN_BASE
     known = np.concatenate([[0], np.cumsum(codes < UNKNOWN_BASE)])
     parts: dict[str, list[np.ndarray]] = {"train": [], "validation": [], "test": []}
@@ -87,10 +73,10 @@ def read(path: Path, length: int) -> Genome:
             starts = np.arange(start, max(start, stop - length + 1))
             parts[part].append(starts[known[starts + length] - known[starts] >= (1 - MOST_UNKNOWN) * length])
         offset += len(contig)
-    regions = {
-        part: Region(np.concatenate([*found, np.empty(0, np.intp)]).astype(np.intp)) for part, found in parts.items()
-    }
-    for part, region in regions.items():
-        if not len(region.starts):
+    regions = {}
+    for part, found in parts.items():
+        starts = np.concatenate([*found, np.empty(0, np.intp)]).astype(np.intp)
+        if not len(starts):
             raise ZooError(f"{path}: has no window of {length} known bases for the {part} part; give a longer genome")
+        regions[part] = Region(starts)
     return Genome(codes, length, **regions, sha256=hashlib.sha256(codes.tobytes()).hexdigest())

@@ -26,7 +26,7 @@ import numpy as np
 from zoo.dna.encoding import ASCII_TO_CODE, INVALID
 from zoo.dna.windows import padded
 from zoo.errors import MissingDependency, ZooError
-from zoo.formats import compressed
+from zoo.formats import text_input
 from zoo.formats.names import listed, shown
 from zoo.spec import UNKNOWN_BASE
 from zoo.system.atomic import replacing
@@ -212,7 +212,7 @@ def _check_file(path: Path) -> bool:
         raise ZooError(f"{path}: expected a genome in FASTA, the file is empty")
     if beginning[:2] != b"\x1f\x8b":
         if beginning.startswith(codecs.BOM_UTF8):
-            raise ZooError(f"{path}: {compressed.MARKED}")
+            raise ZooError(f"{path}: {text_input.BYTE_ORDER_MARK}")
         if not beginning.startswith(b">"):
             raise ZooError(f"{path}: expected a genome in FASTA, whose first line starts with '>'")
         return False

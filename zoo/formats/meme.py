@@ -1,6 +1,6 @@
-"""Motifs in the minimal MEME format, versions 4 and 5 (meme-suite.org/meme/doc/meme-format.html): read and written.
+"""Motifs in the minimal MEME format, versions 4 and 5 (meme-suite.org/meme/doc/meme-format.html), read and written.
 
-DNA alone. Background and strands of the file are kept; E-values, URLs and log-odds matrices are passed over.
+DNA only. The background and the strands are kept; E-values, URLs and log-odds matrices are skipped.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from zoo.errors import ZooError
+from zoo.formats.text_input import lines
 from zoo.spec import ALPHABET
 from zoo.system.atomic import replacing
 
 LARGEST_ROUNDING = 0.02
-"""By which the probabilities of a position may miss 1, as rounded numbers do."""
+"""Largest difference from 1 of the sum of the probabilities at a position; files hold rounded numbers."""
 
 USUAL_SITES = 20
-"""Sites that a motif is taken to come from whose file does not say."""
+"""Number of sites of a motif if the file does not give it."""
 
 MATRIX = "letter-probability matrix:"
 BACKGROUND = "Background letter frequencies"
@@ -39,7 +40,7 @@ class Motif:
 
 @dataclasses.dataclass(frozen=True)
 class Motifs:
-    """What a file holds. background: frequencies of A, C, G, T.  both_strands: whether the motifs are of both."""
+    """Contents of a file. background: frequencies of A, C, G, T.  both_strands: motifs apply to both strands."""
 
     motifs: tuple[Motif, ...]
     background: tuple[float, float, float, float] = (0.25, 0.25, 0.25, 0.25)
@@ -47,18 +48,17 @@ class Motifs:
 
 
 def read(path: Path) -> Motifs:
-    """The motifs of a file. Raises ZooError, with file and line, for what is no minimal MEME file of DNA motifs."""
+    """Read a file. Raises ZooError, with file and line, unless it is a minimal MEME file of DNA motifs."""
+    texts = [line for _, line in lines(path)]
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except OSError as error:
-        raise ZooError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise ZooError(f"{path}: expected a text in the MEME format, it is none") from None
-    return _Reader(path, lines).read()
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        raise ZooError(f"{path}: expected UTF-8 text in the MEME format, found other bytes") from None
+    return _Reader(path, texts).read()
 
 
 def write(path: Path, content: Motifs, overwrite: bool = False) -> None:
-    """Write a file, whole or not at all, that `read` and the MEME suite read."""
+    """Write a file, completely or not at all."""
     strands = "+ -" if content.both_strands else "+"
     frequencies = " ".join(f"{base} {share:.6g}" for base, share in zip(ALPHABET, content.background, strict=True))
     text = f"MEME version 4\n\nALPHABET= {ALPHABET}\n\nstrands: {strands}\n\n{BACKGROUND}\n{frequencies}\n"
@@ -73,7 +73,7 @@ def write(path: Path, content: Motifs, overwrite: bool = False) -> None:
 
 def _word(text: str) -> str:
     if len(text.split()) != 1:
-        raise ZooError(f"motif {text!r}: expected a name without blanks, as the MEME format has it")
+        raise ZooError(f"motif {text!r}: expected a name without blanks, which the MEME format does not allow")
     return text.strip()
 
 
@@ -82,7 +82,7 @@ class _Reader:
 
     def __init__(self, path: Path, lines: Sequence[str]) -> None:
         self._path, self._lines = path, lines
-        self._at = 0  # lines that are read
+        self._at = 0  # lines read so far
 
     def read(self) -> Motifs:
         self._version()
@@ -104,7 +104,7 @@ class _Reader:
                 title = []
         self._check_has_matrix(title)
         if not found:
-            raise ZooError(f"{self._path}: expected one or more motifs, it holds none")
+            raise ZooError(f"{self._path}: expected one or more motifs, found none")
         return Motifs(tuple(found.values()), background, both)
 
     def _title(self, line: str, found: Container[str]) -> list[str]:
@@ -113,7 +113,7 @@ class _Reader:
         if not title:
             raise self._error("expected MOTIF and a name", line)
         if title[0] in found:
-            raise self._error(f"the motif {title[0]} stands twice in the file", None)
+            raise self._error(f"the motif {title[0]} occurs twice", None)
         return title
 
     def _check_has_matrix(self, title: list[str]) -> None:
@@ -164,7 +164,7 @@ class _Reader:
         return Motif(title[0], np.array(rows), title[1] if len(title) > 1 else "", sites or USUAL_SITES)
 
     def _shares(self, words: list[str], line: str) -> list[float]:
-        """Four numbers from 0 to 1 that sum to 1, but for rounding."""
+        """Four numbers from 0 to 1 whose sum is 1, apart from rounding."""
         try:
             shares = [float(word) for word in words]
         except ValueError:
@@ -179,7 +179,7 @@ class _Reader:
         return self._at < len(self._lines) and bool(re.match(r"\s*[\d.]", self._lines[self._at]))
 
     def _next(self) -> str | None:
-        """The next line that is not blank, without blanks around it; None at the end."""
+        """The next line that is not blank, stripped; None at the end."""
         while self._at < len(self._lines):
             self._at += 1
             line = self._lines[self._at - 1].strip()

@@ -1,79 +1,98 @@
-"""Values along a genome as files that genome browsers and programs read: bigWig, bedGraph or Parquet.
+"""Values along a genome as files for genome browsers: bigWig, bedGraph or Parquet.
 
-bigWig and bedGraph hold one target a file, Parquet all of them. Intervals come sorted, the contigs in the order of the
+bigWig and bedGraph have one target a file, Parquet has all. Intervals are written in order, contigs in the order of the
 genome; positions are 0-based and half-open in all three.
+
+bigWig is written through pyBigWig: it is as fast as pybigtools, its files are a fifth smaller, and they list contigs
+without values. pyBigWig waits forever if the disk is full, so free space is reserved before each block; and it does not
+report what it could not write at the end, so the file is read back.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from types import TracebackType
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
-from zoo.errors import ZooError
-from zoo.formats import bigwig, prediction_table, table_writer
+from zoo.errors import CheckFailed, ZooError, require
+from zoo.formats import table_writer
 from zoo.formats.table_writer import Digested, Layout
 
 SUFFIXES = {"bigwig": ".bw", "bedgraph": ".bedgraph", "parquet": ".parquet"}
 """Format -> the suffix of its files."""
 
 TOGETHER = ("parquet",)
-"""Formats that hold all targets in one file."""
+"""Formats with all targets in one file."""
+
+ZOOM_LEVELS = 10
+
+LEAST_RUN = 64
+"""Neighbours of one length that are written as a block of their own, which takes 4 bytes each instead of 12."""
+
+ENTRY_BYTES = 12
+"""Start, end and value of an entry; compression hardly ever makes it larger."""
+
+SLACK_BYTES = 1 << 16
+"""Further bytes, for headers."""
+
+END_BYTES = 3
+"""Bytes per entry in the zoom levels and the index, at most: 32 for every 16 entries, and half as much above."""
 
 
 class Track(Protocol):
-    """Where intervals go."""
+    """An open track of T targets."""
 
     def write(self, contig: str, starts: np.ndarray, ends: np.ndarray, values: np.ndarray) -> None:
-        """Intervals behind those before, int64 (K,), and their values, float32 (K, T). Raises CheckFailed if a value is
-        not finite."""
+        """Add K intervals after the earlier ones: int64 (K,) each, and their values, float32 (K, T).
+
+        Raises CheckFailed if a value is not finite.
+        """
 
 
 def paths(output: Path, format_: str, targets: Sequence[str]) -> list[Path]:
     """The files: tracks/dm6 -> tracks/dm6.dev.bw and tracks/dm6.hk.bw, or tracks/dm6.parquet.
 
-    Raises ZooError if `output` ends in a suffix of such files, or if a target cannot be part of a name.
+    Raises ZooError if `output` ends in a suffix of such files, or if a target cannot be part of a file name.
     """
     for suffix in (*SUFFIXES.values(), ".bigwig", ".bigWig", ".bedGraph", ".bg", ".tsv", ".csv", ".json", ".wig"):
         if output.name.endswith(suffix):
             raise ZooError(
-                f"{output}: expected the beginning of a name, without {suffix}: --format decides the suffix, and there "
-                "is one file a target"
+                f"{output}: expected the start of a file name, without {suffix}: --format decides the suffix, and each "
+                "target has its own file"
             )
     if format_ in TOGETHER:
         return [output.with_name(f"{output.name}{SUFFIXES[format_]}")]
     for target in targets:
         if "/" in target or "\0" in target:
-            raise ZooError(f"target {target!r}: expected a name that a file can have")
+            raise ZooError(f"target {target!r}: expected a name that can be part of a file name")
     return [output.with_name(f"{output.name}.{target}{SUFFIXES[format_]}") for target in targets]
 
 
 @contextlib.contextmanager
 def opened(files: Sequence[Path], format_: str, contigs: Mapping[str, int], targets: Sequence[str]) -> Iterator[Track]:
-    """A track over all targets; its files, of any name, are whole when the block ends well. contigs: name -> bases."""
+    """A track of all targets. Its files are complete when the block ends without an error. contigs: name -> bases."""
     with contextlib.ExitStack() as stack:
         if format_ == "bigwig":
-            yield _Each([stack.enter_context(bigwig.BigWig(file, contigs)) for file in files])
+            yield _PerTarget([stack.enter_context(BigWig(file, contigs)) for file in files])
         elif format_ == "bedgraph":
-            yield _Each([_BedGraph(stack.enter_context(file.open("wb"))) for file in files])
+            yield _PerTarget([_BedGraph(stack.enter_context(file.open("wb"))) for file in files])
         else:
-            digested = Digested(stack.enter_context(files[0].open("wb")))
-            labels = {"chrom": str, "start": int, "end": int}
-            table = stack.enter_context(
-                table_writer.opened(Path(f"track{SUFFIXES[format_]}"), digested, Layout(targets, labels))
-            )
-            yield _Table(table)
+            file = Digested(stack.enter_context(files[0].open("wb")))
+            layout = Layout(targets, {"chrom": str, "start": int, "end": int})
+            yield _Table(stack.enter_context(table_writer.opened(Path(f"track{SUFFIXES[format_]}"), file, layout)))
 
 
 class _OneTarget(Protocol):
     def write(self, contig: str, starts: np.ndarray, ends: np.ndarray, values: np.ndarray) -> None: ...
 
 
-class _Each:
-    """A file a target."""
+class _PerTarget:
+    """One file for each target."""
 
     def __init__(self, files: Sequence[_OneTarget]) -> None:
         self._files = files
@@ -88,12 +107,12 @@ class _BedGraph:
         self._file = file
 
     def write(self, contig: str, starts: np.ndarray, ends: np.ndarray, values: np.ndarray) -> None:
-        positions = (list(map(str, starts.tolist())), list(map(str, ends.tolist())))
-        self._file.write(prediction_table.rows([contig] * len(starts), values[:, None], more=positions))
+        positions = starts.tolist(), ends.tolist()
+        self._file.write(table_writer.rows([contig] * len(starts), values[:, None], more=positions))
 
 
 class _Table:
-    """Parquet, whose row groups end where a contig does."""
+    """Parquet, with row groups that end where a contig ends."""
 
     def __init__(self, table: table_writer.Table) -> None:
         self._table = table
@@ -104,3 +123,87 @@ class _Table:
             self._table.end_group()
         self._contig = contig
         self._table.write(([contig] * len(starts), starts.tolist(), ends.tolist()), values)
+
+
+class BigWig:
+    """A bigWig file of one target with zoom levels, written a block of sorted intervals at a time.
+
+    It is completed and checked when the `with` block ends without an error.
+    """
+
+    def __init__(self, path: Path, contigs: Mapping[str, int]) -> None:
+        """contigs: name -> bases, in the order of the values. Raises MissingDependency without pyBigWig."""
+        require("pyBigWig", "genome", "bigWig")
+        import pyBigWig
+
+        self._path = path
+        self._entries = self._bases = 0
+        self._room = path.with_name(f"{path.name}.room")
+        self._file: Any = pyBigWig.open(str(path), "w")
+        self._file.addHeader(list(contigs.items()), maxZooms=ZOOM_LEVELS)
+
+    def __enter__(self) -> BigWig:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not self._entries and kind is None:
+            raise ZooError("no window has a value: a bigWig file without values cannot be written")
+        self._file.close()  # even after an error: `write` has made sure that the end of the file fits
+        if kind is None:
+            self._check()
+
+    def write(self, contig: str, starts: np.ndarray, ends: np.ndarray, values: np.ndarray) -> None:
+        """Add intervals after the earlier ones, int64 (K,), and their values, float32 (K,).
+
+        Raises CheckFailed if a value is not finite, OSError if the disk is full.
+        """
+        if not len(starts):
+            return
+        if not np.isfinite(values).all():
+            place = int(starts[~np.isfinite(values)][0])
+            raise CheckFailed(f"{contig}, base {place + 1:,}: the value is {values[~np.isfinite(values)][0]}")
+        self._reserve(len(starts) * ENTRY_BYTES + (self._entries + len(starts)) * END_BYTES)
+        breaks = np.flatnonzero((ends[:-1] != starts[1:]) | np.diff(ends - starts)) + 1
+        bounds = np.concatenate([[0], breaks, [len(starts)]])
+        done = 0
+        for number in np.flatnonzero(np.diff(bounds) >= LEAST_RUN):
+            first, last = int(bounds[number]), int(bounds[number + 1])
+            self._write_single(contig, starts[done:first], ends[done:first], values[done:first])
+            span = int(ends[first] - starts[first])
+            self._file.addEntries(contig, int(starts[first]), values=values[first:last], span=span, step=span)
+            done = last
+        self._write_single(contig, starts[done:], ends[done:], values[done:])
+        self._entries += len(starts)
+        self._bases += int((ends - starts).sum())
+
+    def _write_single(self, contig: str, starts: np.ndarray, ends: np.ndarray, values: np.ndarray) -> None:
+        if len(starts):
+            doubles = values.astype(np.float64)
+            self._file.addEntries([contig] * len(starts), starts.tolist(), ends=ends.tolist(), values=doubles.tolist())
+
+    def _reserve(self, size: int) -> None:
+        """Raise OSError unless the file may grow by `size` bytes: a file of that size is made beside it and removed."""
+        begin = self._path.stat().st_size
+        with self._room.open("wb") as room:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(room.fileno(), begin, size + SLACK_BYTES)
+            else:
+                room.seek(begin)
+                room.write(bytes(size + SLACK_BYTES))
+        self._room.unlink()
+
+    def _check(self) -> None:
+        import pyBigWig
+
+        try:
+            with pyBigWig.open(str(self._path)) as written:
+                bases = written.header()["nBasesCovered"]
+        except (RuntimeError, TypeError):
+            bases = None
+        if bases != self._bases:
+            raise ZooError(
+                f"bigWig: expected {self._bases:,} bases with values in the file that was written, found "
+                f"{bases}; is the disk full?"
+            )

@@ -1,6 +1,7 @@
-"""Variants in and out: VCF, compressed or not, and BCF through pysam, or a table with the columns chrom, pos, ref, alt.
+"""Variants: VCF, compressed or not, and BCF through pysam, or a table with the columns chrom, pos, ref and alt.
 
-In files positions are 1-based; here they are 0-based. Records stay in their order, whatever it is.
+Positions are 1-based in files and 0-based here. Records keep their order. A VCF with further INFO fields is written
+line by line: pysam's writer would add END to records with symbolic alleles, and refuses contigs that the header lacks.
 """
 
 from __future__ import annotations
@@ -8,31 +9,48 @@ from __future__ import annotations
 import codecs
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import ZooError
-from zoo.formats import columns, compressed
+from zoo.formats import columns, text_input
 from zoo.formats.columns import PARQUET, SEPARATORS
 from zoo.formats.indexed_fasta import pysam_module
 from zoo.formats.names import shown
 
-SUFFIXES = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf")
+OUTPUT_SUFFIXES = (".vcf", ".vcf.gz", ".vcf.bgz")
+
+SUFFIXES = (*OUTPUT_SUFFIXES, ".bcf")
 
 TABLE_SUFFIXES = (*SEPARATORS, *PARQUET)
 
 MISSING = "."
-"""What stands for an identifier or an allele that is not there."""
+"""A missing identifier, allele or INFO column."""
 
 TABLE_COLUMNS = ("chrom", "ref", "alt")
 
-BLOCK_BYTES = 1 << 20
+COLUMNS_LINE = "#CHROM"
+"""Start of the last line of the header."""
+
+INFO = 7
+"""Index of the column INFO."""
+
+INFO_ID = re.compile(r"##INFO=<ID=([^,>]+)")
+
+LINE_BYTES = 1 << 30
+"""Longest line: it has the genotypes of all samples."""
+
+LONGEST_TABIX = 1 << 29
+"""Bases of a contig that the index .tbi can address (SAM specification, tabix); .csi has no such limit."""
+
+INDICES = (".tbi", ".csi")
 
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """A record: 0-based position, and as many alternative alleles as it has."""
+    """A record: 0-based position, and its alternative alleles."""
 
     contig: str
     position: int
@@ -45,10 +63,27 @@ class Variant:
         return f"{self.contig}:{self.position + 1} {shown(self.ref)}>{shown(alt)}"
 
 
+@dataclasses.dataclass(frozen=True)
+class InfoField:
+    """An INFO field. number: 1, A (one for each alternative allele) or 0 (a flag), as in VCF."""
+
+    name: str
+    number: str
+    kind: str
+    text: str
+
+    def line(self) -> str:
+        return f'##INFO=<ID={self.name},Number={self.number},Type={self.kind},Description="{self.text}">'
+
+
+def info_name(text: str) -> str:
+    """A name that an INFO field may have: letters, digits, _ and . (VCF 4.3, section 1.4.2)."""
+    return re.sub(r"[^0-9A-Za-z_.]", "_", text)
+
+
 def is_vcf(path: Path) -> bool:
-    """Whether the name is that of VCF or BCF. Raises ZooError for one that is neither that nor of a table."""
-    name = path.name.lower()
-    if name.endswith(SUFFIXES):
+    """Whether the suffix is that of VCF or BCF. Raises ZooError for a suffix that is not a table's either."""
+    if path.name.lower().endswith(SUFFIXES):
         return True
     if columns.suffix(path) in TABLE_SUFFIXES:
         return False
@@ -58,52 +93,39 @@ def is_vcf(path: Path) -> bool:
     )
 
 
-def read(path: Path) -> Iterator[Variant]:
-    """The variants of a file in order. Raises ZooError if it cannot be read, or for the first record that is none."""
-    check(path)
-    return _from_vcf(path) if is_vcf(path) else _from_table(path)
+def is_vcf_output(output: Path) -> bool:
+    """Whether the suffix is that of a VCF which `annotate` can write."""
+    return output.name.lower().endswith(OUTPUT_SUFFIXES)
+
+
+def is_compressed_output(output: Path) -> bool:
+    return is_vcf_output(output) and not output.name.lower().endswith(".vcf")
 
 
 def check(path: Path) -> None:
-    """Raise ZooError unless `path` is a file with the name of one that holds variants."""
+    """Raise ZooError unless `path` is a file whose suffix is that of variants."""
     if not path.is_file():
         raise ZooError(f"{path}: {'expected variants, this is a folder' if path.is_dir() else 'no such file'}")
     is_vcf(path)
 
 
+def read(path: Path) -> Iterator[Variant]:
+    """The variants of a file in order. Raises ZooError if it cannot be read, or for the first invalid record."""
+    check(path)
+    return _from_vcf(path) if is_vcf(path) else _from_table(path)
+
+
 def count(path: Path) -> int:
-    """Records of a file. Lines of VCF are counted without looking into them."""
-    if not is_vcf(path) or path.suffix.lower() == ".bcf":
-        return sum(1 for _ in read(path))
-    found, within, last = 0, False, b"\n"
-    with compressed.opened(str(path)) as source:
-        rest = b""
-        while piece := source.read(BLOCK_BYTES):
-            last = piece[-1:]
-            if within:
-                found += piece.count(b"\n")
-                continue
-            rest += piece
-            start = 0
-            while rest[start : start + 1] == b"#" and (end := rest.find(b"\n", start)) >= 0:
-                start = end + 1
-            rest = rest[start:]
-            if rest[:1] not in (b"", b"#"):
-                within = True
-                found += rest.count(b"\n")
-    return found + (within and last != b"\n")
+    """Number of records. Lines of VCF are counted but not parsed."""
+    if is_vcf(path) and not _is_bcf(path):
+        return sum(not line.startswith("#") for line in lines(path))
+    return sum(1 for _ in read(path))
 
 
 def lines(path: Path) -> Iterator[str]:
-    """A VCF or BCF as lines of VCF, without their ends, the header among them. Raises ZooError if it cannot be read."""
-    if path.suffix.lower() != ".bcf":
-        with compressed.opened(str(path)) as source:
-            rest = b""
-            while piece := source.read(BLOCK_BYTES):
-                *whole, rest = (rest + piece).split(b"\n")
-                yield from (line.decode("utf-8", "surrogateescape").removesuffix("\r") for line in whole)
-            if rest:
-                yield rest.decode("utf-8", "surrogateescape")
+    """Lines of a VCF, or of a BCF converted to VCF, without their ends. Raises ZooError if it cannot be read."""
+    if not _is_bcf(path):
+        yield from (line for _, line in text_input.lines(path, LINE_BYTES))
         return
     with contextlib.closing(_opened(path)) as file:
         yield from str(file.header).splitlines()
@@ -111,32 +133,73 @@ def lines(path: Path) -> Iterator[str]:
             yield str(record).removesuffix("\n")
 
 
+def annotate(
+    source: Path, file: Path, compress: bool, fields: Sequence[InfoField], values: Iterator[str], longest: int
+) -> Path | None:
+    """Copy a VCF or BCF to the VCF `file`, with further INFO fields.
+
+    values: text to add to INFO, one for each record in order; may be empty.  longest: bases of the longest contig.
+    compress: with bgzip. Returns the index beside `file`; None if it is not compressed or the records are not sorted.
+    Raises ZooError if the header has such a field already.
+    """
+    names = {field.name for field in fields}
+    contigs: set[str] = set()
+    contig, position, is_sorted = "", 0, True
+    with pysam_module().BGZFile(str(file), "wb") if compress else file.open("wb") as output:
+        for line in lines(source):
+            if line.startswith("#"):
+                used = INFO_ID.match(line)
+                if used and used[1] in names:
+                    raise ZooError(
+                        f"{source}: already has the field INFO/{used[1]}; remove it first, for example with bcftools "
+                        f"annotate -x INFO/{used[1]}"
+                    )
+                header = [field.line() for field in fields] if line.startswith(COLUMNS_LINE) else []
+                text = "\n".join([*header, line])
+            else:
+                cells = line.split("\t", INFO + 1)
+                if cells[0] != contig:
+                    is_sorted &= cells[0] not in contigs
+                    contigs.add(cells[0])
+                    contig, position = cells[0], 0
+                is_sorted &= int(cells[1]) >= position
+                position = int(cells[1])
+                if added := next(values):
+                    cells[INFO] = added if cells[INFO] in (MISSING, "") else f"{cells[INFO]};{added}"
+                text = "\t".join(cells)
+            output.write(f"{text}\n".encode("utf-8", "surrogateescape"))
+    if not compress or not is_sorted:
+        return None
+    csi = longest > LONGEST_TABIX
+    pysam_module().tabix_index(str(file), preset="vcf", csi=csi, force=True)
+    return file.with_name(file.name + INDICES[csi])
+
+
+def _is_bcf(path: Path) -> bool:
+    return path.suffix.lower() == ".bcf"
+
+
 def _opened(path: Path) -> Any:
-    pysam = pysam_module()
     try:
-        return pysam.VariantFile(str(path))
-    except NotImplementedError:  # what pysam raises for gzip, which has no places to go back to
+        return pysam_module().VariantFile(str(path))
+    except NotImplementedError:  # raised by pysam for gzip, which has no random access
         raise ZooError(
             f"{path}: expected VCF compressed by bgzip, got gzip; gunzip -c {path.name} | bgzip > new.vcf.gz makes one"
         ) from None
     except (OSError, ValueError) as error:
         with path.open("rb") as content:
             marked = content.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
-        reason = compressed.MARKED if marked else f"cannot be read as VCF or BCF ({_reason(error)})"
+        reason = text_input.BYTE_ORDER_MARK if marked else f"cannot be read as VCF or BCF ({_reason(error)})"
         raise ZooError(f"{path}: {reason}") from None
 
 
 def _records(path: Path, file: Any) -> Iterator[Any]:
     number = 0
-    while True:
-        try:
-            record = next(file)
-        except StopIteration:
-            return
-        except (OSError, ValueError) as error:
-            raise ZooError(f"{path}: record {number + 1:,} cannot be read as VCF ({_reason(error)})") from None
-        number += 1
-        yield record
+    try:
+        for number, record in enumerate(file, 1):  # noqa: B007 - the number is for the message
+            yield record
+    except (OSError, ValueError) as error:
+        raise ZooError(f"{path}: record {number + 1:,} cannot be read as VCF ({_reason(error)})") from None
 
 
 def _from_vcf(path: Path) -> Iterator[Variant]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from zoo.dna import windows
 from zoo.dna.windows import unknown_bases
-from zoo.errors import CheckFailed, ZooError
+from zoo.errors import CheckFailed, ZooError, require
 from zoo.formats import bed, table_writer, tracks
 from zoo.formats.bed import BadInterval, Interval
 from zoo.formats.indexed_fasta import IndexedFasta
@@ -72,7 +72,7 @@ class ScanJob(GenomeJob):
         """The description, and the tracks."""
         found = tracks.paths(self.output, self.options.format, spec.targets)
         if self.options.format == "bigwig":
-            tracks.bigwig.check_installed()
+            require("pyBigWig", "genome", "--format bigwig")
         if self.options.format == "parquet":
             table_writer.check_name(found[-1])
         return [description_path(self.output), *found]

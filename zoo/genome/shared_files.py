@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import ZooError
-from zoo.formats import compressed, table_writer
+from zoo.formats import table_writer
 from zoo.formats.fasta import Counts, Reader
 from zoo.formats.table_writer import Layout
+from zoo.formats.text_input import STANDARD_INPUT
 from zoo.genome.shards import Arrays, Parts, Progress, Workers
 from zoo.prediction import description
 from zoo.prediction.model import Model, ModelSource
@@ -74,7 +75,7 @@ def predict_files(job: PredictionJob, loading: ModelSource, workers: Workers, on
     """
     if job.output is None:
         raise ZooError("--ray: say with -o where the table goes")
-    if compressed.STANDARD_INPUT in map(str, job.sources):
+    if STANDARD_INPUT in map(str, job.sources):
         raise ZooError("--ray: standard input cannot be shared out; give files")
     spec = loading.spec()
     totals: Counter[str] = Counter()

@@ -19,11 +19,10 @@ from typing import Any, Self
 import numpy as np
 
 from zoo.errors import CheckFailed, ZooError
-from zoo.formats import annotated_vcf, table_writer, vcf
-from zoo.formats.annotated_vcf import Header
+from zoo.formats import table_writer, vcf
 from zoo.formats.indexed_fasta import IndexedFasta
 from zoo.formats.table_writer import Column, Digested, Layout
-from zoo.formats.vcf import Variant
+from zoo.formats.vcf import InfoField, Variant
 from zoo.genome import haplotypes
 from zoo.genome.haplotypes import REASONS, SCORED, Placements
 from zoo.genome.job import GenomeJob, Outputs, Plan
@@ -196,7 +195,7 @@ def _outputs(output: Path, variants: Path, targets: Sequence[str]) -> list[Path]
     VCF cannot tell apart."""
     if output.suffix.lower() == ".bcf":
         raise ZooError(f"{output}: expected an output in VCF, such as {output.with_suffix('.vcf.gz')}, or a table")
-    if annotated_vcf.is_vcf(output):
+    if vcf.is_vcf_output(output):
         if not vcf.is_vcf(variants):
             raise ZooError(f"{output}: a table of variants has no header for VCF; give an output such as .tsv")
         for index in _indices(output):
@@ -223,7 +222,7 @@ def _join(job: VariantsJob, spec: ModelSpec, parts: Parts, outputs: Outputs, lon
             "another assembly?"
         )
     with replacing_together(outputs, job.inputs) as (beside, effects):
-        if annotated_vcf.is_vcf(job.output):
+        if vcf.is_vcf_output(job.output):
             index = _write_vcf(job, spec, parts, report, effects, longest)
         else:
             index = None
@@ -333,16 +332,16 @@ def _write_table(job: VariantsJob, spec: ModelSpec, parts: Parts, report: _Repor
 def _write_vcf(
     job: VariantsJob, spec: ModelSpec, parts: Parts, report: _Report, effects: Path, longest: int
 ) -> Path | None:
-    headers = [Header(FLAG, "0", "Flag", "The genome has other bases than REF; the record is not scored")]
+    headers = [InfoField(FLAG, "0", "Flag", "The genome has other bases than REF; the record is not scored")]
     texts = {"ref": "Prediction of the genome", "alt": "Prediction of the allele", "delta": "Prediction, ALT less REF"}
     for target in spec.targets:
         for kind in KINDS:
             number = "1" if kind == "ref" else "A"
             text = f"{texts[kind]}: {target}, model {spec.architecture}, weights {spec.weights_id[:12]}"
-            headers.append(Header(_field(kind, target), number, "Float", text))
+            headers.append(InfoField(_field(kind, target), number, "Float", text))
     fields = (text for alleles in _alleles(job, parts, report) for text in _fields_of_records(alleles, spec.targets))
-    compress = annotated_vcf.is_compressed(job.output)
-    return annotated_vcf.write(job.variants, effects, compress, headers, fields, longest)
+    compress = vcf.is_compressed_output(job.output)
+    return vcf.annotate(job.variants, effects, compress, headers, fields, longest)
 
 
 def _check_fields(output: Path, targets: Sequence[str]) -> None:
@@ -359,7 +358,7 @@ def _check_fields(output: Path, targets: Sequence[str]) -> None:
 
 
 def _field(kind: str, target: str) -> str:
-    return annotated_vcf.info_name(f"ZOO_{kind.upper()}_{target}")
+    return vcf.info_name(f"ZOO_{kind.upper()}_{target}")
 
 
 def _fields_of_records(alleles: _Effects, targets: Sequence[str]) -> Iterator[str]:
@@ -384,7 +383,7 @@ def _number(value: np.float32) -> str:
 
 
 def _indices(output: Path) -> list[Path]:
-    return [output.with_name(f"{output.name}{suffix}") for suffix in annotated_vcf.INDICES]
+    return [output.with_name(f"{output.name}{suffix}") for suffix in vcf.INDICES]
 
 
 def _put_index(output: Path, index: Path | None) -> None:

@@ -15,10 +15,9 @@ from typing import Any, Literal
 import numpy as np
 
 from zoo.defaults import AUTO, MODEL, RUNTIME
-from zoo.dna.encoding import check_codes, texts_of
+from zoo.dna.encoding import check_codes, encode_as, sequence_list
+from zoo.dna.read_options import PYTHON, STRICT, ReadOptions
 from zoo.errors import ZooError
-from zoo.formats import texts
-from zoo.formats.read_options import PYTHON, STRICT, ReadOptions
 from zoo.options import RunOptions, check, made
 from zoo.prediction import session
 from zoo.prediction.session import Session
@@ -178,7 +177,7 @@ class Model:
             check_codes(sequences, length)
             return sequences
         reading = ReadOptions(resize, self.reading.ambiguous) if resize else self.reading  # type: ignore[arg-type]
-        return texts.encode(texts_of(sequences), length, reading, lambda number: f"sequence {number}", PYTHON)
+        return encode_as(sequence_list(sequences), length, reading, lambda number: f"sequence {number}", PYTHON)
 
     def predict_codes(self, codes: np.ndarray) -> np.ndarray:
         """Base codes, uint8 (N, L): A 0, C 1, G 2, T 3, N 4 -> float32 (N, T). Raises ZooError for any other array."""
@@ -220,7 +219,7 @@ def predict(
 
     Without pandas: a dict of target -> float32 (N,). Raises ZooError as zoo.load and Model.predict do.
     """
-    letters = list(sequences.values()) if isinstance(sequences, Mapping) else texts_of(sequences)
+    letters = list(sequences.values()) if isinstance(sequences, Mapping) else sequence_list(sequences)
     if isinstance(model, Model):
         if weights is not None or options:
             raise ZooError(f"{next(iter(options), 'weights')}: give it to zoo.load, not with a model that is loaded")

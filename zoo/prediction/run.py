@@ -16,10 +16,9 @@ from typing import Any, BinaryIO, ClassVar, Protocol
 
 import numpy as np
 
-from zoo.formats import several, table_writer
-from zoo.formats.fasta import Counts
-from zoo.formats.read_options import STRICT, ReadOptions
-from zoo.formats.several import Readers
+from zoo.dna.read_options import STRICT, ReadOptions
+from zoo.formats import table_writer
+from zoo.formats.fasta import Counts, Reader, check_readable
 from zoo.formats.table_writer import Column, Digested, Layout
 from zoo.prediction import description
 from zoo.prediction.model import Model
@@ -75,7 +74,7 @@ class PredictionJob:
 
     def check_sources(self) -> None:
         """Raise ZooError if a file of sequences is not there, before any work is done."""
-        several.check_there(self.sources)
+        check_readable(self.sources)
 
     @property
     def inputs(self) -> tuple[str | Path | None, ...]:
@@ -127,24 +126,24 @@ class Records(Protocol):
 
 
 class FastaRecords:
-    """The records of FASTA files, see Readers."""
+    """The records of FASTA files, see Reader."""
 
     def __init__(self, *arguments: Any) -> None:
-        self._readers = Readers(*arguments)
+        self._reader = Reader(*arguments)
 
     def __iter__(self) -> Iterator[tuple[Sequence[Column], np.ndarray]]:
-        return (((names,), codes) for names, codes in self._readers)
+        return (((names,), codes) for names, codes in self._reader)
 
     @property
     def counts(self) -> Counts:
-        return self._readers.counts
+        return self._reader.counts
 
     @property
     def bytes_read(self) -> int:
-        return self._readers.bytes_read
+        return self._reader.bytes_read
 
     def described(self) -> dict[str, Any]:
-        return {"inputs": self._readers.files()}
+        return {"inputs": self._reader.files()}
 
 
 def chunk_of(model: Model) -> int:

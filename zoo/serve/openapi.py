@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args, get_type_hints
 
 import zoo
-from zoo.formats.read_options import ReadOptions
+from zoo.dna.read_options import ReadOptions
 from zoo.options import StrandOptions
 from zoo.serve.options import ServeOptions
 from zoo.serve.protocol import BINARY_OUTPUT, LONGEST_ID, OUTPUT, PARAMETERS, VERSION

@@ -13,8 +13,8 @@ import numpy as np
 import orjson
 
 import zoo
+from zoo.dna.read_options import ReadOptions
 from zoo.errors import ZooError, did_you_mean
-from zoo.formats.read_options import ReadOptions
 from zoo.options import StrandOptions
 from zoo.prediction import description
 from zoo.prediction.model import Model

@@ -11,13 +11,12 @@ import numpy as np
 import orjson
 
 from zoo.design import design
-from zoo.dna.encoding import ONE_HOT
+from zoo.dna.encoding import ONE_HOT, encode_as
+from zoo.dna.read_options import STRICT
 from zoo.errors import ZooError
 from zoo.explain import methods, report
 from zoo.explain.deeplift import target_index
 from zoo.explain.options import ExplainOptions
-from zoo.formats import texts
-from zoo.formats.read_options import STRICT
 from zoo.prediction.model import Model
 from zoo.prediction.session import runtimes_with
 from zoo.serve.page import NO_STEP
@@ -77,7 +76,7 @@ def stronger(model: Model, sequence: str, target: str) -> dict[str, Any]:
 def _codes(model: Model, sequence: str) -> np.ndarray:
     """Base codes, uint8 (1, L). Raises Refused, status 400, for what is no sequence of the model."""
     try:
-        return texts.encode([sequence], model.spec.sequence_length, STRICT, lambda _: "the sequence", SPELLING)
+        return encode_as([sequence], model.spec.sequence_length, STRICT, lambda _: "the sequence", SPELLING)
     except ZooError as error:
         raise bad(str(error)) from None
 

@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from zoo.dna.encoding import ONE_HOT
+from zoo.dna.encoding import ONE_HOT, encode_as
+from zoo.dna.read_options import ReadOptions, Spelling
 from zoo.errors import ZooError
-from zoo.formats import texts
-from zoo.formats.read_options import ReadOptions, Spelling
 from zoo.serve import binary
 from zoo.serve.refused import Refused, bad
 from zoo.spec import ALPHABET, UNKNOWN_BASE, ModelSpec
@@ -47,7 +46,7 @@ def _texts(tensor: Tensor, length: int, reading: ReadOptions) -> np.ndarray:
     else:
         sequences = _flat(tensor, str)
     try:
-        return texts.encode(sequences, length, reading, lambda number: f"sequence {number}", SPELLING)
+        return encode_as(sequences, length, reading, lambda number: f"sequence {number}", SPELLING)
     except ZooError as error:
         raise bad(str(error)) from None
 

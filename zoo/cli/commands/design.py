@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from zoo.cli import notes, options
 from zoo.cli.parsing import command_line
 from zoo.design.options import DesignOptions
-from zoo.formats.read_options import STRICT, ReadOptions
+from zoo.dna.read_options import STRICT, ReadOptions
 
 
 def design(
@@ -30,12 +30,11 @@ def design(
     model: options.Loaded = options.DEFAULT,
 ) -> None:
     from zoo.design import design, files
-    from zoo.formats import several
-    from zoo.formats.fasta import Reader
+    from zoo.formats.fasta import Reader, check_readable
 
     outputs = files.Outputs(output, figure, overwrite, (start, model.loading.file))
     outputs.check()
-    several.check_there(() if start is None else (start,))
+    check_readable(() if start is None else (start,))
     loaded = model.load()
     batches = () if start is None else Reader(start, loaded.spec.sequence_length, reading=reading)
     starts = [pair for batch in batches for pair in zip(*batch, strict=True)]

@@ -10,8 +10,8 @@ from cyclopts import Parameter
 from zoo.cli import notes, options
 from zoo.cli.commands.predict import Files, prediction_job, say_finished
 from zoo.cli.parsing import command_line
+from zoo.dna.read_options import STRICT, ReadOptions
 from zoo.explain.options import ExplainOptions
-from zoo.formats.read_options import STRICT, ReadOptions
 from zoo.genome.options import IntervalOptions
 from zoo.motifs.options import MotifOptions
 

@@ -70,7 +70,7 @@ def variants(
     sharing: Annotated[ShardOptions, options.SHARING] = ShardOptions(),
     others: Annotated[RayOptions, options.SHARING] = RayOptions(),
 ) -> None:
-    from zoo.formats import annotated_vcf
+    from zoo.formats import vcf
     from zoo.genome import variants as scoring
 
     job = scoring.VariantsJob(
@@ -90,7 +90,7 @@ def variants(
         count = described["counts"][kind]
         more = f" and {count - SHOWN_ALLELES:,} more" if count > SHOWN_ALLELES else ""
         notes.say(f"not scored, {kind.replace('_', ' ')}: {', '.join(names[:SHOWN_ALLELES])}{more}")
-    if annotated_vcf.is_compressed(output) and described["index"] is None:
+    if vcf.is_compressed_output(output) and described["index"] is None:
         notes.say(f"{output}: has no index, because {variants} is not sorted")
     _check_mismatches(described["counts"], comparing)
 

@@ -9,8 +9,8 @@ from cyclopts import Parameter
 
 from zoo.cli import notes, options
 from zoo.cli.parsing import command_line
+from zoo.dna.read_options import STRICT, ReadOptions
 from zoo.errors import ZooError
-from zoo.formats.read_options import STRICT, ReadOptions
 from zoo.genome.options import IntervalOptions, RayOptions
 
 if TYPE_CHECKING:

@@ -1,0 +1,168 @@
+"""Text files and standard input as plain bytes or as numbered lines.
+
+gzip, bgzip, zstd, bzip2 and xz are recognised by their first bytes, and decompressed by xopen in the calling thread. A
+byte order mark, which programs on Windows write before a text, is left out. Every failure is one line.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import io
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from zoo.errors import ZooError
+
+STANDARD_INPUT = "-"
+
+FORMATS = {b"\x1f\x8b": "gz", b"\x28\xb5\x2f\xfd": "zst", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz"}
+"""First bytes of a file -> its format, as xopen names it."""
+
+BYTE_ORDER_MARK = "starts with a byte order mark, which must go; sed -i '1s/^\\xEF\\xBB\\xBF//' removes it"
+"""Message for files that are read by a library that accepts no byte order mark."""
+
+BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+"""The empty gzip member that ends every bgzip file (SAM specification, section 4.1.2)."""
+
+BLOCK_BYTES = 1 << 20
+"""Bytes read at once."""
+
+LINE_BYTES = 16 << 20
+"""Longest line, unless the format allows longer ones."""
+
+
+def title(path: str) -> str:
+    """Name of `path` in messages."""
+    return "standard input" if path == STANDARD_INPUT else path
+
+
+def open_text(path: str | Path) -> TextInput:
+    """Open a file, or standard input for "-". Raises ZooError if it does not exist or cannot be read."""
+    where = title(str(path))
+    with contextlib.ExitStack() as stack:
+        try:
+            # not sys.stdin: a thread that still waits for input must not hold its lock when the program ends
+            target: int | str = 0 if str(path) == STANDARD_INPUT else str(path)
+            file = stack.enter_context(open(target, "rb", closefd=target != 0))
+            start = file.peek(18)
+        except IsADirectoryError:
+            raise ZooError(f"{where}: expected a file, this is a folder") from None
+        except FileNotFoundError:
+            raise ZooError(f"{where}: no such file") from None
+        except OSError as error:
+            raise ZooError(f"{where}: cannot be read ({error.strerror})") from None
+        text: BinaryIO = file
+        for magic, format_ in FORMATS.items():
+            if start.startswith(magic):
+                from xopen import xopen
+
+                _check_bgzip_end(file, start, where)
+                text = cast(BinaryIO, xopen(file, "rb", threads=0, format=format_))
+        stack.pop_all()
+        return TextInput(where, file, text)
+
+
+def _check_bgzip_end(file: BinaryIO, start: bytes, where: str) -> None:
+    # a bgzip file is many whole gzip members: cut off between two of them, it looks complete to a gzip reader
+    if start[3:4] != BGZIP_END[3:4] or start[12:14] != BGZIP_END[12:14] or not file.seekable():
+        return
+    file.seek(max(0, file.seek(0, os.SEEK_END) - len(BGZIP_END)))
+    if file.read() != BGZIP_END:
+        raise ZooError(f"{where}: the bgzip file is cut off, its end marker is missing; copy or make it again")
+    file.seek(0)
+
+
+class TextInput(io.RawIOBase):
+    """The plain bytes of an open file, as a raw stream."""
+
+    def __init__(self, where: str, file: BinaryIO, text: BinaryIO) -> None:
+        """where: name of the file in messages.  text: the file, or what decompresses it."""
+        self._where, self._file, self._text = where, file, text
+        self._size = _size(file)
+        self._start: bytes | None = None  # of the text, still to be returned; None before the first read
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self.read(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def read(self, size: int = -1) -> bytes:
+        """Return at most `size` bytes: fewer at the end of the text, none after it.
+
+        Raises ZooError if the file is cut off or damaged, or, at the end, if its size has changed since it was opened:
+        another program was writing it.
+        """
+        if size < 0:
+            return self.readall()
+        try:
+            if self._start is None:
+                self._start = self._text.read(len(codecs.BOM_UTF8)).removeprefix(codecs.BOM_UTF8)
+            found, self._start = self._start[:size], self._start[size:]
+            found += self._text.read(size - len(found))
+        except EOFError:
+            raise ZooError(f"{self._where}: the compressed file is cut off; copy or make it again") from None
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - each decompressor has errors of its own
+            reason = " ".join(str(error).split())
+            raise ZooError(f"{self._where}: cannot be read, the file may be damaged ({reason})") from None
+        if not found and size and self._size != _size(self._file):
+            raise ZooError(
+                f"{self._where}: had {self._size:,} bytes when it was opened and {_size(self._file):,} at the end; "
+                "wait until it is written"
+            )
+        return found
+
+    def consumed(self) -> int:
+        """Bytes of the file, as stored, that have been read; 0 for a pipe."""
+        return self._file.tell() if self._file.seekable() else 0
+
+    def close(self) -> None:
+        if not self.closed:
+            self._text.close()
+            self._file.close()
+        super().close()
+
+
+def lines(path: str | Path, longest: int = LINE_BYTES) -> Iterator[tuple[int, str]]:
+    """Lines without their ends (LF or CR LF), numbered from 1. Bytes that are not UTF-8 become surrogate escapes.
+
+    Raises ZooError as open_text and TextInput do, for lines over `longest` bytes, and if lines end in CR alone.
+    """
+    number, rest = 0, b""
+    with open_text(path) as source:
+        while piece := source.read(BLOCK_BYTES):
+            rest += piece
+            if not number and b"\n" not in rest:
+                check_line_ends(rest[:-1], title(str(path)))
+            end = rest.rfind(b"\n") + 1
+            whole, rest = _decoded(rest[:end]), rest[end:]
+            yield from enumerate(whole, number + 1)
+            number += len(whole)
+            if len(rest) > longest:
+                raise ZooError(f"{title(str(path))}: line {number + 1}: expected at most {longest:,} bytes, got more")
+        if rest:
+            yield number + 1, _decoded(rest + b"\n")[0]
+
+
+def check_line_ends(text: bytes, where: str) -> None:
+    """Raise ZooError for lines that end in CR alone, which make a whole file one line."""
+    if b"\n" not in text and b"\r" in text:
+        raise ZooError(f"{where}: its lines end in carriage returns alone; convert it with tr '\\r' '\\n'")
+
+
+def _decoded(text: bytes) -> list[str]:
+    return text.replace(b"\r\n", b"\n").decode("utf-8", "surrogateescape").split("\n")[:-1]
+
+
+def _size(file: BinaryIO) -> int | None:
+    """Bytes of a regular file; None for a pipe or a device, which have no size."""
+    status = os.fstat(file.fileno())
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
