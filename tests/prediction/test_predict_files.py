@@ -106,7 +106,7 @@ def test_a_file_that_shrinks_while_it_is_read_leaves_no_table(
 def test_progress_is_told_while_it_works(model: Model, fasta: Path, tmp_path: Path) -> None:
     told: list[int] = []
 
-    def on_progress(reader: Reader) -> None:
+    def on_progress(reader: fasta.Reader) -> None:
         told.append(reader.counts.records)
 
     predict_file(model, PredictionJob(fasta, tmp_path / "out.tsv"), on_progress)

@@ -169,7 +169,7 @@ class TestChoices:
         np.testing.assert_array_equal(found, expected)
         np.testing.assert_array_equal(plain.predict(["T" * (LENGTH - 2)], resize="center"), expected[2:])
         with pytest.raises(
-            zoo.ZooError, match="sequence 1: expected 53 bases, got 300; cut it into windows of 53 bases"
+            zoo.ZooError, match="sequence 1: expected 53 bases, got 300; cut it into windows"
         ):
             taking.predict(["A" * 300])
 
@@ -197,12 +197,12 @@ class TestChoices:
     def test_a_wrong_choice_is_refused(self, file: Path, texts: list[str]) -> None:
         with refuses("rc", "average", "'mean'"):
             zoo.load(weights=file, runtime=RUNTIME, rc="mean")
-        with pytest.raises(zoo.ZooError, match="resize: expected .*center, got 'left'"):
+        with pytest.raises(zoo.ZooError, match=r"resize: expected .*center, got 'left'"):
             zoo.load(weights=file, runtime=RUNTIME, resize="left")
         model = zoo.load(weights=file, runtime=RUNTIME)
         with refuses("rc", "average", "'mean'"):
             model.predict(texts, rc="mean")
-        with pytest.raises(zoo.ZooError, match="resize: expected .*center, got 'left'"):
+        with pytest.raises(zoo.ZooError, match=r"resize: expected .*center, got 'left'"):
             model.predict(texts, resize="left")
 
 
