@@ -168,9 +168,7 @@ class TestChoices:
         expected = plain.predict(["C" * LENGTH, "N" * LENGTH, f"N{'T' * (LENGTH - 2)}N"])
         np.testing.assert_array_equal(found, expected)
         np.testing.assert_array_equal(plain.predict(["T" * (LENGTH - 2)], resize="center"), expected[2:])
-        with pytest.raises(
-            zoo.ZooError, match="sequence 1: expected 53 bases, got 300; cut it into windows"
-        ):
+        with pytest.raises(zoo.ZooError, match="sequence 1: expected 53 bases, got 300; cut it into windows"):
             taking.predict(["A" * 300])
 
     @pytest.mark.parametrize(
