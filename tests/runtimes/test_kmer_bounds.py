@@ -12,7 +12,7 @@ import pytest
 from checkpoints import ODD, random_checkpoint, random_codes
 from kmer_ways import SMALL, built_once
 from zoo_runtimes.kmer import kernel, sharing, tables
-from zoo_runtimes.kmer.windows import Windows
+from zoo_runtimes.kmer.kernel import Windows
 
 from zoo.models import deepstarr
 
@@ -54,7 +54,7 @@ def mutants(looked_up: tables.Tables | None) -> Arguments:
 
 
 def contributions(looked_up: tables.Tables | None) -> Arguments:
-    compiled = kernel.Backwards(LAYERS, looked_up, kernel.instruction_sets()[0])
+    compiled = kernel.Backward(LAYERS, looked_up, kernel.instruction_sets()[0])
     return {
         "set": compiled.instruction_set,
         "program": compiled.program,

@@ -11,7 +11,7 @@ from checkpoints import CONFIGS, ODD, random_checkpoint, random_codes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kmer_ways import WAYS, computing, networks, runtime, small_budgets, started
-from zoo_runtimes.kmer import kernel, mutants, tables
+from zoo_runtimes.kmer import kernel, numpy_network, tables
 
 from zoo.dna.encoding import encode, one_hot
 from zoo.layers import plain
@@ -107,7 +107,7 @@ def test_the_plain_twin_gives_the_numbers_of_compiled_code() -> None:
     weights = random_checkpoint(CONFIGS["tuned"])
     layers = deepstarr.plain_layers(weights.config, weights.arrays)
     codes = random_codes(2, weights.spec.sequence_length)
-    expected = mutants.mutants(layers, codes)
+    expected = numpy_network.Network(layers, None).mutants(codes)
     for name in kernel.instruction_sets():
         compiled = kernel.Kernel(layers, None, name)
         np.testing.assert_allclose(compiled.mutants(codes), expected, rtol=0, atol=2e-5)

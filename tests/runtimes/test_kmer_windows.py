@@ -12,8 +12,8 @@ from checkpoints import ODD, random_checkpoint
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from kmer_ways import SMALL, WAYS, built_once, computing, networks, runtime, started
-from zoo_runtimes.kmer import kernel, shared_numpy, sharing, sliding, tables
-from zoo_runtimes.kmer.windows import Windows
+from zoo_runtimes.kmer import kernel, numpy_network, sharing, tables
+from zoo_runtimes.kmer.kernel import Windows
 
 from zoo.dna import windows
 from zoo.dna.encoding import ASCII_TO_CODE, reverse_complement
@@ -59,7 +59,7 @@ def test_every_compiled_way_and_its_twin_in_numpy_give_the_numbers_of_each_windo
     codes = np.random.default_rng(seed).integers(0, 4, (number - 1) * stride + length, np.uint8)
     expected = plain.activities(layers, np.eye(4)[windows.cut(codes, length, stride)])
     built = built_once(layers, plan)
-    twin = shared_numpy.SharedWindows(layers, built, shared)(codes, number)
+    twin = numpy_network.Windows(layers, built, shared)(codes, number)
     np.testing.assert_allclose(twin, expected, rtol=1e-5, atol=TOLERANCE)
     for name in kernel.instruction_sets():
         compiled = Windows(kernel.Kernel(layers, built, name), shared)
@@ -162,7 +162,7 @@ def test_where_a_position_feels_both_ends_nothing_is_shared_and_the_numbers_are_
 def test_products_that_windows_share_add_up_to_each_windows_own(taps: int, most: int) -> None:
     random = np.random.default_rng(taps)
     weights = [*random.normal(size=(taps, 3, 2))]
-    products = sliding.fastest(weights, most)
+    products = sharing.fastest(weights, most)
     assert products.group <= most
     rows = random.normal(size=(products.group + 2 * 16 + 8, 3))
     found = np.zeros((products.group, 2))
@@ -177,7 +177,7 @@ def test_products_that_windows_share_add_up_to_each_windows_own(taps: int, most:
 
 
 def test_twelve_taps_take_thirty_six_products_for_eight_windows() -> None:
-    products = sliding.fastest([*np.ones((12, 120, 256))], 48)
+    products = sharing.fastest([*np.ones((12, 120, 256))], 48)
     assert (sum(len(bundle.products) for bundle in products.bundles), products.group) == (36, 8)
 
 

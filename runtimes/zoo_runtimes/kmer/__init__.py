@@ -1,13 +1,13 @@
 """kmer-cpu: the first layers compiled into tables over k-mers, exact up to rounding, and the rest computed.
 
-The input is DNA, so most of the arithmetic of the network is a lookup. tables.py compiles the leading convolutions into
-tables over short words of DNA (k-mers), kernel.py runs tables and remaining layers in compiled code, portable.py does
-where that was not built. Knows no architecture: a model says itself what it is as plain
-convolutions and matrices (zoo/layers/plain.py).
-Blocks of sequences that fit a core's second-level cache go to one worker thread a core. A sequence with an N has no
-k-mers and is computed in full. The first few sequences do not wait for whole tables: only the rows that they look up
-are built, with the same bits.
-Windows that overlap share their work where that is less (sharing.py).
+The input is DNA, so most of the arithmetic becomes a lookup. tables.py compiles the leading convolutions into tables
+over short words of DNA (k-mers); kernel.py runs tables and remaining layers in compiled code, numpy_network.py does so
+if that was not built. It knows no architecture: a model describes itself as plain convolutions and matrices
+(zoo/layers/plain.py).
+
+Each core has a worker thread, which computes blocks of sequences that fit its second-level cache. A sequence with an N
+has no k-mers and is computed in full. The first few sequences do not wait for whole tables: only the rows that they
+look up are built, with the same bits. Overlapping windows share work if that takes less time (sharing.py).
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ import functools
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoo import registry
-from zoo.dna import windows as along
+from zoo.dna import windows
 from zoo.layers.plain import PlainLayers
 from zoo.spec import ALPHABET, UNKNOWN_BASE, ModelSpec
 from zoo.system import machine
-from zoo_runtimes.kmer import kernel, shared_numpy, sharing, tables, windows
-from zoo_runtimes.kmer.portable import Portable
+from zoo_runtimes.kmer import kernel, numpy_network, sharing, tables
 
 if TYPE_CHECKING:
     from zoo.options import RunOptions
@@ -40,31 +40,31 @@ SHORTER_WAYS = ("windows", "mutants", "contributions", "gradient")
 
 BATCH_SIZE = 4096
 BLOCK = 64
-"""Sequences that a worker takes through the network at once: their activations fit a second-level cache."""
+"""Sequences that a worker computes together: their activations fit a second-level cache."""
 
 WARM_UP = 512
-"""Sequences before whole tables are built: about as long as that takes. Those before them get the rows that they need
-or, where numbers may differ by rounding, are computed in full."""
+"""Sequences before whole tables are built, which takes about as long as these. Sequences before them get only the rows
+that they need or, where numbers may differ by rounding, are computed in full."""
 
 MUTANTS = 32
-"""Sequences whose prediction in full takes as long as all mutants of one."""
+"""All mutants of a sequence take as long as the prediction of this many sequences in full."""
 
 REFERENCE = 2
-"""The same, of a sequence's contributions against one reference."""
+"""Contributions of a sequence against one reference take as long as the prediction of this many sequences in full."""
 
 PART_BASES = 1 << 14
-"""Bases of a stretch of windows that a thread takes at once, whose beginning costs as much as a whole window does. The
-same however many threads there are, so that the numbers are the same to the bit."""
+"""Bases of a stretch of windows for one thread; its start costs as much as a whole window does. It does not depend on
+the number of threads, and so neither do the bits."""
 
 LEAST = 8
-"""Blocks of such a stretch, at least."""
+"""Minimum number of blocks in such a stretch."""
 
 Along = Callable[[np.ndarray, int], np.ndarray]
-"""Base codes without N, uint8 (B,), and how many windows -> activities, float32 (W, T)."""
+"""Base codes without N, uint8 (B,), and the number of windows -> activities, float32 (W, T)."""
 
 
 def missing(device: str) -> str | None:  # noqa: ARG001
-    """None: the base install brings everything."""
+    """None: the base install has all it needs."""
     return None
 
 
@@ -73,31 +73,31 @@ def refuses(spec: ModelSpec) -> str | None:
     plugin = registry.load("models", spec.architecture)
     plain_shape = getattr(plugin, "plain_shape", None)
     if plain_shape is None:
-        return f"expected plain convolutions and matrices, the architecture {spec.architecture} is not; use onnx-cpu"
+        return f"expected an architecture of plain convolutions and matrices, got {spec.architecture}; use onnx-cpu"
     shape = plain_shape(plugin.Config(**spec.config))
     if not all(shape.same) or set(shape.pools) != {tables.POOL}:
         return (
-            f"expected convolutions that keep the length, each with a pooling by {tables.POOL}; those of "
-            f"{spec.architecture} are others; use onnx-cpu"
+            f"expected 'same' convolutions, each followed by pooling by {tables.POOL}, which {spec.architecture} does "
+            "not have; use onnx-cpu"
         )
     return tables.refuses(shape)
 
 
 def start(weights: Checkpoint, device: str, options: RunOptions, budget: int = tables.BUDGET) -> KmerEngine:  # noqa: ARG001
-    """Compile a checkpoint into tables of at most `budget` bytes. Raises ZooError if none is as small."""
+    """Compile a checkpoint into tables of at most `budget` bytes. Raises ZooError if the smallest are larger."""
     plugin = registry.load("models", weights.spec.architecture)
     layers = plugin.plain_layers(weights.config, weights.arrays)
     return KmerEngine(weights.spec, layers, options, tables.plan(layers.shape, budget))
 
 
 def findings() -> dict[str, str]:
-    """Which compiled kernel runs here."""
-    built = next(iter(kernel.instruction_sets()), "not built; install again where there is a C compiler")
+    """The compiled kernel that runs here."""
+    built = next(iter(kernel.instruction_sets()), "not built; install a C compiler, then reinstall deepstarr-zoo")
     return {"k-mer tables": built}
 
 
 class KmerEngine:
-    """Tables, the layers after them, and the whole network for what has no k-mers; see zoo.contracts.Engine."""
+    """Tables, the layers after them, and the whole network for sequences without k-mers; see zoo.contracts.Engine."""
 
     def __init__(self, spec: ModelSpec, layers: PlainLayers, options: RunOptions, plan: tables.Plan) -> None:
         self.spec = spec
@@ -114,53 +114,53 @@ class KmerEngine:
         self._networks: dict[tuple[type, bool], Any] = {}
         self._sharing: dict[int, sharing.Sharing | None] = {}
         self._along: dict[int, Along] = {}
-        self._seen = 0
+        self._computed = 0
 
     def run(self, codes: np.ndarray) -> np.ndarray:
         out = np.empty((len(codes), len(self.spec.targets)), np.float32)
         known = codes.max(axis=1) < UNKNOWN_BASE
         for fast, rows in _split(known):
-            few = codes[rows] if fast and self._seen + len(rows) < WARM_UP else None
+            few = codes[rows] if fast and self._computed + len(rows) < WARM_UP else None
             self._in_blocks(self._network(kernel.Kernel, fast, few), [codes], rows, BLOCK, out)
-        self._seen += int(known.sum())
+        self._computed += int(known.sum())
         return out
 
     def settle(self) -> None:
         """Whole tables from the first sequence on, for mutants and contributions too."""
-        self._seen = WARM_UP
+        self._computed = WARM_UP
 
     def mutants(self, codes: np.ndarray) -> np.ndarray:
         out = np.empty((*codes.shape, len(ALPHABET), len(self.spec.targets)), np.float32)
-        for fast, rows in self._shared_out(codes, MUTANTS):
+        for fast, rows in self._parts(codes, MUTANTS):
             self._in_blocks(self._network(kernel.Kernel, fast).mutants, [codes], rows, 1, out)
         return out
 
     def contributions(self, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:
         out = np.empty((*codes.shape, len(ALPHABET)), np.float32)
         everything = np.concatenate([codes[:, None], references], axis=1).reshape(len(codes), -1)
-        for fast, rows in self._shared_out(everything, REFERENCE * references.shape[1]):
-            contributions = self._network(kernel.Backwards, fast).contributions
+        for fast, rows in self._parts(everything, REFERENCE * references.shape[1]):
+            contributions = self._network(kernel.Backward, fast).contributions
             self._in_blocks(functools.partial(contributions, target=target), [codes, references], rows, 1, out)
         return out
 
     def gradient(self, codes: np.ndarray, target: int) -> np.ndarray:
         out = np.empty((*codes.shape, len(ALPHABET)), np.float32)
-        gradient = self._network(kernel.Backwards, False).gradient  # tables make it hardly faster
+        gradient = self._network(kernel.Backward, False).gradient  # tables make it hardly faster
         self._in_blocks(functools.partial(gradient, target=target), [codes], np.arange(len(codes)), 1, out)
         return out
 
-    def _shared_out(self, codes: np.ndarray, worth: int) -> list[tuple[bool, np.ndarray]]:
-        """Whether to use tables, and rows of `codes`. worth: sequences whose prediction takes as long as one row."""
+    def _parts(self, codes: np.ndarray, worth: int) -> list[tuple[bool, np.ndarray]]:
+        """Whether to use tables, and for which rows. worth: a row takes as long as the prediction of this many."""
         known = codes.max(axis=1) < UNKNOWN_BASE
-        self._seen += worth * int(known.sum())
-        if self._seen < WARM_UP:
+        self._computed += worth * int(known.sum())
+        if self._computed < WARM_UP:
             return [(False, np.arange(len(codes)))]
         return _split(known)
 
     def _in_blocks(
         self, compute: Callable[..., np.ndarray], arrays: list[np.ndarray], rows: np.ndarray, size: int, out: np.ndarray
     ) -> None:
-        """Fill `rows` of `out` with what `compute` makes of those of the arrays, `size` at a time on every thread."""
+        """Fill `rows` of `out` by a function of the same rows of the arrays, `size` at a time on every thread."""
 
         def block(first: int) -> None:
             part = rows[first : first + size]
@@ -170,86 +170,87 @@ class KmerEngine:
         if len(firsts) == 1:
             block(0)
             return
-        with contextlib.nullcontext() if self._instruction_set else tables.one_thread_each():
+        with self._one_thread_each():
             list(self._pool.map(block, firsts))
 
     def _network(self, kind: type, fast: bool, few: np.ndarray | None = None) -> Any:
-        """A kernel of that kind, or what stands for it where none was built. fast: with tables, which are whole unless
-        a few sequences are given that it is needed for."""
+        """A kernel of that kind, or the network in NumPy if none was built. fast: with tables, which are whole unless a
+        few sequences are given that it is needed for."""
         with self._build:
             if fast:
                 self._tables = self._tables or tables.Tables(self._layers, self._plan, self._pool.map)
                 self._tables.fill(few)
             if (kind, fast) not in self._networks:
                 arguments = (self._layers, self._tables if fast else None)
-                made = kind(*arguments, self._instruction_set) if self._instruction_set else Portable(*arguments)
-                self._networks[kind, fast] = made
+                self._networks[kind, fast] = (
+                    kind(*arguments, self._instruction_set)
+                    if self._instruction_set
+                    else numpy_network.Network(*arguments)
+                )
             return self._networks[kind, fast]
 
     def windows(self, codes: np.ndarray, stride: int) -> np.ndarray:
-        """Every window of a stretch of DNA, see zoo.contracts.ShorterWays; shared where that is less arithmetic."""
-        each = along.cut(codes, self.spec.sequence_length, stride)
+        """Every window of a stretch of DNA, see zoo.contracts.ShorterWays; work is shared if that takes less time."""
+        length = self.spec.sequence_length
+        each = windows.cut(codes, length, stride)
         if stride not in self._sharing:
             self._sharing[stride] = sharing.sharing(self._layers, self._plan, stride)
         shared = self._sharing[stride]
         if shared is None or len(each) < WARM_UP or not shared.pays(len(each)):
             firsts = range(0, len(each), self.batch_size)
             return np.concatenate([self.run(np.ascontiguousarray(each[one : one + self.batch_size])) for one in firsts])
-        forwards = functools.partial(self._network, kernel.Kernel)
+        fast, full = (self._network(kernel.Kernel, with_tables) for with_tables in (True, False))
         out = np.empty((len(each), len(self.spec.targets)), np.float32)
-        ns = _ns(codes, self.spec.sequence_length, stride)
+        ns = windows.unknown_bases(codes, length, stride)
         clean = [(first, stop) for first, stop in _stretches(ns == 0) if shared.pays(stop - first)]
         self._share(shared, codes, clean, out)
         left = np.ones(len(each), bool)
         for first, stop in clean:
             left[first:stop] = False
-        self._in_blocks(forwards(True), [each], np.flatnonzero(left & (ns == 0)), BLOCK, out)
-        some = np.flatnonzero((ns > 0) & (ns < self.spec.sequence_length))
-        self._in_blocks(forwards(False), [each], some, BLOCK, out)
-        unknown = np.flatnonzero(ns == self.spec.sequence_length)
+        self._in_blocks(fast, [each], np.flatnonzero(left & (ns == 0)), BLOCK, out)
+        self._in_blocks(full, [each], np.flatnonzero((ns > 0) & (ns < length)), BLOCK, out)
+        unknown = np.flatnonzero(ns == length)
         if len(unknown):
-            out[unknown] = forwards(False)(np.ascontiguousarray(each[unknown[:1]]))
+            out[unknown] = full(np.ascontiguousarray(each[unknown[:1]]))
         return out
 
     def _share(
         self, shared: sharing.Sharing, codes: np.ndarray, stretches: list[tuple[int, int]], out: np.ndarray
     ) -> None:
-        """Fill consecutive windows without N, [first, stop), a part at a time on every thread."""
-        run = self._run_along(shared)
+        """Fill stretches of consecutive windows without N, [first, stop), in parts on every thread."""
+        along = self._run_along(shared)
 
-        def part(first: int, stop: int) -> None:
+        def fill(part: tuple[int, int]) -> None:
+            first, stop = part
             last = (stop - 1) * shared.stride + self.spec.sequence_length
-            out[first:stop] = run(codes[first * shared.stride : last], stop - first)
+            out[first:stop] = along(codes[first * shared.stride : last], stop - first)
 
         parts = []
         for first, stop in stretches:
-            least = LEAST * shared.block
-            number = max(1, (stop - first) // max(least, PART_BASES // shared.stride))
+            number = max(1, (stop - first) // max(LEAST * shared.block, PART_BASES // shared.stride))
             size = -(-(stop - first) // (number * shared.block)) * shared.block
             parts += [(one, min(one + size, stop)) for one in range(first, stop, size)]
-        with contextlib.nullcontext() if self._instruction_set else tables.one_thread_each():
-            list(self._pool.map(lambda ends: part(*ends), parts))
+        with self._one_thread_each():
+            list(self._pool.map(fill, parts))
+
+    def _one_thread_each(self) -> AbstractContextManager[object]:
+        """Compiled code has no threads of its own; NumPy has."""
+        return contextlib.nullcontext() if self._instruction_set else tables.one_thread_each()
 
     def _run_along(self, shared: sharing.Sharing) -> Along:
         fast = self._network(kernel.Kernel, True)
         with self._build:
             if shared.stride not in self._along:
                 if isinstance(fast, kernel.Kernel):
-                    self._along[shared.stride] = windows.Windows(fast, shared)
+                    self._along[shared.stride] = kernel.Windows(fast, shared)
                 else:
-                    self._along[shared.stride] = shared_numpy.SharedWindows(self._layers, fast.tables, shared)
+                    self._along[shared.stride] = numpy_network.Windows(self._layers, fast.tables, shared)
             return self._along[shared.stride]
 
 
 def _split(known: np.ndarray) -> list[tuple[bool, np.ndarray]]:
-    """Whether to use tables, and the rows where `known` says so."""
+    """Rows with tables where `known` is true, rows without where it is false."""
     return [(fast, rows) for fast in (True, False) if len(rows := np.flatnonzero(known == fast))]
-
-
-def _ns(codes: np.ndarray, length: int, stride: int) -> np.ndarray:
-    """How many Ns each window has, int (W,)."""
-    before = np.concatenate([[0], np.cumsum(codes == UNKNOWN_BASE, dtype=np.int32)])
-    return (before[length:] - before[: len(codes) - length + 1])[::stride]
 
 
 def _stretches(wanted: np.ndarray) -> list[tuple[int, int]]:

@@ -51,7 +51,7 @@ static PyObject *instruction_sets(PyObject *self, PyObject *nothing) {
 /* What a method is called with; buffers that it does not take stay empty. more: a plan of windows, or the weights for
    the way back.  What follows from that: set, the instruction set; count, of sequences or windows.
 
-   Sizes and codes are checked. Addresses in a program or plan are trusted: kernel.py and windows.py keep the arrays. */
+   Sizes and codes are checked. Addresses in a program or plan are trusted: kernel.py keeps the arrays. */
 typedef struct {
     const char *name;
     Py_buffer program, more, codes, references, room, out;

@@ -45,7 +45,7 @@ typedef struct {
     int64_t number, offsets, factors;
 } Combination;
 
-/* Products of the first matrix that add up to one sum or two, each added to some windows; see sliding.py. */
+/* Products of the first matrix that add up to one sum or two, each added to some windows; see sharing.py. */
 typedef struct {
     int64_t products, sums;
     Combination outputs[2];

@@ -1,5 +1,5 @@
 /* The matrices of one block of windows. The first takes the last level at all positions: its ends for each window, what
-   lies between in products that several windows share (sliding.py says which), the others as they are. */
+   lies between in products that several windows share (sharing.py says which), the others as they are. */
 
 /* to[row] = the rows of the last level that one product takes for a window, each times its factor, added up */
 STAGE void NAME(combine)(const Windows *plan, const Room *room, const Combination *inputs, int64_t begin, int64_t rows,

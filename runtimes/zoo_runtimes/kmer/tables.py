@@ -1,9 +1,9 @@
 """The leading layers of a network compiled into tables over k-mers: which layers fit a budget, the tables, the lookup.
 
-After d rounds of convolution, ReLU and pooling by two, one position is a function of the few bases that it sees, so all
-its values fit a table with a row for each k-mer. The convolution that follows is a sum of one row a tap, and its
-weights are multiplied into the table beforehand. Where 'same' padding reaches in, a position sees fewer bases and has a
-smaller table of its own. Exact up to float32 rounding. A sequence with an N has no k-mers and no place here.
+After d rounds of convolution, ReLU and pooling by two, a position is a function of the few bases that it sees, so a
+table with a row for each k-mer holds all its values. The next convolution is then a sum of one row for each tap, with
+its weights multiplied into the table beforehand. Positions near the ends see fewer bases, because of 'same' padding,
+and have smaller tables of their own. Exact up to float32 rounding. Sequences with an N have no k-mers.
 """
 
 from __future__ import annotations
@@ -22,31 +22,29 @@ from zoo.spec import ALPHABET
 from zoo.system.machine import aligned
 
 POOL = 2
-"""Stride and window of the poolings that tables and compiled kernel know."""
+"""Stride and window of the poolings that the tables and the compiled kernel support."""
 
 BUDGET = 256 * 2**20
-"""Bytes that the tables of one model may take, unless the caller says otherwise."""
+"""Default maximum size of the tables of a model, in bytes."""
 
 LANES = 16
-"""Floats that each tap's part of a row is padded to a multiple of: a cache line, an AVX-512 register."""
+"""The part of a row for one tap is padded to a multiple of this many floats: a cache line, an AVX-512 register."""
 
 _BITS = 2
 """Bits of one base in the number of a k-mer; the first base is the most significant."""
 
 _CHUNK = 1024
-"""k-mers worked on at a time while building: their values stay in the cache, and little memory is needed beside."""
-
+"""k-mers whose rows are built together: their values stay in the cache and take little memory."""
 
 _BLOCK = 16
-"""Sequences looked up at a time by NumPy: what it holds in between fits a second-level cache."""
-
+"""Sequences that NumPy looks up together: intermediate results fit a second-level cache."""
 
 Each = Callable[[Callable[..., None], Iterable[Any]], Iterable[None]]
 
 
 def one_thread_each() -> AbstractContextManager[object]:
-    """While it lasts, a matrix product of NumPy takes the thread that asks for it and no other: several at a time, each
-    with threads of its own, would wait for each other most of the time."""
+    """Within this context, a matrix product of NumPy uses only the thread that calls it: several products at a time,
+    each with threads of its own, would mostly wait for each other."""
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(limits=1, user_api="blas")
@@ -54,7 +52,7 @@ def one_thread_each() -> AbstractContextManager[object]:
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """Bases that one position sees, [start, stop) of the sequence, and the table row of its k-mer number 0."""
+    """Bases that one position sees, [start, stop) of the sequence, and the table row of k-mer number 0."""
 
     start: int
     stop: int
@@ -65,16 +63,17 @@ class Window:
         return len(ALPHABET) ** (self.stop - self.start)
 
     def within(self, kmers: np.ndarray, stop: int) -> np.ndarray:
-        """Numbers of longer k-mers that end at base `stop` -> table rows of the part that lies in this window."""
+        """Numbers of longer k-mers that end at base `stop` -> table rows of the part inside this window."""
         return ((kmers >> _BITS * (stop - self.stop)) & (self.rows - 1)) + self.offset
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Which layers become tables; costs nothing to make.
+    """Which layers become tables.
 
-    windows: one for each position after `depth` rounds.  rows: of all tables together.  projected: the convolution that
-    follows those rounds is multiplied in too, a part of the row for each of its `taps`, then pooled after the lookup.
+    depth: rounds of convolution, ReLU and pooling.  windows: one for each position after them.  rows: of all tables
+    together.  projected: the next convolution is multiplied in as well, one part of a row for each of its `taps`; sums
+    are then pooled after the lookup.  channels: of the result.
     """
 
     depth: int
@@ -86,7 +85,7 @@ class Plan:
 
     @property
     def width(self) -> int:
-        """Floats of one tap's part of a row."""
+        """Floats in the part of a row for one tap."""
         return -(-self.channels // LANES) * LANES
 
     @property
@@ -95,39 +94,39 @@ class Plan:
 
     @property
     def convolutions(self) -> int:
-        """How many leading convolutions a lookup replaces."""
+        """Number of leading convolutions that a lookup replaces."""
         return self.depth + self.projected
 
     @property
     def left(self) -> int:
-        """Taps before the one that reads the position itself."""
+        """Taps before the one that reads the position."""
         return (self.taps - 1) // 2
 
     @property
     def pool(self) -> int:
-        """Sums of rows that one position of the result is the maximum of."""
+        """Number of sums of rows whose maximum is one position of the result."""
         return POOL if self.projected else 1
 
     @property
     def positions(self) -> int:
-        """Positions of the result of a lookup."""
+        """Number of positions in the result of a lookup."""
         return len(self.windows) // self.pool
 
 
 def plans(shape: PlainShape) -> list[Plan]:
-    """Everything that could be compiled, the fewest layers first."""
+    """All possible plans, the fewest layers first."""
     possible = []
     for depth in range(1, len(shape.filters) + 1):
         windows, rows = _windows(shape, depth)
         possible.append(Plan(depth, False, windows, rows, shape.filters[depth - 1]))
         if depth < len(shape.filters):
             possible.append(Plan(depth, True, windows, rows, shape.filters[depth], shape.kernel_sizes[depth]))
-    # the same convolutions as one row take a lookup less than as a sum of rows
+    # for the same convolutions, one row is a faster lookup than a sum of rows
     return sorted(possible, key=lambda plan: (plan.convolutions, not plan.projected))
 
 
 def plan(shape: PlainShape, budget: int = BUDGET) -> Plan:
-    """The deepest plan whose tables fit `budget` bytes. Raises ZooError with the reason if none does."""
+    """The deepest plan whose tables fit `budget` bytes. Raises ZooError if none does."""
     reason = refuses(shape, budget)
     if reason:
         raise ZooError(f"kmer-cpu: {reason}")
@@ -142,16 +141,16 @@ def refuses(shape: PlainShape, budget: int = BUDGET) -> str | None:
         return None
     bases = max(window.stop - window.start for window in possible[0].windows)
     return (
-        f"this network sees {bases} bases at a time after its first pooling, and tables for that take "
-        f"{smallest / 1e6:,.0f} MB where the budget is {budget / 1e6:,.0f} MB; use onnx-cpu"
+        f"expected tables of at most {budget / 1e6:,.0f} MB, got {smallest / 1e6:,.0f} MB, since a position after the "
+        f"first pooling of this network sees {bases} bases; use onnx-cpu"
     )
 
 
 def _windows(shape: PlainShape, depth: int) -> tuple[tuple[Window, ...], int]:
-    """What every position sees after `depth` rounds, and the number of table rows for it.
+    """The bases that every position sees after `depth` rounds, and the number of table rows for all of them.
 
     Positions away from the ends share a table. A window that padding cuts short has its own, even if another has the
-    same length: what was cut off differs.
+    same length, since another part of it is cut off.
     """
     windows = [Window(base, base + 1) for base in range(shape.sequence_length)]
     whole = 1
@@ -170,7 +169,7 @@ def _windows(shape: PlainShape, depth: int) -> tuple[tuple[Window, ...], int]:
 
 
 def _inputs(position: int, taps: int, positions: int) -> list[tuple[int, int]]:
-    """(tap, input position) of the taps of a 'same' convolution that do not fall on padding, from the left."""
+    """(tap, input position) of the taps of a 'same' convolution that do not read padding, from the left."""
     first = position - (taps - 1) // 2
     return [(tap, first + tap) for tap in range(taps) if 0 <= first + tap < positions]
 
@@ -186,12 +185,12 @@ def _pooled(windows: list[Window]) -> list[Window]:
 
 
 class Tables:
-    """The tables of a plan, looked up where they are filled.
+    """The tables of a plan; rows are filled when they are needed.
 
-    table: float32 (rows + 1, taps * width), 64-byte aligned; the last row is zeros, for taps that fall on padding.
-    starts, lengths, offsets: int32 (windows,), where the k-mer of each position lies and its table begins.
+    table: float32 (rows + 1, taps * width), 64-byte aligned; the last row is zeros, for taps that read padding.
+    starts, lengths, offsets: int32 (windows,), the k-mer of each position and the first row of its table.
 
-    each: does a function to every one of many, such as the `map` of a pool of threads; the bits are the same.
+    each: calls a function for every item, such as `map`, or that of a pool of threads; the bits are the same.
     """
 
     def __init__(self, layers: PlainLayers, plan: Plan, each: Each = map) -> None:
@@ -207,7 +206,7 @@ class Tables:
             following = layers.convolutions[plan.depth]
             weight = np.zeros((plan.taps, following.weight.shape[1], plan.width), np.float32)
             weight[:, :, : plan.channels] = following.weight
-            # the bias goes into the one tap that never falls on padding
+            # the bias is added to the one tap that never reads padding
             bias[plan.left, : plan.channels] = following.bias
         self._rows_of = lambda: _Rows(layers, plan.depth, weight, bias, each)
         self._source: _Rows | None = None
@@ -219,8 +218,8 @@ class Tables:
         return not len(self._empty)
 
     def fill(self, codes: np.ndarray | None = None) -> None:
-        """Fill the rows that base codes without N, uint8 (N, L), look up, or all. Rows that are filled stay as they
-        are, and others may be looked up meanwhile."""
+        """Fill the rows that base codes without N, uint8 (N, L), look up, or all rows. Filled rows do not change, so
+        that other threads may look them up meanwhile."""
         if self.whole:
             return
         wanted = self._empty
@@ -255,7 +254,7 @@ class Tables:
         return rows + self.offsets
 
     def look_up(self, codes: np.ndarray) -> np.ndarray:
-        """Base codes without N, uint8 (N, L) -> input of the first layer left, float32 (N, positions, channels)."""
+        """Base codes without N, uint8 (N, L) -> input of the next layer, float32 (N, positions, channels)."""
         plan = self.plan
         out = np.empty((len(codes), plan.positions, plan.channels), np.float32)
         for first in range(0, len(codes), _BLOCK):
@@ -266,7 +265,7 @@ class Tables:
         return out
 
     def _sums(self, rows: np.ndarray) -> np.ndarray:
-        """Each tap's part of its row, added up: float32 (N, positions * pool, width)."""
+        """The sum over all taps of their parts of a row: float32 (N, positions * pool, width)."""
         plan = self.plan
         used = plan.positions * plan.pool
         padded = np.full((len(rows), rows.shape[1] + plan.taps - 1), plan.rows, np.int32)
@@ -279,12 +278,12 @@ class Tables:
 
 
 _Sums = list[tuple[Window, np.ndarray]]
-"""For each position that is pooled, the bases it sees and its values for their k-mers, float32 (k-mers, channels)."""
+"""For each position before a pooling, the bases it sees and its values for their k-mers, float32 (k-mers, channels)."""
 
 
 class _Rows:
-    """Computes table rows: the values after `depth` rounds, for each tap times a weight, float32 (taps, in, out), and
-    plus a bias (taps, out). See Tables for `each`."""
+    """Computes table rows: for each tap, the values after `depth` rounds times a weight, float32 (taps, in, out), plus
+    a bias (taps, out). See Tables for `each`."""
 
     def __init__(self, layers: PlainLayers, depth: int, weight: np.ndarray, bias: np.ndarray, each: Each) -> None:
         self._matrix = np.ascontiguousarray(weight.transpose(1, 0, 2)).reshape(weight.shape[1], -1)
@@ -297,7 +296,7 @@ class _Rows:
             none = np.zeros(parts.shape[1:], np.float32)
             under = _Rows(layers, depth - 1, convolution.weight, none, each)
             under.fill(np.ones(below_rows, bool), parts.reshape(below_rows, -1))
-        # of those that share a table one window, and its sums before the pooling
+        # for each table, one of its windows, and the sums before the pooling
         self._tables: dict[int, tuple[Window, _Sums]] = {}
         made: dict[tuple[tuple[int, ...], ...], np.ndarray] = {}
         for position, window in enumerate(_windows(layers.shape, depth)[0]):
@@ -306,7 +305,7 @@ class _Rows:
                 self._tables[window.offset] = window, sums
 
     def fill(self, wanted: np.ndarray, out: np.ndarray) -> None:
-        """Write the rows of `out` that are wanted, bool (rows,)."""
+        """Write those rows of `out` for which `wanted`, bool (rows,), is true."""
 
         def blocks() -> Iterator[tuple[Window, _Sums, np.ndarray]]:
             for window, sums in self._tables.values():
@@ -322,15 +321,17 @@ class _Rows:
             product = np.matmul(_largest(sums, whole, window.stop), self._matrix)
             out[kmers + window.offset] = product[places] + self._bias
 
-        # products of several threads give other bits with other numbers of them
+        # the bits of a matrix product of several threads depend on their number
         with one_thread_each():
             for _ in self._each(fill_block, blocks()):
                 pass
 
 
 def _blocks(kmers: np.ndarray) -> list[np.ndarray]:
-    """Numbers of k-mers in ascending order -> the same in blocks in which each has the place that it has in a block of
-    all: a matrix product may add up the rows of other places in another order, and so give them other last bits."""
+    """Divide numbers of k-mers, in ascending order, into blocks in which each keeps its place in a block of all k-mers.
+
+    A matrix product may add up a row at another place in another order, with other last bits.
+    """
     places = kmers % _CHUNK
     order = np.argsort(places, kind="stable")
     firsts = np.searchsorted(places[order], places)
@@ -344,7 +345,7 @@ def _largest(sums: _Sums, kmers: np.ndarray, stop: int) -> np.ndarray:
     """Pooled sums of k-mers that end at base `stop`, after the ReLU."""
     pooled, other = np.empty((2, len(kmers), sums[0][1].shape[1]), np.float32)
     for number, (seen, values) in enumerate(sums):
-        # "clip" never clips here; it spares NumPy a copy, which "raise" makes
+        # no index is out of bounds; "clip" saves the copy that "raise" makes
         np.take(values, seen.within(kmers, stop), 0, other if number else pooled, "clip")
         if number:
             np.maximum(pooled, other, out=pooled)
@@ -360,8 +361,8 @@ def _summed(
 ) -> tuple[Window, np.ndarray]:
     """The convolution at one position: the bases it sees, and its values for their k-mers, float32 (k-mers, out).
 
-    Grown from the left, a tap at a time, so that all but the last sums are over short k-mers. made: those of positions
-    that see as much, which have the same.
+    The sums grow from the left, one tap at a time, so that all but the last are over short k-mers. made: values of
+    earlier positions, which are reused for positions that see the same.
     """
     inputs = _inputs(position, convolution.taps, len(below))
     start, last = below[inputs[0][1]].start, below[inputs[-1][1]].stop
