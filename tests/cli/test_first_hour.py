@@ -1,4 +1,4 @@
-"""What a newcomer types: names with slips, several files, flags, quiet and verbose, help for the shell."""
+"""A newcomer's first commands: names with typos, several files, flags, quiet and verbose, shell completion."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from checkpoints import ODD, random_checkpoint, random_codes
-from command_line import Zoo
+from command_line import Zoo, one_line
 
 from zoo.cli import main, notes, parsing
 from zoo.errors import ZooWarning
@@ -37,26 +37,23 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def refused(zoo: Zoo, *arguments: object) -> str:
+def refused(zoo: Zoo, facts: list[str], *arguments: object) -> None:
+    """The command fails with one line that holds the facts, and writes nothing."""
     before = sorted(Path().iterdir())
-    status, out, err = zoo(*arguments)
-    assert (status, out) == (2, "")
-    assert err.count("\n") == 1
+    one_line(zoo, facts, *arguments)
     assert sorted(Path().iterdir()) == before
-    return err.removeprefix("zoo: ").removesuffix("\n")
 
 
 class TestNote:
-    """Point: one short line says which weights, what they are and how good."""
+    """Point: one short line names the weights, what they are and how good they are."""
 
     def test_bundled_weights_say_that_they_imitate_and_how_closely(self, zoo: Zoo, folder: Path) -> None:  # noqa: ARG002
         err = zoo("predict", "a.fa", *KMER)[2]
         near = lookup.catalog()["original"]["fidelity"]
         dev, hk = near["windows_dev_pearson"], near["windows_hk_pearson"]
-        assert err == (
-            "zoo: 3 sequences; kmer-cpu; bundled weights, which imitate the published model "
-            f"(r {dev:.2f} dev, {hk:.2f} hk); zoo pull original brings that\n"
-        )
+        for fact in ("3 sequences", "kmer-cpu", "bundled", f"{dev:.2f} dev", f"{hk:.2f} hk", "zoo pull original"):
+            assert fact in err
+        assert err.count("\n") == 1
         assert len(err) < 160
 
     def test_the_line_stays_short_whatever_was_changed(self) -> None:
@@ -77,14 +74,13 @@ class TestNote:
         status, out, err = zoo(*words)
         assert (status, err) == (0, "")
         assert out.count("\n") == 4
-        assert zoo("predict", "none.fa", switch) == (2, "", "zoo: none.fa: no such file\n")
+        one_line(zoo, "none.fa: ", "predict", "none.fa", switch)
 
     def test_verbose_says_where_weights_come_from(self, zoo: Zoo, folder: Path) -> None:  # noqa: ARG002
         err = zoo("predict", "a.fa", *KMER, "-v")[2]
         weights = lookup.load("original").spec
-        assert f"zoo: weights {weights.weights_id}, of the model {weights.architecture}\n" in err
-        assert f"zoo: their source: {weights.source}\n" in err
-        assert f"zoo: their licence: {weights.licence}\n" in err
+        for fact in (weights.weights_id, weights.architecture, weights.source, weights.licence):
+            assert f" {fact}" in err
 
     def test_every_command_knows_the_switches(self, zoo: Zoo) -> None:
         for command in main.NAMES:
@@ -106,30 +102,21 @@ class TestNote:
 
 
 class TestNames:
-    """Point: a slip in a name is met with the name that was meant; a name says the same to every command."""
+    """Point: an error about a name with a typo suggests the right name; every command knows the same names."""
 
     @pytest.mark.parametrize(
-        ("arguments", "message"),
+        ("arguments", "facts"),
         [
-            (
-                ["predict", "a.fa", "--model", "orignal"],
-                "no model is called 'orignal', did you mean original?; there are ",
-            ),
-            (
-                ["predict", "a.fa", "--weights", "tunned"],
-                "tunned: no such weights file, did you mean tuned?; names are ",
-            ),
-            (
-                ["predict", "a.fa", "--runtime", "onx-cpu"],
-                "no runtime is called 'onx-cpu', did you mean onnx-cpu?; there ",
-            ),
-            (["export", "original", "--format", "onn"], "unknown exporter 'onn', did you mean onnx?; known: "),
-            (["train", "orignal", "--data", "x", "-o", "y"], "did you mean original?"),
-            (["info", "orignal"], "orignal: no such file, did you mean original?"),
+            (["predict", "a.fa", "--model", "orignal"], ["'orignal'", "original?"]),
+            (["predict", "a.fa", "--weights", "tunned"], ["tunned", "tuned?"]),
+            (["predict", "a.fa", "--runtime", "onx-cpu"], ["'onx-cpu'", "onnx-cpu?"]),
+            (["export", "original", "--format", "onn"], ["'onn'", "onnx?"]),
+            (["train", "orignal", "--data", "x", "-o", "y"], ["'orignal'", "original?"]),
+            (["info", "orignal"], ["orignal", "original?"]),
         ],
     )
-    def test_did_you_mean(self, zoo: Zoo, folder: Path, arguments: list[str], message: str) -> None:  # noqa: ARG002
-        assert message in refused(zoo, *arguments)
+    def test_did_you_mean(self, zoo: Zoo, folder: Path, arguments: list[str], facts: list[str]) -> None:  # noqa: ARG002
+        refused(zoo, facts, *arguments)
 
     def test_a_model_beside_weights_of_another_is_an_error(self, zoo: Zoo, folder: Path) -> None:
         checkpoint.save(lookup.load("tuned"), folder / "t.safetensors")
@@ -141,35 +128,31 @@ class TestNames:
             ("original", "tuned", "tuned"),
             ("original", onnx, "tuned"),
         ):
-            line = refused(zoo, "predict", "a.fa", "--model", model, "--weights", weights)
-            assert line.startswith(f"{weights}: expected weights of the model {model}, these are of {held}; leave the")
+            facts = [f"{weights}: ", f"{model},", held]
+            refused(zoo, facts, "predict", "a.fa", "--model", model, "--weights", weights)
         assert zoo("predict", "a.fa", "--model", "tuned", "--weights", "t.safetensors", *KMER)[0] == 0
         assert zoo("predict", "a.fa", "--weights", "t.safetensors", *KMER)[0] == 0
         # sizes without a name of their own are of every variant
-        assert "expected 53 bases" in refused(
-            zoo, "predict", "a.fa", "--model", "tuned", "--weights", "odd.safetensors"
-        )
+        refused(zoo, ["53 bases"], "predict", "a.fa", "--model", "tuned", "--weights", "odd.safetensors")
 
     def test_info_takes_names_and_says_how_near_bundled_weights_come(self, zoo: Zoo, folder: Path) -> None:
         status, out, _ = zoo("info", "original")
         near = lookup.catalog()["original"]["fidelity"]
         assert status == 0
         assert "imitates" in out
-        assert "original:published; agreement with it" in out
+        assert "original:published" in out
         dev, error = near["windows_dev_pearson"], near["windows_dev_rmse"]
         assert re.search(rf"\n  windows +dev {dev:.3f} and {error:.3f}, hk ", out)
         described = json.loads(zoo("info", "tuned", "--json")[1])
         assert described["fidelity"] == lookup.catalog()["tuned"]["fidelity"]
         assert (described["bundled"], described["imitates"]) == ("tuned", "original:published")
-        assert refused(zoo, "info", "original:published").startswith(
-            "the published weights of original are not on this"
-        )
+        refused(zoo, ["original", "zoo pull original"], "info", "original:published")
         shutil.copy(lookup.PRETRAINED / "tuned.safetensors", folder / "mine.safetensors")
         assert json.loads(zoo("info", "mine.safetensors", "--json")[1])["bundled"] == "tuned"
 
 
 class TestFiles:
-    """Point: several files in one call, one after the other; what is wrong is known before the work."""
+    """Point: several files are read one after the other; a bad file is refused before the work."""
 
     def test_rows_are_in_the_order_of_the_files_and_the_description_tells_them_apart(
         self,
@@ -189,26 +172,24 @@ class TestFiles:
         assert described["counts"]["records"] == 6
 
     def test_a_file_that_is_not_there_is_known_before_the_work(self, zoo: Zoo, folder: Path) -> None:
-        assert refused(zoo, "predict", "a.fa", "none.fa", *KMER, "-o", "out.tsv") == "none.fa: no such file"
-        assert refused(zoo, "predict", "-", "-", *KMER) == "standard input: can be read once only; give - once"
+        refused(zoo, ["none.fa: "], "predict", "a.fa", "none.fa", *KMER, "-o", "out.tsv")
+        refused(zoo, ["standard input", "once"], "predict", "-", "-", *KMER)
         (folder / "bad.fa").write_text(">x\nACGT\n")
-        assert refused(zoo, "predict", "a.fa", "bad.fa", *KMER, "-o", "out.tsv").startswith("bad.fa: record 1 (x): ")
+        refused(zoo, ["bad.fa: ", "record 1 (x)"], "predict", "a.fa", "bad.fa", *KMER, "-o", "out.tsv")
 
     def test_no_input_is_replaced(self, zoo: Zoo, folder: Path) -> None:  # noqa: ARG002
-        line = refused(zoo, "predict", "a.fa", "b.fa", *KMER, "-o", "b.fa", "--overwrite")
-        assert line == "b.fa: is an input of this command, which is never replaced; give another name"
+        refused(zoo, ["b.fa: ", "input"], "predict", "a.fa", "b.fa", *KMER, "-o", "b.fa", "--overwrite")
 
     def test_no_header_before_the_input_is_known_to_be_good(self, zoo: Zoo, folder: Path) -> None:
         (folder / "bad.fa").write_text(f">x\n{'A' * 12}\n")
-        assert refused(zoo, "predict", "bad.fa", *KMER).startswith("bad.fa: record 1 (x): expected 249 bases, got 12; ")
+        refused(zoo, ["bad.fa: ", "record 1 (x)", "249 bases", "got 12"], "predict", "bad.fa", *KMER)
 
     def test_a_name_of_no_table_is_refused_before_the_work(self, zoo: Zoo, folder: Path) -> None:  # noqa: ARG002
-        line = refused(zoo, "predict", "none.fa", *KMER, "-o", "out.xlsx")
-        assert line.startswith("out.xlsx: expected a name that ends in .tsv, .txt, .csv, .parquet, or in one of text ")
+        refused(zoo, ["out.xlsx: ", ".tsv, .txt, .csv, .parquet"], "predict", "none.fa", *KMER, "-o", "out.xlsx")
 
 
 class TestFlags:
-    """Point: what has one value is a flag with a plain name; the old forms go on working."""
+    """Point: an option with only one value is a flag with a plain name; the long form works as well."""
 
     @pytest.mark.parametrize(
         ("typed", "full"),
@@ -272,7 +253,7 @@ class TestCompletion:
     def test_it_is_written_where_it_is_asked_for(self, zoo: Zoo, folder: Path) -> None:
         status, out, err = zoo("--install-completion", "--shell", "bash", "-o", "zoo.bash")
         assert (status, err) == (0, "")
-        assert out.endswith("zoo.bash: written; it works in the next shell that is started\n")
+        assert "zoo.bash: " in out
         text = (folder / "zoo.bash").read_text()
         for word in ("predict", "evaluate", "--both-strands", "--overwrite"):
             assert word in text

@@ -1,4 +1,4 @@
-"""What the command line says of itself, of this machine and of files."""
+"""Commands that show something: help, list, info, doctor, and the progress bar."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TestLookingAround:
         result = run_zoo("--debug", "predict", "--weights", "w.safetensors", *RUNTIME, "none.fa", cwd=folder)
         assert result.returncode == 1
         assert b"Traceback" in result.stderr
-        assert b"none.fa: no such file" in result.stderr
+        assert b"ZooError: none.fa: " in result.stderr
 
     def test_list_shows_every_runtime_and_why_it_cannot_be_used(self, zoo: Zoo, folder: Path) -> None:  # noqa: ARG002
         status, out, _ = zoo("list")
@@ -69,7 +69,7 @@ class TestLookingAround:
         assert status == 0
         assert "recipe              --learning-rate 0.002 --epsilon 1e-07 --batch-size 128 --epochs 100 " in out
 
-    def test_the_teacher_of_a_distillation_runs_on_what_takes_it(self, zoo: Zoo) -> None:
+    def test_the_teacher_of_a_distillation_runs_on_any_runtime(self, zoo: Zoo) -> None:
         runtime = zoo("distill", "--help")[1].partition("--runtime TEXT")[2].partition("--dropout")[0]
         assert "(default: auto)" in runtime
 
@@ -84,16 +84,16 @@ class TestLookingAround:
         assert described["recipe"] == {"learning_rate": 0.001, "epsilon": 1e-8, "batch_size": 128}
 
     @pytest.mark.parametrize(
-        ("name", "message"),
+        ("name", "facts"),
         [
-            ("original:published", "not on this machine yet; zoo pull original brings them"),
-            ("none.onnx", "none.onnx: no such file"),
-            ("seqs.fa", "seqs.fa: expected a .safetensors or .onnx file, got .fa"),
-            (".", ".: expected a weights file, this is a folder"),
+            ("original:published", ["zoo pull original"]),
+            ("none.onnx", ["none.onnx: "]),
+            ("seqs.fa", ["seqs.fa: ", ".safetensors", ".onnx", "got .fa"]),
+            (".", [".: ", "folder"]),
         ],
     )
-    def test_info_refuses_what_says_nothing(self, zoo: Zoo, folder: Path, name: str, message: str) -> None:  # noqa: ARG002
-        one_line(zoo, message, "info", name)
+    def test_info_refuses_files_without_weights(self, zoo: Zoo, folder: Path, name: str, facts: list[str]) -> None:  # noqa: ARG002
+        one_line(zoo, facts, "info", name)
 
     def test_doctor_reports_this_machine(self, zoo: Zoo, folder: Path) -> None:  # noqa: ARG002
         status, out, _ = zoo("doctor")
@@ -104,9 +104,9 @@ class TestLookingAround:
         assert report["runtimes"] == {name: session.missing(name) or "ready" for name in session.runtime_names()}
         sets = kernel.instruction_sets()
         assert report["kmer"]["k-mer tables"].startswith(sets[0] if sets else "not built")
-        assert report["deepstarr"]["training step"].startswith(("ready", "not built", "needs a processor"))
+        assert report["deepstarr"]["training step"]
         if not shutil.which("nvidia-smi"):
-            assert report["machine"]["GPU"] == "none: nvidia-smi is not there"
+            assert report["machine"]["GPU"].startswith("none")
 
 
 def test_the_progress_bar_shows_on_a_terminal_when_the_work_is_long(monkeypatch: pytest.MonkeyPatch) -> None:

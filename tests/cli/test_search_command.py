@@ -1,4 +1,4 @@
-"""`zoo search`: the study's own sweep, from its best trial to a checked export, and bad input in one line."""
+"""`zoo search`: the sweep of a study, from its best trial to a checked export, and bad input in one line."""
 
 from __future__ import annotations
 
@@ -67,58 +67,55 @@ def test_the_best_trial_is_trained_exported_and_checked(zoo: Zoo, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("words", "facts"),
     [
-        (
-            ["--objective", "pearson:dve"],
-            "no metric is called 'pearson:dve', did you mean pearson:dev?; there are pear",
-        ),
-        (["--fix", "epoch=1"], "--fix: unknown setting 'epoch', did you mean epochs?; known: layers, filters1"),
-        (["--fix", "epochs"], "--fix: expected NAME=VALUE, got 'epochs'"),
-        (["--sampler", "grid"], "grid: dropout is a range without a step"),
-        (["--sampler", "anneal"], "--sampler: expected one of tpe, random, grid, got 'anneal'"),
-        (["--against", "tuned"], "--against: needs --confirm"),
-        (["--best", "2"], "--best: needs --confirm"),
-        (["--name", "mine"], "--name: is of a study in --storage, which is not given"),
-        (["--confirm", "2", "--against", "tunde"], "no model is called 'tunde', did you mean tuned?"),
-        (["--storage", "sqlite:////nowhere/studies.db"], "--storage: sqlite:////nowhere/studies.db cannot be reached"),
-        (["--storage", "nosuch://host/studies"], "--storage: nosuch://host/studies cannot be reached"),
-        (["--resume"], "there is no study to resume"),
-        (["--model", "tuned"], "--model: is for a sweep file"),
-        (["--fix", "sequence_length=3"], "some points are impossible:"),
-        (["--workers", "0"], "workers: expected at least 1, got 0"),
-        (["--targets", "dev,hl"], "hl"),
+        (["--objective", "pearson:dve"], ["'pearson:dve'", "pearson:dev?"]),
+        (["--fix", "epoch=1"], ["--fix: ", "'epoch'", "epochs?", "layers, filters1"]),
+        (["--fix", "epochs"], ["--fix: ", "NAME=VALUE", "'epochs'"]),
+        (["--sampler", "grid"], ["grid", "dropout"]),
+        (["--sampler", "anneal"], ["--sampler: ", "tpe, random, grid", "'anneal'"]),
+        (["--against", "tuned"], ["--against: ", "--confirm"]),
+        (["--best", "2"], ["--best: ", "--confirm"]),
+        (["--name", "mine"], ["--name: ", "--storage"]),
+        (["--confirm", "2", "--against", "tunde"], ["'tunde'", "tuned?"]),
+        (["--storage", "sqlite:////nowhere/studies.db"], ["--storage: ", "sqlite:////nowhere/studies.db"]),
+        (["--storage", "nosuch://host/studies"], ["--storage: ", "nosuch://host/studies"]),
+        (["--resume"], ["resume", "study"]),
+        (["--model", "tuned"], ["--model: ", "sweep"]),
+        (["--fix", "sequence_length=3"], ["points"]),
+        (["--workers", "0"], ["workers: ", "at least 1", "got 0"]),
+        (["--targets", "dev,hl"], ["hl"]),
     ],
 )
-def test_bad_input_is_one_line_and_leaves_nothing(zoo: Zoo, tmp_path: Path, words: list[str], message: str) -> None:
+def test_bad_input_is_one_line_and_leaves_nothing(zoo: Zoo, tmp_path: Path, words: list[str], facts: list[str]) -> None:
     data = write_table(tmp_path / "mine.tsv")
-    one_line(zoo, message, "search", tiny(tmp_path), "--data", data, "-o", tmp_path / "study", *words)
+    one_line(zoo, facts, "search", tiny(tmp_path), "--data", data, "-o", tmp_path / "study", *words)
     assert not (tmp_path / "study").exists()
 
 
-def test_a_space_that_is_none_is_refused(zoo: Zoo, tmp_path: Path) -> None:
+def test_a_file_that_is_no_space_is_refused(zoo: Zoo, tmp_path: Path) -> None:
     data = write_table(tmp_path / "mine.tsv")
     rest = ["--data", data, "-o", tmp_path / "study"]
-    one_line(zoo, "no space is called 'deepstar', did you mean deepstarr?", "search", "deepstar", *rest)
-    one_line(zoo, "none.toml: cannot be read (No such file or directory)", "search", tmp_path / "none.toml", *rest)
+    one_line(zoo, ["'deepstar'", "deepstarr?"], "search", "deepstar", *rest)
+    one_line(zoo, "none.toml: ", "search", tmp_path / "none.toml", *rest)
     (tmp_path / "sweep.yaml").write_text("method: bayes\n")
-    one_line(zoo, "expected a sweep with a table of parameters", "search", tmp_path / "sweep.yaml", *rest)
+    one_line(zoo, ["sweep.yaml: ", "parameters"], "search", tmp_path / "sweep.yaml", *rest)
     (tmp_path / "sweep.json").write_text("{")
-    one_line(zoo, "expected a sweep in json", "search", tmp_path / "sweep.json", *rest)
+    one_line(zoo, ["sweep.json: ", "json"], "search", tmp_path / "sweep.json", *rest)
     assert not (tmp_path / "study").exists()
 
 
-def test_a_study_of_another_space_or_other_data_is_not_gone_on_with(zoo: Zoo, tmp_path: Path) -> None:
+def test_a_study_of_another_space_or_other_data_is_not_continued(zoo: Zoo, tmp_path: Path) -> None:
     data, other = write_table(tmp_path / "mine.tsv"), write_table(tmp_path / "other.tsv", rows=210)
     space = tiny(tmp_path)
     common = ["-o", tmp_path / "study", "--trials", 1, "--fix", "epochs=1"]
     assert zoo("search", space, "--data", data, *common)[0] == 0
     left = (tmp_path / "study" / "trials.tsv").read_text()
-    one_line(zoo, "study: exists already; give another --output, or --resume", "search", space, "--data", data, *common)
-    one_line(zoo, "belongs to another data: sha256 was", "search", space, "--data", other, *common, "--resume")
+    one_line(zoo, ["study: ", "--resume"], "search", space, "--data", data, *common)
+    one_line(zoo, ["data", "sha256"], "search", space, "--data", other, *common, "--resume")
     space.write_text(TINY.replace("[4, 8]", "[4, 16]"))
-    one_line(zoo, "belongs to another space: parameters was", "search", space, "--data", data, *common, "--resume")
+    one_line(zoo, ["space", "parameters"], "search", space, "--data", data, *common, "--resume")
     space.write_text(TINY)
     objective = ["--objective", "mse:dev"]
-    one_line(zoo, "belongs to another objective", "search", space, "--data", data, *common, "--resume", *objective)
+    one_line(zoo, "objective", "search", space, "--data", data, *common, "--resume", *objective)
     assert (tmp_path / "study" / "trials.tsv").read_text() == left

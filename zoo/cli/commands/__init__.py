@@ -11,15 +11,15 @@ COMMANDS = {
         "predict:predict": """Predict the activity of sequences in FASTA files, or of intervals of a genome.
             zoo predict seqs.fa
             zoo predict seqs.fa more.fa --both-strands -o scores.tsv
-            zoo predict --bed peaks.bed --genome dm6.fa -o peaks.tsv
+            zoo predict --bed peaks.bed --genome dm6.fa -o activity.tsv
             docs/predict.md""",
         "genome:variants": """Predict the effect of variants: activity of each allele, and their difference.
             zoo variants calls.vcf.gz --genome dm6.fa -o effects.tsv
             zoo variants calls.vcf.gz --genome dm6.fa --shifts -20,0,20 -o effects.vcf.gz
             docs/variants.md""",
         "genome:scan": """Predict every window of a genome and write tracks for a genome browser.
-            zoo scan dm6.fa --stride 50 -o tracks/dm6
-            zoo scan dm6.fa --region chr2L:100,001-200,000 --aggregate mean -o tracks/part
+            zoo scan dm6.fa --stride 50 -o dm6
+            zoo scan dm6.fa --region chr2L:100,001-200,000 --aggregate mean -o part
             docs/genome.md""",
         "serve:serve": f"""Answer prediction requests over HTTP (Open Inference Protocol v2), and show a web page.
             zoo serve
@@ -46,7 +46,7 @@ COMMANDS = {
     "Weights": {
         "weights:import_": """Convert weights that were trained in Keras or PyTorch.
             zoo import weights.h5 -o mine.safetensors
-            zoo import port.pth --match predictions.tsv -o port.safetensors
+            zoo import port.pth --match scores.tsv -o port.safetensors
             docs/weights.md""",
         "weights:export": f"""Write a model as ONNX, Keras or another format; the file is checked first.
             zoo export {MODEL} --onnx
@@ -78,11 +78,11 @@ COMMANDS = {
         "train:distill": f"""Train a network to imitate a teacher, on sequences drawn from a genome.
             Settings come from the same places as for zoo train.
             zoo distill small.toml --teacher {MODEL} --genome dm6.fa -o runs/small
-            zoo distill {MODEL} --teacher mine.safetensors --genome dm6.fa --epochs 20 -o runs/student
+            zoo distill {MODEL} --teacher mine.safetensors --genome dm6.fa -o runs/new
             docs/train.md""",
         "search:search": """Search for the best settings of a network and of its training, with Optuna.
-            zoo search space.toml --data mine.tsv --split-by fraction --trials 40 -o study
-            zoo search space.toml --data mine.tsv --split-by fraction --confirm 3 -o study --resume
+            zoo search space.toml --data mine.tsv --split-by fraction -o study
+            zoo search space.toml --data mine.tsv --confirm 3 -o study
             docs/search.md""",
         "evaluate:evaluate": f"""Measure how well models predict data: correlations and errors with intervals.
             zoo evaluate --data mine.tsv --split all
