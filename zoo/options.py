@@ -119,7 +119,7 @@ def check_kind(name: str, value: Any, hint: Any) -> None:
         return
     hints = [one for one in _alternatives(hint) if one is not types.NoneType]
     if isinstance(value, str) and any(get_origin(one) is tuple for one in hints):
-        raise ZooError(f"{name}: expected {_description(hints[0])}, got one text; put it in a list")
+        raise ZooError(f"{name}: expected {_description(hints[0])}, got the text {value!r}; put it in a list")
     expected = " or ".join(dict.fromkeys(_description(one) for one in hints))
     raise ZooError(f"{name}: expected {expected}, got {value!r}")
 

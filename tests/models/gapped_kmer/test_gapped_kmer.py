@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 import traced
 from checkpoints import random_checkpoint, random_codes
+from refusals import refuses
 from toy import Toy, trainer
 
 from zoo import registry
 from zoo.data.labelled import Split
 from zoo.dna.encoding import encode, one_hot, reverse_complement
-from zoo.errors import ZooError
 from zoo.models import gapped_kmer
 from zoo.models.gapped_kmer import Config, words
-from zoo.prediction.session import open_session, refuses
+from zoo.prediction import session
+from zoo.prediction.session import open_session
 
 torch = pytest.importorskip("torch")
 
@@ -202,31 +203,28 @@ def test_training_finds_a_word(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"),
+    ("wrong", "facts"),
     [
-        ({"word_length": 0}, "word_length: expected 1 to 12 bases, got 0"),
-        ({"word_length": 13}, "word_length: expected 1 to 12 bases, got 13"),
-        ({"word_length": 8.0}, "word_length: expected 1 to 12 bases, got 8.0"),
-        ({"word_length": True}, "word_length: expected 1 to 12 bases, got True"),
-        ({"informative": 9}, "informative: expected 1 to 8 positions, at most the word_length, got 9"),
-        ({"informative": "6"}, "informative: expected 1 to 8 positions, at most the word_length, got '6'"),
-        ({"sequence_length": 7}, "sequence_length: expected at least the word_length, 8 bases, got 7"),
-        ({"targets": "dev"}, "targets: expected a list, got 'dev'"),
-        (
-            {"word_length": 12, "informative": 10},
-            "word_length 12 and informative 10: 69,206,016 gapped words, expected at most 33,554,432; "
-            "take fewer informative positions",
-        ),
+        ({"word_length": 0}, ["word_length", 1, 0]),
+        ({"word_length": 13}, ["word_length", 12, 13]),
+        ({"word_length": 8.0}, ["word_length", "8.0"]),
+        ({"word_length": True}, ["word_length", "True"]),
+        ({"informative": 9}, ["informative", "word_length", 8, 9]),
+        ({"informative": 0}, ["informative", 1, 0]),
+        ({"informative": "6"}, ["informative", "'6'"]),
+        ({"sequence_length": 7}, ["sequence_length", "word_length", 8, 7]),
+        ({"targets": "dev"}, ["targets", "dev"]),
+        ({"word_length": 12, "informative": 10}, [12, 10, "69,206,016", "33,554,432"]),
     ],
 )
-def test_a_setting_that_makes_no_sense_is_one_line(wrong: dict[str, object], message: str) -> None:
-    with pytest.raises(ZooError) as refusal:
+def test_a_setting_that_makes_no_sense_is_one_line(wrong: dict[str, object], facts: list[object]) -> None:
+    with refuses(*facts):
         Config(**wrong)
-    assert str(refusal.value) == message
 
 
 def test_engines_of_convolutions_refuse_it_in_one_line() -> None:
     spec = random_checkpoint(Config(3, 2, sequence_length=5)).spec
-    assert refuses("kmer-cpu", spec) == (
-        "expected plain convolutions and matrices, the architecture gapped_kmer is not; use onnx-cpu"
-    )
+    reason = session.refuses("kmer-cpu", spec)
+    assert reason
+    assert "gapped_kmer" in reason
+    assert "onnx-cpu" in reason

@@ -1,8 +1,8 @@
 """Gapped k-mer counts with a linear readout in PyTorch: index arithmetic and sums of embeddings.
 
-Mask by mask, each window is numbered by its informative bases and looks a weight up: the weights of a mask are a few
-hundred kilobytes, so that lookups and the sums of their gradients stay in a core's cache.
-Axes: N sequences, L positions, P windows, T targets.
+For each mask, each window is numbered by its informative bases, and its weight is looked up. The weights of one mask
+are a few hundred kilobytes, so the lookups and the sums of their gradients stay in a core's cache. Axes: N sequences, L
+positions, P windows, T targets.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from zoo.models.gapped_kmer.words import BASES
 
 
 class Readout(nn.Module):
-    """weight: (T, features), activity for each occurrence of a gapped word.  bias: (T,). Both begin at zero."""
+    """weight: (T, features), activity per occurrence of a gapped word.  bias: (T,).  Both are initially zero."""
 
     def __init__(self, features: int, targets: int) -> None:
         super().__init__()
@@ -34,12 +34,12 @@ class GappedKmer(nn.Module):
         self.readout = Readout(words.features(config), len(config.targets))
         self._blocks = words.blocks(config.word_length, config.informative)
         self._columns = [block.columns for block in self._blocks]
-        # no buffer: a moving average of the weights would average it too
+        # not a buffer, since a moving average of the weights would average it too
         self._pairs = torch.from_numpy(words.pairs(config.informative))
 
     def forward(self, one_hot: torch.Tensor) -> torch.Tensor:
         """One-hot DNA, float (N, 4, L), channels in the order A, C, G, T -> activities, float (N, T)."""
-        # whole numbers at once, so that no precision and no device rounds them
+        # integers from the start, since a low precision would round them
         bases = one_hot.long()
         codes = bases[:, 1] + 2 * bases[:, 2] + 3 * bases[:, 3]
         known = bases.sum(1)
@@ -53,7 +53,7 @@ class GappedKmer(nn.Module):
         other_numbers = _Numbers(BASES - 1 - codes.flip(1), self.config)
         pairs = self._pairs.to(codes.device)
         own = other = codes.new_zeros((), dtype=self.readout.weight.dtype)
-        # one split: the gradient of each slice would be as large as all weights
+        # one split, since the gradient of a slice would be as large as all weights
         for block, table in zip(self._blocks, self.readout.weight.split(self._columns, 1), strict=True):
             number = numbers.of(block.mask)
             if block.symmetric:
@@ -68,26 +68,30 @@ class GappedKmer(nn.Module):
 
 
 def _looked_up(table: torch.Tensor, number: torch.Tensor) -> torch.Tensor:
-    """(T, columns), int64 (N, P) -> (T, N P). The gradient of `gather` is a plain sum, twenty times as fast on a CPU as
-    that of an embedding."""
+    """Look weights up: (T, columns) and int64 (N, P) -> (T, N P).
+
+    The gradient of `gather` is a plain sum, on a CPU twenty times as fast as that of an embedding.
+    """
     return table.gather(1, number.reshape(1, -1).expand(len(table), -1))
 
 
 def _shifted(values: torch.Tensor, config: Config) -> list[torch.Tensor]:
-    """(N, L) -> for each position of a word, (N, P): its value in every window."""
+    """Values (N, L) -> for each position of a word, the value at that position in every window, (N, P)."""
     return [values[:, place : place + config.positions] for place in range(config.word_length)]
 
 
 class _Numbers:
-    """Windows numbered by their bases at the positions of a mask. The two halves of a window are numbered apart, since
-    many masks share a half."""
+    """Numbers of windows, made from their bases at the positions of a mask.
+
+    The two halves of a window are numbered separately, since many masks share a half.
+    """
 
     def __init__(self, codes: torch.Tensor, config: Config) -> None:
         self._bases, self._half = _shifted(codes, config), config.word_length // 2
         self._parts: dict[tuple[int, ...], torch.Tensor] = {}
 
     def of(self, mask: tuple[int, ...]) -> torch.Tensor:
-        """int64 (N, P), the first base highest."""
+        """Number of every window, int64 (N, P), with the first base in the highest digit."""
         left = tuple(position for position in mask if position < self._half)
         right = mask[len(left) :]
         if not left or not right:

@@ -1,9 +1,9 @@
-"""Gapped words and their weights: which is which, and the sum of all that a window holds. NumPy alone.
+"""Gapped words and their weights: which column has which weight, and the sum of the weights in a window. NumPy only.
 
-A gapped word is a mask, the informative positions within the window, and a word, the bases there, as a number with the
-first base highest: A 0, C 1, G 2, T 3. Its reverse complement has the mirrored mask and the reverse complement of the
-word. So the weights of one of two mirrored masks are enough, those of all words; a mask that is its own mirror image
-has a weight for each pair of words that are reverse complements. Axes: N sequences, P windows, T targets.
+A gapped word is a mask (its informative positions in the window) and a word (the bases there, as a number with the
+first base in the highest digit: A 0, C 1, G 2, T 3). Its reverse complement has the mirrored mask and the reverse
+complement of the word. So of two mirrored masks only one has weights, for all its words; a mask that is its own mirror
+image has one weight for each pair of words that are reverse complements. Axes: N sequences, P windows, T targets.
 """
 
 from __future__ import annotations
@@ -25,8 +25,11 @@ BASES = len(ALPHABET)
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """Weights of one mask, a run of columns. mask: informative positions, ascending.  mirrored: the mask of the reverse
-    complements, which has the same weights.  columns: how many there are."""
+    """Weights of one mask, in adjacent columns.
+
+    mask: informative positions, ascending.  mirrored: mask of the reverse complements, which have the same weights.
+    columns: number of columns.
+    """
 
     mask: tuple[int, ...]
     mirrored: tuple[int, ...]
@@ -39,7 +42,7 @@ class Block:
 
 @cache
 def blocks(word_length: int, informative: int) -> tuple[Block, ...]:
-    """All masks, of two mirrored ones the first, in lexicographic order; their columns follow one another."""
+    """All masks (of two mirrored ones the first) in lexicographic order, which is the order of their columns."""
     found = []
     for mask in itertools.combinations(range(word_length), informative):
         mirrored = tuple(word_length - 1 - position for position in reversed(mask))
@@ -50,7 +53,7 @@ def blocks(word_length: int, informative: int) -> tuple[Block, ...]:
 
 
 def features(config: Config) -> int:
-    """Weights of a target."""
+    """Number of weights per target."""
     return sum(block.columns for block in blocks(config.word_length, config.informative))
 
 
@@ -67,13 +70,13 @@ def reverse_complements(length: int) -> np.ndarray:
 
 @cache
 def pairs(length: int) -> np.ndarray:
-    """Word -> number of the pair that it and its reverse complement are, int64 (4^length,), from 0 without gaps."""
+    """Word -> number of its pair with the reverse complement, int64 (4^length,); pairs are numbered from 0."""
     smaller = np.minimum(np.arange(BASES**length), reverse_complements(length))
     return np.unique(smaller, return_inverse=True)[1].reshape(-1)
 
 
 def split(config: Config, weight: np.ndarray) -> list[tuple[Block, np.ndarray]]:
-    """Weights (T, features) -> each block with the weights of all 4^informative words, (T, 4^informative)."""
+    """Split weights (T, features) into blocks, each with the weights of all its words, (T, 4^informative)."""
     found, first = [], 0
     for block in blocks(config.word_length, config.informative):
         own = weight[:, first : first + block.columns]
@@ -83,9 +86,9 @@ def split(config: Config, weight: np.ndarray) -> list[tuple[Block, np.ndarray]]:
 
 
 def window_table(config: Config, weight: np.ndarray) -> np.ndarray:
-    """Mean of the weights of the gapped words of each window: (T, features) -> float64 (4^word_length, T).
+    """Mean weight of the gapped words in each window: (T, features) -> float64 (4^word_length, T).
 
-    Made as an array with an axis a position, along which a gap is broadcast.
+    Computed as an array with one axis per position; weights are broadcast along the axes of gaps.
     """
     length, targets = config.word_length, len(weight)
     parts: tuple[dict[tuple[int, ...], np.ndarray], ...] = {}, {}
@@ -95,7 +98,7 @@ def window_table(config: Config, weight: np.ndarray) -> np.ndarray:
         parts[block.symmetric][gaps] = words.reshape(targets, *shape).astype(np.float64)
     either, own = (_broadcast_sum(part, length - config.informative, length) for part in parts)
     either = np.broadcast_to(either, (targets, *(BASES,) * length))
-    # the other strand: complementary bases, positions in reverse
+    # the other strand has complementary bases in reverse order
     other = np.flip(either, tuple(range(1, length + 1))).transpose(0, *range(length, 0, -1))
     return np.ascontiguousarray((own + either + other).reshape(targets, -1).T) / config.choices
 
@@ -103,8 +106,10 @@ def window_table(config: Config, weight: np.ndarray) -> np.ndarray:
 def _broadcast_sum(
     parts: dict[tuple[int, ...], np.ndarray], gaps: int, length: int, first: tuple[int, ...] = ()
 ) -> np.ndarray:
-    """Sum of the arrays whose gaps begin with `first`. Those that share their first gaps are added before these are
-    broadcast: most sums are of small arrays."""
+    """Sum of the arrays whose gaps begin with `first`.
+
+    Arrays that share their first gaps are added before they are broadcast, so most sums are of small arrays.
+    """
     if len(first) == gaps:
         return parts.get(first, np.zeros(()))
     total = np.zeros(())
@@ -114,7 +119,7 @@ def _broadcast_sum(
 
 
 def activities(config: Config, weight: np.ndarray, bias: np.ndarray, one_hot: np.ndarray) -> np.ndarray:
-    """One-hot bases (N, L, 4) -> float64 (N, T), mask by mask, for the table and its engines to be checked against."""
+    """Compute mask by mask, to check the table and the engines: one-hot bases (N, L, 4) -> float64 (N, T)."""
     codes = one_hot.argmax(2)
     count = config.positions
     whole = np.lib.stride_tricks.sliding_window_view(one_hot.sum(2), config.word_length, axis=1).min(2)

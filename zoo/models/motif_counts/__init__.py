@@ -1,16 +1,16 @@
-"""Counts of known motifs with a linear readout: a convolution of fixed position weight matrices, both strands, hits
-counted.
+"""Counts of known motifs with a linear readout: position weight matrices scan both strands, and their hits are counted.
 
-A motif is a matrix of whole-number scores and the score from which a site is a hit, both made from probabilities as
-FIMO makes them (Grant, Bailey, Noble, Bioinformatics 2011, doi:10.1093/bioinformatics/btr064; see scoring.py). The
-activity of a target is a bias and, for each motif, its hits on both strands times a weight: log2 activity a hit. A site
-that is a hit on both strands, as of a palindrome, is two, as FIMO lists it. A site that touches an N is none.
+A motif is a matrix of whole-number scores, and the score from which a site is a hit. Both are computed from
+probabilities as FIMO does (Grant, Bailey, Noble, Bioinformatics 2011, doi:10.1093/bioinformatics/btr064; see
+scoring.py). The activity of a target is a bias plus, for each motif, its hits on both strands times a weight (log2
+activity per hit). A site that is a hit on both strands, as of a palindrome, counts twice, as in FIMO. A site with an N
+is no hit.
 
-Only the readout is trained: one weight a motif and target. The matrices are settings of the network, so that they
-travel with their names in the config of every file. `zoo train motif-counts --motifs known.meme` takes them from a file
-in the MEME format; without one they are those of fly_motifs.py. Arithmetic: 16 FLOP a base and position of a motif.
+Training changes only the readout: one weight per motif and target. The matrices are part of the config, so every
+weights file has them, with their names. `zoo train motif-counts --motifs known.meme` reads them from a file in the MEME
+format; the default is those in fly_motifs.py. Arithmetic: 16 FLOP per base and motif position.
 
-What the zoo's contract for a model asks (zoo/contracts.py); the network itself is in torch_network.py.
+This file needs no PyTorch; torch_network.py is the network.
 """
 
 from __future__ import annotations
@@ -20,29 +20,32 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
+
 from zoo.errors import ZooError
+from zoo.layers import onnx_graph
+from zoo.layers.onnx_graph import Tensors
 from zoo.models.motif_counts import fly_motifs, scoring
 from zoo.models.motif_counts.scoring import P_VALUE, ScoredMotif
-from zoo.spec import check_targets
+from zoo.options import check
+from zoo.spec import ALPHABET, check_targets
 
 if TYPE_CHECKING:
-    import numpy as np
     import onnx
 
-    from zoo.layers.onnx_graph import Tensors
     from zoo.models.motif_counts.torch_network import MotifCounts
 
 HEAD = "effects"
 
 MOST_MOTIFS = 2_000
-"""In one network: as many as its config can hold."""
+"""Most motifs in one network; the header of a weights file has space for their matrices."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Motifs and dimensions of one network. A bad value is refused when the Config is made.
+    """Motifs and dimensions of one network; ZooError for values that make no network.
 
-    motifs: one or more of different names, those of fly_motifs.py by default.  sequence_length: L, bases.
+    motifs: one or more with different names; default those in fly_motifs.py.  sequence_length: L, bases.
     targets: names of the T outputs.
     """
 
@@ -51,20 +54,18 @@ class Config:
     targets: tuple[str, ...] = ("dev", "hk")
 
     def __post_init__(self) -> None:
-        for name in ("motifs", "targets"):
-            if not isinstance(getattr(self, name), (list, tuple)):
-                raise ZooError(f"{name}: expected a list, got {getattr(self, name)!r}")
+        if isinstance(self.motifs, list | tuple):
+            object.__setattr__(self, "motifs", tuple(scoring.motif_of(motif) for motif in self.motifs))
+        check(self, separator="_")
+        check_targets(self.targets)
         if not 1 <= len(self.motifs) <= MOST_MOTIFS:
             raise ZooError(f"motifs: expected 1 to {MOST_MOTIFS:,}, got {len(self.motifs):,}")
-        object.__setattr__(self, "motifs", tuple(scoring.motif_of(motif) for motif in self.motifs))
-        object.__setattr__(self, "targets", tuple(self.targets))
         if len(set(self.names)) < len(self.names):
-            raise ZooError("motifs: expected different names")
-        check_targets(self.targets)
-        if type(self.sequence_length) is not int or self.sequence_length < self.widest:
+            raise ZooError(f"motifs: expected different names, got {', '.join(self.names)}")
+        if self.sequence_length < self.widest:
             raise ZooError(
                 f"sequence_length: expected at least {self.widest} bases, the width of the widest motif, "
-                f"got {self.sequence_length!r}"
+                f"got {self.sequence_length}"
             )
 
     @property
@@ -86,23 +87,25 @@ class Config:
 
 
 def fly(p_value: float) -> tuple[ScoredMotif, ...]:
-    """The motifs of fly_motifs.py. Raises ZooError if one has no hit at this p-value."""
+    """The motifs in fly_motifs.py. Raises ZooError if one can have no hit at this p-value."""
     return scoring.scored(fly_motifs.motifs(), fly_motifs.BACKGROUND, p_value)
 
 
 VARIANTS = {"motif-counts": Config()}
 
 RECIPE = {"learning_rate": 0.005, "epsilon": 1e-8, "patience": 5}
-"""A weight a motif: nothing to overfit, so that a large step is safe. A recipe of the zoo; no paper gives one."""
+"""One weight per motif cannot overfit, so a large learning rate is safe. The recipe is the zoo's own."""
 
 
 def configure(
     *,
-    motifs: Annotated[Path | None, "Motifs to count, in the MEME format."] = None,
-    p_value: Annotated[float | None, f"Chance of a hit at a random site, at most; else {P_VALUE:g}."] = None,
+    motifs: Annotated[Path | None, "File with the motifs to count, in the MEME format."] = None,
+    p_value: Annotated[float | None, f"Largest probability of a hit at a random site; default {P_VALUE:g}."] = None,
 ) -> Mapping[str, Any]:
-    """Fields of the Config for the motifs of a file. Raises ZooError for a file that is none, a p-value that is none,
-    and motifs too short or too weak to have a hit at it."""
+    """Fields of the Config for the motifs in a file.
+
+    Raises ZooError for an invalid file or p-value, and for motifs too short or too weak to have a hit at the p-value.
+    """
     if motifs is None and p_value is None:
         return {}
     from zoo.formats import meme
@@ -119,13 +122,13 @@ def configure(
 
 
 def array_shapes(config: Config) -> dict[str, tuple[int, ...]]:
-    """effects.weight: a row a target, a column a motif. effects.bias: (T,)."""
+    """effects.weight: (T, motifs). effects.bias: (T,)."""
     targets = len(config.targets)
     return {f"{HEAD}.weight": (targets, len(config.motifs)), f"{HEAD}.bias": (targets,)}
 
 
 def layer_norms(config: Config) -> dict[str, str]:  # noqa: ARG001
-    """None: there is no batch norm."""
+    """Empty, since the network has no batch norm."""
     return {}
 
 
@@ -137,15 +140,24 @@ def network(config: Config) -> MotifCounts:
 
 
 def onnx_model(config: Config, arrays: Mapping[str, np.ndarray], tensors: Tensors, opset: int) -> onnx.ModelProto:
-    """The network as an ONNX graph, see graph.py."""
-    from zoo.models.motif_counts import graph
+    """The network as an ONNX graph: convolution, comparison, sum, matrix."""
+    from onnx import TensorProto
 
-    return graph.build(config, arrays, tensors, opset)
+    kernels, limits = scoring.kernels(config.motifs)
+    weight = np.tile(arrays[f"{HEAD}.weight"].T, (2, 1))  # a motif has the same weight on both strands
+    graph = onnx_graph.Chain(tensors.input)
+    # two-dimensional with a height of 1, for which ONNX Runtime has fast kernels
+    graph.add("height", "Unsqueeze", {"axis": np.array([2])})
+    pads = [0, 0, 0, config.widest - 1]
+    graph.add("scores", "Conv", {"motifs": kernels[:, :, None]}, kernel_shape=[1, config.widest], pads=pads)
+    graph.add("hit", "GreaterOrEqual", {"limits": limits[:, None, None]})
+    graph.add("hit_number", "Cast", to=TensorProto.FLOAT)
+    graph.add("hits", "ReduceSum", {"axes": np.array([2, 3])}, keepdims=0)
+    graph.add(HEAD, "Gemm", {"weight": weight, "bias": arrays[f"{HEAD}.bias"]})
+    return graph.model(tensors, (len(ALPHABET), config.sequence_length), len(config.targets), opset)
 
 
 def activities(config: Config, arrays: Mapping[str, np.ndarray], one_hot: np.ndarray) -> np.ndarray:
     """The network in NumPy: one-hot bases (N, L, 4) -> float64 (N, T)."""
-    import numpy as np
-
     hits = scoring.hits(config.motifs, one_hot)
     return hits @ arrays[f"{HEAD}.weight"].T.astype(np.float64) + arrays[f"{HEAD}.bias"]

@@ -1,8 +1,8 @@
-"""Motifs of Drosophila enhancers and promoters, as their published consensus: what motif-counts counts without a file.
+"""Motifs of Drosophila enhancers and promoters, from published consensus sequences: the default of motif-counts.
 
-A consensus tells which bases a position allows, not how often each is there: allowed bases share ALLOWED evenly. The
-motifs are those that de Almeida et al. discuss (2022, doi:10.1038/s41588-022-01048-5), as far as their consensus is
-rare enough to be searched for, and core promoter motifs.
+A consensus says which bases a position allows, but not how often each occurs; here the allowed bases share ALLOWED
+equally. The motifs are those that de Almeida et al. discuss (2022, doi:10.1038/s41588-022-01048-5), if their consensus
+is rare enough to search for, and core promoter motifs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CONSENSUS = {
     "AP-1": "TGACTCA",
     # Montminy et al. 1986: the cAMP-responsive element
     "CREB": "TGACGTCA",
-    # WGATAR of Evans, Reitman, Felsenfeld 1988, lengthened until its words are rare enough
+    # WGATAR of Evans, Reitman, Felsenfeld 1988, made longer because its words are too common
     "GATA": "WGATAAGR",
     # the ETS core GGAA with the flanks of Wei et al. 2010, doi:10.1038/emboj.2010.106
     "ETS": "ACCGGAAGT",
@@ -42,13 +42,13 @@ CONSENSUS = {
     # van Steensel, Delrow, Bussemaker 2003, doi:10.1073/pnas.0438000100: the GAGA factor
     "Trl": "GAGAGAGA",
 }
-"""Name -> consensus, in the letters of IUPAC."""
+"""Name -> consensus, in IUPAC letters."""
 
 ALLOWED = 0.97
-"""Share of the bases that a consensus allows at a position."""
+"""Probability of the bases that a consensus allows at a position, all together."""
 
 SITES = 100.0
-"""Sites that a matrix is taken to be made from: so many that pseudocounts change little."""
+"""Assumed number of sites behind each matrix; with this many, pseudocounts change little."""
 
 BACKGROUND = (0.29, 0.21, 0.21, 0.29)
 """Frequencies of A, C, G, T in the euchromatin of Drosophila melanogaster, 42% GC (Adams et al. 2000,
@@ -56,12 +56,12 @@ doi:10.1126/science.287.5461.2185)."""
 
 
 def motifs() -> list[tuple[str, np.ndarray, float]]:
-    """Name, probabilities (width, 4), sites of each motif."""
+    """Name, probabilities (width, 4) and number of sites of each motif."""
     return [(name, probabilities(consensus), SITES) for name, consensus in CONSENSUS.items()]
 
 
 def probabilities(consensus: str) -> np.ndarray:
-    """Letters of IUPAC -> float64 (width, 4), in the order A, C, G, T."""
+    """IUPAC letters -> float64 (width, 4), in the order A, C, G, T."""
     rows = []
     for letter in consensus:
         allowed = np.array([base in IUPAC[letter] for base in ALPHABET])

@@ -1,9 +1,9 @@
-"""From the probabilities of a motif to whole-number scores and a threshold, as FIMO of the MEME suite has it.
+"""Probabilities of a motif -> whole-number scores and a threshold, computed as FIMO of the MEME suite does.
 
-Log-odds with a pseudocount, against a background averaged with its complement since both strands are scanned; scaled so
-that all scores of a matrix are whole numbers from 0 to 100; their sum's distribution under the background by dynamic
-programming, exact for independent bases; a hit is a sum that is reached with a probability of at most the p-value.
-NumPy alone. Axes: N sequences, L positions, M motifs.
+Scores are log-odds with a pseudocount, against a background averaged with its complement since both strands are
+scanned. They are scaled to whole numbers from 0 to 100. Dynamic programming gives the distribution of their sum under
+the background, exact for independent bases; a hit is a sum that is reached with a probability of at most the p-value.
+NumPy only. Axes: N sequences, L positions, M motifs.
 """
 
 from __future__ import annotations
@@ -16,48 +16,50 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import ZooError
+from zoo.options import check, names
 from zoo.spec import ALPHABET
 
 P_VALUE = 1e-4
-"""Of FIMO by default."""
+"""FIMO's default p-value."""
 
 PSEUDOCOUNT = 0.1
-"""Sites that are added to a motif's, distributed as the background: FIMO's motif pseudocount."""
+"""Number of sites, distributed as the background, that are added to each motif: FIMO's motif pseudocount."""
 
 RANGE = 100
-"""Largest score of a base: PSSM_RANGE of the MEME suite."""
+"""Largest score of a base: PSSM_RANGE in the MEME suite."""
 
 WIDEST = 100
-"""Positions of a motif. The widest in public collections have some 40; sums of scores stay exact in float32."""
+"""Most positions of a motif, for which sums of scores are exact in float32. Public collections have up to about 40."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ScoredMotif:
-    """name: as in its file.  scores: a row a position, of A, C, G, T, whole numbers from 0 to RANGE.  threshold: the
-    smallest sum that is a hit."""
+    """A motif as whole-number scores.
+
+    name: as in its file.  scores: one row per position, for A, C, G, T, from 0 to RANGE.  threshold: the smallest sum
+    that is a hit.
+    """
 
     name: str
     scores: tuple[tuple[int, ...], ...]
     threshold: int
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name.strip() or not self.name.isprintable():
+        check(self, "motifs: ")
+        if not self.name.strip() or not self.name.isprintable():
             raise ZooError(f"motifs: expected names without tabs and control characters, got {self.name!r}")
-        rows = self.scores
-        if not isinstance(rows, (list, tuple)) or not 1 <= len(rows) <= WIDEST:
-            raise ZooError(f"motif {self.name}: expected 1 to {WIDEST} positions")
-        for row in rows:
-            whole = isinstance(row, (list, tuple)) and all(type(one) is int and 0 <= one <= RANGE for one in row)
-            if not whole or len(row) != len(ALPHABET):
-                raise ZooError(f"motif {self.name}: expected {len(ALPHABET)} scores from 0 to {RANGE}, got {row!r}")
-        object.__setattr__(self, "scores", tuple(map(tuple, rows)))
+        if not 1 <= len(self.scores) <= WIDEST:
+            raise ZooError(f"motif {self.name}: expected 1 to {WIDEST} positions, got {len(self.scores)}")
+        for row in self.scores:
+            if len(row) != len(ALPHABET) or not all(0 <= one <= RANGE for one in row):
+                raise ZooError(f"motif {self.name}: expected {len(ALPHABET)} scores from 0 to {RANGE}, got {row}")
         best = sum(map(max, self.scores))
-        if type(self.threshold) is not int or not 1 <= self.threshold <= best:
-            raise ZooError(f"motif {self.name}: expected a threshold from 1 to {best}, got {self.threshold!r}")
+        if not 1 <= self.threshold <= best:
+            raise ZooError(f"motif {self.name}: expected a threshold from 1 to {best}, got {self.threshold}")
 
     @property
     def without_n(self) -> int:
-        """What is added to the score of each base, so that a site with an N, which has none there, is no hit."""
+        """Number that is added to the score of each base. An N scores 0, so a site with an N cannot be a hit."""
         return max(0, (len(self.scores) - 1) * RANGE - self.threshold + 1)
 
     def to_dict(self) -> dict[str, Any]:
@@ -66,25 +68,24 @@ class ScoredMotif:
 
 
 def motif_of(value: Any) -> ScoredMotif:
-    """A motif, or the JSON of one -> the motif. Raises ZooError if it is neither."""
+    """A motif, or its JSON -> the motif. Raises ZooError for anything else."""
     if isinstance(value, ScoredMotif):
         return value
-    names = {field.name for field in dataclasses.fields(ScoredMotif)}
-    if not isinstance(value, dict) or set(value) != names:
-        raise ZooError(f"motifs: expected {', '.join(sorted(names))} of each, got {str(value)[:60]}")
+    if not isinstance(value, dict) or set(value) != set(names(ScoredMotif)):
+        raise ZooError(f"motifs: expected {', '.join(names(ScoredMotif))} for each motif, got {str(value)[:60]}")
     return ScoredMotif(**value)
 
 
 def scored(
     motifs: Iterable[tuple[str, np.ndarray, float]], background: Sequence[float], p_value: float
 ) -> tuple[ScoredMotif, ...]:
-    """Motifs as whole-number scores with their thresholds.
+    """Compute the scores and thresholds of motifs.
 
-    motifs: name, probabilities (width, 4) and sites of each.  background: frequencies of A, C, G, T.
+    motifs: name, probabilities (width, 4) and number of sites of each.  background: frequencies of A, C, G, T.
     Raises ZooError for a p-value outside (0, 1), and for motifs that cannot have a hit at it.
     """
     if type(p_value) not in (int, float) or not 0 < p_value < 1:
-        raise ZooError(f"p_value: expected a number above 0 and under 1, got {p_value!r}")
+        raise ZooError(f"p_value: expected a number above 0 and below 1, got {p_value!r}")
     frequencies = np.asarray(background, np.float64)
     frequencies = (frequencies + frequencies[::-1]) / 2  # A with T, C with G
     frequencies /= frequencies.sum()
@@ -104,8 +105,8 @@ def scored(
         first = next(iter(never))
         others = f" (and {len(never) - 1} more)" if len(never) > 1 else ""
         raise ZooError(
-            f"motif {first}{others}: too short or too weak to have a hit at the p-value {p_value:g}; its best word "
-            f"has {never[first]:.2g}; leave it out, or take a p-value above {max(never.values()):.2g}"
+            f"motif {first}{others}: too short or too weak for a hit at the p-value {p_value:g}; its best word has the "
+            f"p-value {never[first]:.2g}; leave it out, or give a p-value above {max(never.values()):.2g}"
         )
     return tuple(found)
 
@@ -116,12 +117,12 @@ def whole_scores(name: str, probabilities: np.ndarray, sites: float, background:
     odds = np.log2(shares / background)
     spread = odds.max() - odds.min()
     if not math.isfinite(spread) or spread < 1e-9:
-        raise ZooError(f"motif {name}: it is the background at every position, which is nothing to search for")
+        raise ZooError(f"motif {name}: expected a position that differs from the background, got none")
     return np.rint((odds - odds.min()) * (RANGE / spread)).astype(np.int64)
 
 
 def p_values(scores: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """Sum of scores -> probability that a random site reaches it; float64 (width * RANGE + 1,)."""
+    """Sum of scores -> probability that a random site reaches it, float64 (width * RANGE + 1,)."""
     chance = np.zeros(len(scores) * RANGE + 1)
     chance[0] = 1
     for row in scores:
@@ -133,7 +134,7 @@ def p_values(scores: np.ndarray, background: np.ndarray) -> np.ndarray:
 
 
 def hits(motifs: Sequence[ScoredMotif], one_hot: np.ndarray) -> np.ndarray:
-    """Sites of each motif on both strands: one-hot bases (N, L, 4) -> int64 (N, M)."""
+    """Number of sites of each motif on both strands: one-hot bases (N, L, 4) -> int64 (N, M)."""
     found = np.zeros((len(one_hot), len(motifs)), np.int64)
     for column, motif in enumerate(motifs):
         scores = np.array(motif.scores)
@@ -145,11 +146,11 @@ def hits(motifs: Sequence[ScoredMotif], one_hot: np.ndarray) -> np.ndarray:
 
 
 def kernels(motifs: Sequence[ScoredMotif]) -> tuple[np.ndarray, np.ndarray]:
-    """Filters of a convolution, float32 (2 M, 4, widest), and the sums from which they have a hit, float32 (2 M,).
+    """Filters of a convolution, float32 (2 M, 4, widest), and their thresholds, float32 (2 M,).
 
-    All motifs as they are, then their reverse complements. A motif stands at the beginning of its filter. A filter
-    gives nothing for an N, and each base so much more that a site without one cannot reach the sum; the sums lie half
-    between two whole numbers, so that rounding has no say.
+    First the filters of all motifs, then those of their reverse complements. A motif is at the start of its filter.
+    `without_n` is added to each base, so a site with an N stays below the threshold. Thresholds are halfway between two
+    whole numbers, so rounding cannot change a hit.
     """
     widest = max(len(motif.scores) for motif in motifs)
     weight = np.zeros((2, len(motifs), len(ALPHABET), widest), np.float32)

@@ -1,4 +1,4 @@
-"""Motif counts with a linear readout in PyTorch: a fixed convolution, hits counted, one matrix that is trained."""
+"""Motif counts with a linear readout in PyTorch: a fixed convolution, counts of its hits, and one matrix to train."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zoo.models.motif_counts import Config, scoring
 
 
 class MotifCounts(nn.Module):
-    """See zoo/models/motif_counts/__init__.py. Matrices and thresholds follow from the Config: they are no weights."""
+    """See zoo/models/motif_counts/__init__.py. Matrices and thresholds come from the Config and are not trained."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -24,9 +24,9 @@ class MotifCounts(nn.Module):
 
     def forward(self, one_hot: torch.Tensor) -> torch.Tensor:
         """One-hot DNA, float (N, 4, L), channels in the order A, C, G, T -> activities, float (N, T)."""
-        # positions beyond the end are as Ns: narrower motifs see the last bases too
+        # positions beyond the end count as N, so narrower motifs can match the last bases
         padded = functional.pad(one_hot, (0, self._kernels.shape[2] - 1))
-        # bfloat16 does not hold scores
+        # bfloat16 cannot represent all scores
         with torch.autocast(one_hot.device.type, enabled=False):
             scores = functional.conv1d(padded, self._kernels)
         hits = (scores >= self._limits[:, None]).to(one_hot.dtype).sum(2)
