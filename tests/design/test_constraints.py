@@ -12,6 +12,7 @@ from refusals import refuses
 from zoo.design.constraints import Constraints
 from zoo.design.options import DesignOptions
 from zoo.dna.encoding import encode
+from zoo.spec import ModelSpec
 
 LENGTH = 30
 
@@ -19,7 +20,7 @@ TARGETS = ("dev", "hk")
 
 
 def constraints(length: int = LENGTH, **options: Any) -> Constraints:
-    return Constraints(DesignOptions(**options), length, TARGETS)
+    return Constraints(DesignOptions(**options), ModelSpec("toy", {}, length, TARGETS, "0" * 64))
 
 
 def bases(number: int, seed: int) -> np.ndarray:
@@ -43,7 +44,7 @@ def test_allowed_substitutions_are_those_after_which_everything_still_holds() ->
     generator = np.random.default_rng(0)
     seen = set()
     for start in bases(12, seed=1):
-        edits = one.repaired(start, generator)
+        edits = one.repair(start, generator)
         if edits is None:
             continue
         codes = start.copy()
@@ -81,7 +82,7 @@ def test_breach_is_by_how_much_bounds_are_missed() -> None:
 def test_a_start_is_repaired(text: str) -> None:
     one = constraints(avoid=("GAT", "homopolymer:4"), gc="0.4-0.6")
     start = encode([text])[0]
-    edits = one.repaired(start, np.random.default_rng(0))
+    edits = one.repair(start, np.random.default_rng(0))
     assert edits
     codes = start.copy()
     for position, base in edits:
@@ -92,7 +93,7 @@ def test_a_start_is_repaired(text: str) -> None:
 
 
 def test_a_start_that_needs_no_repair_has_none() -> None:
-    assert constraints(avoid=("GAT",)).repaired(encode(["ACGTC" * 6])[0], np.random.default_rng(0)) == []
+    assert constraints(avoid=("GAT",)).repair(encode(["ACGTC" * 6])[0], np.random.default_rng(0)) == []
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_a_start_that_needs_no_repair_has_none() -> None:
 def test_the_reason_why_a_start_cannot_be_repaired(options: dict[str, Any], facts: list[str]) -> None:
     one = constraints(**options)
     start = encode(["A" * LENGTH])[0]
-    assert one.repaired(start, np.random.default_rng(0)) is None
+    assert one.repair(start, np.random.default_rng(0)) is None
     reason = one.complaint(start)
     assert not [fact for fact in facts if fact not in reason], reason
 

@@ -15,9 +15,9 @@ from explain import toy_model
 from refusals import refuses
 
 import zoo as package
-from zoo.design import climb
-from zoo.design.climb_figure import by_round
+from zoo.design import design as evolution
 from zoo.design.design import Design
+from zoo.design.files import by_round
 from zoo.dna.encoding import encode
 from zoo.prediction.model import Model, load
 
@@ -108,6 +108,16 @@ def test_reach_stops_a_design_and_reached_is_false_otherwise() -> None:
     np.testing.assert_array_equal(design.codes, whole.codes)
 
 
+def test_reached_is_true_of_every_design_from_one_start_that_comes_to_reach() -> None:
+    model = toy_model.model()
+    start = np.zeros((1, toy_model.LENGTH), np.uint8)
+    (alone,) = package.design.evolve(model, "dev", start, rounds=3)
+    bound = float(alone.activities[0]) - 2
+    found = package.design.evolve(model, "dev", start, number=3, rounds=12, reach=bound)
+    assert all(design.activities[0] >= bound for design in found)
+    assert [design.reached for design in found] == [True, True, True]
+
+
 def random_options(generator: np.random.Generator) -> dict[str, Any]:
     sites = ["GAATTC", "GGWCC", "TATA", "CANNTG", "homopolymer:4", "homopolymer:6"]
     options: dict[str, Any] = {
@@ -180,7 +190,7 @@ def test_a_design_depends_on_its_seed_and_number_and_not_on_the_batch(
 ) -> None:
     first = package.design.evolve(model, "b", number=9, rounds=5)
     again = load(weights=folder / "w.safetensors", runtime=RUNTIME[1], batch_size=3)
-    monkeypatch.setattr(climb, "AT_ONCE", 2)
+    monkeypatch.setattr(evolution, "AT_ONCE", 2)
     few = package.design.evolve(again, "b", number=4, rounds=5)
     for one, other in zip(first, few, strict=False):
         np.testing.assert_array_equal(one.codes, other.codes)

@@ -1,9 +1,9 @@
-"""What `zoo design` leaves: the designs as FASTA, their trace as a table, a description of the run, and a picture if
-asked for. All appear together or not at all.
+"""Output files of `zoo design`, which appear together or not at all.
 
-    designs.fa            NAME dev=6.01 hk=0.2 start=random_1 edits=17 rounds=17
-    designs.fa.trace.tsv  design, round, position, from, to, and every target after it; the start first, with NA
+    designs.fa            >NAME dev=6.01 hk=0.2 start=random_1 edits=17 rounds=17
+    designs.fa.trace.tsv  design, round, position, from, to, and the predictions after it; first the start, with NA
     designs.fa.json       command, weights and options
+    climb.png             with --figure: predictions of each design by round, one panel for each target
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.design import climb_figure
 from zoo.design.design import Design
 from zoo.design.options import DesignOptions
-from zoo.errors import ZooError
+from zoo.errors import ZooError, require
 from zoo.formats import table_writer
 from zoo.formats.columns import COMPRESSIONS
 from zoo.formats.table_writer import NOT_AVAILABLE, Layout
@@ -30,15 +29,32 @@ from zoo.prediction.run import description_path
 from zoo.spec import ALPHABET
 from zoo.system.atomic import Inputs, check_target, replacing_together
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 COLUMNS = {"design": str, "round": int, "position": str, "from": str, "to": str}
-"""Of the trace, before the targets; positions are counted from 1."""
+"""Columns of the trace before the targets; positions are counted from 1."""
 
 LETTERS = np.frombuffer(f"{ALPHABET}N".encode(), np.uint8)
+
+FIGURE_SUFFIXES = (".png", ".svg")
+
+PANEL_INCHES = (4.2, 3.2)
+
+DOTS_PER_INCH = 150
+
+MOST_LINES = 200
+"""Designs to draw one by one; the median is of all designs."""
+
+LINE, MEDIAN, BOUND = "0.65", "#0072b2", "#d55e00"
+
+WIDEST = 24
+"""Letters of a target's name that fit into a panel."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Outputs:
-    """designs: the FASTA file.  figure: a picture of the climb.  inputs: files that are never replaced."""
+    """designs: the FASTA file.  figure: the picture, if any.  inputs: files that are never replaced."""
 
     designs: Path
     figure: Path | None = None
@@ -47,22 +63,22 @@ class Outputs:
 
     @property
     def paths(self) -> list[Path]:
-        """In the order in which they get their names: where the FASTA file is, the run was finished."""
+        """All files. They are renamed in this order, so a FASTA file shows that a run has finished."""
         pictures = [] if self.figure is None else [self.figure]
         return [*pictures, description_path(self.designs), trace_path(self.designs), self.designs]
 
     def check(self) -> None:
-        """Raise ZooError if they could not be written, before any work is done."""
+        """Raise ZooError or MissingDependency, before any work, if the files cannot be written."""
         if self.designs.suffix.lower() in COMPRESSIONS:
-            raise ZooError(
-                f"{self.designs}: expected the name of a FASTA file that is not compressed, such as designs.fa"
-            )
+            raise ZooError(f"{self.designs}: compressed FASTA cannot be written; expected a name such as designs.fa")
         for path in self.paths:
             check_target(path, self.overwrite, self.inputs)
         if self.figure is not None:
-            climb_figure.check(self.figure)
+            if self.figure.suffix.lower() not in FIGURE_SUFFIXES:
+                raise ZooError(f"{self.figure}: expected a picture's name, ending in {' or '.join(FIGURE_SUFFIXES)}")
+            require("matplotlib", "explain", "--figure")
             if self.figure in self.paths[1:]:
-                raise ZooError(f"{self.figure}: expected another name for the picture than for the designs")
+                raise ZooError(f"{self.figure}: expected different names for the picture and the designs")
 
 
 def trace_path(designs: Path) -> Path:
@@ -71,7 +87,7 @@ def trace_path(designs: Path) -> Path:
 
 
 def names(number: int, target: str, prefix: str | None) -> list[str]:
-    """NAME_1 and so on, of one width, so that they sort as they are counted."""
+    """PREFIX_1, PREFIX_2 and so on, padded with zeros to one width."""
     stem = prefix or re.sub(r"[\s>]+", "_", f"{target}_design")
     return [f"{stem}_{one:0{len(str(number))}d}" for one in range(1, number + 1)]
 
@@ -86,13 +102,14 @@ def write(
 ) -> dict[str, Any]:
     """Write all files and return the description of the run. Raises ZooError as Outputs.check does."""
     outputs.check()
-    called = names(len(found), target, options.prefix)
+    targets = model.spec.targets
+    design_names = names(len(found), target, options.prefix)
     described = {
         "command": command,
         **description.of_run(model.runtime, model.provider, model.spec),
         "rc": model.rc,
         "target": target,
-        "targets": list(model.spec.targets),
+        "targets": list(targets),
         "sequence_length": model.spec.sequence_length,
         "options": dataclasses.asdict(options),
         "counts": {"records": len(found)},
@@ -100,17 +117,17 @@ def write(
     with replacing_together(dict.fromkeys(outputs.paths, outputs.overwrite), outputs.inputs) as partials:
         *pictures, described_file, trace, fasta = partials
         for picture in pictures:
-            climb_figure.draw(found, target, model.spec.targets, options, picture, picture.suffix.lower()[1:])
+            draw(found, target, targets, options, picture)
         described_file.write_text(json.dumps(described, indent=2) + "\n", "utf-8")
-        _write_trace(trace, called, found, model.spec.targets)
+        _write_trace(trace, design_names, found, targets)
         with fasta.open("wb") as file:
-            for name, design in zip(called, found, strict=True):
-                file.write(_record(name, design, model.spec.targets))
+            for name, design in zip(design_names, found, strict=True):
+                file.write(_record(name, design, targets))
     return described
 
 
 def _record(name: str, design: Design, targets: Sequence[str]) -> bytes:
-    """Predictions in the fewest digits that give the same float32 back."""
+    """A FASTA record. Predictions have the fewest digits that give the same float32 again."""
     facts = [f"{target}={value!s}" for target, value in zip(targets, design.activities, strict=True)]
     rounds = max((step.round for step in design.steps), default=0)
     facts += [f"start={design.start}", f"edits={design.edits}", f"rounds={rounds}"]
@@ -118,14 +135,13 @@ def _record(name: str, design: Design, targets: Sequence[str]) -> bytes:
     return b">%b\n%b\n" % (words.encode("utf-8", "surrogateescape"), LETTERS[design.codes].tobytes())
 
 
-def _write_trace(path: Path, called: Sequence[str], found: Sequence[Design], targets: Sequence[str]) -> None:
-    nothing = (0, *[NOT_AVAILABLE] * 3)
+def _write_trace(path: Path, design_names: Sequence[str], found: Sequence[Design], targets: Sequence[str]) -> None:
+    start_row = (0, *[NOT_AVAILABLE] * 3)
     with path.open("wb") as content:
         file = table_writer.Digested(content)
         with table_writer.opened(path, file, Layout(targets, COLUMNS)) as table:
-            for name, design in zip(called, found, strict=True):
-                rows = [nothing]
-                rows += [
+            for name, design in zip(design_names, found, strict=True):
+                rows = [start_row] + [
                     (step.round, str(step.position + 1), ALPHABET[step.before], ALPHABET[step.after])
                     for step in design.steps
                 ]
@@ -135,18 +151,67 @@ def _write_trace(path: Path, called: Sequence[str], found: Sequence[Design], tar
 
 
 def findings(described: dict[str, Any], found: Sequence[Design]) -> list[str]:
-    """What is worth telling of a run, a line each."""
+    """Notable results of a run, one line each."""
     options, target = described["options"], described["target"]
     values = np.array([design.activities[described["targets"].index(target)] for design in found])
     missed = values[[not design.reached for design in found]]
     repaired = sum(any(not step.round for step in design.steps) for design in found)
     lines = [f"predicted {target}: {values.min():.3g} to {values.max():.3g}, median {np.median(values):.3g}"]
     if len(missed):
-        furthest = missed.max() if options["lower"] else missed.min()
+        worst = missed.max() if options["lower"] else missed.min()
         lines.append(
-            f"{len(missed):,} of {len(found):,} designs did not reach {options['reach']:g}; the best of each is kept, "
-            f"the furthest from it {furthest:.3g}"
+            f"{len(missed):,} of {len(found):,} designs did not reach {options['reach']:g} and have their best "
+            f"sequence, the worst with {worst:.3g}"
         )
     if repaired:
-        lines.append(f"{repaired:,} starts were repaired, so that they keep to what is asked; see round 0 of the trace")
+        lines.append(f"{repaired:,} starts were repaired to meet the constraints; see round 0 of the trace")
     return lines
+
+
+def by_round(found: Sequence[Design]) -> np.ndarray:
+    """Predictions of each design after each round, float32 (N, rounds + 1, T). Round 0 is the start after its repair;
+    a design that has stopped keeps its last value."""
+    rounds = max((step.round for design in found for step in design.steps), default=0)
+    values = np.empty((len(found), rounds + 1, len(found[0].activities)), np.float32)
+    for row, design in enumerate(found):
+        values[row] = design.activities_at_start
+        for step in design.steps:
+            values[row, step.round :] = step.activities
+    return values
+
+
+def draw(found: Sequence[Design], target: str, targets: Sequence[str], options: DesignOptions, path: Path) -> None:
+    """Draw the predictions of each design by round, one panel for each target. The suffix of `path` is the format."""
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    values = by_round(found)
+    order = sorted(range(len(targets)), key=lambda number: targets[number] != target)  # the designed target first
+    figure = Figure(figsize=(PANEL_INCHES[0] * len(order), PANEL_INCHES[1]), layout="constrained")
+    FigureCanvasAgg(figure)
+    for panel, number in zip(figure.subplots(1, len(order), squeeze=False)[0], order, strict=True):
+        _draw_panel(panel, values[..., number], targets[number], options, designed=targets[number] == target)
+    kind = path.suffix.lower()[1:]
+    with rc_context({"svg.hashsalt": "deepstarr-zoo"}):  # the same designs give the same file
+        figure.savefig(path, dpi=DOTS_PER_INCH, format=kind, metadata={"Date": None} if kind == "svg" else {})
+
+
+def _draw_panel(panel: Axes, values: np.ndarray, name: str, options: DesignOptions, designed: bool) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    rounds = np.arange(values.shape[1])
+    short = name if len(name) <= WIDEST else f"{name[: WIDEST - 3]}..."
+    panel.plot(rounds, values[:MOST_LINES].T, color=LINE, linewidth=0.8)
+    panel.plot([], [], color=LINE, linewidth=0.8, label="a design")
+    panel.plot(rounds, np.median(values, 0), color=MEDIAN, linewidth=2, label=f"median of {len(values):,}")
+    limits = [(options.reach, "reach")] if designed and options.reach is not None else []
+    limits += [(keep.bound, f"keep {'>' if keep.above else '<'}") for keep in options.bounds if keep.target == name]
+    for bound, what in limits:
+        panel.axhline(bound, color=BOUND, linewidth=1, linestyle="--", label=f"{what} {bound:g}")
+    panel.set(xlabel="round", ylabel=f"predicted {short}", title=f"{short}, the target" if designed else short)
+    panel.title.set_fontsize(10)
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.margins(x=0.02)
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    panel.legend(frameon=False, fontsize=8)

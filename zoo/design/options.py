@@ -1,7 +1,6 @@
-"""DesignOptions: how `zoo design` climbs, and what every design has to keep to.
+"""DesignOptions: the options of `zoo design`. Imports no library, since `zoo design --help` shows them.
 
-Needs no library, so that the command line can show them at once. Positions are counted from 1, both ends included, as
-in region strings; that is [start - 1, end) counted from 0.
+Positions are counted from 1 with both ends included, as in region strings: [start - 1, end) counted from 0.
 """
 
 from __future__ import annotations
@@ -9,26 +8,24 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from typing import Annotated
 
 from zoo.errors import ZooError
-from zoo.options import Seed, check, check_count
+from zoo.options import Bounds, Seed, check
 
-MOST_DESIGNS = 10_000
+MOST = 10_000
+"""Designs, and rounds."""
 
-MOST_ROUNDS = 10_000
-
-MOST_STATES = 1_000
-"""Of a beam."""
+MOST_BEAM = 1_000
 
 RUN = "homopolymer"
 
 SHORTEST_RUN = 2
-"""A run of one is a base."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Keep:
-    """An activity that stays on one side of a bound."""
+    """A bound of a target's prediction."""
 
     target: str
     above: bool
@@ -40,115 +37,113 @@ class Keep:
 
 @dataclasses.dataclass(frozen=True)
 class DesignOptions:
-    """How many designs, how they climb, and what holds in each."""
+    """How sequences are designed, and the constraints that each design meets."""
 
-    number: int | None = None
-    """Designs; by default 10, or one for each sequence of --start, which are taken in turn."""
+    number: Annotated[int | None, Bounds(1, MOST)] = None
+    """Designs to make; default 10, or one for each sequence of --start."""
 
-    rounds: int = 20
-    """Rounds at most; a design changes one base in each."""
+    rounds: Annotated[int, Bounds(1, MOST)] = 20
+    """Maximum number of rounds; each round changes one base of a design."""
 
     reach: float | None = None
-    """Stop where the target's prediction reaches this."""
+    """Stop a design when the target's prediction reaches this value."""
 
     lower: bool = False
-    """Lower the target instead of raising it."""
+    """Lower the target's prediction instead of raising it."""
 
-    beam: int = 1
-    """Sequences that each design follows side by side; 1 takes the best substitution and ends where none is better."""
+    beam: Annotated[int, Bounds(1, MOST_BEAM)] = 1
+    """Sequences that each design keeps from round to round; 1 stops where no substitution improves the target."""
 
     keep: tuple[str, ...] = ()
-    """Bounds of predictions, A,B: 'hk<0.5' or 'hk>-1'; quote them, < means something to a shell."""
+    """Bounds of predictions, A,B: 'hk<0.5' or 'hk>-1'; quote them for the shell."""
 
     protect: tuple[str, ...] = ()
-    """Positions that never change, A,B: 100-120 is from the 100th base to the 120th, both included."""
+    """Positions that never change, A,B, such as 100-120; counted from 1, both ends included."""
 
     avoid: tuple[str, ...] = ()
-    """What must not occur, A,B: sites in IUPAC letters, on both strands, and homopolymer:6, 6 or more of one base."""
+    """Sites to avoid on both strands, A,B, in IUPAC letters; homopolymer:6 avoids runs of 6 or more of one base."""
 
     gc: str | None = None
-    """Share of G and C, from-to, such as 0.35-0.55."""
+    """Range of the GC content, such as 0.35-0.55."""
 
-    distance: int | None = None
-    """Bases at most in which a design differs from its start."""
+    distance: Annotated[int | None, Bounds(0)] = None
+    """Maximum number of bases in which a design differs from its start."""
 
-    diverse: int = 1
-    """Bases at least in which any two designs differ."""
+    diverse: Annotated[int, Bounds(0)] = 1
+    """Minimum number of bases in which any two designs differ."""
 
     shuffled: bool = False
-    """Begin with dinucleotide shuffles of the sequences of --start."""
+    """Start from dinucleotide shuffles of the sequences of --start."""
 
     prefix: str | None = None
-    """Designs are called PREFIX_1, PREFIX_2; by default TARGET_design."""
+    """Name the designs PREFIX_1, PREFIX_2; default TARGET_design."""
 
     seed: Seed = 1234
-    """The starts of a design follow from it and the design's number alone."""
+    """Seed for the starts; a start depends only on this and on the number of its design."""
 
     def __post_init__(self) -> None:
         check(self)
-        check_count("number", self.number, MOST_DESIGNS)
-        check_count("rounds", self.rounds, MOST_ROUNDS)
-        check_count("beam", self.beam, MOST_STATES)
         if self.reach is not None and not math.isfinite(self.reach):
-            raise ZooError(f"reach: expected a number, got {self.reach}")
-        for name, value in (("distance", self.distance), ("diverse", self.diverse)):
-            if value is not None and value < 0:
-                raise ZooError(f"{name}: expected a number of bases from 0, got {value}")
+            raise ZooError(f"reach: expected a finite number, got {self.reach}")
         if self.prefix is not None and not re.fullmatch(r"[^\s>]\S*", self.prefix):
             raise ZooError(f"prefix: expected a name without blanks, got {self.prefix!r}")
-        # what is wrong with a text is said when the options are made
-        self.bounds, self.protected, self.sites, self.runs, self.gc_range  # noqa: B018
+        # raise for texts that cannot be parsed
+        self.bounds, self.protected, self.runs, self.gc_range  # noqa: B018
 
     @property
     def bounds(self) -> list[Keep]:
-        """Of `keep`."""
+        """Parsed `keep`."""
+        pattern = r"(.+?)\s*([<>])\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
         found = []
         for text in self.keep:
-            parts = re.fullmatch(r"(.+?)\s*([<>])\s*([-+]?[\d.]+(?:e[-+]?\d+)?)", text, re.IGNORECASE)
-            try:
-                found.append(Keep(parts[1], parts[2] == ">", float(parts[3])))  # type: ignore[index]
-            except (TypeError, ValueError):
-                raise ZooError(f"keep: expected a target, < or > and a number, such as hk<0.5, got {text!r}") from None
+            target, sign, bound = _parsed("keep", pattern, text, "a target, < or > and a number, such as hk<0.5")
+            found.append(Keep(target, sign == ">", float(bound)))
         return found
 
     @property
     def protected(self) -> list[tuple[int, int]]:
-        """Of `protect`: first and last position, counted from 1."""
-        found = []
+        """Parsed `protect`: first and last positions, counted from 1."""
+        expected = "positions counted from 1, the lower first, such as 100-120"
+        ranges = []
         for text in self.protect:
-            parts = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
-            if parts is None:
-                raise ZooError(f"protect: expected positions counted from 1, such as 100-120, got {text!r}")
-            first, last = int(parts[1]), int(parts[2] or parts[1])
-            if not 1 <= first <= last:
-                raise ZooError(f"protect: expected positions counted from 1, the lower first, got {text!r}")
-            found.append((first, last))
-        return found
+            first, last = _parsed("protect", r"(\d+)(?:-(\d+))?", text, expected)
+            ranges.append((int(first), int(last or first)))
+            if not 1 <= ranges[-1][0] <= ranges[-1][1]:
+                raise ZooError(f"protect: expected {expected}, got {text!r}")
+        return ranges
 
     @property
     def sites(self) -> list[str]:
-        """Of `avoid`, without runs."""
+        """Parsed `avoid`: sites."""
         return [text for text in self.avoid if not text.startswith(RUN)]
 
     @property
     def runs(self) -> list[int]:
-        """Of `avoid`: how many of one base are too many."""
-        found = []
+        """Parsed `avoid`: lengths from which on runs of one base are avoided."""
+        expected = f"{RUN}:N, N at least {SHORTEST_RUN}, such as {RUN}:6"
+        lengths = []
         for text in self.avoid:
-            if not text.startswith(RUN):
-                continue
-            parts = re.fullmatch(rf"{RUN}:(\d+)", text)
-            if parts is None or int(parts[1]) < SHORTEST_RUN:
-                raise ZooError(f"avoid: expected {RUN}:N, N at least {SHORTEST_RUN}, such as {RUN}:6, got {text!r}")
-            found.append(int(parts[1]))
-        return found
+            if text.startswith(RUN):
+                lengths.append(int(_parsed("avoid", rf"{RUN}:(\d+)", text, expected)[0]))
+                if lengths[-1] < SHORTEST_RUN:
+                    raise ZooError(f"avoid: expected {expected}, got {text!r}")
+        return lengths
 
     @property
     def gc_range(self) -> tuple[float, float]:
-        """Of `gc`: lowest and highest share."""
+        """Parsed `gc`: lowest and highest share of G and C."""
         if self.gc is None:
             return 0.0, 1.0
-        parts = re.fullmatch(r"(\d*\.?\d+)-(\d*\.?\d+)", self.gc)
-        if parts is None or not 0 <= float(parts[1]) <= float(parts[2]) <= 1:
-            raise ZooError(f"gc: expected two shares from 0 to 1, the lower first, such as 0.35-0.55, got {self.gc!r}")
-        return float(parts[1]), float(parts[2])
+        expected = "two shares from 0 to 1, the lower first, such as 0.35-0.55"
+        lowest, highest = map(float, _parsed("gc", r"(\d*\.?\d+)-(\d*\.?\d+)", self.gc, expected))
+        if not 0 <= lowest <= highest <= 1:
+            raise ZooError(f"gc: expected {expected}, got {self.gc!r}")
+        return lowest, highest
+
+
+def _parsed(name: str, pattern: str, text: str, expected: str) -> tuple[str, ...]:
+    """The groups of a pattern in the text of an option. Raises ZooError for another text."""
+    found = re.fullmatch(pattern, text)
+    if found is None:
+        raise ZooError(f"{name}: expected {expected}, got {text!r}")
+    return found.groups()
