@@ -11,7 +11,9 @@ zoo.explain.ism(model, ["ACGT..."])   # what each substitution does, float32 (N,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from zoo.system import lazy
 
 if TYPE_CHECKING:
     from zoo import design, explain
@@ -20,34 +22,21 @@ if TYPE_CHECKING:
     from zoo.prediction.model import Model, load, predict
     from zoo.weights.network import torch_module
 
-HOMES = {
-    "Model": "zoo.prediction.model",
-    "ZooError": "zoo.errors",
-    "encode": "zoo.dna.encoding",
-    "load": "zoo.prediction.model",
-    "one_hot": "zoo.dna.encoding",
-    "predict": "zoo.prediction.model",
-    "torch_module": "zoo.weights.network",
-}
-"""Public name -> the module that it comes from."""
-
-PACKAGES = ("design", "explain")
-"""Folders that are public names too."""
-
 __all__ = ["Model", "ZooError", "design", "encode", "explain", "load", "one_hot", "predict", "torch_module"]
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> Any:
-    """Import what a name needs when it is asked for: `import zoo` and `zoo --help` stay fast."""
-    import importlib
-
-    if name in PACKAGES:
-        return importlib.import_module(f"{__name__}.{name}")
-    if name in HOMES:
-        return getattr(importlib.import_module(HOMES[name]), name)
-    raise AttributeError(f"module 'zoo' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *HOMES, *PACKAGES})
+__getattr__, __dir__ = lazy.names(
+    __name__,
+    {
+        "Model": "zoo.prediction.model",
+        "ZooError": "zoo.errors",
+        "design": "zoo.design",
+        "encode": "zoo.dna.encoding",
+        "explain": "zoo.explain",
+        "load": "zoo.prediction.model",
+        "one_hot": "zoo.dna.encoding",
+        "predict": "zoo.prediction.model",
+        "torch_module": "zoo.weights.network",
+    },
+)

@@ -11,8 +11,8 @@ import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from zoo.errors import ZooError
-from zoo.options import Bounds, check
+from zoo.errors import ZooError, did_you_mean
+from zoo.options import Bounds, check, check_kind
 
 ALPHABET = "ACGT"
 """Base order of every one-hot axis and base code in the zoo."""
@@ -57,6 +57,16 @@ class ModelSpec:
             raise ZooError(f"model spec: expected the alphabet {ALPHABET}, got {self.alphabet!r}")
         if self.version != SPEC_VERSION:
             raise ZooError(f"model spec: version {self.version} was written by another release; update deepstarr-zoo")
+
+    def target_index(self, target: str | int) -> int:
+        """The number of a target, from 0. Raises ZooError, which lists the targets, for an unknown one."""
+        if isinstance(target, str) and target in self.targets:
+            return self.targets.index(target)
+        check_kind("target", target, str | int)
+        if not isinstance(target, str) and 0 <= target < len(self.targets):
+            return int(target)
+        hint = did_you_mean(target, self.targets) if isinstance(target, str) else ""
+        raise ZooError(f"targets: these weights predict {', '.join(self.targets)}, got {target!r}{hint}")
 
     def to_dict(self) -> dict[str, Any]:
         """The fields; `imported` is left out if it is empty."""

@@ -162,7 +162,7 @@ def test_results_do_not_depend_on_the_number_of_sequences_at_once(
 ) -> None:
     zoo("explain", "seqs.fa", *COMMON)
     first = (folder / "out" / "summary.tsv").read_text()
-    monkeypatch.setattr("zoo.explain.deeplift.AT_ONCE", 21)
+    monkeypatch.setattr("zoo.explain.methods.PAIRS_AT_ONCE", 21)
     zoo("explain", "seqs.fa", *COMMON, "--overwrite")
     assert column(folder / "out" / "summary.tsv", "a_delta").shape == (10,)
     assert [row.split("\t")[0] for row in first.splitlines()[1:]] == [f"s{number}" for number in range(10)]

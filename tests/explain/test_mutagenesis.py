@@ -55,7 +55,7 @@ def test_import_zoo_makes_the_package_available_and_imports_libraries_only_when_
     program = (
         "import sys, zoo; before = set(sys.modules); zoo.explain; print('numpy' in before, 'numpy' in sys.modules)\n"
         "print(callable(zoo.explain.contributions), callable(zoo.explain.ism), 'torch' in sys.modules)\n"
-        "import zoo.explain.deeplift\n"
+        "import zoo.explain.methods\n"
         "print(callable(zoo.explain.contributions), 'explain' in dir(zoo), 'ism' in dir(zoo.explain))\n"
         "try:\n    zoo.explain.nothing\nexcept AttributeError as error:\n    print(error)"
     )

@@ -1,4 +1,4 @@
-"""Constraints of designs: protected positions, sites and homopolymers to avoid, GC content, edits, bounds of predictions.
+"""Constraints of designs: protected positions, avoided sites, GC content, edits, bounds of predictions.
 
 Constraints on bases hold throughout: a start is repaired or refused, and only substitutions that keep to them are
 allowed. Bounds of predictions are approached: the breach of a design only falls. Axes: N sequences, L positions, 4
@@ -74,11 +74,7 @@ class Constraints:
         """Count what has to be repaired in base codes, uint8 (N, L): occurrences of sites and homopolymers to avoid,
         and the number of G and C above or below the range; intp (N,)."""
         gc = IS_GC[codes].sum(1)
-        return (
-            sites.occurrences(codes, self.patterns)
-            + np.maximum(self.gc[0] - gc, 0)
-            + np.maximum(gc - self.gc[1], 0)
-        )
+        return sites.occurrences(codes, self.patterns) + np.maximum(self.gc[0] - gc, 0) + np.maximum(gc - self.gc[1], 0)
 
     def repair(
         self, start: np.ndarray, generator: np.random.Generator, everywhere: bool = False

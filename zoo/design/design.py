@@ -118,7 +118,8 @@ def designs(
             start = starts[one]
             evolution.check(state, f"design {one + 1}, from {start.name}")
             # a design that is too much like another of this wave evolves again, now apart from that one
-            if not _missing_differences(state.codes, _stacked(list(accepted.values()), len(state.codes)), options.diverse):
+            others = _stacked(list(accepted.values()), constraints.length)
+            if not _missing_differences(state.codes, others, options.diverse):
                 reached = options.reach is None or evolution.reached(state)
                 accepted[one] = Design(start.name, start.codes, activities_at_start[one], *state, reached)
         done |= accepted
@@ -175,7 +176,7 @@ def _given_start(
 
 
 def _random_start(design: int, constraints: Constraints, generator: np.random.Generator) -> Start:
-    """Draw independent bases with the GC content in the middle of the allowed range. A repair does not count as edits."""
+    """Draw independent bases, with the middle of the allowed GC range. Its repair does not count as edits."""
     middle = sum(constraints.gc) / 2 / constraints.length
     shares = np.where(np.isin(list(ALPHABET), ["G", "C"]), middle, 1 - middle) / 2
     for _ in range(RANDOM_TRIES):

@@ -1,9 +1,9 @@
 """Output files of `zoo design`, which appear together or not at all.
 
-    designs.fa            >NAME dev=6.01 hk=0.2 start=random_1 edits=17 rounds=17
-    designs.fa.trace.tsv  design, round, position, from, to, and the predictions after it; first the start, with NA
-    designs.fa.json       command, weights and options
-    climb.png             with --figure: predictions of each design by round, one panel for each target
+designs.fa            >NAME dev=6.01 hk=0.2 start=random_1 edits=17 rounds=17
+designs.fa.trace.tsv  design, round, position, from, to, and the predictions after it; first the start, with NA
+designs.fa.json       command, weights and options
+climb.png             with --figure: predictions of each design by round, one panel for each target
 """
 
 from __future__ import annotations

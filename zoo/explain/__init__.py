@@ -1,4 +1,4 @@
-"""Which bases matter: contributions and mutations of single bases.
+"""Contributions of bases to predictions, and effects of substitutions.
 
 import zoo
 zoo.explain.ism(model, sequences)                   # every substitution -> float32 (N, L, 4, T)
@@ -7,31 +7,13 @@ zoo.explain.contributions(model, sequences, "dev")  # DeepLIFT -> hypothetical, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from zoo.system import lazy
 
 if TYPE_CHECKING:
-    from zoo.explain.deeplift import Contributions, contributions
-    from zoo.explain.mutagenesis import centred, ism
-
-HOMES = {
-    "Contributions": "deeplift",
-    "centred": "mutagenesis",
-    "contributions": "deeplift",
-    "ism": "mutagenesis",
-}
-"""Public name -> the file of this folder that it comes from; none is called as its file is."""
+    from zoo.explain.methods import Contributions, centred, contributions, ism
 
 __all__ = ["Contributions", "centred", "contributions", "ism"]
 
-
-def __getattr__(name: str) -> Any:
-    """Import what a name needs when it is asked for, as zoo/__init__.py does."""
-    if name in HOMES:
-        import importlib
-
-        return getattr(importlib.import_module(f"{__name__}.{HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *HOMES})
+__getattr__, __dir__ = lazy.names(__name__, dict.fromkeys(__all__, "zoo.explain.methods"))

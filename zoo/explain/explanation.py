@@ -1,7 +1,7 @@
-"""`zoo explain`: sequences to a folder of contributions, a table and a report. The folder appears whole or not at all.
+"""`zoo explain`: contributions of the bases of sequences, as arrays, a table and a report.
 
-The sequences are read at once, a byte a base, since the files say first how many there are; what is computed of them is
-written as it comes.
+The output folder appears whole or not at all. All sequences are read first, as one byte for each base, since the
+headers of the files give their number. Results are written batch by batch.
 """
 
 from __future__ import annotations
@@ -9,18 +9,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from zoo.dna.encoding import ONE_HOT
-from zoo.errors import require
+from zoo.errors import ZooError, require
 from zoo.explain import files, logos, methods, report
-from zoo.explain.deeplift import target_indices
 from zoo.explain.files import DESCRIPTION, SUMMARY
-from zoo.explain.methods import Findings
 from zoo.explain.options import ExplainOptions
 from zoo.explain.report import Row
 from zoo.formats import table_writer
@@ -28,22 +26,23 @@ from zoo.formats.table_writer import Column, Layout, Table
 from zoo.genome.intervals import IntervalJob, IntervalRecords
 from zoo.prediction.model import Model
 from zoo.prediction.run import CHUNK_RECORDS, PredictionJob, Records, describe
+from zoo.spec import ModelSpec
 from zoo.system.atomic import check_folder_target, replacing_folder
 
 OURS = (
     *(files.CONTRIBUTIONS, files.ISM, files.ONE_HOT_FILE, files.hypothetical_file("*")),
     *(SUMMARY, DESCRIPTION, report.FILE, f"{logos.FOLDER}/*.*", f"{files.TRACKS}/*.bw"),
 )
-"""What a folder of ours holds, and nothing else."""
+"""Files in an output folder; a folder with any other file is never replaced."""
 
 
 def check(output: Path, options: ExplainOptions, job: PredictionJob) -> None:
-    """Raise ZooError if the folder could not be written, before any work is done."""
+    """Raise ZooError, before any work, if the folder cannot be written or a library is missing."""
     check_folder_target(output, job.overwrite, OURS, job.inputs)
     if isinstance(job, IntervalJob):
         require("pyBigWig", "genome", "--bed")
     if options.logos:
-        logos.require("--logos")
+        require("logomaker", "explain", "--logos")
 
 
 def explain(
@@ -55,15 +54,15 @@ def explain(
 ) -> dict[str, Any]:
     """Explain the records of `job`, whose own output is unused, and return the description of the run.
 
-    on_progress: called with how many of how many sequences are done.
-    Raises ZooError as what is read does, for a target that the weights lack, or if the folder cannot be written.
+    on_progress: called with the numbers of finished and of all sequences.
+    Raises ZooError for unreadable input, for an unknown target, or if the folder cannot be written.
     """
-    chosen = target_indices(model.spec.targets, options.targets)
-    method = methods.method(model, chosen, options)
+    targets = _target_indices(model.spec, options.targets)
+    method = methods.METHODS[options.method](model, targets, options)
     with replacing_folder(output, job.overwrite, OURS, job.inputs) as folder:
         labels, codes, records = _read(model, job)
         described = describe(model, job, records) | {
-            "explained": [model.spec.targets[target] for target in chosen],
+            "explained": [model.spec.targets[target] for target in targets],
             "options": dataclasses.asdict(options),
         }
         rows: list[Row] = []
@@ -73,10 +72,12 @@ def explain(
                 activities = model.predict_codes(codes[part])
                 scores = method.score(codes[part], activities)
                 arrays.write(codes[part], scores.hypothetical, scores.effects)
-                shown = [column[part] for column in labels]
-                table.write(shown, np.concatenate([activities, scores.values], 1), scores.after)
-                left = max(options.rows, options.logos) - len(rows)
-                rows += _rows(model, job, shown, codes[part], activities, scores, chosen, left)
+                part_labels = [column[part] for column in labels]
+                table.write(part_labels, np.concatenate([activities, scores.values], 1), scores.labels)
+                shown = codes[part][: max(0, max(options.rows, options.logos) - len(rows))]
+                if len(shown):
+                    effects = scores.effects if scores.effects is not None else model.session.mutants(shown)
+                    rows += _rows(_titles(job.LABELS, part_labels), shown, activities, scores, effects, targets)
                 if on_progress is not None:
                     on_progress(min(part.stop, len(codes)), len(codes))
         if isinstance(records, IntervalRecords):
@@ -86,32 +87,40 @@ def explain(
         described["findings"] = dataclasses.asdict(method.findings)
         report.write(folder / report.FILE, rows[: options.rows], described)
         if options.logos:
-            logos.draw(folder, rows[: options.logos], described["explained"], options.logo_format)
+            _write_logos(folder, rows[: options.logos], described["explained"], options.logo_format)
         (folder / DESCRIPTION).write_text(json.dumps(described, indent=2) + "\n")
     return described
 
 
 def findings(described: dict[str, Any]) -> list[str]:
-    """What is worth telling of a run, from its description, a line each."""
-    found = Findings(**described["findings"])
+    """Notable results of a run, from its description, one line each."""
+    found = methods.Findings(**described["findings"])
     lines = []
     if found.without_shuffles:
         lines.append(
-            f"{found.without_shuffles:,} sequences have no dinucleotide shuffle but themselves, such as a run of one "
-            "base; they are scored zero"
+            f"{found.without_shuffles:,} sequences have no other dinucleotide shuffle, such as a run of one base; "
+            "their scores are zero"
         )
     if found.unknown:
-        lines.append(f"{found.unknown:,} sequences hold N, which gets no score")
+        lines.append(f"{found.unknown:,} sequences contain N, which gets no score")
     if found.above:
         lines.append(
-            f"{found.above:,} sequences have a convergence delta above {methods.DELTA:g}, the largest "
+            f"{found.above:,} sequences have a convergence delta above {methods.LARGEST_DELTA:g}, the largest "
             f"{found.largest:.2g}; see {SUMMARY}"
         )
     return lines
 
 
+def _target_indices(spec: ModelSpec, names: Sequence[str]) -> list[int]:
+    """The numbers of some targets, or of all. Raises ZooError for an unknown target, or the same one twice."""
+    for target in names:
+        if list(names).count(target) > 1:
+            raise ZooError(f"targets: expected each target once, got {target} twice")
+    return [spec.target_index(target) for target in names or spec.targets]
+
+
 def _read(model: Model, job: PredictionJob) -> tuple[list[list[Any]], np.ndarray, Records]:
-    """The label columns of all records, their base codes, uint8 (N, L), and what has been read."""
+    """The label columns of all records, their base codes, uint8 (N, L), and the reader with its counts."""
     records = job.records(model.spec.sequence_length, CHUNK_RECORDS)
     columns: list[list[Any]] = [[] for _ in job.LABELS]
     parts = []
@@ -139,7 +148,7 @@ def _arrays(folder: Path, codes: np.ndarray, described: dict[str, Any]) -> files
 
 @contextlib.contextmanager
 def _table(folder: Path, job: PredictionJob, model: Model, method: methods.Method) -> Iterator[Table]:
-    layout = Layout([*model.spec.targets, *method.numbers], job.LABELS, method.after)
+    layout = Layout([*model.spec.targets, *method.columns], job.LABELS, method.labels)
     with (folder / SUMMARY).open("wb") as content:
         written = table_writer.Digested(content)
         with table_writer.opened(folder / SUMMARY, written, layout) as table:
@@ -147,35 +156,37 @@ def _table(folder: Path, job: PredictionJob, model: Model, method: methods.Metho
 
 
 def _rows(
-    model: Model,
-    job: PredictionJob,
-    labels: Sequence[Column],
+    titles: Sequence[str],
     codes: np.ndarray,
     activities: np.ndarray,
     scores: methods.Scores,
-    chosen: Sequence[int],
-    most: int,
+    effects: np.ndarray,
+    targets: Sequence[int],
 ) -> list[Row]:
-    """What the report shows of the first `most` sequences of a part."""
-    codes = codes[: max(0, most)]
-    if not len(codes):
-        return []
-    effects = scores.effects if scores.effects is not None else model.session.mutants(codes)
-    actual = [(one[: len(codes)] * ONE_HOT[codes]).sum(2) for one in scores.hypothetical]
+    """Rows of the report for the sequences of `codes`, the first of a batch."""
+    actual = np.stack([(one[: len(codes)] * ONE_HOT[codes]).sum(2) for one in scores.hypothetical], 1)
     return [
-        Row(
-            _title(dict(zip(job.LABELS, record, strict=True))),
-            codes[row],
-            activities[row],
-            np.stack([one[row] for one in actual]),
-            np.stack([effects[row, ..., target] for target in chosen]),
-        )
-        for row, record in zip(range(len(codes)), zip(*labels, strict=True), strict=False)
+        Row(titles[row], codes[row], activities[row], actual[row], np.moveaxis(effects[row][..., targets], -1, 0))
+        for row in range(len(codes))
     ]
 
 
-def _title(record: dict[str, Any]) -> str:
-    """Its name; of an interval also where it lies, as samtools writes it."""
-    if "chrom" not in record:
-        return str(record["name"])
-    return f"{record['chrom']}:{record['start'] + 1:,}-{record['end']:,} {record['name']} {record['strand']}"
+def _titles(names: Mapping[str, type], columns: Sequence[Column]) -> list[str]:
+    """The name of each record; for an interval also its region, as samtools writes it."""
+    if "chrom" not in names:
+        return [str(name) for name in columns[list(names).index("name")]]
+    return [
+        f"{chrom}:{start + 1:,}-{end:,} {name} {strand}"
+        for chrom, start, end, name, strand in zip(*columns, strict=True)
+    ]
+
+
+def _write_logos(folder: Path, rows: Sequence[Row], targets: Sequence[str], kind: str) -> None:
+    """Write a picture for each sequence and target: 0001.dev.png shows the first sequence."""
+    (folder / logos.FOLDER).mkdir()
+    for number, row in enumerate(rows, 1):
+        for target, contributions in zip(targets, row.contributions, strict=True):
+            scores = contributions[:, None] * ONE_HOT[row.codes]
+            path = folder / logos.FOLDER / f"{number:04d}.{files.quoted(target)}.{kind}"
+            title, width = f"{row.name}: contributions to {target}", logos.BASE_WIDTH * len(scores) + 1
+            logos.save(scores, path, title, width, kind)

@@ -1,48 +1,173 @@
-"""How bases are scored: a class a method, all with the same face. What is computed of a sequence depends on no other.
+"""Methods that score bases: DeepLIFT, in silico mutagenesis and the gradient. Each is a subclass of Method.
 
-Each gives hypothetical contributions of every base at every position, from which those of the bases that are there
-follow, and a few columns of a table. Axes: N sequences, L positions, T targets, of which K are explained.
+DeepLIFT uses the rescale rule (Shrikumar et al. 2017, arXiv:1704.02685) with dinucleotide shuffles as references, one
+target at a time, as the paper of DeepSTARR does. The hypothetical contribution of base b at a position is the sum over
+the four channels of (one-hot of b - reference) x multiplier, averaged over the references. The actual contribution is
+that of the sequence's own base; it is 0 at an N.
+
+In silico mutagenesis predicts every substitution. Activities are log2, so that an effect is a difference, not a ratio.
+
+Axes: N sequences, R references, L positions, 4 bases in the order A, C, G, T, and T targets.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
+from zoo.dna.encoding import ONE_HOT
 from zoo.dna.shuffle import references as shuffles_of
-from zoo.explain import deeplift, mutagenesis
-from zoo.explain.options import ExplainOptions
+from zoo.errors import ZooError
+from zoo.explain.options import MOST_SHUFFLES, ExplainOptions
 from zoo.formats.table_writer import Column
+from zoo.options import Bounds, check_kind
 from zoo.prediction.model import Model
 from zoo.spec import ALPHABET, UNKNOWN_BASE
 
-DELTA = 1e-3
-"""A convergence delta above it is told: rounding leaves less."""
+LARGEST_DELTA = 1e-3
+"""Convergence deltas above this are reported; rounding alone gives about 1e-6."""
+
+PAIRS_AT_ONCE = 1 << 11
+"""Pairs of a sequence and a reference in one batch of DeepLIFT."""
 
 SEQUENCES_AT_ONCE = 128
-"""Where each is not compared with references."""
+"""Sequences in one batch of the methods without references."""
+
+EXTREMES = {"lowest": np.argmin, "highest": np.argmax}
+"""Column of the table -> position of the substitution that it shows."""
+
+
+class Contributions(NamedTuple):
+    """DeepLIFT contributions to one target.
+
+    hypothetical: of each base at each position, float32 (N, L, 4).  actual: the same for the sequence's own bases,
+    else 0.  delta: the convergence delta, float32 (N,): the sum of `actual` minus the difference between the prediction
+    and its mean over the references. It is rounding, except for sequences with N, whose effect belongs to no base.
+    """
+
+    hypothetical: np.ndarray
+    actual: np.ndarray
+    delta: np.ndarray
+
+
+def contributions(
+    model: Model,
+    sequences: Sequence[str] | np.ndarray,
+    target: str | int,
+    references: int | np.ndarray = ExplainOptions.shuffles,
+    seed: int = ExplainOptions.seed,
+) -> Contributions:
+    """Return the DeepLIFT contributions of the bases of N sequences to one target.
+
+    sequences: N texts, or base codes, uint8 (N, L).  target: name, or number from 0.
+    references: number of dinucleotide shuffles of each sequence, or base codes, uint8 (N, R, L).
+    seed: seed of the shuffles, which depend only on it and on their own sequence.
+    A sequence without another shuffle, such as poly-A, gets zeros. For a model that was loaded with rc="average", the
+    contributions are to the mean of both strands; the references are reversed with their sequence.
+    Raises ZooError for an unknown target, and for sequences or references of the wrong shape.
+    """
+    check_kind("model", model, Model)
+    codes = model.codes(sequences)
+    index = model.spec.target_index(target)
+    if isinstance(references, np.ndarray):
+        _check_references(references, codes)
+        number = references.shape[1]
+    else:
+        check_kind("references", references, int)
+        Bounds(1, MOST_SHUFFLES).check("references", references)
+        ExplainOptions(seed=seed)
+        number = references
+    step = max(1, PAIRS_AT_ONCE // number)
+    parts = []
+    for start in range(0, len(codes), step):
+        part = codes[start : start + step]
+        given = references[start : start + step] if isinstance(references, np.ndarray) else None
+        against = shuffles_of(part, number, seed) if given is None else given
+        parts += _deeplift(model, part, model.predict_codes(part), against, [index])[0]
+    if not parts:
+        empty = np.empty((0, codes.shape[1], 4), np.float32)
+        return Contributions(empty, empty, np.empty(0, np.float32))
+    return Contributions(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _check_references(references: np.ndarray, codes: np.ndarray) -> None:
+    """Raise ZooError unless references are base codes, uint8 (N, R, L), R at least 1, for sequences uint8 (N, L)."""
+    expected = f"references: expected base codes, uint8 ({len(codes)}, R, {codes.shape[1]})"
+    if references.ndim != 3 or len(references) != len(codes) or not references.shape[1]:
+        raise ZooError(f"{expected}, got {references.dtype} {references.shape}")
+    if references.shape[2] != codes.shape[1]:
+        raise ZooError(f"{expected} like the sequences, got references of {references.shape[2]} bases")
+    if references.dtype != np.uint8 or references.max(initial=0) > UNKNOWN_BASE:
+        raise ZooError(f"{expected} from 0 to {UNKNOWN_BASE}, got {references.dtype} up to {references.max(initial=0)}")
+
+
+def _deeplift(
+    model: Model, codes: np.ndarray, activities: np.ndarray, references: np.ndarray, targets: Sequence[int]
+) -> tuple[list[Contributions], np.ndarray]:
+    """The contributions to each target, and the mean predictions of the references, float64 (N, T).
+
+    codes: uint8 (N, L).  activities: their predictions, float32 (N, T).  references: uint8 (N, R, L).
+    """
+    predicted = model.predict_codes(references.reshape(-1, references.shape[2]))
+    means = predicted.reshape(*references.shape[:2], -1).mean(1, dtype=np.float64)
+    difference = activities.astype(np.float64) - means
+    not_shuffled = _not_shuffled(codes, references)[:, None, None]
+    found = []
+    for target in targets:
+        hypothetical = model.session.contributions(codes, references, target)
+        hypothetical = np.where(not_shuffled, np.float32(0), hypothetical)
+        actual = hypothetical * ONE_HOT[codes]
+        delta = actual.sum((1, 2), dtype=np.float64) - difference[:, target]
+        found.append(Contributions(hypothetical, actual, delta.astype(np.float32)))
+    return found, means
+
+
+def _not_shuffled(codes: np.ndarray, references: np.ndarray) -> np.ndarray:
+    """Sequences that equal all their references, bool (N,); they have no contributions."""
+    return (references == codes[:, None]).all((1, 2))
+
+
+def ism(model: Model, sequences: Sequence[str] | np.ndarray) -> np.ndarray:
+    """Return the effects of all substitutions, float32 (N, L, 4, T): the activity with base b at position p, minus the
+    activity of the sequence.
+
+    sequences: N texts, or base codes, uint8 (N, L). The effect of the sequence's own base is 0; at an N, all four bases
+    are substitutions. For a model that was loaded with rc="average", the effects are on the mean of both strands.
+    Raises ZooError as `model.predict` and `model.predict_codes` do.
+    """
+    check_kind("model", model, Model)
+    return model.session.mutants(model.codes(sequences))
+
+
+def centred(effects: np.ndarray) -> np.ndarray:
+    """Subtract from effects, float32 (N, L, 4, T), their mean over the four bases: the contribution of each base
+    against the average base of its position."""
+    return effects - effects.mean(2, keepdims=True, dtype=np.float32)
 
 
 class Scores(NamedTuple):
-    """hypothetical: of each target that is explained, float32 (N, L, 4).  effects: of substitutions on all targets,
-    float32 (N, L, 4, T), where they are the method.  values, after: columns of a table, float32 (N, C) and others."""
+    """Results of a method for N sequences.
+
+    hypothetical: for each explained target, float32 (N, L, 4).  effects: of substitutions on all targets, float32 (N,
+    L, 4, T), or None if the method does not compute them.  values, labels: columns of the table, float32 (N, C) and
+    others.
+    """
 
     hypothetical: list[np.ndarray]
     effects: np.ndarray | None
     values: np.ndarray
-    after: list[Column]
+    labels: list[Column]
 
 
 @dataclasses.dataclass
 class Findings:
-    """What is worth telling of the sequences so far.
+    """Counts of notable sequences.
 
-    unknown: those with an N, which gets no score.  without_shuffles: those that have no shuffle but themselves, such as
-    poly-A; they are scored zero.  above: those without N whose convergence delta exceeds DELTA.
-    largest: that delta.
+    unknown: with an N, which gets no score.  without_shuffles: without another shuffle, such as poly-A; they are scored
+    zero.  above: without N and with a convergence delta above LARGEST_DELTA.  largest: the largest such delta.
     """
 
     unknown: int = 0
@@ -51,114 +176,91 @@ class Findings:
     largest: float = 0.0
 
 
-class Method(Protocol):
-    """numbers, after: the columns of a table, the second with their types.  at_once: sequences for one `score`."""
+class Method:
+    """A way to score bases. The scores of a sequence do not depend on other sequences.
 
-    numbers: Sequence[str]
-    after: Mapping[str, type]
-    at_once: int
-    findings: Findings
+    columns: float32 columns of the table.  labels: further columns, with their types.  at_once: sequences in a batch.
+    """
 
-    def score(self, codes: np.ndarray, activities: np.ndarray) -> Scores:
-        """Base codes, uint8 (N, L), and their activities, float32 (N, T)."""
-
-
-class DeepLift:
-    """Against dinucleotide shuffles, see zoo/explain/deeplift.py."""
+    columns: Sequence[str] = ()
+    labels: Mapping[str, type] = {"unknown": int}
+    at_once = SEQUENCES_AT_ONCE
 
     def __init__(self, model: Model, targets: Sequence[int], options: ExplainOptions) -> None:
         self._model, self._targets, self._options = model, targets, options
-        names = [model.spec.targets[target] for target in targets]
-        self.numbers: Sequence[str] = [f"{name}_{column}" for name in names for column in ("shuffled", "delta")]
-        self.after: Mapping[str, type] = {"shuffles": int, "unknown": int}
-        self.at_once = max(1, deeplift.AT_ONCE // options.shuffles)
+        self._names = [model.spec.targets[target] for target in targets]
         self.findings = Findings()
 
     def score(self, codes: np.ndarray, activities: np.ndarray) -> Scores:
-        references = shuffles_of(codes, self._options.shuffles, self._options.seed)
-        against = deeplift.mean_of_references(self._model, references)
-        difference = activities.astype(np.float64) - against
-        found = [
-            deeplift.of_references(self._model, codes, references, target, difference[:, target])
-            for target in self._targets
-        ]
-        deltas = np.stack([one.delta for one in found], 1)
-        values = np.stack([against[:, list(self._targets)].astype(np.float32), deltas], 2).reshape(len(codes), -1)
-        alone, unknown = deeplift.same_as_references(codes, references), unknown_bases(codes)
-        self._find(alone, unknown, deltas)
-        shuffles = np.where(alone, 0, self._options.shuffles)
-        return Scores([one.hypothetical for one in found], None, values, [shuffles.tolist(), unknown.tolist()])
+        """Score base codes, uint8 (N, L), whose predictions are `activities`, float32 (N, T)."""
+        raise NotImplementedError
 
-    def _find(self, alone: np.ndarray, unknown: np.ndarray, deltas: np.ndarray) -> None:
-        largest = np.abs(deltas[unknown == 0]).max(1, initial=0)
+    def _count_unknown(self, codes: np.ndarray) -> list[int]:
+        """The number of N in each sequence; also counted in the findings."""
+        unknown = (codes == UNKNOWN_BASE).sum(1)
         self.findings.unknown += int((unknown > 0).sum())
-        self.findings.without_shuffles += int(alone.sum())
-        self.findings.above += int((largest > DELTA).sum())
+        return unknown.tolist()
+
+
+class DeepLift(Method):
+    """DeepLIFT against dinucleotide shuffles."""
+
+    def __init__(self, model: Model, targets: Sequence[int], options: ExplainOptions) -> None:
+        super().__init__(model, targets, options)
+        self.columns = [f"{name}_{column}" for name in self._names for column in ("shuffled", "delta")]
+        self.labels = {"shuffles": int, "unknown": int}
+        self.at_once = max(1, PAIRS_AT_ONCE // options.shuffles)
+
+    def score(self, codes: np.ndarray, activities: np.ndarray) -> Scores:
+        references = shuffles_of(codes, self._options.shuffles, self._options.seed)
+        found, means = _deeplift(self._model, codes, activities, references, self._targets)
+        deltas = np.stack([one.delta for one in found], 1)
+        values = np.stack([means[:, list(self._targets)].astype(np.float32), deltas], 2).reshape(len(codes), -1)
+        not_shuffled, unknown = _not_shuffled(codes, references), self._count_unknown(codes)
+        largest = np.abs(deltas[np.equal(unknown, 0)]).max(1, initial=0)
+        self.findings.without_shuffles += int(not_shuffled.sum())
+        self.findings.above += int((largest > LARGEST_DELTA).sum())
         self.findings.largest = max(self.findings.largest, float(largest.max(initial=0)))
+        shuffles = np.where(not_shuffled, 0, self._options.shuffles)
+        return Scores([one.hypothetical for one in found], None, values, [shuffles.tolist(), unknown])
 
 
-class Mutagenesis:
-    """Every substitution predicted; minus the mean of the four bases, they are the contributions."""
+class Mutagenesis(Method):
+    """In silico mutagenesis. Contributions are effects minus the mean over the four bases."""
 
-    def __init__(self, model: Model, targets: Sequence[int], _: ExplainOptions) -> None:
-        self._model, self._targets = model, targets
-        names = [model.spec.targets[target] for target in targets]
-        self.numbers: Sequence[str] = [f"{name}_{which}" for name in names for which in EXTREMES]
-        self.after: Mapping[str, type] = {f"{name}_{which}_mutation": str for name in names for which in EXTREMES} | {
-            "unknown": int
-        }
-        self.at_once = SEQUENCES_AT_ONCE
-        self.findings = Findings()
+    def __init__(self, model: Model, targets: Sequence[int], options: ExplainOptions) -> None:
+        super().__init__(model, targets, options)
+        self.columns = [f"{name}_{extreme}" for name in self._names for extreme in EXTREMES]
+        self.labels = {f"{column}_mutation": str for column in self.columns} | {"unknown": int}
 
     def score(self, codes: np.ndarray, activities: np.ndarray) -> Scores:  # noqa: ARG002
         effects = self._model.session.mutants(codes)
-        middle = mutagenesis.centred(effects)
-        unknown = unknown_bases(codes)
-        self.findings.unknown += int((unknown > 0).sum())
-        values, words = [], []
+        means_removed = centred(effects)
+        values, mutations = [], []
         for target in self._targets:
             flat = effects[..., target].reshape(len(codes), -1)
             for extreme in EXTREMES.values():
                 place = extreme(flat, 1)
                 values.append(np.take_along_axis(flat, place[:, None], 1)[:, 0])
-                words.append([mutation(row, int(at)) for row, at in zip(codes, place, strict=True)])
-        hypothetical = [np.ascontiguousarray(middle[..., target]) for target in self._targets]
-        return Scores(hypothetical, effects, np.stack(values, 1), [*words, unknown.tolist()])
+                mutations.append([mutation(row, int(at)) for row, at in zip(codes, place, strict=True)])
+        hypothetical = [np.ascontiguousarray(means_removed[..., target]) for target in self._targets]
+        return Scores(hypothetical, effects, np.stack(values, 1), [*mutations, self._count_unknown(codes)])
 
 
-class Gradient:
-    """The gradient of an output by the one-hot bases."""
-
-    def __init__(self, model: Model, targets: Sequence[int], _: ExplainOptions) -> None:
-        self._model, self._targets = model, targets
-        self.numbers: Sequence[str] = ()
-        self.after: Mapping[str, type] = {"unknown": int}
-        self.at_once = SEQUENCES_AT_ONCE
-        self.findings = Findings()
+class Gradient(Method):
+    """The gradient of an output with respect to the one-hot bases."""
 
     def score(self, codes: np.ndarray, activities: np.ndarray) -> Scores:  # noqa: ARG002
-        unknown = unknown_bases(codes)
-        self.findings.unknown += int((unknown > 0).sum())
         gradients = [self._model.session.gradient(codes, target) for target in self._targets]
-        return Scores(gradients, None, np.empty((len(codes), 0), np.float32), [unknown.tolist()])
+        return Scores(gradients, None, np.empty((len(codes), 0), np.float32), [self._count_unknown(codes)])
 
 
-EXTREMES = {"lowest": np.argmin, "highest": np.argmax}
-"""Column of the table -> where the substitution is that it shows."""
-
-
-def method(model: Model, targets: Sequence[int], options: ExplainOptions) -> Method:
-    """The method of the options, for targets by their numbers."""
-    kinds: dict[str, Callable[..., Method]] = {"deeplift": DeepLift, "ism": Mutagenesis, "gradient": Gradient}
-    return kinds[options.method](model, targets, options)
+METHODS = {"deeplift": DeepLift, "ism": Mutagenesis, "gradient": Gradient}
+"""Value of --method -> class."""
 
 
 def mutation(codes: np.ndarray, place: int) -> str:
-    """Base codes of a sequence, uint8 (L,), and a place in effects (L, 4): T131G, the position counted from 1."""
+    """Name a substitution such as T131G, its position counted from 1. codes: uint8 (L,).  place: flat index in effects
+    (L, 4)."""
     position, base = divmod(place, len(ALPHABET))
     return f"{(ALPHABET + 'N')[codes[position]]}{position + 1}{ALPHABET[base]}"
-
-
-def unknown_bases(codes: np.ndarray) -> np.ndarray:
-    """How many N each of the base codes (N, L) has, intp (N,)."""
-    return (codes == UNKNOWN_BASE).sum(1)

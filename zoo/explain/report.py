@@ -1,9 +1,9 @@
-"""report.html: what was computed of sequences on one page that needs no network and no other file.
+"""report.html: sequences with their predictions, contributions and effects of substitutions, on one page that needs no
+network and no other file.
 
-A row a sequence: its predictions, the logo of its contributions and a heat map of its substitutions. The page holds
-numbers, not pictures: 16-bit integers with a scale for each sequence and target, so that 100 sequences of 249 bases and
-two targets take 0.7 MB. They are drawn by a script in report_page.html as a row comes into view: letters as outlines,
-sharp at any size. No library that draws logos works without a network and in so little room; `--logos` has logomaker.
+The page holds numbers, as 16-bit integers with a scale for each sequence and target: 100 sequences of 249 bases and two
+targets take 0.7 MB. Its script draws a row when it comes into view, letters as outlines, which are sharp at any size.
+No library that draws logos works without a network and in so little space; `--logos` uses logomaker.
 """
 
 from __future__ import annotations
@@ -25,19 +25,20 @@ FILE = "report.html"
 PAGE = Path(__file__).with_name("report_page.html")
 
 DATA_MARK = "{{DATA}}"
-"""Where the numbers go in the page."""
+"""Replaced in the page by the numbers."""
 
 DRAWING = Path(__file__).with_name("drawing.js")
 
 DRAWING_MARK = "{{DRAWING}}"
-"""Where the script that draws goes, in this page and in that of zoo serve."""
+"""Replaced by drawing.js in this page and in that of zoo serve."""
 
 LARGEST = (1 << 15) - 1
+"""Integer that stands for the largest value."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A sequence as the report shows it, of the T targets of the model, K of which are explained.
+    """A sequence in the report, for a model of T targets, K of which are explained.
 
     codes: uint8 (L,).  activities: float32 (T,).  contributions: of its bases, float32 (K, L).
     effects: of substitutions, float32 (K, L, 4).
@@ -51,7 +52,7 @@ class Row:
 
 
 def write(path: Path, rows: Sequence[Row], described: dict[str, Any]) -> None:
-    """Write the page of these sequences. described: the description of the run, see explanation.explain."""
+    """Write the page of some sequences. described: the description of the run."""
     options = described["options"]
     data = {
         "alphabet": ALPHABET,
@@ -69,18 +70,18 @@ def write(path: Path, rows: Sequence[Row], described: dict[str, Any]) -> None:
         "command": described["command"],
         "rows": [packed(row) for row in rows],
     }
-    # "</script>" in a name must not end the element that holds it
+    # a name with "</script>" must not end the element of the data
     text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     path.write_text(with_drawing(PAGE).replace(DATA_MARK, text), "utf-8", "replace")
 
 
 def with_drawing(page: Path) -> str:
-    """A page that draws, with the script that does."""
+    """Read a page and insert the script that draws."""
     return page.read_text("utf-8").replace(DRAWING_MARK, DRAWING.read_text("utf-8"))
 
 
 def packed(row: Row) -> dict[str, Any]:
-    """A row as the script takes it."""
+    """A row in the form that the script reads."""
     return {
         "name": row.name,
         "bases": "".join((ALPHABET + "N")[code] for code in row.codes),
@@ -91,6 +92,6 @@ def packed(row: Row) -> dict[str, Any]:
 
 
 def _integers(values: np.ndarray) -> list[Any]:
-    """Scale, and the values over it as little-endian int16 in base64."""
+    """The scale, and the values divided by it, as little-endian int16 in base64."""
     scale = float(np.abs(values).max(initial=0)) / LARGEST or 1.0
     return [scale, base64.b64encode(np.round(values / scale).astype("<i2").tobytes()).decode()]

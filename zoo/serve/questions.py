@@ -15,7 +15,6 @@ from zoo.dna.encoding import ONE_HOT, encode_as
 from zoo.dna.read_options import STRICT
 from zoo.errors import ZooError
 from zoo.explain import methods, report
-from zoo.explain.deeplift import target_index
 from zoo.explain.options import ExplainOptions
 from zoo.prediction.model import Model
 from zoo.prediction.session import runtimes_with
@@ -45,7 +44,7 @@ def _scores(model: Model, codes: np.ndarray, activities: np.ndarray) -> tuple[st
 
     def scored(kind: Literal["deeplift", "ism"]) -> tuple[str, methods.Scores]:
         targets = range(len(model.spec.targets))
-        return kind, methods.method(model, targets, ExplainOptions(method=kind)).score(codes, activities)
+        return kind, methods.METHODS[kind](model, targets, ExplainOptions(method=kind)).score(codes, activities)
 
     if model.runtime in runtimes_with("contributions"):
         # a network of counts has no derivative, and a library may be missing; mutants need nothing but predictions
@@ -63,7 +62,7 @@ def stronger(model: Model, sequence: str, target: str) -> dict[str, Any]:
     if (codes == UNKNOWN_BASE).any():
         raise bad(NO_STEP)
     try:
-        target_index(model.spec.targets, target)
+        model.spec.target_index(target)
     except ZooError as error:
         raise bad(str(error)) from None
     (found,) = design.evolve(model, target, codes, number=1, rounds=1)
