@@ -310,15 +310,14 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     (folder / "other.fa").write_text(">other\nACGT\n")
     (folder / "there.fa").write_text(">there\nACGT\n")
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    for fact in facts:
-        one_line(zoo, fact, *COMMON, "--rounds", "3", *arguments)
+    one_line(zoo, facts, *COMMON, "--rounds", "3", *arguments)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_a_picture_needs_matplotlib(zoo: Zoo, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
     monkeypatch.setattr("importlib.util.find_spec", lambda *_: None)
-    for fact in ("--figure", "matplotlib", "pip install 'deepstarr-zoo[explain]'"):
-        one_line(zoo, fact, *COMMON, "--figure", "x.png")
+    facts = ["--figure", "matplotlib", "pip install 'deepstarr-zoo[explain]'"]
+    one_line(zoo, facts, *COMMON, "--figure", "x.png")
 
 
 def test_text_starts_equal_code_starts(model: Model) -> None:

@@ -174,8 +174,7 @@ def test_only_the_strongest_are_taken_and_none_of_the_others_is_hit(explained: P
 
 def test_few_sequences_give_too_few_seqlets_and_what_to_do(zoo: Zoo, explained: Path) -> None:
     words = ("motifs", explained / "out", "-o", explained / "none", "--strongest", 20, "--targets", "up")
-    one_line(zoo, "up: 20 sequences", *words)
-    one_line(zoo, f"{patterns.LEAST_SEQLETS} seqlets", *words)
+    one_line(zoo, ["up: 20 sequences", f"{patterns.LEAST_SEQLETS} seqlets"], *words)
     assert not (explained / "none").exists()
 
 
@@ -200,8 +199,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     zoo: Zoo, explained: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], facts: list[str]
 ) -> None:
     monkeypatch.chdir(explained)
-    for fact in facts:
-        one_line(zoo, fact, "motifs", *arguments)
+    one_line(zoo, facts, "motifs", *arguments)
     assert not (explained / "out" / "motifs").exists()
     assert not list(explained.rglob(".*"))
 

@@ -66,8 +66,8 @@ LISTED = 4
 def check(folder: Path, output: Path, known: Path | None, overwrite: bool) -> None:
     """Raise ZooError, before any work, if the folder cannot be read, a library is missing or `output` exists."""
     files.read(folder)
-    require("modiscolite", "motifs", "zoo motifs")
-    require("logomaker", "explain", "zoo motifs")
+    require("modiscolite", "motifs", "TF-MoDISco")
+    require("logomaker", "explain", "logos")
     check_folder_target(output, overwrite, OURS, [folder, known])
 
 
