@@ -11,15 +11,15 @@ import pytest
 from checkpoints import ODD, random_checkpoint
 
 from zoo.errors import LONGEST, ZooError
-from zoo.weights.importers import importing
-from zoo.weights.importers.importing import ImportOptions
+from zoo.weights.importers import importer
+from zoo.weights.importers.layers import ImportOptions
 
 WEIGHTS = random_checkpoint(ODD)
-OPTIONS = ImportOptions(flatten="channel", epsilon=1e-3, length=53, targets=("a", "b", "c"))
+OPTIONS = ImportOptions(alphabet="ACGT", flatten="channel", epsilon=1e-3, length=53, targets=("a", "b", "c"))
 
 
-def refusal(call: Callable[[], Any], path: Path) -> str:
-    """The one line of a file that is refused, and refused before much memory is taken."""
+def refusal(call: Callable[[], Any], path: Path, *facts: object) -> None:
+    """The call refuses the file `path` in one line that holds every fact, before it takes much memory."""
     tracemalloc.start()
     try:
         with pytest.raises(ZooError) as caught:
@@ -32,8 +32,8 @@ def refusal(call: Callable[[], Any], path: Path) -> str:
     assert len(message) <= LONGEST
     assert message.isprintable()
     assert message.startswith(f"{path}: ")
-    return message.removeprefix(f"{path}: ")
+    assert not [fact for fact in facts if str(fact) not in message], message
 
 
-def refused_import(path: Path, options: ImportOptions = OPTIONS) -> str:
-    return refusal(lambda: importing.read(path, options), path)
+def refused_import(path: Path, *facts: object, options: ImportOptions = OPTIONS) -> None:
+    refusal(lambda: importer.read(path, options), path, *facts)

@@ -199,7 +199,7 @@ class ModelExtras(Protocol):
         parameters.
     LOGGED_AS: word in a column name of metrics.csv -> the word for it in logs of a search and in sweep files.
 
-    A model that reads files of other programs also has the functions of zoo.weights.importers.importing.Reader; one
+    A model that reads files of other programs also has the function of zoo.weights.importers.importer.Reader; one
     with a Keras form has `keras_model`, see zoo.layers.keras_layers.HasKerasForm.
     """
 

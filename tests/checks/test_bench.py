@@ -11,7 +11,7 @@ import pytest
 from checkpoints import ODD, random_checkpoint
 from command_line import Zoo
 
-from zoo.checks import bench, comparison
+from zoo.checks import agreement, bench
 from zoo.checks.bench import CALLS, CHECKED, Measurement, Result
 from zoo.errors import ZooError
 from zoo.prediction import session
@@ -66,7 +66,7 @@ def test_a_runtime_that_refuses_the_model_is_skipped_with_the_reason(
 def test_the_fastest_is_not_recommended_if_its_numbers_differ() -> None:
     right = np.arange(4, dtype=np.float32)[:, None]
     rows = [measured("torch-cpu", 0.5, right), measured("kmer-cpu", 0.01, right + 1), measured("onnx-cpu", 0.1, right)]
-    reports = {row.runtime: comparison.compare(right, row.predictions, list("wxyz"), ["a"]) for row in rows[1:]}
+    reports = {row.runtime: agreement.compare(right, row.predictions, list("wxyz"), ["a"]) for row in rows[1:]}
     result = Result("torch-cpu", rows, reports, {"onnx-cuda": "no GPU"})
     assert result.recommended.runtime == "onnx-cpu"
     document = json.loads(result.to_json())
@@ -96,7 +96,7 @@ def test_the_command_prints_a_table(zoo: Zoo, weights: Path, monkeypatch: pytest
         dataclasses.replace(measured(name, 0.1, right), seconds=dict.fromkeys(CALLS, 0.5))
         for name in ("torch-cpu", "onnx-cpu")
     ]
-    reports = {"onnx-cpu": comparison.compare(right, right, list("wxyz"), ["a"])}
+    reports = {"onnx-cpu": agreement.compare(right, right, list("wxyz"), ["a"])}
     monkeypatch.setattr(bench, "run", lambda *_: Result("torch-cpu", rows, reports, {"onnx-cuda": "no GPU"}))
     status, out, _ = zoo("bench", "--weights", weights)
     assert status == 0

@@ -17,8 +17,8 @@ from command_line import Zoo
 from mistakes import base_order_actg, epsilon_of_pytorch, keras_flatten_order, scaled
 
 from zoo import registry
-from zoo.checks import comparison, layer_parity, parity
-from zoo.checks.comparison import Tolerance
+from zoo.checks import agreement, parity
+from zoo.checks.agreement import Tolerance
 from zoo.errors import CheckFailed, MissingDependency, ZooError
 from zoo.formats.fasta import Reader
 from zoo.layers import keras_layers
@@ -26,7 +26,7 @@ from zoo.prediction import session
 from zoo.prediction.model import Model, load
 from zoo.weights import checkpoint
 from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.importers import importing
+from zoo.weights.importers import importer
 
 FILES = ("enhancers_500", "Sequences_example", "test_first10", "edge_cases")
 
@@ -47,7 +47,7 @@ needs_keras = usable("keras-cpu")
 
 @pytest.fixture(scope="module")
 def published(data: Path) -> Checkpoint:
-    return importing.read(data / "DeepSTARR.model.h5")
+    return importer.read(data / "DeepSTARR.model.h5")
 
 
 @pytest.fixture(scope="module")
@@ -192,9 +192,9 @@ def test_the_first_layer_that_departs_is_named(
     path = tmp_path / "wrong.safetensors"
     checkpoint.save(checkpoint.make("deepstarr", published.config, arrays, "a mistake", "none"), path)
     subject = parity.Subject(weights=path, sequences=data / "Sequences_example.fa")
-    label, reports = layer_parity.run_layers(subject, data / "Sequences_example.layers.npz")
+    label, reports = parity.run_layers(subject, data / "Sequences_example.layers.npz")
     with pytest.raises(CheckFailed, match=f"parity: {first} is the first layer that departs from .*layers.npz, by "):
-        layer_parity.check_layers(label, reports)
+        parity.check_layers(label, reports)
 
 
 @needs_keras
@@ -204,13 +204,13 @@ def test_layers_of_a_network_with_odd_sizes_agree_with_keras(name: str, tmp_path
     weights = random_checkpoint(CONFIGS[name])
     if reason := session.refuses("keras-cpu", weights.spec):
         with pytest.raises(ZooError) as refusal:
-            layer_parity.torch_layers(weights, random_codes(3, weights.spec.sequence_length))
+            parity.torch_layers(weights, random_codes(3, weights.spec.sequence_length))
         assert str(refusal.value) == reason
         return
     path = tmp_path / "odd.safetensors"
     checkpoint.save(weights, path)
-    label, reports = layer_parity.run_layers(parity.Subject(weights=path))
-    layer_parity.check_layers(label, reports)
+    label, reports = parity.run_layers(parity.Subject(weights=path))
+    parity.check_layers(label, reports)
     assert label == "keras-cpu"
     assert [report.name for report in reports] == [layer.name for layer in keras_layers.of(weights.spec).layers]
 
@@ -226,12 +226,12 @@ def test_keras_cpu_says_which_extra_it_needs(monkeypatch: pytest.MonkeyPatch) ->
 def test_compare_says_how_far_and_where() -> None:
     expected = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]], np.float32)
     actual = expected + np.array([[0, 0], [0, 0.5], [1e-5, 0]], np.float32)
-    report = comparison.compare(expected, actual, ["a", "b", "c"], ["dev", "hk"])
+    report = agreement.compare(expected, actual, ["a", "b", "c"], ["dev", "hk"])
     assert not report.passed
     assert report.failures == 1
     assert report.max_difference == 0.5
     assert report.mean_difference == pytest.approx((0.5 + 1e-5) / 6, rel=0.02)
-    assert report.worst == comparison.Worst("b", "hk", 4.0, 4.5)
+    assert report.worst == agreement.Worst("b", "hk", 4.0, 4.5)
     assert report.pearson == pytest.approx(np.corrcoef([2, 4, 7], [2, 4.5, 7])[0, 1])
     assert json.loads(json.dumps(report.to_dict()))["worst"]["record"] == "b"
 
@@ -252,14 +252,14 @@ def test_compare_says_how_far_and_where() -> None:
 def test_the_verdict_is_that_of_numpy_and_nothing_that_is_not_finite_passes(
     expected: float, actual: float, passed: bool
 ) -> None:
-    report = comparison.compare(np.array([[expected]]), np.array([[actual]]), ["a"], ["dev"])
+    report = agreement.compare(np.array([[expected]]), np.array([[actual]]), ["a"], ["dev"])
     assert report.passed is passed
     json.dumps(report.to_dict(), allow_nan=False)
 
 
 def test_the_worst_is_what_is_not_a_number() -> None:
     expected = np.array([[0.0], [0.0], [0.0]])
-    report = comparison.compare(expected, np.array([[5.0], [math.nan], [9.0]]), ["a", "b", "c"], ["dev"])
+    report = agreement.compare(expected, np.array([[5.0], [math.nan], [9.0]]), ["a", "b", "c"], ["dev"])
     assert report.worst.record == "b"
     assert math.isnan(report.pearson)
     assert report.failures == 3
@@ -268,9 +268,9 @@ def test_the_worst_is_what_is_not_a_number() -> None:
 def test_tables_of_other_shapes_and_bad_tolerances_are_refused() -> None:
     table = np.zeros((2, 2))
     with pytest.raises(ZooError, match="actual: expected a table of 2 records and 2 targets, got"):
-        comparison.compare(table, table[:1], ["a", "b"], ["dev", "hk"])
+        agreement.compare(table, table[:1], ["a", "b"], ["dev", "hk"])
     with pytest.raises(ZooError, match="expected: expected a table of 0 records"):
-        comparison.compare(table[:0], table[:0], [], ["dev", "hk"])
+        agreement.compare(table[:0], table[:0], [], ["dev", "hk"])
     with pytest.raises(ZooError, match="absolute tolerance: expected a number of at least 0, got nan"):
         Tolerance(absolute=math.nan)
 
@@ -313,16 +313,16 @@ def test_layer_outputs_with_other_numbers_in_their_names_go_by_order(tmp_path: P
     torch = pytest.importorskip("torch")
     assert torch is not None
     weights = random_checkpoint(ODD)
-    outputs = layer_parity.torch_layers(weights, random_codes(3, ODD.sequence_length))
+    outputs = parity.torch_layers(weights, random_codes(3, ODD.sequence_length))
     path = tmp_path / "layers.npz"
     np.savez(path, **{f"layer_{99 - number}": output for number, output in enumerate(outputs.values())})
-    assert list(layer_parity.read_layers(path, weights)) == list(outputs)
+    assert list(parity.read_layers(path, weights)) == list(outputs)
     np.savez(path, Conv1D_1st=outputs["Conv1D_1st"])
     with pytest.raises(ZooError, match="expected outputs of 20 layers, got 1; batch_normalization_60 is missing"):
-        layer_parity.read_layers(path, weights)
+        parity.read_layers(path, weights)
     path.write_bytes(b"PK\x03\x04 nothing")
     with pytest.raises(ZooError, match=r"cannot be read as a \.npz of layer outputs"):
-        layer_parity.read_layers(path, weights)
+        parity.read_layers(path, weights)
 
 
 def test_generated_sequences_are_the_same_every_time_and_fit_any_length(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from zoo.data import dataset
 from zoo.data.dataset import Layout
 from zoo.data.splits import SIDES
 from zoo.weights import checkpoint
-from zoo.weights.importers import importing
+from zoo.weights.importers import importer
 
 pytest.importorskip("matplotlib")
 
@@ -27,7 +27,7 @@ FRACTION = Layout(split_by="fraction")
 @pytest.fixture(scope="module")
 def published(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "published.safetensors"
-    checkpoint.save(importing.read(data / "DeepSTARR.model.h5"), path)
+    checkpoint.save(importer.read(data / "DeepSTARR.model.h5"), path)
     return path
 
 

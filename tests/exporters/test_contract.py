@@ -16,8 +16,8 @@ from zoo.errors import ZooError
 from zoo.prediction import session
 from zoo.weights import checkpoint
 from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.importers import importing
-from zoo.weights.importers.importing import ImportOptions
+from zoo.weights.importers import importer
+from zoo.weights.importers.layers import ImportOptions
 
 pytest.importorskip("torch")
 
@@ -35,7 +35,7 @@ def reread(path: Path, format_: str) -> session.Session:
     for runtime in session.runtime_names():
         if path.suffix in session.files(runtime) and session.missing(runtime) is None:
             return session.open_session(path, runtime)
-    return session.open_session(importing.read(path, ImportOptions()), REFERENCE)
+    return session.open_session(importer.read(path, ImportOptions()), REFERENCE)
 
 
 @pytest.mark.parametrize("name", CONFIGS)

@@ -106,10 +106,10 @@ def test_the_input_kind_bytes_takes_letters_of_either_case_and_anything_else_as_
 @pytest.mark.parametrize("kind", ["onehot", "bytes"])
 def test_the_published_weights_give_the_numbers_of_keras(kind: str, data: Path, tmp_path: Path) -> None:
     pytest.importorskip("h5py")
-    from zoo.weights.importers import importing
+    from zoo.weights.importers import importer
 
     path = tmp_path / "model.onnx"
-    exporter.export(importing.read(data / "DeepSTARR.model.h5"), path, input=kind)
+    exporter.export(importer.read(data / "DeepSTARR.model.h5"), path, input=kind)
     for name in ("enhancers_500", "Sequences_example", "test_first10", "edge_cases"):
         records = (data / f"{name}.fa").read_text().split(">")[1:]
         sequences = ["".join(record.split("\n")[1:]) for record in records]

@@ -171,10 +171,10 @@ def test_other_precisions_and_files_are_refused(tmp_path: Path) -> None:
 def test_the_published_weights_give_the_numbers_of_keras(way: str, data: Path) -> None:
     pytest.importorskip("h5py")
     from zoo.dna.encoding import encode
-    from zoo.weights.importers import importing
+    from zoo.weights.importers import importer
 
     with computing(way):
-        session = started(importing.read(data / "DeepSTARR.model.h5"), way)
+        session = started(importer.read(data / "DeepSTARR.model.h5"), way)
         for name in ("Sequences_example", "test_first10", "enhancers_500", "edge_cases"):
             records = (data / f"{name}.fa").read_text().split(">")[1:]
             codes = encode(["".join(record.split("\n")[1:]) for record in records])

@@ -17,7 +17,7 @@ from zoo.dna.encoding import ONE_HOT, encode
 from zoo.models import deepstarr
 from zoo.models.deepstarr import Config
 from zoo.prediction.session import Session, open_session
-from zoo.weights.importers import importing
+from zoo.weights.importers import importer
 
 
 def permuted(codes: np.ndarray, number: int, seed: int = 0) -> np.ndarray:
@@ -56,7 +56,7 @@ def test_any_network_any_length_and_any_ns_give_the_rescale_rule_written_out(
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_published_weights_give_the_rescale_rule_written_out_and_its_sums(way: str, data: Path) -> None:
-    weights = importing.read(data / "DeepSTARR.model.h5")
+    weights = importer.read(data / "DeepSTARR.model.h5")
     texts = [record.split("\n")[1:] for record in (data / "enhancers_500.fa").read_text().split(">")[1:5]]
     codes = encode(["".join(lines) for lines in texts])
     references = permuted(codes, 7)

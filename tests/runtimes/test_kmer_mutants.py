@@ -19,7 +19,7 @@ from zoo.models import deepstarr
 from zoo.models.deepstarr import Config
 from zoo.prediction.session import open_session, predicted_mutants
 from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.importers import importing
+from zoo.weights.importers import importer
 
 
 def in_float64(weights: Checkpoint, codes: np.ndarray) -> np.ndarray:
@@ -92,7 +92,7 @@ def test_tables_come_with_the_mutants_of_a_few_sequences() -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_published_weights_give_the_differences_of_full_predictions(way: str, data: Path) -> None:
-    weights = importing.read(data / "DeepSTARR.model.h5")
+    weights = importer.read(data / "DeepSTARR.model.h5")
     texts = [record.split("\n")[1:] for record in (data / "enhancers_500.fa").read_text().split(">")[1:4]]
     codes = encode(["".join(lines) for lines in texts])
     codes[1, [0, 100, 101, 248]] = 4

@@ -20,7 +20,7 @@ from zoo.dna.encoding import ASCII_TO_CODE, reverse_complement
 from zoo.layers import plain
 from zoo.models import deepstarr
 from zoo.models.deepstarr import VARIANTS, Config
-from zoo.weights.importers import importing
+from zoo.weights.importers import importer
 
 STRIDES = (1, 2, 3, 7, 8, 16, 50)
 
@@ -187,7 +187,7 @@ def test_the_published_weights_along_real_dna_are_within_two_in_a_hundred_thousa
     codes = np.minimum(ASCII_TO_CODE[np.frombuffer(text, np.uint8)], 4)[:1000]
     codes[600] = 4
     with computing(way), always_shared():
-        running = started(importing.read(data / "DeepSTARR.model.h5"), way)
+        running = started(importer.read(data / "DeepSTARR.model.h5"), way)
         for contig in (codes, reverse_complement(codes)):
             expected = running.predict(np.ascontiguousarray(windows.cut(contig, 249, 1)))
             for stride in (1, 7, 8, 16, 50):

@@ -32,7 +32,7 @@ from zoo.training.run import TrainingJob, run  # noqa: E402
 from zoo.training.trainer import Reporter  # noqa: E402
 from zoo.weights import checkpoint, lookup, network  # noqa: E402
 from zoo.weights.checkpoint import Checkpoint  # noqa: E402
-from zoo.weights.importers import importing  # noqa: E402
+from zoo.weights.importers import importer  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 
@@ -295,7 +295,7 @@ def test_a_thousand_sequences_do_not_spoil_weights_with_frozen_batch_norms(
     start, table = tmp_path / "start.safetensors", tmp_path / "data.tsv"
     if weights == "published":
         data = request.getfixturevalue("data")
-        checkpoint.save(importing.read(data / "DeepSTARR.model.h5"), start)
+        checkpoint.save(importer.read(data / "DeepSTARR.model.h5"), start)
         windows = genome.read(data / "dm6_2Mb.fa", 249)
         candidates = windows.windows(windows.train, 5_000, np.random.default_rng(0))
     else:

@@ -32,8 +32,8 @@ from zoo.prediction import session
 from zoo.spec import SPEC_KEY
 from zoo.weights import checkpoint, seal
 from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.importers import importing
-from zoo.weights.importers.importing import ImportOptions
+from zoo.weights.importers import importer
+from zoo.weights.importers.layers import ImportOptions
 
 torch = pytest.importorskip("torch")
 h5py = pytest.importorskip("h5py")
@@ -42,8 +42,8 @@ SECONDS = 2
 """Each of the tests here."""
 
 WEIGHTS = random_checkpoint(ODD)
-OPTIONS = ImportOptions(flatten="channel", epsilon=1e-3, length=53, targets=("a", "b", "c"))
-KERAS = ImportOptions(length=53)
+OPTIONS = ImportOptions(alphabet="ACGT", flatten="channel", epsilon=1e-3, length=53, targets=("a", "b", "c"))
+KERAS = ImportOptions(alphabet="ACGT", length=53)
 
 PIECES = (
     *(b"", b"\x00", b"\xff", b"\xff" * 8, b"\x00" * 8, b"[" * 500, b'{"a":', b"9" * 400, b"-1", b"1e999", b"NaN"),
@@ -164,7 +164,7 @@ def test_safetensors_come_back_exactly_or_not_at_all(tmp_path: Path) -> None:
     for seed, generator in budget(SECONDS):
         path.write_bytes(changed_bytes(content, generator, head))
         same(outcome(lambda: checkpoint.load(path), seed), seed)
-        outcome(lambda: importing.read(path, OPTIONS), seed)
+        outcome(lambda: importer.read(path, OPTIONS), seed)
 
 
 def test_onnx_comes_back_exactly_or_not_at_all(exported: Path) -> None:
@@ -183,7 +183,7 @@ def test_a_keras_file_of_the_zoo_comes_back_exactly_or_not_at_all(tmp_path: Path
     content = path.read_bytes()
     for seed, generator in budget(SECONDS):
         path.write_bytes(changed_bytes(content, generator, 4096))
-        found = outcome(lambda: importing.read(path), seed)
+        found = outcome(lambda: importer.read(path), seed)
         if found is not None and not found.spec.imported:
             same(found, seed)
 
@@ -203,7 +203,7 @@ def test_a_state_dict_that_was_changed_is_a_whole_model_or_refused(legacy: bool,
     content = path.read_bytes()
     for seed, generator in budget(SECONDS):
         path.write_bytes(changed_bytes(content, generator, 4096))
-        found = outcome(lambda: importing.read(path, OPTIONS), seed)
+        found = outcome(lambda: importer.read(path, OPTIONS), seed)
         whole(found, seed)
         if found is not None and not legacy:
             assert found.spec.weights_id == WEIGHTS.spec.weights_id, f"seed {seed}"
@@ -219,7 +219,7 @@ def test_a_pickle_that_was_changed_in_an_archive_that_is_whole(tmp_path: Path) -
         with zipfile.ZipFile(path, "w") as archive:
             for name, record in records.items():
                 archive.writestr(name, changed_bytes(record, generator, 200) if name == changed else record)
-        whole(outcome(lambda: importing.read(path, OPTIONS), seed), seed)
+        whole(outcome(lambda: importer.read(path, OPTIONS), seed), seed)
 
 
 def test_tensors_of_other_names_shapes_and_kinds(tmp_path: Path) -> None:
@@ -250,7 +250,7 @@ def test_tensors_of_other_names_shapes_and_kinds(tmp_path: Path) -> None:
             arrays[name] = arrays[name].to_sparse() if generator.random() < 0.5 else arrays[name].to("meta")
         torch.save(arrays, path)
         options = dataclasses.replace(OPTIONS, targets=generator.choice([(), ("a", "b", "c")]))
-        whole(outcome(functools.partial(importing.read, path, options), seed), seed)
+        whole(outcome(functools.partial(importer.read, path, options), seed), seed)
 
 
 def test_a_spec_that_was_changed_and_sealed_again_is_what_it_says_or_refused(tmp_path: Path) -> None:
@@ -278,8 +278,8 @@ def test_a_graph_that_was_changed_is_the_same_network_or_refused(tmp_path: Path)
     for seed, generator in budget(SECONDS):
         text = json.dumps(changed_json(original, generator)).encode()
         graph.write_bytes(mutated(text, generator, PIECES) if generator.random() < 0.3 else text)
-        options = ImportOptions(graph=graph, targets=("a", "b", "c"), length=generator.choice([None, 53]))
-        found = outcome(functools.partial(importing.read, path, options), seed)
+        options = dataclasses.replace(KERAS, graph=graph, targets=("a", "b", "c"), length=generator.choice([None, 53]))
+        found = outcome(functools.partial(importer.read, path, options), seed)
         if found is not None:
             assert found.spec.config == {
                 **WEIGHTS.spec.config,
@@ -316,4 +316,4 @@ def test_a_keras_file_whose_arrays_and_names_were_changed(tmp_path: Path) -> Non
                     file[name] = generator.choice(
                         [array.reshape(-1), array[None], array.astype(int), array[:0], 1.0, "x"]
                     )
-        whole(outcome(lambda: importing.read(path, KERAS), seed), seed)
+        whole(outcome(lambda: importer.read(path, KERAS), seed), seed)

@@ -16,20 +16,20 @@ from zoo_exporters.keras import export as write_h5
 from zoo.errors import LONGEST, ZooError
 from zoo.layers import keras_layers
 from zoo.weights import sizes
-from zoo.weights.importers import importing
-from zoo.weights.importers.importing import ImportOptions
+from zoo.weights.importers import importer
+from zoo.weights.importers.layers import ImportOptions
 
 h5py = pytest.importorskip("h5py")
 
 
-KERAS = ImportOptions(length=53)
+KERAS = ImportOptions(alphabet="ACGT", length=53)
 
 
 @pytest.fixture
 def h5(tmp_path: Path) -> Path:
     """The odd network as plain Keras writes it."""
     path = plain_h5(WEIGHTS, tmp_path / "odd.h5")
-    assert importing.read(path, KERAS).spec.weights_id == WEIGHTS.spec.weights_id
+    assert importer.read(path, KERAS).spec.weights_id == WEIGHTS.spec.weights_id
     return path
 
 
@@ -70,28 +70,28 @@ def unused_link(file: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "name"),
     [
-        (external_link, "refused, kernel:0 is a link to another place; a Keras file has none"),
-        (soft_link, "refused, kernel:0 is a link to another place; a Keras file has none"),
-        (linked_group, "refused, Dense_1 is a link to another place; a Keras file has none"),
-        (unused_link, "refused, somewhere is a link to another place; a Keras file has none"),
-        (external_storage, "refused, the numbers of kernel:0 are in another file; a Keras file has its own"),
-        (virtual, "refused, the numbers of kernel:0 are in another file; a Keras file has its own"),
+        (external_link, "kernel:0"),
+        (soft_link, "kernel:0"),
+        (linked_group, "Dense_1"),
+        (unused_link, "somewhere"),
+        (external_storage, "kernel:0"),
+        (virtual, "kernel:0"),
     ],
 )
-def test_a_keras_file_that_leads_elsewhere_is_refused(change: Callable[[Any], None], message: str, h5: Path) -> None:
+def test_a_keras_file_that_leads_elsewhere_is_refused(change: Callable[[Any], None], name: str, h5: Path) -> None:
     with h5py.File(h5.parent / "other.h5", "w") as file:
         file["x"] = np.zeros(77, np.float32)
     with h5py.File(h5, "r+") as file:
         change(file)
-    assert refused_import(h5, KERAS) == message
+    refused_import(h5, "refused", name, options=KERAS)
 
 
 def test_groups_that_hold_each_other_have_an_end(h5: Path) -> None:
     with h5py.File(h5, "r+") as file:
         file["Dense_1/round"] = file["/"]
-    assert importing.read(h5, KERAS).spec.weights_id == WEIGHTS.spec.weights_id
+    assert importer.read(h5, KERAS).spec.weights_id == WEIGHTS.spec.weights_id
 
 
 def declared(**settings: Any) -> Callable[[Any], None]:
@@ -115,7 +115,7 @@ def test_a_keras_file_is_refused_by_what_it_declares(change: Callable[[Any], Non
     with h5py.File(h5, "r+") as file:
         change(file)
     assert h5.stat().st_size < 200_000
-    assert refused_import(h5, KERAS).startswith("declares arrays of 100,000,0")
+    refused_import(h5, "100,000,0", options=KERAS)
 
 
 def test_one_array_under_several_names_counts_each_time(h5: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +126,7 @@ def test_one_array_under_several_names_counts_each_time(h5: Path, monkeypatch: p
         file["Dense_1"].attrs["weight_names"] = [b"a", b"b"]
         file.attrs["layer_names"] = [b"Dense_1"]
     monkeypatch.setattr(sizes, "LARGEST", 2_000_000)
-    assert refused_import(h5, KERAS) == "declares arrays of 2,400,000 bytes, weights have at most 2,000,000"
+    refused_import(h5, "2,400,000 bytes", "2,000,000", options=KERAS)
 
 
 @pytest.mark.parametrize("kind", [np.int32, np.complex64, np.bool_, "S5"])
@@ -135,7 +135,7 @@ def test_a_keras_file_of_other_than_floating_point_numbers_is_refused(kind: Any,
         shape = file[DENSE].shape
         del file[DENSE]
         file[DENSE] = np.zeros(shape, kind)
-    assert refused_import(h5, KERAS).startswith("Dense_1/kernel:0: expected floating point numbers, got ")
+    refused_import(h5, "Dense_1/kernel:0", options=KERAS)
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float64])
@@ -145,7 +145,7 @@ def test_a_keras_file_in_another_precision_is_converted(kind: Any, h5: Path) -> 
         del file[DENSE]
         file[DENSE] = values
         file["Dense_1"].attrs["weight_names"] = [b"Dense_1/kernel:0", b"Dense_1/bias:0"]
-    found = importing.read(h5, KERAS).arrays["dense1.weight"]
+    found = importer.read(h5, KERAS).arrays["dense1.weight"]
     np.testing.assert_allclose(found, WEIGHTS.arrays["dense1.weight"], rtol=1e-3, atol=1e-6)
 
 
@@ -194,7 +194,7 @@ def test_an_odd_graph_is_refused_in_one_line(case: str, h5: Path) -> None:
     path = h5.parent / "graph.json"
     path.write_text(GRAPHS[case])
     with pytest.raises(ZooError) as caught:
-        importing.read(h5, ImportOptions(graph=path))
+        importer.read(h5, ImportOptions(graph=path))
     message = str(caught.value)
     assert len(message) <= LONGEST
     assert message.isprintable()
@@ -210,4 +210,4 @@ def test_a_keras_file_of_the_zoo_that_was_changed_is_not_opened(
     content[100] ^= 1
     path.write_bytes(content)
     monkeypatch.setattr(h5py, "File", lambda *_: pytest.fail("h5py opened it"))
-    assert refused_import(path, ImportOptions()).startswith("was changed after it was written")
+    refused_import(path, "sha256", options=ImportOptions())

@@ -74,9 +74,8 @@ def test_an_onnx_file_with_numbers_in_other_files_is_refused_unopened(
     if sealed:  # anyone can seal
         seal.seal(exported)
     monkeypatch.setattr(registry.load("runtimes", "onnx"), "_load", lambda *_: pytest.fail("ONNX Runtime opened it"))
-    message = "refused, numbers of it are in another file; files of the zoo have their own"
-    assert refusal(lambda: session.open_session(exported, "onnx-cpu"), exported) == message
-    assert refusal(lambda: registry.load("exporters", "onnx").read_spec(exported), exported) == message
+    refusal(lambda: session.open_session(exported, "onnx-cpu"), exported, "another file")
+    refusal(lambda: registry.load("exporters", "onnx").read_spec(exported), exported, "another file")
 
 
 def test_what_the_container_says_is_what_the_onnx_package_says(exported: Path) -> None:

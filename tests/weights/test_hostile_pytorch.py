@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 from hostile import OPTIONS, WEIGHTS, refusal, refused_import
 from ports import ported
+from refusals import refuses
 from safetensors.numpy import save_file
 
 from zoo.errors import ZooError
 from zoo.weights import checkpoint
-from zoo.weights.importers import importing
+from zoo.weights.importers import importer
 
 torch = pytest.importorskip("torch")
 
@@ -40,24 +41,24 @@ KERNEL = torch.from_numpy(WEIGHTS.arrays["dense1.weight"])
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("make", "fact"),
     [
-        (lambda: KERNEL.to_sparse(), "expected plain numbers, got a sparse tensor; save the model as float32"),
-        (lambda: KERNEL.to_sparse_csr(), "expected plain numbers, got a sparse tensor; save the model as float32"),
-        (lambda: KERNEL.to("meta"), "expected plain numbers, got a meta tensor; save the model as float32"),
+        (lambda: KERNEL.to_sparse(), "sparse tensor"),
+        (lambda: KERNEL.to_sparse_csr(), "sparse tensor"),
+        (lambda: KERNEL.to("meta"), "meta tensor"),
         (
             lambda: torch.quantize_per_tensor(KERNEL, 0.1, 0, torch.qint8),
-            "expected plain numbers, got a quantized tensor; save the model as float32",
+            "quantized tensor",
         ),
-        (lambda: KERNEL.to(torch.int64), "expected floating point numbers, got int64"),
-        (lambda: KERNEL.to(torch.bool), "expected floating point numbers, got bool"),
-        (lambda: KERNEL.to(torch.complex64), "expected floating point numbers, got complex64"),
+        (lambda: KERNEL.to(torch.int64), "got int64"),
+        (lambda: KERNEL.to(torch.bool), "got bool"),
+        (lambda: KERNEL.to(torch.complex64), "got complex64"),
     ],
     ids=["sparse", "csr", "meta", "quantized", "int64", "bool", "complex"],
 )
-def test_a_tensor_that_is_no_plain_numbers_is_refused(make: Any, message: str, tmp_path: Path) -> None:
+def test_a_tensor_that_is_no_plain_numbers_is_refused(make: Any, fact: str, tmp_path: Path) -> None:
     path = saved(tmp_path / "port.pt", state(dense1__weight=make()))
-    assert refused_import(path) == f"array net_dense1.weight: {message}"
+    refused_import(path, "array net_dense1.weight", fact)
 
 
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float64])
@@ -68,7 +69,7 @@ def test_other_precisions_are_converted(kind: Any, tmp_path: Path) -> None:
     save_tensors(dict(arrays), tmp_path / "port.safetensors")
     paths = [saved(tmp_path / "port.pt", arrays), tmp_path / "port.safetensors"]
     for path in paths:
-        found = importing.read(path, OPTIONS).arrays["dense1.weight"]
+        found = importer.read(path, OPTIONS).arrays["dense1.weight"]
         np.testing.assert_array_equal(found, KERNEL.to(kind).float().numpy())
 
 
@@ -77,21 +78,20 @@ def test_shared_strided_and_turned_tensors_are_read_as_they_are(tmp_path: Path) 
     assert not turned.is_contiguous()
     shared = torch.cat([state()["net_conv1.bias"], torch.zeros(3)])
     path = saved(tmp_path / "port.pt", state(dense1__weight=turned, conv1__bias=shared[:9]))
-    assert importing.read(path, OPTIONS).spec.weights_id == WEIGHTS.spec.weights_id
+    assert importer.read(path, OPTIONS).spec.weights_id == WEIGHTS.spec.weights_id
 
 
 def test_safetensors_of_whole_numbers_are_refused(tmp_path: Path) -> None:
     arrays = {name: tensor.numpy() for name, tensor in state().items()}
     path = tmp_path / "port.safetensors"
     save_file({**arrays, "net_dense1.weight": KERNEL.numpy().astype(np.int16)}, path)
-    expected = "array net_dense1.weight: expected floating point numbers (F64, F32, F16, BF16), got I16"
-    assert refused_import(path) == expected
+    refused_import(path, "array net_dense1.weight", "F32", "got I16")
 
 
 def test_a_tensor_of_one_number_that_is_said_to_be_many_is_refused(tmp_path: Path) -> None:
     path = saved(tmp_path / "port.pt", state(dense1__weight=torch.zeros(1).expand(5, 5_000_000_000)))
     assert path.stat().st_size < 100_000
-    assert refused_import(path).startswith("declares arrays of 100,000,0")
+    refused_import(path, "100,000,0")
 
 
 def test_a_bomb_of_an_archive_is_refused(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_bomb_of_an_archive_is_refused(tmp_path: Path) -> None:
         for _ in range(250):
             record.write(bytes(10_000_000))
     assert path.stat().st_size < 3_000_000
-    assert refused_import(path) == "declares arrays of 2,500,000,000 bytes, weights have at most 2,000,000,000"
+    refused_import(path, "2,500,000,000 bytes", "2,000,000,000")
 
 
 def test_a_file_too_large_for_weights_is_refused_unread(tmp_path: Path) -> None:
@@ -112,8 +112,8 @@ def test_a_file_too_large_for_weights_is_refused_unread(tmp_path: Path) -> None:
         with path.open("wb") as file:
             file.write(start)
             file.truncate(100_000_000_000)
-        assert refused_import(path) == "has 100,000,000,000 bytes, weights have at most 2,000,000,000"
-    with pytest.raises(ZooError, match="has 100,000,000,000 bytes"):
+        refused_import(path, "100,000,000,000 bytes", "2,000,000,000")
+    with refuses("100,000,000,000 bytes"):
         checkpoint.load(tmp_path / "a.safetensors")
 
 
@@ -136,9 +136,9 @@ def header(declared: dict[str, Any]) -> bytes:
 def test_a_safetensors_header_that_cannot_be_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     path.write_bytes(content)
-    assert "cannot be read as a .safetensors file" in refusal(lambda: checkpoint.load(path), path)
+    refusal(lambda: checkpoint.load(path), path, ".safetensors")
     if content[8:9] == b"{":
-        assert "cannot be read as a .safetensors file" in refused_import(path)
+        refused_import(path, ".safetensors")
 
 
 def test_a_damaged_archive_or_legacy_file_is_refused(tmp_path: Path) -> None:
@@ -146,19 +146,19 @@ def test_a_damaged_archive_or_legacy_file_is_refused(tmp_path: Path) -> None:
     content = path.read_bytes()
     kernel = content.index(KERNEL.numpy().tobytes()[:64])
     path.write_bytes(content[:kernel] + bytes([content[kernel] ^ 1]) + content[kernel + 1 :])
-    assert "cannot be read as a PyTorch file, it is damaged (Bad CRC-32" in refused_import(path)
+    refused_import(path, "PyTorch", "Bad CRC-32")
     directory = content.rindex(b"PK\x01\x02")
     for place in range(directory, directory + 46):
         path.write_bytes(content[:place] + bytes([content[place] ^ 255]) + content[place + 1 :])
         # some of these bytes nobody reads; what is read is right
         with contextlib.suppress(ZooError):
-            assert importing.read(path, OPTIONS).spec.weights_id == WEIGHTS.spec.weights_id
+            assert importer.read(path, OPTIONS).spec.weights_id == WEIGHTS.spec.weights_id
     legacy = saved(tmp_path / "old.pt", state(), _use_new_zipfile_serialization=False)
-    assert importing.read(legacy, OPTIONS).spec.weights_id == WEIGHTS.spec.weights_id
+    assert importer.read(legacy, OPTIONS).spec.weights_id == WEIGHTS.spec.weights_id
     content = legacy.read_bytes()
     for cut in (2, 30, 1000, len(content) - 1):
         legacy.write_bytes(content[:cut])
-        assert "cannot be read as a PyTorch file" in refused_import(legacy) or "damaged" in refused_import(legacy)
+        refused_import(legacy)
 
 
 def test_a_record_that_is_marked_as_a_folder_is_read_all_the_same(tmp_path: Path) -> None:
@@ -169,21 +169,21 @@ def test_a_record_that_is_marked_as_a_folder_is_read_all_the_same(tmp_path: Path
         content[place + 38] |= 0x10  # the external attribute of DOS; PyTorch alone would give memory that nobody wrote
         place = content.find(b"PK\x01\x02", place + 1)
     path.write_bytes(content)
-    assert importing.read(path, OPTIONS).spec.weights_id == WEIGHTS.spec.weights_id
+    assert importer.read(path, OPTIONS).spec.weights_id == WEIGHTS.spec.weights_id
 
 
 def test_an_archive_with_two_records_of_one_name_is_refused(tmp_path: Path) -> None:
     path = saved(tmp_path / "port.pt", state())
     with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(path, "a") as archive:
         archive.writestr(archive.namelist()[0], b"")
-    assert refused_import(path) == "cannot be read as a PyTorch file, it is damaged (two records have one name)"
+    refused_import(path, "PyTorch", "two records")
 
 
 def test_names_that_are_no_names_are_refused(tmp_path: Path) -> None:
     for name in (5, ("a", "b"), None, 10**50):
         arrays: Any = state()
         arrays[name] = torch.zeros(2)
-        assert "expected a state dict, names with tensors" in refused_import(saved(tmp_path / "port.pt", arrays))
+        refused_import(saved(tmp_path / "port.pt", arrays), "state_dict")
 
 
 def test_a_pickle_that_asks_for_much_memory_is_refused(tmp_path: Path) -> None:
@@ -199,4 +199,4 @@ def test_a_pickle_that_asks_for_much_memory_is_refused(tmp_path: Path) -> None:
             large = entry.filename.endswith("data.pkl")
             changed.writestr(entry.filename, pickle.dumps(Large(), 2) if large else archive.read(entry))
     path.write_bytes(buffer.getvalue())
-    assert refused_import(path)
+    refused_import(path)

@@ -21,7 +21,7 @@ from zoo.prediction import session
 from zoo.spec import SPEC_KEY
 from zoo.weights import checkpoint, seal
 from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.importers import importing
+from zoo.weights.importers import importer
 
 WEIGHTS = random_checkpoint(ODD)
 SPEC = WEIGHTS.spec.to_dict()
@@ -127,7 +127,7 @@ def read(path: Path) -> Any:
     """The spec of a file, by the way in which each format is read."""
     if path.suffix == ".onnx":
         return session.open_session(path, "onnx-cpu").spec
-    return importing.read(path).spec if path.suffix == ".h5" else checkpoint.load(path).spec
+    return importer.read(path).spec if path.suffix == ".h5" else checkpoint.load(path).spec
 
 
 @pytest.mark.parametrize("suffix", FORMATS)

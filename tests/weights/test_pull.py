@@ -21,7 +21,7 @@ from zoo.models import deepstarr
 from zoo.models.deepstarr import PUBLISHED
 from zoo.system.files import cache_folder
 from zoo.weights import checkpoint, lookup, pull
-from zoo.weights.importers import importing
+from zoo.weights.importers import importer
 from zoo.weights.published import PublishedFiles
 from zoo.weights.pull import Origin
 
@@ -337,7 +337,7 @@ def test_the_published_weights_are_imported_at_once(server: Server, data: Path) 
     for name in PUBLISHED.weights.md5:
         server.files[name] = (data / name).read_bytes()
     path, imported = pull.weights("deepstarr", Origin(mirrors=(server.url,)))
-    assert imported.spec.weights_id == importing.read(data / "DeepSTARR.model.h5").spec.weights_id
+    assert imported.spec.weights_id == importer.read(data / "DeepSTARR.model.h5").spec.weights_id
     assert imported.spec.source.startswith("de Almeida et al.")
     assert imported.spec.licence == "MIT"
     assert checkpoint.load(path).spec == imported.spec

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from checkpoints import ODD, random_checkpoint
+from refusals import refuses
 
-from zoo.errors import ZooError
 from zoo.weights import checkpoint
 from zoo.weights.importers import pytorch
 
@@ -31,7 +31,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_kernels_come_with_their_biases_and_norms(path: Path) -> None:
-    layers = pytorch.layers(pytorch.read(path), str(path))
+    layers = pytorch.read(path).layers
     assert [layer.name for layer in layers] == ["0", "2", "3"]
     assert [layer.kernel.shape for layer in layers] == [(3, 4, 5), (2, 6), (1, 2)]
     assert [layer.bias.shape for layer in layers] == [(3,), (2,), (1,)]
@@ -50,19 +50,19 @@ def test_a_convolution_over_an_axis_of_one_is_one_over_positions() -> None:
 
 def test_what_all_names_begin_with_and_batch_counters_are_left_out(tmp_path: Path) -> None:
     torch.save({"model": {f"net.module.{name}": tensor for name, tensor in small().items()}}, tmp_path / "a.ckpt")
-    assert list(pytorch.read(tmp_path / "a.ckpt")) == [name for name in small() if not name.endswith("tracked")]
+    assert list(pytorch.read_arrays(tmp_path / "a.ckpt")) == [name for name in small() if not name.endswith("tracked")]
 
 
 def test_as_many_norms_as_kernels_are_refused() -> None:
     arrays = {"a.weight": np.ones((2, 4), np.float32), "n.running_mean": np.ones(2, np.float32)}
-    with pytest.raises(ZooError, match=r"^here: expected outputs without batch normalization, got 1 of it for 1$"):
+    with refuses("here", "1"):
         pytorch.layers(arrays, "here")
 
 
 def test_the_zoo_s_own_file_is_not_imported_again(tmp_path: Path) -> None:
     path = tmp_path / "own.safetensors"
     checkpoint.save(random_checkpoint(ODD), path)
-    with pytest.raises(ZooError, match="is a weights file of the zoo already; use it as it is"):
+    with refuses(path):
         pytorch.read(path, safetensors=True)
 
 
@@ -84,23 +84,21 @@ def test_a_pickle_is_refused_and_never_run(tmp_path: Path, name: str) -> None:
         torch.save({"state_dict": Bomb(sign)}, path)
     else:
         path.write_bytes(pickle.dumps(Bomb(sign)))
-    with pytest.raises(ZooError, match=f"{name}: refused, a pickle with more than tensors in it") as error:
+    with refuses(path, "pickle", "torch.save(model.state_dict(), ...)"):
         pytorch.read(path)
     assert not sign.exists()
-    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"lr": 0.1}, {"state_dict": {}}, torch.zeros(3)])
 def test_a_file_without_a_state_dict_is_refused(tmp_path: Path, content: Any) -> None:
     path = tmp_path / "other.pt"
     torch.save(content, path)
-    with pytest.raises(ZooError, match="expected a state dict, names with tensors"):
+    with refuses(path, "state_dict", type(content).__name__ if not isinstance(content, dict) else "dict"):
         pytorch.read(path)
 
 
 @pytest.mark.parametrize("size", [5, 100, 2000])
 def test_a_file_that_is_cut_off_is_refused_in_one_line(path: Path, size: int) -> None:
     path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(ZooError, match=r"small.pt: cannot be read as a PyTorch file, cut off") as error:
+    with refuses(path, "PyTorch"):
         pytorch.read(path)
-    assert "\n" not in str(error.value)

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.checks import comparison
-from zoo.checks.comparison import Report
+from zoo.checks import agreement
+from zoo.checks.agreement import TableReport
 from zoo.errors import ZooError
 from zoo.prediction import session
 from zoo.prediction.model import load
@@ -72,7 +72,7 @@ class Result:
 
     reference: str
     measurements: list[Measurement]
-    reports: dict[str, Report]
+    reports: dict[str, TableReport]
     skipped: dict[str, str]
 
     @property
@@ -133,7 +133,7 @@ def run(
     reference = by_name[trusted[0] if trusted else measurements[0].runtime]
     records = [f"random_{number}" for number in range(CHECKED)]
     reports = {
-        name: comparison.compare(reference.predictions, measurement.predictions, records, reference.targets)
+        name: agreement.compare(reference.predictions, measurement.predictions, records, reference.targets)
         for name, measurement in by_name.items()
         if measurement is not reference
     }

@@ -1,7 +1,7 @@
-"""Cross-runtime parity: the runtimes of this machine on the same FASTA text, against a reference.
+"""Parity: the runtimes of this machine against a reference, on the same FASTA text; and PyTorch against Keras, layer by
+layer.
 
-Knows no runtime by name; what "the same" means is in comparison.py. One runtime at a time is in memory, with the
-predictions of all records.
+agreement.py says when numbers are the same. In memory are one runtime at a time and the predictions of all records.
 """
 
 from __future__ import annotations
@@ -9,38 +9,48 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from zoo.checks import comparison
-from zoo.checks.comparison import Report, Tolerance
-from zoo.errors import CheckFailed, MissingDependency, ZooError
+from zoo import registry
+from zoo.checks import agreement
+from zoo.checks.agreement import LayerReport, TableReport, Tolerance
+from zoo.dna.encoding import one_hot
+from zoo.errors import CheckFailed, MissingDependency, ZooError, require
 from zoo.formats import columns
 from zoo.formats.fasta import Reader
 from zoo.formats.names import shown
+from zoo.layers import keras_layers
 from zoo.prediction import session
 from zoo.prediction.session import Session
 from zoo.spec import ALPHABET
-from zoo.weights.lookup import resolve
+from zoo.weights import lookup, network
+from zoo.weights.checkpoint import Checkpoint
 
 RANDOM_RECORDS = 64
-"""Random sequences in the records that are made where none are given."""
+"""Random sequences among the generated records."""
 
 SEED = 1
+
+LAYER_RECORDS = 8
+"""Records for comparing layers: enough to excite every filter, few enough to keep every output in memory."""
+
+LAYER_REFERENCE = "keras-cpu"
 
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """What to check. model, weights: as for zoo.load.  sequences: FASTA; None makes records, see example_fasta."""
+    """What to check. model, weights: see zoo.load.  sequences: a FASTA file; None generates records (example_fasta)."""
 
     model: str | None = None
     weights: str | Path | None = None
     sequences: Path | None = None
 
     def open(self, runtime: str) -> Session:
-        return session.open_session(resolve(self.model, self.weights, session.files(runtime)), runtime)
+        return session.open_session(lookup.resolve(self.model, self.weights, session.files(runtime)), runtime)
 
     def records(self, length: int, limit: int | None = None) -> tuple[list[str], np.ndarray]:
         """Names and base codes, uint8 (N, L), of the first `limit` records, read from FASTA text."""
@@ -53,12 +63,12 @@ class Subject:
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
-    """One runtime against the reference. `provider` is what really computed."""
+class RuntimeReport:
+    """How one runtime differs from the reference. provider: what computed, as the engine reports it."""
 
     runtime: str
     provider: str
-    report: Report
+    report: TableReport
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,19 +78,19 @@ class Result:
     reference: str
     weights_id: str
     records: int
-    comparisons: list[Comparison]
+    comparisons: list[RuntimeReport]
     skipped: dict[str, str]
 
     @property
-    def failed(self) -> list[Comparison]:
-        return [comparison for comparison in self.comparisons if not comparison.report.passed]
+    def failed(self) -> list[RuntimeReport]:
+        return [row for row in self.comparisons if not row.report.passed]
 
     def to_json(self) -> str:
         rows = [{"runtime": row.runtime, "provider": row.provider, **row.report.to_dict()} for row in self.comparisons]
         return json.dumps({**dataclasses.asdict(self), "comparisons": rows, "passed": not self.failed}, indent=2)
 
     def check(self) -> None:
-        """Raise CheckFailed, which names the runtimes, if one of them departs from the reference."""
+        """Raise CheckFailed that names the runtimes which differ from the reference, if there are any."""
         if self.failed:
             rows = [
                 f"{row.runtime} ({row.report.failures} of {row.report.records * row.report.targets} values)"
@@ -97,10 +107,10 @@ def run(
 ) -> Result:
     """Predict with every runtime and compare.
 
-    runtimes: names; None takes all that can run here and lists the others.  reference: a runtime, or a table of
-    predictions for `sequences` (tab-separated: name and the targets); None takes the most trusted that can run and does
-    not refuse the model.
-    Raises ZooError for bad input, MissingDependency for a runtime that was asked for by name and cannot run.
+    runtimes: names; None takes all that can run here and lists the others as skipped.  reference: a runtime, or a
+    tab-separated table of predictions for `sequences` (name and the targets); None takes the most trusted runtime that
+    can run here and accepts the model.
+    Raises ZooError for bad input, MissingDependency for a runtime that is named in `runtimes` and cannot run.
     """
     for name in runtimes or ():
         session.split_name(name)
@@ -115,41 +125,32 @@ def run(
     predicted = opened.predict(codes)
     expected = predicted if table is None else read_table(table, names, spec.targets)
 
-    def compared(running: Session, actual: np.ndarray) -> Comparison:
-        report = comparison.compare(expected, actual, names, spec.targets, tolerance)
-        return Comparison(running.runtime, running.provider, report)
+    def compare(running: Session, actual: np.ndarray) -> RuntimeReport:
+        report = agreement.compare(expected, actual, names, spec.targets, tolerance)
+        return RuntimeReport(running.runtime, running.provider, report)
 
-    comparisons = [compared(opened, predicted)] if table else []
+    comparisons = [compare(opened, predicted)] if table else []
     label = str(table) if table else f"{first} ({opened.provider})"
     del opened
     skipped: dict[str, str] = {}
     for name in runtimes or session.runtime_names():
         if name == first:
             continue
-        running = _open(subject, name, skipped if runtimes is None else None)
-        if running is None:
+        try:
+            running = subject.open(name)
+        except ZooError as error:
+            if runtimes is not None or isinstance(error, CheckFailed):
+                raise
+            skipped[name] = _reason(error, name)
             continue
         if running.spec.weights_id != spec.weights_id:
             mine, its = spec.weights_id[:12], running.spec.weights_id[:12]
             raise CheckFailed(f"parity: {first} runs the weights {mine}, {name} runs others, {its}")
-        comparisons.append(compared(running, running.predict(codes)))
+        comparisons.append(compare(running, running.predict(codes)))
     if not comparisons:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
         raise ZooError(f"parity: nothing to compare {label} with; {reasons or 'name other runtimes'}")
     return Result(label, spec.weights_id, len(names), comparisons, skipped)
-
-
-def _open(subject: Subject, name: str, skipped: dict[str, str] | None) -> Session | None:
-    """Start a runtime; where it cannot run, say why in `skipped`, or raise if there is none."""
-    try:
-        return subject.open(name)
-    except CheckFailed:
-        raise
-    except ZooError as error:
-        if skipped is None:
-            raise
-        skipped[name] = _reason(error, name)
-        return None
 
 
 def _as_table(subject: Subject, reference: str | None) -> Path | None:
@@ -158,17 +159,17 @@ def _as_table(subject: Subject, reference: str | None) -> Path | None:
         return None
     if not Path(reference).is_file():
         known = ", ".join(session.runtime_names())
-        raise ZooError(f"{reference}: expected a table of predictions or a runtime ({known}), found neither")
+        raise ZooError(f"{reference}: expected a table of predictions or a runtime ({known})")
     if subject.sequences is None:
-        raise ZooError(f"{reference}: a table needs the FASTA file that it was made from; give it with --sequences")
+        raise ZooError(f"{reference}: a table needs its FASTA file; give it with --sequences")
     return Path(reference)
 
 
 def read_table(path: Path, names: Sequence[str], targets: Sequence[str]) -> np.ndarray:
-    """Predictions of a table, float64 (N, T), whose rows must be those of `names` in that order."""
+    """Predictions in a table, float64 (N, T). Raises ZooError unless its rows are those of `names`, in that order."""
     table = columns.read(path, targets, ("name",))
     if len(table) != len(names):
-        raise ZooError(f"{path}: expected a row for each of {len(names):,} sequences, got {len(table):,}")
+        raise ZooError(f"{path}: expected {len(names):,} rows, one a sequence, got {len(table):,}")
     for row, (name, given) in enumerate(zip(names, table.text["name"], strict=True), 1):
         if given != name:
             raise ZooError(f"{path}: row {row}: expected the sequence {shown(name)!r}, got {shown(given)!r}")
@@ -179,7 +180,7 @@ def read_table(path: Path, names: Sequence[str], targets: Sequence[str]) -> np.n
 
 
 def example_fasta(length: int) -> bytes:
-    """FASTA text, the same every time: random sequences of `length` bases, and the cases that ports get wrong."""
+    """FASTA text, always the same: random sequences of `length` bases, and edge cases that ports often get wrong."""
     letters = np.frombuffer(ALPHABET.encode(), np.uint8)
     random = np.random.default_rng(SEED)
     sequences = letters[random.integers(len(letters), size=(RANDOM_RECORDS, length))]
@@ -199,7 +200,7 @@ def example_fasta(length: int) -> bytes:
 
 
 def _first_usable(subject: Subject, names: Sequence[str]) -> Session:
-    """The first of these runtimes that can run here and takes the model, started."""
+    """Start the first of these runtimes that can run here and accepts the model."""
     reasons = {}
     for name in names:
         try:
@@ -207,13 +208,13 @@ def _first_usable(subject: Subject, names: Sequence[str]) -> Session:
         except ZooError as error:
             reasons[name] = error
     if len({str(error) for error in reasons.values()}) == 1:
-        raise next(iter(reasons.values()))  # it is not the runtimes
+        raise next(iter(reasons.values()))  # the runtimes are not the cause
     listed = "; ".join(f"{name}: {_reason(error, name)}" for name, error in reasons.items())
     raise MissingDependency(f"parity: none of these can run here: {listed}")
 
 
 def _reason(error: ZooError, runtime: str) -> str:
-    """What an error says, without the name of the runtime in front."""
+    """The message of an error, without the name of the runtime at its start."""
     return str(error).removeprefix(f"{runtime} cannot run here: ").removeprefix(f"{runtime}: ")
 
 
@@ -226,3 +227,73 @@ def _read(path: Path, length: int, limit: int | None) -> tuple[list[str], np.nda
         if limit is not None and len(names) >= limit:
             break
     return names[:limit], np.concatenate(parts)[:limit]
+
+
+def run_layers(
+    subject: Subject, outputs: Path | None = None, tolerance: Tolerance | None = None
+) -> tuple[str, list[LayerReport]]:
+    """Compare PyTorch with Keras layer by layer. Returns the name of the reference, and a report a layer in order.
+
+    outputs: a .npz of Keras layer outputs for the first records, by layer name, channels last; None runs tf_keras.
+    Raises ZooError for bad input, MissingDependency if PyTorch, or without `outputs` tf_keras, is not installed.
+    """
+    require("torch", "train", "--layers")
+    weights = lookup.load(subject.model, subject.weights)
+    length = weights.spec.sequence_length
+    if outputs is not None:
+        expected = read_layers(outputs, weights)
+        count = len(next(iter(expected.values())))
+        codes = subject.records(length, count)[1]
+        if len(codes) != count:
+            raise ZooError(f"{outputs}: holds outputs for {count} records, expected at most {len(codes)} sequences")
+        label = str(outputs)
+    else:
+        label = LAYER_REFERENCE
+        if reason := session.missing(label):
+            raise MissingDependency(f"{label} cannot run here: {reason}; or give a .npz of Keras layer outputs")
+        codes = subject.records(length, LAYER_RECORDS)[1]
+        expected = registry.load("runtimes", "keras").layer_outputs(weights, codes)
+    return label, agreement.compare_layers(expected, torch_layers(weights, codes), tolerance)
+
+
+def check_layers(label: str, reports: Sequence[LayerReport]) -> None:
+    """Raise CheckFailed that names the first layer that differs, and where."""
+    for report in reports:
+        if not report.passed:
+            raise CheckFailed(
+                f"parity: {report.name} is the first layer that differs from {label}, by {report.max_difference:.3g} "
+                f"at {list(report.index)}: expected {report.expected:.9g}, got {report.actual:.9g}"
+            )
+
+
+def torch_layers(weights: Checkpoint, codes: np.ndarray) -> dict[str, np.ndarray]:
+    """Base codes, uint8 (N, L) -> output of each PyTorch module, with the name and in the layout of its Keras layer."""
+    import torch
+
+    module = network.from_checkpoint(weights)
+    given: dict[str, np.ndarray] = {}
+    for name, child in module.named_children():
+        child.register_forward_hook(lambda _, __, output, name=name: given.update({name: output.numpy().copy()}))
+    with torch.inference_mode():
+        module(torch.from_numpy(one_hot(codes).transpose(0, 2, 1).copy()))
+    layers = keras_layers.of(weights.spec).layers
+    return {layer.name: keras_layers.layer_output(given[layer.module], layer) for layer in layers}
+
+
+def read_layers(path: Path, weights: Checkpoint) -> dict[str, np.ndarray]:
+    """Keras layer outputs in a .npz, with the names and in the order of the model's Keras layers.
+
+    Another Keras session may have numbered the layers otherwise; then the order of the file counts, if it has as many.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        raise ZooError(f"{path}: cannot be read as a .npz of layer outputs ({error})") from None
+    names = [layer.name for layer in keras_layers.of(weights.spec).layers]
+    absent = [name for name in names if name not in arrays]
+    if not absent:
+        return {name: arrays[name] for name in names}
+    if len(arrays) != len(names):
+        raise ZooError(f"{path}: expected outputs of {len(names)} layers, got {len(arrays)}; {absent[0]} is missing")
+    return dict(zip(names, arrays.values(), strict=True))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from zoo import errors
 from zoo.data import dataset
 from zoo.data.dataset import Dataset
 from zoo.data.labelled import Layout
@@ -24,7 +25,6 @@ from zoo.search.study import JOURNAL, Drawn, Study, create, mend, require
 from zoo.search.trial import Trainings
 from zoo.search.workers import Worker
 from zoo.training.trainer import Reporter
-from zoo.weights.network import require_torch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +133,7 @@ def run(given: str, data: Data, options: SearchOptions, heard: Heard | None = No
     a device that is not there.
     """
     heard = heard or Heard()
-    require_torch()
+    errors.require("torch", "train")
     require()
     evaluation_figures.require()
     space = read_space(given, options)

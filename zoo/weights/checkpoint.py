@@ -96,13 +96,21 @@ def digest(checkpoint: Checkpoint) -> str:
 
 
 def make(
-    architecture: str, config: Any, arrays: dict[str, np.ndarray], source: str, licence: str, imported: str = ""
+    architecture: str,
+    config: Any,
+    arrays: dict[str, np.ndarray],
+    source: str,
+    licence: str,
+    imported: str = "",
+    where: Path | None = None,
 ) -> Checkpoint:
-    """Put arrays and the description of their network together; `source`, `licence` and `imported` as in a ModelSpec.
+    """Make a Checkpoint of arrays and their network.
 
-    Raises ZooError that names the first array which is missing, superfluous, misshapen or not finite.
+    source, licence, imported: see ModelSpec.  where: the file that errors name.
+
+    Raises ZooError that names the first array that is missing, unexpected, misshapen or not finite.
     """
-    _check_arrays(arrays, registry.load("models", architecture).array_shapes(config), architecture)
+    _check_arrays(arrays, registry.load("models", architecture).array_shapes(config), str(where or architecture))
     arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
     spec = dataclasses.replace(describe(architecture, config), weights_id=weights_id(arrays))
     return Checkpoint(dataclasses.replace(spec, source=source, licence=licence, imported=imported), arrays)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo import registry
-from zoo.errors import MissingDependency, ZooError
+from zoo.errors import ZooError, require
 from zoo.options import check_kind
 from zoo.spec import ALPHABET
 from zoo.weights import checkpoint, lookup
@@ -21,17 +21,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def require_torch() -> None:
-    """Raise MissingDependency, with the command that helps, where PyTorch is not installed."""
-    import importlib.util
-
-    if importlib.util.find_spec("torch") is None:
-        raise MissingDependency("PyTorch is not installed; pip install 'deepstarr-zoo[train]' brings it")
-
-
 def from_checkpoint(weights: Checkpoint) -> nn.Module:
     """The network with its weights, in evaluation mode, on the CPU. Its parameters share no memory with `weights`."""
-    require_torch()
+    require("torch", "train")
     import torch
 
     module = registry.load("models", weights.spec.architecture).network(weights.config)
@@ -49,7 +41,7 @@ def torch_module(weights: str | Path) -> nn.Module:
     weights: a name, "original" or "original:published", or a .safetensors file. Channels are A, C, G, T; see
     zoo.one_hot(..., channels_first=True). Raises ZooError for what names no weights, MissingDependency without PyTorch.
     """
-    require_torch()
+    require("torch", "train")
     check_kind("weights", weights, str | Path)
     return from_checkpoint(lookup.load(weights=weights))
 
@@ -143,7 +135,7 @@ def arithmetic(architecture: str, config: Any) -> int:
     """Floating-point operations of one forward pass over one sequence, as PyTorch counts them on the network, without
     memory for its weights: those of products, a multiplication and an addition each, and an addition for each weight
     that is looked up."""
-    require_torch()
+    require("torch", "train")
     import torch
     from torch._subclasses.fake_tensor import FakeTensorMode
     from torch.utils.flop_counter import FlopCounterMode

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from zoo.spec import ALPHABET
+
 
 @dataclasses.dataclass(frozen=True)
 class PublishedFiles:
@@ -31,7 +33,7 @@ class Published:
     data: labelled sequences.  files: how its FASTA files and their labels are called; {} stands for a word.
     splits: side ("train", "validation", "test") -> its word.
     columns: target -> the column of the labels that holds it.
-    citations: md5 (hex) of a weights file -> citation and licence.
+    citations: md5 (hex) of a weights file -> citation and licence.  alphabet: base order of these files.
     """
 
     variant: str
@@ -41,3 +43,4 @@ class Published:
     splits: Mapping[str, str]
     columns: Mapping[str, str]
     citations: Mapping[str, tuple[str, str]]
+    alphabet: str = ALPHABET

@@ -12,21 +12,23 @@ import numpy as np
 import pytest
 from checkpoints import ODD, random_checkpoint, random_codes
 from ports import plain_h5
+from refusals import refuses
 from zoo_exporters.keras import export as write_h5
 
 from zoo.dna.encoding import one_hot
-from zoo.errors import OtherArchitecture, ZooError
+from zoo.errors import OtherArchitecture
 from zoo.layers import keras_layers
 from zoo.models import deepstarr
 from zoo.models.basset import Config
 from zoo.weights import network
 from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.importers import importing
-from zoo.weights.importers.importing import ImportOptions
+from zoo.weights.importers import importer
+from zoo.weights.importers.layers import ImportOptions
 
 torch = pytest.importorskip("torch")
 
 SMALL = Config(filters=(6, 5, 4), dense_units=(9, 8))
+SAID = ImportOptions(alphabet="ACGT", flatten="channel", epsilon=1e-5)
 
 
 def renamed(weights: Checkpoint, trailing: bool = False) -> OrderedDict[str, Any]:
@@ -43,20 +45,24 @@ def test_a_state_dict_of_a_basset_is_imported_as_one(tmp_path: Path, trailing: b
     weights = random_checkpoint(SMALL)
     path = tmp_path / "basset.pt"
     torch.save(renamed(weights, trailing), path)
-    with pytest.raises(ZooError, match=r"cannot tell how the network flattens nor its epsilon; give --flatten channel"):
-        importing.read(path)
-    back = importing.read(path, ImportOptions(flatten="channel", epsilon=1e-5))
+    with refuses(path, "--alphabet", "--flatten", "--epsilon", "--match"):
+        importer.read(path)
+    back = importer.read(path, SAID)
     assert back.spec.architecture == "basset"
     assert back.config == SMALL
     assert back.spec.weights_id == weights.spec.weights_id
-    with pytest.raises(OtherArchitecture, match="16 to 23 bases fit; give it with --length"):
-        importing.read(path, ImportOptions(flatten="channel", epsilon=1e-5), architecture="deepstarr")
+    with refuses(path, "16 to 23 bases", "--length", kind=OtherArchitecture):
+        importer.read(path, SAID, architecture="deepstarr")
 
 
 def test_the_zoo_s_own_names_need_no_flatten_order(tmp_path: Path) -> None:
     weights = random_checkpoint(SMALL)
     torch.save(network.from_checkpoint(weights).state_dict(), tmp_path / "own.pt")
-    assert importing.read(tmp_path / "own.pt").spec.weights_id == weights.spec.weights_id
+    with refuses("own.pt", "--alphabet") as caught:
+        importer.read(tmp_path / "own.pt")
+    assert "--flatten" not in str(caught.value)
+    options = ImportOptions(alphabet="ACGT")
+    assert importer.read(tmp_path / "own.pt", options).spec.weights_id == weights.spec.weights_id
 
 
 def test_a_network_for_600_bases_says_which_lengths_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,14 +70,12 @@ def test_a_network_for_600_bases_says_which_lengths_fit(tmp_path: Path, monkeypa
     weights = random_checkpoint(dataclasses.replace(SMALL, sequence_length=600))
     path = Path("basset.pt")
     torch.save(renamed(weights), path)
-    options = ImportOptions(flatten="channel", epsilon=1e-5, length=600)
-    assert importing.read(path, options).spec.weights_id == weights.spec.weights_id
-    with pytest.raises(ZooError) as error:
-        importing.read(path, ImportOptions(flatten="channel", epsilon=1e-5))
-    assert "fits no architecture; basset: does not say for which sequence length it was made, " in str(error.value)
-    assert "deepstarr: does not say for which sequence length it was made, 80 to 87 bases fit" in str(error.value)
-    with pytest.raises(OtherArchitecture, match="expected a sequence length of 80 to 87 bases, got 600"):
-        importing.read(path, options, architecture="deepstarr")
+    options = ImportOptions(alphabet="ACGT", flatten="channel", epsilon=1e-5, length=600)
+    assert importer.read(path, options).spec.weights_id == weights.spec.weights_id
+    with refuses(path, "basset: ", "deepstarr: ", "80 to 87 bases", kind=OtherArchitecture):
+        importer.read(path, SAID)
+    with refuses(path, "80 to 87 bases", "600", kind=OtherArchitecture):
+        importer.read(path, options, architecture="deepstarr")
 
 
 @pytest.mark.parametrize("depth", [3, 4])
@@ -79,9 +83,9 @@ def test_a_state_dict_of_a_deepstarr_is_not_taken_for_a_basset(tmp_path: Path, d
     config = deepstarr.Config(filters=(6, 5, 4, 7)[:depth], kernel_sizes=(7, 3, 5, 3)[:depth], dense_units=(9, 8))
     path = tmp_path / "deepstarr.pt"
     torch.save(renamed(random_checkpoint(config)), path)
-    assert importing.read(path, ImportOptions(flatten="channel", epsilon=1e-5)).spec.architecture == "deepstarr"
+    assert importer.read(path, SAID).spec.architecture == "deepstarr"
     with pytest.raises(OtherArchitecture):
-        importing.read(path, ImportOptions(flatten="channel", epsilon=1e-5), architecture="basset")
+        importer.read(path, SAID, architecture="basset")
 
 
 def test_another_epsilon_is_folded_into_the_scale(tmp_path: Path) -> None:
@@ -92,9 +96,7 @@ def test_another_epsilon_is_folded_into_the_scale(tmp_path: Path) -> None:
         if isinstance(layer, torch.nn.BatchNorm1d):
             layer.eps = 0.01
     codes = torch.from_numpy(one_hot(random_codes(20, 249)).transpose(0, 2, 1).copy())
-    found = network.from_checkpoint(
-        importing.read(tmp_path / "port.pt", ImportOptions(flatten="channel", epsilon=0.01))
-    )
+    found = network.from_checkpoint(importer.read(tmp_path / "port.pt", dataclasses.replace(SAID, epsilon=0.01)))
     with torch.inference_mode():
         assert np.abs(found(codes) - module(codes)).max() < 1e-5
         assert np.abs(network.from_checkpoint(weights)(codes) - module(codes)).max() > 1e-3
@@ -110,7 +112,7 @@ def test_a_keras_file_of_each_is_imported_as_what_it_is(tmp_path: Path, with_spe
         (write_h5 if with_spec else plain_h5)(weights, path)
         # arrays alone do not say that it is not Keras's 1e-3, which a DeepSTARR has
         epsilon = {"basset": 1e-5, "deepstarr": 1e-3}[architecture]
-        back = importing.read(path, ImportOptions() if with_spec else ImportOptions(epsilon=epsilon))
+        back = importer.read(path, ImportOptions() if with_spec else ImportOptions(alphabet="ACGT", epsilon=epsilon))
         assert back.spec.architecture == architecture
         assert back.spec.weights_id == weights.spec.weights_id
         assert back.config == config
@@ -122,10 +124,10 @@ def test_a_graph_tells_the_two_apart(tmp_path: Path) -> None:
     path = plain_h5(weights, tmp_path / "basset.h5")
     with h5py.File(path, "r+") as file:
         file.attrs["model_config"] = json.dumps(keras_layers.graph(weights.spec))
-    back = importing.read(path)
+    back = importer.read(path, ImportOptions(alphabet="ACGT"))
     assert (back.spec.architecture, back.spec.sequence_length) == ("basset", 600)
     graph = keras_layers.graph(weights.spec)
     graph["config"]["layers"][1]["config"]["padding"] = "same"
     (tmp_path / "same.json").write_text(json.dumps(graph))
-    with pytest.raises(OtherArchitecture, match=r"layer conv1: expected padding valid as in Basset, got same"):
-        importing.read(path, ImportOptions(graph=tmp_path / "same.json"), architecture="basset")
+    with refuses("layer conv1", "padding", "valid", "same", kind=OtherArchitecture):
+        importer.read(path, ImportOptions(graph=tmp_path / "same.json"), architecture="basset")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,28 +12,29 @@ import numpy as np
 import pytest
 from checkpoints import ODD, random_checkpoint, random_codes
 from ports import plain_h5
+from refusals import refuses
 from zoo_exporters.keras import export as write_h5
 
 from zoo import registry
 from zoo.dna.encoding import one_hot
-from zoo.errors import ZooError
 from zoo.layers import keras_layers
 from zoo.models.deepstarr import Config
 from zoo.prediction import session
 from zoo.prediction.session import open_session
 from zoo.weights import checkpoint
 from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.importers import importing
-from zoo.weights.importers.importing import ImportOptions
+from zoo.weights.importers import importer
 from zoo.weights.importers.keras_graph import KerasGraph
+from zoo.weights.importers.layers import ImportOptions
 
 h5py = pytest.importorskip("h5py")
 
+ACGT = ImportOptions(alphabet="ACGT")
 PUBLISHED_ID = "b8a0c2cf12fc0cc5ca2ea1bf2eafa093d1b5ce82238e420cbc5156848498863a"
 
 
 def read_h5(path: Path, **options: Any) -> Checkpoint:
-    return importing.read(path, ImportOptions(**options), architecture="deepstarr")
+    return importer.read(path, dataclasses.replace(ACGT, **options), architecture="deepstarr")
 
 
 def graph_of(config: Config) -> dict[str, Any]:
@@ -106,7 +108,7 @@ def test_an_export_whose_arrays_were_changed_is_refused(odd: Checkpoint, tmp_pat
     write_h5(odd, path)
     with h5py.File(path, "r+") as file:
         file["Dense_1/Dense_1/bias:0"][0] += 1
-    with pytest.raises(ZooError, match=r"odd\.h5: was changed after it was written"):
+    with refuses(path, "sha256"):
         read_h5(path)
 
 
@@ -127,10 +129,10 @@ def test_another_base_order_is_put_right_on_import(odd: Checkpoint, odd_h5: Path
 
 
 def test_the_sequence_length_comes_from_the_option_the_graph_or_the_default(odd_h5: Path, tmp_path: Path) -> None:
-    with pytest.raises(ZooError, match="does not say for which sequence length it was made, 48 to 55 bases fit; give"):
+    with refuses(odd_h5, "48 to 55 bases", "--length"):
         read_h5(odd_h5)
     assert read_h5(odd_h5, length=50).spec.sequence_length == 50
-    with pytest.raises(ZooError, match="expected a sequence length of 48 to 55 bases, got 56"):
+    with refuses(odd_h5, "48 to 55 bases", "56"):
         read_h5(odd_h5, length=56)
     graph = tmp_path / "odd.json"
     graph.write_text(json.dumps(graph_of(ODD)))
@@ -143,7 +145,7 @@ def test_the_sequence_length_comes_from_the_option_the_graph_or_the_default(odd_
 def test_names_of_outputs_come_from_their_layers_or_the_option(odd_h5: Path) -> None:
     assert read_h5(odd_h5, length=53).spec.targets == ("a", "b", "c")
     assert read_h5(odd_h5, length=53, targets=("x", "y", "z")).spec.targets == ("x", "y", "z")
-    with pytest.raises(ZooError, match="expected names for 3 outputs, got x, y"):
+    with refuses(odd_h5, "3 outputs", "x, y"):
         read_h5(odd_h5, length=53, targets=("x", "y"))
 
 
@@ -181,28 +183,24 @@ def poison(file: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "message"),
+    ("damage", "facts"),
     [
-        (drop_bias, "layer Conv1D_2: expected kernel and bias, or the four arrays .* got kernel"),
-        (drop_norm, "layer Conv1D_2: expected convolutions.* got a kernel of 3 dimensions without it"),
-        (widen_norm, r"layer Conv1D_1st: expected 9 values in norm weight, got \[10\]"),
-        (narrow_kernel, "layer Conv1D_3: expected a kernel for 5 inputs, got one for 6"),
-        (
-            flatten_wrongly,
-            "layer Dense_1: expected inputs that are a multiple of the last convolution's 7 filters, got 43",
-        ),
-        (lose_outputs, "expected convolutions, hidden dense layers and outputs, got 4 layers"),
-        (poison, "array dense1.bias holds values that are not finite"),
+        (drop_bias, ["layer Conv1D_2", "got kernel"]),
+        (drop_norm, ["layer Conv1D_2", "3 dimensions"]),
+        (widen_norm, ["layer Conv1D_1st", "9 values", "norm weight", "[10]"]),
+        (narrow_kernel, ["layer Conv1D_3", "5 inputs", "6"]),
+        (flatten_wrongly, ["layer Dense_1", "7 filters", "43"]),
+        (lose_outputs, ["got 4 layers"]),
+        (poison, ["dense1.bias"]),
     ],
 )
 def test_what_is_not_deepstarr_is_refused_with_the_first_mismatch(
-    odd_h5: Path, damage: Callable[[Any], None], message: str
+    odd_h5: Path, damage: Callable[[Any], None], facts: list[str]
 ) -> None:
     with h5py.File(odd_h5, "r+") as file:
         damage(file)
-    with pytest.raises(ZooError, match=message) as error:
+    with refuses(odd_h5, *facts):
         read_h5(odd_h5, length=53)
-    assert "\n" not in str(error.value)
 
 
 def change(layer: str, setting: str, value: Any) -> Callable[[dict[str, Any]], None]:
@@ -222,26 +220,26 @@ def drop(layer: str) -> Callable[[dict[str, Any]], None]:
 
 
 @pytest.mark.parametrize(
-    ("altered", "message"),
+    ("altered", "facts"),
     [
-        (change("batch_normalization_61", "epsilon", 1e-5), "layer batch_normalization_61: expected epsilon 0.001"),
-        (change("Conv1D_2", "padding", "valid"), "layer Conv1D_2: expected padding same as in DeepSTARR, got valid"),
-        (change("Conv1D_1st", "activation", "relu"), "layer Conv1D_1st: expected activation linear"),
-        (change("activation_60", "activation", "elu"), "layer activation_60: expected activation relu .* got elu"),
-        (change("max_pooling1d_45", "pool_size", [3]), r"layer max_pooling1d_45: expected pool_size \[2\]"),
-        (change("input_12", "batch_input_shape", [None, 53, 5]), r"expected an input of shape \(None, length, 4\)"),
-        (drop("activation_61"), "layer 7: expected Activation as in DeepSTARR, got MaxPooling1D max_pooling1d_45"),
-        (drop("flatten_11"), "expected Flatten as in DeepSTARR, got Dense Dense_1"),
+        (change("batch_normalization_61", "epsilon", 1e-5), ["layer batch_normalization_61", "epsilon 0.001", "1e-05"]),
+        (change("Conv1D_2", "padding", "valid"), ["layer Conv1D_2", "padding same", "valid"]),
+        (change("Conv1D_1st", "activation", "relu"), ["layer Conv1D_1st", "activation linear"]),
+        (change("activation_60", "activation", "elu"), ["layer activation_60", "activation relu", "got elu"]),
+        (change("max_pooling1d_45", "pool_size", [3]), ["layer max_pooling1d_45", "pool_size [2]"]),
+        (change("input_12", "batch_input_shape", [None, 53, 5]), ["(None, length, 4)", "53, 5"]),
+        (drop("activation_61"), ["layer 7", "Activation", "MaxPooling1D max_pooling1d_45"]),
+        (drop("flatten_11"), ["Flatten", "Dense Dense_1"]),
     ],
 )
 def test_a_graph_that_computes_something_else_is_refused_where_it_begins_to(
-    odd_h5: Path, tmp_path: Path, altered: Callable[[dict[str, Any]], None], message: str
+    odd_h5: Path, tmp_path: Path, altered: Callable[[dict[str, Any]], None], facts: list[str]
 ) -> None:
     graph = graph_of(ODD)
     altered(graph)
     path = tmp_path / "graph.json"
     path.write_text(json.dumps(graph))
-    with pytest.raises(ZooError, match=message):
+    with refuses(*facts):
         read_h5(odd_h5, graph=path)
 
 
@@ -300,7 +298,7 @@ def keras_predictions(model: Any, codes: np.ndarray) -> np.ndarray:
 
 def test_a_retrained_keras_network_of_other_sizes_gives_its_numbers_on_every_runtime(retrained: Any) -> None:
     model, folder = retrained
-    weights = importing.read(folder / "model.h5")
+    weights = importer.read(folder / "model.h5", ACGT)
     assert weights.config == Config((24, 16, 20), (7, 4, 3), (32,), 0.25, LENGTH)
     codes = random_codes(100, LENGTH)
     wanted = keras_predictions(model, codes)
@@ -312,9 +310,12 @@ def test_a_retrained_keras_network_of_other_sizes_gives_its_numbers_on_every_run
 
 def test_the_weights_alone_of_a_retrained_network_need_a_length(retrained: Any) -> None:
     _, folder = retrained
-    with pytest.raises(ZooError, match=r"weights.h5: does not say .* 264 to 271 bases fit; give it with --length"):
+    with refuses(folder / "weights.h5", "264 to 271 bases", "--length"):
         read_h5(folder / "weights.h5")
-    alone, whole = read_h5(folder / "weights.h5", length=LENGTH), importing.read(folder / "model.h5")
+    alone, whole = (
+        read_h5(folder / "weights.h5", length=LENGTH),
+        importer.read(folder / "model.h5", ACGT),
+    )
     assert alone.spec.weights_id == whole.spec.weights_id
     assert alone.spec.targets == ("dev", "hk")
 
@@ -323,7 +324,7 @@ def test_keras_loads_an_export_and_gives_the_same_bits(retrained: Any, tmp_path:
     import tf_keras
 
     model, folder = retrained
-    weights = importing.read(folder / "model.h5")
+    weights = importer.read(folder / "model.h5", ACGT)
     registry.load("exporters", "keras").export(weights, tmp_path / "exported.h5")
     assert read_h5(tmp_path / "exported.h5").spec == weights.spec
     codes = random_codes(10, LENGTH)

@@ -25,8 +25,8 @@ from zoo.training.config import TrainConfig  # noqa: E402
 from zoo.training.run_folder import RunFolder  # noqa: E402
 from zoo.training.trainer import Trainer  # noqa: E402
 from zoo.weights import checkpoint, network  # noqa: E402
-from zoo.weights.importers import importing  # noqa: E402
-from zoo.weights.importers.importing import ImportOptions  # noqa: E402
+from zoo.weights.importers import importer  # noqa: E402
+from zoo.weights.importers.layers import ImportOptions  # noqa: E402
 
 STEPS, BATCH = 20, 64
 CONFIG = dataclasses.replace(VARIANTS["tuned"], dropout=0.0, sequence_length=120)
@@ -92,7 +92,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, float64: None) -> Trained:
         losses.append((float(ours), theirs[0]))
     model.save_weights(folder / "keras.h5")
     options = ImportOptions(length=CONFIG.sequence_length)
-    theirs = importing.read(folder / "keras.h5", options, architecture="deepstarr")
+    theirs = importer.read(folder / "keras.h5", options, architecture="deepstarr")
     return _single(trainer), theirs, np.array(losses)
 
 

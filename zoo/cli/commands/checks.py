@@ -12,8 +12,8 @@ from zoo.cli import notes, options, tables
 from zoo.options import ThreadOptions
 
 if TYPE_CHECKING:
+    from zoo.checks.agreement import LayerReport
     from zoo.checks.bench import Result as Speeds
-    from zoo.checks.comparison import LayerReport
     from zoo.checks.parity import Result
 
 
@@ -41,8 +41,8 @@ def parity(
     weights: options.Weights = None,
     runtimes: options.Runtimes = (),
 ) -> None:
-    from zoo.checks import layer_parity, parity
-    from zoo.checks.comparison import Tolerance
+    from zoo.checks import parity
+    from zoo.checks.agreement import Tolerance
     from zoo.errors import ZooError
 
     subject = parity.Subject(model, weights, sequences)
@@ -50,12 +50,12 @@ def parity(
         if reference is not None and npz is None:
             npz = Path(reference)
         bound = Tolerance(0.0 if relative is None else relative, tolerance)
-        label, reports = layer_parity.run_layers(subject, npz, bound)
+        label, reports = parity.run_layers(subject, npz, bound)
         if as_json:
             print(json.dumps({"reference": label, "layers": [report.to_dict() for report in reports]}, indent=2))
         else:
             _print_layers(label, reports)
-        layer_parity.check_layers(label, reports)
+        parity.check_layers(label, reports)
         return
     if npz is not None:
         raise ZooError(f"{npz}: layer outputs are only compared with --layers")

@@ -36,11 +36,11 @@ def search(
     where: Annotated[SearchOptions, options.SEARCH],
     layout: Annotated[Layout, options.LAYOUT] = Layout(),
 ) -> None:
+    from zoo.errors import require
     from zoo.system import machine
-    from zoo.weights.network import require_torch
 
     machine.sleep_soon()
-    require_torch()
+    require("torch", "train")
     from zoo.search import run, study
 
     study.require()

@@ -136,10 +136,10 @@ def _prepare(model: str, settings: TrainConfig, options: TrainingOptions, **chan
 
     Raises MissingDependency without PyTorch, and ZooError for an unknown model or unknown weights.
     """
-    from zoo.weights.network import require_torch
+    from zoo.errors import require
 
     machine.sleep_soon()
-    require_torch()
+    require("torch", "train")
     from zoo.training import run
 
     return run.prepare(model, settings, options, command_line(), changes)

@@ -13,10 +13,11 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from zoo import registry
-from zoo.checks.imported import UNMATCHED, ImportChecks
 from zoo.cli import notes, options
 from zoo.errors import ZooError
-from zoo.weights.importers.importing import DEFAULT, ImportOptions
+from zoo.weights.importers.layers import ImportOptions
+
+UNSAID = ImportOptions()
 
 
 def import_(
@@ -32,18 +33,33 @@ def import_(
             group=options.FILE.group,
         ),
     ] = None,
-    unsaid: Annotated[ImportOptions, options.FILE] = DEFAULT,
-    checks: Annotated[ImportChecks, options.CHECKED] = UNMATCHED,
+    match: Annotated[
+        Path | None,
+        options.input_(
+            "Table of predictions by the network's own program, with a column for each target; finds --alphabet, "
+            "--flatten and --epsilon."
+        ),
+    ] = None,
+    match_sequences: Annotated[
+        Path | None,
+        options.input_("FASTA file of these predictions; by default the table has a column sequence."),
+    ] = None,
+    unsaid: Annotated[ImportOptions, options.FILE] = UNSAID,
 ) -> None:
-    from zoo.checks import imported
-    from zoo.errors import ZooError
+    from zoo.checks import match as matching
     from zoo.system.atomic import check_target
     from zoo.weights import checkpoint
+    from zoo.weights.importers import importer
 
     if output.suffix != checkpoint.SUFFIX:
         raise ZooError(f"{output}: expected an output name that ends in {checkpoint.SUFFIX}")
-    check_target(output, overwrite, [file, unsaid.graph, checks.match, checks.match_sequences])
-    weights = imported.read(file, unsaid, architecture, checks)
+    if match is None and match_sequences is not None:
+        raise ZooError("--match-sequences: only applies with --match, the table of their predictions")
+    check_target(output, overwrite, [file, unsaid.graph, match, match_sequences])
+    if match is None:
+        weights = importer.read(file, unsaid, architecture)
+    else:
+        weights = matching.read(file, unsaid, architecture, match, match_sequences)
     checkpoint.save(weights, output, overwrite)
     spec = weights.spec
     print(f"{output}: {spec.architecture}, {spec.sequence_length} bases, targets {', '.join(spec.targets)}")

@@ -13,10 +13,10 @@ network itself is in torch_network.py, which needs PyTorch; this file does not.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import ZooError
+from zoo.errors import OtherArchitecture, ZooError
 from zoo.spec import ALPHABET, check_targets
 
 if TYPE_CHECKING:
@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from zoo.layers.keras_layers import KerasModel
     from zoo.layers.plain import PlainLayers, PlainShape
     from zoo.models.basset.torch_network import Basset
-    from zoo.weights.importers.imported_layers import ImportedLayer
-    from zoo.weights.importers.importing import ImportOptions
-    from zoo.weights.importers.keras_h5 import KerasFile
+    from zoo.weights.importers.layers import ImportedFile, ImportOptions
 
 HEAD = "output"
 
@@ -171,20 +169,39 @@ def plain_layers(config: Config, arrays: Mapping[str, np.ndarray]) -> PlainLayer
     return plain.fold(plain_shape(config), arrays, layer_norms(config), HEAD, BATCH_NORM_EPSILON)
 
 
-def read_keras(file: KerasFile, options: ImportOptions) -> tuple[Config, dict[str, np.ndarray]]:
-    """A Keras Basset -> Config and arrays, see importer.py."""
-    from zoo.models.basset import importer
+def read_layers(file: ImportedFile, options: ImportOptions) -> tuple[Config, dict[str, np.ndarray]]:
+    """A Basset in another program's file -> Config and canonical arrays.
 
-    return importer.IMPORTER.read_keras(file, options)
+    Arrays do not show the sizes of the poolings: they are the paper's, except in a file that the zoo exported.
+    """
+    from zoo.weights.importers import layers
 
+    found = layers.network(file)
+    pools = tuple(file.spec.config.get("pools", Config.pools)) if file.spec else Config.pools
+    if len(found.convolutions) != len(pools):
+        raise OtherArchitecture(
+            f"{file.path}: expected {len(pools)} convolutions as in Basset, got {len(found.convolutions)}"
+        )
 
-def read_state_dict(
-    layers: Sequence[ImportedLayer], options: ImportOptions, where: str
-) -> tuple[Config, dict[str, np.ndarray]]:
-    """A PyTorch Basset -> Config and arrays, see importer.py."""
-    from zoo.models.basset import importer
+    def positions(bases: int) -> int:
+        for size, pool in zip(found.kernel_sizes, pools, strict=True):
+            bases = max(0, bases - size + 1) // pool
+        return bases
 
-    return importer.IMPORTER.read_state_dict(layers, options, where)
+    config = Config(
+        filters=found.filters,
+        kernel_sizes=found.kernel_sizes,
+        pools=pools,
+        dense_units=found.dense_units,
+        dropout=Config.dropout if file.dropout is None else file.dropout,
+        sequence_length=layers.sequence_length(
+            file, positions, found.positions, options.length, Config.sequence_length
+        ),
+        targets=layers.targets(file, found, options.targets, f"{HEAD}_", Config.targets),
+    )
+    if file.graph is not None:
+        file.graph.check(keras_model(config))
+    return config, layers.arrays(file, found, options, layer_norms(config), HEAD, BATCH_NORM_EPSILON)
 
 
 def keras_model(config: Config) -> KerasModel:

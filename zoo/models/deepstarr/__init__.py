@@ -8,7 +8,7 @@ and serve weights. No other folder knows a name of this one.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from zoo.layers.plain import PlainLayers, PlainShape
     from zoo.models.deepstarr.torch_network import DeepSTARR
     from zoo.weights.checkpoint import Checkpoint
-    from zoo.weights.importers.imported_layers import ImportedLayer
-    from zoo.weights.importers.importing import ImportOptions
-    from zoo.weights.importers.keras_h5 import KerasFile
+    from zoo.weights.importers.layers import ImportedFile, ImportOptions
 
 HEAD = "head"
 
@@ -232,29 +230,36 @@ def keras_model(config: Config) -> KerasModel:
     return keras_graph.model(config)
 
 
-def read_keras(file: KerasFile, options: ImportOptions) -> tuple[Config, dict[str, np.ndarray]]:
-    """A Keras DeepSTARR of any size -> Config and arrays, see importer.py."""
-    from zoo.models.deepstarr import importer
+def read_layers(file: ImportedFile, options: ImportOptions) -> tuple[Config, dict[str, np.ndarray]]:
+    """A DeepSTARR of any size in another program's file -> Config and canonical arrays."""
+    from zoo.models.deepstarr import keras_graph
+    from zoo.weights.importers import layers
 
-    return importer.IMPORTER.read_keras(file, options)
-
-
-def read_state_dict(
-    layers: Sequence[ImportedLayer], options: ImportOptions, where: str
-) -> tuple[Config, dict[str, np.ndarray]]:
-    """A PyTorch DeepSTARR of any size -> Config and arrays, see importer.py."""
-    from zoo.models.deepstarr import importer
-
-    return importer.IMPORTER.read_state_dict(layers, options, where)
+    found = layers.network(file)
+    depth = len(found.filters)
+    config = Config(
+        filters=found.filters,
+        kernel_sizes=found.kernel_sizes,
+        dense_units=found.dense_units,
+        dropout=Config.dropout if file.dropout is None else file.dropout,
+        sequence_length=layers.sequence_length(
+            file, lambda bases: positions(bases, depth), found.positions, options.length, Config.sequence_length
+        ),
+        targets=layers.targets(file, found, options.targets, keras_graph.OUTPUT, Config.targets),
+    )
+    if file.graph is not None:
+        # with targets that Keras accepts as names, since the file's own may not be
+        file.graph.check(keras_graph.model(dataclasses.replace(config, targets=Config.targets)))
+    return config, layers.arrays(file, found, options, layer_norms(config), HEAD, BATCH_NORM_EPSILON)
 
 
 def read_published(folder: Path) -> Checkpoint:
     """The published weights, with the facts of their graph."""
-    from zoo.weights.importers import importing
+    from zoo.weights.importers import importer
+    from zoo.weights.importers.layers import ImportOptions
 
     weights, graph = (folder / name for name in PUBLISHED.weights.md5)
-    options = importing.ImportOptions(graph=graph if graph.is_file() else None)
-    return importing.read(weights, options, architecture="deepstarr")
+    return importer.read(weights, ImportOptions(graph=graph if graph.is_file() else None), architecture="deepstarr")
 
 
 def findings() -> dict[str, str]:

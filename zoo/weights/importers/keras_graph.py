@@ -1,6 +1,6 @@
-"""What the JSON graph of a Keras model says and arrays do not, and whether it computes what a network of ours does.
+"""The JSON graph of a Keras model: what it says beside the arrays, and whether it computes the same as our network.
 
-Plain JSON types; imports no Keras. Graphs are written in keras_layers.py.
+Needs no Keras. Our own graphs are made in zoo/layers/keras_layers.py.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from zoo.layers.keras_layers import KerasLayer, KerasModel
 from zoo.spec import ALPHABET
 
 PASSIVE = ("InputLayer", "Dropout")
-"""Layers that change nothing when a network predicts."""
+"""Keras classes that change nothing in a prediction."""
+
+KERAS_EPSILON = 1e-3
+"""Default epsilon of Keras's batch normalization."""
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "Conv1D": {
@@ -27,19 +30,20 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "data_format": "channels_last",
     },
     "Dense": {"activation": "linear", "use_bias": True},
-    "BatchNormalization": {"epsilon": 1e-3, "center": True, "scale": True},
+    "BatchNormalization": {"epsilon": KERAS_EPSILON, "center": True, "scale": True},
     "Activation": {"activation": "linear"},
     "ReLU": {"max_value": None, "negative_slope": 0, "threshold": 0},
     "MaxPooling1D": {"pool_size": [2], "strides": None, "padding": "valid", "data_format": "channels_last"},
     "Flatten": {"data_format": "channels_last"},
 }
-"""Keras class -> the settings that decide what it computes beside its arrays, and Keras's own values of them."""
+"""Keras class -> the settings that decide what it computes, beside its arrays, and their defaults in Keras."""
 
 
 @dataclasses.dataclass(frozen=True)
 class KerasGraph:
-    """nodes: Keras class and settings of every layer, in order.  outputs: layer names in order, () if it does not say.
-    sequence_length: in bases, None if any.  dropout: of the first dropout layer, 0 without one."""
+    """A graph. nodes: Keras class and settings of every layer, in order.  outputs: names of the output layers in order,
+    () if unknown.  sequence_length: in bases, None for any length.  dropout: of the first dropout layer, 0 without one.
+    """
 
     where: str
     nodes: tuple[tuple[str, Mapping[str, Any]], ...]
@@ -49,11 +53,11 @@ class KerasGraph:
 
     @classmethod
     def of(cls, content: Any, where: str) -> KerasGraph:
-        """From the parsed JSON in the file `where`. Raises ZooError if it is not the graph of a Keras model."""
+        """Read the parsed JSON of the file `where`. Raises ZooError if it is not the graph of a Keras model."""
         try:
             nodes = tuple((node["class_name"], dict(node["config"])) for node in content["config"]["layers"])
-            named = content["config"].get("output_layers", [])
-            outputs = tuple(output[0] for output in named if isinstance(output, list))
+            listed = content["config"].get("output_layers", [])
+            outputs = tuple(output[0] for output in listed if isinstance(output, list))
             if not all(isinstance(text, str) for text in (*outputs, *(kind for kind, _ in nodes))):
                 raise TypeError
         except (TypeError, KeyError, AttributeError, IndexError, ValueError):
@@ -70,9 +74,10 @@ class KerasGraph:
         return cls(where, nodes, outputs, shape[1], float(dropout))
 
     def check(self, model: KerasModel) -> None:
-        """Raise OtherArchitecture at the first layer that computes something else than the model's.
+        """Raise OtherArchitecture for the first layer that computes something else than the model's.
 
-        Sizes and names are not compared: arrays tell sizes, and names do not matter. Outputs may be one layer.
+        Sizes and names are not compared: sizes follow from the arrays, and names do not matter. All outputs may be one
+        layer.
         """
         found = [(kind, settings) for kind, settings in self.nodes if kind not in PASSIVE]
         hidden = [layer for layer in model.layers if layer.row is None and layer.class_name not in PASSIVE]
@@ -100,7 +105,7 @@ def _is_length(value: Any) -> bool:
 
 
 def _difference(kind: str, settings: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[str, Any, Any] | None:
-    """The first setting in which a layer departs from ours: its name, our value, the value that came."""
+    """The first setting that differs between a layer and ours: its name, our value, its value; None if all agree."""
     for name, default in DEFAULTS.get(kind, {}).items():
         value, wanted = settings.get(name, default), own.get(name, default)
         if _plain(name, value, settings) != _plain(name, wanted, own):
@@ -113,7 +118,7 @@ def _is_relu(kind: str, layer: KerasLayer) -> bool:
 
 
 def _plain(name: str, value: Any, settings: Mapping[str, Any]) -> Any:
-    """A setting in one of the ways in which Keras may write it: [2] is 2, no activation is linear."""
+    """A setting in one form, for comparison: Keras may write [2] or 2, and no activation for a linear one."""
     if name == "strides" and value is None:
         value = settings.get("pool_size", DEFAULTS["MaxPooling1D"]["pool_size"])
     if name == "activation" and value is None:

@@ -1,7 +1,7 @@
 """State dicts of PyTorch networks (.pt, .pth, .ckpt, .safetensors of other programs) -> their layers in order.
 
-Never unpickled: torch.load reads with weights_only=True. Names do not matter, since every port has its own; layers are
-told apart by their shapes and taken in order. Knows no architecture.
+No pickle runs: torch.load reads with weights_only=True. Names do not matter, since every program has its own; layers
+are recognized by their shapes and taken in order. Knows no architecture.
 """
 
 from __future__ import annotations
@@ -13,53 +13,66 @@ import struct
 import warnings
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.errors import ZooError
+from zoo.errors import ZooError, require
 from zoo.spec import SPEC_KEY
 from zoo.weights import sizes
-from zoo.weights.importers.imported_layers import NORM, ImportedLayer, ImportedNetwork
-from zoo.weights.network import require_torch
+from zoo.weights.importers.layers import NORM, ImportedFile, ImportedLayer
 
 if TYPE_CHECKING:
     import torch
 
 CONTAINERS = ("state_dict", "model_state_dict", "model")
-"""Keys under which a training checkpoint (PyTorch Lightning's, for example) keeps the state dict."""
+"""Keys of the state dict in a training checkpoint, such as PyTorch Lightning's."""
 
 COUNTER = "num_batches_tracked"
-"""End of the names of batch normalizations' counters, which are no weights."""
+"""Last part of the names of batch counters, which are no weights."""
 
 LOAD_ERRORS = (
     *(RuntimeError, EOFError, OSError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ImportError),
     *(ArithmeticError, MemoryError, struct.error, zipfile.BadZipFile, zlib.error),
 )
-"""What torch.load and zipfile raise for a file that is damaged or not their own."""
+"""Errors that torch.load and zipfile raise for a file that is damaged or of another kind."""
 
 FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
-"""Kinds of numbers in a .safetensors file that are taken -> how NumPy reads them; BF16 is the upper half of an F32."""
+"""Accepted type of a .safetensors file -> NumPy type; BF16 is the upper half of an F32."""
 
 
-def read(path: Path, safetensors: bool = False) -> dict[str, np.ndarray]:
-    """Float32 arrays of a file by name, in the file's order, without what all names begin with and batch counters.
+def read(path: Path, safetensors: bool = False) -> ImportedFile:
+    """Read a state dict. safetensors: the file has that format, else that of torch.save.
 
-    safetensors: it is a file of that format, not one of torch.save. Raises ZooError for a file that is damaged, holds
-    more than tensors, or is the zoo's own; MissingDependency if it needs PyTorch and there is none.
+    Raises ZooError as `read_arrays` and `layers` do.
+    """
+    return ImportedFile(path, "PyTorch", tuple(layers(read_arrays(path, safetensors), str(path))))
+
+
+def read_arrays(path: Path, safetensors: bool = False) -> dict[str, np.ndarray]:
+    """Float32 arrays by name, in the order of the file, without batch counters and the prefix that all names share.
+
+    Raises ZooError for a file that is damaged, holds more than tensors, or is the zoo's own; MissingDependency if it
+    needs PyTorch and that is not installed.
     """
     sizes.check_file(path)
-    return _strip_prefix(_read_safetensors(path) if safetensors else _read_torch(path))
+    arrays = _read_safetensors(path) if safetensors else _read_torch(path)
+    # prefixes such as "model.", "module." and "_orig_mod."; a layer's own name stays
+    while len(arrays) > 1 and len({name.partition(".")[0] for name in arrays}) == 1:
+        if not all(name.count(".") > 1 for name in arrays):
+            break
+        arrays = {name.partition(".")[2]: array for name, array in arrays.items()}
+    return arrays
 
 
 def layers(arrays: Mapping[str, np.ndarray], where: str) -> list[ImportedLayer]:
-    """Kernels in order, convolutions first, each with its bias and, in order too, its batch normalization.
+    """Kernels in order, convolutions first, each with its bias and, also in order, its batch normalization.
 
-    Convolutions that are all without a bias, which batch normalization makes superfluous, get zeros. A kernel (filter,
-    channel, position, 1) of a two-dimensional convolution loses its last axis.
-    Raises ZooError that names the first array which is missing or has no place.
+    Biases are zeros if no convolution has one: batch normalization makes them superfluous. A kernel (filter, channel,
+    position, 1) of a two-dimensional convolution loses its last axis.
+    Raises ZooError that names the first array that is missing or has no place.
     """
     arrays = {
         name: array[..., 0] if array.ndim == 4 and array.shape[3] == 1 else array for name, array in arrays.items()
@@ -71,7 +84,8 @@ def layers(arrays: Mapping[str, np.ndarray], where: str) -> list[ImportedLayer]:
         raise ZooError(
             f"{where}: expected outputs without batch normalization, got {len(norms)} of it for {len(kernels)}"
         )
-    without_bias = not any(_bias_name(name) in arrays for name in kernels if arrays[name].ndim == 3)
+    biases = {name: f"{name.removesuffix('.weight')}.bias" for name in kernels}
+    without_bias = not any(biases[name] in arrays for name in kernels if arrays[name].ndim == 3)
     used: set[str] = set()
     found = []
     for position, name in enumerate(kernels):
@@ -81,22 +95,16 @@ def layers(arrays: Mapping[str, np.ndarray], where: str) -> list[ImportedLayer]:
             norm_name = norms[position].removesuffix(".")
             norm = {end: _array(arrays, full, where) for end, full in names.items()}
             used |= set(names.values())
-        if without_bias and norm and _bias_name(name) not in arrays:
+        if without_bias and norm and biases[name] not in arrays:
             bias = np.zeros(len(kernel), np.float32)
         else:
-            bias = _array(arrays, _bias_name(name), where)
-        used |= {name, _bias_name(name)}
+            bias = _array(arrays, biases[name], where)
+        used |= {name, biases[name]}
         found.append(ImportedLayer(name.removesuffix(".weight"), kernel, bias, norm, norm_name))
     superfluous = [name for name in arrays if name not in used]
     if superfluous:
         raise ZooError(f"{where}: array {superfluous[0]}: has no place in a network of convolutions and dense layers")
     return found
-
-
-def output_names(found: ImportedNetwork, default: Sequence[str]) -> tuple[str, ...] | None:
-    """The default targets in the order in which the names of the outputs end in them (..._dev, ..._hk), else None."""
-    ends = tuple(re.split(r"[._]", layer.name)[-1].lower() for layer in found.outputs)
-    return ends if sorted(ends) == sorted(default) else None
 
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
@@ -109,7 +117,7 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
         found = {name: tensor for name, tensor in deserialize(path.read_bytes()) if not name.endswith(COUNTER)}
     except (SafetensorError, OSError, TypeError, ValueError) as error:
         raise ZooError(f"{path}: cannot be read as a .safetensors file, cut off or of another kind ({error})") from None
-    # this format keeps no order: conv2 before conv10 is the best that names can give
+    # this format keeps no order; numbers in the names give it, conv2 before conv10
     return {name: _floats(found[name], f"{path}: array {name}") for name in sorted(found, key=_natural)}
 
 
@@ -121,24 +129,24 @@ def _floats(tensor: dict[str, Any], where: str) -> np.ndarray:
     if tensor["dtype"] == "BF16":
         values = (values.astype(np.uint32) << 16).view(np.float32)
     sizes.check_bytes(values.size * 4, where)
-    with np.errstate(over="ignore"):  # what is too large for float32 is found by the check of all arrays
+    with np.errstate(over="ignore"):  # infinite values are found by the check of all arrays
         return values.astype(np.float32).reshape(tensor["shape"])
 
 
 def _natural(name: str) -> list[tuple[int, str, str]]:
-    """Numbers in a name by their size, without leading zeros by their length and then their digits."""
+    """A key that sorts numbers in names by their size: by the length of their digits, then the digits."""
     parts = [(digits.lstrip("0"), text) for digits, text in re.findall(r"(\d+)|(\D+)", name)]
     return [(len(digits), digits, text) for digits, text in parts]
 
 
 def _read_torch(path: Path) -> dict[str, np.ndarray]:
-    require_torch()
+    require("torch", "train", "PyTorch files")
     import torch
 
     archive = _content(path)
     try:
         with warnings.catch_warnings():
-            # of a pickle that it is about to refuse, PyTorch says first that it may not understand it
+            # PyTorch warns about pickles that it then refuses
             warnings.simplefilter("ignore", UserWarning)
             content = torch.load(archive, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -168,10 +176,10 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
 
 
 def _content(path: Path) -> io.BytesIO:
-    """What torch.load is given: an archive written anew from records whose checksums are right, an older file as it is.
+    """The bytes for torch.load: an archive rewritten from records with correct checksums; an older format unchanged.
 
-    PyTorch's own reader believes what Python's does not: of a record that is marked as a folder it gives memory that
-    nobody wrote. Raises ZooError for an archive that is damaged, or holds more than weights can have.
+    PyTorch's own reader accepts damage that Python's does not: for a record that is marked as a folder it returns
+    uninitialized memory. Raises ZooError for an archive that is damaged or larger than weights can be.
     """
     whole = io.BytesIO()
     try:
@@ -193,7 +201,7 @@ def _content(path: Path) -> io.BytesIO:
 
 
 def _check_plain(tensor: torch.Tensor, where: str) -> None:
-    """Raise ZooError unless a tensor holds floating point numbers, one after the other."""
+    """Raise ZooError unless a tensor is dense and of floating point numbers."""
     import torch
 
     kind = str(tensor.dtype).removeprefix("torch.")
@@ -204,19 +212,6 @@ def _check_plain(tensor: torch.Tensor, where: str) -> None:
         raise ZooError(f"{where}: expected plain numbers, got a {special} tensor; save the model as float32")
     if not tensor.is_floating_point():
         raise ZooError(f"{where}: expected floating point numbers, got {kind}")
-
-
-def _strip_prefix(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Without the parts that all names begin with: "model.", "module.", "_orig_mod." ..."""
-    while len(arrays) > 1 and len({name.partition(".")[0] for name in arrays}) == 1:
-        if not all(name.count(".") > 1 for name in arrays):
-            break  # what is left would be no layer's name any more
-        arrays = {name.partition(".")[2]: array for name, array in arrays.items()}
-    return arrays
-
-
-def _bias_name(kernel: str) -> str:
-    return f"{kernel.removesuffix('.weight')}.bias"
 
 
 def _array(arrays: Mapping[str, np.ndarray], name: str, where: str) -> np.ndarray:

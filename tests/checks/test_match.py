@@ -1,5 +1,4 @@
-"""A file of another program is read as its network was trained, or not at all: by its own predictions, or by weights
-that are known. Nothing is guessed in silence."""
+"""With --match a file is read so that it gives the predictions of its own program, or it is not read at all."""
 
 from __future__ import annotations
 
@@ -15,20 +14,19 @@ import pytest
 from checkpoints import random_checkpoint
 from command_line import Zoo
 from ports import LENGTH, Port, ported
+from refusals import refuses
 from zoo_exporters.keras import export as write_h5
 
-from zoo.checks import imported
-from zoo.checks.active_sequences import active_sequences
-from zoo.checks.imported import ImportChecks
+from zoo.checks import match as matching
 from zoo.dna.encoding import encode
 from zoo.errors import LONGEST, ZooError
-from zoo.models import basset
 from zoo.models.deepstarr import Config
 from zoo.prediction import session
 from zoo.spec import ModelSpec
 from zoo.weights import checkpoint, lookup
 from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.importers.importing import ImportOptions
+from zoo.weights.importers import importer
+from zoo.weights.importers.layers import ImportOptions
 
 torch = pytest.importorskip("torch")
 
@@ -58,17 +56,15 @@ def saved(path: Path, state: Any) -> Path:
     return path
 
 
-def read(path: Path, match: Path | None = None, force: bool = False, **options: Any) -> Checkpoint:
-    return imported.read(path, ImportOptions(**options), None, ImportChecks(match=match, force=force))
+def read(path: Path, match: Path, **options: Any) -> Checkpoint:
+    return matching.read(path, ImportOptions(**options), None, match)
 
 
-def refusal(path: Path, **options: Any) -> str:
-    with pytest.raises(ZooError) as caught:
-        read(path, **options)
-    message = str(caught.value)
-    assert len(message) <= LONGEST
-    assert message.startswith((f"{path}: ", f"{options.get('match')}"))
-    return message.removeprefix(f"{path}: ")
+def refused(path: Path, match: Path, *facts: str, **options: Any) -> None:
+    with refuses(*facts) as caught:
+        read(path, match, **options)
+    assert len(str(caught.value)) <= LONGEST
+    assert str(caught.value).startswith((str(path), str(match)))
 
 
 def predicted(weights: Checkpoint, texts: list[str]) -> np.ndarray:
@@ -133,9 +129,7 @@ def test_match_finds_another_epsilon_only_where_it_is_among_those_given(tmp_path
     match = table(tmp_path / "match.tsv", texts, predicted(weights, texts))
     found = read(path, match, length=LENGTH, epsilon=0.02)
     assert found.spec.imported.startswith("alphabet ACTG, flatten channel, epsilon 0.02; matched")
-    message = refusal(path, match=match, length=LENGTH)
-    assert "no way to read it gives the numbers to match, the nearest: ACTG channel 0.001 off by 0.0" in message
-    assert re.search(r"; ACTG channel 1e-05 off by 0.0\d+; \w{4} channel \S+ off by [\d.]+$", message)
+    refused(path, match, "ACTG channel 0.001 off by 0.0", "ACTG channel 1e-05 off by 0.0", length=LENGTH)
 
 
 def test_match_takes_a_fasta_file_and_its_table(tmp_path: Path) -> None:
@@ -147,13 +141,13 @@ def test_match_takes_a_fasta_file_and_its_table(tmp_path: Path) -> None:
     rows = [f"s{number}\t{dev!r}\t{hk!r}" for number, (dev, hk) in enumerate(predicted(weights, texts).tolist())]
     match.write_text("\n".join(["name\tdev\thk", *rows]) + "\n")
     options = ImportOptions(length=LENGTH)
-    found = imported.read(path, options, None, ImportChecks(match=match, match_sequences=fasta))
+    found = matching.read(path, options, None, match, fasta)
     assert found.spec.imported.startswith(
         "alphabet ACTG, flatten length, epsilon 0.001; matched 60 predictions of pred"
     )
     match.write_text("\n".join(["name\tdev\thk", *reversed(rows)]) + "\n")
-    with pytest.raises(ZooError, match="row 1: expected the sequence 's0', got 's29'"):
-        imported.read(path, options, None, ImportChecks(match=match, match_sequences=fasta))
+    with refuses(match, "row 1", "'s0'", "'s29'"):
+        matching.read(path, options, None, match, fasta)
 
 
 def test_sequences_that_tell_no_two_bases_apart_decide_nothing(tmp_path: Path) -> None:
@@ -161,9 +155,7 @@ def test_sequences_that_tell_no_two_bases_apart_decide_nothing(tmp_path: Path) -
     path = saved(tmp_path / "port.pt", ported(weights))
     texts = sequences(30, LENGTH, "AC")
     match = table(tmp_path / "match.tsv", texts, predicted(weights, texts))
-    message = refusal(path, match=match, length=LENGTH)
-    assert message.startswith("2 ways to read it give the numbers to match, AC")
-    assert message.endswith("; give --alphabet, or other sequences")
+    refused(path, match, "2 combinations", "--alphabet", length=LENGTH)
     found = read(path, match, length=LENGTH, alphabet="ACGT")
     assert found.spec.weights_id == weights.spec.weights_id
 
@@ -178,9 +170,7 @@ def test_an_epsilon_that_the_numbers_do_not_show_must_be_given(tmp_path: Path) -
     texts = sequences(30, LENGTH)
     path = saved(tmp_path / "port.pt", ported(weights, "ACTG"))
     match = table(tmp_path / "match.tsv", texts, predicted(weights, texts))
-    message = refusal(path, match=match, length=LENGTH)
-    assert message.startswith("2 ways to read it give the numbers to match, ")
-    assert message.endswith("; give --epsilon, or other sequences")
+    refused(path, match, "2 combinations", "--epsilon", length=LENGTH)
     assert "epsilon 1e-05;" in read(path, match, length=LENGTH, epsilon=1e-5).spec.imported
 
 
@@ -189,13 +179,13 @@ def test_what_was_given_is_not_overruled_by_numbers_but_refused(tmp_path: Path) 
     path = saved(tmp_path / "port.pt", ported(weights, "ACTG", "length", 1e-5))
     texts = sequences(30, LENGTH)
     match = table(tmp_path / "match.tsv", texts, predicted(weights, texts))
-    right = "the numbers to match say --alphabet ACTG --flatten length --epsilon 1e-05, not "
+    right = "--alphabet ACTG --flatten length --epsilon 1e-05"
     for options, given in (
         ({"alphabet": "ACGT"}, "--alphabet ACGT"),
         ({"flatten": "channel", "alphabet": "actg"}, "--alphabet actg --flatten channel"),
         ({"epsilon": 1e-3}, "--epsilon 0.001"),
     ):
-        assert refusal(path, match=match, length=LENGTH, **options) == right + given
+        refused(path, match, right, f"not {given}", length=LENGTH, **options)
 
 
 def test_the_order_of_outputs_is_not_guessed(tmp_path: Path) -> None:
@@ -203,7 +193,7 @@ def test_the_order_of_outputs_is_not_guessed(tmp_path: Path) -> None:
     path = saved(tmp_path / "port.pt", ported(weights))
     texts = sequences(30, LENGTH)
     match = table(tmp_path / "match.tsv", texts, predicted(weights, texts)[:, ::-1])
-    assert "no way to read it gives the numbers" in refusal(path, match=match, length=LENGTH)
+    refused(path, match, "off by", length=LENGTH)
     assert read(path, match, length=LENGTH, targets=("hk", "dev")).spec.targets == ("hk", "dev")
 
 
@@ -213,109 +203,30 @@ def test_a_table_that_cannot_decide_is_refused(tmp_path: Path) -> None:
     texts = sequences(12, LENGTH)
     values = predicted(weights, texts)
     match = table(tmp_path / "few.tsv", texts[:9] * 3, np.tile(values[:9], (3, 1)))
-    assert "expected 10 or more different sequences" in refusal(path, match=match, length=LENGTH)
+    refused(path, match, "10", "got 9", length=LENGTH)
     match = table(tmp_path / "gap.tsv", texts, np.where(values == values[3], np.nan, values))
-    assert "row 4: expected a prediction in the column dev, it has none" in refusal(path, match=match, length=LENGTH)
+    refused(path, match, "row 4", "dev", length=LENGTH)
     match = table(tmp_path / "short.tsv", [texts[0][:-1], *texts[1:]], values)
-    assert "row 1: expected a sequence of 61 bases, got 60" in refusal(path, match=match, length=LENGTH)
+    refused(path, match, "row 1", "61 bases", "got 60", length=LENGTH)
     match = table(tmp_path / "letters.tsv", ["X" + texts[0][1:], *texts[1:]], values)
-    assert "position 1: expected a letter of ACGTN, got 'X'" in refusal(path, match=match, length=LENGTH)
+    refused(path, match, "position 1", "'X'", length=LENGTH)
     match = table(tmp_path / "names.tsv", texts, values, ("dev", "other"))
-    assert "hk" in refusal(path, match=match, length=LENGTH)
-    with pytest.raises(ZooError, match=r"^--match-sequences: expected together with --match"):
-        imported.read(path, ImportOptions(), None, ImportChecks(match_sequences=match))
-    with pytest.raises(ZooError, match=r"^--force: expected without --match"):
-        read(path, match, force=True)
+    refused(path, match, "hk", length=LENGTH)
 
 
-# without --match
-
-
-@pytest.mark.parametrize(
-    ("name", "flatten", "epsilon"), [("original", "length", 1e-5), *(("tuned", *way) for way in WAYS)]
-)
-def test_a_wrong_default_or_option_is_refused_where_bundled_weights_tell(
-    name: str, flatten: str, epsilon: float, tmp_path: Path
-) -> None:
-    known = lookup.load(name)
-    path = saved(tmp_path / "port.pt", ported(known, "ACTG", flatten, epsilon))
-    other = {"channel": "length", "length": "channel"}[flatten]
-    right = re.escape(f" as --alphabet ACTG --flatten {flatten}") + r"( --epsilon \S+)?; give that, or --force$"
-    for options in (
-        {"flatten": flatten},
-        {"flatten": other},
-        {"flatten": other, "alphabet": "ACTG"},
-        {"flatten": flatten, "alphabet": "TGCA"},
-    ):
-        message = refusal(path, epsilon=epsilon, **options)
-        assert re.search(right, message), message
-        assert message.startswith(
-            f"read as --alphabet {options.get('alphabet', 'ACGT')} --flatten {options['flatten']}"
-        )
-        assert re.search(rf"it has r -?0\.[0-6]\d with the bundled {name}, 1\.00 as", message), message
-    found = read(path, alphabet="ACTG", flatten=flatten, epsilon=epsilon)
-    assert f"; r 1.00 with the bundled {name}, 0." in found.spec.imported
-    forced = read(path, flatten=flatten, epsilon=epsilon, force=True)
-    assert forced.spec.imported.endswith("; forced")
-    assert forced.spec.imported.startswith(f"alphabet ACGT, flatten {flatten}, epsilon {epsilon}; r ")
-    assert "cannot tell its epsilon" in refusal(path, flatten=flatten)
-    assert "cannot tell how the network flattens" in refusal(path, epsilon=epsilon)
-
-
-@pytest.mark.parametrize("alphabet", ALPHABETS)
-def test_bundled_weights_tell_every_alphabet(alphabet: str, tuned: Checkpoint, tmp_path: Path) -> None:
-    path = saved(tmp_path / "port.pt", ported(tuned, alphabet))
-    if alphabet == "ACGT":
-        assert read(path, flatten="channel", epsilon=1e-3).spec.weights_id == tuned.spec.weights_id
-    else:
-        assert f" as --alphabet {alphabet} --flatten channel" in refusal(path, flatten="channel", epsilon=1e-3)
-
-
-def test_the_published_keras_file_needs_no_options_and_a_wrong_one_is_refused(data: Path) -> None:
-    path = data / "DeepSTARR.model.h5"
-    assert re.search(r"; r 0\.9\d with the bundled original, 0\.[0-5]\d if read another way$", read(path).spec.imported)
-    assert "0.98 as --alphabet ACGT" in refusal(path, alphabet="ACTG")
-    match = ImportChecks(match=data / "enhancers_500.keras.tsv", match_sequences=data / "enhancers_500.fa")
-    found = imported.read(path, ImportOptions(), None, match)
+def test_the_published_keras_file_needs_no_options_and_matches_its_own_numbers(data: Path) -> None:
+    path, table, fasta = data / "DeepSTARR.model.h5", data / "enhancers_500.keras.tsv", data / "enhancers_500.fa"
+    found = matching.read(path, ImportOptions(), None, table, fasta)
     assert "matched 1,000 predictions of enhancers_500.keras.tsv" in found.spec.imported
-
-
-def test_where_bundled_weights_tell_nothing_the_alphabet_must_be_given(tmp_path: Path) -> None:
-    elsewhere = Config(filters=(8, 8), kernel_sizes=(5, 3), dense_units=(9,))
-    other = basset.Config(filters=(6, 5, 4), dense_units=(9, 8))
-    cases = [
-        (elsewhere, {}, "no one reading of it is like the bundled original"),
-        (elsewhere, {"length": 251}, "no weights of deepstarr for such sequences are bundled"),
-        (elsewhere, {"targets": ("x", "y")}, "no weights of deepstarr for such sequences are bundled"),
-        (other, {}, "no weights of basset for such sequences are bundled"),
-    ]
-    for config, options, reason in cases:
-        weights = random_checkpoint(config)
-        state = {f"net_{name}": torch.from_numpy(array) for name, array in weights.arrays.items()}
-        path = saved(tmp_path / "port.pt", state)
-        options = {"flatten": "channel", "epsilon": 1e-3, **options}
-        expected = f"cannot tell its base order, {reason}; give --alphabet ACGT or another, or let --match find out"
-        assert refusal(path, **options) == expected
-        assert read(path, alphabet="ACGT", **options).spec.imported.endswith(f"; not checked, {reason}")
+    assert found.spec.weights_id == importer.read(path).spec.weights_id
+    with refuses(path, "--alphabet ACTG"):
+        matching.read(path, ImportOptions(alphabet="ACTG"), None, table, fasta)
 
 
 def test_a_file_with_a_spec_of_the_zoo_says_all_itself(tmp_path: Path) -> None:
     weights = random_checkpoint(SMALL)
     write_h5(weights, tmp_path / "ours.h5")
-    assert read(tmp_path / "ours.h5").spec == weights.spec
-
-
-# what comes of it
-
-
-def test_active_sequences_are_the_same_every_time_and_active(tuned: Checkpoint) -> None:
-    running = session.open_session(tuned, "torch-cpu")
-    codes = active_sequences(running)
-    assert codes.shape == (96, 249)
-    np.testing.assert_array_equal(active_sequences(running), codes)
-    activity = running.predict(codes)
-    for target in range(2):
-        assert activity[48 + target :: 2, target].mean() > activity[target:48:2, target].mean() + 3
+    assert importer.read(tmp_path / "ours.h5").spec == weights.spec
 
 
 def test_a_spec_keeps_how_it_was_imported_and_files_without_still_load(tmp_path: Path, zoo: Zoo) -> None:
@@ -337,10 +248,14 @@ def test_the_command_says_how_the_file_was_read(tuned: Checkpoint, tmp_path: Pat
     output = tmp_path / "port.safetensors"
     status, out, err = zoo("import", path, "--flatten", "channel", "--epsilon", "1e-5", "-o", output)
     assert (status, out, output.exists()) == (2, "", False)
-    assert "with the bundled tuned, 1.00 as --alphabet ACTG --flatten channel --epsilon 1e-05; give that" in err
+    assert "--alphabet" in err
+    assert "--match" in err
     texts = sequences(30, 249)
     match = table(tmp_path / "match.tsv", texts, predicted(tuned, texts))
     status, out, err = zoo("import", path, "--match", match, "-o", output)
     assert (status, err) == (0, "")
-    assert "read with alphabet ACTG, flatten channel, epsilon 1e-05; matched 60 predictions of match.tsv within" in out
+    assert "alphabet ACTG, flatten channel, epsilon 1e-05; matched 60 predictions of match.tsv within" in out
     assert checkpoint.load(output).spec.imported in out
+    status, out, err = zoo("import", path, "--match-sequences", match, "-o", output, "--overwrite")
+    assert (status, out) == (2, "")
+    assert "--match-sequences" in err

@@ -1,7 +1,7 @@
-"""Are two sets of numbers the same? Arrays in, a report and a verdict out; knows no runtime and no file.
+"""Whether two sets of numbers agree: arrays in, a report out. Knows no runtime and no file.
 
-A value passes where |actual - expected| <= absolute + relative x |expected| (numpy.isclose); one that is not finite
-never does. Correlation is reported and decides nothing: a wrong epsilon has r = 1.000.
+A value passes if |actual - expected| <= absolute + relative x |expected| (numpy.isclose) and both are finite. The
+correlation is reported and decides nothing: with a wrong epsilon it is still 1.000.
 """
 
 from __future__ import annotations
@@ -9,25 +9,28 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from zoo.errors import ZooError
+from zoo.options import Bounds, check
 
 
 @dataclasses.dataclass(frozen=True)
 class Tolerance:
-    """How far apart two values may be. Float32 on a CPU differs by up to 1e-5, a wrong epsilon by 1e-2."""
+    """How far apart two values may be. Float32 results on a CPU differ by up to 1e-5; a wrong epsilon gives 1e-2."""
 
-    relative: float = 1e-4
-    absolute: float = 1e-4
+    relative: Annotated[float, Bounds(0, below=math.inf)] = 1e-4
+    absolute: Annotated[float, Bounds(0, below=math.inf)] = 1e-4
 
     def __post_init__(self) -> None:
-        for name in ("relative", "absolute"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise ZooError(f"{name} tolerance: expected a number of at least 0, got {value}")
+        check(self)
+
+    def passes(self, expected: np.ndarray, actual: np.ndarray) -> np.ndarray:
+        """Whether each value passes, bool, of the shape of both arrays."""
+        close = np.isclose(actual, expected, rtol=self.relative, atol=self.absolute)
+        return close & np.isfinite(expected) & np.isfinite(actual)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,11 +44,11 @@ class Worst:
 
 
 @dataclasses.dataclass(frozen=True)
-class Report:
+class TableReport:
     """How two tables of N records and T targets differ.
 
     failures: how many of the N x T values are outside the tolerance.  pearson: the lowest over the targets, NaN where
-    it is not defined (a constant column, a single record).
+    it is undefined (a constant column, a single record).
     """
 
     records: int
@@ -62,44 +65,13 @@ class Report:
         return self.failures == 0
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON types only; numbers that are not finite become None."""
+        """JSON types; numbers that are not finite become None."""
         return {"passed": self.passed, **_plain(dataclasses.asdict(self))}
-
-
-def compare(
-    expected: np.ndarray,
-    actual: np.ndarray,
-    records: Sequence[str],
-    targets: Sequence[str],
-    tolerance: Tolerance | None = None,
-) -> Report:
-    """Compare two tables (N, T), N >= 1, with the names of their N rows and T columns.
-
-    Raises ZooError if the shapes differ or do not fit the names.
-    """
-    tolerance = tolerance or Tolerance()
-    shape = (len(records), len(targets))
-    for name, table in (("expected", expected), ("actual", actual)):
-        if table.shape != shape or not table.size:
-            raise ZooError(f"{name}: expected a table of {shape[0]} records and {shape[1]} targets, got {table.shape}")
-    expected, actual = expected.astype(np.float64), actual.astype(np.float64)
-    difference = _difference(expected, actual)
-    row, column = (int(index) for index in np.unravel_index(np.argmax(difference), shape))
-    return Report(
-        records=shape[0],
-        targets=shape[1],
-        max_difference=float(difference.max()),
-        mean_difference=float(difference.mean()),
-        pearson=float(np.min([_pearson(expected[:, i], actual[:, i]) for i in range(shape[1])])),
-        worst=Worst(records[row], targets[column], float(expected[row, column]), float(actual[row, column])),
-        failures=int(np.count_nonzero(~_close(expected, actual, tolerance))),
-        tolerance=tolerance,
-    )
 
 
 @dataclasses.dataclass(frozen=True)
 class LayerReport:
-    """How far one layer's output is off, at most; `index` is where, `expected` and `actual` both values there."""
+    """How far the output of one layer is off at most: `index` is the place, `expected` and `actual` both values."""
 
     name: str
     max_difference: float
@@ -109,43 +81,68 @@ class LayerReport:
     passed: bool
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON types only; numbers that are not finite become None."""
+        """JSON types; numbers that are not finite become None."""
         return _plain(dataclasses.asdict(self))
+
+
+def compare(
+    expected: np.ndarray,
+    actual: np.ndarray,
+    records: Sequence[str],
+    targets: Sequence[str],
+    tolerance: Tolerance | None = None,
+) -> TableReport:
+    """Compare two tables (N, T), N >= 1, with the names of their N rows and T columns.
+
+    Raises ZooError if a shape does not fit the names.
+    """
+    tolerance = tolerance or Tolerance()
+    shape = (len(records), len(targets))
+    for name, table in (("expected", expected), ("actual", actual)):
+        if table.shape != shape or not table.size:
+            raise ZooError(f"{name}: expected a table of {shape[0]} records and {shape[1]} targets, got {table.shape}")
+    expected, actual = expected.astype(np.float64), actual.astype(np.float64)
+    difference = _difference(expected, actual)
+    row, column = (int(index) for index in np.unravel_index(np.argmax(difference), shape))
+    return TableReport(
+        records=shape[0],
+        targets=shape[1],
+        max_difference=float(difference.max()),
+        mean_difference=float(difference.mean()),
+        pearson=float(np.min([_pearson(expected[:, i], actual[:, i]) for i in range(shape[1])])),
+        worst=Worst(records[row], targets[column], float(expected[row, column]), float(actual[row, column])),
+        failures=int(np.count_nonzero(~tolerance.passes(expected, actual))),
+        tolerance=tolerance,
+    )
 
 
 def compare_layers(
     expected: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarray], tolerance: Tolerance | None = None
 ) -> list[LayerReport]:
-    """Compare layer outputs of equal shapes, in the order of `expected`; the first that fails is where paths part.
+    """Compare outputs of layers by name, in the order of `expected`.
 
-    Raises ZooError at the first layer that is missing from `actual` or has another shape.
+    Raises ZooError for the first layer that is missing from `actual` or has another shape.
     """
     tolerance = tolerance or Tolerance(relative=0.0)
     reports = []
-    for name, wanted in expected.items():
-        if name not in actual or actual[name].shape != wanted.shape or not wanted.size:
+    for name, output in expected.items():
+        if name not in actual or actual[name].shape != output.shape or not output.size:
             got = actual[name].shape if name in actual else "nothing"
-            raise ZooError(f"layer {name}: expected an output of shape {wanted.shape}, got {got}")
-        left, right = wanted.astype(np.float64), actual[name].astype(np.float64)
+            raise ZooError(f"layer {name}: expected an output of shape {output.shape}, got {got}")
+        left, right = output.astype(np.float64), actual[name].astype(np.float64)
         difference = _difference(left, right)
         index = tuple(int(i) for i in np.unravel_index(np.argmax(difference), difference.shape))
-        passed = bool(_close(left, right, tolerance).all())
-        reports.append(
-            LayerReport(name, float(difference.max()), index, float(left[index]), float(right[index]), passed)
-        )
+        passed = bool(tolerance.passes(left, right).all())
+        worst = (float(difference.max()), index, float(left[index]), float(right[index]))
+        reports.append(LayerReport(name, *worst, passed))
     return reports
 
 
 def _difference(expected: np.ndarray, actual: np.ndarray) -> np.ndarray:
-    """|actual - expected|, infinite where either is not a number: the worst there is."""
+    """|actual - expected|; infinite where either is NaN, which is the worst case."""
     with np.errstate(invalid="ignore"):
         difference = np.abs(actual - expected)
     return np.where(np.isnan(difference), np.inf, difference)
-
-
-def _close(expected: np.ndarray, actual: np.ndarray, tolerance: Tolerance) -> np.ndarray:
-    close = np.isclose(actual, expected, rtol=tolerance.relative, atol=tolerance.absolute)
-    return close & np.isfinite(expected) & np.isfinite(actual)
 
 
 def _pearson(expected: np.ndarray, actual: np.ndarray) -> float:

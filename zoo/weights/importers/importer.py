@@ -1,0 +1,209 @@
+"""A weights file of another program -> Checkpoint: its format is found by its content, its model by its layers.
+
+A model takes part if it has `read_layers` (Reader); the file must fit exactly one model. Nothing is assumed in silence:
+what a file does not say must be given, or found by zoo/checks/match.py, which assembles a file under every possibility.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import textwrap
+from pathlib import Path
+from typing import Any, Protocol, get_args
+
+import numpy as np
+
+from zoo import errors, registry
+from zoo.errors import OtherArchitecture, ZooError
+from zoo.spec import ALPHABET
+from zoo.system.files import file_md5
+from zoo.weights import checkpoint, sizes
+from zoo.weights.checkpoint import Checkpoint
+from zoo.weights.importers import keras, pytorch
+from zoo.weights.importers.keras_graph import KERAS_EPSILON
+from zoo.weights.importers.layers import Flatten, ImportedFile, ImportOptions
+
+SHORTEST_REASON = 40
+"""Characters of each model's reason in the message that a file fits none of them, however many models there are."""
+
+DEFAULT = ImportOptions()
+
+EPSILONS = (1e-5, KERAS_EPSILON)
+"""Default epsilons of batch normalization: PyTorch's and Keras's."""
+
+UNSAID = {
+    "alphabet": "--alphabet ACGT or another base order",
+    "flatten": "--flatten channel (PyTorch) or length (Keras)",
+    "epsilon": "--epsilon 1e-5 (PyTorch) or 1e-3 (Keras)",
+}
+"""Option that a file may leave open -> how a message asks for it."""
+
+
+class Reader(Protocol):
+    """What a model that reads files of other programs has beside zoo.contracts.Model."""
+
+    def read_layers(self, file: ImportedFile, options: ImportOptions) -> tuple[Any, dict[str, np.ndarray]]:
+        """A file -> Config and canonical arrays.
+
+        Raises OtherArchitecture if the file holds another network, or fits only another sequence length than the given
+        one or the default; another ZooError if the file may hold this network and an option is missing or wrong.
+        """
+
+
+def read(path: Path, options: ImportOptions = DEFAULT, architecture: str | None = None) -> Checkpoint:
+    """A Keras .h5 or a PyTorch state dict -> canonical weights of `architecture`, or of the only model that fits.
+
+    Raises ZooError if the file is of another kind, fits no model or several, an option is missing that it needs, or an
+    option contradicts it.
+    """
+    file = read_file(path, options.graph)
+    weights = assemble(file, options, architecture)
+    missing = [name for name in _open_options(file) if getattr(options, name) is None]
+    if file.format == "Keras" or _has_our_names(file, weights):
+        missing = [name for name in missing if name == "alphabet"]
+    if missing:
+        wanted = ", ".join(UNSAID[name] for name in missing)
+        raise ZooError(f"{path}: does not say how its network was built; give {wanted}; or better --match, see --help")
+    return weights
+
+
+def read_file(path: Path, graph: Path | None = None) -> ImportedFile:
+    """Read a file, whatever network it holds. graph: the .json of a Keras model."""
+    kind = _kind(path)
+    if kind == "hdf5":
+        file = keras.read(path, graph)
+    elif graph is not None:
+        raise ZooError(f"--graph does not apply to {path.name}, a PyTorch file")
+    else:
+        file = pytorch.read(path, safetensors=kind == "safetensors")
+    md5 = file_md5(path)
+    name = f"{path.name} (md5 {md5})"
+    for module in registry.working("models").values():
+        published = getattr(module, "PUBLISHED", None)
+        if published and md5 in published.citations:
+            citation, licence = published.citations[md5]
+            return dataclasses.replace(file, source=f"{citation}; {name}", licence=licence, alphabet=published.alphabet)
+    return dataclasses.replace(file, source=f"imported from {name}")
+
+
+def assemble(file: ImportedFile, options: ImportOptions = DEFAULT, architecture: str | None = None) -> Checkpoint:
+    """Make the weights of a file under these options, without asking whether any is missing; `options.graph` is unused.
+
+    Raises ZooError as `read` does otherwise.
+    """
+    _check_agreement(file, options)
+    spec = file.spec
+    name, (config, arrays) = _only_one(file, options, _readers(architecture or (spec.architecture if spec else None)))
+    source, licence, imported = file.source, file.licence, _description(file, options)
+    if spec and checkpoint.weights_id(arrays) == spec.weights_id:
+        source, licence, imported = spec.source, spec.licence, spec.imported
+    source, licence = options.source or source, options.licence or licence
+    return checkpoint.make(name, config, arrays, source, licence, imported, file.path)
+
+
+def combinations(file: ImportedFile, options: ImportOptions = DEFAULT) -> list[ImportOptions]:
+    """All options that a file may need: every alphabet, flatten order and usual epsilon that it leaves open, and the
+    given epsilon."""
+    values: dict[str, list[Any]] = {
+        "alphabet": ["".join(order) for order in itertools.permutations(ALPHABET)],
+        "flatten": list(get_args(Flatten)),
+        "epsilon": sorted({*EPSILONS, options.epsilon or KERAS_EPSILON}),
+    }
+    left = _open_options(file)
+    return [
+        dataclasses.replace(options, **dict(zip(left, chosen, strict=True)))
+        for chosen in itertools.product(*(values[name] for name in left))
+    ]
+
+
+def _open_options(file: ImportedFile) -> list[str]:
+    """The options among alphabet, flatten and epsilon that a file does not answer itself."""
+    answered = {
+        "alphabet": file.spec is not None or file.alphabet is not None,
+        "flatten": file.format == "Keras",
+        "epsilon": file.spec is not None or file.graph is not None,
+    }
+    return [name for name, known in answered.items() if not known]
+
+
+def _check_agreement(file: ImportedFile, options: ImportOptions) -> None:
+    """Raise ZooError for an option that contradicts the file. A known epsilon is the model's, and never given."""
+    answers = {"alphabet": file.alphabet or ALPHABET, "flatten": "length", "epsilon": None}
+    for name in answers.keys() - _open_options(file):
+        given = getattr(options, name)
+        if given is not None and str(given).upper() != str(answers[name]).upper():
+            raise ZooError(f"{file.path}: --{name} {given} does not apply, the file says its own")
+
+
+def _has_our_names(file: ImportedFile, weights: Checkpoint) -> bool:
+    """Whether all layers have the names in the zoo's own network, so that flatten order and epsilon are the model's."""
+    model = registry.load("models", weights.spec.architecture)
+    names = {layer.name: layer.norm_name for layer in file.layers}
+    return names == {**model.layer_norms(weights.config), model.HEAD: None}
+
+
+def _description(file: ImportedFile, options: ImportOptions) -> str:
+    """How a file was read, for its ModelSpec."""
+    values = {
+        "alphabet": options.alphabet or file.alphabet or ALPHABET,
+        "flatten": options.flatten,
+        "epsilon": options.epsilon,
+    }
+    own = "as in Keras" if file.format == "Keras" else "as in the zoo's network"
+    return ", ".join(f"{name} {own if value is None else value}" for name, value in values.items())
+
+
+def _readers(architecture: str | None) -> dict[str, Any]:
+    """Architecture -> its `read_layers`: of all that have one, or of the given one."""
+    models = registry.working("models")
+    readers = {name: module.read_layers for name, module in models.items() if hasattr(module, "read_layers")}
+    if architecture is None:
+        return readers
+    registry.load("models", architecture)
+    if architecture not in readers:
+        raise ZooError(f"--architecture {architecture}: expected one that can be imported, {' or '.join(readers)}")
+    return {architecture: readers[architecture]}
+
+
+def _only_one(file: ImportedFile, options: ImportOptions, readers: dict[str, Any]) -> tuple[str, tuple[Any, Any]]:
+    """The architecture that a file fits, and what its reader gives. Raises ZooError unless exactly one fits."""
+    fitting: dict[str, Any] = {}
+    others: dict[str, OtherArchitecture] = {}
+    for name, reader in readers.items():
+        try:
+            fitting[name] = reader(file, options)
+        except OtherArchitecture as error:
+            others[name] = error
+        except ZooError as error:
+            fitting[name] = error
+    if len(fitting) > 1:
+        raise ZooError(f"{file.path}: fits {' and '.join(fitting)}; choose one with --architecture")
+    for name, result in fitting.items():
+        if isinstance(result, ZooError):
+            raise result
+        return name, result
+    if len(others) == 1:
+        raise next(iter(others.values()))
+    start = f"{file.path}: fits no architecture; "
+    # the models share what the longest message leaves; --architecture gives one reason in full
+    share = max(0, errors.LONGEST - len(start)) // max(1, len(others)) - len("; ")
+    reasons = [f"{name}: {str(error).removeprefix(f'{file.path}: ')}" for name, error in others.items()]
+    short = [textwrap.shorten(reason, max(share, SHORTEST_REASON), placeholder=" ...") for reason in reasons]
+    raise OtherArchitecture(start + "; ".join(short))
+
+
+def _kind(path: Path) -> str:
+    """Kind of a file by its first bytes: "hdf5", "zip", "pickle" or "safetensors". Raises ZooError for others."""
+    sizes.check_file(path)
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+    except OSError as error:
+        raise ZooError(f"{path}: cannot be read ({error.strerror})") from None
+    for kind, first in {"hdf5": b"\x89HDF\r\n\x1a\n", "zip": b"PK\x03\x04", "pickle": b"\x80"}.items():
+        if start.startswith(first):
+            return kind
+    if start[8:] == b"{":
+        return "safetensors"
+    raise ZooError(f"{path}: expected a Keras .h5 or a PyTorch .pt, .pth, .ckpt or .safetensors, got another format")
