@@ -239,7 +239,7 @@ class TestProgress:
                 bar.update(min(second, 100), second * 20_000)
         assert log.getvalue().splitlines() == [
             f"zoo: {second * 20_000:,} sequences, 20,000 a second, {left}"
-            for second, left in ((60, "0 h 01 min left"), (120, "0 h 00 min left"), (180, "0 h 00 min left"))
+            for second, left in ((60, "40 s left"), (120, "0 s left"), (180, "0 s left"))
         ]
         notes.without_switches(["-q"])
         with notes.Bar("sequences", 100) as bar:

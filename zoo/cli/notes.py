@@ -4,7 +4,6 @@ the progress of long work.
 
 from __future__ import annotations
 
-import enum
 import sys
 import time
 from types import TracebackType
@@ -27,33 +26,26 @@ LOG_SECONDS = 60.0
 """Interval between two progress lines in a log."""
 
 
-class Level(enum.IntEnum):
-    """How much is printed."""
-
-    QUIET = -1
-    NORMAL = 0
-    VERBOSE = 1
-
-
-_level = Level.NORMAL
+_level = 0
+"""-1 with --quiet, 1 with --verbose."""
 
 
 def without_switches(arguments: list[str]) -> list[str]:
     """The words of a command line without SWITCHES, after setting the level. The last switch before a -- counts."""
     global _level
-    _level = Level.NORMAL
+    _level = 0
     end = arguments.index("--") if "--" in arguments else len(arguments)
     rest = []
     for word in arguments[:end]:
         if word in SWITCHES:
-            _level = Level(SWITCHES[word])
+            _level = SWITCHES[word]
         else:
             rest.append(word)
     return rest + arguments[end:]
 
 
 def quiet() -> bool:
-    return _level <= Level.QUIET
+    return _level < 0
 
 
 def say(text: str) -> None:
@@ -64,7 +56,7 @@ def say(text: str) -> None:
 
 def detail(text: str) -> None:
     """Print a line that only --verbose shows."""
-    if _level >= Level.VERBOSE:
+    if _level > 0:
         print(f"zoo: {one_line(text)}", file=sys.stderr)
 
 
@@ -75,6 +67,13 @@ def summarize(described: dict[str, Any], unit: str) -> None:
     say(description.summary(described, unit))
     for line in description.details(described):
         detail(line)
+
+
+def duration(seconds: float) -> str:
+    """ "40 s", "12 min", "3.5 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 class Bar:
@@ -125,10 +124,7 @@ class Bar:
         self.update(done, done)
 
     def _time_left(self, done: float, seconds: float) -> str:
-        if not self.total or not done:
-            return ""
-        minutes = round(seconds * (self.total / done - 1) / 60)
-        return f", {minutes // 60} h {minutes % 60:02} min left"
+        return f", {duration(seconds * (self.total / done - 1))} left" if self.total and done else ""
 
     def _start(self) -> None:
         from rich.console import Console

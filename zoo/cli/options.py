@@ -62,9 +62,14 @@ PLUGINS = next(_order)
 """Sort key of the groups that plug-ins add."""
 
 
+def under(place: Parameter, text: str, **rest: Any) -> Parameter:
+    """An option with this help in the group of `place`."""
+    return Parameter(help=text, group=place.group, **rest)
+
+
 def input_(text: str, **rest: Any) -> Parameter:
     """An input option with this help."""
-    return Parameter(help=text, group=READING.group, **rest)
+    return under(READING, text, **rest)
 
 
 def output(text: str, **rest: Any) -> Parameter:
@@ -72,15 +77,14 @@ def output(text: str, **rest: Any) -> Parameter:
     return Parameter(help=text, group=OUTPUT, **rest)
 
 
-def computing(text: str) -> Parameter:
-    """An option of the group "Model and runtime" with this help."""
-    return Parameter(help=text, group=RUNNING.group)
-
-
-Model = Annotated[str | None, computing(f"Model whose bundled weights are used; see zoo list. By default {MODEL}.")]
-Weights = Annotated[str | None, computing("Weights to use instead: a .safetensors or .onnx file, or a run folder.")]
-Runtime = Annotated[str, computing("Runtime, such as onnx-cpu, or auto; see zoo list.")]
-Runtimes = Annotated[tuple[str, ...], computing("Runtimes to compare; by default all that can run here.")]
+Model = Annotated[
+    str | None, under(RUNNING, f"Model whose bundled weights are used; see zoo list. By default {MODEL}.")
+]
+Weights = Annotated[
+    str | None, under(RUNNING, "Weights to use instead: a .safetensors or .onnx file, or a run folder.")
+]
+Runtime = Annotated[str, under(RUNNING, "Runtime, such as onnx-cpu, or auto; see zoo list.")]
+Runtimes = Annotated[tuple[str, ...], under(RUNNING, "Runtimes to compare; by default all that can run here.")]
 Data = Annotated[Path, input_("Folder of the published data, a table (.tsv, .csv, .parquet) or a FASTA file.")]
 AllowLeakage = Annotated[bool, input_("Continue even if splits share sequences.")]
 Json = Annotated[bool, output("Print JSON.", name="--json")]

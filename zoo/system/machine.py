@@ -1,17 +1,15 @@
 """The machine a process runs on: its name, CPU cores, GPU driver, memory, and installed libraries.
 
-Nothing here imports an engine, and importing this module needs no library.
+Nothing here imports an engine, and importing this module needs no library. The command line imports it at its start:
+larger modules of Python are imported inside the functions.
 """
 
 from __future__ import annotations
 
-import ctypes
-import hashlib
 import math
 import os
 import platform
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +33,8 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 def machine_id() -> str:
     """Eight hex digits that differ between machines, and between two boots of one machine on Linux."""
+    import hashlib
+
     try:
         name = BOOT_ID.read_text()
     except OSError:
@@ -73,6 +73,8 @@ def sleep_soon() -> None:
 
 def driver_missing() -> str | None:
     """Return why no engine can use an NVIDIA GPU here, or None if the driver is installed."""
+    import ctypes
+
     library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
     try:
         ctypes.CDLL(library)
@@ -83,6 +85,8 @@ def driver_missing() -> str | None:
 
 def version(distribution: str) -> str | None:
     """Version of an installed distribution, by its name in pip; None if it is not installed."""
+    from importlib import metadata
+
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
@@ -115,6 +119,8 @@ def keep_memory() -> None:
     Otherwise each round fetches new pages from the system, which takes longer than many computations, in a virtual
     machine ten times as long. Has no effect unless the C library is GNU's.
     """
+    import ctypes
+
     allocator: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
     if hasattr(allocator, "mallopt"):
         for parameter, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1)):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from zoo.cli import notes, options, tables
+from zoo.errors import ZooError
 from zoo.options import ThreadOptions
 
 if TYPE_CHECKING:
@@ -29,21 +30,17 @@ def parity(
         options.input_("Runtime or table of predictions to compare with; by default keras-cpu if it can run."),
     ] = None,
     as_json: options.Json = False,
-    layers: Annotated[
-        bool, Parameter(help="Compare PyTorch with Keras layer by layer.", group=options.CHECKED.group)
-    ] = False,
+    layers: Annotated[bool, options.under(options.CHECKED, "Compare PyTorch with Keras layer by layer.")] = False,
     relative: Annotated[
-        float | None,
-        Parameter(help="Relative tolerance; by default 1e-4, or 0 with --layers.", group=options.CHECKED.group),
+        float | None, options.under(options.CHECKED, "Relative tolerance; by default 1e-4, or 0 with --layers.")
     ] = None,
-    tolerance: Annotated[float, Parameter(help="Absolute tolerance.", group=options.CHECKED.group)] = 1e-4,
+    tolerance: Annotated[float, options.under(options.CHECKED, "Absolute tolerance.")] = 1e-4,
     model: options.Model = None,
     weights: options.Weights = None,
     runtimes: options.Runtimes = (),
 ) -> None:
     from zoo.checks import parity
     from zoo.checks.agreement import Tolerance
-    from zoo.errors import ZooError
 
     subject = parity.Subject(model, weights, sequences)
     if layers:
@@ -95,7 +92,7 @@ def _verdict(passed: bool) -> str:
 
 def bench(
     *,
-    seconds: Annotated[float, options.computing("Seconds for each batch size.")] = 1.0,
+    seconds: Annotated[float, options.under(options.RUNNING, "Seconds for each batch size.")] = 1.0,
     model: options.Model = None,
     weights: options.Weights = None,
     runtimes: options.Runtimes = (),

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from zoo.cli import notes, options
 from zoo.cli.parsing import command_line
 from zoo.design.options import DesignOptions
@@ -15,13 +13,10 @@ from zoo.dna.read_options import STRICT, ReadOptions
 
 def design(
     *,
-    target: Annotated[
-        str, Parameter(help="Target of the model whose prediction is raised.", group=options.DESIGNING.group)
-    ],
+    target: Annotated[str, options.under(options.DESIGNING, "Target of the model whose prediction is raised.")],
     output: Annotated[Path, options.output("FASTA file for the designs; the trace is written beside it.")],
     figure: Annotated[
-        Path | None,
-        options.output("Plot of the rounds, .png or .svg; needs the extra `explain`."),
+        Path | None, options.output("Plot of the rounds, .png or .svg; needs the extra `explain`.")
     ] = None,
     overwrite: options.Overwrite = False,
     start: Annotated[Path | None, options.input_("FASTA file of start sequences; by default random DNA.")] = None,

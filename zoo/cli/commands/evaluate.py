@@ -32,17 +32,13 @@ def evaluate(
         options.input_("Weights file, run folder or name to measure instead; repeat to compare several."),
     ] = None,
     against: Annotated[
-        str | None,
-        options.input_("The --weights to compare all others with; by default the first."),
+        str | None, options.input_("The --weights to compare all others with; by default the first.")
     ] = None,
     data: Annotated[
         Path | None,
         options.input_("Folder of the published data, a table, or a FASTA file with a table of labels beside it."),
     ] = None,
-    sequences: Annotated[
-        Path | None,
-        options.input_("FASTA file, measured without splits; needs --labels."),
-    ] = None,
+    sequences: Annotated[Path | None, options.input_("FASTA file, measured without splits; needs --labels.")] = None,
     split: Annotated[str, options.input_("train, validation, test, or all for every row of one file.")] = "test",
     targets: Annotated[
         tuple[str, ...],

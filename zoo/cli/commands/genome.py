@@ -27,8 +27,7 @@ def scan(
     /,
     *,
     output: Annotated[
-        Path,
-        options.output("Start of the file names: tracks/dm6 gives tracks/dm6.dev.bw and tracks/dm6.hk.bw."),
+        Path, options.output("Start of the file names: tracks/dm6 gives tracks/dm6.dev.bw and tracks/dm6.hk.bw.")
     ],
     overwrite: options.Overwrite = False,
     scanning: Annotated[ScanOptions, options.SCAN] = ScanOptions(),
@@ -61,8 +60,7 @@ def variants(
     *,
     genome: Annotated[Path, options.input_("FASTA, plain or compressed with bgzip.")],
     output: Annotated[
-        Path,
-        options.output("Table to write: .tsv, .csv, .parquet, or .vcf.gz for the same VCF with INFO fields."),
+        Path, options.output("Table to write: .tsv, .csv, .parquet, or .vcf.gz for the same VCF with INFO fields.")
     ],
     overwrite: options.Overwrite = False,
     comparing: Annotated[VariantOptions, options.VARIANTS] = VariantOptions(),

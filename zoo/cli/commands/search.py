@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from zoo.cli import notes, options, tables
 from zoo.cli.parsing import command_line
 from zoo.data.labelled import Layout
+from zoo.errors import require
 from zoo.search.options import SearchOptions
 
 if TYPE_CHECKING:
@@ -22,21 +23,18 @@ SHOWN_TRIALS = 10
 
 def search(
     space: Annotated[
-        str,
-        Parameter(help="Search space (.toml), W&B sweep (.yaml, .json), or an architecture with its own space."),
+        str, Parameter(help="Search space (.toml), W&B sweep (.yaml, .json), or an architecture with its own space.")
     ],
     /,
     *,
     data: options.Data,
     targets: Annotated[
-        tuple[str, ...],
-        options.input_("Columns of the labels; by default the targets of the space."),
+        tuple[str, ...], options.input_("Columns of the labels; by default the targets of the space.")
     ] = (),
     allow_leakage: options.AllowLeakage = False,
     where: Annotated[SearchOptions, options.SEARCH],
     layout: Annotated[Layout, options.LAYOUT] = Layout(),
 ) -> None:
-    from zoo.errors import require
     from zoo.system import machine
 
     machine.sleep_soon()
@@ -85,7 +83,7 @@ class _Progress:
         so_far = f"; best trial {best[0].number}" if best else ""
         done = sum(one["state"] not in ("running", "waiting") for one in rows.values())
         left = (time.monotonic() - self._began) / self._ended * (total - done)
-        time_left = f"; about {_duration(left)} left" if left > 0 else ""
+        time_left = f"; about {notes.duration(left)} left" if left > 0 else ""
         reason = f" ({row['reason']})" if "reason" in row else ""
         seconds = f", {row['seconds']:.0f} s" if row.get("seconds") is not None else ""
         notes.say(f"trial {number}, {done} of {total}: {row['state']}{reason} {scores}{seconds}{so_far}{time_left}")
@@ -94,13 +92,6 @@ class _Progress:
         self._steps[step.name] = step.done
         running = ", ".join(f"{name} {done:.0%}" for name, done in self._steps.items() if done < 1)
         self._bar.update(self._ended + sum(self._steps.values()), self._ended, running)
-
-
-def _duration(seconds: float) -> str:
-    """ "40 s", "12 min", "3.5 h"."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _show(result: Result) -> None:

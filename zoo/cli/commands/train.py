@@ -20,6 +20,7 @@ from zoo.cli import notes, options
 from zoo.cli.parsing import command_line
 from zoo.data.labelled import Layout
 from zoo.defaults import RUNTIME
+from zoo.errors import require
 from zoo.system import machine
 from zoo.training.config import StudentConfig, TrainConfig, TrainingOptions
 from zoo.training.distill import DistillConfig
@@ -38,8 +39,7 @@ def train(
     *,
     data: options.Data,
     targets: Annotated[
-        tuple[str, ...],
-        options.input_("Columns to predict, or TARGET=COLUMN; by default the model's targets."),
+        tuple[str, ...], options.input_("Columns to predict, or TARGET=COLUMN; by default the model's targets.")
     ] = (),
     allow_leakage: options.AllowLeakage = False,
     where: Annotated[TrainingOptions, options.JOB],
@@ -86,12 +86,10 @@ def distill(
     teacher: Annotated[str, options.input_("Weights of the teacher: a name (see zoo list) or a file.")],
     genome: Annotated[Path, options.input_("FASTA of the genome that sequences are drawn from.")],
     runtime: Annotated[
-        str,
-        options.input_("Runtime of the teacher, such as onnx-cuda, or auto; see zoo list."),
+        str, options.input_("Runtime of the teacher, such as onnx-cuda, or auto; see zoo list.")
     ] = RUNTIME,
     dropout: Annotated[
-        float,
-        Parameter(help="Dropout of the student; labels without noise need none.", group=options.TRAINING.group),
+        float, options.under(options.TRAINING, "Dropout of the student; labels without noise need none.")
     ] = 0.0,
     where: Annotated[TrainingOptions, options.JOB],
     settings: Annotated[StudentConfig, options.TRAINING] = StudentConfig(),
@@ -136,7 +134,6 @@ def _prepare(model: str, settings: TrainConfig, options: TrainingOptions, **chan
 
     Raises MissingDependency without PyTorch, and ZooError for an unknown model or unknown weights.
     """
-    from zoo.errors import require
 
     machine.sleep_soon()
     require("torch", "train")

@@ -28,10 +28,7 @@ def import_(
     overwrite: options.Overwrite = False,
     architecture: Annotated[
         str | None,
-        Parameter(
-            help="Architecture of the weights; see zoo list. By default the only one that fits.",
-            group=options.FILE.group,
-        ),
+        options.under(options.FILE, "Architecture of the weights; see zoo list. By default the only one that fits."),
     ] = None,
     match: Annotated[
         Path | None,
@@ -75,8 +72,7 @@ def export(
     *,
     weights: Annotated[str | None, options.input_("Weights file, run folder or name to export instead.")] = None,
     output: Annotated[
-        Path | None,
-        options.output("File or folder to write; by default MODEL with the suffix of the format."),
+        Path | None, options.output("File or folder to write; by default MODEL with the suffix of the format.")
     ] = None,
     overwrite: options.Overwrite = False,
     format: Annotated[str | None, options.output("Format; see zoo list.")] = None,  # noqa: A002
@@ -118,14 +114,12 @@ options.extend(export, plugin_options())
 
 def pull(
     what: Annotated[
-        str,
-        Parameter(help="The name of a model, for its published weights, or data, for the published data."),
+        str, Parameter(help="The name of a model, for its published weights, or data, for the published data.")
     ],
     /,
     *,
     source: Annotated[
-        Path | None,
-        options.input_("Folder with a copy of the files on this machine.", name="--from"),
+        Path | None, options.input_("Folder with a copy of the files on this machine.", name="--from")
     ] = None,
     mirror: Annotated[
         list[str] | None,
@@ -137,7 +131,6 @@ def pull(
 ) -> None:
     import contextlib
 
-    from zoo.errors import ZooError
     from zoo.weights import pull
     from zoo.weights.lookup import PUBLISHED, published
 
