@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import random
 from collections.abc import Iterator
@@ -13,8 +14,9 @@ import genomes
 import pytest
 from checkpoints import ODD, random_checkpoint, random_codes
 from command_line import RUNTIME, Zoo, one_line
+from refusals import refuses
 
-from zoo.errors import MissingDependency, ZooError
+from zoo.errors import MissingDependency
 from zoo.genome import ray_cluster, scan, shared_files, variants
 from zoo.genome.job import run_job
 from zoo.genome.options import ScanOptions, ShardOptions
@@ -115,7 +117,7 @@ def test_variants_and_files_are_the_same_to_the_byte(cluster: Any, made: dict[st
 def test_what_is_wrong_with_a_part_is_said_as_it_is(cluster: Any, made: dict[str, str]) -> None:  # noqa: ARG001
     Path("3.fa").write_text(">s\nACGT\n")
     job = PredictionJob(tuple(f"{number}.fa" for number in range(5)), Path("p.tsv"))
-    with pytest.raises(ZooError, match=r"3\.fa: record 1 \(s\): expected 53 bases, got 4; --crop-or-pad crops or pads"):
+    with refuses("3.fa", "record 1 (s)", 53, 4, "--crop-or-pad"):
         shared_files.predict_files(job, LOADING, ray_cluster.workers(cluster.address), lambda _: None)
     assert not Path("p.tsv").exists()
 
@@ -123,13 +125,13 @@ def test_what_is_wrong_with_a_part_is_said_as_it_is(cluster: Any, made: dict[str
 def test_usage(zoo: Zoo, made: dict[str, str]) -> None:  # noqa: ARG001
     ray()
     words = ("predict", "--weights", "w.safetensors", *RUNTIME, "--ray", "local")
-    one_line(zoo, "--ray: say with -o where the table goes", *words, "0.fa")
-    one_line(zoo, "--ray: standard input cannot be shared out; give files", *words, "-", "-o", "out.tsv")
+    one_line(zoo, ["--ray", "-o"], *words, "0.fa")
+    one_line(zoo, ["--ray", "standard input"], *words, "-", "-o", "out.tsv")
     intervals = ("--region", "chr2:1-53", "--genome", "g.fa", "-o", "out.tsv")
-    one_line(zoo, "--ray shares out FASTA files; zoo scan and zoo variants share out a genome", *words, *intervals)
+    one_line(zoo, ["--ray", "FASTA", "zoo scan", "zoo variants"], *words, *intervals)
 
 
 def test_without_ray_one_line_says_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_cluster.importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(MissingDependency, match=r"Ray is not installed; pip install 'deepstarr-zoo\[ray\]' brings it"):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with refuses("ray", "pip install 'deepstarr-zoo[ray]'", kind=MissingDependency):
         ray_cluster.workers("local")

@@ -170,18 +170,26 @@ class TestParts:
             assert zoo(*SCAN, "--stride", 20, "--part-size", size, "--overwrite", "--aggregate", "mean")[0] == 0
             same(read(made), means(made, 20))
 
+    def test_a_run_of_one_part_stays_in_memory(
+        self, zoo: Zoo, made: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("begin", "write"):
+            monkeypatch.setattr(shards.Parts, name, lambda *_: pytest.fail("a part was written"))
+        assert zoo(*SCAN, "--stride", 20, "--aggregate", "mean", "--resume")[0] == 0
+        same(read(made), means(made, 20))
+        assert not Path("t.parts").exists()
+
     def test_shards_are_merged_to_the_same_bytes(self, zoo: Zoo, made: dict[str, str]) -> None:  # noqa: ARG002
         assert zoo(*SCAN, *self.words)[0] == 0
         other = tuple(word if word != "t" else "s" for word in SCAN)
         for shard in ("3/3", "1/3"):
             status, _, err = zoo(*other, *self.words, "--shard", shard)
             assert status == 0
-        assert err == "zoo: shard 1/3 is done; of 6 parts 2 missing\n"
+        assert all(fact in err for fact in ("1/3", "6 parts", "2 missing"))
         assert not list(Path().glob("s.*bw"))
-        one_line(zoo, "s.parts: 2 of 6 parts are missing (2, 5); run their shards", *other, *self.words, "--merge")
-        assert zoo(*other, *self.words, "--shard", "2/3")[2] == (
-            "zoo: shard 2/3 is done; of 6 parts all there; join them with --merge\n"
-        )
+        one_line(zoo, ["s.parts", "2 of 6", "(2, 5)"], *other, *self.words, "--merge")
+        err = zoo(*other, *self.words, "--shard", "2/3")[2]
+        assert all(fact in err for fact in ("2/3", "6 parts", "--merge"))
         assert zoo(*other, *self.words, "--merge")[0] == 0
         assert contents("s") == contents("t")
         assert not Path("s.parts").exists()
@@ -207,7 +215,7 @@ class TestParts:
         ]  # fmt: skip
         one_line(
             zoo,
-            "t.parts: holds parts of a run that did not end; --resume goes on, --overwrite begins",
+            ["t.parts", "--resume", "--overwrite"],
             *SCAN,
             *self.words,
         )
@@ -218,16 +226,16 @@ class TestParts:
 
     def test_parts_of_another_run_are_refused(self, zoo: Zoo, made: dict[str, str]) -> None:
         assert zoo(*SCAN, *self.words, "--shard", "1/2")[0] == 0
-        message = "t.parts: holds parts of another run: stride is 2 there and 3 here"
+        facts = ["t.parts", "stride", "2 there", "3 here"]
         for words in (("--shard", "2/2"), ("--merge",), ("--resume",)):
-            one_line(zoo, message, *SCAN, *self.words, "--stride", 3, *words)
-        one_line(zoo, 'rc is null there and "average" here', *SCAN, *self.words, "--rc", "average", "--merge")
+            one_line(zoo, facts, *SCAN, *self.words, "--stride", 3, *words)
+        one_line(zoo, ["rc", "null", "average"], *SCAN, *self.words, "--rc", "average", "--merge")
         checkpoint.save(random_checkpoint(ODD, seed=1), Path("w.safetensors"), overwrite=True)
-        one_line(zoo, "holds parts of another run: weights is ", *SCAN, *self.words, "--merge")
+        one_line(zoo, ["t.parts", "weights"], *SCAN, *self.words, "--merge")
         checkpoint.save(random_checkpoint(ODD), Path("w.safetensors"), overwrite=True)
         changed = {**made, "chr10": made["chr10"][::-1]}
         genomes.write(Path("g.fa"), changed)
-        one_line(zoo, "holds parts of another run: genome sha256 is ", *SCAN, *self.words, "--merge")
+        one_line(zoo, ["t.parts", "genome sha256"], *SCAN, *self.words, "--merge")
 
     def test_a_part_that_was_copied_from_another_run_is_refused(self, zoo: Zoo, made: dict[str, str]) -> None:  # noqa: ARG002
         assert zoo(*SCAN, *self.words, "--shard", "1/2")[0] == 0
@@ -237,7 +245,7 @@ class TestParts:
         Path("other/0000002.safetensors").replace("t.parts/0000002.safetensors")
         one_line(
             zoo,
-            "t.parts/0000002.safetensors: is a part of another run; remove it",
+            ["t.parts/0000002.safetensors", "another run"],
             *SCAN,
             *self.words,
             "--max-n",
@@ -245,58 +253,53 @@ class TestParts:
             "--merge",
         )
         Path("t.parts/0000002.safetensors").write_bytes(b"damaged")
-        one_line(
-            zoo, "t.parts/0000002.safetensors: is damaged, remove it (", *SCAN, *self.words, "--max-n", 0.1, "--merge"
-        )
+        one_line(zoo, ["t.parts/0000002.safetensors", "damaged"], *SCAN, *self.words, "--max-n", 0.1, "--merge")
         assert not list(Path().glob("t.*bw"))
 
     def test_merge_without_parts_and_a_folder_of_something_else(self, zoo: Zoo, made: dict[str, str]) -> None:  # noqa: ARG002
-        one_line(zoo, "t.parts: there are no parts; run the shards with --shard first", *SCAN, "--merge")
+        one_line(zoo, ["t.parts", "--shard"], *SCAN, "--merge")
         Path("t.parts").mkdir()
         Path("t.parts/mine.txt").write_text("mine")
-        one_line(zoo, "t.parts: holds mine.txt, which is no part of a run; give another name", *SCAN, "--overwrite")
+        one_line(zoo, ["t.parts", "mine.txt"], *SCAN, "--overwrite")
         assert Path("t.parts/mine.txt").read_text() == "mine"
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("words", "facts"),
     [
-        (["--stride", 0], "stride: expected at least 1, got 0"),
-        (["--stride", -3], "stride: expected at least 1, got -3"),
-        (["--max-n", 1.5], "max-n: expected a share from 0 to 1, got 1.5"),
-        (["--region", "chr2:851-901"], "region chr2:851-901: expected an end within the 900 bases of chr2, got 901"),
-        (["--region", "10:1-300"], "region 10:1-300: the genome g.fa has no contig '10' but 'chr10': the names differ"),
-        (["--region", "chr2:1-20"], "chr2:1-20: no window of 53 bases lies in it"),
-        (["--regions", "short.bed"], "short.bed: no window of 53 bases lies in it"),
-        (["--region", "chr2"], "region: expected contig:first-last, 1-based and inclusive as chr2L:100,001-100,249"),
-        (["--regions", "e.bed"], "e.bed: expected intervals (BED), found none; the file is empty"),
-        (["--regions", "bad.bed"], "bad.bed, line 1: expected a start below the end, got 5 and 4"),
-        (
-            ["--regions", "o.bed"],
-            "o.bed, line 1: overlaps with o.bed, line 2, and a base can have but one value; merge",
-        ),
-        (["--regions", "o.bed", "--region", "chr2:1-90"], "expected --region or --regions, got both"),
-        (["--shard", "0/3"], "shard: expected i/n with i from 1 to n, as 3/20, got '0/3'"),
-        (["--shard", "4/3"], "shard: expected i/n with i from 1 to n, as 3/20, got '4/3'"),
-        (["--shard", "1/2", "--merge"], "expected --shard or --merge, got both: merge when all shards are done"),
+        (["--stride", 0], ["stride", "1", "0"]),
+        (["--stride", -3], ["stride", "1", "-3"]),
+        (["--max-n", 1.5], ["max-n", "1", "1.5"]),
+        (["--region", "chr2:851-901"], ["chr2:851-901", "900", "901"]),
+        (["--region", "10:1-300"], ["10:1-300", "g.fa", "'10'", "'chr10'"]),
+        (["--region", "chr2:1-20"], ["chr2:1-20", "53"]),
+        (["--regions", "short.bed"], ["short.bed", "53"]),
+        (["--region", "chr2"], ["region", "contig:first-last"]),
+        (["--regions", "e.bed"], ["e.bed", "empty"]),
+        (["--regions", "bad.bed"], ["bad.bed, line 1", "5", "4"]),
+        (["--regions", "o.bed"], ["o.bed, line 1", "o.bed, line 2", "bedtools merge"]),
+        (["--regions", "o.bed", "--region", "chr2:1-90"], ["--region", "--regions", "both"]),
+        (["--shard", "0/3"], ["shard", "i/n", "'0/3'"]),
+        (["--shard", "4/3"], ["shard", "i/n", "'4/3'"]),
+        (["--shard", "1/2", "--merge"], ["--shard", "--merge", "both"]),
         (["-o", "t.bw"], "t.bw: expected the start of a file name, without .bw: --format decides the suffix"),
-        (["-o", "none/t"], "none/t.json: the folder none does not exist; make it first"),
-        (["--part-size", 0], "part size: expected at least 1, got 0"),
-        (["--format", "wig"], "--format: expected one of bigwig, bedgraph, parquet, got 'wig'"),
+        (["-o", "none/t"], ["none/t.json", "the folder none"]),
+        (["--part-size", 0], ["part-size", "1", "0"]),
+        (["--format", "wig"], ["--format", "bigwig, bedgraph, parquet", "'wig'"]),
     ],
 )
-def test_usage(zoo: Zoo, made: dict[str, str], words: list[str], message: str) -> None:  # noqa: ARG001
+def test_usage(zoo: Zoo, made: dict[str, str], words: list[str], facts: list[str]) -> None:  # noqa: ARG001
     Path("e.bed").write_text("")
     Path("bad.bed").write_text("chr2\t5\t4\n")
     Path("short.bed").write_text("chr2\t100\t152\nchr2\t200\t220\n")
     Path("o.bed").write_text("chr2\t100\t200\nchr2\t50\t101\n")
-    one_line(zoo, message, *SCAN, *words)
+    one_line(zoo, facts, *SCAN, *words)
     assert not list(Path().glob("t.*"))
 
 
 def test_a_track_that_is_there_is_not_replaced(zoo: Zoo, made: dict[str, str]) -> None:  # noqa: ARG001
     Path("t.b.bw").write_text("mine")
-    one_line(zoo, "t.b.bw: exists already; give another name or --overwrite", *SCAN)
+    one_line(zoo, ["t.b.bw", "--overwrite"], *SCAN)
     assert zoo(*SCAN, "--overwrite", "--stride", 50)[0] == 0
     assert Path("t.b.bw").read_bytes() != b"mine"
 
@@ -304,7 +307,7 @@ def test_a_track_that_is_there_is_not_replaced(zoo: Zoo, made: dict[str, str]) -
 def test_a_genome_of_unknown_bases_has_no_track(zoo: Zoo, made: dict[str, str]) -> None:  # noqa: ARG001
     genomes.write(Path("g.fa"), {"c": "N" * 200})
     Path("g.fa.fai").unlink(missing_ok=True)
-    one_line(zoo, "no window has a value: a bigWig file without values cannot be written", *SCAN)
+    one_line(zoo, "bigWig", *SCAN)
     assert not list(Path().glob("t.*bw"))
 
 
@@ -341,7 +344,9 @@ class TestProcess:
         result = subprocess.run(
             command, capture_output=True, text=True, check=False, env=environment(), preexec_fn=limit, timeout=100
         )
-        assert result.stderr == "zoo: t.c.bw: cannot be written (File too large)\n"
+        assert result.stderr.count("\n") == 1
+        assert "t.c.bw" in result.stderr
+        assert "File too large" in result.stderr
         assert result.returncode == 2
         assert sorted(path.name for path in Path().iterdir()) == ["g.fa", "g.fa.fai", "t.parts", "w.safetensors"]
         assert zoo(*SCAN, *self.words, "--resume")[0] == 0

@@ -108,7 +108,7 @@ class TestFiles:
         write_vcf(Path("v.vcf"), random_alleles(contigs, 5)[::-1], contigs)
         status, _, err = zoo("variants", "v.vcf", *WORDS, "-o", "out.vcf.gz")
         assert status == 0
-        assert err.splitlines()[-1] == "zoo: v.vcf: is not sorted; out.vcf.gz has no index"
+        assert all(fact in err.splitlines()[-1] for fact in ("v.vcf", "out.vcf.gz", "index"))
         assert not Path("out.vcf.gz.tbi").exists()
         with pysam.VariantFile("out.vcf.gz") as found:
             assert all("ZOO_DELTA_a" in record.info for record in found)
@@ -125,11 +125,11 @@ class TestParts:
         for shard in ("2/2", "1/2"):
             status, _, err = zoo(*words, "-o", output, "--overwrite", "--shard", shard)
             assert status == 0
-        assert err == "zoo: shard 1/2 is done; of 8 parts all there; join them with --merge\n"
+        assert all(fact in err for fact in ("1/2", "8 parts", "--merge"))
         Path(f"{output}.parts/0000003.safetensors").unlink()
         one_line(
             zoo,
-            f"{output}.parts: 1 of 8 parts are missing (4); run their",
+            [f"{output}.parts", "1 of 8", "(4)"],
             *words,
             "-o",
             output,
@@ -144,7 +144,7 @@ class TestParts:
         words = ("variants", "v.vcf", *WORDS, "-o", "out.tsv", "--part-size", 50)
         assert zoo(*words, "--shard", "1/2")[0] == 0
         write_vcf(Path("v.vcf"), random_alleles(contigs, 60, seed=1), contigs)
-        one_line(zoo, "out.tsv.parts: holds parts of another run: variants sha256 is ", *words, "--merge")
+        one_line(zoo, ["out.tsv.parts", "variants sha256"], *words, "--merge")
         write_vcf(Path("v.vcf"), random_alleles(contigs, 60), contigs)
         one_line(
             zoo,
@@ -157,90 +157,76 @@ class TestParts:
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "facts"),
     [
-        ("", "v.vcf: expected variants, found none in it"),
-        ("chr2\t5\t.\tA\tC\t.\t.\t.\n", "v.vcf: cannot be read as VCF or BCF (invalid file "),
-        (HEADER, "v.vcf: expected variants, found none in it"),
-        (HEADER + "chr2\t5\t.\tA\n", "v.vcf: record 1 cannot be read as VCF (unable to parse next record)"),
-        (HEADER + "chr2\tx\t.\tA\tC\t.\t.\t.\n", "v.vcf: record 1 cannot be read as VCF (unable to parse next record)"),
-        (
-            HEADER + "10\t5\t.\tA\tC\t.\t.\t.\n",
-            "v.vcf: the genome g.fa has no contig '10' but 'chr10': the names differ by",
-        ),
-        (HEADER + "x\t5\t.\tA\tC\t.\t.\t.\n", "v.vcf: the genome g.fa has no contig 'x'; it has chr2, chr10"),
+        ("", ["v.vcf", "none"]),
+        ("chr2\t5\t.\tA\tC\t.\t.\t.\n", ["v.vcf", "VCF or BCF"]),
+        (HEADER, ["v.vcf", "none"]),
+        (HEADER + "chr2\t5\t.\tA\n", ["v.vcf", "record 1"]),
+        (HEADER + "chr2\tx\t.\tA\tC\t.\t.\t.\n", ["v.vcf", "record 1"]),
+        (HEADER + "10\t5\t.\tA\tC\t.\t.\t.\n", ["v.vcf", "g.fa", "'10'", "'chr10'"]),
+        (HEADER + "x\t5\t.\tA\tC\t.\t.\t.\n", ["v.vcf", "g.fa", "'x'", "chr2, chr10"]),
     ],
 )
-def test_bad_vcf(zoo: Zoo, contigs: dict[str, str], content: str, message: str) -> None:  # noqa: ARG001
+def test_bad_vcf(zoo: Zoo, contigs: dict[str, str], content: str, facts: list[str]) -> None:  # noqa: ARG001
     Path("v.vcf").write_text(content)
-    one_line(zoo, message, "variants", "v.vcf", *WORDS, "-o", "out.tsv")
+    one_line(zoo, facts, "variants", "v.vcf", *WORDS, "-o", "out.tsv")
     assert not Path("out.tsv").exists()
 
 
 def test_a_vcf_that_gzip_compressed_is_refused_with_the_command_that_helps(zoo: Zoo, contigs: dict[str, str]) -> None:  # noqa: ARG001
     Path("v.vcf.gz").write_bytes(gzip.compress((HEADER + "chr2\t5\t.\tA\tC\t.\t.\t.\n").encode()))
-    message = "v.vcf.gz: expected VCF compressed by bgzip, got gzip; gunzip -c v.vcf.gz | bgzip > new.vcf.gz makes one"
-    one_line(zoo, message, "variants", "v.vcf.gz", *WORDS, "-o", "out.tsv")
+    facts = ["v.vcf.gz: ", "bgzip", "gzip", "gunzip -c v.vcf.gz | bgzip > new.vcf.gz"]
+    one_line(zoo, facts, "variants", "v.vcf.gz", *WORDS, "-o", "out.tsv")
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("words", "facts"),
     [
-        (["none.vcf"], "none.vcf: no such file"),
-        (["g.fa"], "g.fa: expected variants whose name ends in .vcf, .vcf.gz, .vcf.bgz, .bcf, or in .tsv, .txt, .csv"),
-        (["v.vcf", "-o", "out.xls"], "out.xls: expected a name that ends in .tsv, .txt, .csv, .parquet, or in one of"),
-        (
-            ["t.tsv", "-o", "out.vcf.gz"],
-            "out.vcf.gz: a table of variants has no header for VCF; give an output such as",
-        ),
-        (["v.vcf", "-o", "out.bcf"], "out.bcf: expected an output in VCF, such as out.vcf.gz, or a table"),
-        (["bad.tsv"], "bad.tsv: column pos, row 1: expected a whole number of at least 1, got 0.0"),
-        (["far.tsv"], "far.tsv: the genome g.fa has no contig 'chr77'; it has "),
-        (
-            ["head.tsv"],
-            "head.tsv: has no column 'pos', 'chrom', 'ref', 'alt'; its columns are #CHROM, POS, REF, ALT; "
-            "did you mean POS, #CHROM, REF, ALT? call it pos, chrom, ref, alt",
-        ),
-        (["v.vcf", "--shifts", "27"], "shifts: expected -26 to 26 for windows of 53 bases, got 27"),
-        (["v.vcf", "--shifts", "-1,-1"], "shifts: expected one or more different numbers of bases, got [-1, -1]"),
-        (["v.vcf", "--max-mismatch", "2"], "max-mismatch: expected a share from 0 to 1, got 2.0"),
-        (["v.vcf", "--shard", "3/2"], "shard: expected i/n with i from 1 to n, as 3/20, got '3/2'"),
-        (["v.vcf", "-o", "v.vcf", "--overwrite"], "v.vcf: is an input of this command, which is never replaced"),
+        (["none.vcf"], ["none.vcf"]),
+        (["g.fa"], ["g.fa", ".vcf, .vcf.gz, .vcf.bgz, .bcf", ".tsv, .txt, .csv"]),
+        (["v.vcf", "-o", "out.xls"], ["out.xls", ".tsv, .txt, .csv, .parquet"]),
+        (["t.tsv", "-o", "out.vcf.gz"], ["out.vcf.gz", "table", ".tsv"]),
+        (["v.vcf", "-o", "out.bcf"], ["out.bcf", "out.vcf.gz"]),
+        (["bad.tsv"], ["bad.tsv", "pos", "row 1", "0.0"]),
+        (["far.tsv"], ["far.tsv", "g.fa", "'chr77'"]),
+        (["head.tsv"], ["head.tsv", "'pos', 'chrom', 'ref', 'alt'", "#CHROM, POS, REF, ALT", "pos, chrom, ref, alt"]),
+        (["v.vcf", "--shifts", "27"], ["shifts", "-26", "26", "53", "27"]),
+        (["v.vcf", "--shifts", "-1,-1"], ["shifts", "[-1, -1]"]),
+        (["v.vcf", "--max-mismatch", "2"], ["max-mismatch", "1", "2.0"]),
+        (["v.vcf", "--shard", "3/2"], ["shard", "i/n", "'3/2'"]),
+        (["v.vcf", "-o", "v.vcf", "--overwrite"], ["v.vcf", "input"]),
     ],
 )
-def test_usage(zoo: Zoo, contigs: dict[str, str], words: list[str], message: str) -> None:  # noqa: ARG001
+def test_usage(zoo: Zoo, contigs: dict[str, str], words: list[str], facts: list[str]) -> None:  # noqa: ARG001
     Path("t.tsv").write_text("chrom\tpos\tref\talt\nchr2\t5\tA\tC\n")
     Path("bad.tsv").write_text("chrom\tpos\tref\talt\nchr2\t0\tA\tC\n")
     Path("far.tsv").write_text("chrom\tpos\tref\talt\nchr77\t5\tA\tC\n")
     Path("head.tsv").write_text("#CHROM\tPOS\tREF\tALT\nchr2\t5\tA\tC\n")
-    one_line(zoo, message, "variants", *WORDS, "-o", "out.tsv", *words)
+    one_line(zoo, facts, "variants", *WORDS, "-o", "out.tsv", *words)
     assert not list(Path().glob("out.*"))
 
 
 @pytest.mark.parametrize(
-    ("targets", "message"),
+    ("targets", "facts"),
     [
-        (("a-b", "c", "a_b"), "the target 'a-b' and the target 'a_b' would both be the INFO field ZOO_REF_a_b; give"),
-        (("a", "b", "MISMATCH"), "the flag for another REF and the target 'MISMATCH' would both be the INFO field ZOO"),
+        (("a-b", "c", "a_b"), ["'a-b'", "'a_b'", "ZOO_REF_a_b"]),
+        (("a", "b", "MISMATCH"), ["'MISMATCH'", "ZOO_REF_MISMATCH"]),
     ],
 )
 def test_targets_that_vcf_cannot_tell_apart(
     zoo: Zoo,
     contigs: dict[str, str],  # noqa: ARG001
     targets: tuple[str, ...],
-    message: str,
+    facts: list[str],
 ) -> None:
     checkpoint.save(random_checkpoint(dataclasses.replace(ODD, targets=targets)), Path("w.safetensors"), overwrite=True)
-    one_line(zoo, f"out.vcf: {message}", "variants", "v.vcf", *WORDS, "-o", "out.vcf")
+    one_line(zoo, ["out.vcf", *facts], "variants", "v.vcf", *WORDS, "-o", "out.vcf")
     assert zoo("variants", "v.vcf", *WORDS, "-o", "out.tsv")[0] == 0
 
 
 @pytest.mark.parametrize("ending", ["\n", ""])
-@pytest.mark.parametrize("block", [7, 1 << 20])
-def test_records_are_counted_without_reading_them(
-    contigs: dict[str, str], monkeypatch: pytest.MonkeyPatch, ending: str, block: int
-) -> None:
-    monkeypatch.setattr(vcf, "BLOCK_BYTES", block)
+def test_records_are_counted_without_reading_them(contigs: dict[str, str], ending: str) -> None:
     text = Path("v.vcf").read_text()
     Path("v.vcf").write_text(text.rstrip("\n") + ending)
     assert vcf.count(Path("v.vcf")) == len(random_alleles(contigs, 60))

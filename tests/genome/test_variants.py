@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from alleles import WORDS, Allele, L, expected, random_alleles, read, write_vcf
 from command_line import RUNTIME, Zoo, one_line
+from refusals import refuses
 
-from zoo.formats import vcf
 from zoo.genome import variants
 from zoo.genome.job import run_job
 from zoo.genome.options import VariantOptions
@@ -133,10 +133,7 @@ class TestMismatch:
         assert "100 alleles, 1 ref mismatch" in err
         status, _, err = zoo("variants", "v.vcf", *WORDS, "-o", "out.tsv", "--overwrite", "--max-mismatch", 0.005)
         assert status == 1
-        assert err.splitlines()[-1] == (
-            "zoo: the genome has other bases than REF at 1 of 100 alleles, more than --max-mismatch 0.005: is it "
-            "another assembly?"
-        )
+        assert all(fact in err.splitlines()[-1] for fact in ("1 of 100", "--max-mismatch 0.005"))
         assert read()[0] == rows
 
     @pytest.mark.parametrize("row", [("chr2", 900, "AC", "A"), ("chr2", 901, "A", "C"), ("chr2", 0, "A", "C")])
@@ -147,12 +144,11 @@ class TestMismatch:
 
     def test_everywhere_is_exit_2_and_nothing_is_written(self, zoo: Zoo, contigs: dict[str, str]) -> None:
         write_vcf(Path("v.vcf"), [self.wrong(contigs, place) for place in (100, 101)], contigs)
-        message = "v.vcf: the genome g.fa has the REF of none of its 2 alleles; is it another assembly?"
-        one_line(zoo, message, "variants", "v.vcf", *WORDS, "-o", "out.tsv")
+        one_line(zoo, ["v.vcf", "g.fa", "2 alleles"], "variants", "v.vcf", *WORDS, "-o", "out.tsv")
         assert not list(Path().glob("out.tsv"))
 
 
 def test_shifts_keep_the_variant_inside() -> None:
     VariantOptions((-124, 124)).check(249)
-    with pytest.raises(vcf.ZooError, match="shifts: expected -124 to 124 for windows of 249 bases, got -125"):
+    with refuses("shifts", -124, 124, 249, -125):
         VariantOptions((-125,)).check(249)

@@ -7,21 +7,18 @@ A worker that is lost is replaced where there is room, and what it was doing is 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from zoo.errors import MissingDependency, ZooError
+from zoo.errors import ZooError, require
 from zoo.genome.options import RayOptions
 from zoo.genome.shards import Arrays, Done, Progress, Task, Work, Workers, alone
 
 LOCAL = "local"
 """The address of a Ray that is started on this machine and ended with the work."""
-
-MISSING = "Ray is not installed; pip install 'deepstarr-zoo[ray]' brings it"
 
 MOST_ATTEMPTS = 3
 """Workers that may be lost over one part: it may be the part that ends them."""
@@ -30,15 +27,9 @@ PATIENCE_SECONDS = 120.0
 """How long a cluster may have no room for any worker."""
 
 
-def check_installed() -> None:
-    """Raise MissingDependency without Ray."""
-    if importlib.util.find_spec("ray") is None:
-        raise MissingDependency(MISSING)
-
-
 def workers(address: str) -> Workers:
     """Workers of the Ray cluster at an address, see LOCAL; one that this process is connected to already is used."""
-    check_installed()
+    require("ray", "ray", "--ray")
 
     def do(task: Task, wanted: Sequence[int], on_progress: Progress) -> Iterator[Done]:
         if wanted:

@@ -1,15 +1,13 @@
-"""Long work in parts: whole or absent, done once, by one machine or by many, and joined in order.
+"""Long work in parts: each is done once, by one machine or by many, and the parts are joined in order.
 
-A run is described by what decides its numbers, its identity; the folder OUTPUT.parts holds that, `run.json`, and a file
-a part, `0000012.safetensors`, that carries the digest of the identity. Which parts there are follows from the run
-alone, never from how it is shared out: so the result is the same to the byte on one machine, in shards, and after a
-kill.
+What decides the numbers of a run is its identity. The folder OUTPUT.parts holds it in `run.json`, and a file for each
+part, `0000012.safetensors`, with the digest of the identity. The parts depend on the run alone, not on how it is shared
+out: the result has the same bytes on one machine, in shards, and after a kill. A run of one part needs no folder.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 import shutil
@@ -21,16 +19,12 @@ import numpy as np
 
 from zoo.errors import ZooError
 from zoo.formats.names import listed
-from zoo.genome.options import ShardOptions
 from zoo.system import atomic
 
 Arrays = dict[str, np.ndarray]
 
 Progress = Callable[[int], None]
-"""Called with windows or variants that were done now."""
-
-Shown = Callable[[int, int], None]
-"""Called with windows or variants done so far, and those there are to do."""
+"""Called with the number of windows or variants that were just done."""
 
 RUN = "run.json"
 SUFFIX = ".safetensors"
@@ -39,41 +33,34 @@ FOLDER_SUFFIX = ".parts"
 RUN_KEY = "zoo_run"
 PART_KEY = "part"
 RUNTIME_KEY = "runtime"
-"""In the header of a part: the run that it belongs to, its number, and what computed it."""
+"""Header of a part: the digest of its run, its number, and what computed it."""
 
 
 class Work(Protocol):
-    """What can be done in parts, ready to begin. runtime: what computes."""
+    """Work in parts with its model loaded. runtime: what computes."""
 
     @property
     def runtime(self) -> str: ...
 
     def compute(self, part: int, on_progress: Progress) -> Arrays:
-        """A part's numbers; the same whatever was done before."""
+        """The numbers of a part, regardless of what was computed before."""
 
 
 class Task(Protocol):
-    """What can be done in parts, and can be pickled."""
+    """Work in parts before it begins; can be pickled."""
 
     def start(self, threads: int | None = None) -> Work:
-        """Open what is read and load the model. threads: for the model, unless the task says how many.
-
-        Raises ZooError if that cannot be done.
-        """
+        """Open the inputs and load the model. threads: for the model, unless the task has a number of its own."""
 
     def absolute(self) -> Task:
-        """The same wherever the current folder is."""
+        """The same task, whatever the current folder is."""
 
 
 Done = tuple[int, Arrays, str]
 """A part, its numbers, and what computed them."""
 
 Workers = Callable[[Task, Sequence[int], Progress], Iterator[Done]]
-"""Who does the parts of a task, in whatever order."""
-
-
-def silent(_done: int, _total: int) -> None:
-    """Progress that nobody wants to see."""
+"""Does parts of a task, in any order."""
 
 
 def alone(task: Task, wanted: Sequence[int], on_progress: Progress) -> Iterator[Done]:
@@ -84,39 +71,36 @@ def alone(task: Task, wanted: Sequence[int], on_progress: Progress) -> Iterator[
             yield part, work.compute(part, on_progress), work.runtime
 
 
-@dataclasses.dataclass(frozen=True)
 class Parts:
-    """The folder of the parts of one run. identity: JSON types only; what decides the numbers, and nothing else."""
+    """The parts of one run: a folder, or the memory for a run of one part.
 
-    folder: Path
-    identity: dict[str, Any]
-    count: int
+    identity: JSON types; all that decides the numbers, and nothing else.
+    """
 
-    @property
-    def run(self) -> str:
-        """sha256 (hex) of the identity."""
-        return digest(self.identity)
+    def __init__(self, folder: Path, identity: dict[str, Any], count: int) -> None:
+        self.folder, self.identity, self.count = folder, identity, count
+        self._digest = digest(identity)
+        self._in_memory: tuple[Arrays, str] | None = None
 
     def path(self, part: int) -> Path:
         return self.folder / f"{part:07}{SUFFIX}"
 
     def begin(self, resume: bool, overwrite: bool) -> None:
-        """Make the folder, or find it. resume: it may hold parts of this run.  overwrite: what it holds is removed.
+        """Make the folder, or find it. resume: it may hold parts of this run.  overwrite: remove what it holds.
 
-        Raises ZooError if it is there and neither is given, or is another run's, or something else.
+        Raises ZooError if it exists and neither is given, or is another run's, or something else.
         """
         if self.folder.exists() or self.folder.is_symlink():
             self._check_ours()
-            if overwrite and not resume:
-                self.remove()
-            elif not resume:
-                raise ZooError(
-                    f"{self.folder}: holds parts of a run that did not end; --resume goes on, --overwrite begins anew"
-                )
-            else:
+            if resume:
                 self.check_run()
                 return
-        with contextlib.suppress(FileExistsError):  # another shard was faster
+            if not overwrite:
+                raise ZooError(
+                    f"{self.folder}: holds parts of an unfinished run; --resume continues it, --overwrite starts again"
+                )
+            self.remove()
+        with contextlib.suppress(FileExistsError):  # another shard has made it
             self.folder.mkdir()
         with contextlib.suppress(FileNotFoundError):
             atomic.clear_left_over(self.folder)
@@ -124,40 +108,48 @@ class Parts:
             partial.write_text(json.dumps(self.identity, indent=2) + "\n")
 
     def check_run(self) -> None:
-        """Raise ZooError unless the folder is there and its parts are of this run."""
+        """Raise ZooError unless the folder exists and its parts are of this run."""
         if not self.folder.is_dir():
-            raise ZooError(f"{self.folder}: there are no parts; run the shards with --shard first")
+            raise ZooError(f"{self.folder}: no parts found; run the shards with --shard first")
         try:
             found = json.loads((self.folder / RUN).read_text("utf-8"))
         except FileNotFoundError:
-            found = None
+            return
         except (OSError, ValueError) as error:
             raise ZooError(f"{self.folder / RUN}: cannot be read ({error})") from None
-        if found is not None and found != self.identity:
+        if found != self.identity:
             raise ZooError(f"{self.folder}: holds parts of another run: {_difference(found, self.identity)}")
 
     def has(self, part: int) -> bool:
-        """Whether a part is there. Raises ZooError if it is another run's, or damaged."""
+        """Whether a part is done. Raises ZooError if it is another run's, or damaged."""
         if not self.path(part).is_file():
             return False
         with self._opened(part):
             return True
 
+    def keep(self, arrays: Arrays, runtime: str) -> None:
+        """Keep the only part of the run in memory."""
+        self._in_memory = arrays, runtime
+
     def write(self, part: int, arrays: Arrays, runtime: str) -> None:
         """Raises ZooError if it cannot be written."""
         from safetensors.numpy import save
 
-        content = save(arrays, metadata={RUN_KEY: self.run, PART_KEY: str(part), RUNTIME_KEY: runtime})
+        content = save(arrays, metadata={RUN_KEY: self._digest, PART_KEY: str(part), RUNTIME_KEY: runtime})
         with atomic.replacing(self.path(part), overwrite=True) as partial:
             partial.write_bytes(content)
 
     def read(self, part: int) -> Arrays:
         """Raises ZooError if the part is missing, another run's, or damaged."""
+        if self._in_memory:
+            return self._in_memory[0]
         with self._opened(part) as found:
             return {name: found.get_tensor(name) for name in found.keys()}  # noqa: SIM118 - not a dict
 
     def runtimes(self) -> list[str]:
-        """What computed the parts, sorted. Raises ZooError as `read` does."""
+        """Names of what computed the parts, sorted. Raises ZooError as `read` does."""
+        if self._in_memory:
+            return [self._in_memory[1]]
         found = set()
         for part in range(self.count):
             with self._opened(part) as opened:
@@ -165,10 +157,10 @@ class Parts:
         return sorted(found)
 
     def missing(self) -> list[int]:
-        return [part for part in range(self.count) if not self.path(part).is_file()]
+        return [] if self._in_memory else [part for part in range(self.count) if not self.path(part).is_file()]
 
     def check_complete(self) -> None:
-        """Raise ZooError, which names them, if parts are missing."""
+        """Raise ZooError, which lists them, if parts are missing."""
         missing = self.missing()
         if missing:
             numbers = listed([str(part + 1) for part in missing])
@@ -178,16 +170,17 @@ class Parts:
             )
 
     def remove(self) -> None:
-        """Remove the folder, which holds nothing but what is ours."""
-        self._check_ours()
-        shutil.rmtree(self.folder)
+        """Remove the folder, if there is one. Raises ZooError if it holds anything else than parts."""
+        if self._in_memory is None:
+            self._check_ours()
+            shutil.rmtree(self.folder)
 
     def _check_ours(self) -> None:
         if self.folder.is_symlink() or not self.folder.is_dir():
             raise ZooError(f"{self.folder}: expected a folder of parts, this is something else; give another name")
         atomic.clear_left_over(self.folder)
         for one in self.folder.iterdir():
-            hidden = atomic.PARTIAL.fullmatch(one.name)  # of another shard that is at work
+            hidden = atomic.PARTIAL.fullmatch(one.name)  # another shard is writing it
             if not hidden and one.name != RUN and one.suffix != SUFFIX:
                 raise ZooError(f"{self.folder}: holds {one.name}, which is no part of a run; give another name")
 
@@ -199,7 +192,7 @@ class Parts:
         try:
             with safe_open(str(path), framework="numpy") as found:
                 header = found.metadata() or {}
-                if header.get(RUN_KEY) != self.run or header.get(PART_KEY) != str(part):
+                if header.get(RUN_KEY) != self._digest or header.get(PART_KEY) != str(part):
                     raise ZooError(f"{path}: is a part of another run; remove it")
                 yield found
         except FileNotFoundError:
@@ -213,74 +206,27 @@ def folder_of(output: Path) -> Path:
     return output.with_name(output.name + FOLDER_SUFFIX)
 
 
-def share(count: int, number: int, shards: int) -> range:
-    """The parts of shard `number`, from 0, of `shards`: every one of `count` is in one shard."""
-    return range(number, count, shards)
-
-
-def done(
-    task: Task,
-    parts: Parts,
-    sizes: Sequence[int],
-    options: ShardOptions,
-    overwrite: bool,
-    workers: Workers,
-    on_progress: Shown,
-) -> bool:
-    """Do the parts of the shard, or all, that are not there yet. Whether the whole run is to be joined now.
-
-    sizes: windows or variants of each part.
-    Raises ZooError if there are parts of another run, if a part cannot be done, or if one is missing at the end.
-    """
-    if options.merge:
-        parts.check_run()
-    else:
-        parts.begin(options.resume or options.shard is not None, overwrite)
-        try:
-            _do(task, parts, sizes, options, workers, on_progress)
-        except ZooError:
-            if options.shard is None and len(parts.missing()) == parts.count:  # nothing to go on with
-                parts.remove()
-            raise
-    if options.shard is None:
-        parts.check_complete()
-    return options.shard is None
-
-
-def _do(
-    task: Task, parts: Parts, sizes: Sequence[int], options: ShardOptions, workers: Workers, on_progress: Shown
-) -> None:
-    wanted = [part for part in share(parts.count, *options.share()) if not parts.has(part)]
-    total, done = sum(sizes[part] for part in wanted), 0
-
-    def on_done(count: int) -> None:
-        nonlocal done
-        done += count
-        on_progress(done, total)
-
-    for part, arrays, runtime in workers(task, wanted, on_done):
-        parts.write(part, arrays, runtime)
-
-
 def digest(value: Any) -> str:
     """sha256 (hex) of JSON types."""
-    return hashlib.sha256(_json(value).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)
+def pack(lines: Sequence[Any]) -> np.ndarray:
+    """JSON types as an array for a part, uint8: JSON lines, so that a reader needs one at a time in memory."""
+    return np.frombuffer("\n".join(map(json.dumps, lines)).encode(), np.uint8)
+
+
+def unpack(array: np.ndarray) -> Iterator[Any]:
+    """What `pack` was given, one after the other."""
+    return map(json.loads, array.tobytes().split(b"\n"))
 
 
 def _difference(found: Any, expected: dict[str, Any]) -> str:
-    """The first thing in which two identities differ."""
+    """The first difference between two identities."""
     if not isinstance(found, dict):
-        return "its description is none"
+        return f"{RUN} is invalid"
     for name, value in expected.items():
         if found.get(name) != value:
-            return f"{name} is {_short(found.get(name))} there and {_short(value)} here"
-    return "its description has more in it"
-
-
-def _short(value: Any) -> str:
-    text = _json(value)
-    return text if len(text) <= 24 else f"{text[:24]}..."
+            there, here = (json.dumps(one, sort_keys=True) for one in (found.get(name), value))
+            return f"{name} is {there:.24} there and {here:.24} here"
+    return f"{RUN} has further entries"

@@ -182,9 +182,14 @@ def predict_file(
         with table_writer.opened(job.output, written, Layout(model.spec.targets, job.LABELS)) as table:
             pipeline.run(records, work, write)
         described = describe(model, job, records) | {"table": written.facts()}
-        if description_file is not None:
-            description_file.write((json.dumps(described, indent=2) + "\n").encode())
+        write_description(described, description_file)
     return described
+
+
+def write_description(described: dict[str, Any], file: BinaryIO | None) -> None:
+    """Write a description into an open file; None writes nothing."""
+    if file is not None:
+        file.write((json.dumps(described, indent=2) + "\n").encode())
 
 
 @contextlib.contextmanager
