@@ -249,7 +249,7 @@ def _shade_legend(figure: Figure, shades: object, panels: np.ndarray) -> None:
     bar = figure.colorbar(shades, ax=panels, shrink=0.5, aspect=25, pad=0.02)  # type: ignore[arg-type]
     bar.set_ticks([0, 1], labels=["low", "high"], fontsize=8)
     bar.set_label("point density", fontsize=8, labelpad=-4)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
 
 
 def _correlation(value: float | None) -> str:

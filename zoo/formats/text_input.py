@@ -13,7 +13,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 from zoo.errors import ZooError
 
@@ -61,7 +61,7 @@ def open_text(path: str | Path) -> TextInput:
                 from xopen import xopen
 
                 _check_bgzip_end(file, start, where)
-                text = cast(BinaryIO, xopen(file, "rb", threads=0, format=format_))
+                text = xopen(file, "rb", threads=0, format=format_)
         stack.pop_all()
         return TextInput(where, file, text)
 

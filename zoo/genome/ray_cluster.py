@@ -10,7 +10,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from zoo.errors import ZooError, require
@@ -68,7 +68,7 @@ class _Worker:
     """Runs in a process of Ray's."""
 
     def __init__(self, task: Task, threads: int | None) -> None:
-        self._start = lambda: task.start(threads)
+        self._start: Callable[[], Work] = lambda: task.start(threads)
         self._work: Work | None = None
 
     def compute(self, part: int) -> tuple[Arrays, str, int]:

@@ -208,7 +208,7 @@ class Tables:
             weight[:, :, : plan.channels] = following.weight
             # the bias is added to the one tap that never reads padding
             bias[plan.left, : plan.channels] = following.bias
-        self._rows_of = lambda: _Rows(layers, plan.depth, weight, bias, each)
+        self._rows_of: Callable[[], _Rows] = lambda: _Rows(layers, plan.depth, weight, bias, each)
         self._source: _Rows | None = None
         self._empty = np.ones(plan.rows, bool)
 

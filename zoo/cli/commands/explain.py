@@ -27,7 +27,8 @@ def explain(
     intervals: Annotated[IntervalOptions, options.INTERVALS] = IntervalOptions(),
     model: options.Loaded = options.DEFAULT,
 ) -> None:
-    from zoo.explain import explanation
+    from zoo.explain import explanation, report
+    from zoo.explain.files import SUMMARY
 
     job = prediction_job("explain", files, intervals, reading, None, overwrite, model)
     explanation.check(output, explaining, job)
@@ -38,7 +39,7 @@ def explain(
     say_finished(described, job.UNIT)
     for line in explanation.findings(described):
         notes.say(line)
-    notes.say(f"{output}: {explanation.report.FILE}, {explanation.SUMMARY} and arrays")
+    notes.say(f"{output}: {report.FILE}, {SUMMARY} and arrays")
 
 
 def motifs(

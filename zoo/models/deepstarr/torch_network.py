@@ -45,7 +45,7 @@ class DeepSTARR(nn.Module):
             self.add_module(name, layer)
             if isinstance(layer, (nn.Conv1d, nn.Linear)):
                 nn.init.xavier_uniform_(layer.weight)
-                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+                nn.init.zeros_(layer.bias)
 
     def forward(self, one_hot: torch.Tensor) -> torch.Tensor:
         """One-hot DNA, float (N, 4, L), channels in the order A, C, G, T -> activities, float (N, T)."""

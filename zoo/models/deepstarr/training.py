@@ -63,10 +63,10 @@ def _convolve(
         return _pooled_stem(windows, kernel, shift)
     (second, norm), *rest = later
     hidden = _StemAndSecond.apply(windows, kernel, shift, second.weight.to(windows.dtype))
-    hidden = _norm_relu_pool(hidden, norm, second.bias)  # type: ignore[arg-type]
+    hidden = _norm_relu_pool(hidden, norm, second.bias)
     for conv, norm in rest:
         hidden = _Convolution.apply(hidden.to(windows.dtype), conv.weight.to(windows.dtype))
-        hidden = _norm_relu_pool(hidden, norm, conv.bias)  # type: ignore[arg-type]
+        hidden = _norm_relu_pool(hidden, norm, conv.bias)
     return hidden
 
 
@@ -84,7 +84,7 @@ def _folded_stem(
     weight = conv.weight.transpose(1, 2).flatten(1)
     batch_mean = weight @ mean
     batch_variance = ((weight @ covariance) * weight).sum(1)
-    update_running(norm, batch_mean + conv.bias, batch_variance)  # type: ignore[operator]
+    update_running(norm, batch_mean + conv.bias, batch_variance)
     scale = norm.weight * torch.rsqrt(batch_variance + norm.eps)
     scaled = weight * scale[:, None]
     shift = norm.bias - batch_mean * scale
@@ -118,7 +118,7 @@ class _StemAndSecond(torch.autograd.Function):
     """Folded first layer, ReLU, max-pool, then the second convolution without its bias; a few sequences at a time."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, windows: torch.Tensor, kernel: torch.Tensor, shift: torch.Tensor, weight: torch.Tensor
     ) -> torch.Tensor:
         """(N, P, W), (2 F, W), (F,), (G, F, K) -> (N, P, G), float32 or wider."""
@@ -132,7 +132,7 @@ class _StemAndSecond(torch.autograd.Function):
         return outputs
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         windows, kernel, shift, weight = ctx.saved_tensors
         size = weight.shape[2]
         taps = _beside(weight)
@@ -157,7 +157,7 @@ class _Convolution(torch.autograd.Function):
     """Convolution with 'same' padding over channels-last rows, all taps in one matrix product, without bias."""
 
     @staticmethod
-    def forward(ctx: Any, hidden: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def forward(ctx: Any, hidden: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """(N, P, F), (G, F, K) -> (N, P, G), float32 or wider."""
         size = weight.shape[2]
         left = (size - 1) // 2
@@ -166,7 +166,7 @@ class _Convolution(torch.autograd.Function):
         return _wide(_taps_forward(padded, _beside(weight), hidden.shape[1]))
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         padded, weight = ctx.saved_tensors
         taps = _beside(weight)
         taps_gradient = torch.zeros_like(_wide(taps))
@@ -232,7 +232,7 @@ class _NormReluPool(torch.autograd.Function):
     """Batch norm over rows, ReLU and max-pool in few passes over memory, with the running statistics updated."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         hidden: torch.Tensor,
         norm: nn.BatchNorm1d,
@@ -252,7 +252,7 @@ class _NormReluPool(torch.autograd.Function):
         return pooled
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[Any, ...]:
         hidden, pooled, from_first, mean, inverse, weight = ctx.saved_tensors
         gate = torch.ops.aten.threshold_backward(gradient, pooled, 0)
         outer = torch.zeros_like(hidden)

@@ -94,7 +94,7 @@ class _Convolved:
 
 class _Convolutions(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         one_hot: torch.Tensor,
         norms: list[nn.BatchNorm1d],
@@ -121,7 +121,7 @@ class _Convolutions(torch.autograd.Function):
         return _pool(rows)[..., : len(biases[-1])]
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[Any, ...]:
         layers: list[_Convolved] = ctx.layers
         pooled, totals = _shut(layers[-1].after, _filled(gradient))
         gradients: list[torch.Tensor] = []
@@ -184,7 +184,7 @@ def _backward(
     """
     before, output = layer.before, layer.after.values
     first = layer.shape[-1] > 0
-    inside = torch.empty(0 if first else (len(output), output.shape[1], before.values.shape[2]))  # type: ignore[arg-type]
+    inside = torch.empty(0 if first else (len(output), output.shape[1], before.values.shape[2]))
     constant = _arrays(before.scale, before.shift, weight)
     norm = _arrays(layer.after.scale, layer.after.shift, *through)
 
