@@ -29,10 +29,10 @@ from zoo.options import RunOptions  # noqa: E402
 from zoo.prediction.model import Model, load  # noqa: E402
 from zoo.serve import server  # noqa: E402
 from zoo.serve.app import application  # noqa: E402
-from zoo.serve.binary import HEADER  # noqa: E402
 from zoo.serve.metrics import Metrics  # noqa: E402
 from zoo.serve.models import open_models  # noqa: E402
 from zoo.serve.options import ServeOptions  # noqa: E402
+from zoo.serve.protocol import HEADER  # noqa: E402
 
 CONNECTIONS, SEQUENCES = (1, 8, 64), (1, 64)
 

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from zoo.serve import site
+from zoo.serve import page
 
 ROOT = Path(__file__).parents[1]
 
 
 def onnxruntime_web() -> Path:
     """Its folder dist. Skips the test where there is none."""
-    found = Path(os.environ.get("ZOO_TEST_ORT", ROOT / site.ORT))
+    found = Path(os.environ.get("ZOO_TEST_ORT", ROOT / page.ORT))
     if not found.is_dir():
         pytest.skip(f"onnxruntime-web is not at {found}: npm install --no-save onnxruntime-web, or set ZOO_TEST_ORT")
     return found
@@ -29,13 +29,13 @@ def onnxruntime_web() -> Path:
 def stand_in(folder: Path) -> Path:
     """A folder that looks like the package's, with nothing in it that runs."""
     folder.mkdir()
-    for name in (*site.ORT_FILES, "ort.all.js"):
+    for name in (*page.ORT_FILES, "ort.all.js"):
         (folder / name).write_text(f"{name}: ONNX Runtime Web v1.23.0")
     return folder
 
 
 def made(path: Path, ort: Path, *weights: str) -> Path:
-    site.write(weights, path, ort)
+    page.write(weights, path, ort)
     return path
 
 

@@ -17,7 +17,7 @@ from checkpoints import ODD, random_checkpoint
 from serve_process import answer, connected, request, serving
 from served import LENGTH, Running, asking, letters, opened, running
 
-from zoo.serve.binary import HEADER
+from zoo.serve.protocol import HEADER
 from zoo.weights import checkpoint
 
 MALFORMED = 1000

@@ -21,7 +21,8 @@ from served import LENGTH, LOCAL, RUNTIME, Running, letters, opened, running
 from sites import made, onnxruntime_web, shown
 
 import zoo
-from zoo.serve import questions
+from zoo.serve import page_api
+from zoo.serve.page import NO_STEP
 from zoo.weights import checkpoint
 
 SEQUENCES = [text.replace("N", "A") for text in letters(3)]
@@ -117,7 +118,7 @@ def test_an_error_stands_beside_its_record_and_the_others_are_predicted(page: An
     assert found[1] == ["sequence 2", "position 10: expected a letter of ACGTN, got 'Z'"]
     assert found[2] == ["sequence 3", f"expected {LENGTH} bases, got 4"]
     assert found[3] == ["sequence 4", *(f"{value:.3f}" for value in values[1])]
-    assert text(page, "#status").startswith("2 predicted, 2 refused.")
+    assert text(page, "#status").startswith("2 predicted, 2 with errors.")
 
 
 def test_a_name_shows_the_contributions_and_what_every_mutation_does(page: Any, model: zoo.Model) -> None:
@@ -129,7 +130,7 @@ def test_a_name_shows_the_contributions_and_what_every_mutation_does(page: Any, 
     from selenium.webdriver.common.keys import Keys
 
     press(page, *[Keys.ARROW_RIGHT] * 3)
-    shown = text(page, "#told").replace("−", "-")
+    shown = text(page, "#details").replace("−", "-")
     own = SEQUENCES[1][2]
     assert shown.startswith(f"3 {own}  contribution ")
     for code, base in enumerate("ACGT"):
@@ -218,7 +219,7 @@ def test_make_stronger_draws_no_bases_where_there_are_none(page: Any) -> None:
     predict(page, f"N{SEQUENCES[0][1:]}")
     choose(page, "sequence 1")
     find(page, "#stronger")[0].click()
-    wait(page, lambda: text(page, "#status").startswith("the sequence has N, for which zoo design would draw"))
+    wait(page, lambda: text(page, "#status") == NO_STEP)
     assert text(page, "#name") == "sequence 1"
 
 
@@ -306,17 +307,18 @@ def test_a_service_with_tokens_lets_the_page_ask_for_one(browser: Any, weights: 
         assert len(cells(browser)) == 3
 
 
-def test_a_question_that_is_wrong_is_one_line(service: Running) -> None:
+def test_an_error_in_a_request_of_the_page_is_one_line(service: Running) -> None:
     address = f"{service.url}/page/models/mine"
-    for question, asked, status, message in [
-        ("explain", {}, 400, "expected a JSON object with the texts sequence"),
-        ("explain", {"sequence": "ACGT"}, 400, f"the sequence: expected {LENGTH} bases, got 4"),
+    for action, fields, status, fact in [
+        ("explain", {}, 400, "sequence"),
+        ("explain", [], 400, "list of 0"),
+        ("explain", {"sequence": "ACGT"}, 400, f"{LENGTH} bases, got 4"),
         ("stronger", {"sequence": SEQUENCES[0], "target": "d"}, 400, "d"),
-        ("weaker", {"sequence": SEQUENCES[0]}, 404, "nothing is at this address"),
+        ("weaker", {"sequence": SEQUENCES[0]}, 404, "/openapi.json"),
     ]:
-        answer = requests.post(f"{address}/{question}", json=asked, timeout=60)
+        answer = requests.post(f"{address}/{action}", json=fields, timeout=60)
         assert answer.status_code == status
-        assert message in answer.json()["error"]
+        assert fact in answer.json()["error"]
 
 
 @pytest.mark.parametrize(
@@ -328,6 +330,6 @@ def test_every_model_is_explained_on_a_runtime_that_explains_some(tmp_path: Path
     checkpoint.save(random_checkpoint(ODD_CONFIGS[name]), path)
     model = zoo.load(weights=path, runtime="torch-cpu")
     sequence = "ACGGTC" * model.spec.sequence_length
-    found = questions.explained(model, sequence[: model.spec.sequence_length])
+    found = page_api.answer(model, "explain", {"sequence": sequence[: model.spec.sequence_length]})
     assert found["method"] == method
     assert len(found["contributions"]) == len(found["effects"]) == len(model.spec.targets)

@@ -34,13 +34,14 @@ def infer(service: Running, request: Any, **headers: str) -> requests.Response:
     return requests.post(f"{service.url}/v2/models/mine/infer", data=body, headers=headers, timeout=60)
 
 
-def refused(service: Running, request: Any, message: str, status: int = 400, **headers: str) -> None:
+def refused(service: Running, request: Any, facts: list[object], **headers: str) -> None:
+    """A request gets status 400 and an error message of one line that holds all facts."""
     answer = infer(service, request, **headers)
-    assert answer.status_code == status, answer.text
+    assert answer.status_code == 400, answer.text
     assert answer.headers["content-type"] == "application/json"
-    assert list(answer.json()) == ["error"]
-    assert message in answer.json()["error"]
-    assert "\n" not in answer.json()["error"]
+    ((name, message),) = answer.json().items()
+    assert (name, message.count("\n")) == ("error", 0)
+    assert not [fact for fact in facts if str(fact) not in message], message
 
 
 def test_the_server_says_what_it_is(service: Running) -> None:
@@ -74,16 +75,17 @@ def test_a_model_says_what_it_takes_and_gives(service: Running, model: zoo.Model
 
 
 @pytest.mark.parametrize("path", ["/v2/models/other", "/v2/models/mine/versions/2", "/v2/models/mine/ready/x", "/v3"])
-def test_what_is_not_there_is_404(service: Running, path: str) -> None:
+def test_an_unknown_address_is_404(service: Running, path: str) -> None:
     answer = requests.get(service.url + path, timeout=60)
     assert answer.status_code == 404
     assert list(answer.json()) == ["error"]
 
 
-def test_a_model_that_is_not_there_is_named_with_those_that_are(service: Running) -> None:
+def test_an_unknown_model_gets_the_names_of_known_ones(service: Running) -> None:
     answer = requests.post(f"{service.url}/v2/models/mind/infer", json=asking(letters(1)), timeout=60)
     assert answer.status_code == 404
-    assert answer.json() == {"error": "no model is called 'mind', did you mean mine?; there are mine"}
+    assert "'mind'" in answer.json()["error"]
+    assert "mine?" in answer.json()["error"]
 
 
 def test_an_answer_has_the_fields_of_the_protocol_and_the_numbers_of_python(service: Running, model: zoo.Model) -> None:
@@ -139,98 +141,108 @@ TENSOR = {"name": "sequence", "datatype": "BYTES", "shape": [1], "data": ["A" * 
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "facts"),
     [
-        ({"name": 3}, "inputs: name: expected a text, got 3"),
-        ({"name": "seq"}, "inputs: expected one called sequence or codes or one_hot, got 'seq'"),
-        ({"datatype": "FP32"}, "sequence: datatype: expected BYTES, got 'FP32'"),
-        ({"datatype": None}, "sequence: datatype: expected a text, got nothing"),
-        ({"shape": [2]}, "sequence: data: expected 2 values for the shape [2], got 1"),
-        ({"shape": [1, 2]}, "sequence: shape: expected [-1], -1 for any number, got [1, 2]"),
-        ({"shape": [-1]}, "sequence: shape: expected whole numbers from 0, got a list of 1"),
-        ({"shape": [True]}, "sequence: shape: expected whole numbers from 0"),
-        ({"shape": "1"}, "sequence: shape: expected whole numbers from 0, got '1'"),
-        ({"data": [5]}, "sequence: data: expected texts, got other values among them"),
-        ({"data": {}}, "sequence: data: expected a list, got an object of 0"),
-        ({"data": ["ACGT"]}, f'sequence 1: expected {LENGTH} bases, got 4; the parameter "resize": "center" crops'),
-        ({"data": ["U" * LENGTH]}, "sequence 1, position 1: expected a letter of ACGTN, got 'U'"),
-        ({"colour": 1}, "inputs: nothing is called 'colour'"),
-        ({"parameters": {"binary_data_size": 9}}, "sequence: data: expected none beside binary_data_size"),
+        ({"name": 3}, ["inputs: name", "got 3"]),
+        ({"name": "seq"}, ["inputs", "sequence", "codes", "one_hot", "'seq'"]),
+        ({"datatype": "FP32"}, ["sequence: datatype", "BYTES", "'FP32'"]),
+        ({"datatype": None}, ["datatype", "nothing"]),
+        ({"shape": [2]}, ["sequence: data", "2 values", [2], "got 1"]),
+        ({"shape": [1, 2]}, ["sequence: shape", [-1], [1, 2]]),
+        ({"shape": [-1]}, ["sequence: shape"]),
+        ({"shape": [True]}, ["sequence: shape"]),
+        ({"shape": []}, ["sequence: shape"]),
+        ({"shape": "1"}, ["sequence: shape", "'1'"]),
+        ({"data": [5]}, ["sequence: data", "strings"]),
+        ({"data": {}}, ["sequence: data", "a list", "JSON object of 0"]),
+        ({"data": ["ACGT"]}, ["sequence 1", LENGTH, "got 4", '"resize": "center"']),
+        ({"data": ["U" * LENGTH]}, ["sequence 1, position 1", "ACGTN", "'U'"]),
+        ({"colour": 1}, ["inputs", "'colour'"]),
+        ({"parameters": {"binary_data_size": 0}}, ["sequence", "data", "binary_data_size"]),
+        ({"parameters": {"binary_data_size": 9}}, ["sequence", "binary_data_size", "9"]),
         (
             {"name": "codes", "datatype": "UINT8", "shape": [1, LENGTH], "data": [5] * LENGTH},
-            "expected a code of 0 to 4",
+            ["sequence 1, position 1", "0 to 4", "got 5"],
         ),
         (
             {"name": "codes", "datatype": "UINT8", "shape": [1, LENGTH], "data": [0.5] * LENGTH},
-            "data: expected numbers",
+            ["codes: data", "whole numbers"],
         ),
         (
             {"name": "codes", "datatype": "UINT8", "shape": [1, 2], "data": [0, 0]},
-            f"codes: shape: expected [-1, {LENGTH}]",
+            ["codes: shape", [-1, LENGTH]],
         ),
         (
             {"name": "one_hot", "datatype": "FP32", "shape": [1, 4, LENGTH], "data": [0.5] * 4 * LENGTH},
-            "sequence 1, position 1: expected at most one 1 among zeros",
+            ["sequence 1, position 1"],
         ),
         (
             {"name": "codes", "datatype": "UINT8", "shape": [1, LENGTH], "data": [10**18] * LENGTH},
-            "sequence 1, position 1: expected a code of 0 to 4",
+            ["sequence 1, position 1", 10**18],
         ),
     ],
 )
-def test_an_input_that_is_wrong_is_refused_by_its_field(service: Running, change: dict[str, Any], message: str) -> None:
-    refused(service, {"inputs": [{**TENSOR, **change}]}, message)
+def test_an_error_in_an_input_names_its_field(service: Running, change: dict[str, Any], facts: list[object]) -> None:
+    refused(service, {"inputs": [{**TENSOR, **change}]}, facts)
 
 
 @pytest.mark.parametrize(
-    ("request_", "message"),
+    ("request_", "facts"),
     [
-        (b"{", "the request is not JSON: "),
-        (b"\xff", "the request is not JSON: "),
-        (b"[" * 100_000, "the request is not JSON: "),
-        ([], "the request: expected a JSON object, got a list of 0"),
-        ({}, "inputs: expected a list of one, sequence or codes or one_hot, got nothing"),
-        ({"inputs": [TENSOR, TENSOR]}, "inputs: expected a list of one"),
-        ({"inputs": [TENSOR], "id": 7}, "id: expected a text, got 7"),
-        ({"inputs": [TENSOR], "input": 7}, "the request: nothing is called 'input', did you mean inputs?"),
-        ({"inputs": [TENSOR], "parameters": {"rc": "both"}}, "parameters: rc: expected one of average, got 'both'"),
-        ({"inputs": [TENSOR], "parameters": {"rc": ["a"]}}, "parameters: rc: expected one of average"),
-        ({"inputs": [TENSOR], "parameters": {"binary_data_output": 1}}, "binary_data_output: expected true or false"),
-        ({"inputs": [TENSOR], "outputs": [{"name": "dev"}]}, "outputs: name: expected activity, got 'dev'"),
+        (b"{", ["JSON"]),
+        (b"\xff", ["JSON"]),
+        (b"[" * 100_000, ["JSON"]),
+        ([], ["the request", "JSON object", "list of 0"]),
+        ({}, ["inputs", "sequence", "codes", "one_hot", "nothing"]),
+        ({"inputs": [TENSOR, TENSOR]}, ["inputs", "list of 2"]),
+        ({"inputs": [TENSOR], "id": 7}, ["id", "got 7"]),
+        ({"inputs": [TENSOR], "id": "a" * 1001}, ["id", "1,001"]),
+        ({"inputs": [TENSOR], "input": 7}, ["the request", "'input'", "inputs?"]),
+        ({"inputs": [TENSOR], "parameters": {"rc": "both"}}, ["parameters: rc", "average", "'both'"]),
+        ({"inputs": [TENSOR], "parameters": {"rc": ["a"]}}, ["parameters: rc", "average"]),
+        ({"inputs": [TENSOR], "parameters": {"binary_data_output": 1}}, ["binary_data_output", "true or false"]),
+        ({"inputs": [TENSOR], "outputs": [{"name": "dev"}]}, ["outputs: name", "activity", "'dev'"]),
         (
             {"inputs": [TENSOR], "outputs": [{"name": "activity", "parameters": {"classification": 3}}]},
-            "outputs: parameters: nothing is called 'classification'",
+            ["outputs: parameters", "'classification'"],
         ),
     ],
 )
-def test_a_request_that_is_wrong_is_refused_by_its_field(service: Running, request_: Any, message: str) -> None:
-    refused(service, request_, message)
+def test_an_error_in_a_request_names_its_field(service: Running, request_: Any, facts: list[object]) -> None:
+    refused(service, request_, facts)
+
+
+ELEMENT = struct.pack("<I", LENGTH) + b"A" * LENGTH
 
 
 @pytest.mark.parametrize(
-    ("size", "rest", "header", "message"),
+    ("size", "rest", "header", "facts"),
     [
-        (57, struct.pack("<I", 53) + b"A" * 52, None, "binary_data_size: expected a number of bytes, 56 are left"),
-        (56, struct.pack("<I", 53) + b"A" * 52, None, "expected 1 elements, each behind its length"),
-        (57, struct.pack("<I", 1 << 31) + b"A" * 53, None, "expected 1 elements, each behind its length"),
-        (57, struct.pack("<I", 53) + b"A" * 54, None, "the body has 1 bytes that no input claims"),
-        (-1, b"", None, "binary_data_size: expected a number of bytes"),
-        (57, struct.pack("<I", 53) + b"A" * 53, "-1", "Inference-Header-Content-Length: expected a number of bytes"),
-        (57, struct.pack("<I", 53) + b"A" * 53, "1e9", "Inference-Header-Content-Length: expected a number of bytes"),
-        (
-            57,
-            struct.pack("<I", 53) + b"A" * 53,
-            "999999",
-            "Inference-Header-Content-Length: expected a number of bytes",
-        ),
+        (57, ELEMENT[:-1], None, ["binary_data_size", 56, "got 57"]),
+        (56, ELEMENT[:-1], None, ["sequence", "1 elements", "56 bytes"]),
+        (57, struct.pack("<I", 1 << 31) + b"A" * 53, None, ["sequence", "1 elements", "57 bytes"]),
+        (57, ELEMENT + b"A", None, ["binary_data_size", 58, "got 57"]),
+        (None, ELEMENT, None, ["binary_data_size", 57, "got None"]),
+        (-1, b"", None, ["binary_data_size", -1]),
+        (57, ELEMENT, "-1", ["Inference-Header-Content-Length", "'-1'"]),
+        (57, ELEMENT, "1e9", ["Inference-Header-Content-Length", "'1e9'"]),
+        (57, ELEMENT, "999999", ["Inference-Header-Content-Length", "'999999'"]),
     ],
 )
-def test_bytes_that_are_wrong_are_refused(
-    service: Running, size: int, rest: bytes, header: str | None, message: str
+def test_errors_in_binary_data_are_found(
+    service: Running, size: int | None, rest: bytes, header: str | None, facts: list[object]
 ) -> None:
     tensor = {"name": "sequence", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": size}}
     text = json.dumps({"inputs": [tensor]}).encode()
-    refused(service, text + rest, message, **{"Inference-Header-Content-Length": header or str(len(text))})
+    refused(service, text + rest, facts, **{"Inference-Header-Content-Length": header or str(len(text))})
+
+
+def test_no_sequences_as_bytes_have_no_activities(service: Running) -> None:
+    for name, datatype, shape in (("sequence", "BYTES", [0]), ("codes", "UINT8", [0, LENGTH])):
+        tensor = {"name": name, "datatype": datatype, "shape": shape, "parameters": {"binary_data_size": 0}}
+        text = json.dumps({"inputs": [tensor]}).encode()
+        answer = infer(service, text, **{"Inference-Header-Content-Length": str(len(text))})
+        assert answer.json()["outputs"][0]["shape"] == [0, 3]
 
 
 def test_every_answer_has_headers_that_keep_browsers_careful(service: Running) -> None:

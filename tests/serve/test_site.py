@@ -15,7 +15,7 @@ from command_line import Zoo
 from sites import onnxruntime_web, shown, stand_in
 
 from zoo.prediction.model import load
-from zoo.serve import page, site
+from zoo.serve import page
 from zoo.weights import checkpoint
 
 MODELS = ("original", "tuned")
@@ -49,61 +49,56 @@ def test_the_files_are_the_page_the_graphs_and_the_runtime(zoo: Zoo, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("changed", "content", "message"),
+    ("changed", "content", "fact"),
     [
-        ("ort-wasm-simd-threaded.wasm", None, "there is no ort-wasm-simd-threaded.wasm in it"),
-        (site.SCRIPT, "/* ONNX Runtime Web v1.22.1 */", "this is 1.22"),
-        (site.SCRIPT, "", f"{site.SCRIPT} does not say which release it is"),
+        ("ort-wasm-simd-threaded.wasm", None, "ort-wasm-simd-threaded.wasm"),
+        (page.SCRIPT, "/* ONNX Runtime Web v1.22.1 */", "1.22"),
+        (page.SCRIPT, "", page.SCRIPT),
     ],
 )
-def test_a_runtime_that_is_not_there_or_too_old_is_one_line_and_nothing_is_written(
-    zoo: Zoo, tmp_path: Path, ort: Path, changed: str, content: str | None, message: str
+def test_a_runtime_that_is_missing_or_too_old_is_one_line_and_nothing_is_written(
+    zoo: Zoo, tmp_path: Path, ort: Path, changed: str, content: str | None, fact: str
 ) -> None:
     (ort / changed).unlink()
     if content is not None:
         (ort / changed).write_text(content)
     status, _, err = zoo("page", "-o", tmp_path / "site", "--ort", ort)
-    assert status == 2
-    assert err == (
-        f"zoo: {ort}: expected the folder dist of the npm package onnxruntime-web, 1.23 or later, {message}; "
-        "npm install --no-save onnxruntime-web brings it, --ort says where it is\n"
-    )
+    assert (status, err.count("\n")) == (2, 1)
+    for one in (fact, f"zoo: {ort}: ", "1.23", "npm install --no-save onnxruntime-web", "--ort"):
+        assert one in err
     assert [path.name for path in tmp_path.iterdir()] == ["dist"]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "fact"),
     [
-        (["orignal"], "orignal: no such weights file, did you mean original?"),
-        (["original", "original"], "original: two of the models would have this name"),
+        (["orignal"], "original?"),
+        (["original", "original"], "original: "),
     ],
 )
-def test_models_that_are_not_there_or_there_twice(
-    zoo: Zoo, tmp_path: Path, ort: Path, arguments: list[str], message: str
+def test_a_model_that_is_unknown_or_given_twice_is_an_error(
+    zoo: Zoo, tmp_path: Path, ort: Path, arguments: list[str], fact: str
 ) -> None:
     status, _, err = zoo("page", *arguments, "-o", tmp_path / "site", "--ort", ort)
     assert (status, err.count("\n")) == (2, 1)
-    assert message in err
+    assert fact in err
     assert [path.name for path in tmp_path.iterdir()] == ["dist"]
 
 
-def test_a_site_is_replaced_when_that_is_asked_for_and_a_folder_of_other_things_never(
-    zoo: Zoo, tmp_path: Path, ort: Path
-) -> None:
+def test_overwrite_replaces_a_page_but_never_a_folder_with_other_files(zoo: Zoo, tmp_path: Path, ort: Path) -> None:
     command = ("page", "tuned", "-o", tmp_path / "site", "--ort", ort)
     assert zoo(*command)[0] == 0
     status, _, err = zoo(*command)
-    assert (status, err) == (
-        2,
-        f"zoo: {tmp_path / 'site'}: exists already; give another name or --overwrite\n",
-    )
+    assert (status, err.count("\n")) == (2, 1)
+    assert err.startswith(f"zoo: {tmp_path / 'site'}: ")
+    assert "--overwrite" in err
     assert zoo("page", "original", *command[2:], "--overwrite")[0] == 0
     assert "models/original.onnx" in held(tmp_path / "site")
     assert "models/tuned.onnx" not in held(tmp_path / "site")
     (tmp_path / "site/notes.txt").write_text("mine")
     status, _, err = zoo(*command, "--overwrite")
     assert status == 2
-    assert "is not overwritten, it holds notes.txt" in err
+    assert "notes.txt" in err
 
 
 def drawn(count: int) -> list[str]:
@@ -135,7 +130,7 @@ def test_every_network_computes_in_the_browser_what_it_does_here(tmp_path: Path)
     ort, files = onnxruntime_web(), {name: tmp_path / f"{name}.safetensors" for name in CONFIGS}
     for name, config in CONFIGS.items():
         checkpoint.save(random_checkpoint(config), files[name])
-    site.write([str(path) for path in files.values()], tmp_path / "site", ort)
+    page.write([str(path) for path in files.values()], tmp_path / "site", ort)
     with shown(tmp_path / "site") as url, opened() as browser:
         browser.get(f"{url}/")
         wait(browser, lambda: find(browser, "#model option"))
@@ -152,14 +147,14 @@ def test_every_network_computes_in_the_browser_what_it_does_here(tmp_path: Path)
 
 
 def test_a_page_that_is_opened_as_a_file_says_what_to_do(tmp_path: Path, ort: Path) -> None:
-    site.write(["tuned"], tmp_path / "site", ort)
+    page.write(["tuned"], tmp_path / "site", ort)
     with opened() as browser:
         browser.get((tmp_path / "site/index.html").as_uri())
         wait(browser, lambda: "python -m http.server" in text(browser, "#status"))
 
 
 def test_a_graph_that_is_not_there_is_said_and_the_page_goes_on(tmp_path: Path) -> None:
-    site.write(["tuned"], tmp_path / "site", onnxruntime_web())
+    page.write(["tuned"], tmp_path / "site", onnxruntime_web())
     (tmp_path / "site/models/tuned.onnx").rename(tmp_path / "kept.onnx")
     with shown(tmp_path / "site") as url, opened() as browser:
         browser.get(f"{url}/")

@@ -1,5 +1,5 @@
-"""Models over HTTP by the Open Inference Protocol v2: the numbers of `zoo predict`, for whoever speaks it.
+"""Models over HTTP by the Open Inference Protocol v2, with the numbers of `zoo predict`.
 
-options.py says what can be chosen; app.py is the service as an ASGI application, which server.py runs. Starlette,
-uvicorn and prometheus-client come with the extra `serve`.
+app.py is the service as an ASGI application; server.py runs it. Starlette, uvicorn and prometheus-client come with the
+extra `serve`.
 """

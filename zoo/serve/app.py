@@ -1,7 +1,7 @@
-"""The service as an ASGI application, for uvicorn or any other server that runs one: routes, errors, headers.
+"""The service as an ASGI application, for uvicorn or another ASGI server: routes, errors, headers.
 
-`application` makes it of models that are open. Each request passes `_Guard`, which times it, checks its token, answers
-whatever goes wrong with {"error": one line}, and logs it.
+`application` makes one from loaded models. Each request passes `_Guard`, which checks its token, answers errors with
+{"error": one line}, and times and logs it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import orjson
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -23,28 +24,28 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from zoo.errors import ZooError
+from zoo.errors import ZooError, one_line
 from zoo.prediction import strands
-from zoo.serve import binary, limits, log, openapi, page, protocol, questions, tensors
+from zoo.serve import limits, log, openapi, page, page_api, protocol
 from zoo.serve.log import Line, Log
 from zoo.serve.metrics import CONTENT_TYPE, Metrics
 from zoo.serve.models import Models, Served
 from zoo.serve.options import ServeOptions
-from zoo.serve.refused import Refused
+from zoo.serve.protocol import RequestError
 
 LARGE = 1 << 18
-"""Bytes of a body that are read in a thread of their own, so that others are answered meanwhile."""
+"""Bytes of a body that a thread reads instead of the event loop, which answers other requests meanwhile."""
 
 OPEN_PATHS = ("/v2/health/live", "/v2/health/ready", "/")
-"""Asked without a token: by what starts and stops services, and the page, which asks its reader for the token."""
+"""Addresses that need no token: health checks, and the page, which asks its reader for the token."""
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
-"""Names of this machine. A page of another site that has its own name point here is refused by them."""
+"""Values of Host for this machine. They refuse the pages of a site that lets its own name point to this machine."""
 
-REASONS = {404: "nothing is at this address; see /openapi.json", 405: "this address does not take this method"}
+REASONS = {404: "no such address; see /openapi.json", 405: "wrong method for this address; see the header Allow"}
 
 CLIENT_GONE = 499
-"""Status in the log for a client that went away, as nginx has it."""
+"""Status in the log if the client disconnected, as in nginx."""
 
 HEADERS = {
     b"x-content-type-options": b"nosniff",
@@ -54,12 +55,12 @@ HEADERS = {
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
     b"cache-control": b"no-store",
 }
-"""Of every answer that does not say otherwise."""
+"""Headers of every response that does not set them itself."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Service:
-    """What the routes share."""
+    """State that the routes share."""
 
     models: Models
     options: ServeOptions
@@ -69,11 +70,11 @@ class Service:
 def application(
     models: Models, options: ServeOptions, metrics: Metrics, tokens: Sequence[str] = (), say: Log = log.silent
 ) -> Starlette:
-    """The service. tokens: one of which a request has to carry, where there are any.  say: told of every request."""
+    """The service. tokens: if there are any, a request must carry one of them.  say: called with every request."""
     service = Service(models, options, metrics)
     inference = _Inference(service)
     routes = [
-        # the first that fits is taken, and this one is asked for most
+        # the first match counts, and this is the most frequent request
         Route("/v2/models/{model}/infer", inference, methods=["POST"]),
         Route("/v2", _server),
         Route("/v2/health/live", _healthy),
@@ -84,7 +85,7 @@ def application(
         Route("/v2/models/{model}/versions/{version}/ready", _model_ready),
         Route("/v2/models/{model}/versions/{version}/infer", inference, methods=["POST"]),
         Route("/v2/models", _names),
-        Route("/page/models/{model}/{question}", _page_asks, methods=["POST"]),
+        Route("/page/models/{model}/{action}", _page_request, methods=["POST"]),
         Route("/", _page),
         Route("/metrics", _metrics),
         Route("/openapi.json", _openapi),
@@ -102,7 +103,7 @@ def application(
 
 
 async def _raise(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    """To _Guard, which answers it."""
+    """Leave the error to _Guard."""
     raise error
 
 
@@ -115,13 +116,13 @@ def _service(request: Request) -> Service:
 
 
 def _served(service: Service, scope: Scope) -> Served:
-    """The model of the path. Raises Refused, status 404."""
-    there: dict[str, str] = scope["path_params"]
-    served = service.models.get(there["model"])
+    """The model of the path. Raises RequestError, status 404."""
+    parameters: dict[str, str] = scope["path_params"]
+    served = service.models.get(parameters["model"])
     scope["state"]["line"]["model"] = served.name
-    version = there.get("version", protocol.VERSION)
+    version = parameters.get("version", protocol.VERSION)
     if version != protocol.VERSION:
-        raise Refused(404, f"{served.name}: expected the version {protocol.VERSION}, got {version!r:.40}")
+        raise RequestError(404, f"{served.name}: expected version {protocol.VERSION}, got {version!r:.40}")
     return served
 
 
@@ -157,7 +158,7 @@ async def _openapi(request: Request) -> Response:
 
 
 class _Inference:
-    """Answers requests for inference, as plain ASGI: what every one of them passes is kept short."""
+    """Answers requests for predictions, as plain ASGI, which is faster than Starlette's requests and responses."""
 
     def __init__(self, service: Service) -> None:
         self._service, self._limit = service, service.options.limit_seconds
@@ -165,23 +166,23 @@ class _Inference:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         service, options = self._service, self._service.options
         served = _served(service, scope)
-        headers = dict(scope["headers"])
+        headers: dict[bytes, bytes] = dict(scope["headers"])
         until = asyncio.get_running_loop().time() + self._limit
         with served.admission:
             with served.batcher.arriving():
                 body = await limits.read_body(scope, receive, options, until)
-                length = headers.get(binary.ASGI_HEADER)
 
-                def read() -> tuple[protocol.Asked, Any]:
-                    asked = protocol.read(body, None if length is None else length.decode("latin-1"))
-                    return asked, tensors.codes(asked.tensor, served.model.spec, asked.reading, options.max_sequences)
+                def read() -> tuple[protocol.InferenceRequest, np.ndarray]:
+                    request = protocol.read(body, headers)
+                    spec, most = served.model.spec, options.max_sequences
+                    return request, protocol.codes(request.tensor, spec, request.reading, most)
 
-                asked, codes = await run_in_threadpool(read) if len(body) > LARGE else read()
-                future = served.batcher.submit(strands.both(codes) if asked.rc else codes)
+                request, codes = await run_in_threadpool(read) if len(body) > LARGE else read()
+                future = served.batcher.submit(strands.both(codes) if request.rc else codes)
             activities = await limits.result_of(receive, future, options, until)
-            if asked.rc:
+            if request.rc:
                 activities = strands.mean(activities)
-            content, own = protocol.answer(served.name, asked, activities)
+            content, own = protocol.response(served.name, request, activities)
         scope["state"]["line"]["sequences"] = len(codes)
         service.metrics.sequences(served.name, len(codes))
         await send({"type": "http.response.start", "status": 200, "headers": own})
@@ -192,16 +193,16 @@ async def _page(request: Request) -> Response:  # noqa: ARG001
     return Response(page.of_service(), headers=page.HEADERS)
 
 
-async def _page_asks(request: Request) -> Response:
-    service = _service(request)
+async def _page_request(request: Request) -> Response:
+    service, action = _service(request), request.path_params["action"]
     served = _served(service, request.scope)
-    question = questions.QUESTIONS.get(request.path_params["question"])
-    if question is None:
+    if action not in page_api.FIELDS:
         raise HTTPException(404)
     until = asyncio.get_running_loop().time() + service.options.limit_seconds
     with served.admission:
-        fields = question.read(await limits.read_body(request.scope, request.receive, service.options, until))
-        future = served.batcher.alone(lambda: question.answer(served.model, *fields))
+        body = await limits.read_body(request.scope, request.receive, service.options, until)
+        fields = protocol.json_object(body)
+        future = served.batcher.alone(lambda: page_api.answer(served.model, action, fields))
         answer = await limits.result_of(request.receive, future, service.options, until)
     request.state.line["sequences"] = 1
     return _json(answer)
@@ -244,9 +245,8 @@ class _Guard:
             self._service.metrics.gone(line.get("model", ""))
             status = CLIENT_GONE
         except Exception as error:  # noqa: BLE001 - every error is a line for the client and for the log
-            answer = _refusal(error)
-            line["error"] = orjson.loads(answer.body)["error"]
-            await answer(scope, receive, sending)
+            line["error"], response = _error(error)
+            await response(scope, receive, sending)
         seconds = time.perf_counter() - began
         self._service.metrics.request(line.get("model", ""), status, seconds)
         client = scope["client"][0] if scope.get("client") else "-"
@@ -256,20 +256,20 @@ class _Guard:
             await send({"type": "http.response.body"})
 
     def _check(self, path: str, headers: Mapping[bytes, bytes]) -> None:
-        """Raise Refused for a request without a token, or one for another host where only local names are allowed."""
+        """Raise RequestError if a token is missing, or Host names another machine where only this one is served."""
         if self._tokens and path not in OPEN_PATHS:
             limits.check_token(headers.get(b"authorization", b"").decode("latin-1"), self._tokens)
         if self._by_local_names:
             host = headers.get(b"host", b"").decode("latin-1").lower()
             name = host if host.endswith("]") else host.rpartition(":")[0] or host
             if name not in LOCAL_HOSTS:
-                raise Refused(421, f"Host: expected {', '.join(LOCAL_HOSTS)}, got {host!r:.60}")
+                raise RequestError(421, f"Host: expected {', '.join(LOCAL_HOSTS)}, got {host!r:.60}")
 
 
-def _refusal(error: Exception) -> Response:
-    """What to answer instead, {"error": one line}."""
-    headers = {"content-type": protocol.JSON_TYPE}
-    if isinstance(error, Refused):
+def _error(error: Exception) -> tuple[str, Response]:
+    """The message of an error, and its response."""
+    headers = {}
+    if isinstance(error, RequestError):
         status, message = error.status, str(error)
         if error.retry_after is not None:
             headers["retry-after"] = str(error.retry_after)
@@ -279,9 +279,12 @@ def _refusal(error: Exception) -> Response:
         status, message = error.status_code, REASONS.get(error.status_code, error.detail)
         headers |= error.headers or {}
     elif isinstance(error, ZooError):
-        # an engine that could not compute, for want of memory for example
+        # an engine that could not compute, for example because it ran out of memory
         status, message = 503, str(error)
         headers["retry-after"] = str(limits.RETRY_SECONDS)
     else:
-        status, message = 500, f"this is a bug: {type(error).__name__}: {error}"
-    return Response(protocol.error_body(ZooError(message).args[0]), status, headers)
+        status, message = 500, one_line(f"this is a bug: {type(error).__name__}: {error}")
+    response = _json({"error": message})
+    response.status_code = status
+    response.headers.update(headers)
+    return message, response

@@ -1,10 +1,10 @@
-"""Dynamic batching: requests that arrive together are computed together, each gets its own rows.
+"""Dynamic batching: requests that arrive together are computed together, and each gets its own rows.
 
-All is done in the event loop, without locks; only what computes has a thread. While the engine is busy, requests
-gather; when it is free they go, at most `most` sequences at once unless one request alone has more. One full batch lies
-ready before that. An idle engine begins as soon as those are in that came at the same moment; for one that is just
-being read it waits, at most `wait` seconds. A short request that is alone is computed in place: a thread takes longer
-to wake.
+The event loop forms the batches, without locks; only computing has a thread. While the engine is busy, requests wait;
+when it is free they form a batch of at most `most` sequences, unless one request alone has more. A full batch is handed
+over before the engine is free. An idle engine starts once the requests of the same moment are there; for a request that
+is still being read it waits `wait` seconds at most. A single short request is computed in the event loop, since waking
+a thread takes longer.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from zoo.prediction.strands import BothStrands
 
 
 class Item(NamedTuple):
-    """codes: uint8 (N, L) of a request.  future: of its activities, float32 (N, T).  since: when it came.
+    """A waiting request. codes: uint8 (N, L).  future: its activities, float32 (N, T).  since: when it arrived.
 
-    work: something else to do with the engine, whose result it is instead; there are no codes then.
+    work: a function that uses the engine instead; the future is its result, and there are no codes.
     """
 
     codes: np.ndarray
@@ -41,10 +41,10 @@ T = TypeVar("T")
 
 
 class Batcher:
-    """The engine of a model, shared by all who ask, in one event loop.
+    """Shares the engine of a model between requests, in one event loop.
 
-    computed: called with the sequences of each batch.  in_place: sequences of a request that are computed without
-    another thread, while the loop stands still.
+    computed: called with the number of sequences of each batch.  in_place: a single request of at most this many
+    sequences is computed in the event loop.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Batcher:
 
     @contextlib.contextmanager
     def arriving(self) -> Iterator[None]:
-        """While it holds, a request is being read, for which others may wait; it should end with `submit`."""
+        """A context in which a request is read that others may wait for; it should end with `submit`."""
         self._arriving += 1
         try:
             yield
@@ -73,16 +73,15 @@ class Batcher:
                 self._look()
 
     def submit(self, codes: np.ndarray) -> asyncio.Future[np.ndarray]:
-        """Base codes, uint8 (N, L) -> a future of float32 (N, T). One that is done, cancelled for example, before its
-        batch begins costs nothing."""
+        """Base codes, uint8 (N, L) -> a future of float32 (N, T). Cancel it before its batch starts to save the work."""
         return self._add(codes)
 
     def alone(self, work: Callable[[], T]) -> asyncio.Future[T]:
-        """A future of what a function gives that uses the engine; it is called in turn, when nothing else runs here."""
+        """A future of the result of a function that uses the engine; called in turn, when no batch is computed."""
         return self._add(NO_CODES, work)
 
     def close(self) -> None:
-        """End, when the engine has finished what it began."""
+        """Wait until the engine has finished its batch."""
         self._thread.shutdown()
 
     def _add(self, codes: np.ndarray, work: Callable[[], Any] | None = None) -> asyncio.Future[Any]:
@@ -93,7 +92,7 @@ class Batcher:
         return item.future
 
     def _look(self) -> None:
-        """Begin what can begin when those have had their turn that are ready now."""
+        """Start batches after everything else that the event loop can do now."""
         if not self._looks:
             self._looks = True
             asyncio.get_running_loop().call_soon(self._begin_all)
@@ -104,24 +103,23 @@ class Batcher:
             self._begin(self._next())
 
     def _has_room(self) -> bool:
-        """Whether what is in front may begin. A batch that nobody can join any more is handed over while the engine is
-        busy, so that the engine finds it when it is free."""
+        """Whether the first waiting request may start. A full batch is handed over while the engine is still busy."""
         if self._waiting[0].work:
             return not self._running
         return self._running < self._at_once + (self._size() >= self._most)
 
     def _size(self) -> int:
-        """Sequences that wait."""
+        """Number of waiting sequences."""
         return sum(len(item.codes) for item in self._waiting if not item.future.done())
 
     def _forget_done(self) -> bool:
-        """Drop those in front for whom nobody waits; whether others are there."""
+        """Drop cancelled requests from the front; whether others wait."""
         while self._waiting and self._waiting[0].future.done():
             self._waiting.popleft()
         return bool(self._waiting)
 
     def _waits(self) -> bool:
-        """Whether those who wait should wait for others that are arriving; begins when that is over."""
+        """Whether to wait for requests that are being read; starts a timer for the end of waiting."""
         if self._timer:
             self._timer.cancel()
             self._timer = None
@@ -144,13 +142,13 @@ class Batcher:
         return items
 
     def _fits(self, size: int) -> bool:
-        """Whether the next request goes with those that have `size` sequences."""
+        """Whether the next request fits into a batch that has `size` sequences."""
         return not self._waiting[0].work and size + len(self._waiting[0].codes) <= self._most
 
     def _begin(self, items: list[Item]) -> None:
         try:
             begun = self._submit(items)
-        except Exception as error:  # noqa: BLE001 - whoever waits gets it
+        except Exception as error:  # noqa: BLE001 - each request gets it
             begun = Future()
             begun.set_exception(error)
         if begun.done():
@@ -161,14 +159,14 @@ class Batcher:
         loop = asyncio.get_running_loop()
 
         def done(begun: Future[Any]) -> None:
-            # of a loop that was ended meanwhile nobody is left who waits
+            # the event loop may have ended meanwhile
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(self._done, items, begun, slots)
 
         begun.add_done_callback(done)
 
     def _submit(self, items: list[Item]) -> Future[Any]:
-        """What the engine gives; done if it was computed in place."""
+        """The result of the engine; done if it was computed in the event loop."""
         if items[0].work:
             return self._thread.submit(items[0].work)
         codes = items[0].codes if len(items) == 1 else np.concatenate([item.codes for item in items])
@@ -183,7 +181,7 @@ class Batcher:
         self._hand_out(items, begun)
 
     def _hand_out(self, items: list[Item], begun: Future[Any]) -> None:
-        """To each its result, or to all the error; who is done already needs none."""
+        """Give each request its result, or all of them the error; cancelled requests get none."""
         error = begun.exception()
         result: Any = None if error else begun.result()
         if not (error or items[0].work):

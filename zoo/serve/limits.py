@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from starlette.types import Receive, Scope
 
 from zoo.serve.options import ServeOptions
-from zoo.serve.refused import Refused
+from zoo.serve.protocol import RequestError
 
 RETRY_SECONDS = 1
 """Value of Retry-After in a response 503."""
@@ -32,7 +32,7 @@ class Gone(Exception):  # noqa: N818
 class Admission:
     """Counts the requests of a model that are being answered; each enters this context. Used by one event loop.
 
-    Raises Refused, status 503, for one request too many.
+    Raises RequestError, status 503, for one request too many.
     """
 
     def __init__(self, name: str, most: int) -> None:
@@ -41,7 +41,7 @@ class Admission:
     def __enter__(self) -> None:
         if self._now >= self._most:
             message = f"{self._name}: too busy with {self._most:,} requests; retry in {RETRY_SECONDS} s"
-            raise Refused(503, message, RETRY_SECONDS)
+            raise RequestError(503, message, RETRY_SECONDS)
         self._now += 1
 
     def __exit__(self, *error: object) -> None:
@@ -51,15 +51,17 @@ class Admission:
 async def read_body(scope: Scope, receive: Receive, options: ServeOptions, until: float) -> bytes:
     """The body of a request; `scope["state"]["unread"]` becomes False. until: time of the event loop.
 
-    Raises Refused: status 413 for a body that is too large, before it is read where its size is given, 408 for one that
-    does not arrive in time, 415 for one that is compressed; Gone if the client disconnects.
+    Raises RequestError: status 413 for a body that is too large, before it is read if its size is given; 408 for one
+    that does not arrive in time; 415 for one that is compressed. Raises Gone if the client disconnects.
     """
     headers: dict[bytes, bytes] = dict(scope["headers"])
     encoding = headers.get(b"content-encoding", b"identity").strip().lower()
     if encoding != b"identity":
         name = encoding.decode("latin-1")
-        raise Refused(415, f"Content-Encoding: expected none, got {name!r:.40}; send the body uncompressed")
-    too_large = Refused(413, f"expected a body of at most {options.max_body:,} MB; send fewer sequences in a request")
+        raise RequestError(415, f"Content-Encoding: expected none, got {name!r:.40}; send the body uncompressed")
+    too_large = RequestError(
+        413, f"expected a body of at most {options.max_body:,} MB; send fewer sequences in a request"
+    )
     most = options.body_bytes
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and (len(declared) > 15 or int(declared) > most):
@@ -82,7 +84,7 @@ async def read_body(scope: Scope, receive: Receive, options: ServeOptions, until
             finally:
                 late.cancel()
     except TimeoutError:
-        raise Refused(408, f"the body of the request did not arrive within {options.time_limit}") from None
+        raise RequestError(408, f"the body of the request did not arrive within {options.time_limit}") from None
     scope["state"]["unread"] = False
     return b"".join(parts)
 
@@ -101,13 +103,13 @@ async def discard_body(receive: Receive, options: ServeOptions) -> None:
 async def result_of(receive: Receive, future: asyncio.Future[T], options: ServeOptions, until: float) -> T:
     """The result of a future, which is cancelled when nobody waits for it any more. The body must have been read.
 
-    Raises Gone if the client disconnects, Refused, status 503, when the time is over.
+    Raises Gone if the client disconnects, RequestError, status 503, when the time is over.
     """
     loop = asyncio.get_running_loop()
     ends: list[asyncio.TimerHandle | asyncio.Task[None]] = []
 
     def late() -> None:
-        _fail(future, Refused(503, f"not answered within {options.time_limit}; retry", RETRY_SECONDS))
+        _fail(future, RequestError(503, f"not answered within {options.time_limit}; retry", RETRY_SECONDS))
 
     def watch() -> None:
         ends.extend([loop.create_task(_gone(receive, future)), loop.call_at(until, late)])
@@ -136,9 +138,9 @@ def _fail(future: asyncio.Future[Any], error: Exception) -> None:
 
 
 def check_token(authorization: str, tokens: Sequence[str]) -> None:
-    """Raise Refused, status 401, unless the header holds one of the tokens."""
+    """Raise RequestError, status 401, unless the header holds one of the tokens."""
     scheme, _, given = authorization.partition(" ")
     # all are compared, each in constant time: the time of an answer says nothing about a token
     right = [hmac.compare_digest(given.strip().encode(), token.encode()) for token in tokens]
     if scheme.lower() != "bearer" or not any(right):
-        raise Refused(401, "expected the header Authorization: Bearer TOKEN with a token of this service")
+        raise RequestError(401, "expected the header Authorization: Bearer TOKEN with a token of this service")

@@ -1,6 +1,6 @@
-"""What Prometheus reads at /metrics. A registry of its own for each service, so that several live in one process.
+"""Metrics for Prometheus, at /metrics. Each service has a registry of its own, so that a process can have several.
 
-A label holds names of models that are served and statuses, never what a client made up: their number is bounded.
+Labels are names of served models and statuses, never text of a client, so that their number is bounded.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
-"""Bounds of sequences a batch."""
+"""Bounds of the histogram of batch sizes."""
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
@@ -25,24 +25,24 @@ class Metrics:
         self._registry = registry = CollectorRegistry()
         by_model, by_status = ("model",), ("model", "status")
         requests = Counter("zoo_requests", "Requests, by model and HTTP status", by_status, registry=registry)
-        errors = Counter("zoo_errors", "Requests not answered as asked", by_status, registry=registry)
-        gone = Counter("zoo_clients_gone", "Clients that left before the answer", by_model, registry=registry)
-        sequences = Counter("zoo_sequences", "Sequences predicted for answers", by_model, registry=registry)
-        batches = Histogram("zoo_batch_sequences", "Sequences of a batch", by_model, registry=registry, buckets=BATCHES)
+        errors = Counter("zoo_errors", "Requests with a status of 400 or above", by_status, registry=registry)
+        gone = Counter("zoo_clients_gone", "Clients that disconnected before the response", by_model, registry=registry)
+        sequences = Counter("zoo_sequences", "Sequences in responses", by_model, registry=registry)
+        batches = Histogram("zoo_batch_sequences", "Sequences in a batch", by_model, registry=registry, buckets=BATCHES)
         seconds = Histogram(
             "zoo_request_seconds",
-            "From the head of a request to its answer",
+            "Seconds from the headers of a request to its response",
             by_model,
             registry=registry,
             buckets=SECONDS,
         )
-        # labels -> what counts under them, looked for once: that takes longer than counting
+        # looking a label up takes longer than counting
         self._requests, self._errors = functools.cache(requests.labels), functools.cache(errors.labels)
         self._gone, self._sequences = functools.cache(gone.labels), functools.cache(sequences.labels)
         self._batches, self._seconds = functools.cache(batches.labels), functools.cache(seconds.labels)
 
     def request(self, model: str, status: int, seconds: float) -> None:
-        """A request was answered. model: "" for what belongs to none."""
+        """Count a response. model: "" for a request that names none."""
         self._requests(model, status).inc()
         self._seconds(model).observe(seconds)
         if status >= 400:

@@ -1,4 +1,4 @@
-"""The service in OpenAPI's words, at /openapi.json: what programs that make clients, or try a service, read."""
+"""The OpenAPI description of the service, at /openapi.json, for programs that generate or test clients."""
 
 from __future__ import annotations
 
@@ -8,28 +8,26 @@ import zoo
 from zoo.dna.read_options import ReadOptions
 from zoo.options import StrandOptions
 from zoo.serve.options import ServeOptions
-from zoo.serve.protocol import BINARY_OUTPUT, LONGEST_ID, OUTPUT, PARAMETERS, VERSION
-from zoo.serve.tensors import INPUTS
+from zoo.serve.protocol import BINARY_OUTPUT, INPUTS, LONGEST_ID, OUTPUT, PARAMETERS, VERSION
 
 ERRORS = {
-    "400": "The request is not as the protocol has it, or a sequence is not what the model takes",
-    "401": "A token is missing",
+    "400": "The request does not follow the protocol, or the model cannot read a sequence",
+    "401": "The token is missing or wrong",
     "404": "No such model or version",
-    "408": "The request did not come in time",
+    "408": "The body did not arrive in time",
     "413": "Too many sequences or bytes",
     "415": "The body is compressed",
-    "421": "A name of another host that points to this machine",
-    "431": "The head of the request is too long",
-    "503": "Too many requests or connections; come again after the seconds of Retry-After",
+    "421": "The header Host names another machine",
+    "503": "Too busy; retry after the seconds in Retry-After",
 }
 
 
 def description(models: list[str], options: ServeOptions) -> dict[str, Any]:
-    """An OpenAPI 3.1 document of the service that serves these."""
+    """An OpenAPI 3.1 document of the service that serves these models."""
     paths: dict[str, Any] = {
         "/v2": _get("Name, version and extensions of the server"),
-        "/v2/health/live": _get("Whether the server is there"),
-        "/v2/health/ready": _get("Whether the server answers"),
+        "/v2/health/live": _get("Whether the server runs"),
+        "/v2/health/ready": _get("Whether the server is ready"),
         "/v2/models": _get("Names of the models"),
         "/metrics": _get("Counters and histograms for Prometheus", "text/plain"),
     }
@@ -38,7 +36,7 @@ def description(models: list[str], options: ServeOptions) -> dict[str, Any]:
     for base, parameters in (("", [model]), ("/versions/{version}", [model, version])):
         at = f"/v2/models/{{model}}{base}"
         paths[at] = _get("Inputs, outputs and weights of a model", parameters=parameters)
-        paths[f"{at}/ready"] = _get("Whether the model answers", parameters=parameters)
+        paths[f"{at}/ready"] = _get("Whether the model is ready", parameters=parameters)
         paths[f"{at}/infer"] = {"post": _infer(parameters, options)}
     return {
         "openapi": "3.1.0",
@@ -81,7 +79,11 @@ def _request(options: ServeOptions) -> dict[str, Any]:
                 "name": {"const": name},
                 "datatype": {"const": kind.datatype},
                 "shape": _shape(1 + len(kind.shape(1)), options.max_sequences),
-                "data": {"type": "array", "items": _value(kind.datatype), "description": "as many as the shape says"},
+                "data": {
+                    "type": "array",
+                    "items": _value(kind.datatype),
+                    "description": "the values, flat or nested",
+                },
                 "parameters": {"type": "object"},
             },
             ["name", "datatype", "shape", "data"],
@@ -107,7 +109,7 @@ def _shape(axes: int, most: int) -> dict[str, Any]:
 
 
 def _value(datatype: str) -> dict[str, Any]:
-    """An element of `data`; numbers may be nested."""
+    """A value of `data`; numbers may be nested."""
     return {"type": "string", "pattern": "^[ACGTNacgtn]*$"} if datatype == "BYTES" else {"type": ["number", "array"]}
 
 

@@ -1,28 +1,39 @@
-"""The page: sequences are pasted, a table is shown, and for one of them which bases matter and what mutations do.
+"""The page for people: a table of predictions, and which bases of a sequence matter.
 
-page.html has its script and style; beside it stands what answers it. At / of zoo serve that is the service
-(page_service.js), in the files of zoo page ONNX Runtime in the browser (page_browser.js). It asks no other host, which
-its policy makes sure of.
+page.html has its script and style. A second script answers its requests: page_service.js asks zoo serve, and
+page_browser.js, for the files of zoo page, ONNX Runtime in the browser. The page's policy forbids requests to other
+hosts.
+
+    index.html             the page
+    models/NAME.onnx       a model's graph, which takes the letters of sequences
+    ort/ort.js, ort.wasm   ONNX Runtime in WebAssembly, copied from the npm package onnxruntime-web; web servers know
+                           the suffixes of these names
 """
 
 from __future__ import annotations
 
 import functools
+import re
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from zoo import registry
+from zoo.errors import ZooError
 from zoo.explain import report
 from zoo.explain.logos import COLOURS
+from zoo.prediction import description
 from zoo.spec import ALPHABET
+from zoo.system.atomic import replacing_folder
+from zoo.weights import lookup
 
 PAGE = Path(__file__).with_name("page.html")
 
 SERVICE, BROWSER = "page_service.js", "page_browser.js"
-"""What answers the page."""
-
-POLICY_MARK, BACKEND_MARK, SETTINGS_MARK = "{{POLICY}}", "{{BACKEND}}", "{{SETTINGS}}"
+"""Scripts that answer the page."""
 
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; connect-src 'self'; img-src data:; form-action 'none'; "
@@ -30,17 +41,34 @@ POLICY = (
 )
 
 POLICIES = {SERVICE: POLICY, BROWSER: f"{POLICY} 'self' 'wasm-unsafe-eval'; worker-src 'self'"}
-"""What the browser lets a page do; ONNX Runtime is a script of its own, and a worker."""
+"""What the browser allows a page to do; ONNX Runtime is a script of its own, and a worker."""
 
 HEADERS = {
     "content-type": "text/html; charset=utf-8",
     "content-security-policy": f"{POLICY}; frame-ancestors 'none'",
 }
-"""Of the answer that is the page."""
+"""Headers of the response with the page."""
 
-
-NO_STEP = "the sequence has N, for which zoo design would draw bases at random; put bases there first"
+NO_STEP = "the sequence contains N, which zoo design would replace with random bases; replace each N first"
 """Why a sequence is not made stronger."""
+
+INPUT = "bytes"
+"""Input of the graphs, see exporters/zoo_exporters/onnx."""
+
+PACKAGE = "onnxruntime-web"
+
+ORT = Path("node_modules") / PACKAGE / "dist"
+"""Folder in which `npm install onnxruntime-web` puts its files."""
+
+SCRIPT = "ort.wasm.bundle.min.mjs"
+
+ORT_FILES = {SCRIPT: "ort/ort.js", "ort-wasm-simd-threaded.wasm": "ort/ort.wasm"}
+"""Name in the package -> name among the files."""
+
+OLDEST_ORT = (1, 23)
+"""The script of earlier releases loads another file."""
+
+OUR_FILES = ("index.html", "models/*.onnx", *ORT_FILES.values())
 
 
 @functools.cache
@@ -49,14 +77,64 @@ def of_service() -> str:
     return page(SERVICE)
 
 
-def page(backend: str, **settings: Any) -> str:
-    """The page, whole. backend: SERVICE or BROWSER.  settings: what that needs to know."""
-    told = orjson.dumps({"alphabet": ALPHABET, "colours": COLOURS, **settings}).decode().replace("<", "\\u003c")
+def page(script: str, **settings: Any) -> str:
+    """The page. script: SERVICE or BROWSER, which reads the settings."""
+    parts = {
+        "{{POLICY}}": POLICIES[script],
+        "{{BACKEND}}": PAGE.with_name(script).read_text("utf-8"),
+        "{{SETTINGS}}": orjson.dumps({"alphabet": ALPHABET, "colours": COLOURS, **settings})
+        .decode()
+        .replace("<", "\\u003c"),
+    }
     text = report.with_drawing(PAGE)
-    for mark, part in {
-        POLICY_MARK: POLICIES[backend],
-        BACKEND_MARK: PAGE.with_name(backend).read_text("utf-8"),
-        SETTINGS_MARK: told,
-    }.items():
+    for mark, part in parts.items():
         text = text.replace(mark, part)
     return text
+
+
+def write(weights: Sequence[str], path: Path, ort: Path, overwrite: bool = False) -> list[str]:
+    """Write the page and models, by name or from files, into a folder; the default model if none is given. Returns the
+    names of the models.
+
+    ort: the folder dist of the npm package.
+    Raises ZooError for a missing or old package, for two models of one name, and as the exporter onnx and
+    replacing_folder do.
+    """
+    models = lookup.by_name(weights)
+    _check_ort(ort)
+    exporter = registry.load("exporters", "onnx")
+    with replacing_folder(path, overwrite, OUR_FILES, [ort, *map(lookup.file_of, models.values())]) as folder:
+        (folder / "models").mkdir()
+        (folder / "ort").mkdir()
+        for source, target in ORT_FILES.items():
+            shutil.copyfile(ort / source, folder / target)
+        about = {}
+        for name, one in models.items():
+            loaded = lookup.load(None, one)
+            graph = f"models/{name.replace(':', '-')}{exporter.SUFFIX}"
+            exporter.export(loaded, folder / graph, input=INPUT)
+            about[name] = {
+                "graph": graph,
+                "sequence_length": loaded.spec.sequence_length,
+                "targets": loaded.spec.targets,
+                "weights": description.of_weights(loaded.spec),
+            }
+        tensors = {"input": exporter.INPUTS[INPUT].name, "output": exporter.OUTPUT}
+        (folder / "index.html").write_text(page(BROWSER, models=about, no_step=NO_STEP, **tensors), "utf-8")
+    return list(models)
+
+
+def _check_ort(ort: Path) -> None:
+    """Raise ZooError unless the folder has the files, of a release that is new enough."""
+    problem = next((f"it has no {name}" for name in ORT_FILES if not (ort / name).is_file()), None)
+    if problem is None:
+        version = re.search(r"ONNX Runtime Web v(\d+)\.(\d+)", (ort / SCRIPT).read_text("utf-8", "replace")[:1000])
+        if version is None:
+            problem = f"{SCRIPT} does not name its release"
+        elif (int(version[1]), int(version[2])) < OLDEST_ORT:
+            problem = f"got {version[1]}.{version[2]}"
+    if problem:
+        raise ZooError(
+            f"{ort}: expected the folder dist of the npm package {PACKAGE}, {'.'.join(map(str, OLDEST_ORT))} or later; "
+            f"{problem}; install it with npm install --no-save {PACKAGE}, or name its folder with --ort"
+        )

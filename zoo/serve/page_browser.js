@@ -1,4 +1,4 @@
-// What the page of zoo page asks, computed in the browser: ONNX Runtime in WebAssembly runs the graphs beside the page.
+// Requests of the page of zoo page, answered in the browser: ONNX Runtime in WebAssembly runs the graphs.
 const ROWS = 64;
 const LETTERS = "ACGTN";
 const sessions = {};
@@ -6,7 +6,7 @@ let turn = Promise.resolve();
 
 async function runtime() {
   if (location.protocol === "file:")
-    throw new Error("A browser lets no page that is a file load other files: open it through a web server, such as python -m http.server in its folder.");
+    throw new Error("Browsers do not let a page that is opened as a file load other files. Open it through a web server, for example python -m http.server in its folder.");
   const ort = await import(new URL("ort/ort.js", document.baseURI));
   ort.env.wasm.wasmPaths = {wasm: new URL("ort/ort.wasm", document.baseURI).href};
   ort.env.wasm.proxy = true;
@@ -19,11 +19,11 @@ async function opened(model) {
   return (await ready).InferenceSession.create(new Uint8Array(await answer.arrayBuffer()));
 }
 
-// letters: ASCII of the sequences, one behind the other -> activities, one row behind the other
+// letters: the sequences in ASCII, one after the other -> activities, one row after the other
 async function run(model, letters) {
   const ort = await ready, length = settings.models[model].sequence_length, width = settings.models[model].targets.length;
   sessions[model] ??= opened(model);
-  sessions[model].catch(() => { delete sessions[model]; });  // the next one tries again
+  sessions[model].catch(() => { delete sessions[model]; });  // the next request tries again
   const session = await sessions[model], count = letters.length / length;
   const activities = new Float32Array(count * width);
   for (let row = 0; row < count; row += ROWS) {
@@ -36,7 +36,7 @@ async function run(model, letters) {
   return activities;
 }
 
-function refused(sequence, length) {
+function problem(sequence, length) {
   const letters = [...sequence];
   if (letters.length !== length) return `expected ${length} bases, got ${letters.length}`;
   const wrong = letters.findIndex(letter => !LETTERS.includes(letter.toUpperCase()));
@@ -55,14 +55,14 @@ const backend = {
 
   async predict(model, sequences) {
     const {sequence_length: length, targets: {length: width}} = settings.models[model];
-    const found = sequences.map(sequence => ({error: refused(sequence, length)}));
+    const found = sequences.map(sequence => ({error: problem(sequence, length)}));
     const good = found.filter(one => !one.error);
     const activities = await run(model, ascii(sequences.filter((_, i) => !found[i].error).join("")));
     good.forEach((one, row) => { delete one.error; one.activities = [...activities.slice(row * width, (row + 1) * width)]; });
     return found;
   },
 
-  // every substitution is predicted; minus the mean of the four bases, they are the contributions
+  // predicts every substitution; contributions are substitutions minus the mean of the four bases
   async explain(model, sequence) {
     const width = settings.models[model].targets.length, own = ascii(sequence), bases = ascii(settings.alphabet);
     const places = [...own].flatMap((letter, i) => [...bases].map((base, b) => [i, b]).filter(([, b]) => bases[b] !== letter));
@@ -91,4 +91,4 @@ const backend = {
 };
 
 const ready = runtime();
-ready.catch(() => {});  // whoever waits for it says why
+ready.catch(() => {});  // functions that wait for it report the error

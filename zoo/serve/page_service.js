@@ -1,4 +1,4 @@
-// What the page of zoo serve asks, of the service that it came from: the protocol, and two questions beside it.
+// Requests of the page of zoo serve to its service: the protocol, and two requests that the protocol does not have.
 async function ask(path, body) {
   const token = document.getElementById("token").value, headers = token ? {Authorization: `Bearer ${token}`} : {};
   const answer = await fetch(path, body === undefined ? {headers} : {method: "POST", headers, body: JSON.stringify(body)});
@@ -18,7 +18,7 @@ const backend = {
     return found;
   },
 
-  // activities or an error for each; one that is refused says so, those beside it are predicted all the same
+  // activities or an error for each sequence; an error does not stop the prediction of the others
   async predict(model, sequences) {
     const found = sequences.map(() => null);
     for (let left = [...sequences.keys()]; left.length; left = left.filter(i => !found[i])) {
@@ -35,12 +35,12 @@ const backend = {
     return found;
   },
 
-  // of each target: contributions of the bases (L), effects of substitutions (4 L)
+  // for each target: contributions of the bases (L), effects of substitutions (4 L)
   async explain(model, sequence) {
     const found = await ask(`page/${at(model)}/explain`, {sequence});
     return {...found, contributions: found.contributions.map(numbers), effects: found.effects.map(numbers)};
   },
 
-  // the sequence after the substitution that raises a target most, and which it was; none where none raises it
+  // the sequence after the substitution that raises a target most, and that substitution, if any raises it
   stronger: (model, sequence, target) => ask(`page/${at(model)}/stronger`, {sequence, target}),
 };

@@ -132,5 +132,5 @@ def _greeting(models: Models, options: ServeOptions, where: str, with_token: boo
         weights = one.model.spec.weights_id[:12]
         lines.append(f"{one.name}: {one.model.runtime} ({one.model.provider}), weights {weights}")
     if not (options.is_local or with_token):
-        lines.append(f"{options.host}: other machines can reach this address, and no token is required")
-    return [*lines, f"serving at {where}; Ctrl-C ends it"]
+        lines.append(f"{options.host}: other machines can use this service without a token")
+    return [*lines, f"serving at {where}; Ctrl-C stops it"]

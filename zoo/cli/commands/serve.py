@@ -42,8 +42,8 @@ def page(
         options.input_("Folder dist of the npm package onnxruntime-web; by default where npm install puts it."),
     ] = None,
 ) -> None:
-    from zoo.serve import site
+    from zoo.serve import page
 
-    written = site.write(models or [], output, ort or site.ORT, overwrite)
+    written = page.write(models or [], output, ort or page.ORT, overwrite)
     size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
     print(f"{output}: a page of {', '.join(written)}, {size:,} bytes; to look at it: python -m http.server -d {output}")
