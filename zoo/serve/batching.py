@@ -73,7 +73,7 @@ class Batcher:
                 self._look()
 
     def submit(self, codes: np.ndarray) -> asyncio.Future[np.ndarray]:
-        """Base codes, uint8 (N, L) -> a future of float32 (N, T). Cancel it before its batch starts to save the work."""
+        """Base codes, uint8 (N, L) -> a future of float32 (N, T). A request cancelled in time is not computed."""
         return self._add(codes)
 
     def alone(self, work: Callable[[], T]) -> asyncio.Future[T]:
