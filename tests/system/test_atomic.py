@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -12,8 +13,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from refusals import refuses
 
-from zoo.errors import ZooError
 from zoo.system import atomic, machine
 from zoo.system.atomic import check_folder_target, check_target, replacing, replacing_folder, replacing_together
 
@@ -63,7 +64,7 @@ def test_a_folder_that_cannot_be_written_to_is_one_line(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "mkdir", refused)
-    with pytest.raises(ZooError, match=r"out: cannot be written \(Permission denied\)"), replace(tmp_path / "out"):
+    with refuses(tmp_path / "out", "Permission denied"), replace(tmp_path / "out"):
         pytest.fail("the block was entered")
 
 
@@ -106,12 +107,6 @@ def test_a_file_is_flushed_by_a_handle_that_may_write(tmp_path: Path, monkeypatc
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="devices, pipes and locks as on POSIX")
 
 
-def refusal(check: Callable[..., None], *arguments: object, **options: object) -> str:
-    with pytest.raises(ZooError) as caught:
-        check(*arguments, **options)
-    return str(caught.value)
-
-
 class TestWhatIsReplaced:
     """Point: --overwrite replaces regular files, and never an input."""
 
@@ -122,20 +117,18 @@ class TestWhatIsReplaced:
             one.bind(str(tmp_path / "socket"))
         expected = {Path(os.devnull): "a device", tmp_path / "pipe": "a pipe", tmp_path / "socket": "a socket"}
         for path, kind in expected.items():
-            message = f"{path}: expected a file name to write to, this is {kind}"
-            assert refusal(check_target, path, overwrite=True) == message
+            with refuses(path, kind):
+                check_target(path, overwrite=True)
         (tmp_path / "link").symlink_to(os.devnull)
-        assert "link: expected a file name to write to, this is a device" in refusal(
-            check_target, tmp_path / "link", overwrite=True
-        )
+        with refuses(tmp_path / "link", "a device"):
+            check_target(tmp_path / "link", overwrite=True)
 
     def test_a_link_to_nothing_is_not(self, tmp_path: Path) -> None:
         link = tmp_path / "link"
         link.symlink_to(tmp_path / "nothing")
         for overwrite in (False, True):
-            assert refusal(check_target, link, overwrite) == (
-                f"{link}: is a link to nothing; remove it or give another name"
-            )
+            with refuses(link, "link"):
+                check_target(link, overwrite)
         assert link.is_symlink()
 
     def test_a_link_to_a_file_is_followed(self, tmp_path: Path) -> None:
@@ -143,7 +136,8 @@ class TestWhatIsReplaced:
         held, link = tmp_path / "elsewhere" / "held", tmp_path / "link"
         held.write_text("old")
         link.symlink_to(held)
-        assert refusal(check_target, link) == f"{link}: exists already; give another name or --overwrite"
+        with refuses(link, "--overwrite"):
+            check_target(link)
         with replacing(link, overwrite=True) as partial:
             partial.write_text("new")
         assert link.is_symlink()
@@ -157,9 +151,8 @@ class TestWhatIsReplaced:
         other.hardlink_to(source)
         for path in (source, link, other, tmp_path / "." / "seqs.fa"):
             for overwrite in (False, True):
-                assert refusal(check_target, path, overwrite, [None, "absent", str(source)]) == (
-                    f"{path}: is an input of this command, which is never replaced; give another name"
-                )
+                with refuses(path, "input"):
+                    check_target(path, overwrite, [None, "absent", str(source)])
         check_target(tmp_path / "new", True, [source])
 
     def test_standard_input_is_an_input(self, tmp_path: Path) -> None:
@@ -169,16 +162,15 @@ class TestWhatIsReplaced:
         with (tmp_path / "seqs.fa").open() as given:
             command = [sys.executable, "-c", code, str(tmp_path / "seqs.fa")]
             done = subprocess.run(command, stdin=given, capture_output=True, text=True, cwd=ROOT, check=False)
-        assert "seqs.fa: is an input of this command, which is never replaced" in done.stderr
+        assert re.search(r"ZooError: \S+seqs\.fa: .*\binput\b", done.stderr)
 
     def test_a_folder_that_holds_an_input_is_not(self, tmp_path: Path) -> None:
         folder = tmp_path / "report"
         folder.mkdir()
         (folder / "predictions.tsv").write_text("measured")
         for read in (folder / "predictions.tsv", folder):
-            assert refusal(check_folder_target, folder, True, ("*.tsv",), [read]) == (
-                f"{folder}: holds an input of this command, {read.name}; give another name"
-            )
+            with refuses(folder, "input", read.name):
+                check_folder_target(folder, True, ("*.tsv",), [read])
         check_folder_target(folder, True, ("*.tsv",), [tmp_path])
 
     def test_a_folder_with_a_link_among_its_files_is_not(self, tmp_path: Path) -> None:
@@ -186,9 +178,8 @@ class TestWhatIsReplaced:
         folder.mkdir()
         (tmp_path / "precious.tsv").write_text("x")
         (folder / "predictions.tsv").symlink_to(tmp_path / "precious.tsv")
-        assert refusal(check_folder_target, folder, True, ("*.tsv",)) == (
-            f"{folder}: is not overwritten, it holds predictions.tsv; give another name"
-        )
+        with refuses(folder, "predictions.tsv"):
+            check_folder_target(folder, True, ("*.tsv",))
 
 
 DYING = """
@@ -346,9 +337,8 @@ class OtherLibraryError(Exception):
 def test_a_full_disk_is_one_line_whatever_the_library(replace: Replacing, number: int, tmp_path: Path) -> None:
     text = os.strerror(number)
     for error in (OSError(number, text), OtherLibraryError(f"I/O error: {text} (os error {number})")):
-        with pytest.raises(ZooError) as caught, replace(tmp_path / "out"):
+        with refuses(tmp_path / "out", text), replace(tmp_path / "out"):
             raise error
-        assert str(caught.value) == f"{tmp_path / 'out'}: cannot be written ({text})"
     with pytest.raises(OtherLibraryError), replace(tmp_path / "out"):
         raise OtherLibraryError("something else")
     assert not list(tmp_path.iterdir())

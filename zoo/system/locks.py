@@ -1,40 +1,34 @@
-"""Locks on files that end with the process that holds them, however it ends.
+"""Locks on files (filelock) that end with the process that holds them, however it ends; the files stay.
 
-Over a network they hold on one machine, or on all where the file system passes them on. Where there are none, on
-Windows and on file systems without, nothing is held and nobody waits.
+Network file systems share such locks only within one machine, or among all if they support it. On file systems without
+locks nothing is held and nobody waits.
 """
 
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 
 @contextlib.contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Wait for the lock on the file `path`, made if it is not there, and hold it. The file stays."""
-    with path.open("ab") as file:
-        if sys.platform != "win32":
-            import fcntl
-
-            with contextlib.suppress(OSError):  # a file system without locks
-                fcntl.flock(file, fcntl.LOCK_EX)
+    """Wait for the lock on the file `path`, which is created if missing, and hold it."""
+    with contextlib.ExitStack() as stack:
+        # without a fallback to marker files, which stay when a process is killed
+        with contextlib.suppress(OSError, NotImplementedError):
+            stack.enter_context(FileLock(path, fallback_to_soft=False))
         yield
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process holds the lock on `path`. False if there is no such file."""
-    if sys.platform == "win32":
-        return path.exists()
-    import fcntl
-
-    try:
-        with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
+    """Whether a living process holds the lock on `path`. False if the file does not exist."""
+    if not path.exists():
         return False
-    except BlockingIOError:
+    try:
+        with FileLock(path, timeout=0, fallback_to_soft=False):
+            return False
+    except Timeout:
         return True
-    return False
