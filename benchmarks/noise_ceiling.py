@@ -38,7 +38,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "noise_ceiling"
 
 
 class Noisy:
-    """A training source (see zoo/data/training_source.py): the same noisy windows every epoch."""
+    """A training source (see zoo/data/dataset.py): the same noisy windows every epoch."""
 
     def __init__(self, windows: Genome, teacher: Model, count: int, seed: int) -> None:
         self.targets = teacher.spec.targets

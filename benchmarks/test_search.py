@@ -19,7 +19,7 @@ needs("torch", "optuna", "sklearn", "matplotlib")
 
 import torch  # noqa: E402
 
-from zoo.data.training_source import DatasetSource  # noqa: E402
+from zoo.data.dataset import Dataset  # noqa: E402
 from zoo.search import report, results, run, space_file, study, trial  # noqa: E402
 from zoo.search.objective import Objective  # noqa: E402
 from zoo.search.options import SearchOptions  # noqa: E402
@@ -83,7 +83,7 @@ def _request(folder: Path) -> run.Request:
     return run.Request(space, (Objective("pearson", "dev"),), options, run.Data(folder))
 
 
-def _search(request: run.Request, source: DatasetSource, points: list[dict[str, Any]]) -> None:
+def _search(request: run.Request, source: Dataset, points: list[dict[str, Any]]) -> None:
     """As zoo search does it, from the empty folder to the tables; `points` are those that were trained."""
     request.folder.mkdir()
     study.create(request.folder, request.space.facts(), request.objectives, request.options)
@@ -92,12 +92,12 @@ def _search(request: run.Request, source: DatasetSource, points: list[dict[str, 
     points[:] = [one.params for one in made.trials()]
 
 
-def _hear(message: run.Ended | run.Step, made: study.Study, source: DatasetSource) -> None:
+def _hear(message: run.Ended | run.Step, made: study.Study, source: Dataset) -> None:
     if isinstance(message, run.Ended):
         results.write(made, source)
 
 
-def _train(request: run.Request, source: DatasetSource, points: list[dict[str, Any]], folder: Path) -> None:
+def _train(request: run.Request, source: Dataset, points: list[dict[str, Any]], folder: Path) -> None:
     folder.mkdir()
     for number, point in enumerate(points):
         where = TrainingOptions(output=folder / str(number), threads=1, device="cpu")
@@ -111,7 +111,7 @@ def _spent(work: Callable[[], object]) -> float:
     return time.process_time() - before
 
 
-def _source(path: Path) -> DatasetSource:
+def _source(path: Path) -> Dataset:
     """Random DNA and random targets: what is measured does not depend on them."""
     generator = np.random.default_rng(0)
     letters = np.array(list("ACGT"))[generator.integers(0, 4, (SEQUENCES * 5 // 4, 249))]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas
 import pytest
-from labelled_files import TARGETS, dna, read, read_split, refusal, table, write_published
+from labelled_files import TARGETS, check_refused, dna, read, read_split, table, write_published
 
 from zoo.data import dataset
 from zoo.data.dataset import Layout
@@ -47,10 +47,7 @@ class TestPublishedLayout:
 
     def test_the_test_split_may_be_absent_as_a_whole(self, folder: Path) -> None:
         (folder / "Sequences_Test.fa").unlink()
-        assert (
-            "expected Sequences_Test.fa and Sequences_activity_Test.txt, plain or .gz, got only the labels"
-            in refusal(folder)
-        )
+        check_refused(folder, "Sequences_Test.fa and Sequences_activity_Test.txt", "only the labels")
         (folder / "Sequences_activity_Test.txt").unlink()
         assert read(folder).test is None
 
@@ -58,7 +55,7 @@ class TestPublishedLayout:
         whole = read(folder)
         (folder / "Sequences_Train.fa").unlink()
         np.testing.assert_array_equal(read_split(folder, "val").codes, whole.validation.codes)
-        assert "got only the labels; zoo pull data fetches the published ones" in refusal(folder)
+        check_refused(folder, "only the labels", "zoo pull data")
 
     def test_the_sha256_follows_every_code_and_target(self, folder: Path) -> None:
         before = read(folder).sha256
@@ -93,7 +90,7 @@ class TestTables:
         )
         assert len(read_split(path)) == 200
         assert sum(map(len, data.splits.values())) == 200
-        assert "does not say which split a sequence is in; --split-by" in refusal(path)
+        check_refused(path, path, "--split-by")
 
     def test_a_split_column_of_labels_divides_their_fasta(self, tmp_path: Path) -> None:
         sequences = dna(12)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from labelled_files import LENGTH, dna, other_strand, read, refusal, table, write_published
+from labelled_files import LENGTH, check_refused, dna, other_strand, read, table, write_published
 
 from zoo.data import splits
 from zoo.data.dataset import Layout
@@ -70,9 +70,8 @@ class TestDivision:
         layout = Layout(split_by="chromosome", validation_chromosomes=("chr2L",), test_chromosomes=("chr2R",))
         data = read(path, layout=layout)
         assert [len(split) for split in data.splits.values()] == [1, 2, 2]
-        assert data.notes == (
-            "2 sequences stand on several chromosomes too; all their copies went to the held-out side",
-        )
+        (note,) = data.notes
+        assert note.startswith("2 sequences")
 
 
 class TestLeakage:
@@ -80,12 +79,11 @@ class TestLeakage:
         train = dna(6)
         write_published(folder, "Val", [train[2], *dna(3, seed=1)])
         write_published(folder, "Test", [*dna(2, seed=2), other_strand(train[0]), train[1]])
-        line = (
-            f"{folder}: sequences, or their reverse complements, in two splits: "
-            "1 of validation in train too, 2 of test in train too (chr2L_0_39_+_class)"
-        )
-        assert refusal(folder) == f"{line}; their scores flatter a model: remove them, or --allow-leakage"
-        assert read(folder, allow_leakage=True).notes == (line,)
+        line = "1 of validation in train too, 2 of test in train too (chr2L_0_39_+_class)"
+        check_refused(folder, line, "--allow-leakage")
+        (note,) = read(folder, allow_leakage=True).notes
+        assert str(folder) in note
+        assert line in note
 
     def test_copies_within_one_split_are_fine(self, folder: Path) -> None:
         write_published(folder, "Train", dna(4) + dna(4))

@@ -1,4 +1,4 @@
-"""What a model is trained and judged on: labelled sequences, divided into splits, and checked for leakage.
+"""Labelled sequences for training and evaluation, divided into splits and checked for leakage.
 
 Sequences stay base codes (249 bytes each); one-hot is made a batch at a time by whoever computes.
 Axes: N sequences, L positions, T targets.
@@ -11,6 +11,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,17 +20,47 @@ from zoo.data.labelled import DIVISIONS, Layout, Records, Split
 from zoo.data.splits import SIDES
 from zoo.errors import ZooError
 
-__all__ = ["Dataset", "Layout", "Split", "read", "read_split"]
+__all__ = ["Dataset", "Layout", "Source", "Split", "read", "read_split"]
 
 EVERY_ROW = "all"
 
 
+class Source(Protocol):
+    """Sequences and their targets, as training needs them; a Dataset is one."""
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the T targets."""
+
+    @property
+    def sequence_length(self) -> int:
+        """L, bases."""
+
+    @property
+    def train(self) -> Split | None:
+        """Training sequences that every epoch has; None if each epoch has its own."""
+
+    @property
+    def validation(self) -> Split:
+        """Sequences that decide which weights are kept."""
+
+    @property
+    def test(self) -> Split | None:
+        """Sequences on which the kept weights are measured once, at the end."""
+
+    def epoch(self, number: int) -> Split:
+        """Training sequences of epoch `number`, counted from 1; the same at every call."""
+
+    def identity(self) -> dict[str, Any]:
+        """Identifies the data, as JSON types: for the receipts, and to refuse to resume on other data."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """`targets` names the T columns, `source` is the path it was read from.
+    """Labelled sequences of files. targets: names of the T targets.  source: the path they were read from.
 
-    sha256: hex, over the codes and targets of all splits.  notes: lines for the user, about leakage that was allowed
-    and sequences that changed sides; may be empty.
+    sha256: hex, over the codes and targets of all splits.  notes: lines for the user about allowed leakage and about
+    sequences that changed sides.
     """
 
     train: Split
@@ -42,8 +73,19 @@ class Dataset:
 
     @property
     def splits(self) -> dict[str, Split]:
-        """Side -> split, those that are there, in the order of splits.SIDES."""
+        """Side -> split, without absent ones, in the order of splits.SIDES."""
         return {name: split for name in SIDES if (split := getattr(self, name)) is not None}
+
+    @property
+    def sequence_length(self) -> int:
+        return self.train.codes.shape[1]
+
+    def epoch(self, number: int) -> Split:  # noqa: ARG002 - every epoch has the same sequences
+        return self.train
+
+    def identity(self) -> dict[str, Any]:
+        sizes = {"train": len(self.train), "validation": len(self.validation)}
+        return {"source": self.source, "sha256": self.sha256, **sizes}
 
 
 def read(
@@ -54,28 +96,34 @@ def read(
     length: int,
     layout: Layout | None = None,
 ) -> Dataset:
-    """Everything at `path`, divided into train, validation and test (None if there is none).
+    """Read all sequences at `path`, divided into train, validation and test (None if absent).
 
     path: a folder in a published layout (see published.py; files plain or .gz; row i of the labels belongs to record
     i), a table with a sequence column, or a FASTA file with labels beside it.
-    targets: their names; each is the column of exactly its name, else that of published labels. TARGET=COLUMN takes
+    targets: their names; each is the column of exactly this name, else that of published labels. TARGET=COLUMN takes
     another column.
-    length: L, bases.  layout: where things stand in one file, and what divides it; the two strands of a sequence never
-    fall on two sides.
+    length: L, bases.  layout: the columns of one file, and how it is divided; both strands of a sequence are always on
+    the same side.
 
-    Raises ZooError for whatever is missing or not as described, and, unless `allow_leakage`, if a sequence or its
-    reverse complement stands in two splits.
+    Raises ZooError if anything is missing or not as described, and, unless `allow_leakage`, if a sequence or its
+    reverse complement is in two splits.
     """
     layout = layout or Layout()
-    asked = [published.asked(text) for text in targets]
-    targets, columns = tuple(target for target, _ in asked), tuple(column for _, column in asked)
+    parsed = [published.parse_target(text) for text in targets]
+    names = tuple(published.target_of(name) for name, _ in parsed)
+    columns = tuple(column for _, column in parsed)
     _check_request(path, columns, layout)
-    names = [published.target_of(name) for name in targets]
     if len(set(names)) != len(names):
-        raise ZooError(f"targets: expected different ones, got {', '.join(targets)}, of which two are the same target")
+        given = ", ".join(name for name, _ in parsed)
+        raise ZooError(f"targets: expected different ones, got {given}, of which two are the same target")
     notes: list[str] = []
     if path.is_dir():
-        parts = {side: _read_published(path, side, columns, length, layout) for side in SIDES if _has(path, side)}
+        parts = {
+            side: _read_published(path, side, columns, length, layout)
+            for side in SIDES
+            # the test split may be absent as a whole; for the other two a missing file is an error
+            if side != "test" or any(_published_files(path, side))
+        }
     else:
         records = labelled.read_file(path, columns, length, layout)
         sides, notes = _divide(records, path, layout)
@@ -85,11 +133,14 @@ def read(
         del records
     for side in ("train", "validation"):
         if side not in parts:
-            raise ZooError(f"{path}: the split {side} is empty; there is {_sizes(parts)}")
-        _check_targets(parts[side], columns, f"{path}: the split {side}")
+            raise ZooError(f"{path}: the split {side} is empty; found {_sizes(parts)}")
+        missing = np.isnan(parts[side].targets).all(axis=0)
+        if missing.any():
+            column = columns[int(np.argmax(missing))]
+            raise ZooError(f"{path}: the split {side}: no value of {column} in any of {len(parts[side]):,} rows")
     notes += _leakage(parts, path, allow_leakage)
     return Dataset(
-        parts["train"], parts["validation"], parts.get("test"), tuple(targets), _sha256(parts), str(path), tuple(notes)
+        parts["train"], parts["validation"], parts.get("test"), names, _sha256(parts), str(path), tuple(notes)
     )
 
 
@@ -101,10 +152,10 @@ def read_split(
     length: int,
     layout: Layout | None = None,
 ) -> Split:
-    """One split of what `read` takes; of a folder, its two files alone are read. Leakage is not looked for.
+    """Read one split of the data that `read` takes; of a folder, only its two files. Leakage is not checked.
 
     split: train, validation (val) or test, or "all" for every row of a file.  A FASTA file that `layout` does not
-    divide is taken whole.  Raises ZooError as `read` does, and if the split is empty.
+    divide is read completely.  Raises ZooError as `read` does, and if the split is empty.
     """
     layout = layout or Layout()
     _check_request(path, targets, layout)
@@ -119,17 +170,16 @@ def read_split(
         if labelled.is_fasta(path):
             return records.split
         raise ZooError(f"{_undivided(path, layout)}, --split {EVERY_ROW} takes every row")
-    chosen = sides == SIDES.index(side)
-    if not chosen.any():
-        counts = {name: int((sides == number).sum()) for number, name in enumerate(SIDES)}
-        raise ZooError(f"{path}: the split {side} is empty; there is {_sizes(counts)}")
-    return records.split.rows(chosen)
+    parts = {name: records.split.rows(sides == number) for number, name in enumerate(SIDES)}
+    if not len(parts[side]):
+        raise ZooError(f"{path}: the split {side} is empty; found {_sizes(parts)}")
+    return parts[side]
 
 
 def _check_request(path: Path, targets: tuple[str, ...], layout: Layout) -> None:
     if not targets or len(set(targets)) != len(targets):
         raise ZooError(f"targets: expected one or more different columns, got {', '.join(targets) or 'none'}")
-    layout.check(path)
+    layout.check_applies(path)
 
 
 def _undivided(path: Path, layout: Layout) -> str:
@@ -137,9 +187,8 @@ def _undivided(path: Path, layout: Layout) -> str:
     return f"{path}: does not say which split a sequence is in{reason}; --split-by {' or '.join(DIVISIONS)} divides it"
 
 
-def _sizes(parts: Mapping[str, Split | int]) -> str:
-    sizes = {name: part if isinstance(part, int) else len(part) for name, part in parts.items()}
-    return ", ".join(f"{size:,} in {name}" for name, size in sizes.items() if size) or "nothing"
+def _sizes(parts: Mapping[str, Split]) -> str:
+    return ", ".join(f"{len(part):,} in {name}" for name, part in parts.items() if len(part)) or "nothing"
 
 
 def _layout_of(folder: Path) -> Mapping[str, tuple[str, str]]:
@@ -156,11 +205,6 @@ def _published_files(folder: Path, side: str) -> tuple[Path | None, Path | None]
     return labelled.first_file(folder / fasta), labelled.first_file(folder / labels)
 
 
-def _has(folder: Path, side: str) -> bool:
-    # the test split may be left out as a whole; of the other two a missing file is an error
-    return side != "test" or any(_published_files(folder, side))
-
-
 def _read_published(folder: Path, side: str, targets: tuple[str, ...], length: int, layout: Layout) -> Split:
     fasta, labels = _published_files(folder, side)
     if fasta is None or labels is None:
@@ -173,7 +217,7 @@ def _read_published(folder: Path, side: str, targets: tuple[str, ...], length: i
 
 
 def _divide(records: Records, path: Path, layout: Layout) -> tuple[np.ndarray | None, list[str]]:
-    """Sides, uint8 (N,), None if nothing divides the records; and notes."""
+    """Sides, uint8 (N,), or None if nothing divides the records; and notes."""
     if layout.split_by == "fraction":
         keys = splits.keys(records.split.codes)
         return splits.by_fraction(keys, layout.validation_fraction, layout.test_fraction, layout.split_seed), []
@@ -188,10 +232,10 @@ def _sides(words: list[str], where: str) -> np.ndarray:
     """Words of a split column -> sides, uint8 (N,)."""
     numbers = {}
     for word in dict.fromkeys(words):
-        if word.strip().lower() not in splits.SPELLINGS:
-            row = words.index(word) + 1
-            raise ZooError(f"{where}, row {row}: expected one of {', '.join(splits.SPELLINGS)}, got {word!r}")
-        numbers[word] = SIDES.index(splits.side(word))
+        try:
+            numbers[word] = SIDES.index(splits.side(word))
+        except ZooError as error:
+            raise ZooError(f"{where}, row {words.index(word) + 1}: {error}") from None
     return np.fromiter((numbers[word] for word in words), np.uint8, len(words))
 
 
@@ -200,52 +244,45 @@ def _by_chromosome(records: Records, path: Path, layout: Layout) -> tuple[np.nda
     if not layout.validation_chromosomes:
         counts = ", ".join(f"{name} ({count:,})" for name, count in Counter(chromosomes).most_common(30))
         raise ZooError(
-            f"{path}: --split-by chromosome: say which to hold out, --validation-chromosomes NAME; there are {counts}"
+            f"{path}: --split-by chromosome needs --validation-chromosomes NAME; known chromosomes: {counts}"
         )
     keys = splits.keys(records.split.codes)
     try:
         sides, moved = splits.by_chromosome(keys, chromosomes, layout.validation_chromosomes, layout.test_chromosomes)
     except ZooError as error:
         raise ZooError(f"{path}: {error}") from None
-    if not moved:
-        return sides, []
-    return sides, [f"{moved:,} sequences stand on several chromosomes too; all their copies went to the held-out side"]
+    note = f"{moved:,} sequences are on several chromosomes; all their copies went to the held-out side"
+    return sides, [note] if moved else []
 
 
 def _chromosomes_in_names(split: Split, path: Path, layout: Layout) -> list[str]:
-    """From names such as chr2L_5750_5998_+."""
+    """Chromosomes in names such as chr2L_5750_5998_+."""
     if split.names is None:
         raise ZooError(
             f"{path}: --split-by chromosome needs a column {layout.chromosome_column!r} (--chromosome-column NAME "
             f"takes another), or a column {layout.name_column!r} (--name-column) with names such as chr2L_5750_5998"
         )
-    found = []
+    chromosomes = []
     for row, name in enumerate(split.names, 1):
         chromosome = splits.chromosome(name)
         if chromosome is None:
             raise ZooError(f"{path}: row {row}: expected a name with its chromosome, chr2L_5750_5998, got {name!r}")
-        found.append(chromosome)
-    return found
-
-
-def _check_targets(split: Split, targets: tuple[str, ...], where: str) -> None:
-    empty = np.isnan(split.targets).all(axis=0)
-    if empty.any():
-        raise ZooError(f"{where}: no value of {targets[int(np.argmax(empty))]} in any of {len(split):,} rows")
+        chromosomes.append(chromosome)
+    return chromosomes
 
 
 def _leakage(parts: dict[str, Split], path: Path, allowed: bool) -> list[str]:
-    """A note if sequences stand on two sides. Raises ZooError unless `allowed`."""
-    found = splits.shared({side: splits.keys(part.codes) for side, part in parts.items()})
-    if not found:
+    """A note if sequences are in two splits. Raises ZooError unless `allowed`."""
+    shared = splits.shared({side: splits.keys(part.codes) for side, part in parts.items()})
+    if not shared:
         return []
-    counts = [f"{len(rows):,} of {later} in {earlier} too" for (later, earlier), rows in found.items()]
-    (later, _), records = next(iter(found.items()))
+    counts = [f"{len(rows):,} of {later} in {earlier} too" for (later, earlier), rows in shared.items()]
+    (later, _), records = next(iter(shared.items()))
     names = parts[later].names
     example = names[records[0]] if names else f"record {records[0] + 1} of {later}"
     line = f"{path}: sequences, or their reverse complements, in two splits: {', '.join(counts)} ({example})"
     if not allowed:
-        raise ZooError(f"{line}; their scores flatter a model: remove them, or --allow-leakage")
+        raise ZooError(f"{line}; they make scores too good: remove them, or give --allow-leakage")
     return [line]
 
 
@@ -254,7 +291,7 @@ def _sha256(parts: dict[str, Split]) -> str:
     for side, part in parts.items():
         digest.update(f"{side}{list(part.codes.shape)}{list(part.targets.shape)}".encode())
         digest.update(np.ascontiguousarray(part.codes).data)
-        # one NaN is not like the other bit for bit
+        # NaNs may differ in their bits
         targets = np.where(np.isnan(part.targets), np.float32(np.nan), part.targets)
         digest.update(np.ascontiguousarray(targets, "<f4").data)
     return digest.hexdigest()

@@ -1,6 +1,6 @@
-"""Labelled sequences of one file, or of a FASTA and its table: base codes, targets, names, undivided.
+"""Labelled sequences of one file, or of a FASTA and its table: base codes, targets, names, not yet divided.
 
-Row i of the labels belongs to record i of the FASTA: counts are checked, and names where both have them.
+Row i of the labels belongs to record i of the FASTA: counts are checked, and names if both have them.
 Axes: N sequences, L positions, T targets.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import numpy as np
 
@@ -19,52 +19,58 @@ from zoo.errors import ZooError
 from zoo.formats import columns
 from zoo.formats.fasta import Reader
 from zoo.formats.names import first_word, shown
+from zoo.options import Bounds
 
 FASTA = (".fa", ".fasta", ".fna")
-
 
 Division = Literal["chromosome", "fraction"]
 
 DIVISIONS: tuple[str, ...] = get_args(Division)
 """Ways to divide one file, whether or not it has a split column."""
 
+OF_DIVISION = {
+    "chromosome": ("validation_chromosomes", "test_chromosomes"),
+    "fraction": ("validation_fraction", "test_fraction", "split_seed"),
+}
+"""Division -> the fields of Layout that apply to it."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Layout(ReadOptions):
-    """Where things stand in a file of one's own, how it is read, and how it is divided."""
+    """The columns of one file, how its sequences are read, and how it is divided."""
 
     labels: Path | None = None
-    """Table whose row i belongs to record i of a FASTA file; by default the one beside it (x.fa: x_activity.txt)."""
+    """Table whose row i belongs to record i of a FASTA file; default: the one beside it (x.fa: x_activity.txt)."""
 
     sequence_column: str = "sequence"
-    """Column of a table that holds the sequences."""
+    """Column of the sequences in a table."""
 
     name_column: str = "name"
-    """Column of the names, which may be missing."""
+    """Column of the names; optional."""
 
     split_column: str = "split"
-    """Column that says train, validation or test; it may be missing."""
+    """Column with train, validation or test; optional."""
 
     chromosome_column: str = "chromosome"
-    """Column of the chromosomes; without it, names such as chr2L_5750_5998 are asked."""
+    """Column of the chromosomes; else the chromosome is read from names like chr2L_5750_5998."""
 
     split_by: Division | None = None
-    """Divide one file, whatever its split column says; the two strands of a sequence stay together."""
+    """Divide one file, whatever its split column says; both strands of a sequence stay together."""
 
     validation_chromosomes: tuple[str, ...] = ()
-    """Held out by --split-by chromosome."""
+    """Chromosomes for validation, with --split-by chromosome."""
 
     test_chromosomes: tuple[str, ...] = ()
-    """Held out by --split-by chromosome."""
+    """Chromosomes for the test, with --split-by chromosome."""
 
-    validation_fraction: float = 0.1
-    """Of --split-by fraction."""
+    validation_fraction: Annotated[float, Bounds(above=0, below=1)] = 0.1
+    """Share of the sequences for validation, with --split-by fraction."""
 
-    test_fraction: float = 0.1
-    """Of --split-by fraction."""
+    test_fraction: Annotated[float, Bounds(0, below=1)] = 0.1
+    """Share of the sequences for the test, with --split-by fraction."""
 
-    split_seed: int = 0
-    """Of --split-by fraction."""
+    split_seed: Annotated[int, Bounds(0, 2**64 - 1)] = 0
+    """Seed of the division, with --split-by fraction."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -74,41 +80,28 @@ class Layout(ReadOptions):
         if both:
             raise ZooError(f"expected a chromosome for validation or for test, got {min(both)} for both")
         validation, test = self.validation_fraction, self.test_fraction
-        if not (0 < validation < 1 and 0 <= test < 1 and validation + test < 1):
+        if validation + test >= 1:
             raise ZooError(
-                "expected fractions that leave something to validate and to train on, got "
-                f"{validation} for validation and {test} for test"
+                f"expected fractions that leave sequences for training, got {validation} for validation and {test} for "
+                "test"
             )
-        if not 0 <= self.split_seed < 2**64:
-            raise ZooError(f"split seed: expected a whole number of at least 0, got {self.split_seed}")
-        if self.split_by is not None and self.split_by not in DIVISIONS:
-            raise ZooError(f"--split-by: expected {' or '.join(DIVISIONS)}, got {self.split_by!r}")
 
-    def check(self, path: Path) -> None:
-        """Raise ZooError for what has no say in how `path` is read and divided."""
-        for division, options in OF_DIVISION.items():
-            for name in options:
+    def check_applies(self, path: Path) -> None:
+        """Raise ZooError for options that do not apply to `path`."""
+        for division, names in OF_DIVISION.items():
+            for name in names:
                 if self.split_by != division and getattr(self, name) != getattr(Layout, name):
-                    raise ZooError(f"--{name.replace('_', '-')}: has a say with --split-by {division} alone")
+                    raise ZooError(f"--{name.replace('_', '-')}: only applies with --split-by {division}")
         if path.is_dir() and self.split_by is not None:
-            raise ZooError(
-                f"{path}: its files divide it already; leave out --split-by, or give one file with all sequences"
-            )
+            raise ZooError(f"{path}: its files divide it already; omit --split-by, or give one file with all sequences")
         if self.labels is not None and (path.is_dir() or not is_fasta(path)):
-            raise ZooError(f"--labels {self.labels}: belongs to a FASTA file; {path} is none")
-
-
-OF_DIVISION = {
-    "chromosome": ("validation_chromosomes", "test_chromosomes"),
-    "fraction": ("validation_fraction", "test_fraction", "split_seed"),
-}
-"""Division -> the fields of Layout that say how."""
+            raise ZooError(f"--labels {self.labels}: only applies to a FASTA file, which {path} is not")
 
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """codes: base codes, uint8 (N, L).  targets: float32 (N, T), NaN where missing.  names: N names, if there are.
-    columns: of the file, which held the T targets; empty where they come from no file."""
+    """codes: base codes, uint8 (N, L).  targets: float32 (N, T), NaN where missing.  names: N names, or None.
+    columns: names of the T target columns in the file; empty for data from no file."""
 
     codes: np.ndarray
     targets: np.ndarray
@@ -118,15 +111,15 @@ class Split:
     def __len__(self) -> int:
         return len(self.codes)
 
-    def rows(self, chosen: np.ndarray) -> Split:
-        """Those records for which `chosen`, bool (N,), is true, in order."""
-        names = None if self.names is None else [self.names[row] for row in np.flatnonzero(chosen)]
-        return Split(self.codes[chosen], self.targets[chosen], names, self.columns)
+    def rows(self, mask: np.ndarray) -> Split:
+        """The records where `mask`, bool (N,), is true, in order."""
+        names = None if self.names is None else [self.names[row] for row in np.flatnonzero(mask)]
+        return Split(self.codes[mask], self.targets[mask], names, self.columns)
 
 
 @dataclasses.dataclass(frozen=True)
 class Records:
-    """All records of one file; what its split and chromosome columns say of each, None where there is no column."""
+    """All records of one file, and the values of its split and chromosome columns, or None without such a column."""
 
     split: Split
     sides: list[str] | None = None
@@ -134,12 +127,12 @@ class Records:
 
 
 def is_fasta(path: Path) -> bool:
-    """By suffix; a second one such as .gz does not count."""
+    """Whether the suffix is that of FASTA, apart from one such as .gz."""
     return columns.suffix(path) in FASTA
 
 
 def read_file(path: Path, targets: tuple[str, ...], length: int, layout: Layout) -> Records:
-    """A table with a sequence column, or a FASTA file with its labels beside it; `length` in bases.
+    """Read a table with a sequence column, or a FASTA file with its labels beside it; `length` in bases.
 
     Raises ZooError if it is neither, or not as described.
     """
@@ -150,25 +143,22 @@ def read_file(path: Path, targets: tuple[str, ...], length: int, layout: Layout)
             f"{path}: {'expected' if path.exists() else 'no such file or folder; expected'} a folder, a table "
             f"({', '.join(columns.SUFFIXES)}) or a FASTA file ({', '.join(FASTA)})"
         )
-    advice = {**_advice(targets), layout.sequence_column: "--sequence-column NAME takes another"}
-    table = columns.read(path, targets, (layout.sequence_column,), _optional(layout), published.columns(), advice)
-    sequences = table.text.pop(layout.sequence_column)
-    codes = encode_as(sequences, length, layout, lambda row: f"{path}: row {row}")
+    table = _table(path, targets, layout, (layout.sequence_column,))
+    codes = encode_as(table.text[layout.sequence_column], length, layout, lambda row: f"{path}: row {row}")
     return _records(codes, table, table.text.get(layout.name_column), layout)
 
 
 def read_pair(fasta: Path, labels: Path, targets: tuple[str, ...], length: int, layout: Layout) -> Records:
-    """A FASTA file and the table whose row i belongs to record i.
+    """Read a FASTA file and the table whose row i belongs to record i.
 
-    Raises ZooError if the counts differ, or, where the table has names, if one is not that of its record.
+    Raises ZooError if the counts differ, or if the table has names and one differs from the name of its record.
     """
     if not fasta.is_file():
         raise ZooError(f"{fasta}: no such file")
-    table = columns.read(labels, targets, (), _optional(layout), published.columns(), _advice(targets))
+    table = _table(labels, targets, layout)
     codes = np.empty((len(table), length), np.uint8)
     names: list[str] = []
-    reader = Reader(fasta, length, reading=layout)
-    for batch_names, batch in reader:
+    for batch_names, batch in Reader(fasta, length, reading=layout):
         room = codes[len(names) : len(names) + len(batch)]
         room[:] = batch[: len(room)]
         names += batch_names
@@ -177,7 +167,7 @@ def read_pair(fasta: Path, labels: Path, targets: tuple[str, ...], length: int, 
             f"{fasta}: expected {len(table):,} records, one for each row of {labels.name}, got {len(names):,}; "
             "row i must belong to record i"
         )
-    # a FASTA name ends at the first white space, which the same name in a table may go beyond
+    # a FASTA name ends at the first white space; the same name in a table may be longer
     for row, (name, given) in enumerate(zip(names, table.text.get(layout.name_column, names), strict=True), 1):
         if given != name and first_word(given) != name:
             raise ZooError(
@@ -187,9 +177,11 @@ def read_pair(fasta: Path, labels: Path, targets: tuple[str, ...], length: int, 
     return _records(codes, table, names, layout)
 
 
-def _optional(layout: Layout) -> tuple[str, ...]:
-    """Columns that a table may have."""
-    return layout.name_column, layout.split_column, layout.chromosome_column
+def _table(path: Path, targets: tuple[str, ...], layout: Layout, text: tuple[str, ...] = ()) -> columns.Table:
+    optional = layout.name_column, layout.split_column, layout.chromosome_column
+    advice = dict.fromkeys(targets, "--targets TARGET=COLUMN takes another")
+    advice[layout.sequence_column] = "--sequence-column NAME takes another"
+    return columns.read(path, targets, text, optional, published.columns(), advice)
 
 
 def _records(codes: np.ndarray, table: columns.Table, names: list[str] | None, layout: Layout) -> Records:
@@ -200,13 +192,9 @@ def _records(codes: np.ndarray, table: columns.Table, names: list[str] | None, l
     )
 
 
-def _advice(targets: tuple[str, ...]) -> dict[str, str]:
-    return dict.fromkeys(targets, "--targets TARGET=COLUMN takes another")
-
-
 def first_file(path: Path) -> Path | None:
-    """The file, plain or gzipped; None if there is neither."""
-    return next((found for found in (path, path.with_name(f"{path.name}.gz")) if found.is_file()), None)
+    """The file, plain or gzipped; None if neither exists."""
+    return next((file for file in (path, path.with_name(f"{path.name}.gz")) if file.is_file()), None)
 
 
 def _labels_beside(fasta: Path, layout: Layout) -> Path:
@@ -214,13 +202,12 @@ def _labels_beside(fasta: Path, layout: Layout) -> Path:
         if columns.suffix(layout.labels) not in columns.SUFFIXES:
             raise ZooError(f"{layout.labels}: expected a table, {', '.join(columns.SUFFIXES)}, got another suffix")
         return layout.labels
-    stem = fasta.name[: fasta.name.lower().rindex(columns.suffix(fasta))]
-    wanted = [f"{stem}_activity{suffix}" for suffix in columns.SEPARATORS]
-    of_layout = published.labels_of(f"{stem}{columns.suffix(fasta)}")
-    if of_layout:
-        wanted = [of_layout]
+    suffix = columns.suffix(fasta)
+    stem = fasta.name[: fasta.name.lower().rindex(suffix)]
+    published_name = published.labels_of(f"{stem}{suffix}")
+    wanted = [published_name] if published_name else [f"{stem}_activity{suffix}" for suffix in columns.SEPARATORS]
     for name in wanted:
-        found = first_file(fasta.with_name(name))
-        if found is not None:
-            return found
+        file = first_file(fasta.with_name(name))
+        if file is not None:
+            return file
     raise ZooError(f"{fasta}: found no labels beside it, expected {' or '.join(wanted)}; name them with --labels")

@@ -1,6 +1,6 @@
-"""Published layouts of labelled sequences: which column holds a target, which files hold a split.
+"""Published layouts of labelled sequences: the column of each target, and the files of each split.
 
-The models say what their authors published (published.Published); a network of any architecture trains on any of it.
+Each model lists what its authors published (see zoo/weights/published.py); any architecture trains on any of it.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from zoo.weights.published import Published
 
 
 def columns() -> dict[str, tuple[str, ...]]:
-    """Target -> the columns that hold it in published files, where those have another name."""
-    found: dict[str, tuple[str, ...]] = {}
-    for offer in _offers():
-        for target, column in offer.columns.items():
-            found[target] = (*found.get(target, ()), column)
-    return found
+    """Target -> other names of its column in published files."""
+    names: dict[str, tuple[str, ...]] = {}
+    for layout in _published():
+        for target, column in layout.columns.items():
+            names[target] = (*names.get(target, ()), column)
+    return names
 
 
 def target_of(column: str) -> str:
-    """The target that a published column holds; any other column is a target of its own name."""
+    """The target in a published column; any other column is a target of its own name."""
     return next((target for target, names in columns().items() if column in names), column)
 
 
-def asked(text: str) -> tuple[str, str]:
-    """ "TARGET=COLUMN", or the name of a column alone -> the target, and the column that holds it.
+def parse_target(text: str) -> tuple[str, str]:
+    """ "TARGET=COLUMN", or the name of a column alone -> the target and its column.
 
-    Raises ZooError if there is nothing on one side of the equals sign.
+    Raises ZooError if one side of the equals sign is empty.
     """
     target, equals, column = text.partition("=")
     if not equals:
@@ -41,23 +41,23 @@ def asked(text: str) -> tuple[str, str]:
 
 def layouts() -> list[Mapping[str, tuple[str, str]]]:
     """Side -> names of its FASTA file and of its labels, for every published layout."""
-    return [{side: _names(offer, word) for side, word in offer.splits.items()} for offer in _offers()]
+    return [{side: _names(layout, word) for side, word in layout.splits.items()} for layout in _published()]
 
 
 def labels_of(fasta: str) -> str | None:
-    """Name of the labels that belong to a FASTA file which is named as published ones are; None for another name."""
-    for offer in _offers():
-        before, _, after = offer.files[0].partition("{}")
+    """Name of the labels for a FASTA file that has the name of a published one; None for another name."""
+    for layout in _published():
+        before, _, after = layout.files[0].partition("{}")
         if fasta.startswith(before) and fasta.endswith(after):
-            return _names(offer, fasta[len(before) : len(fasta) - len(after)])[1]
+            return _names(layout, fasta[len(before) : len(fasta) - len(after)])[1]
     return None
 
 
-def _names(offer: Published, word: str) -> tuple[str, str]:
-    fasta, labels = offer.files
+def _names(layout: Published, word: str) -> tuple[str, str]:
+    fasta, labels = layout.files
     return fasta.format(word), labels.format(word)
 
 
-def _offers() -> list[Published]:
+def _published() -> list[Published]:
     modules = registry.working("models").values()
-    return [offer for module in modules if (offer := getattr(module, "PUBLISHED", None))]
+    return [layout for module in modules if (layout := getattr(module, "PUBLISHED", None))]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.data import published, seen
+from zoo.data import published, trained_sequences
 from zoo.data.dataset import Split
 from zoo.data.splits import keys
 from zoo.errors import CheckFailed, ZooError
@@ -182,7 +182,7 @@ def already_seen(weights: str, label: str, data: Split) -> str | None:
     run = lookup.run_of(weights)
     if run is None or _begun_with(run):
         return None
-    counts = seen.count(run, data.codes)
+    counts = trained_sequences.count(run, data.codes)
     if not counts:
         return None
     words = {"train": "were trained on", "validation": "chose the best epoch"}

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from zoo.data import splits
+from zoo.data.dataset import Dataset
 from zoo.data.labelled import Split
-from zoo.data.training_source import DatasetSource
 from zoo.errors import ZooError
 from zoo.evaluation import intervals
 from zoo.evaluation.intervals import PairedDifference
@@ -117,7 +117,7 @@ def trainings(contenders: list[Contender], folder: Path, options: SearchOptions)
     ]
 
 
-def run(training: Training, source: DatasetSource, options: SearchOptions, reporter: Reporter, command: str) -> None:
+def run(training: Training, source: Dataset, options: SearchOptions, reporter: Reporter, command: str) -> None:
     """Train, or go on where it stopped."""
     contender = training.contender
 
@@ -132,7 +132,7 @@ def run(training: Training, source: DatasetSource, options: SearchOptions, repor
 
 
 def compare(
-    study: Study, source: DatasetSource, done: list[Training], ours: list[Contender], others: list[Contender]
+    study: Study, source: Dataset, done: list[Training], ours: list[Contender], others: list[Contender]
 ) -> list[Confirmation]:
     """Each of ours with each of the others, in the metric that was searched for, for every target."""
     test = source.test

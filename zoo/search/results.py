@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.data.training_source import Source
+from zoo.data.dataset import Source
 from zoo.search.objective import COST, Objective
 from zoo.search.space import Space
 from zoo.search.study import REASON, Study, pareto

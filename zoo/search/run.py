@@ -13,7 +13,6 @@ from zoo import errors
 from zoo.data import dataset
 from zoo.data.dataset import Dataset
 from zoo.data.labelled import Layout
-from zoo.data.training_source import DatasetSource
 from zoo.errors import ZooError
 from zoo.evaluation import figures as evaluation_figures
 from zoo.search import check, confirm, objective, report, results, space_file, sweep, trial, workers
@@ -196,7 +195,7 @@ def _made(request: Request, read: Dataset) -> Iterator[None]:
         raise
 
 
-def _search(request: Request, source: DatasetSource, study: Study, heard: Heard) -> None:
+def _search(request: Request, source: Dataset, study: Study, heard: Heard) -> None:
     def hear(message: Ended | Step) -> None:
         if isinstance(message, Step):
             heard.step(message)
@@ -222,7 +221,7 @@ def _work(request: Request, send: Callable[[Any], None]) -> None:
 
 def work(
     request: Request,
-    source: DatasetSource,
+    source: Dataset,
     study: Study,
     hear: Callable[[Ended | Step], None],
     train: Callable[[Study, Drawn], None] | None = None,
@@ -267,14 +266,14 @@ def _confirm(
     heard.note(f"confirming: {len(jobs)} trainings, then the test split")
     heard.began(len(jobs))
     if count == 1:
-        confirm_each(request, jobs, DatasetSource(read), heard.step)
+        confirm_each(request, jobs, read, heard.step)
     else:
         shares = [(request, jobs[first::count]) for first in range(count)]
         if workers.in_processes(_confirm_in_process, shares, heard.step):
             raise ZooError(
                 f"{request.folder}: a process that confirmed was killed; the same command with --resume goes on"
             )
-    comparisons = confirm.compare(study, DatasetSource(read), jobs, ours, others)
+    comparisons = confirm.compare(study, read, jobs, ours, others)
     confirm.write(request.folder, comparisons)
     return comparisons
 
@@ -282,12 +281,10 @@ def _confirm(
 def _confirm_in_process(request: Request, jobs: list[confirm.Training], send: Callable[[Any], None]) -> None:
     options = dataclasses.replace(request.options, threads=request.options.threads or _share(request.options.workers))
     shared = dataclasses.replace(request, options=options)
-    confirm_each(shared, jobs, DatasetSource(request.data.read(request.space)), send)
+    confirm_each(shared, jobs, request.data.read(request.space), send)
 
 
-def confirm_each(
-    request: Request, jobs: list[confirm.Training], source: DatasetSource, hear: Callable[[Step], None]
-) -> None:
+def confirm_each(request: Request, jobs: list[confirm.Training], source: Dataset, hear: Callable[[Step], None]) -> None:
     """Train each, as far as it is not trained yet."""
     for job in jobs:
         following = _Following(job, hear)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from zoo.data.dataset import Dataset
-from zoo.data.training_source import DatasetSource
 from zoo.errors import CheckFailed, OutOfMemory, ZooError
 from zoo.search import objective, results
 from zoo.search.objective import COST, SPEED, Objective
@@ -48,7 +47,7 @@ class Trainings:
     space: Space
     objectives: tuple[Objective, ...]
     options: SearchOptions
-    source: DatasetSource
+    source: Dataset
     step: Callable[[float], None] = lambda _: None
     command: str = ""
 
@@ -160,7 +159,7 @@ class _Watch:
 
 
 def train(
-    job: Callable[[bool], TrainingJob], folder: Path, source: DatasetSource, reporter: Callable[[bool], Reporter]
+    job: Callable[[bool], TrainingJob], folder: Path, source: Dataset, reporter: Callable[[bool], Reporter]
 ) -> dict[str, Any]:
     """The row of the best epoch of a training that may have begun in `folder`, see the head of this file.
 
@@ -177,9 +176,9 @@ def train(
     return run(job(False), source, reporter(False))
 
 
-def without_test(dataset: Dataset) -> DatasetSource:
+def without_test(dataset: Dataset) -> Dataset:
     """The data of a search: whoever has it cannot look at the test split."""
-    return DatasetSource(dataclasses.replace(dataset, test=None))
+    return dataclasses.replace(dataset, test=None)
 
 
 def drop_weights(study: Study, trainings: Trainings) -> None:

@@ -83,7 +83,7 @@ class DistillConfig:
 
 
 class DistillSource:
-    """A training source (see zoo/data/training_source.py).
+    """A training source (see zoo/data/dataset.py).
 
     seed: of every sequence that is drawn.
     ahead: draw the next sequences while some are trained on. That helps where another device trains; on the same

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from zoo.data.dataset import Source
 from zoo.data.labelled import Split
-from zoo.data.training_source import Source
 from zoo.evaluation.metrics import score
 from zoo.training import scores
 from zoo.training.trainer import Trainer

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from zoo.data.training_source import Source
+from zoo.data.dataset import Source
 from zoo.errors import CheckFailed, MissingDependency, OutOfMemory, ZooError
 from zoo.system import machine
 from zoo.training import distributed, notes, tracking

@@ -3,7 +3,7 @@
     weights.safetensors     the best weights so far, as any other weights file of the zoo
     metrics.csv             a row an epoch, from 0 where the run began with given weights; curves.png, the same, drawn
     run.json                settings, data, versions, device, time: the receipts
-    seen.safetensors        which sequences it was trained and chosen by, see zoo/data/seen.py
+    seen.safetensors        which sequences it was trained and chosen by, see zoo/data/trained_sequences.py
     checkpoints/*.safetensors   the state of the training, the newest two; a damaged one falls back to the one before
 
 Every file is replaced whole. Nothing is pickled.
@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from zoo.data import seen
-from zoo.data.training_source import Source
+from zoo.data import trained_sequences
+from zoo.data.dataset import Source
 from zoo.errors import ZooError
 from zoo.system.atomic import clear_left_over, replacing
 from zoo.weights.lookup import RUN_RECEIPTS, RUN_WEIGHTS
@@ -73,7 +73,7 @@ class RunFolder:
     def discard(self) -> None:
         """Remove the folder of a run that ended before its first checkpoint. Whatever is not of the run stays."""
         if not self._checkpoint_files():
-            for path in (self.receipts, self.path / seen.FILE):
+            for path in (self.receipts, self.path / trained_sequences.FILE):
                 path.unlink(missing_ok=True)
             for folder in (self.checkpoints, self.path):
                 with contextlib.suppress(OSError):  # it holds something else
@@ -105,7 +105,7 @@ class RunFolder:
     def write_seen(self, source: Source) -> None:
         """Which sequences it was trained on, where every epoch has the same, and which the best epoch is chosen by."""
         sides = {"train": source.train, "validation": source.validation}
-        seen.save(self.path, {side: split.codes for side, split in sides.items() if split is not None})
+        trained_sequences.save(self.path, {side: split.codes for side, split in sides.items() if split is not None})
 
     def read_receipts(self) -> dict[str, Any]:
         """What they say, {} if the run was killed before it wrote any. Raises ZooError if the folder is no run."""

@@ -1,6 +1,6 @@
 """The trainer, the same for every model of the zoo and every source of data. Needs the extra `train`.
 
-A source (zoo/data/training_source.py) gives the training sequences of each epoch and one validation split. A run that
+A source (zoo/data/dataset.py) gives the training sequences of each epoch and one validation split. A run that
 begins with given weights measures them first: that is epoch 0, and the best epoch may be it. All randomness of an epoch
 follows from (seed, epoch) and the saved state of PyTorch's generator, so that a run which was killed and resumed ends
 with the same weights, bit for bit on a CPU, as one that was not.
@@ -26,8 +26,8 @@ import torch
 from torch import nn
 
 from zoo import registry
+from zoo.data.dataset import Source
 from zoo.data.labelled import Split
-from zoo.data.training_source import Source
 from zoo.dna.augment import augment
 from zoo.errors import CheckFailed, ZooError
 from zoo.system import signals

@@ -26,7 +26,7 @@ from zoo.training.config import StudentConfig, TrainConfig, TrainingOptions
 from zoo.training.distill import DistillConfig
 
 if TYPE_CHECKING:
-    from zoo.data.training_source import Source
+    from zoo.data.dataset import Source
     from zoo.training.run import TrainingJob
     from zoo.training.trainer import Reporter
 
@@ -48,7 +48,6 @@ def train(
     **given: Any,
 ) -> None:
     from zoo.data import dataset
-    from zoo.data.training_source import DatasetSource
 
     job = _prepare(model, settings, where, **model_settings(model, given))
     config = job.config
@@ -56,7 +55,7 @@ def train(
     for note in read.notes:
         notes.say(note)
     columns = ["--targets", ",".join(targets)] if any("=" in text for text in targets) else []
-    _train(job, DatasetSource(read), ["--data", str(data), *columns, *_as_typed(layout)])
+    _train(job, read, ["--data", str(data), *columns, *_as_typed(layout)])
 
 
 def model_settings(model: str, given: dict[str, Any]) -> dict[str, Any]:

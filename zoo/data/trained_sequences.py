@@ -1,6 +1,7 @@
-"""Which sequences a training has seen, so that nobody takes a score on them for one on new sequences.
+"""The file in a run's folder that records which sequences it was trained and validated on.
 
-A file in the folder of a run holds their keys (splits.keys), the same for both strands, by the side they stood on.
+It holds their keys (splits.keys), equal for both strands, by side, so that a score on them is not taken for a score on
+new sequences.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ FILE = "seen.safetensors"
 
 
 def save(folder: Path, sides: Mapping[str, np.ndarray]) -> None:
-    """Side ("train", "validation") -> base codes, uint8 (N, L)."""
+    """Write the file. sides: "train" or "validation" -> base codes, uint8 (N, L)."""
     from safetensors.numpy import save_file
 
     with replacing(folder / FILE, overwrite=True) as partial:
@@ -25,9 +26,9 @@ def save(folder: Path, sides: Mapping[str, np.ndarray]) -> None:
 
 
 def count(folder: Path, codes: np.ndarray) -> dict[str, int]:
-    """How many of these sequences, base codes, uint8 (N, L), stood on which side of the training in `folder`.
+    """Side of the run in `folder` -> how many of these sequences, base codes, uint8 (N, L), were on it.
 
-    Sides without any are left out; {} where the folder has no such file.
+    Sides without any are omitted; {} if the folder has no such file.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
@@ -36,6 +37,6 @@ def count(folder: Path, codes: np.ndarray) -> dict[str, int]:
         sides = load_file(folder / FILE)
     except (OSError, SafetensorError):
         return {}
-    wanted = splits.keys(codes)
-    counts = {side: int(np.isin(wanted, keys).sum()) for side, keys in sides.items()}
-    return {side: counts[side] for side in splits.SIDES if counts.get(side)}
+    keys = splits.keys(codes)
+    counts = {side: int(np.isin(keys, sides[side]).sum()) for side in splits.SIDES if side in sides}
+    return {side: number for side, number in counts.items() if number}
