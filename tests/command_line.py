@@ -1,4 +1,4 @@
-"""The command line, in this process or in one of its own; the fixture `zoo` of conftest.py gives it to a test."""
+"""The command line for tests, in this process (the fixture `zoo` of conftest.py) or in a new one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zoo.prediction.model import load
 ROOT = Path(__file__).parents[1]
 
 RUNTIME = ("--runtime", "kmer-cpu")
-"""Starts without PyTorch and without an export."""
+"""The runtime that starts fastest."""
 
 Zoo = Callable[..., tuple[int, str, str]]
 """Words of a command line -> exit status, standard output, standard error."""
@@ -51,7 +51,7 @@ def run_zoo(*arguments: object, **options: object) -> subprocess.CompletedProces
 
 @contextlib.contextmanager
 def predicting(folder: Path, text: bytes = b"") -> Iterator[subprocess.Popen[bytes]]:
-    """`zoo predict - -o out.tsv`, which has begun to write, was given `text`, and waits for more that does not come."""
+    """A running `zoo predict - -o out.tsv` that has begun to write, has read `text`, and waits for more input."""
     command = [sys.executable, "-m", "zoo", "predict", "--weights", "w.safetensors", *RUNTIME, "-", "-o", "out.tsv"]
     pipe = subprocess.PIPE
     with subprocess.Popen(
@@ -70,7 +70,7 @@ def environment() -> dict[str, str]:
 
 
 def heed_signals() -> None:
-    """In a process that is started from one that ignores them, as by `make test &` or nohup."""
+    """Handle signals even if the parent process ignores them, as with `make test &` or nohup."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)

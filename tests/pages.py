@@ -1,12 +1,12 @@
-"""Pages for readers: what stands between their fences, and running it as a reader would.
+"""The code blocks of README.md and docs/, and how to run them as a reader would.
 
     ```sh       commands, run line by line
-    ```python   a program that goes on where the block before it stopped
-    ```...      whatever the language, a block that begins with a comment of a file name alone is that file
-    ```console  shown, not run: what needs a network, a GPU or several machines
+    ```python   a program, which continues the Python blocks before it
+    ```...      a block in any language whose first line is a comment with a file name is that file
+    ```console  shown but not run, since it needs a network, a GPU or several machines
 
-A new page in docs/ is tested by being there; what its blocks need beforehand is made by the fixture `reader` of
-tests/docs/conftest.py.
+A new page in docs/ is tested automatically; the fixture `reader` of tests/docs/conftest.py makes the files that its
+blocks need.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# (\S+\.\w+)\n")
 _HERE = re.compile(r"<<'?(\w+)")
 _SHELL = set("|<>&;$*?{}()~`")
-"""What needs a shell; commands without any of it run in this process, which has imported the libraries before."""
+"""Characters that need a shell; commands without them run in this process, where the libraries are imported already."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """language: behind the fence.  file: the name of the file that it is, None for what is run."""
+    """language: the word after the fence.  file: name of the file, or None for a block that is run."""
 
     language: str
     text: str
@@ -48,7 +48,7 @@ class Block:
 
     @property
     def commands(self) -> list[str]:
-        """Of a block of the shell: a command a line; one that ends in a backslash, or in a here-document, goes on."""
+        """The commands of a shell block, one a line; a backslash or a here-document continues a command."""
         found = []
         lines = iter(self.text.replace("\\\n", " ").splitlines())
         for line in lines:
@@ -70,9 +70,9 @@ def files(page: Path) -> dict[str, str]:
 
 
 def run(page: Path, folder: Path, zoo: Callable[..., tuple[int, str, str]], printed: Callable[[], str]) -> None:
-    """Run the blocks of a page in `folder`, the working directory, one after the other.
+    """Run the blocks of a page in order, in `folder`, the working directory.
 
-    zoo: as the fixture of that name.  printed: what was written to standard output since it was last asked.
+    zoo: see the fixture.  printed: returns the text written to standard output since its last call.
     """
     names: dict[str, Any] = {}
     for block in blocks(page):
@@ -101,7 +101,7 @@ def _run_command(command: str, folder: Path, zoo: Callable[..., tuple[int, str, 
 
 
 def missing(page: Path) -> list[str]:
-    """Libraries that the Python of a page imports and that are not installed."""
+    """Libraries that the Python blocks of a page import and that are not installed."""
     programs = [block.text for block in blocks(page) if block.language == "python" and not block.file]
     nodes = [node for program in programs for node in ast.walk(ast.parse(program))]
     found = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
@@ -111,7 +111,7 @@ def missing(page: Path) -> list[str]:
 
 
 def shell_path(folder: Path, python: str) -> str:
-    """A PATH on which `zoo` is the code of this clone."""
+    """A PATH where `zoo` runs the code of this clone."""
     folder.mkdir()
     (folder / "zoo").write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{python}" -m zoo "$@"\n')
     (folder / "zoo").chmod(0o755)

@@ -1,4 +1,4 @@
-"""The folder that the tests of commands work in."""
+"""The working folder for tests of commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""However a command ends, by a signal, a full disk or want of memory: one line, and nothing half-written."""
+"""A command that ends by a signal, a full disk or lack of memory prints one line and leaves no partial file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from command_line import ROOT, RUNTIME, environment, heed_signals, predicting, r
 
 
 def limit_files(size: int) -> Callable[[], None]:
-    """For a process: no file of more than `size` bytes, as if the disk were full."""
+    """Limit the files of a process to `size` bytes, as if the disk were full."""
 
     def limit() -> None:
         import resource
@@ -40,7 +40,7 @@ def limit_memory(size: int) -> Callable[[], None]:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits and signals as on POSIX")
 class TestEnds:
-    """Point: whatever ends a command, it says so in one line and leaves nothing behind."""
+    """Point: a command that is stopped says so in one line and leaves nothing behind."""
 
     @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
     def test_a_signal_cleans_up_as_ctrl_c_does(self, folder: Path, number: int, status: int) -> None:
@@ -49,11 +49,13 @@ class TestEnds:
             assert process.stderr is not None
             process.send_signal(number)
             assert process.wait() == status
-            assert process.stderr.read() == f"zoo: ended by {signal.Signals(number).name}\n".encode()
+            line = process.stderr.read().decode()
+            assert line.count("\n") == 1
+            assert signal.Signals(number).name in line
         assert sorted(folder.iterdir()) == before
 
     def test_ctrl_c_while_libraries_are_imported_is_one_line(self, folder: Path) -> None:
-        """The library that is being imported is one that sends the signal and loses the exception that comes of it."""
+        """The library that is imported sends the signal, and one of them hides the exception of the signal."""
         for name, body in {
             "cyclopts": "os.kill(os.getpid(), signal.SIGINT)",
             "h5py": "try:\n    os.kill(os.getpid(), signal.SIGINT)\nexcept BaseException: raise ImportError('no')",
@@ -84,13 +86,13 @@ class TestEnds:
             preexec_fn=heed_signals,
         ) as process:
             assert process.stderr is not None
-            assert process.stderr.readline() == b"zoo: measuring kmer-cpu\n"
+            assert b"kmer-cpu" in process.stderr.readline()
             parent = psutil.Process(process.pid)
             while not (children := parent.children(recursive=True)):
                 time.sleep(0.01)
             process.send_signal(signal.SIGTERM)
             assert process.wait() == 143
-            assert process.stderr.read() == b"zoo: ended by SIGTERM\n"
+            assert b"SIGTERM" in process.stderr.read()
         _, alive = psutil.wait_procs(children, timeout=60)
         assert not alive
 
@@ -130,23 +132,24 @@ class TestEnds:
         result = run_zoo(*command, cwd=folder, preexec_fn=limit_files(4096))
         assert result.returncode == 2
         output = command[-1]
-        assert result.stderr.decode() == f"zoo: {output}: cannot be written (File too large)\n"
+        text = result.stderr.decode()
+        assert text.startswith(f"zoo: {output}: ")
+        assert "File too large" in text
+        assert text.count("\n") == 1
         assert sorted(folder.iterdir()) == before
 
-    def test_a_full_disk_ends_a_training_and_leaves_nothing(self, folder: Path) -> None:
+    def test_a_full_disk_stops_a_training_and_leaves_nothing(self, folder: Path) -> None:
         pytest.importorskip("torch")
         before = sorted(write_training(folder))
         result = run_zoo(*TRAIN, cwd=folder, preexec_fn=limit_files(2048))
         assert result.returncode == 2
-        assert re.fullmatch(
-            r"zoo: run/checkpoints/[0-9-]+\.safetensors: cannot be written \(File too large\)\n"
-            r"|zoo: run/weights\.safetensors: cannot be written \(File too large\)\n",
-            result.stderr.decode().splitlines(keepends=True)[-1],
-        )
+        last = result.stderr.decode().splitlines()[-1]
+        assert re.match(r"zoo: run/(checkpoints/[0-9-]+|weights)\.safetensors: ", last)
+        assert "File too large" in last
         assert sorted(folder.iterdir()) == before
 
     @pytest.mark.parametrize("megabytes", [30, 60])
-    def test_libraries_that_want_more_memory_are_one_line(self, folder: Path, megabytes: int) -> None:
+    def test_lack_of_memory_for_libraries_is_one_line(self, folder: Path, megabytes: int) -> None:
         result = run_zoo("predict", "seqs.fa", cwd=folder, preexec_fn=limit_memory(megabytes << 20))
         assert result.returncode == 2
         text = result.stderr.decode()

@@ -1,4 +1,4 @@
-"""`zoo predict` from end to end: whole tables out, pipes and signals."""
+"""`zoo predict` from end to end: whole tables, pipes and signals."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class TestPredict:
         weights_id = random_checkpoint(ODD).spec.weights_id
         assert status == 0
         assert out == expected_table(folder)
-        assert err == f"zoo: 10 sequences, 1 mostly unknown; kmer-cpu; weights {weights_id[:12]}\n"
+        assert err.count("\n") == 1
+        assert all(fact in err for fact in ("10 sequences", "1 mostly unknown", "kmer-cpu", weights_id[:12]))
 
     def test_with_an_output_name_the_table_and_its_description_are_written(self, zoo: Zoo, folder: Path) -> None:
         status, out, _ = zoo("predict", "--weights", "w.safetensors", *RUNTIME, "seqs.fa", "-o", "out.tsv")
@@ -37,11 +38,11 @@ class TestPredict:
         status, out, err = zoo("predict", "--weights", "w.safetensors", *RUNTIME, "other.fa", *options)
         assert status == 0
         assert len(out.splitlines()) == 2
-        assert "1 sequences, 1 resized, 2 ambiguous letters, 1 mostly unknown;" in err
+        assert all(fact in err for fact in ("1 sequence", "1 resized", "2 ambiguous letters", "1 mostly unknown"))
 
 
 class TestProcess:
-    """What only a process of its own shows: pipes and signals."""
+    """Pipes and signals, which need a process of their own."""
 
     def test_standard_input_is_read_compressed_or_not(self, folder: Path) -> None:
         content = (folder / "seqs.fa").read_bytes()

@@ -1,4 +1,4 @@
-"""What a reader of the pages has before the first command: sequences, labelled tables, a genome, a network's port."""
+"""Files that the commands of the pages need: sequences, labelled tables, a genome, PyTorch weights."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from zoo.prediction.model import Model, load
 ROOT = Path(__file__).parents[2]
 
 LABELLED = 200
-"""Sequences in a labelled table; enough for every split to have some."""
+"""Sequences in a labelled table, enough for every split."""
 
 
 @pytest.fixture
 def reader(_made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The reader's folder, which is the working directory, in which `zoo` is the code of this clone. It holds
+    """The working directory, where `zoo` runs the code of this clone. It contains
 
     seqs.fa, seqs.fa.gz, more.fa    ten sequences
     predictions.tsv                 what original predicts for seqs.fa
@@ -34,7 +34,7 @@ def reader(_made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     mine.tsv                        columns sequence, dev, hk
     peaks.tsv                       the same with columns peak_id, chrom, seq, log2FC_dev, log2FC_hk; some missing
     labelled.fa, labelled_activity.tsv   the same data in the two files of a FASTA with its labels
-    port.pth                        the network of somebody else
+    port.pth                        a state dict of another program
     dm6.fa, genes.gtf               a genome of two contigs, a gene on it
     peaks.bed, regions.bed          intervals of it
     calls.vcf.gz, variants.tsv      variants of it
@@ -113,7 +113,7 @@ def _write(path: Path, header: str, rows: list[str]) -> None:
 
 
 def _write_port(folder: Path) -> None:
-    """The bundled weights as somebody else's network has them: names of its own, no word about anything."""
+    """Write the bundled weights as a PyTorch state dict with other array names and no metadata."""
     torch = pytest.importorskip("torch")
     from zoo.weights import lookup, network
 

@@ -1,4 +1,4 @@
-"""docs/design.md: its commands make docs/example.fa, whose sequences are what their names say."""
+"""docs/design.md: its commands make docs/example.fa, and the activities of these sequences match their names."""
 
 from __future__ import annotations
 

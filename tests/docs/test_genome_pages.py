@@ -1,4 +1,4 @@
-"""docs/cluster.md: its table follows from the stored rates, and its Snakefile runs."""
+"""docs/cluster.md: the stored rates give its table, and its Snakefile runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_the_page_ends_with_what_the_stored_rates_give() -> None:
 def test_the_snakefile_of_the_page_runs(reader: Path, zoo: Zoo) -> None:
     program = shutil.which("snakemake")
     if program is None:
-        pytest.skip("snakemake is not installed; pip install snakemake brings it")
+        pytest.skip("snakemake is not installed; pip install snakemake installs it")
     (snakefile,) = [block for block in pages.blocks(cluster_table.PAGE) if block.language == "snakemake"]
     (reader / "Snakefile").write_text(snakefile.text)
     command = [program, "--cores", "2", "--quiet", "all"]

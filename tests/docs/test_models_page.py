@@ -1,4 +1,4 @@
-"""docs/models.md: its figures are those of the models, and what it makes is what it says."""
+"""docs/models.md: its numbers are those of the models, and its examples do what it says."""
 
 from __future__ import annotations
 

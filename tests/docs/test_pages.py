@@ -1,4 +1,4 @@
-"""README.md and docs/*.md: what stands there runs as it stands, in order; see tests/pages.py for what is left out."""
+"""README.md and docs/*.md: the code blocks of each page run in order. See tests/pages.py for the exceptions."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ LEFT = {
     "cluster.md": ["tracks/dm6.dev.bw", "tracks/dm6.hk.bw", "tracks/dm6.json"],
     "evaluate.md": ["report/diagnosis-1.png", "report/diagnosis-2.png"],
 }  # fmt: skip
-"""Page -> files that its commands leave there."""
+"""Page -> files that its commands write."""
 
 PAGES = {page.name: page for page in pages.PAGES}
 
@@ -76,7 +76,7 @@ def test_a_command_that_fails_or_a_program_that_prints_nothing_is_found(
 
 
 def test_pages_lead_to_each_other() -> None:
-    """Every page is reached from README.md, and no link within the repository leads nowhere."""
+    """README.md links every page, and every link within the repository has a target."""
     linked = set()
     for page in pages.PAGES:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8")):

@@ -1,4 +1,4 @@
-"""docs/python.md: contributions add up as it says. That all its blocks run is shown by test_pages.py."""
+"""docs/python.md: contributions add up as the page says. test_pages.py runs its blocks."""
 
 from __future__ import annotations
 

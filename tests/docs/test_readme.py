@@ -1,4 +1,4 @@
-"""README.md: its first example prints what it shows. That all its blocks run is shown by test_pages.py."""
+"""README.md: the first example prints the text that the page shows. test_pages.py runs its blocks."""
 
 from __future__ import annotations
 
