@@ -11,7 +11,7 @@ from zoo.errors import require
 from zoo.layers import keras_layers
 from zoo.spec import SPEC_KEY, ModelSpec
 from zoo.system.atomic import replacing
-from zoo.weights import seal
+from zoo.weights import file_checks
 from zoo.weights.checkpoint import Checkpoint
 
 SUFFIX = ".h5"
@@ -33,7 +33,7 @@ def export(weights: Checkpoint, path: Path, *, overwrite: bool = False) -> None:
     with replacing(path, overwrite) as partial:
         # made in memory, because the HDF5 library ends the process if an open file cannot grow
         partial.write_bytes(_content(weights, model))
-        seal.seal(partial)
+        file_checks.write_digest(partial)
 
 
 def _content(weights: Checkpoint, model: keras_layers.KerasModel) -> bytes:
@@ -46,7 +46,7 @@ def _content(weights: Checkpoint, model: keras_layers.KerasModel) -> bytes:
         file.attrs["layer_names"] = np.array([name.encode() for name in names])
         file.attrs["backend"] = np.bytes_("tensorflow")
         file.attrs["keras_version"] = np.bytes_(keras_layers.KERAS_VERSION)
-        file.attrs[SPEC_KEY] = seal.unsealed(weights.spec.to_dict())
+        file.attrs[SPEC_KEY] = file_checks.spec_json(weights.spec.to_dict())
         file.create_group(model.input).attrs["weight_names"] = np.array([])
         for layer in model.layers:
             group = file.create_group(layer.name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import inspect
 from pathlib import Path
@@ -14,8 +13,6 @@ from checkpoints import CONFIGS, ODD, random_checkpoint, random_codes
 from zoo import registry
 from zoo.errors import ZooError
 from zoo.prediction import session
-from zoo.weights import checkpoint
-from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.importers import importer
 from zoo.weights.importers.layers import ImportOptions
 
@@ -115,10 +112,3 @@ def test_its_options_are_keywords_with_a_default(format_: str) -> None:
         assert one.kind is inspect.Parameter.KEYWORD_ONLY
         assert one.default is not inspect.Parameter.empty
         assert one.annotation is not inspect.Parameter.empty
-
-
-def test_arrays_that_are_the_same_under_other_names_are_another_checkpoint() -> None:
-    weights = random_checkpoint(ODD)
-    swapped = dataclasses.replace(ODD, targets=ODD.targets[::-1])
-    spec = dataclasses.replace(weights.spec, config=swapped.to_dict(), targets=swapped.targets)
-    assert checkpoint.digest(Checkpoint(spec, weights.arrays)) != checkpoint.digest(weights)

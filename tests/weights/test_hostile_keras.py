@@ -15,7 +15,7 @@ from zoo_exporters.keras import export as write_h5
 
 from zoo.errors import LONGEST, ZooError
 from zoo.layers import keras_layers
-from zoo.weights import sizes
+from zoo.weights import file_checks
 from zoo.weights.importers import importer
 from zoo.weights.importers.layers import ImportOptions
 
@@ -125,7 +125,7 @@ def test_one_array_under_several_names_counts_each_time(h5: Path, monkeypatch: p
             file[f"Dense_1/{name}"] = file["array"]
         file["Dense_1"].attrs["weight_names"] = [b"a", b"b"]
         file.attrs["layer_names"] = [b"Dense_1"]
-    monkeypatch.setattr(sizes, "LARGEST", 2_000_000)
+    monkeypatch.setattr(file_checks, "LARGEST", 2_000_000)
     refused_import(h5, "2,400,000 bytes", "2,000,000", options=KERAS)
 
 

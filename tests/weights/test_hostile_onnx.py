@@ -13,7 +13,7 @@ from hostile import WEIGHTS, refusal
 from zoo import registry
 from zoo.prediction import session
 from zoo.spec import SPEC_KEY
-from zoo.weights import seal
+from zoo.weights import file_checks
 
 onnx = pytest.importorskip("onnx")
 
@@ -69,10 +69,10 @@ def test_an_onnx_file_with_numbers_in_other_files_is_refused_unopened(
     change(model)
     del model.metadata_props[:]
     spec = WEIGHTS.spec.to_dict()
-    model.metadata_props.add(key=SPEC_KEY, value=seal.unsealed(spec) if sealed else json.dumps(spec))
+    model.metadata_props.add(key=SPEC_KEY, value=file_checks.spec_json(spec) if sealed else json.dumps(spec))
     exported.write_bytes(model.SerializeToString())
     if sealed:  # anyone can seal
-        seal.seal(exported)
+        file_checks.write_digest(exported)
     monkeypatch.setattr(registry.load("runtimes", "onnx"), "_load", lambda *_: pytest.fail("ONNX Runtime opened it"))
     refusal(lambda: session.open_session(exported, "onnx-cpu"), exported, "another file")
     refusal(lambda: registry.load("exporters", "onnx").read_spec(exported), exported, "another file")

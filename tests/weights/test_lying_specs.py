@@ -19,7 +19,7 @@ from zoo import registry
 from zoo.errors import LONGEST, ZooError, ZooWarning
 from zoo.prediction import session
 from zoo.spec import SPEC_KEY
-from zoo.weights import checkpoint, seal
+from zoo.weights import checkpoint, file_checks
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.importers import importer
 
@@ -43,50 +43,51 @@ def refusal(path: Path) -> str:
     return message.removeprefix(f"{path}: ")
 
 
-LIES: dict[str, tuple[dict[str, Any], str]] = {
-    "another length": ({"sequence_length": 54}, "sequence_length: the spec says 54, its config 53"),
-    "another order of targets": ({"targets": ["c", "b", "a"]}, "targets: the spec says"),
-    "fewer targets": ({"targets": ["a", "b"]}, "targets: the spec says"),
-    "a target twice": ({"targets": ["a", "a", "b"]}, "targets: expected one or more different names"),
-    "a target with a tab": ({"targets": ["a\tb", "b", "c"]}, "targets: expected names without tabs"),
-    "a target with a line end": ({"targets": ["a\n", "b", "c"]}, "targets: expected names without tabs"),
-    "a target of blanks": ({"targets": [" ", "b", "c"]}, "targets: expected names without tabs"),
-    "targets that are a number": ({"targets": 3}, "model spec: targets: expected a list of texts, got 3"),
-    "a target that is a number": ({"targets": [1, "b", "c"]}, "targets: expected a list of texts, got [1"),
+LIES: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "another length": ({"sequence_length": 54}, ["sequence_length", "54", "53"]),
+    "another order of targets": ({"targets": ["c", "b", "a"]}, ["targets"]),
+    "fewer targets": ({"targets": ["a", "b"]}, ["targets"]),
+    "a target twice": ({"targets": ["a", "a", "b"]}, ["targets"]),
+    "a target with a tab": ({"targets": ["a\tb", "b", "c"]}, ["targets", "tabs"]),
+    "a target with a line end": ({"targets": ["a\n", "b", "c"]}, ["targets", "tabs"]),
+    "a target of blanks": ({"targets": [" ", "b", "c"]}, ["targets", "tabs"]),
+    "targets that are a number": ({"targets": 3}, ["targets", "got 3"]),
+    "a target that is a number": ({"targets": [1, "b", "c"]}, ["targets", "got [1"]),
     "a length that is text": (
         {"sequence_length": "53"},
-        "model spec: sequence_length: expected a whole number, got '53'",
+        ["sequence_length", "'53'"],
     ),
     "a length that is true": (
         {"sequence_length": True},
-        "model spec: sequence_length: expected a whole number, got True",
+        ["sequence_length", "True"],
     ),
-    "a negative length": ({"sequence_length": -53}, "model spec: sequence_length: expected at least 1, got -53"),
-    "another id": ({"weights_id": "0" * 64}, "its arrays do not match its weights id 000000000000"),
-    "an id that is a number": ({"weights_id": 7}, "model spec: weights_id: expected a text, got 7"),
-    "an architecture that is a list": ({"architecture": ["deepstarr"]}, "model spec: architecture: expected a text"),
-    "an architecture that is not there": ({"architecture": "alexnet"}, "unknown model 'alexnet'"),
-    "a config that is text": ({"config": "odd"}, "model spec: config: expected dict, got 'odd'"),
-    "a config with another field": ({"config": {**SPEC["config"], "colour": 1}}, "config: expected that of the"),
+    "a negative length": ({"sequence_length": -53}, ["sequence_length", "-53"]),
+    "another id": ({"weights_id": "0" * 64}, ["000000000000"]),
+    "an id that is a number": ({"weights_id": 7}, ["weights_id", "got 7"]),
+    "an architecture that is a list": ({"architecture": ["deepstarr"]}, ["architecture", "['deepstarr']"]),
+    "an architecture that is not there": ({"architecture": "alexnet"}, ["'alexnet'"]),
+    "a config that is text": ({"config": "odd"}, ["config", "'odd'"]),
+    "a config with another field": ({"config": {**SPEC["config"], "colour": 1}}, ["config", "deepstarr", "colour"]),
     "a config of numbers for lists": (
         {"config": {**SPEC["config"], "filters": 5}},
-        "filters: expected a list of whole numbers, got 5",
+        ["filters", "got 5"],
     ),
     "a config of text for numbers": (
         {"config": {**SPEC["config"], "dropout": "no"}},
-        "dropout: expected a number, got 'no'",
+        ["dropout", "'no'"],
     ),
-    "a source that is a number": ({"source": 5}, "model spec: source: expected a text, got 5"),
-    "another field": ({"colour": "red"}, "the model spec in its metadata cannot be read"),
-    "a version from the future": ({"version": 99}, "model spec: version 99 was written by another release"),
+    "a source that is a number": ({"source": 5}, ["source", "got 5"]),
+    "another field": ({"colour": "red"}, ["model spec", "colour"]),
+    "a version from the future": ({"version": 99}, ["version 99"]),
 }
 
 
 @pytest.mark.parametrize("lie", LIES)
 def test_a_spec_that_its_config_or_arrays_contradict_is_refused(lie: str, tmp_path: Path) -> None:
-    change, message = LIES[lie]
+    change, facts = LIES[lie]
     path = write(tmp_path / "w.safetensors", json.dumps({**SPEC, **change}))
-    assert message in refusal(path)
+    message = refusal(path)
+    assert not [fact for fact in facts if fact not in message], message
 
 
 @pytest.mark.parametrize(
@@ -155,17 +156,17 @@ def test_a_file_of_an_earlier_release_is_read_and_says_that_it_has_no_digest(
     path = tmp_path / f"w{suffix}"
     with monkeypatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore", ZooWarning)  # the exporter reads what it has written
-        patch.setattr(seal, "unsealed", lambda spec: json.dumps(spec, sort_keys=True))
-        patch.setattr(seal, "seal", lambda path: None)  # noqa: ARG005
+        patch.setattr(file_checks, "spec_json", lambda spec: json.dumps(spec, sort_keys=True))
+        patch.setattr(file_checks, "write_digest", lambda path: None)  # noqa: ARG005
         FORMATS[suffix](path)
-    with pytest.warns(ZooWarning, match=r"was written by an earlier release, without a digest"):
+    with pytest.warns(ZooWarning, match="sha256"):
         assert read(path) == WEIGHTS.spec
 
 
 def test_a_digest_that_is_no_digest_is_refused(tmp_path: Path) -> None:
     for digest in ("", "0" * 64, "\udcb1" * 64, 5, [], {}):
-        path = write(tmp_path / "w.safetensors", json.dumps({**SPEC, seal.DIGEST: digest}))
-        assert refusal(path) == "was changed after it was written, its sha256 is not the one that it carries"
+        path = write(tmp_path / "w.safetensors", json.dumps({**SPEC, file_checks.DIGEST: digest}))
+        assert "sha256" in refusal(path)
 
 
 def test_the_same_weights_are_the_same_file(tmp_path: Path) -> None:

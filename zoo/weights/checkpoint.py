@@ -1,6 +1,6 @@
 """Weights and their ModelSpec in one .safetensors file: read, checked, written whole or not at all.
 
-Needs NumPy and safetensors, no PyTorch. What an architecture offers is in zoo/contracts.py.
+Needs NumPy and safetensors, no PyTorch.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from zoo import registry
 from zoo.errors import ZooError
 from zoo.spec import SPEC_KEY, ModelSpec
 from zoo.system.atomic import replacing
-from zoo.weights import seal, sizes
-from zoo.weights.seal import DIGEST
+from zoo.weights import file_checks
+from zoo.weights.file_checks import DIGEST
 
 SUFFIX = ".safetensors"
 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A model: `arrays` are float32, named and shaped as the architecture's `array_shapes` says."""
+    """A model: arrays are float32, with the names and shapes of the architecture's `array_shapes`."""
 
     spec: ModelSpec
     arrays: dict[str, np.ndarray]
@@ -36,16 +36,16 @@ class Checkpoint:
 
 
 def config_of(spec: ModelSpec) -> Any:
-    """The Config that a spec describes, an object of the architecture's own class.
+    """The Config in a spec, an object of the architecture's own class.
 
-    Raises ZooError if there is no such architecture, its Config has no such fields or values, or the rest of the spec
-    says otherwise.
+    Raises ZooError for an unknown architecture, for fields or values that its Config refuses, and for a config that
+    contradicts the rest of the spec.
     """
     plugin = registry.load("models", spec.architecture)
     try:
         config = plugin.Config(**spec.config)
     except (TypeError, ValueError, OverflowError) as error:
-        raise ZooError(f"config: expected that of the architecture {spec.architecture} ({error})") from None
+        raise ZooError(f"config: does not fit the architecture {spec.architecture} ({error})") from None
     for name in ("sequence_length", "targets"):
         if getattr(config, name) != getattr(spec, name):
             raise ZooError(f"{name}: the spec says {getattr(spec, name)!r}, its config {getattr(config, name)!r}")
@@ -53,19 +53,19 @@ def config_of(spec: ModelSpec) -> Any:
 
 
 def read_spec(text: str | bytes, path: Path) -> ModelSpec:
-    """The ModelSpec that the file `path` carries as JSON.
+    """Read the ModelSpec that the file `path` carries as JSON.
 
-    Raises ZooError if it is none, says other things than its config, or the file was changed since it was written.
+    Raises ZooError if it is no ModelSpec or contradicts its config, or if the file was changed after it was written.
     """
     spec, digest = _checked_spec(text, path)
-    seal.note_absence(path, digest)
+    file_checks.warn_without_digest(path, digest)
     return spec
 
 
 def _checked_spec(text: str | bytes, path: Path) -> tuple[ModelSpec, Any]:
-    """As read_spec, and the digest that the file carries, None for a file of an earlier release."""
+    """The ModelSpec, checked, and the digest in the file; None for a file of an earlier release."""
     try:
-        fields = sizes.parse_json(text)
+        fields = file_checks.parse_json(text)
         if not isinstance(fields, dict):
             raise TypeError(f"expected an object, got {type(fields).__name__}")
         digest = fields.pop(DIGEST, None)
@@ -75,24 +75,18 @@ def _checked_spec(text: str | bytes, path: Path) -> tuple[ModelSpec, Any]:
         raise ZooError(f"{path}: {error}") from None
     except (ValueError, TypeError) as error:
         raise ZooError(f"{path}: the model spec in its metadata cannot be read ({error})") from None
-    seal.check(path, digest)
+    file_checks.check_digest(path, digest)
     return spec, digest
 
 
 def weights_id(arrays: dict[str, np.ndarray]) -> str:
-    """sha256 (hex) over name, shape and little-endian float32 bytes of the arrays in the order of their names."""
+    """sha256 (hex) of the name, shape and little-endian float32 bytes of each array, in the order of names."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name], "<f4")
         digest.update(f"{name}{list(array.shape)}".encode())
         digest.update(array.data)
     return digest.hexdigest()
-
-
-def digest(checkpoint: Checkpoint) -> str:
-    """sha256 (hex) over arrays and spec: two checkpoints with the same arrays and other labels are two."""
-    spec = dataclasses.replace(checkpoint.spec, weights_id=weights_id(checkpoint.arrays))
-    return hashlib.sha256(spec.to_json().encode()).hexdigest()
 
 
 def make(
@@ -126,35 +120,34 @@ def save(checkpoint: Checkpoint, path: Path, overwrite: bool = False) -> None:
     from safetensors.numpy import save_file
 
     with replacing(path, overwrite) as partial:
-        # one key: the library writes several in any order
-        save_file(checkpoint.arrays, partial, metadata={SPEC_KEY: seal.unsealed(checkpoint.spec.to_dict())})
-        seal.seal(partial)
+        # a single key, because the library writes several in any order
+        save_file(checkpoint.arrays, partial, metadata={SPEC_KEY: file_checks.spec_json(checkpoint.spec.to_dict())})
+        file_checks.write_digest(partial)
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a .safetensors file and check it: its digest, the spec against its config, every array against the spec, and
-    all of them against the weights id.
+    """Read and check a .safetensors file: its digest, and the spec against its config, every array and the weights id.
 
-    Raises ZooError if the file is missing, cut off, changed, of another program, or not what its spec says.
+    Raises ZooError if the file is missing, cut off, changed, of another program, or contradicts its spec.
     """
     arrays, metadata = _read(path)
     if SPEC_KEY not in metadata:
         raise ZooError(
-            f"{path}: has no deepstarr-zoo model spec in its header; weights of another program go through zoo import"
+            f"{path}: has no deepstarr-zoo model spec in its header; convert weights of another program with zoo import"
         )
     spec, found = _checked_spec(metadata[SPEC_KEY], path)
     checkpoint = Checkpoint(spec, arrays)
     _check_arrays(arrays, registry.load("models", spec.architecture).array_shapes(checkpoint.config), str(path))
     if weights_id(arrays) != spec.weights_id:
         raise ZooError(f"{path}: its arrays do not match its weights id {spec.weights_id[:12]}; the file is damaged")
-    seal.note_absence(path, found)
+    file_checks.warn_without_digest(path, found)
     return checkpoint
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     from safetensors import SafetensorError, safe_open
 
-    sizes.check_file(path)
+    file_checks.check_file(path)
     try:
         with safe_open(path, "numpy") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
@@ -176,4 +169,4 @@ def _check_arrays(arrays: dict[str, np.ndarray], shapes: dict[str, tuple[int, ..
             raise ZooError(f"{where}: array {name}: expected variances above 0, got {arrays[name].min():g}")
     extra = sorted(set(arrays) - set(shapes))
     if extra:
-        raise ZooError(f"{where}: unexpected array {extra[0]}; the network has no place for it")
+        raise ZooError(f"{where}: unexpected array {extra[0]}; the network has no such array")

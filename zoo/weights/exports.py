@@ -1,7 +1,7 @@
-"""Exports that are made once and kept in the cache, for every runtime that runs another form than a checkpoint.
+"""Exports that a runtime needs, made once and kept in the cache.
 
-A kept file is found by a digest of all that it was made from, the ModelSpec included, and carries the digest of its own
-bytes in its name: KEY.DIGEST.onnx. One that was damaged is made anew. Exporters are asked for by name.
+The name of a kept file is a digest of all that it was made from, the ModelSpec included; a damaged file is made again,
+which the digest that exporters put into it shows. Exporters are asked for by name.
 """
 
 from __future__ import annotations
@@ -13,37 +13,31 @@ from typing import Any
 
 import zoo
 from zoo import registry
+from zoo.errors import ZooError
 from zoo.system.atomic import temporary_folder
 from zoo.system.files import cache_folder
-from zoo.weights import checkpoint
+from zoo.weights import checkpoint, file_checks
 from zoo.weights.checkpoint import Checkpoint
-
-DIGITS = 32
-"""Hexadecimal digits of a digest in a file's name: 128 bits."""
 
 
 def exported(weights: Checkpoint, name: str, **settings: Any) -> Path:
     """The file that the exporter `name` makes of these weights with these settings.
 
-    Processes that make it at once write the same; the last one wins. Raises what the exporter raises.
+    Processes that make it at the same time write the same file; the last one wins. Raises what the exporter raises.
     """
     exporter = registry.load("exporters", name)
+    version = getattr(exporter, "GRAPH_VERSION", 0)
+    array_digest = checkpoint.weights_id(weights.arrays)
+    made_from = [array_digest, weights.spec.to_dict(), name, version, zoo.__version__, settings]
+    key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
     folder = cache_folder("exports")
-    key = _key(weights, name, getattr(exporter, "GRAPH_VERSION", 0), settings)
-    for kept in folder.glob(f"{key}.*{exporter.SUFFIX}"):
-        if _digest(kept.read_bytes()) == kept.name.split(".")[1]:
-            return kept
-        kept.unlink(missing_ok=True)
+    path = folder / f"{key}{exporter.SUFFIX}"
+    try:
+        if path.is_file() and file_checks.check_unopened(path):
+            return path
+    except ZooError:
+        pass  # damaged: made again
     with temporary_folder(folder) as room:
         made = room / f"made{exporter.SUFFIX}"
         exporter.export(weights, made, **settings)
-        return made.replace(folder / f"{key}.{_digest(made.read_bytes())}{exporter.SUFFIX}")
-
-
-def _key(weights: Checkpoint, name: str, version: int, settings: dict[str, Any]) -> str:
-    made_from = [checkpoint.digest(weights), name, version, zoo.__version__, settings]
-    return _digest(json.dumps(made_from, sort_keys=True).encode())
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:DIGITS]
+        return made.replace(path)

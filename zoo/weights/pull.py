@@ -1,8 +1,8 @@
-"""The published data and weights, fetched into the cache and checked: nothing unchecked ever has its final name.
+"""The published data and weights, downloaded into the cache: a file gets its name only after its md5 was checked.
 
-A download that stops stays beside the target as NAME.part and goes on where it was, if the server can send the rest
-(HTTP ranges). A server can make it neither long nor endless: no more bytes are taken than the published file has, and
-it has to send some all the time. Only http and https, and from https never back to http.
+An interrupted download stays beside its target as NAME.part and is resumed if the server supports ranges. A download
+ends if the server sends more bytes than the published file has, or too few for a minute. Only http and https are used,
+and no redirect leads from https to http.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ if TYPE_CHECKING:
     import requests
 
 TIMEOUT_SECONDS = (15.0, 60.0)
-"""To connect, and between two pieces of an answer."""
+"""Longest wait for a connection, and for the next bytes."""
 
-PIECE_BYTES = 1 << 14
-"""Read at once at most; a connection that breaks off loses less than this."""
+SLOW_SECONDS = 60.0
+SLOW_BYTES = 1 << 16
+"""A server that sends fewer bytes in SLOW_SECONDS is given up: 1 kB a second is slower than any modem."""
 
-PROGRESS_SECONDS = 60.0
-PROGRESS_BYTES = 1 << 16
-"""What a server has to send in PROGRESS_SECONDS: 1 kB a second, less than any modem gives."""
+CHUNK_BYTES = 1 << 14
+"""Most bytes read at once; a broken connection loses fewer."""
 
 REDIRECTS = 5
 
 Report = Callable[[str, int, int | None], None]
-"""Called with a file name, the bytes that are here, and those of the whole file, None if nobody says."""
+"""Called with a file name, the bytes received, and those of the whole file, None if unknown."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
     """Where to take files from.
 
-    folder: a copy that is on this machine already.  mirrors: base addresses instead of the known ones.
-    offline: what is in the cache already or nothing.
+    folder: a copy on this machine.  mirrors: base URLs instead of the known ones.  offline: use only files in the cache
+    or in `folder`.
     """
 
     folder: Path | None = None
@@ -56,17 +56,17 @@ class Origin:
 
 
 def data(architecture: str, origin: Origin | None = None, report: Report | None = None) -> Path:
-    """The labelled sequences that the authors of a model published: the folder of the files, for `zoo train --data`.
+    """Fetch the labelled sequences that the authors of a model published. Returns their folder, for zoo train --data.
 
-    Raises ZooError if a file cannot be had, or is not what was published.
+    Raises ZooError if a file cannot be fetched or is not the published one.
     """
     return fetch(_published(architecture).data, origin or Origin(), report)
 
 
 def weights(architecture: str, origin: Origin | None = None, report: Report | None = None) -> tuple[Path, Checkpoint]:
-    """The weights that the authors of a model published, imported: their file, and what is in it.
+    """Fetch and import the weights that the authors of a model published. Returns the imported file and its content.
 
-    Raises ZooError if a file cannot be had, or is not what was published.
+    Raises ZooError if a file cannot be fetched or is not the published one.
     """
     published = _published(architecture)
     folder = fetch(published.weights, origin or Origin(), report)
@@ -81,44 +81,37 @@ def _published(architecture: str) -> Published:
 
 
 def fetch(collection: PublishedFiles, origin: Origin, report: Report | None = None) -> Path:
-    """All files of a collection in its cache folder, each checked against its md5; those there already are kept.
+    """Bring all files of a collection into its cache folder, checked against their md5. Files there are kept.
 
-    A file that the collection can do without is not missed in `origin.folder`.
-    Raises ZooError for the first file that cannot be had; where it is not on this machine, with a note what to bring.
+    Optional files may be missing from `origin.folder`.
+    Raises ZooError for the first file that cannot be fetched, with a note which files to bring if no folder was given.
     """
     folder = cache_folder(collection.folder)
+    mirrors = origin.mirrors or collection.mirrors
     try:
-        _fetch(collection, origin, folder, report)
+        for name, md5 in collection.md5.items():
+            target = folder / name
+            if target.is_file() and file_md5(target) == md5:
+                continue
+            if origin.folder is not None:
+                if name not in collection.optional or (origin.folder / name).exists():
+                    _copy(origin.folder / name, target, md5)
+            elif origin.offline:
+                raise ZooError(
+                    f"{target}: is missing or damaged, and --offline (ZOO_OFFLINE) forbids to download it; "
+                    "give a folder with a copy by --from"
+                )
+            else:
+                _download(_Wanted(collection, name), folder, mirrors, report or (lambda *_: None))
     except ZooError as error:
         names = [name for name in collection.md5 if name not in collection.optional and not (folder / name).is_file()]
         if names and origin.folder is None:
             error.add_note(
-                f"from a machine with a network, bring a folder with {', '.join(names)} of "
-                f"{(origin.mirrors or collection.mirrors)[0]}; zoo pull with --from FOLDER takes them"
+                f"on a machine with a network, download {', '.join(names)} from {mirrors[0]} into a folder; "
+                "then run zoo pull with --from FOLDER here"
             )
         raise
     return folder
-
-
-def _fetch(collection: PublishedFiles, origin: Origin, folder: Path, report: Report | None) -> None:
-    for name, md5 in collection.md5.items():
-        if (folder / name).is_file() and file_md5(folder / name) == md5:
-            continue
-        if origin.folder is not None:
-            if name in collection.optional and not (origin.folder / name).exists():
-                continue
-            _copy(origin.folder / name, folder / name, md5)
-        elif origin.offline:
-            raise ZooError(
-                f"{folder / name}: is not there or is damaged, and --offline (ZOO_OFFLINE) forbids to download it; "
-                "give a folder that holds a copy with --from"
-            )
-        else:
-            _download(_Wanted(collection, name), folder, origin.mirrors or collection.mirrors, report or _silent)
-
-
-def _silent(name: str, done: int, total: int | None) -> None:
-    """A Report that tells nobody."""
 
 
 def _copy(source: Path, target: Path, md5: str) -> None:
@@ -127,122 +120,88 @@ def _copy(source: Path, target: Path, md5: str) -> None:
     with replacing(target, overwrite=True) as partial:
         shutil.copyfile(source, partial)
         if (got := file_md5(partial)) != md5:
-            raise ZooError(
-                f"{source}: is not the published file, or is damaged: expected the md5 {md5}, got {got}; "
-                "give a folder that holds the published one with --from"
-            )
+            raise ZooError(f"{source}: is not the published file, or is damaged: expected the md5 {md5}, got {got}")
 
 
 class _Wanted:
-    """One file to download. size: its bytes, None where they are not known.  at_most: bytes that it cannot exceed."""
+    """One file to download. size: its bytes, None if unknown.  most: bytes that it cannot exceed."""
 
     def __init__(self, collection: PublishedFiles, name: str) -> None:
         self.name = name
         self.md5 = collection.md5[name]
         self.size = collection.sizes.get(name)
-        self.at_most = self.size or collection.at_most
+        self.most = self.size or collection.at_most
 
-    def too_long(self, size: int) -> str | None:
-        """What is wrong with a server that sends a file of `size` bytes, if it is known already."""
-        if size <= self.at_most and (self.size is None or size == self.size):
-            return None
-        expected = f"{self.size:,} bytes" if self.size else f"at most {self.at_most:,} bytes"
-        return f"offers a file of {size:,} bytes, where the published one has {expected}"
-
-
-class _TooSlow(Exception):  # noqa: N818
-    """A server sends less than PROGRESS_BYTES in PROGRESS_SECONDS. What it sent is kept."""
+    def check_offer(self, size: int) -> None:
+        """Raise _Failed if a server offers a file of another size."""
+        if size > self.most or self.size not in (None, size):
+            most = f"{self.size:,}" if self.size else f"at most {self.most:,}"
+            raise _Failed(f"offers a file of {size:,} bytes, expected {most}")
 
 
-class _Refused(Exception):  # noqa: N818
-    """What a server does that is not put up with; the text goes on after its address."""
+class _Failed(Exception):  # noqa: N818
+    """A server cannot or should not be used; the text follows its URL."""
 
 
 def _download(wanted: _Wanted, folder: Path, mirrors: Sequence[str], report: Report) -> None:
-    """Try one mirror after the other. Raises ZooError that says of each what went wrong."""
+    """Try one mirror after the other. Raises ZooError that says what went wrong with each."""
+    part, target = folder / f"{wanted.name}.part", folder / wanted.name
     failures = []
     for mirror in mirrors:
         url = f"{mirror.rstrip('/')}/{wanted.name}"
-        failure = _download_from(url, wanted, folder, report)
-        if failure is None:
+        try:
+            _download_from(url, wanted, part, report)
+            part.replace(target)
             return
-        failures.append(f"{url} {failure}")
-    kept = _size(folder / f"{wanted.name}.part")
-    again = f"run the command again to go on after {kept:,} bytes, or " if kept else ""
+        except _Failed as failed:
+            failures.append(f"{url} {failed}")
+        except OSError as error:
+            raise ZooError(f"{target}: cannot be written ({error.strerror or error})") from None
+    kept = _size(part)
+    again = f"run the command again to resume after {kept:,} bytes, or " if kept else ""
     raise ZooError(
-        f"{wanted.name}: could not be downloaded, {' and '.join(failures)}; "
-        f"{again}give a folder that holds a copy with --from"
+        f"{wanted.name}: cannot be downloaded, {' and '.join(failures)}; {again}give a folder with a copy by --from"
     )
 
 
-def _download_from(url: str, wanted: _Wanted, folder: Path, report: Report) -> str | None:
-    """Download and check one file, going on by itself while there is progress; what went wrong, None if nothing."""
+def _download_from(url: str, wanted: _Wanted, part: Path, report: Report) -> None:
+    """Download a file to `part` and check it; resume while there is progress. Raises _Failed."""
     import requests
 
-    part, target = folder / f"{wanted.name}.part", folder / wanted.name
-    started_afresh = False
+    restarted = False
     while True:
         before = _size(part)
         try:
             resumed = _receive(url, part, wanted, report)
-        except _Refused as refused:
-            return str(refused)
-        except _TooSlow:
-            return f"sent less than {PROGRESS_BYTES:,} bytes in {PROGRESS_SECONDS:.0f} seconds"
         except requests.RequestException as error:
-            # a server that sends a little and breaks off could go on so for ever
-            if isinstance(error, requests.HTTPError) or _size(part) < before + PROGRESS_BYTES:
-                return _reason(error)
+            # progress is required: a server that sends a little and breaks off must not keep us forever
+            if isinstance(error, requests.HTTPError) or _size(part) < before + SLOW_BYTES:
+                raise _Failed(_reason(error)) from None
             continue
-        except OSError as error:
-            raise ZooError(f"{target}: cannot be written ({error.strerror or error})") from None
         if file_md5(part) == wanted.md5:
-            part.replace(target)
-            return None
+            return
         part.unlink()
-        # what was put together from two downloads deserves one in one piece
-        if not resumed or started_afresh:
-            return f"sent something else than the published file, whose md5 is {wanted.md5}"
-        started_afresh = True
+        # a file made of two downloads is downloaded once more as a whole
+        if not resumed or restarted:
+            raise _Failed(f"sent another file than the published one, whose md5 is {wanted.md5}")
+        restarted = True
 
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _reason(error: requests.RequestException) -> str:
-    """What a server did, to be read after its address."""
-    import requests
-
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return f"answered {error.response.status_code} {error.response.reason}"
-    if isinstance(error, requests.TooManyRedirects):
-        return f"sent the request on more than {REDIRECTS} times"
-    if isinstance(error, requests.Timeout):
-        return "did not answer in time"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "broke off the connection"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "has no certificate that this machine trusts"
-    if isinstance(error, requests.ConnectionError):
-        return "could not be reached"
-    if isinstance(error, requests.exceptions.InvalidSchema | requests.exceptions.MissingSchema):
-        return "is no address that begins with http:// or https://"
-    return f"failed ({' '.join(str(error).split())})"
-
-
 def _receive(url: str, part: Path, wanted: _Wanted, report: Report) -> bool:
-    """Add to `part` what is missing. Returns whether it was put together from two downloads.
+    """Add the missing bytes to `part`. Returns whether it holds bytes of an earlier download.
 
-    Raises RequestException if the connection fails, _Refused for what a server must not do; then nothing of it is kept.
+    Raises RequestException for a failed connection, and _Failed.
     """
     import requests
 
-    if _size(part) > wanted.at_most:
+    if _size(part) > wanted.most:
         part.unlink()
     start = _size(part)
-    # a compressed answer would have other offsets than the file
-    headers = {"Accept-Encoding": "identity"}
+    headers = {"Accept-Encoding": "identity"}  # positions in a compressed answer are not those in the file
     if start:
         headers["Range"] = f"bytes={start}-"
     with requests.Session() as session:
@@ -250,59 +209,73 @@ def _receive(url: str, part: Path, wanted: _Wanted, report: Report) -> bool:
         session.hooks["response"].append(_check_redirect)
         with session.get(url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS) as answer:
             if start and answer.status_code == requests.codes.requested_range_not_satisfiable:
-                # nothing is left to send: it is whole, or not this file, which the md5 will tell
-                return True
+                return True  # no bytes are missing; the md5 shows whether it is the file
             answer.raise_for_status()
             resumed = answer.headers.get("Content-Range", "").startswith(f"bytes {start}-") and start > 0
-            try:
-                _write(answer, part, start if resumed else 0, wanted, report)
-            except _Refused:
-                part.unlink(missing_ok=True)
-                raise
+            _write(answer, part, start if resumed else 0, wanted, report)
             return resumed
 
 
 def _check_redirect(answer: requests.Response, **_: Any) -> None:
-    """Raises _Refused for a redirect to another protocol, or to one without encryption from one with it."""
-    if not answer.is_redirect:
-        return
-    here, there = urlsplit(answer.url).scheme, urlsplit(urljoin(answer.url, answer.headers["location"])).scheme
-    if there not in ("http", "https"):
-        raise _Refused(f"sends the request on to a {there}: address; only http: and https: are followed")
-    if (here, there) == ("https", "http"):
-        raise _Refused("sends the request on from https: to http:, where anybody could change the file")
+    """Raise _Failed for a redirect to another protocol, or from https to http."""
+    if answer.is_redirect:
+        here, there = urlsplit(answer.url).scheme, urlsplit(urljoin(answer.url, answer.headers["location"])).scheme
+        if there not in ("http", "https") or (here, there) == ("https", "http"):
+            raise _Failed(f"redirects from {here}: to {there}:, which is not followed")
 
 
 def _write(answer: requests.Response, part: Path, done: int, wanted: _Wanted, report: Report) -> None:
-    """The body of an answer, behind `done` bytes that are in `part` already."""
+    """Write the body of an answer after `done` bytes of `part`; remove `part` if it becomes too large."""
     import requests
     import urllib3
 
     length = answer.headers.get("Content-Length", "")
     total = done + int(length) if length.isdecimal() else None
-    if total is not None and (wrong := wanted.too_long(total)):
-        raise _Refused(wrong)
-    window_end, expected = time.monotonic() + PROGRESS_SECONDS, done + PROGRESS_BYTES
+    if total is not None:
+        wanted.check_offer(total)
+    window_end, expected = time.monotonic() + SLOW_SECONDS, done + SLOW_BYTES
     with part.open("ab" if done else "wb") as file:
         while True:
             try:
-                # what has come so far, up to a piece: to wait for a whole one would hide that a server drips
-                piece = answer.raw.read1(PIECE_BYTES, decode_content=False)
+                # read1 returns what has arrived; waiting for a whole chunk would hide that a server is slow
+                chunk = answer.raw.read1(CHUNK_BYTES, decode_content=False)
             except urllib3.exceptions.ReadTimeoutError as error:
                 raise requests.ReadTimeout(error) from None
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 raise requests.exceptions.ChunkedEncodingError(error) from None
-            if not piece:
+            if not chunk:
                 break
-            done += len(piece)
-            if done > wanted.at_most:
-                raise _Refused(f"sends more than the {wanted.at_most:,} bytes that the published file can have")
-            file.write(piece)
+            done += len(chunk)
+            if done > wanted.most:
+                file.close()
+                part.unlink()
+                raise _Failed(f"sends more than {wanted.most:,} bytes, the most that the published file can have")
+            file.write(chunk)
             report(wanted.name, done, total or wanted.size)
             if (now := time.monotonic()) > window_end:
                 if done < expected:
-                    raise _TooSlow
-                window_end, expected = now + PROGRESS_SECONDS, done + PROGRESS_BYTES
-    if done < (total or 0):
-        # urllib3 takes a body that is too short for a whole one, as read1 gives it
+                    raise _Failed(f"sent fewer than {SLOW_BYTES:,} bytes in {SLOW_SECONDS:.0f} seconds")
+                window_end, expected = now + SLOW_SECONDS, done + SLOW_BYTES
+    if done < (total or 0):  # read1 does not report a body that ends too early
         raise requests.exceptions.ChunkedEncodingError(f"{done} of {total} bytes")
+
+
+def _reason(error: requests.RequestException) -> str:
+    """What went wrong with a server, in words that follow its URL."""
+    import requests
+
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return f"answered {error.response.status_code} {error.response.reason}"
+    wrong_address = "is no address that begins with http:// or https://"
+    for kind, text in {
+        requests.TooManyRedirects: f"redirects more than {REDIRECTS} times",
+        requests.Timeout: "did not answer in time",
+        requests.exceptions.ChunkedEncodingError: "broke off the connection",
+        requests.exceptions.SSLError: "has no certificate that this machine trusts",
+        requests.ConnectionError: "could not be reached",
+        requests.exceptions.InvalidSchema: wrong_address,
+        requests.exceptions.MissingSchema: wrong_address,
+    }.items():
+        if isinstance(error, kind):
+            return text
+    return f"failed ({' '.join(str(error).split())})"

@@ -23,7 +23,7 @@ from zoo.layers import onnx_graph, plain
 from zoo.options import RunOptions
 from zoo.spec import ALPHABET, SPEC_KEY, UNKNOWN_BASE, ModelSpec
 from zoo.system.atomic import check_target, replacing
-from zoo.weights import checkpoint, network, seal
+from zoo.weights import checkpoint, file_checks, network
 from zoo_exporters.onnx import container, traced
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def export(
     _describe(model, weights.spec, INPUTS[input])
     with replacing(path, overwrite) as partial:
         onnx.save_model(model, partial)
-        seal.seal(partial)
+        file_checks.write_digest(partial)
         _check(partial, reference, path)
 
 
@@ -197,7 +197,7 @@ def _describe(model: onnx.ModelProto, spec: ModelSpec, kind: Input) -> None:
     model.graph.name = spec.architecture
     model.graph.input[0].doc_string = kind.about
     model.graph.output[0].doc_string = f"float32 (batch, {len(spec.targets)}): {', '.join(spec.targets)}"
-    model.metadata_props.add(key=SPEC_KEY, value=seal.unsealed(spec.to_dict()))
+    model.metadata_props.add(key=SPEC_KEY, value=file_checks.spec_json(spec.to_dict()))
 
 
 def _set_input(graph: onnx.GraphProto, kind: Input, length: int) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.errors import ZooError
-from zoo.weights import sizes
+from zoo.weights import file_checks
 
 INSIDE = {
     "model": {7: "graph", 14: "property", 20: "training", 25: "function"},
@@ -41,7 +41,7 @@ def metadata(path: Path) -> dict[str, str]:
 
     Raises ZooError for a file that is not there, is not ONNX, or has numbers in other files.
     """
-    sizes.check_file(path)
+    file_checks.check_file(path)
     try:
         content = memoryview(path.read_bytes())
         return _metadata(content, path)

@@ -18,7 +18,7 @@ from zoo import errors, registry
 from zoo.errors import OtherArchitecture, ZooError
 from zoo.spec import ALPHABET
 from zoo.system.files import file_md5
-from zoo.weights import checkpoint, sizes
+from zoo.weights import checkpoint, file_checks
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.importers import keras, pytorch
 from zoo.weights.importers.keras_graph import KERAS_EPSILON
@@ -195,7 +195,7 @@ def _only_one(file: ImportedFile, options: ImportOptions, readers: dict[str, Any
 
 def _kind(path: Path) -> str:
     """Kind of a file by its first bytes: "hdf5", "zip", "pickle" or "safetensors". Raises ZooError for others."""
-    sizes.check_file(path)
+    file_checks.check_file(path)
     try:
         with path.open("rb") as file:
             start = file.read(9)

@@ -15,7 +15,7 @@ import numpy as np
 from zoo.errors import OtherArchitecture, ZooError, require
 from zoo.layers.keras_layers import NORM_NAMES
 from zoo.spec import SPEC_KEY
-from zoo.weights import seal, sizes
+from zoo.weights import file_checks
 from zoo.weights.checkpoint import read_spec
 from zoo.weights.importers.keras_graph import KerasGraph
 from zoo.weights.importers.layers import ImportedFile, ImportedLayer
@@ -33,8 +33,8 @@ def read(path: Path, graph: Path | None = None) -> ImportedFile:
     Raises ZooError for a file that is missing, damaged or of another kind; OtherArchitecture for layers other than
     convolutions, dense layers and batch normalizations; MissingDependency without h5py.
     """
-    sizes.check_file(path)
-    seal.check_unopened(path)
+    file_checks.check_file(path)
+    file_checks.check_unopened(path)
     require("h5py", "", "Keras .h5 files")
     import h5py
 
@@ -54,7 +54,7 @@ def read(path: Path, graph: Path | None = None) -> ImportedFile:
         raise ZooError(f"{path}: cannot be read as a Keras .h5 file, cut off or of another kind ({reason})") from None
     found = None if text is None else (text, f"{path}: model_config")
     if graph is not None:
-        sizes.check_file(graph, "the .json of a Keras model")
+        file_checks.check_file(graph, "the .json of a Keras model")
         try:
             found = (graph.read_bytes(), str(graph))
         except OSError as error:
@@ -117,7 +117,7 @@ def _stored(group: h5py.Group, where: str) -> Iterator[tuple[str, dict[str, np.n
             if stored.dtype.kind != "f":
                 raise ZooError(f"{where}: {name}: expected floating point numbers, got {stored.dtype}")
             read += int(stored.size or 0) * max(stored.dtype.itemsize, np.dtype(np.float32).itemsize)
-            sizes.check_bytes(read, where)
+            file_checks.check_bytes(read, where)
             with np.errstate(over="ignore"):  # infinite values are found by the check of all arrays
                 arrays[name.rpartition("/")[2].partition(":")[0]] = np.asarray(stored).astype(np.float32)
         yield layer, arrays
@@ -136,7 +136,7 @@ def _text_list(group: h5py.Group, name: str) -> list[str]:
 def _graph(text: str | bytes, source: str, where: str) -> KerasGraph:
     """source: where the text is, for an error about its JSON.  where: the file, for errors about the graph."""
     try:
-        content = sizes.parse_json(text)
+        content = file_checks.parse_json(text)
     except (ValueError, TypeError) as error:
         raise ZooError(f"{source}: is not JSON of a Keras model ({error})") from None
     return KerasGraph.of(content, where)

@@ -21,7 +21,7 @@ import numpy as np
 
 from zoo.errors import ZooError, require
 from zoo.spec import SPEC_KEY
-from zoo.weights import sizes
+from zoo.weights import file_checks
 from zoo.weights.importers.layers import NORM, ImportedFile, ImportedLayer
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def read_arrays(path: Path, safetensors: bool = False) -> dict[str, np.ndarray]:
     Raises ZooError for a file that is damaged, holds more than tensors, or is the zoo's own; MissingDependency if it
     needs PyTorch and that is not installed.
     """
-    sizes.check_file(path)
+    file_checks.check_file(path)
     arrays = _read_safetensors(path) if safetensors else _read_torch(path)
     # prefixes such as "model.", "module." and "_orig_mod."; a layer's own name stays
     while len(arrays) > 1 and len({name.partition(".")[0] for name in arrays}) == 1:
@@ -128,7 +128,7 @@ def _floats(tensor: dict[str, Any], where: str) -> np.ndarray:
     values = np.frombuffer(tensor["data"], FLOATS[tensor["dtype"]])
     if tensor["dtype"] == "BF16":
         values = (values.astype(np.uint32) << 16).view(np.float32)
-    sizes.check_bytes(values.size * 4, where)
+    file_checks.check_bytes(values.size * 4, where)
     with np.errstate(over="ignore"):  # infinite values are found by the check of all arrays
         return values.astype(np.float32).reshape(tensor["shape"])
 
@@ -171,7 +171,7 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
     found = {name: tensor.detach() for name, tensor in tensors if not name.endswith(COUNTER)}
     for name, tensor in found.items():
         _check_plain(tensor, f"{path}: array {name}")
-    sizes.check_bytes(sum(tensor.numel() for tensor in found.values()) * np.dtype(np.float32).itemsize, str(path))
+    file_checks.check_bytes(sum(tensor.numel() for tensor in found.values()) * np.dtype(np.float32).itemsize, str(path))
     return {name: tensor.float().numpy() for name, tensor in found.items()}
 
 
@@ -189,7 +189,7 @@ def _content(path: Path) -> io.BytesIO:
             names = archive.namelist()
             if "model.weights.h5" in names:
                 raise ZooError(f"{path}: is a .keras archive; save the model as legacy .h5: model.save('model.h5')")
-            sizes.check_bytes(sum(entry.file_size for entry in archive.infolist()), str(path))
+            file_checks.check_bytes(sum(entry.file_size for entry in archive.infolist()), str(path))
             if len(set(names)) != len(names):
                 raise zipfile.BadZipFile("two records have one name")
             for name in names:
