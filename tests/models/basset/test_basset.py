@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 
 import numpy as np
 import pytest
 from checkpoints import random_checkpoint, random_codes
+from refusals import refuses
 
 from zoo.dna.encoding import one_hot
-from zoo.errors import ZooError
 from zoo.models import basset
 from zoo.models.basset import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM, Config
-from zoo.prediction.session import open_session, refuses
+from zoo.prediction import session
+from zoo.prediction.session import open_session
 from zoo.weights import checkpoint, network
 
 LENGTHS = {249: 400, 600: 2000}
@@ -78,7 +80,7 @@ def test_the_length_decides_how_many_features_the_first_hidden_layer_sees(length
 
 def test_the_network_of_the_paper() -> None:
     config = basset.VARIANTS["basset"]
-    assert config == Config((300, 200, 200), (19, 11, 7), (3, 4, 4), (1000, 1000), 0.3, 249, ("dev", "hk"))
+    assert config == Config((300, 200, 200), (19, 11, 7), (1000, 1000), 0.3, 249, ("dev", "hk"), (3, 4, 4))
     assert sum(math.prod(shape) for shape in basset.array_shapes(config).values()) == 2_378_302
     assert basset.HEAD == "output"
     assert list(basset.layer_norms(config).items()) == [
@@ -115,45 +117,42 @@ def test_any_number_of_targets_of_any_name() -> None:
 
 def test_the_tables_of_k_mers_refuse_it_for_its_poolings() -> None:
     spec = checkpoint.describe("basset", Config())
-    assert refuses("kmer-cpu", spec) == (
-        "expected convolutions that keep the length, each with a pooling by 2; those of basset are others; use onnx-cpu"
-    )
+    reason = session.refuses("kmer-cpu", spec)
+    assert reason
+    assert "basset" in reason
+    assert "onnx-cpu" in reason
     for runtime in ("onnx-cpu", "torch-cpu", "keras-cpu"):
-        assert refuses(runtime, spec) is None
+        assert session.refuses(runtime, spec) is None
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"),
+    ("wrong", "facts"),
     [
-        ({"filters": []}, "filters: expected one or more whole numbers of at least 1, got []"),
-        ({"filters": [300, 200, 0]}, "filters: expected one or more whole numbers of at least 1, got [300, 200, 0]"),
-        ({"pools": [3, 4, 4.0]}, "pools: expected one or more whole numbers of at least 1, got [3, 4, 4.0]"),
-        ({"pools": 4}, "pools: expected a list, got 4"),
-        ({"dense_units": []}, "dense_units: expected one or more whole numbers of at least 1, got []"),
-        (
-            {"pools": [3, 4]},
-            "filters, kernel_sizes and pools: expected one of each a convolution, got 3, 3 and 2",
-        ),
-        ({"dropout": 1}, "dropout: expected a probability of at least 0 and under 1, got 1"),
-        ({"dropout": "0.3"}, "dropout: expected a probability of at least 0 and under 1, got '0.3'"),
-        (
-            {"sequence_length": 167},
-            "sequence_length: expected at least 168 bases, which leave one position after the last pooling, got 167",
-        ),
-        (
-            {"sequence_length": "249"},
-            "sequence_length: expected at least 168 bases, which leave one position after the last pooling, got '249'",
-        ),
-        ({"targets": "dev"}, "targets: expected a list, got 'dev'"),
-        ({"targets": []}, "targets: expected one or more different names, got []"),
-        ({"targets": ["dev", "dev"]}, "targets: expected one or more different names, got ['dev', 'dev']"),
-        ({"targets": ["dev", 2]}, "targets: expected names without tabs, line ends and control characters, got 2"),
+        ({"filters": []}, ["filters", 0]),
+        ({"filters": [300, 200, 0]}, ["filters", 1, 0]),
+        ({"pools": [3, 4, 4.0]}, ["pools", "[3, 4, 4.0]"]),
+        ({"pools": 4}, ["pools", 4]),
+        ({"dense_units": []}, ["dense_units", 0]),
+        ({"pools": [3, 4]}, ["filters", "kernel_sizes", "pools", 3, 2]),
+        ({"dropout": 1}, ["dropout", 1]),
+        ({"dropout": "0.3"}, ["dropout", "'0.3'"]),
+        ({"sequence_length": 167}, ["sequence_length", 168, 167]),
+        ({"sequence_length": "249"}, ["sequence_length", "'249'"]),
+        ({"targets": "dev"}, ["targets", "dev"]),
+        ({"targets": []}, ["targets", "[]"]),
+        ({"targets": ["dev", "dev"]}, ["targets", "['dev', 'dev']"]),
+        ({"targets": ["dev", 2]}, ["targets", 2]),
     ],
 )
-def test_dimensions_that_make_no_network_are_refused(wrong: dict[str, object], message: str) -> None:
-    with pytest.raises(ZooError) as refusal:
+def test_dimensions_that_make_no_network_are_refused(wrong: dict[str, object], facts: list[object]) -> None:
+    with refuses(*facts):
         Config(**wrong)
-    assert str(refusal.value) == message
+
+
+def test_numbers_of_numpy_become_python_s() -> None:
+    config = Config(filters=tuple(np.array([300, 200, 200])), sequence_length=np.int64(249))
+    assert config == Config()
+    assert json.dumps(config.to_dict()) == json.dumps(Config().to_dict())
 
 
 def test_the_shortest_sequence_leaves_one_position_and_runs() -> None:

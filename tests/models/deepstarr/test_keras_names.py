@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from checkpoints import ODD, random_checkpoint
+from refusals import refuses
 
 from zoo import registry
-from zoo.errors import ZooError
 from zoo.prediction import session
 
 
@@ -19,7 +19,8 @@ def test_a_target_that_can_name_no_layer_is_refused_by_runtime_and_format(target
     exporter = registry.load("exporters", "keras")
     for reason in (session.refuses("keras-cpu", weights.spec), exporter.refuses(weights.spec)):
         assert reason is not None
-        assert reason.startswith(f"targets: {target!r} cannot name a Keras layer beside Conv1D_1st, ")
-    with pytest.raises(ZooError, match=r"cannot name a Keras layer beside"):
+        assert repr(target) in reason
+        assert "Conv1D_1st" in reason
+    with refuses("targets", repr(target), "Conv1D_1st"):
         exporter.export(weights, tmp_path / "model.h5")
     assert list(tmp_path.iterdir()) == []

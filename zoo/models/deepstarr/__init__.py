@@ -1,100 +1,83 @@
 """DeepSTARR (de Almeida et al., Nature Genetics 2022, doi:10.1038/s41588-022-01048-5) and its relatives.
 
-What the zoo's contract for a model asks (zoo/contracts.py): the network as numbers, and where to find the rest. The
-network itself is in torch_network.py, which needs PyTorch; this file does not, so that the base install can read, check
-and serve weights. No other folder knows a name of this one.
+Four convolutions that keep the length, each with batch norm, ReLU and max-pooling by 2, then two dense layers with
+batch norm, ReLU and dropout, then one linear output per target.
+
+This file needs no PyTorch, so the base install can read, check and serve weights; torch_network.py is the network.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from zoo.errors import ZooError
-from zoo.options import check
-from zoo.spec import ALPHABET, check_targets
+from zoo.layers.keras_layers import KerasLayer, KerasModel
+from zoo.models import _convolutional
+from zoo.models._convolutional import (
+    Conventions,
+    ConvolutionalConfig,
+    array_shapes,
+    layer_norms,
+    plain_layers,
+    plain_shape,
+)
+from zoo.options import Bounds
 from zoo.weights.published import Published, PublishedFiles
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from zoo.layers.keras_layers import KerasModel
-    from zoo.layers.plain import PlainLayers, PlainShape
     from zoo.models.deepstarr.torch_network import DeepSTARR
     from zoo.weights.checkpoint import Checkpoint
     from zoo.weights.importers.layers import ImportedFile, ImportOptions
 
+__all__ = [
+    "HEAD", "LOGGED_AS", "PUBLISHED", "RECIPE", "SEARCH_SPACE", "VARIANTS", "Config", "array_shapes", "findings",
+    "keras_model", "layer_norms", "network", "plain_layers", "plain_shape", "read_layers", "read_published",
+    "training_forward",
+]  # fmt: skip
+
 HEAD = "head"
 
 POOL_SIZE = 2
-"""Stride and window of every max-pooling; a last odd position is dropped."""
+"""Stride and window of every max-pooling; an odd last position is dropped."""
 
 BATCH_NORM_EPSILON = 1e-3
-"""Added to the variance, as Keras does by default (PyTorch: 1e-5, off by up to 0.0098 on the published weights)."""
+"""Added to the variance, Keras's default (with PyTorch's 1e-5, the published weights are off by up to 0.0098)."""
 
 BATCH_NORM_MOMENTUM = 0.01
-"""Weight of the newest batch in the running statistics: 1 - 0.99, Keras's momentum in PyTorch's sense."""
-
-
-def positions(sequence_length: int, poolings: int) -> int:
-    """Length of the sequence axis that is left after so many poolings."""
-    return sequence_length // POOL_SIZE**poolings
+"""Weight of the newest batch in the running statistics; Keras calls it 0.99."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
-    """Dimensions of one network. A bad value is refused when the Config is made.
+class Config(ConvolutionalConfig):
+    """Dimensions of one network, see ConvolutionalConfig."""
 
-    filters, kernel_sizes: one entry a convolution.  dense_units: one entry a hidden dense layer.
-    dropout: probability after each dense layer.  sequence_length: L, bases.  targets: names of the T outputs.
-    """
+    conventions: ClassVar[Conventions] = Conventions(
+        name="DeepSTARR",
+        dense="dense",
+        norm="_norm",
+        head=HEAD,
+        same=True,
+        epsilon=BATCH_NORM_EPSILON,
+        momentum=BATCH_NORM_MOMENTUM,
+        keras_output="Dense_",
+    )
 
-    filters: tuple[int, ...] = (256, 60, 60, 120)
-    kernel_sizes: tuple[int, ...] = (7, 3, 5, 3)
-    dense_units: tuple[int, ...] = (256, 256)
-    dropout: float = 0.4
+    filters: Annotated[tuple[int, ...], Bounds(1)] = (256, 60, 60, 120)
+    kernel_sizes: Annotated[tuple[int, ...], Bounds(1)] = (7, 3, 5, 3)
+    dense_units: Annotated[tuple[int, ...], Bounds(1)] = (256, 256)
+    dropout: Annotated[float, Bounds(0, below=1)] = 0.4
     sequence_length: int = 249
     targets: tuple[str, ...] = ("dev", "hk")
 
-    def __post_init__(self) -> None:
-        check(self)
-        for name in ("filters", "kernel_sizes", "dense_units", "targets"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        for name in ("filters", "kernel_sizes", "dense_units"):
-            values = getattr(self, name)
-            if not values or any(type(value) is not int or value < 1 for value in values):
-                raise ZooError(f"{name}: expected one or more whole numbers of at least 1, got {list(values)}")
-        if len(self.filters) != len(self.kernel_sizes):
-            raise ZooError(
-                f"filters and kernel_sizes: expected one of each a convolution, got {len(self.filters)} filters "
-                f"and {len(self.kernel_sizes)} kernel sizes"
-            )
-        if not 0 <= self.dropout < 1:
-            raise ZooError(f"dropout: expected a probability of at least 0 and under 1, got {self.dropout}")
-        shortest = POOL_SIZE ** len(self.filters)
-        if type(self.sequence_length) is not int or self.sequence_length < shortest:
-            raise ZooError(
-                f"sequence_length: expected at least {shortest} bases, halved by each of {len(self.filters)} "
-                f"poolings, got {self.sequence_length}"
-            )
-        check_targets(self.targets)
-
     @property
-    def positions(self) -> tuple[int, ...]:
-        """Length of the sequence axis before the first convolution and after each pooling: 249, 124, 62, 31, 15."""
-        return tuple(positions(self.sequence_length, depth) for depth in range(len(self.filters) + 1))
-
-    @property
-    def flat_features(self) -> int:
-        """Inputs of the first dense layer, in (channel, position) order."""
-        return self.filters[-1] * self.positions[-1]
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON types only; `Config(**config.to_dict()) == config`."""
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(self).items()}
+    def pools(self) -> tuple[int, ...]:
+        return (POOL_SIZE,) * len(self.filters)
 
 
 VARIANTS = {
@@ -155,102 +138,55 @@ RECIPE = {"learning_rate": 0.002, "epsilon": 1e-7, "batch_size": 128, "epochs": 
 """Training as in the paper: Adam as Keras has it, mean squared errors summed over targets, the best weights kept."""
 
 
-def array_shapes(config: Config) -> dict[str, tuple[int, ...]]:
-    """Name -> shape of every float32 array of a canonical weights file, first layer first.
-
-    Convolution kernels are (filter, input channel, position), dense kernels (output, input), as in PyTorch; `head`
-    holds one row a target. Names are those of the network's state dict.
-    """
-    shapes: dict[str, tuple[int, ...]] = {}
-
-    def add(layer: str, norm: str | None, kernel: tuple[int, ...]) -> None:
-        shapes.update({f"{layer}.weight": kernel, f"{layer}.bias": kernel[:1]})
-        if norm:
-            shapes.update({f"{norm}.{name}": kernel[:1] for name in ("weight", "bias", "running_mean", "running_var")})
-
-    channels = len(ALPHABET)
-    for number, (filters, size) in enumerate(zip(config.filters, config.kernel_sizes, strict=True), 1):
-        add(f"conv{number}", f"conv{number}_norm", (filters, channels, size))
-        channels = filters
-    features = config.flat_features
-    for number, units in enumerate(config.dense_units, 1):
-        add(f"dense{number}", f"dense{number}_norm", (units, features))
-        features = units
-    add("head", None, (len(config.targets), features))
-    return shapes
-
-
-def layer_norms(config: Config) -> dict[str, str]:
-    """Layer -> the batch norm behind it, first layer first."""
-    layers = [f"conv{number}" for number in range(1, len(config.filters) + 1)]
-    layers += [f"dense{number}" for number in range(1, len(config.dense_units) + 1)]
-    return {layer: f"{layer}_norm" for layer in layers}
-
-
 def network(config: Config) -> DeepSTARR:
-    """The PyTorch network, freshly initialised. Needs the extra `train`."""
+    """The PyTorch network with initial weights. Needs the extra `train`."""
     from zoo.models.deepstarr.torch_network import DeepSTARR
 
     return DeepSTARR(config)
 
 
 def training_forward(model: DeepSTARR, one_hot: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """The network in training mode on a CPU, faster than its modules: see training.py. One-hot is (N, L, 4)."""
+    """Compute the network in training mode on a CPU, faster than its modules do, see training.py."""
     from zoo.models.deepstarr.training import forward
 
     return forward(model, one_hot, dtype)
 
 
-def plain_shape(config: Config) -> PlainShape:
-    """Sizes of the network as plain convolutions and matrices."""
-    from zoo.layers.plain import PlainShape
+FIRST_NUMBERS = {"batch_normalization": 60, "activation": 60, "max_pooling1d": 44, "flatten": 11, "dropout": 17}
+"""Prefix of a Keras layer's name -> its number in the first such layer of the published file."""
 
-    depth = len(config.filters)
-    return PlainShape(
-        config.filters,
-        config.kernel_sizes,
-        same=(True,) * depth,
-        pools=(POOL_SIZE,) * depth,
-        sequence_length=config.sequence_length,
-        targets=len(config.targets),
-    )
-
-
-def plain_layers(config: Config, arrays: Mapping[str, np.ndarray]) -> PlainLayers:
-    """The network as plain convolutions and matrices, batch norm folded in."""
-    from zoo.layers import plain
-
-    return plain.fold(plain_shape(config), arrays, layer_norms(config), HEAD, BATCH_NORM_EPSILON)
+LAYER_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+"""Names that both TensorFlow and the groups of an .h5 file allow."""
 
 
 def keras_model(config: Config) -> KerasModel:
-    """The network as the published Keras graph has it."""
-    from zoo.models.deepstarr import keras_graph
+    """The network as Keras layers with the names in the published file, which pipelines look for."""
+    model = _convolutional.keras_model(config)
+    counts = dict(FIRST_NUMBERS)
+    prefixes = {"BatchNormalization": "batch_normalization", "MaxPooling1D": "max_pooling1d"}
+    layers: list[KerasLayer] = []
+    used: set[str] = set()
+    for layer in model.layers:
+        prefix = prefixes.get(layer.class_name, layer.class_name.lower())
+        if layer.row is not None:
+            target = config.targets[layer.row]
+            name = f"{config.conventions.keras_output}{target[:1].upper()}{target[1:]}"
+            if name in used or not LAYER_NAME.fullmatch(name):
+                raise ZooError(f"targets: {target!r} cannot name a Keras layer beside {', '.join(sorted(used))}")
+        elif prefix in counts:
+            name = f"{prefix}_{counts[prefix]}"
+            counts[prefix] += 1
+        else:
+            name = {"conv1": "Conv1D_1st"}.get(layer.name, re.sub(r"\D+", f"{layer.class_name}_", layer.name, count=1))
+        used.add(name)
+        layers.append(dataclasses.replace(layer, name=name))
+    return KerasModel(model.name, "input_12", tuple(layers))
 
-    return keras_graph.model(config)
 
-
-def read_layers(file: ImportedFile, options: ImportOptions) -> tuple[Config, dict[str, np.ndarray]]:
+def read_layers(file: ImportedFile, options: ImportOptions) -> tuple[Any, dict[str, np.ndarray]]:
     """A DeepSTARR of any size in another program's file -> Config and canonical arrays."""
-    from zoo.models.deepstarr import keras_graph
-    from zoo.weights.importers import layers
-
-    found = layers.network(file)
-    depth = len(found.filters)
-    config = Config(
-        filters=found.filters,
-        kernel_sizes=found.kernel_sizes,
-        dense_units=found.dense_units,
-        dropout=Config.dropout if file.dropout is None else file.dropout,
-        sequence_length=layers.sequence_length(
-            file, lambda bases: positions(bases, depth), found.positions, options.length, Config.sequence_length
-        ),
-        targets=layers.targets(file, found, options.targets, keras_graph.OUTPUT, Config.targets),
-    )
-    if file.graph is not None:
-        # with targets that Keras accepts as names, since the file's own may not be
-        file.graph.check(keras_graph.model(dataclasses.replace(config, targets=Config.targets)))
-    return config, layers.arrays(file, found, options, layer_norms(config), HEAD, BATCH_NORM_EPSILON)
+    pools = (POOL_SIZE,) * sum(layer.kernel.ndim == 3 for layer in file.layers)
+    return _convolutional.read_layers(VARIANTS["original"], pools, file, options)
 
 
 def read_published(folder: Path) -> Checkpoint:
