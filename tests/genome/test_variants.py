@@ -52,8 +52,8 @@ def test_windows_are_those_that_the_conventions_name() -> None:
     p = 500
     variant = Variant("c", p, ".", sequence[p : p + 7], (sequence[p],))
     placements = Placements(249, (0,))
-    (ref,) = placements.reference(Genome(), variant)  # type: ignore[arg-type]
-    (alt,) = placements.alternative(Genome(), variant, sequence[p])  # type: ignore[arg-type]
+    (ref,) = placements.windows(Genome(), variant)  # type: ignore[arg-type]
+    (alt,) = placements.windows(Genome(), variant, sequence[p])  # type: ignore[arg-type]
     assert ref.tolist() == encode([sequence[p - 124 : p + 125]])[0].tolist()
     assert alt.tolist() == encode([sequence[p - 124 : p + 1] + sequence[p + 7 : p + 131]])[0].tolist()
 

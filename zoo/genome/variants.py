@@ -197,9 +197,9 @@ class Scoring(GenomeWork):
                     place = variant.contig, variant.position
                     if place not in references:
                         references[place] = len(windows)
-                        windows += self._placements.reference(self.genome, variant)
+                        windows += self._placements.windows(self.genome, variant)
                     ref_at, alt_at = references[place], len(windows)
-                    windows += self._placements.alternative(self.genome, variant, alt)
+                    windows += self._placements.windows(self.genome, variant, alt)
                 rows.append((ref_at, alt_at, match, REASONS.index(reason)))
                 labels.append((variant.contig, variant.position + 1, variant.name, variant.ref, alt))
         codes = np.stack(windows) if windows else np.empty((0, self._placements.length), np.uint8)

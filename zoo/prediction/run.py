@@ -1,7 +1,6 @@
-"""Files of sequences, of any size, to tables of activities: what a prediction reads and writes, and `predict_file`.
+"""Files of sequences, of any size, to tables of activities.
 
-Files are checked before any work is done. Reading and encoding, inference, and formatting and writing overlap; memory
-does not grow with the file.
+Files are checked before any work is done. Reading, inference and writing overlap; memory does not grow with the file.
 """
 
 from __future__ import annotations
@@ -26,21 +25,21 @@ from zoo.system import pipeline
 from zoo.system.atomic import check_target, replacing_together
 
 CHUNK_RECORDS = 4096
-"""Records that go through the pipeline together, as near as whole batches of the runtime come to it."""
+"""Records that go through the pipeline together, rounded to whole batches of the runtime."""
 
 STANDARD_OUTPUT = 1
-"""File descriptor; not sys.stdout, since a thread that is stuck in writing must not hold its lock at the end."""
+"""File descriptor. sys.stdout has a lock that a blocked thread would hold when the program ends."""
 
 
 @dataclasses.dataclass(frozen=True)
 class PredictionJob:
-    """Where the records of one prediction come from, where the table goes, and how.
+    """What one prediction reads and writes.
 
     source: a FASTA file, or several, whose records follow each other in the table; "-" is standard input.
-    output: the table, of the kind that its suffix says, see zoo/formats/table_writer.py; None is standard output. A
+    output: the table, in the format of its suffix, see zoo/formats/table_writer.py; None is standard output. A
         description of the run is written beside it, see `description_path`.
-    weights: where the model came from, if from a file: like `source`, it is never replaced.
-    command: what the user typed, for that description.
+    weights: the file of the model, if it has one. Like `source`, it is never replaced.
+    command: what the user typed, for the description.
     """
 
     source: str | Path | tuple[str | Path, ...]
@@ -51,17 +50,17 @@ class PredictionJob:
     weights: str | Path | None = None
 
     UNIT: ClassVar[str] = "sequences"
-    """What a record is called."""
+    """Plural name of a record."""
 
     LABELS: ClassVar[Mapping[str, type]] = {"name": str}
-    """The columns of the table before those of the targets."""
+    """Columns of the table before the targets, with their types."""
 
     def records(self, length: int, batch_size: int) -> Records:
-        """What is predicted, for a model that takes `length` bases."""
-        return FastaRecords(self.sources, length, batch_size, self.reading)
+        """The records to predict, for a model that takes `length` bases."""
+        return FastaRecords(Reader(self.sources, length, batch_size, self.reading))
 
     def check_output(self) -> None:
-        """Raise ZooError if the outputs could not be written, before any work is done."""
+        """Raise ZooError if the outputs could not be written."""
         if self.output is not None:
             check_target(self.output, self.overwrite, self.inputs)
             for path, overwrite in self.outputs().items():
@@ -73,7 +72,7 @@ class PredictionJob:
         return self.source if isinstance(self.source, tuple) else (self.source,)
 
     def check_sources(self) -> None:
-        """Raise ZooError if a file of sequences is not there, before any work is done."""
+        """Raise ZooError if a file of sequences does not exist or cannot be read."""
         check_readable(self.sources)
 
     @property
@@ -81,15 +80,15 @@ class PredictionJob:
         return *self.sources, self.weights
 
     def outputs(self) -> dict[Path, bool]:
-        """Files to write, in the order in which they get their names -> whether one that exists may be replaced.
+        """Files to write, in the order in which they are renamed -> whether an existing one may be replaced.
 
-        The table comes last: where it is, the run was finished. A run that was killed just before leaves a description
-        alone, which the next run replaces.
+        The table is last: if it exists, the run was finished. A run that is killed just before leaves a description
+        without a table, which the next run replaces.
         """
         if self.output is None:
             return {}
-        beside = description_path(self.output)
-        return {beside: self.overwrite or _is_alone(beside, self.output), self.output: self.overwrite}
+        described = description_path(self.output)
+        return {described: self.overwrite or _is_alone(described, self.output), self.output: self.overwrite}
 
 
 def description_path(output: Path) -> Path:
@@ -98,19 +97,19 @@ def description_path(output: Path) -> Path:
 
 
 def _is_alone(description: Path, table: Path) -> bool:
-    """Whether a description of ours stands there without its table."""
+    """Whether a description that the zoo wrote exists without its table."""
     if table.exists() or not description.is_file():
         return False
     try:
         return "sha256" in json.loads(description.read_bytes())["table"]
-    except (OSError, ValueError, TypeError, KeyError):  # a file of something else
+    except (OSError, ValueError, TypeError, KeyError):  # not written by the zoo
         return False
 
 
 class Records(Protocol):
-    """What a PredictionJob predicts: iterate over it once for batches of label columns and base codes, uint8 (N, L).
+    """Records to predict: iterate over them once for batches of label columns and base codes, uint8 (N, L).
 
-    counts: a dataclass of what has been read so far, whose first field is `records`.  bytes_read: of its files so far.
+    counts: a dataclass of what has been read so far, with `records` first.  bytes_read: bytes of the files so far.
     """
 
     @property
@@ -122,14 +121,14 @@ class Records(Protocol):
     def __iter__(self) -> Iterator[tuple[Sequence[Column], np.ndarray]]: ...
 
     def described(self) -> dict[str, Any]:
-        """What the description of the run says of it, once it has been read: `inputs` and whatever else there is."""
+        """Entries for the description of the run, once all is read: `inputs` and others."""
 
 
 class FastaRecords:
     """The records of FASTA files, see Reader."""
 
-    def __init__(self, *arguments: Any) -> None:
-        self._reader = Reader(*arguments)
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
 
     def __iter__(self) -> Iterator[tuple[Sequence[Column], np.ndarray]]:
         return (((names,), codes) for names, codes in self._reader)
@@ -147,22 +146,21 @@ class FastaRecords:
 
 
 def chunk_of(model: Model) -> int:
-    """Records that go through the pipeline together."""
+    """Number of records that go through the pipeline together."""
     return model.batch_size * max(1, round(CHUNK_RECORDS / model.batch_size))
 
 
 def predict_file(
     model: Model, job: PredictionJob, on_progress: Callable[[Records], None] | None = None
 ) -> dict[str, Any]:
-    """Predict every record of a PredictionJob: a table with one row a record, in order. Returns the run's description.
+    """Predict every record of a job: a table with a row for each, in order. Returns the description of the run.
 
-    The table has the columns of the Job, for FASTA `name`, and the targets; its numbers give the same float32 back when
-    read. Names stay as they are: which rows are from which of several files, the description says by the number of
-    records of each.
-    Files appear whole or not at all; with standard output, rows may have been written before an error is met, but
-    nothing before the first records have been read and predicted.
+    The table has the columns LABELS of the job and one for each target; its numbers read back as the same float32. The
+    description has the number of records of each input, which tells the rows of several files apart.
+    Files appear whole or not at all. On standard output, rows may be written before an error is met, but none before
+    the first records are predicted.
     on_progress: called after each chunk.
-    Raises ZooError as what is read does, or if an output cannot be written.
+    Raises ZooError if a record is invalid, or an output cannot be written.
     """
     job.check_output()
     records = job.records(model.spec.sequence_length, chunk_of(model))
@@ -194,7 +192,7 @@ def write_description(described: dict[str, Any], file: BinaryIO | None) -> None:
 
 @contextlib.contextmanager
 def outputs_of(job: PredictionJob) -> Iterator[tuple[Digested, BinaryIO | None]]:
-    """The open table and description; both files appear if the block ends well, none if it does not."""
+    """The open table and description. Both files appear if the block ends well, neither if it raises."""
     if job.output is None:
         with open(STANDARD_OUTPUT, "wb", closefd=False) as rows:
             yield Digested(rows), None
@@ -208,7 +206,7 @@ def outputs_of(job: PredictionJob) -> Iterator[tuple[Digested, BinaryIO | None]]
 
 
 def describe(model: Model, job: PredictionJob, records: Records) -> dict[str, Any]:
-    """What ran on what, JSON types only; written beside the table."""
+    """The description of a run, without its outputs; JSON types."""
     return {
         "command": job.command,
         **description.of_run(model.runtime, model.provider, model.spec),

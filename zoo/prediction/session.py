@@ -1,7 +1,7 @@
-"""A model on a runtime, ready to run, and which runtimes there are: names, checks and batching for all engines at once.
+"""Sessions: a model on a runtime, with checks, batching and shorter ways for all engines; and the names of runtimes.
 
-What a runtime offers is in zoo/contracts.py; what it must not have to repeat is here. NumPy at the border: base codes
-in, float32 out. Axes: N sequences, L positions, T targets.
+zoo/contracts.py says what a runtime offers. Base codes go in, float32 arrays come out; tensors stay inside the engine.
+Axes: N sequences, L positions, T targets.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ FORKED = (
 )
 
 WINDOW_BASES = 1 << 18
-"""Bases of a contig that an engine which shares work between windows gets at once; what two such stretches have in
-common is computed twice."""
+"""Bases of a contig in one block, for an engine that shares work between windows. Where two blocks overlap, the work is
+done twice."""
 
 WINDOWS = 4096
-"""Windows of a block where they are cut and predicted one by one, up to a whole number of batches."""
+"""Windows in one block, rounded up to whole batches, for an engine that predicts each window by itself."""
 
 MUTANTS = 8192
-"""Mutants made at a time, or those of one sequence: enough to keep a GPU busy."""
+"""Mutants predicted together, at least those of one sequence: enough to keep a GPU busy."""
 
 
 class Session:
-    """A model, ready to run: `session.predict(codes)`; the same numbers whichever runtime computes them."""
+    """A model on a runtime. The numbers are the same, up to rounding, whichever runtime computes them."""
 
     rc: str | None = None
     """Only the given strand counts; see strands.py for both."""
@@ -52,8 +52,8 @@ class Session:
         self._engine = engine
         self.runtime = runtime
         self.batch_size = batch_size or engine.batch_size
-        several = engine.concurrent_batches > 1
-        self._threads = ThreadPoolExecutor(engine.concurrent_batches, runtime) if several else None
+        threads = engine.concurrent_batches
+        self._threads = ThreadPoolExecutor(threads, runtime) if threads > 1 else None
         self._process = os.getpid()
 
     @property
@@ -67,26 +67,26 @@ class Session:
 
     @property
     def concurrent_batches(self) -> int:
-        """How many batches that were submitted keep the device busy."""
+        """Number of submitted batches that keep the device busy."""
         return self._engine.concurrent_batches
 
     def predict(self, codes: np.ndarray) -> np.ndarray:
         """Base codes, uint8 (N, L) -> activities, float32 (N, T), a row for each sequence in order; N may be 0.
 
-        Raises ZooError if the dtype, the length or a code is not what the model takes, and in a process that was forked
+        Raises ZooError if the model does not take the dtype, the length or a code, and in a process that was forked
         after the session was opened.
         """
         future = self.submit(codes)
         try:
             return future.result()
         finally:
-            future.cancel()  # an interruption ends what has not begun
+            future.cancel()  # after an interruption, the batches that wait do not start
 
     def submit(self, codes: np.ndarray) -> Future[np.ndarray]:
-        """Begin to predict: a Future of what `predict` gives.
+        """Start to predict: a Future of what `predict` returns.
 
-        With an engine of one batch at a time, it is done when this returns; with several, what is submitted later joins
-        it on the device. `codes` must not change until the end.
+        With an engine that runs one batch at a time, the Future is done on return; with others, later batches join it
+        on the device. `codes` must not change until then.
         """
         check_codes(codes, self.spec.sequence_length)
         return self._begin(self._engine.run, self._batches(codes))
@@ -95,8 +95,8 @@ class Session:
         """Base codes along a contig, uint8 (B,) -> activities of every window, `stride` bases apart, float32 (W, T).
 
         Window i is [i * stride, i * stride + L); only whole windows count, W = (B - L) // stride + 1 or 0. The numbers
-        are those of `predict` on each window, up to rounding; an engine that knows a shorter way takes it. Raises
-        ZooError as `predict` does, and for a stride that is no whole number from 1.
+        are those of `predict` on each window, up to rounding; an engine may have a faster way. Raises ZooError as
+        `predict` does, and if the stride is not a positive integer.
         """
         blocks = self.window_blocks(codes, stride)
         total = windows.count(len(codes), self.spec.sequence_length, stride)
@@ -108,39 +108,37 @@ class Session:
         return out
 
     def settle(self) -> None:
-        """From now on a batch gives the same bits whatever came before: for work that is shared out between processes.
+        """Make results bit-identical regardless of earlier batches, for work that is shared between processes.
 
-        Some engines compute the first few another way, the same up to rounding, so as to begin at once: "kmer-cpu" the
-        first mutants and contributions.
+        Some engines compute the first batches in another way to start sooner: "kmer-cpu" the first mutants and
+        contributions.
         """
         settle = getattr(self._engine, "settle", None)
         if settle:
             settle()
 
     def window_blocks(self, codes: np.ndarray, stride: int = 1) -> Iterator[np.ndarray]:
-        """As `windows`, a block of consecutive windows at a time: memory is flat in the length of the contig.
+        """As `windows`, one block of consecutive windows at a time: memory does not grow with the contig.
 
-        `codes` may be a view, such as an array read backwards, and must not change until the end.
+        `codes` may be a view, such as a reversed array, and must not change until the last block.
         """
         windows.check(codes, stride)
         length = self.spec.sequence_length
         total = windows.count(len(codes), length, stride)
         shorter = getattr(self._engine, "windows", None)
-        if shorter:
-            several = max(WINDOW_BASES // stride, self.batch_size)
-        else:
-            several = -(-WINDOWS // self.batch_size) * self.batch_size
+        batches = -(-WINDOWS // self.batch_size)
+        step = max(WINDOW_BASES // stride, self.batch_size) if shorter else batches * self.batch_size
 
         def submit(first: int) -> Future[np.ndarray]:
-            bases = codes[first * stride : (min(first + several, total) - 1) * stride + length]
+            bases = codes[first * stride : (min(first + step, total) - 1) * stride + length]
             if shorter:
                 return self._begin(lambda part: shorter(part, stride), [np.ascontiguousarray(bases)])
             return self._begin(self._engine.run, self._batches(windows.cut(bases, length, stride)))
 
-        return self._ahead(submit(first) for first in range(0, total, several))
+        return self._ahead(submit(first) for first in range(0, total, step))
 
     def _ahead(self, blocks: Iterator[Future[np.ndarray]]) -> Iterator[np.ndarray]:
-        """Results in order, with as many blocks begun as the engine works on at once."""
+        """Results in order; submits as many blocks ahead as the engine works on at once."""
         begun: deque[Future[np.ndarray]] = deque()
         try:
             for block in blocks:
@@ -158,9 +156,9 @@ class Session:
         return (np.ascontiguousarray(codes[start : start + self.batch_size]) for start in starts)
 
     def _begin(self, work: Callable[[np.ndarray], np.ndarray], parts: Iterable[np.ndarray]) -> Future[np.ndarray]:
-        """A Future of the engine's work on all parts, their results behind each other."""
+        """A Future of the engine's work on all parts, with their results concatenated."""
         if os.getpid() != self._process:
-            # the engine's threads stayed behind: it would wait for them for ever
+            # the engine's threads are not in this process: it would wait for them forever
             raise ZooError(FORKED)
         if self._threads is None:
             return futures.done(self._joined([self._guarded(work, part) for part in parts]))
@@ -170,8 +168,8 @@ class Session:
     def mutants(self, codes: np.ndarray) -> np.ndarray:
         """In silico mutagenesis: base codes, uint8 (N, L) -> float32 (N, L, 4, T), N may be 0.
 
-        The activity with base b in position p instead of what is there, minus the activity as it is; 0 where b is there
-        already, and an N has four alternatives. Raises ZooError as `predict` does.
+        The activity with base b at position p minus the activity of the sequence; 0 where the sequence has b. All four
+        bases are substitutions of an N. Raises ZooError as `predict` does.
         """
         check_codes(codes, self.spec.sequence_length)
         shorter = getattr(self._engine, "mutants", None)
@@ -180,13 +178,13 @@ class Session:
         return self._begin(shorter, [np.ascontiguousarray(codes)]).result()
 
     def contributions(self, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:
-        """DeepLIFT of an activity: base codes, uint8 (N, L), and references, uint8 (N, R, L) -> float32 (N, L, 4).
+        """DeepLIFT of one target: base codes, uint8 (N, L), and references, uint8 (N, R, L) -> float32 (N, L, 4).
 
-        Hypothetical scores (rescale rule), the mean over the references: that of base b in position p is what it would
-        contribute there; times the one-hot sequence, scores sum to its activity minus the mean of its references'.
-        target: which activity, from 0.
+        Hypothetical scores (rescale rule), averaged over the references: the contribution that base b would have at
+        position p. Multiplied by the one-hot sequence, they sum to its activity minus the mean activity of its
+        references. target: number of the target, from 0.
 
-        Raises ZooError for other arrays or no such target, and if the runtime computes no contributions.
+        Raises ZooError for other arrays, an unknown target, and a runtime that computes no contributions.
         """
         check_codes(codes, self.spec.sequence_length)
         dimensions: tuple[int, ...] = getattr(references, "shape", ())
@@ -206,7 +204,7 @@ class Session:
             raise ZooError(f"target: expected a number from 0 to {len(self.spec.targets) - 1}, got {target}")
         compute = getattr(self._engine, way, None)
         if compute is None:
-            raise ZooError(f"{self.runtime} computes no {way}; {' and '.join(runtimes_with(way))} do")
+            raise ZooError(f"{self.runtime}: cannot compute {way}; use {' or '.join(runtimes_with(way))}")
         if not len(arrays[0]):
             return np.empty((*arrays[0].shape, len(ALPHABET)), np.float32)
         whole = [np.ascontiguousarray(array) for array in arrays]
@@ -223,10 +221,9 @@ class Session:
 
 
 def predicted_mutants(predict: Callable[[np.ndarray], np.ndarray], codes: np.ndarray, targets: int) -> np.ndarray:
-    """What each base in each place adds to the activities, float32 (N, L, 4, T); 0 for the base that is there.
+    """Effects of all substitutions by predicting every mutant, float32 (N, L, 4, T); see Session.mutants.
 
-    Every mutant is predicted: for engines that know no shorter way, and for tests to compare those with. Memory does
-    not grow with the number of sequences, but for the result.
+    For engines without a faster way, and for tests. Apart from the result, memory does not grow with N.
 
     predict: base codes, uint8 (N, L) -> activities, float32 (N, T).  codes: uint8 (N, L).
     """
@@ -243,23 +240,23 @@ def predicted_mutants(predict: Callable[[np.ndarray], np.ndarray], codes: np.nda
 
 
 def split_name(runtime: str) -> tuple[str, str]:
-    """ "onnx-cpu" -> ("onnx", "cpu"). Raises ZooError if no runtime has that name, and lists those that exist."""
+    """ "onnx-cpu" -> ("onnx", "cpu"). Raises ZooError, with the known names, for another name."""
     engine, _, device = runtime.rpartition("-")
     if engine in registry.problems("runtimes"):
-        registry.load("runtimes", engine)  # raises what is wrong with it
+        registry.load("runtimes", engine)  # raises the problem
     if not engine or device not in getattr(registry.working("runtimes").get(engine), "DEVICES", ()):
-        there = runtime_names()
-        raise ZooError(f"no runtime is called {runtime!r}{did_you_mean(runtime, there)}; there are {', '.join(there)}")
+        known = runtime_names()
+        raise ZooError(f"unknown runtime {runtime!r}{did_you_mean(runtime, known)}; known: {', '.join(known)}")
     return engine, device
 
 
 def plugin(runtime: str) -> Any:
-    """The module that a runtime belongs to. Raises ZooError as split_name does."""
+    """The module of a runtime. Raises ZooError as split_name does."""
     return registry.load("runtimes", split_name(runtime)[0])
 
 
 def runtime_names() -> list[str]:
-    """All runtimes, usable here or not, sorted."""
+    """Names of all runtimes, usable here or not, sorted."""
     modules = registry.working("runtimes")
     return sorted(f"{engine}-{device}" for engine, module in modules.items() for device in module.DEVICES)
 
@@ -270,32 +267,32 @@ def missing(runtime: str) -> str | None:
 
 
 def refuses(runtime: str, spec: ModelSpec) -> str | None:
-    """Why `runtime` does not take this model on any machine; None if it does."""
+    """Why `runtime` cannot run this model on any machine; None if it can."""
     return plugin(runtime).refuses(spec)
 
 
 def files(runtime: str) -> tuple[str, ...]:
-    """Suffixes of the files that `runtime` runs as they are."""
+    """Suffixes of files that `runtime` runs without conversion."""
     return getattr(plugin(runtime), "FILES", ())
 
 
 def runtimes_with(way: str) -> list[str]:
-    """Runtimes whose engines know a shorter way (contracts.ShorterWays), usable here or not, sorted."""
+    """Runtimes whose engines have a method of contracts.ShorterWays, usable here or not, sorted."""
     return [name for name in runtime_names() if way in getattr(plugin(name), "SHORTER_WAYS", ())]
 
 
 def automatic() -> list[str]:
-    """What the runtime "auto" stands for: the first of these that can run the weights at hand on this machine."""
+    """Runtimes that "auto" tries, in this order, until one can run the weights on this machine."""
     return _ranked("AUTOMATIC")
 
 
 def references() -> list[str]:
-    """Runtimes that may be the reference of a comparison, the most trusted first."""
+    """Runtimes that can be the reference of a comparison, the most trusted first."""
     return _ranked("TRUST")
 
 
 def _ranked(name: str) -> list[str]:
-    """Runtimes that declare a rank of that name, the highest first."""
+    """Runtimes that declare a rank under this name, the highest first."""
     ranks = {
         f"{engine}-{device}": rank
         for engine, module in registry.working("runtimes").items()
@@ -305,10 +302,10 @@ def _ranked(name: str) -> list[str]:
 
 
 def open_session(weights: Checkpoint | Path, runtime: str, options: RunOptions | None = None) -> Session:
-    """Start `runtime` on a checkpoint, or on a file that the runtime runs as it is (see `files`).
+    """Start `runtime` on a checkpoint, or on a file that the runtime runs without conversion (see `files`).
 
-    Raises ZooError for an unknown runtime, weights that it refuses or a precision that it has not, MissingDependency if
-    it cannot run here. There is no fallback.
+    Raises ZooError for an unknown runtime, and for weights or a precision that it does not support; MissingDependency
+    if it cannot run here. There is no fallback.
     """
     options = options or RunOptions()
     module, device = plugin(runtime), split_name(runtime)[1]
@@ -320,7 +317,7 @@ def open_session(weights: Checkpoint | Path, runtime: str, options: RunOptions |
         raise ZooError(f"{runtime}: expected the precision {allowed}, got {options.precision}")
     if isinstance(weights, Path):
         if weights.suffix.lower() not in files(runtime):
-            raise ZooError(f"{weights}: {runtime} runs no files of this kind; give it a {SUFFIX} file")
+            raise ZooError(f"{weights}: {runtime} cannot run {weights.suffix} files; give it a {SUFFIX} file")
         return Session(module.start_file(weights, device, options), runtime, options.batch_size)
     reason = module.refuses(weights.spec)
     if reason:
@@ -331,9 +328,8 @@ def open_session(weights: Checkpoint | Path, runtime: str, options: RunOptions |
 def open_automatic(find: Callable[[tuple[str, ...]], Checkpoint | Path], options: RunOptions | None = None) -> Session:
     """Start the first of `automatic()` that can run these weights here; `Session.runtime` says which it is.
 
-    find: suffixes of the files that a runtime runs as they are (see `files`) -> the weights in a form for it.
-
-    Raises what stopped the last of them, if none can.
+    find: suffixes of files that a runtime runs without conversion (see `files`) -> the weights in a form for it.
+    If none can, raises the error of the last one.
     """
     *preferred, last = automatic()
     for runtime in preferred:
@@ -342,6 +338,6 @@ def open_automatic(find: Callable[[tuple[str, ...]], Checkpoint | Path], options
         try:
             return open_session(find(files(runtime)), runtime, options)
         except ZooError:
-            # the device does not work, or this runtime does not take these weights or options: the next may
+            # the device does not work, or the runtime does not support the weights or options: try the next
             continue
     return open_session(find(files(last)), last, options)
