@@ -153,7 +153,7 @@ def test_a_bad_interval_is_one_line_or_skipped_and_named(zoo: Zoo, made: dict[st
         (["--region", "chr2:5-4", "--genome", "g.fa"], ["region", "contig:first-last"]),
         (["--bed", "p.bed", "--genome", "none.fa"], ["none.fa"]),
         (["g.fa", "--bed", "p.bed", "--genome", "g.fa"], ["g.fa", "both"]),
-        (["--bed", "p.bed", "--genome", "g.fa", "--crop-or-pad"], "windows of a genome have the length of the model"),
+        (["--bed", "p.bed", "--genome", "g.fa", "--crop-or-pad"], ["--crop-or-pad", "FASTA"]),
         (["--bed", "p.bed", "--genome", "g.fa", "-o", "out.xls"], ["out.xls", ".tsv, .txt, .csv"]),
     ],
 )

@@ -17,9 +17,10 @@ from command_line import RUNTIME, Zoo, one_line
 from refusals import refuses
 
 from zoo.errors import MissingDependency
-from zoo.genome import ray_cluster, scan, shared_files, variants
+from zoo.genome import ray_cluster, scan, shards, shared_files, variants
 from zoo.genome.job import run_job
 from zoo.genome.options import ScanOptions, ShardOptions
+from zoo.options import RunOptions
 from zoo.prediction.model import ModelSource, load
 from zoo.prediction.run import PredictionJob, predict_file
 from zoo.weights import checkpoint
@@ -111,6 +112,19 @@ def test_variants_and_files_are_the_same_to_the_byte(cluster: Any, made: dict[st
     assert Path("p.tsv.gz").read_bytes() == alone
     assert described == expected == json.loads(Path("p.tsv.gz.json").read_text())
     assert not [path for path in Path().iterdir() if path.name.startswith(".")]
+
+
+def test_files_in_parts_give_the_table_of_one_run(made: dict[str, str]) -> None:  # noqa: ARG001
+    sources = tuple(f"{number}.fa" for number in range(5))
+    whole = PredictionJob(sources, Path("p.csv"), command="zoo predict")
+    expected = predict_file(load(weights="w.safetensors", runtime=RUNTIME[1], batch_size=7), whole)
+    loading = dataclasses.replace(LOADING, running=RunOptions(batch_size=7))
+    done: list[int] = []
+    in_parts = dataclasses.replace(whole, output=Path("q.csv"))
+    described = shared_files.predict_files(in_parts, loading, shards.alone, done.append)
+    assert Path("q.csv").read_bytes() == Path("p.csv").read_bytes()
+    assert described == expected == json.loads(Path("q.csv.json").read_text())
+    assert sum(done) == expected["counts"]["records"]
 
 
 @pytest.mark.slow

@@ -80,60 +80,58 @@ def test_bare_text_is_refused_everywhere(file: Path) -> None:
 
 WRONG = {
     "evolve": [
-        ({"round": 1}, "unknown option 'round', did you mean rounds?; known: number, rounds, reach, "),
-        ({"reach": "5"}, "reach: expected a number, got '5'"),
-        ({"seed": 1.5}, "seed: expected a whole number, got 1.5"),
-        ({"distance": 1.5}, "distance: expected a whole number, got 1.5"),
-        ({"beam": True}, "beam: expected a whole number, got True"),
-        ({"lower": "no"}, "lower: expected true or false, got 'no'"),
-        ({"keep": "hk<0.5"}, "keep: expected a list of texts, got one text; put it in a list"),
-        ({"protect": [(1, 5)]}, "protect: expected a list of texts, got [(1, 5)]"),
-        ({"gc": 0.5}, "gc: expected a text, got 0.5"),
-        ({"target": 1.5}, "target: expected a text or a whole number, got 1.5"),
-        ({"target": None}, "target: expected a text or a whole number, got None"),
-        ({"target": "d"}, "targets: these weights predict a, b, c, got 'd'"),
-        ({"model": "original"}, "model: expected Model, got 'original'"),
+        ({"round": 1}, ("'round'", "rounds")),
+        ({"reach": "5"}, ("reach", "number", "'5'")),
+        ({"seed": 1.5}, ("seed", "whole number", 1.5)),
+        ({"distance": 1.5}, ("distance", "whole number", 1.5)),
+        ({"beam": True}, ("beam", "whole number", True)),
+        ({"lower": "no"}, ("lower", "true or false", "'no'")),
+        ({"keep": "hk<0.5"}, ("keep", "list")),
+        ({"protect": [(1, 5)]}, ("protect", "list", "[(1, 5)]")),
+        ({"gc": 0.5}, ("gc", "text", 0.5)),
+        ({"target": 1.5}, ("target", 1.5)),
+        ({"target": None}, ("target", None)),
+        ({"target": "d"}, ("targets", "a, b, c", "'d'")),
+        ({"model": "original"}, ("model", "Model", "'original'")),
     ],
     "contributions": [
-        ({"references": None}, "references: expected a whole number, got None"),
-        ({"seed": 1.5}, "seed: expected a whole number, got 1.5"),
-        ({"target": True}, "target: expected a text or a whole number, got True"),
-        ({"model": "original"}, "model: expected Model, got 'original'"),
+        ({"references": None}, ("references", "whole number", None)),
+        ({"seed": 1.5}, ("seed", "whole number", 1.5)),
+        ({"target": True}, ("target", True)),
+        ({"model": "original"}, ("model", "Model", "'original'")),
     ],
-    "ism": [({"model": "original"}, "model: expected Model, got 'original'")],
+    "ism": [({"model": "original"}, ("model", "Model", "'original'"))],
 }
-"""Function of zoo.explain or zoo.design -> arguments that it refuses, and what it says."""
+"""Function of zoo.explain or zoo.design -> arguments that it refuses, and facts in the message."""
 
 
 @pytest.mark.parametrize(
-    ("function", "wrong", "message"), [(name, *case) for name, cases in WRONG.items() for case in cases]
+    ("function", "wrong", "facts"), [(name, *case) for name, cases in WRONG.items() for case in cases]
 )
 def test_an_argument_of_another_kind_or_name_is_refused_in_one_line(
-    file: Path, texts: list[str], function: str, wrong: dict[str, object], message: str
+    file: Path, texts: list[str], function: str, wrong: dict[str, object], facts: tuple[object, ...]
 ) -> None:
     arguments = {"model": zoo.load(weights=file, runtime=RUNTIME), "sequences": texts}
     if function != "ism":
         arguments["target"] = "a"
-    with pytest.raises(zoo.ZooError) as refused:
+    with refuses(*facts):
         getattr(zoo.design if function == "evolve" else zoo.explain, function)(**arguments | wrong)
-    assert str(refused.value).startswith(message)
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"),
+    ("wrong", "facts"),
     [
-        ({"model": Path("original")}, "model: expected a text, got "),
-        ({"weights": 5}, "weights: expected a text or Path, got 5"),
-        ({"runtime": None}, "runtime: expected a text, got None"),
-        ({"thread": 2}, "unknown option 'thread', did you mean threads?; known: rc, resize, ambiguous, "),
+        ({"model": Path("original")}, ("model", "text")),
+        ({"weights": 5}, ("weights", "Path", 5)),
+        ({"runtime": None}, ("runtime", "text", None)),
+        ({"thread": 2}, ("'thread'", "threads", "rc", "resize", "ambiguous")),
     ],
 )
-def test_what_is_loaded_is_asked_for_by_texts(wrong: dict[str, object], message: str) -> None:
+def test_what_is_loaded_is_asked_for_by_texts(wrong: dict[str, object], facts: tuple[object, ...]) -> None:
     for take in (zoo.load, functools.partial(zoo.predict, ["ACGT"])):
-        with pytest.raises(zoo.ZooError) as refused:
+        with refuses(*facts):
             take(**wrong)
-        assert str(refused.value).startswith(message)
-    with pytest.raises(zoo.ZooError, match="weights: expected a text or Path, got None"):
+    with refuses("weights", "Path", None):
         zoo.torch_module(None)  # type: ignore[arg-type]
 
 
