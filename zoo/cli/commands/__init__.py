@@ -45,7 +45,7 @@ COMMANDS = {
     },
     "Weights": {
         "weights:import_": """Convert weights that were trained in Keras or PyTorch.
-            zoo import weights.h5 -o mine.safetensors
+            zoo import weights.h5 --alphabet ACGT -o mine.safetensors
             zoo import port.pth --match scores.tsv -o port.safetensors
             docs/weights.md""",
         "weights:export": f"""Write a model as ONNX, Keras or another format; the file is checked first.
@@ -87,7 +87,7 @@ COMMANDS = {
         "evaluate:evaluate": f"""Measure how well models predict data: correlations and errors with intervals.
             zoo evaluate --data mine.tsv --split all
             zoo evaluate --weights runs/mine --data mine.tsv --split-by fraction -o report
-            zoo evaluate --weights runs/mine --weights {MODEL} --data mine.tsv --split all
+            zoo evaluate --weights runs/mine --weights {MODEL} --data mine.tsv
             docs/evaluate.md""",
     },
     "Check": {
