@@ -1,6 +1,6 @@
-"""The last section of docs/cluster.md, from stored rates: python -m benchmarks.cluster_table [RESULT.json]
+"""Write the last section of docs/cluster.md from stored rates: python -m benchmarks.cluster_table [RESULT.json]
 
-How much work there is and how many workers it keeps busy, computed from what test_genome.py measured on one machine.
+It has the core-hours of large jobs, and the number of workers they can use, from rates that test_genome.py measured.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from benchmarks.measure import ROOT
 from benchmarks.report import SHARED
 
 RATES = "rates of long runs"
-"""The table of test_genome.py that this one is computed from; its columns:"""
+"""The table of test_genome.py with the rates; its columns follow."""
 
 ITEMS, COMPUTED, READ, MERGED, BYTES = "what", "a second, computed", "a second, read", "a second, joined", "bytes each"
 
@@ -26,7 +26,7 @@ HEADING = "## How large it gets\n"
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """name: for the table.  kind: a row of the rates.  items: how many there are."""
+    """A large job. name: in the table.  kind: row of the rates.  items: windows, variants or sequences."""
 
     name: str
     kind: str
@@ -45,17 +45,17 @@ The 1000 Genomes Project Consortium 2015, doi:10.1038/nature15393."""
 
 
 def section(document: dict[str, Any]) -> str:
-    """What the page says below HEADING."""
+    """The section, from HEADING on."""
     (entry,) = (one for one in document["benchmarks"] if one["extra_info"]["table"] == RATES)
     rates = {row[ITEMS]: row for row in entry["extra_info"]["rows"]}
     cores = document["machine_info"]["cores"]
     brand = document["machine_info"]["cpu"]["brand_raw"]
     lines = [
         HEADING,
-        f"From the rates of one worker, {cores} cores of {brand}, by processor time, in",
-        f"`benchmarks/results/{RESULT.name}`, computed by `python -m benchmarks.cluster_table`. The last columns are",
-        "the number of such workers at which what is done once, reading the VCF or joining the parts, takes as long as",
-        "all that the workers do, and which of the two it is: with more workers, the model is no longer the limit.",
+        f"`python -m benchmarks.cluster_table` computes this from the rates of one worker with {cores} cores of",
+        f"{brand}, by processor time, in `benchmarks/results/{RESULT.name}`. Reading the VCF and",
+        "joining the parts are done only once. The last columns are the number of workers at which one of these takes",
+        "as long as all predictions, and which one it is. More workers than that do not help.",
         *_shared(document["machine_info"]["stalled"]),
         "",
         "| work | items | core-hours | GB written | workers | then the limit is |",
@@ -80,20 +80,20 @@ def section(document: dict[str, Any]) -> str:
         lines.append(f"| {' | '.join([row[ITEMS], *numbers])} |")
     lines += [
         "",
-        "Several VCFs, one a chromosome, and one run a file raise the limit of reading; one scan a chromosome, with",
-        "`--region` or `--regions`, raises that of joining.",
+        "To raise the limit of reading, split the VCF by chromosome and run each file by itself. To raise the limit of",
+        "joining, scan each chromosome by itself, with `--region` or `--regions`.",
     ]
     return "\n".join(lines) + "\n"
 
 
 def _shared(stalled: float) -> list[str]:
-    """A line where the machine was not alone."""
+    """A warning for results of a shared machine."""
     if stalled <= SHARED:
         return []
     return [
         "",
-        f"**Measured on a shared machine, whose cores stood still {stalled:.0%} of the time**: of the core-hours only",
-        "the order of magnitude means something; the numbers of workers are ratios within one run.",
+        f"**The machine was shared: its cores were stalled {stalled:.0%} of the time.** Take the core-hours as orders",
+        "of magnitude. The numbers of workers are ratios within one run.",
     ]
 
 

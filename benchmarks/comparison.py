@@ -1,11 +1,11 @@
-"""How good and how costly are the models of the zoo on the same data? Trains each by its own recipe, and compares.
+"""Compare accuracy and cost of the models of the zoo on the same data; each is trained by its own recipe.
 
     zoo import DeepSTARR.model.h5 -o published.safetensors
     python -m benchmarks.comparison --genome dm6.fa --teacher published.safetensors --folder runs/comparison
 
-Draws the data set (comparison_data.py), trains what is not trained yet, one `zoo train` after another at low priority,
-measures all on the test blocks, and writes benchmarks/results/comparison/NAME.json, from which models_page.py draws
-docs/models.md. The same command goes on where it was stopped; --as-they-are measures the trainings that are whole.
+Draws the data set (comparison_data.py), runs one `zoo train` after another at low priority, evaluates all models on the
+test blocks, and writes benchmarks/results/comparison/NAME.json, from which models_page.py writes docs/models.md. The
+same command resumes an interrupted comparison; --as-they-are evaluates the finished trainings only.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks import comparison_data
 from benchmarks.comparison_data import Labelled
-from benchmarks.conftest import machine
+from benchmarks.conftest import machine_facts
 from benchmarks.measure import ROOT, in_turns, zoo
 from benchmarks.noise_ceiling import CEILING
 from zoo.evaluation import intervals
@@ -38,20 +38,19 @@ RESULTS = ROOT / "benchmarks" / "results" / "comparison"
 
 MODELS = ("original", "tuned", "basset", "gapped-kmer", "motif-counts")
 COUNTING = ("gapped-kmer", "motif-counts")
-"""Of MODELS: those whose recipes the options of this script leave as they are. They count, in whole numbers, and a
-linear model takes few epochs."""
+"""Models that ignore --precision, --epochs and --patience: they count in whole numbers, and train few epochs."""
 
 REFERENCES = MODELS[:1]
-"""What the others are compared with."""
+"""Models that the others are compared with."""
 
 DATA = "data.tsv"
 FACTS = "data.json"
 NICENESS = 15
 CALL = 1024
-"""Sequences a call where the speed is measured."""
+"""Sequences in a call when measuring speed."""
 
 RUNTIMES = ("onnx-cpu", "auto")
-"""Whose speed is measured: one that runs every model, and the fastest for each."""
+"""Runtimes to measure: one that runs every model, and the fastest for each."""
 
 
 def main(options: argparse.Namespace) -> None:
@@ -62,12 +61,12 @@ def main(options: argparse.Namespace) -> None:
         for seed in range(options.trainings):
             for model in options.models:
                 _train(model, seed, options)
-    runs = {_label(model): _whole(model, options) for model in options.models}
+    runs = {_label(model): _finished(model, options) for model in options.models}
     runs = {model: folders for model, folders in runs.items() if folders}
     test = comparison_data.read_test(options.folder / DATA, teacher.spec.targets, teacher.spec.sequence_length)
     found = {
         "command": f"python -m benchmarks.comparison {shlex.join(sys.argv[1:])}",
-        **machine(),
+        **machine_facts(),
         "data": facts,
         **measure(runs, test, teacher.spec.targets, REFERENCES, options.seconds),
     }
@@ -78,7 +77,7 @@ def main(options: argparse.Namespace) -> None:
 
 
 def _data(options: argparse.Namespace, teacher: Model) -> dict[str, Any]:
-    """The facts of the data set, which is drawn where it is not there yet."""
+    """Return the facts of the data set; draw it if it does not exist."""
     facts = options.folder / FACTS
     if not facts.is_file():
         drawn, found = comparison_data.draw(options.genome, teacher, options.sequences, 0)
@@ -95,18 +94,18 @@ def _label(model: str) -> str:
     return Path(model).stem
 
 
-def _is_whole(run: RunFolder) -> bool:
+def _is_finished(run: RunFolder) -> bool:
     return run.receipts.is_file() and run.read_receipts()["status"] == "finished"
 
 
-def _whole(model: str, options: argparse.Namespace) -> list[RunFolder]:
+def _finished(model: str, options: argparse.Namespace) -> list[RunFolder]:
     runs = (_folder(model, seed, options) for seed in range(options.trainings))
-    return [run for run in runs if _is_whole(run)]
+    return [run for run in runs if _is_finished(run)]
 
 
 def _train(model: str, seed: int, options: argparse.Namespace) -> None:
     run = _folder(model, seed, options)
-    if _is_whole(run):
+    if _is_finished(run):
         return
     changes = () if model in COUNTING else ("precision", "epochs", "patience")
     settings = {name: getattr(options, name) for name in changes}
@@ -117,12 +116,12 @@ def _train(model: str, seed: int, options: argparse.Namespace) -> None:
         command.append("--resume")
     print(shlex.join(command[1:]), flush=True)
     subprocess.run(
-        command, cwd=options.folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, preexec_fn=politely
+        command, cwd=options.folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, preexec_fn=lower_priority
     )
 
 
-def politely() -> None:
-    """Before a training begins, in its process."""
+def lower_priority() -> None:
+    """Lower the priority of a training, in its process."""
     os.nice(max(0, NICENESS - os.nice(0)))
 
 
@@ -133,9 +132,10 @@ def measure(
     references: tuple[str, ...],
     seconds: float,
 ) -> dict[str, Any]:
-    """What is stored of models, by label, of which each has some whole trainings: accuracy, cost, and the ceiling.
+    """Measure accuracy and cost of models, and the ceiling, for the stored result.
 
-    references: labels of those that all are compared with.  seconds: to measure the speed of each runtime.
+    runs: label of a model -> its finished trainings.  references: labels of models to compare with.
+    seconds: time to measure the speed of each runtime.
     """
     predicted = {
         label: np.stack([load(weights=run.path).predict_codes(test.codes) for run in folders])
@@ -172,7 +172,7 @@ def _of_run(receipts: dict[str, Any]) -> dict[str, Any]:
 def _accuracy(
     test: Labelled, target: int, label: str, references: tuple[str, ...], predicted: dict[str, np.ndarray]
 ) -> dict[str, Any]:
-    """Every metric of one model on one target, and its difference from each reference. predicted: (runs, N, T)."""
+    """All metrics of a model on a target, and its differences from the references. predicted: (runs, N, T)."""
     noisy, clean, own = test.noisy[:, target], test.clean[:, target], predicted[label][:, :, target]
     found: dict[str, Any] = {metric: _score(noisy, own, test, metric) for metric in METRICS}
     found["pearson_without_noise"] = _score(clean, own, test, "pearson")
@@ -195,13 +195,13 @@ def _score(labels: np.ndarray, predicted: np.ndarray, test: Labelled, metric: st
 
 
 def operations(run: RunFolder) -> int:
-    """Floating-point operations for one sequence."""
+    """Count floating-point operations for one sequence."""
     weights = lookup.load(None, run.path)
     return network.arithmetic(weights.spec.architecture, weights.config)
 
 
 def _speeds(runs: dict[str, list[RunFolder]], runtime: str, test: Labelled, seconds: float) -> dict[str, Any]:
-    """Model -> the runtime that computed, and sequences a second on one thread; the models in turns."""
+    """Model -> its runtime and sequences a second on one thread, measured in turns."""
     models = {model: load(weights=run[0].path, runtime=runtime, threads=1) for model, run in runs.items()}
     codes = test.codes[:CALL]
     best = in_turns({model: lambda m=loaded: m.predict_codes(codes) for model, loaded in models.items()}, seconds)
@@ -212,16 +212,16 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--genome", type=Path, required=True)
     parser.add_argument("--teacher", type=Path, required=True, help="weights that label the sequences")
-    parser.add_argument("--folder", type=Path, required=True, help="of the data and the trainings")
-    parser.add_argument("--name", default="dm6_2Mb", help="of the stored result")
+    parser.add_argument("--folder", type=Path, required=True, help="folder for the data and the trainings")
+    parser.add_argument("--name", default="dm6_2Mb", help="name of the stored result")
     parser.add_argument("--models", nargs="+", default=list(MODELS), help="names, or TOML files in the folder")
-    parser.add_argument("--trainings", type=int, default=3, help="of each model, with seeds from 0")
+    parser.add_argument("--trainings", type=int, default=3, help="trainings of each model, with seeds from 0")
     parser.add_argument("--sequences", type=int, default=30_000)
-    parser.add_argument("--precision", help="instead of the recipe's; bf16 is faster")
-    parser.add_argument("--epochs", type=int, help="instead of the recipe's")
-    parser.add_argument("--patience", type=int, help="instead of the recipe's")
-    parser.add_argument("--seconds", type=float, default=60.0, help="to measure the speed of each runtime")
-    parser.add_argument("--as-they-are", action="store_true", help="train nothing")
+    parser.add_argument("--precision", help="default that of the recipe; bf16 is faster")
+    parser.add_argument("--epochs", type=int, help="default that of the recipe")
+    parser.add_argument("--patience", type=int, help="default that of the recipe")
+    parser.add_argument("--seconds", type=float, default=60.0, help="seconds to measure the speed of each runtime")
+    parser.add_argument("--as-they-are", action="store_true", help="do not train")
     return parser.parse_args()
 
 

@@ -1,8 +1,8 @@
-"""The data set of the comparison of models: what a teacher says of windows and evolved sequences, with noise.
+"""The data set of the comparison of models: windows and evolved sequences, with noisy labels of a teacher.
 
-A genome is cut into blocks, and a block is wholly for training, for validation or for test: windows that overlap, both
-strands, and a window and what evolved from it lie in one block, so that nothing crosses. To the teacher's activities
-comes so much noise that the teacher itself reaches r = CEILING of noise_ceiling.py on the training sequences.
+A genome is cut into blocks, and each block belongs to one split. Overlapping windows, both strands, and sequences that
+evolved from a window are in the same block, so that no sequence is related to another split. Noise is added to the
+teacher's activities until the teacher itself reaches r = CEILING of noise_ceiling.py on the training sequences.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from zoo.system.atomic import replacing
 from zoo.training.distill import CLIMB_CANDIDATES, CLIMB_ROUNDS, DistillConfig, DistillSource
 
 BLOCK = 4_000
-"""Bases."""
+"""Bases in a block."""
 
 SIDE_OF = np.array([SIDES.index(side) for side in ("train",) * 7 + ("validation",) + ("test",) * 2], np.uint8)
-"""Side of a block by its number modulo ten."""
+"""Split of a block, by its number modulo ten."""
 
 EVOLVED = CLIMB_ROUNDS * CLIMB_CANDIDATES
-"""Sequences a block that one of its windows evolves to by mutation and selection, see zoo/training/distill.py."""
+"""Sequences in a block that evolve from its windows by mutation and selection, see zoo/training/distill.py."""
 
 LETTERS = np.frombuffer(f"{ALPHABET}N".encode(), "S1")
 
 
 @dataclasses.dataclass(frozen=True)
 class Labelled:
-    """codes: uint8 (N, L).  clean, noisy: what the teacher says, without and with noise, float32 (N, T).  block: int
-    (N,).  side: index into SIDES, uint8 (N,)."""
+    """codes: uint8 (N, L).  clean, noisy: labels without and with noise, float32 (N, T).  block: int (N,).  side: index
+    into SIDES, uint8 (N,)."""
 
     codes: np.ndarray
     clean: np.ndarray
@@ -51,14 +51,14 @@ class Labelled:
 
 
 def draw(path: Path, teacher: Model, count: int, seed: int) -> tuple[Labelled, dict[str, Any]]:
-    """About `count` sequences, the same number from every block, and the facts of the data set, JSON types.
+    """Draw about `count` sequences, the same number from each block, and describe the data set in JSON types.
 
-    Sequences whose twin, on either strand, also stands in a block of a later side are left out.
+    A sequence that also occurs in a later split, on either strand, is left out.
     """
     whole = genome.read(path, teacher.spec.sequence_length)
     regions = _blocks(whole)
     size = max(EVOLVED + 1, round(count / len(regions)))
-    # half a sequence more, so that the share times the size is not rounded down
+    # half a sequence more, against rounding down
     config = DistillConfig(size, shuffle=0, mutate=0, splice=0, climb=(EVOLVED + 0.5) / size)
     parts = []
     for number, region in regions.items():
@@ -84,8 +84,8 @@ def draw(path: Path, teacher: Model, count: int, seed: int) -> tuple[Labelled, d
 
 
 def write(data: Labelled, targets: tuple[str, ...], path: Path) -> None:
-    """A table with a split column that `zoo train`, `zoo evaluate` and `zoo search` take as it is; with the block of
-    each sequence, and the activities without noise."""
+    """Write a table with a split column for `zoo train`, `zoo evaluate` and `zoo search`; also the block of each
+    sequence and the labels without noise."""
     names = [f"block_{block}_{number}" for number, block in enumerate(data.block)]
     header = ["name", "sequence", "split", "block", *targets, *(f"clean_{target}" for target in targets)]
     with replacing(path, overwrite=True) as partial, partial.open("w", newline="", encoding="utf-8") as file:
@@ -99,7 +99,7 @@ def write(data: Labelled, targets: tuple[str, ...], path: Path) -> None:
 
 
 def read_test(path: Path, targets: tuple[str, ...], length: int) -> Labelled:
-    """The test sequences of a table that `write` wrote."""
+    """Read the test sequences of a table of `write`."""
     table = columns.read(path, (*targets, *(f"clean_{target}" for target in targets)), ("sequence", "split", "block"))
     chosen = np.array(table.text["split"]) == "test"
     sequences = [sequence for sequence, of_test in zip(table.text["sequence"], chosen, strict=True) if of_test]

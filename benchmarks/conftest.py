@@ -1,4 +1,4 @@
-"""The options of the benchmarks, what every stored result says of the machine, and the tables that a run ends with."""
+"""Options of the benchmarks, the description of the machine in stored results, and the tables at the end of a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmarks import report
 from benchmarks.measure import INSTALL, ROOT
 from zoo.system import machine
 
-machine.sleep_soon()  # as the commands that train do; here, since the files of benchmarks import PyTorch
+machine.sleep_soon()  # as in zoo train; it must precede the import of PyTorch
 
 LIBRARIES = (
     "numpy",
@@ -35,17 +35,19 @@ LIBRARIES = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--seconds", type=float, default=10.0, help="for the turns of a table; more on a shared machine")
-    parser.addoption("--records", type=int, default=1_000_000, help="scaling goes up to this number of records")
-    parser.addoption("--weights", type=Path, help="what the benchmarks of a GPU run on; random numbers by default")
-    parser.addoption("--sequences", type=Path, help="FASTA that is explained; random DNA by default")
-    parser.addoption("--genome", type=Path, help="FASTA whose windows and variants are measured; random by default")
-    parser.addoption("--device", default="cuda", help="cpu: try the benchmarks of a GPU where there is none")
-    parser.addoption("--runtime", default="kmer-cpu", help="whose scaling is measured")
+    parser.addoption(
+        "--seconds", type=float, default=10.0, help="seconds for the turns of one table; use more on a shared machine"
+    )
+    parser.addoption("--records", type=int, default=1_000_000, help="largest number of records in the scaling table")
+    parser.addoption("--weights", type=Path, help="weights for the benchmarks; default random or bundled")
+    parser.addoption("--sequences", type=Path, help="FASTA to explain; default random DNA")
+    parser.addoption("--genome", type=Path, help="FASTA of a genome for windows and variants; default random")
+    parser.addoption("--device", default="cuda", help="cpu runs the GPU benchmarks without a GPU")
+    parser.addoption("--runtime", default="kmer-cpu", help="runtime of the scaling table")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Leave the end of the run to the tables below: neither a table of turns nor a list of what was skipped."""
+    """Turn off the tables and the list of skipped tests of pytest, since the run ends with tables of its own."""
     if not config.pluginmanager.hasplugin("benchmark"):
         raise pytest.UsageError(f"the benchmarks need pytest-benchmark; {INSTALL}")
     config.option.benchmark_quiet = True
@@ -54,13 +56,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def budget(request: pytest.FixtureRequest) -> float:
-    """Seconds that the ways of one table spend on their turns, all together."""
+    """Seconds for all turns of one table."""
     return request.config.getoption("--seconds")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_machine_info(config: pytest.Config | None, machine_info: dict[str, Any]) -> None:  # noqa: ARG001
-    """Leave out the machine's name; add what speed depends on."""
+    """Remove the machine's name and add what the speed depends on."""
     machine_info.pop("node", None)
     machine_info["cpu"].setdefault("brand_raw", machine_info["machine"])
     machine_info["cores"] = machine.cores()
@@ -69,21 +71,21 @@ def pytest_benchmark_update_machine_info(config: pytest.Config | None, machine_i
     machine_info["libraries"] = {name: version for name in LIBRARIES if (version := machine.version(name))}
 
 
-def machine() -> dict[str, Any]:
-    """What a result says of the machine, the code and the day, for scripts that pytest does not run."""
+def machine_facts() -> dict[str, Any]:
+    """The machine, the commit and the date of a result, for scripts outside pytest."""
     from pytest_benchmark.plugin import pytest_benchmark_generate_machine_info
     from pytest_benchmark.utils import get_commit_info
 
     info = pytest_benchmark_generate_machine_info()
     pytest_benchmark_update_machine_info(None, info)
-    with contextlib.chdir(ROOT):  # it asks the working directory
+    with contextlib.chdir(ROOT):  # it reads the working directory
         commit = get_commit_info()["id"]
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return {"machine_info": info, "commit_info": {"id": commit}, "datetime": now}
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """End with the tables of docs/benchmarks.md, the machine above them and below what was skipped."""
+    """Print the machine, the tables of docs/benchmarks.md and the skipped benchmarks."""
     session = config._benchmarksession
     skipped = skip_lines(terminalreporter.stats.get("skipped", []))
     if session.benchmarks:
@@ -106,7 +108,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def skip_lines(reports: list[Any]) -> list[str]:
-    """ "test_gpu.py: the reason (3 benchmarks)" of what pytest skipped: one benchmark, or a whole file."""
+    """Lines such as "test_gpu.py: the reason (3 benchmarks)" for skipped benchmarks and files."""
     found: Counter[tuple[str, str]] = Counter()
     for one in reports:
         _, _, reason = one.longrepr
@@ -116,9 +118,9 @@ def skip_lines(reports: list[Any]) -> list[str]:
 
 @functools.cache
 def stalled(seconds: float = 2.0, gap: float = 1e-3) -> float:
-    """Share of the time that a core stands still, as on a host that lends it to others: 0 on a machine of one's own.
+    """Share of the time that a core is stalled because its host runs others; 0 on a machine that is not shared.
 
-    Found by reading the clock over and over; what is lost in pieces longer than `gap` seconds counts.
+    The clock is read in a loop; gaps longer than `gap` seconds count as stalls.
     """
     lost = 0.0
     before = began = time.perf_counter()

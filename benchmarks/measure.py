@@ -1,4 +1,4 @@
-"""How benchmarks measure: ways in turns, whole commands with their memory, and rows that the report shows."""
+"""Measurement for benchmarks: functions in turns, and whole commands with their memory."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from zoo.weights import checkpoint, lookup
 
 ROOT = Path(__file__).parents[1]
 
-INSTALL = "pip install 'deepstarr-zoo[dev]' brings it"
-"""The extra in which everything is that a benchmark may need."""
+INSTALL = "pip install 'deepstarr-zoo[dev]' installs it"
+"""The extra with all libraries of the benchmarks."""
 
 
 def needs(*libraries: str) -> None:
-    """Skip the benchmark, or the whole file at whose top it stands, where one of the libraries is not installed."""
+    """Skip the benchmark, or the whole file if called at its top, unless all libraries are installed."""
     for library in libraries:
         if importlib.util.find_spec(library) is None:
             pytest.skip(f"{library} is not installed; {INSTALL}", allow_module_level=True)
 
 
 def in_turns(ways: Mapping[str, Callable[[], Any]], budget: float) -> dict[str, float]:
-    """Seconds of the best turn of each way. In turns, so that what else the machine does meets all alike.
+    """Return the seconds of the best turn of each function. They take turns, so that other load affects all alike.
 
-    A turn begins with a pass that does not count: each way finds its own data in the caches, as in a long run.
-    budget: seconds to spend on all together. A round that has begun is finished, and there are at least two.
+    Each turn begins with an untimed call, which brings the function's own data into the caches, as in a long run.
+    budget: seconds to spend on all functions together; there are at least two rounds.
     """
     best = dict.fromkeys(ways, float("inf"))
     end = time.perf_counter() + budget
@@ -57,13 +57,13 @@ usage = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(usage.ru_utime + usage.ru_stime, usage.ru_maxrss, file=sys.stderr)
 sys.exit(status)
 """
-"""A small process between: a child's peak memory counts from that of the process it was forked from."""
+"""A small process in between, since the peak memory of a child includes that of the process that forked it."""
 
 
 class Usage(NamedTuple):
-    """seconds: on the clock.  busy: user and system time of all threads.  memory: peak resident bytes.
+    """seconds: elapsed time.  busy: user and system time of all threads.  memory: peak resident bytes.
 
-    taken: times, in seconds on a clock of its own, at which the command had taken in each block.
+    taken: times, in seconds, at which the command had read each block.
     """
 
     seconds: float
@@ -72,16 +72,16 @@ class Usage(NamedTuple):
     taken: tuple[float, ...] = ()
 
     def best_pace(self, blocks: int) -> float | None:
-        """Seconds of the fastest stretch of so many blocks; None if there were no more than that.
+        """Seconds of the fastest `blocks` consecutive blocks; None if there are no more than that.
 
-        On a machine that is shared it says more than the whole time does, and it leaves the start out.
+        It excludes the start, and on a shared machine it means more than the total time.
         """
         stretches = [end - begin for begin, end in zip(self.taken, self.taken[blocks:], strict=False)]
         return min(stretches, default=None)
 
 
 def run(command: Sequence[str], block: bytes = b"", repeats: int = 0) -> Usage:
-    """Run a command from the clone's root; its standard input gets `block` as often as `repeats` says."""
+    """Run a command in the root of the repository, with `block` written `repeats` times to its standard input."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     began = time.perf_counter()
     process = subprocess.Popen(
@@ -113,7 +113,7 @@ def _feed(pipe: Any, block: bytes, repeats: int, taken: list[float]) -> None:
 
 
 def random_weights(variant: str) -> checkpoint.Checkpoint:
-    """Random numbers: what is measured does not depend on them."""
+    """Random weights; the measurements do not depend on them."""
     random = np.random.default_rng(0)
     architecture = lookup.variants()[variant]
     model = registry.load("models", architecture)
@@ -127,7 +127,7 @@ def random_weights(variant: str) -> checkpoint.Checkpoint:
 
 
 def random_fasta(records: int, length: int) -> bytes:
-    """FASTA of random DNA, two lines a record."""
+    """FASTA of random DNA, two lines for each record."""
     letters = np.frombuffer(b"ACGT", np.uint8)[np.random.default_rng(0).integers(0, 4, (records, length))]
     return b"".join(b">record_%d\n%s\n" % (number, row.tobytes()) for number, row in enumerate(letters))
 

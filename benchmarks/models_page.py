@@ -1,6 +1,6 @@
-"""Stored comparisons and searches -> the drawn parts of docs/models.md: python -m benchmarks.models_page
+"""Write the generated parts of docs/models.md from stored comparisons and searches: python -m benchmarks.models_page
 
-A drawn part stands between two comments that name it; what is around them is written by hand. No figure within is.
+A generated part is between two comments with its name; no number in it is typed by hand. The rest of the page is.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PICTURES = {
     "parallel": "The settings of the trials in parallel coordinates",
     "cost": "Accuracy against arithmetic",
 }
-"""Picture of a search -> its text."""
+"""Picture of a search -> its caption."""
 
 SENTENCES = {
     "better": "is better than",
@@ -37,7 +37,7 @@ SENTENCES = {
 }
 
 WIDTH = 120
-"""Characters of a line of the page."""
+"""Characters in a line of the page."""
 
 
 def main() -> None:
@@ -50,13 +50,13 @@ def main() -> None:
 
 
 def parts() -> dict[str, list[str]]:
-    """Name of a drawn part of the page -> its lines, from the stored results."""
+    """Name of a generated part of the page -> its lines."""
     comparisons = [line for path in _stored(COMPARISONS) for line in comparison(path)]
     return {"comparison": comparisons, "search": search(SEARCH)}
 
 
 def replaced(text: str, name: str, lines: list[str]) -> str:
-    """The page with these lines between the two comments. Raises ValueError if it does not have them once each."""
+    """Replace the lines between the two comments of a part. Raises ValueError unless the page has each comment once."""
     begin, end = f"<!-- {name}: drawn by python -m benchmarks.models_page -->", f"<!-- end of {name} -->"
     pattern = re.compile(f"{re.escape(begin)}\n.*?{re.escape(end)}", re.DOTALL)
     if len(pattern.findall(text)) != 1:
@@ -66,7 +66,7 @@ def replaced(text: str, name: str, lines: list[str]) -> str:
 
 
 def comparison(path: Path) -> list[str]:
-    """What the page says of one stored comparison."""
+    """The lines about one stored comparison."""
     document = json.loads(path.read_text("utf-8"))
     data, models = document["data"], document["models"]
     sides = ", ".join(f"{data[side]:,} for {side}" for side in ("train", "validation", "test"))
@@ -78,22 +78,22 @@ def comparison(path: Path) -> list[str]:
         f"    {document['command']}",
         "",
         *_paragraph(
-            f"{sides}; {data['evolved_share']:.0%} of the sequences evolved from windows. They lie in blocks of "
-            f"{data['block_bases']:,} bases, each on one side. A perfect model would reach r = {ceiling} on the test "
-            f"blocks. {_recipes(models)}"
+            f"The data are {sides}; {data['evolved_share']:.0%} of the sequences evolved from windows. All sequences "
+            f"of a block of {data['block_bases']:,} bases are in one split. A perfect model would reach r = {ceiling} "
+            f"on the test blocks. {_recipes(models)}"
         ),
         "",
         *_paragraph(
-            f"Pearson r on the test blocks, averaged over the trainings of a model, and its difference from "
-            f"`{reference}`, with 95% intervals by bootstrap over blocks and trainings. Operations of one sequence, a "
-            "multiplication and an addition each; sequences a second on one thread, the models in turns."
+            f"Pearson r on the test blocks is the mean over the trainings of a model; its difference is from "
+            f"`{reference}`. The 95% intervals are from a bootstrap over blocks and trainings. Operations are the "
+            "multiplications and additions for one sequence. Speed was measured on one thread, the models in turns."
         ),
         "",
         *table(_rows(document)),
         "",
         f"![Accuracy of each model, and its difference from {reference}]({_picture(path).name})",
         "",
-        "The trainings, and the share of the ceiling that they reach:",
+        "The trainings, and how much of the ceiling they reach:",
         "",
         *table(_details(document)),
         "",
@@ -103,7 +103,7 @@ def comparison(path: Path) -> list[str]:
 
 
 def search(folder: Path) -> list[str]:
-    """What the page says of the stored search, whatever came out."""
+    """The lines about the stored search."""
     document = json.loads((folder / "confirm.json").read_text("utf-8"))
     with (folder / "trials.tsv").open(newline="") as file:
         trials = list(csv.DictReader(file, delimiter="\t"))
@@ -117,15 +117,15 @@ def search(folder: Path) -> list[str]:
         "",
         *_paragraph(
             f"{len(trials)} trials: {', '.join(f'{count} {state}' for state, count in states.most_common())}, "
-            f"{sum(float(trial['seconds'] or 0) for trial in trials) / 60:.0f} minutes of training. The best, as "
-            "`zoo train` takes it:"
+            f"{sum(float(trial['seconds'] or 0) for trial in trials) / 60:.0f} minutes of training. The settings of "
+            "the best trial, for `zoo train`:"
         ),
         "",
         *(f"    {line}".rstrip() for line in best.splitlines()),
         "",
         *_paragraph(
-            f"Then it and the models that it is against were trained {len(document['models'][0]['runs'])} times each "
-            "on the same data, and only then were the test blocks looked at:"
+            f"Then these settings and the models they are compared with were trained "
+            f"{len(document['models'][0]['runs'])} times each on the same data. Only then were the test blocks used:"
         ),
         "",
         *(f"- {line}" for line in _words(document)),
@@ -140,7 +140,7 @@ def search(folder: Path) -> list[str]:
 
 
 def _words(document: dict[str, Any]) -> list[str]:
-    """What the confirmation says of each model that was found, in sentences."""
+    """The results of the confirmation, one sentence for each model that was found."""
     found = []
     for one in document["models"]:
         for reference in document["references"]:
@@ -148,8 +148,10 @@ def _words(document: dict[str, Any]) -> list[str]:
                 continue
             for target, measured in one["targets"].items():
                 differences = measured["differences"][reference]
-                said = SENTENCES[differences[METRIC]["verdict"]]
-                found.append(f"{target}: {one['model']} {said} `{reference}`, {_shown(_difference(differences), '+')}")
+                verdict = SENTENCES[differences[METRIC]["verdict"]]
+                found.append(
+                    f"{target}: {one['model']} {verdict} `{reference}`, {_shown(_difference(differences), '+')}"
+                )
     return found
 
 
@@ -186,7 +188,7 @@ def _rows(document: dict[str, Any]) -> Rows:
             row[f"{target} r"] = _shown(_interval(found[METRIC]))
         for reference in document["references"]:
             for target, found in one["targets"].items():
-                row[f"{target}: from {reference}"] = _told(found["differences"].get(reference))
+                row[f"{target}: from {reference}"] = _difference_and_verdict(found["differences"].get(reference))
         row["operations"] = one["operations"]
         row |= {
             f"sequences a second, {runtime}": f"{found['rate']:,}" + _ran(runtime, found["runtime"])
@@ -196,8 +198,8 @@ def _rows(document: dict[str, Any]) -> Rows:
     return rows
 
 
-def _told(differences: dict[str, Any] | None) -> str:
-    """The difference from a reference and what it says; nothing for the reference itself."""
+def _difference_and_verdict(differences: dict[str, Any] | None) -> str:
+    """The difference from a reference and its verdict; nothing for the reference itself."""
     if differences is None:
         return ""
     return f"{_shown(_difference(differences), '+')} {differences[METRIC]['verdict']}"
@@ -226,13 +228,17 @@ def _paragraph(text: str) -> list[str]:
 
 
 def _recipes(models: list[dict[str, Any]]) -> str:
-    """Where trainings differ from the recipe of their model, by the options of their commands."""
+    """List the options of trainings that differ from the recipe of their model."""
     changed: dict[str, list[str]] = {}
     for one in models:
         given = re.findall(r"--(?:precision|epochs|patience) \S+", one["runs"][0]["command"])
         changed.setdefault(" and ".join(f"`{option}`" for option in given), []).append(f"`{one['model']}`")
     but = "; ".join(f"{', '.join(names)} with {options}" for options, names in changed.items() if options)
-    return f"Each model by its own recipe, but for {but}." if but else "Each model by its own recipe."
+    return (
+        f"Each model was trained by its own recipe, except {but}."
+        if but
+        else "Each model was trained by its own recipe."
+    )
 
 
 def _ran(asked: str, ran: str) -> str:

@@ -1,14 +1,14 @@
-"""Does the trainer get what is in the data? Noisy labels whose best possible correlation is known.
+"""Train on noisy labels whose best possible correlation is known.
 
-A teacher labels genome windows; to each label comes Gaussian noise of such a size that the teacher itself, a perfect
-model, reaches r = 0.80 with its noisy labels. A network is trained on them and measured on held-out windows with labels
-of the same noise, against what the teacher reaches there.
+A teacher labels genome windows. Gaussian noise is added until the teacher itself, a perfect model, reaches r = 0.80
+with the noisy labels. A network is trained on them, and compared with the teacher on held-out windows with the same
+noise.
 
     python -m benchmarks.noise_ceiling MODEL --weights original.safetensors --genome dm6.fa --run runs/ceiling
 
-MODEL is what `zoo train` takes: the name of a variant, trained by the recipe of the paper, or a TOML file with settings
-of its own; those in benchmarks/noise are for a CPU. The result goes to benchmarks/results/noise_ceiling; the same
-command resumes a run that was interrupted.
+MODEL is an argument of `zoo train`: the name of a variant, trained by the recipe of the paper, or a TOML file with
+other settings; those in benchmarks/noise are for a CPU. The result is written to benchmarks/results/noise_ceiling. The
+same command resumes an interrupted run.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "noise_ceiling"
 
 
 class Noisy:
-    """A training source (see zoo/data/dataset.py): the same noisy windows every epoch."""
+    """A training source (see zoo/data/dataset.py) with the same noisy windows in every epoch."""
 
     def __init__(self, windows: Genome, teacher: Model, count: int, seed: int) -> None:
         self.targets = teacher.spec.targets
@@ -59,7 +59,7 @@ class Noisy:
 
 
 def noise_of(clean: np.ndarray) -> np.ndarray:
-    """Activities, float (N, T) -> the noise's standard deviation for each target, (T,), that makes their r CEILING."""
+    """Standard deviation of noise, (T,), with which activities, float (N, T), have r = CEILING."""
     return clean.std(0) * np.sqrt(1 / CEILING**2 - 1)
 
 
@@ -71,7 +71,7 @@ def _labelled(
     generator: np.random.Generator,
     spread: np.ndarray | None,
 ) -> tuple[Split, np.ndarray]:
-    """Windows and noisy labels; `spread` is the noise's standard deviation for each target, made if not given."""
+    """Draw windows and noisy labels. spread: standard deviation of the noise for each target; default by noise_of."""
     codes = windows.windows(region, count, generator)
     clean = teacher.predict_codes(codes)
     if spread is None:
@@ -121,10 +121,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("model", help="a variant, or a TOML file")
     parser.add_argument("--weights", type=Path, required=True, help="the teacher")
     parser.add_argument("--genome", type=Path, required=True)
-    parser.add_argument("--run", type=Path, required=True, help="run folder; resumed if it is there")
+    parser.add_argument("--run", type=Path, required=True, help="run folder; resumed if it exists")
     parser.add_argument("--windows", type=int, default=400_000)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--runtime", default="auto", help="what computes the labels")
+    parser.add_argument("--runtime", default="auto", help="runtime that computes the labels")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 

@@ -1,8 +1,7 @@
-"""Stored results -> docs/benchmarks.md and its plots: python -m benchmarks.report [RESULT.json ...]
+"""Write docs/benchmarks.md and its plots from stored results: python -m benchmarks.report [RESULT.json ...]
 
-A run of the benchmarks ends with the same tables on the terminal, see conftest.py.
-Without arguments it takes every benchmarks/results/*.json: what pytest-benchmark wrote, see the page's first lines.
-What noise_ceiling.py wrote comes last. No figure on that page is typed by hand.
+Without arguments it reads all files of pytest-benchmark, benchmarks/results/*.json, and then those of noise_ceiling.py.
+No number on the page is typed by hand. A run of the benchmarks prints the same tables, see conftest.py.
 """
 
 from __future__ import annotations
@@ -18,27 +17,27 @@ from benchmarks.measure import ROOT
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "benchmarks.md"
 SHARED = 0.02
-"""Share of stalled time above which a result is said to come from a shared machine."""
+"""Share of stalled time above which the page says that a machine is shared."""
 
 LEFT_OUT = "left out"
-"""Where a benchmark notes, in its extra_info, which ways it did without and why, a line each."""
+"""Key of extra_info under which a benchmark lists what it left out and why."""
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 HEAD = """# Benchmarks
 
-Made by `python -m benchmarks.report` from the files in `benchmarks/results/`, each written by
+`python -m benchmarks.report` writes this page from the files in `benchmarks/results/`. Each file was written by
 
     pytest benchmarks --benchmark-json=benchmarks/results/NAME.json
 
-A rate is that of the best of several turns, and the ways of one table ran in turns in one run: compare within a
-table, not between tables. Random DNA and random weights, on which speed does not depend.
+Rates are the best of several turns. The programs of one table took turns in one run, so compare numbers within a table,
+not between tables. Sequences and weights are random; the speed does not depend on them.
 """
 
-CEILING_HEAD = """## What the trainer gets out of noisy labels
+CEILING_HEAD = """## Training on noisy labels
 
-`python -m benchmarks.noise_ceiling`: genome windows whose labels, a teacher's, carry so much noise that the teacher
-itself, a perfect model, reaches only r = 0.80 on training windows; its r on held-out windows is the ceiling below. The
-last column is r with the labels before the noise.
+`python -m benchmarks.noise_ceiling` trains on genome windows that a teacher labels. Noise is added to the labels until
+the teacher itself, a perfect model, reaches only r = 0.80 on the training windows. The ceiling below is its r on
+held-out windows. The last column is r with the labels before the noise.
 """
 
 Rows = list[dict[str, Any]]
@@ -59,7 +58,7 @@ def main(paths: list[Path]) -> None:
 
 
 def on_terminal(document: dict[str, Any], width: int) -> str:
-    """The page's words on the machine, then its tables, aligned and wrapped to `width` columns."""
+    """The description of the machine and the tables of the page, wrapped to `width` columns."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -68,32 +67,33 @@ def on_terminal(document: dict[str, Any], width: int) -> str:
     console.print(on_machine(document).replace("**", ""))
     for name, rows in _groups(document).items():
         columns, cells = _cells(rows)
-        shown = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+        drawn = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
         for column in columns:
             numbers = all(isinstance(row.get(column, 0), (int, float)) for row in rows)
-            shown.add_column(column, justify="right" if numbers else "left")
+            drawn.add_column(column, justify="right" if numbers else "left")
         for row in cells:
-            shown.add_row(*row)
+            drawn.add_row(*row)
         console.print(f"\n{_title(name)}\n")
-        console.print(shown)
+        console.print(drawn)
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
 
 
 def left_out(document: dict[str, Any]) -> list[str]:
-    """What the benchmarks say that they did without, a line each."""
-    said = [line for entry in document["benchmarks"] for line in entry["extra_info"].get(LEFT_OUT, ())]
-    return list(dict.fromkeys(said))
+    """What the benchmarks left out, one line each."""
+    lines = [line for entry in document["benchmarks"] for line in entry["extra_info"].get(LEFT_OUT, ())]
+    return list(dict.fromkeys(lines))
 
 
 def _groups(document: dict[str, Any]) -> dict[str, Rows]:
     groups: dict[str, Rows] = {}
     for entry in document["benchmarks"]:
-        shown = entry["extra_info"]
-        groups.setdefault(shown["table"], []).extend(shown["rows"])
+        info = entry["extra_info"]
+        groups.setdefault(info["table"], []).extend(info["rows"])
     return groups
 
 
 def on_machine(document: dict[str, Any]) -> str:
+    """Describe machine, libraries, date and commit of a result."""
     machine = document["machine_info"]
     libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items())
     gpu = f", {machine['gpu']}" if machine["gpu"] else ""
@@ -104,8 +104,8 @@ def on_machine(document: dict[str, Any]) -> str:
     )
     if machine["stalled"] > SHARED:
         text += (
-            f" **On a shared machine, whose cores stood still {machine['stalled']:.0%} of the time.** Short turns fall "
-            "between the pauses; times of whole commands contain them, so only their ratios mean something, roughly."
+            f" **The machine was shared: its cores were stalled {machine['stalled']:.0%} of the time.** Short turns "
+            "fall between the pauses. Times of whole commands contain them, so trust their ratios alone, and roughly."
         )
     return text
 
@@ -142,7 +142,7 @@ def _cell(value: Any) -> str:
 
 
 def _plots(groups: dict[str, Rows], folder: Path, stem: str) -> list[Path]:
-    """Rates of the model alone, and time and memory over the number of records; each where it was measured."""
+    """Draw the rates of the model alone, and time and memory by number of records, if they were measured."""
     made = []
     model_only = {name: rows for name, rows in groups.items() if name.startswith("model only")}
     if model_only:

@@ -1,10 +1,10 @@
-"""What does the search find on the data of the comparison? Searches the space of the original, and confirms the best.
+"""Search the space of the original model on the data of the comparison, and confirm the best trials.
 
     python -m benchmarks.search_study --folder runs/comparison
 
-The folder is that of comparison.py. Trains on every third training block, so that 40 trials take an hour on two cores;
-validation and test blocks are whole. `zoo search` runs at low priority, and the same command goes on where it was
-stopped. Its tables and pictures, and the confirmation with intervals over blocks, go to benchmarks/results/search.
+The folder is that of comparison.py. Trials train on every third training block, so that 40 of them take an hour on two
+cores; validation and test use all blocks. `zoo search` runs at low priority, and the same command resumes it. Its
+tables and pictures, and the confirmation with intervals over blocks, are copied to benchmarks/results/search.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import comparison, comparison_data
-from benchmarks.conftest import machine
+from benchmarks.conftest import machine_facts
 from benchmarks.measure import ROOT, zoo
 from zoo.training.run_folder import RunFolder
 
@@ -29,11 +29,11 @@ SPACE = "deepstarr"
 AGAINST = ("original", "tuned")
 THINNED, STUDY = "search.tsv", "study"
 EVERY = 3
-"""Of the training blocks."""
+"""Every third training block is used."""
 
 STORED = ("trials.tsv", "best.toml", "pareto.tsv", "confirm.tsv")
 WIDEST = 1400
-"""Pixels of a stored picture."""
+"""Width of a stored picture in pixels."""
 
 TARGETS, LENGTH = ("dev", "hk"), 249
 
@@ -47,14 +47,14 @@ def main(options: argparse.Namespace) -> None:
             cwd=options.folder,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             check=True,
-            preexec_fn=comparison.politely,
+            preexec_fn=comparison.lower_priority,
         )
     study = options.folder / STUDY
     test = comparison_data.read_test(options.folder / THINNED, TARGETS, LENGTH)
     found = {
         "command": f"python -m benchmarks.search_study {shlex.join(sys.argv[1:])}",
         "search": f"zoo {shlex.join(command[3:])}",
-        **machine(),
+        **machine_facts(),
         **comparison.measure(confirmed(study), test, TARGETS, AGAINST, options.seconds),
     }
     RESULTS.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ def search(options: argparse.Namespace) -> list[str]:
 
 
 def confirmed(study: Path) -> dict[str, list[RunFolder]]:
-    """Label -> the trainings of the confirmation; those that it is against first."""
+    """Label -> the trainings of the confirmation; first the models that the trials are compared with."""
     found: dict[str, list[RunFolder]] = {label: [] for label in AGAINST}
     for path in sorted((study / "confirm").iterdir()):
         label, _, _ = path.name.partition("-seed-")
@@ -103,13 +103,13 @@ def confirmed(study: Path) -> dict[str, list[RunFolder]]:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--folder", type=Path, required=True, help="of comparison.py")
+    parser.add_argument("--folder", type=Path, required=True, help="folder of comparison.py")
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--keep", type=int, default=3)
     parser.add_argument("--confirm", type=int, default=5)
-    parser.add_argument("--fix", nargs="*", default=["epochs=6", "precision=bf16"], help="what is not searched")
-    parser.add_argument("--seconds", type=float, default=60.0, help="to measure the speed of each runtime")
-    parser.add_argument("--as-they-are", action="store_true", help="search nothing")
+    parser.add_argument("--fix", nargs="*", default=["epochs=6", "precision=bf16"], help="fixed settings, not searched")
+    parser.add_argument("--seconds", type=float, default=60.0, help="seconds to measure the speed of each runtime")
+    parser.add_argument("--as-they-are", action="store_true", help="do not search")
     return parser.parse_args()
 
 

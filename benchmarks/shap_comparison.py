@@ -1,13 +1,13 @@
-"""Contributions of bases against the method of the paper itself: shap's DeepExplainer on the published Keras model.
+"""Compare contributions with the method of the paper: shap's DeepExplainer on the published Keras model.
 
-Needs shap beside tf_keras, best in an environment of its own; not part of the stored results:
+It needs shap and tf_keras, best in a separate environment. It is not part of the stored results:
 
     pip install 'deepstarr-zoo[keras]' shap
     python -m benchmarks.shap_comparison DeepSTARR.model.json DeepSTARR.model.h5 published.safetensors seqs.fa
 
-published.safetensors is what `zoo import DeepSTARR.model.h5` makes. Both get the same references. shap's own release
-gives no hypothetical contributions; they are its multipliers, put into the paper's formula. shap 0.51 refuses the
-argument with which the paper's fork of it took that formula.
+`zoo import DeepSTARR.model.h5` writes published.safetensors. Both methods use the same references. The release of shap
+has no hypothetical contributions; here they are its multipliers in the formula of the paper, since shap 0.51 lacks the
+argument by which the paper's fork of shap takes that formula.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SHUFFLES, SEED = 100, 1234
 
 
 def shap_hypothetical(explainer: Any, sequence: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """One-hot of a sequence, float32 (L, 4), and of its references, (R, L, 4) -> hypothetical contributions (L, 4)."""
+    """Hypothetical contributions, (L, 4), of a one-hot sequence, float32 (L, 4), with references (R, L, 4)."""
     inner = explainer.explainer
     number = len(references)
     joint = [np.concatenate([np.repeat(sequence[None], number, 0), references])]

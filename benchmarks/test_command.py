@@ -1,4 +1,4 @@
-"""The whole command, FASTA to table: against what users run today, at every size, and how long it takes to begin."""
+"""The whole command, from FASTA to table: compared with other programs, at growing sizes, and its start."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ WINDOWS = 41_186
 
 ROUNDS = 2
 LONG = 15.0
-"""Seconds after which a command is not run again: what disturbs a short run is nothing in a long one."""
+"""A command that takes more seconds than this runs only once, since disturbances matter less in a long run."""
 
 LEAST_STARTS, MOST_STARTS = 5, 20
 BLOCK = 1_000
 STRETCH = 100
-"""Blocks of the stretch whose rate is given beside that of the whole."""
+"""Consecutive blocks to give the best rate of, beside that of the whole run."""
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 RUNTIMES = ("kmer-cpu", "onnx-cpu")
@@ -45,7 +45,7 @@ def weights() -> Checkpoint:
 
 @pytest.fixture(scope="module")
 def folder(weights: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the weights are."""
+    """A folder with the weights."""
     path = tmp_path_factory.mktemp("command")
     checkpoint.save(weights, path / "zoo.safetensors")
     return path
@@ -53,7 +53,7 @@ def folder(weights: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(scope="module")
 def with_peers(weights: Checkpoint, folder: Path) -> Path:
-    """The same weights beside it, in the form that each peer loads."""
+    """The folder, with the same weights also in the format of each other program."""
     needs("torch", "scipy", "Bio", "pandas")
     import torch
 
@@ -72,7 +72,7 @@ def with_peers(weights: Checkpoint, folder: Path) -> Path:
 
 
 def peers(folder: Path, fasta: Path) -> tuple[dict[str, list[str]], list[str]]:
-    """Command lines of the ways that can run here, and a line for each that cannot."""
+    """Command lines of the programs that can run here, and a line for each that cannot."""
     output = folder / "out.tsv"
 
     def peer(name: str, *arguments: object) -> list[str]:
@@ -99,7 +99,7 @@ def peers(folder: Path, fasta: Path) -> tuple[dict[str, list[str]], list[str]]:
 
 
 def test_against_the_peers(benchmark: Any, with_peers: Path) -> None:
-    """Every way over the same file, in turns; all write the same table."""
+    """All programs run on the same file, in turns; all write the same table."""
     folder = with_peers
     fasta = folder / "windows.fa"
     fasta.write_bytes(random_fasta(WINDOWS, 249))
@@ -131,9 +131,9 @@ def test_against_the_peers(benchmark: Any, with_peers: Path) -> None:
 
 
 def test_scaling(benchmark: Any, folder: Path, request: pytest.FixtureRequest) -> None:
-    """Time and memory at growing sizes, read from a pipe; time is that of the command less that of one record.
+    """Time and memory at growing sizes, from a pipe. The rate is without the time of a run with one record.
 
-    The rate of the fastest 100,000 records, wherever they stand, shows whether a long run slows down.
+    The rate of the fastest 100,000 consecutive records shows whether a long run slows down.
     """
     runtime = request.config.getoption("--runtime")
     block = random_fasta(BLOCK, 249)

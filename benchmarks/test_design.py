@@ -1,9 +1,9 @@
-"""`zoo design`: a climb of kmer-cpu against the same climb through plain ONNX Runtime, and how high designs come.
+"""`zoo design` with kmer-cpu compared with plain ONNX Runtime, and the predictions of the designs.
 
     pytest benchmarks/test_design.py --weights original.safetensors
 
-Bundled weights by default. The slow way climbs a few designs for a few rounds, in turns with the same few of the fast
-way; the whole of it, 100 designs in 20 rounds, is what the fast way does, and for the slow way what follows.
+The default is bundled weights. Both make a few designs in a few rounds, in turns. kmer-cpu also makes all 100 designs
+in 20 rounds; the time of ONNX Runtime for these is extrapolated.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ DESIGNS, ROUNDS = 100, 20
 FEW_DESIGNS, FEW_ROUNDS = 2, 2
 
 BATCH = 64
-"""Of plain ONNX Runtime, as good as any, see the tables of kmer-cpu."""
+"""Batch of plain ONNX Runtime; others are no faster, see the tables of kmer-cpu."""
 
 RANDOM = 100_000
 PERCENTILE = 99.9
 
 
 class Plain:
-    """Plain ONNX Runtime as an engine that knows no shorter way: every mutant is predicted."""
+    """Plain ONNX Runtime as an engine without a method for mutants: each mutant is predicted."""
 
     def __init__(self, weights: Checkpoint, threads: int) -> None:
         self.spec = weights.spec
@@ -64,7 +64,7 @@ def test_a_climb(benchmark: Any, request: pytest.FixtureRequest, budget: float) 
     machine.keep_memory()
     fast = Model(open_session(weights, "kmer-cpu", RunOptions(threads=threads)))
     slow = Model(Session(Plain(weights, threads), "plain ONNX Runtime"))
-    for one, other in zip(few(fast), few(slow), strict=True):  # they are the same climb
+    for one, other in zip(few(fast), few(slow), strict=True):  # both make the same designs
         np.testing.assert_array_equal(one.codes, other.codes)
     best: dict[str, float] = {}
     ways = {"kmer-cpu": lambda: few(fast), "plain ONNX Runtime": lambda: few(slow)}
@@ -87,7 +87,7 @@ def test_a_climb(benchmark: Any, request: pytest.FixtureRequest, budget: float) 
 
 
 def _heights(model: Model, designs: list[Design]) -> list[dict[str, Any]]:
-    """How high they come, beside random DNA."""
+    """Predictions of the designs compared with those of random DNA."""
     target = model.spec.targets.index(TARGET)
     reached = np.array([design.activities[target] for design in designs])
     codes = np.random.default_rng(0).integers(0, len(ALPHABET), (RANDOM, model.spec.sequence_length), np.uint8)

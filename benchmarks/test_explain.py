@@ -1,8 +1,9 @@
-"""Model only: in silico mutagenesis and DeepLIFT contributions of kmer-cpu against predictions and against the peers.
+"""Model only: in silico mutagenesis and DeepLIFT with kmer-cpu, compared with plain predictions and other programs.
 
     pytest benchmarks/test_explain.py --weights original.safetensors --sequences enhancers.fa
 
-Bundled weights and random DNA by default. Weights that were trained, since kernels skip channels that nothing changed.
+The default is bundled weights and random DNA. The weights must be trained ones, since the kernels skip channels that do
+not change.
 """
 
 from __future__ import annotations
@@ -37,21 +38,21 @@ from zoo.weights import network  # noqa: E402
 
 REFERENCES = 20
 MANY_REFERENCES = 100
-"""As many as the DeepSTARR paper took."""
+"""References of the DeepSTARR paper."""
 
 SEED = 1234
 SEQUENCES = 32
 FEW = 4
-"""Of slow ways."""
+"""Sequences for slow programs."""
 
 BATCH = 64
 
 Ways = dict[str, tuple[Callable[[], Any], int]]
-"""Name -> one turn, and how many sequences it takes."""
+"""Name -> function of one turn, and its number of sequences."""
 
 
 class Subject(NamedTuple):
-    """codes: uint8 (N, L).  module: the PyTorch network."""
+    """What is measured. codes: uint8 (N, L).  module: the PyTorch network."""
 
     weights: Checkpoint
     codes: np.ndarray
@@ -70,7 +71,7 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     codes = _codes(path, weights.spec.sequence_length)
     threads, before = machine.cores(), torch.get_num_threads()
     kmer = open_session(weights, "kmer-cpu", RunOptions(threads=threads))
-    kmer.predict(np.resize(codes % 4, (1024, codes.shape[1])))  # enough for its tables to be built
+    kmer.predict(np.resize(codes % 4, (1024, codes.shape[1])))  # builds its tables
     torch.set_num_threads(threads)
     machine.keep_memory()
     try:
@@ -86,7 +87,7 @@ def _codes(path: Any, length: int) -> np.ndarray:
 
 
 def _table(benchmark: Any, name: str, ways: Ways, budget: float, differences: dict[str, float]) -> None:
-    """Measure the ways in turns; rates, how much faster the first way is, and its difference to the others."""
+    """Measure programs in turns: their rates, the ratio to the first one, and its largest difference to the others."""
     best: dict[str, float] = {}
     benchmark.pedantic(lambda: best.update(in_turns({way: turn for way, (turn, _) in ways.items()}, budget)), rounds=1)
     rates = {way: ways[way][1] / seconds for way, seconds in best.items()}
@@ -130,7 +131,7 @@ def test_in_silico_mutagenesis(benchmark: Any, subject: Subject, budget: float) 
 
 
 def _with_fast_ism(subject: Subject, ways: Ways, benchmark: Any) -> None:
-    """Add fastISM (Nair et al. 2022), which takes one base at a time, where it and Keras are there."""
+    """Add fastISM (Nair et al. 2022), which changes one base at a time, if it and Keras are installed."""
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     for library in ("fastism", "pydot", "tf_keras"):
         if importlib.util.find_spec(library) is None:

@@ -1,4 +1,4 @@
-"""Genomes by whole commands: tracks and variants against what people do today, and the rates of long runs.
+"""Whole commands on genomes: tracks and variants compared with scripts, and the rates of long runs.
 
 Every effect that `zoo variants` writes is compared with two predictions of sequences that are built here by hand.
 Speed depends on the weights, see test_windows.py. The genome is random unless one is given with --genome.
@@ -31,19 +31,19 @@ from zoo.weights.checkpoint import Checkpoint
 needs("pysam", "pyBigWig", "pyfaidx", "pyarrow")
 
 BASES = 1_000_000
-"""Of each of two contigs, where no genome is given."""
+"""Bases in each of two random contigs, if no genome is given."""
 
 TEXT_WINDOWS = 200_000
-"""Windows that are written as FASTA and go through zoo predict."""
+"""Windows to write as FASTA for zoo predict."""
 
 NAIVE_BASES = 20_000
-"""Of each contig that the script scans."""
+"""Bases of each contig that the script scans."""
 
 VARIANTS = 100_000
 NAIVE_VARIANTS = 5_000
 ROUNDS = 2
 TOLERANCE = 2e-5
-"""Float32 rounding, through the whole network."""
+"""Largest difference from float32 rounding in the whole network."""
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def weights(request: pytest.FixtureRequest) -> Checkpoint:
 
 @pytest.fixture(scope="module")
 def folder(weights: Checkpoint, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
-    """w.safetensors, naive.onnx, g.fa with its index, and v.vcf."""
+    """A folder with w.safetensors, naive.onnx, g.fa with its index, and v.vcf."""
     made = tmp_path_factory.mktemp("genome")
     checkpoint.save(weights, made / "w.safetensors")
     (made / "naive.onnx").write_bytes(naive_graph.graph(weights.config, weights.arrays))
@@ -83,7 +83,7 @@ def _contigs(path: Path) -> dict[str, str]:
 
 
 def _random_variants(contigs: dict[str, str], count: int) -> list[tuple[str, int, str, str]]:
-    """Contig, 0-based position, REF and ALT, sorted: two thirds substitutions, the rest insertions and deletions."""
+    """Contig, 0-based position, REF and ALT, sorted. Two thirds are substitutions, the others indels."""
     generator = random.Random(0)
     found = []
     for contig, sequence in contigs.items():
@@ -139,7 +139,7 @@ def _rows(used: dict[str, list[Usage]], numbers: dict[str, int], item: str) -> l
 
 
 def test_tracks(benchmark: Any, folder: Path) -> None:
-    """Whole commands, both targets to bigWig; the slow ways do a part, and their rates contain their start."""
+    """Whole commands that write both targets to bigWig. The slow ones do a part; their rates include their start."""
     contigs = _contigs(folder / "g.fa")
     _write_windows(folder)
     ways = {
@@ -159,7 +159,7 @@ def test_tracks(benchmark: Any, folder: Path) -> None:
 
 
 def _difference_of_tracks(folder: Path) -> float:
-    """Of the tracks of the script and ours, where it made some."""
+    """Largest difference between our tracks and those of the script."""
     import pyBigWig
 
     largest = 0.0
@@ -174,7 +174,7 @@ def _difference_of_tracks(folder: Path) -> float:
 
 
 def test_effects(benchmark: Any, folder: Path) -> None:
-    """Whole commands; afterwards every effect is compared with sequences built by hand."""
+    """Whole commands; then every effect is compared with the prediction of sequences built here."""
     ways = {
         "zoo variants": _score(folder, "--overwrite"),
         "script, ONNX Runtime": _peer(folder, "variants", folder / "few.vcf", folder / "naive.tsv"),
@@ -207,16 +207,16 @@ def _difference_of_effects(folder: Path) -> float:
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    """Of the processor: on a machine that is shared, those on the clock say little."""
+    """Processor seconds; on a shared machine elapsed seconds mean little."""
     began = time.process_time()
     work()
     return time.process_time() - began
 
 
 def test_long_runs(benchmark: Any, folder: Path) -> None:
-    """What one worker computes, and what is done once: reading variants, and joining parts.
+    """Rates of one worker, and of what is done only once: reading variants, and joining parts.
 
-    By processor seconds, over all cores where a worker computes; what is done once takes one core.
+    Rates are by processor seconds: of all cores for a worker, of one core for what is done once.
     """
     used: dict[str, Usage] = {}
 
@@ -255,7 +255,7 @@ def test_long_runs(benchmark: Any, folder: Path) -> None:
 
 
 def _sequences(folder: Path) -> dict[str, Any]:
-    """Designs: sequences through zoo predict, whose joining on a cluster is the writing of the table."""
+    """The row of zoo predict, where joining on a cluster means writing the table."""
     _write_windows(folder)
     words = ("--weights", folder / "w.safetensors", "--ambiguous-as-n", "-o", folder / "p.tsv", "--overwrite")
     used = run(zoo("predict", folder / "windows.fa", *words))
@@ -264,14 +264,14 @@ def _sequences(folder: Path) -> dict[str, Any]:
     return {
         ITEMS: "sequences",
         COMPUTED: round(TEXT_WINDOWS * machine.cores() / used.busy),
-        READ: "",  # workers read files of their own
+        READ: "",  # each worker reads its own files
         MERGED: round(TEXT_WINDOWS / _seconds(lambda: table_writer.rows(names, values))),
         BYTES: round((folder / "p.tsv").stat().st_size / TEXT_WINDOWS, 1),
     }
 
 
 def _write_windows(folder: Path) -> None:
-    """The first windows of the genome as windows.fa."""
+    """Write the first windows of the genome as windows.fa."""
     first = next(iter(_contigs(folder / "g.fa").values()))
     lines = (f">{start}\n{first[start : start + 249]}\n" for start in range(TEXT_WINDOWS))
     (folder / "windows.fa").write_text("".join(lines))

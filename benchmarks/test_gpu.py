@@ -1,4 +1,4 @@
-"""A GPU: every runtime and precision against the least time that arithmetic and bus allow.
+"""All runtimes and precisions of a GPU, compared with the least time that arithmetic and bus allow.
 
 The floor is the longer of two: the multiplications of the network at the rate of one large matrix product of the same
 precision, and the bytes of base codes and activities at the rate of one large copy, both measured in the same run.
@@ -29,13 +29,13 @@ PRECISIONS = ("fp32", "tf32", "bf16")
 SEARCHES = ("HEURISTIC", "EXHAUSTIVE", "DEFAULT")
 REFERENCE = "onnx-cpu"
 CHECKED = 2048
-"""Sequences whose predictions are compared with those of the reference."""
+"""Sequences to compare with the predictions of the reference."""
 
 BLOCK = 1_000
 
 
 class Machine:
-    """What the options ask for, and what is the same for all benchmarks of this file."""
+    """Weights, sequences and limits of the device, shared by the benchmarks of this file."""
 
     def __init__(self, options: Any, folder: Path) -> None:
         self.device: str = options.getoption("--device")
@@ -51,7 +51,7 @@ class Machine:
         self.expected = session.open_session(self.weights, REFERENCE).predict(self.codes[:CHECKED])
 
     def ways(self) -> Iterator[tuple[str, str]]:
-        """Every runtime and precision that can be had here."""
+        """All available runtimes and precisions."""
         for engine in ENGINES:
             for precision in registry.load("runtimes", engine).PRECISIONS[self.device]:
                 if session.missing(f"{engine}-{self.device}") is None:
@@ -94,7 +94,7 @@ def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def operations(config: Config) -> int:
-    """Floating-point operations of one forward pass: two a weight and position, norms and biases left out."""
+    """Floating-point operations of one forward pass: two for each weight and position, without norms and biases."""
     channels = (4, *config.filters)
     convolutions = sum(
         length * kernel * given * made
@@ -138,7 +138,7 @@ def test_model_only(benchmark: Any, machine: Machine, budget: float) -> None:
 def test_search_for_convolutions(
     benchmark: Any, machine: Machine, budget: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The ways in which cuDNN may choose its algorithms; runtimes/zoo_runtimes/onnx.py takes the fastest."""
+    """Compare the ways in which cuDNN can choose its algorithms; runtimes/zoo_runtimes/onnx.py uses the fastest."""
     runtime = f"onnx-{machine.device}"
     if reason := session.missing(runtime):
         pytest.skip(reason)
@@ -160,7 +160,7 @@ def test_search_for_convolutions(
 
 @pytest.mark.gpu
 def test_whole_command(benchmark: Any, machine: Machine) -> None:
-    """FASTA from a pipe to a table: the rate less the start, which is that of one record."""
+    """The whole command, FASTA from a pipe to a table. The rate is without the time of a run with one record."""
     records = 1_000_000 if machine.device == "cuda" else 2_000
     block = random_fasta(BLOCK, machine.weights.spec.sequence_length)
     rows: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""Model only: sequences a second of kmer-cpu against ONNX Runtime, PyTorch and the matrix products of the machine."""
+"""Model only: sequences a second of kmer-cpu, ONNX Runtime and PyTorch, and the rate of matrix products."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ needs("torch")
 import torch  # noqa: E402
 
 SEQUENCES = 256
-"""Of a turn, unless a way takes another number at once: turns are short, and about as long for the slow as the fast."""
+"""Sequences in a turn, unless a program has another batch size."""
 
 NAIVE_BATCHES = (8, 16, 64, 256)
 EAGER_BATCH = 128
 SQUARE = 1024
-"""Side of the matrices whose product measures the ceiling."""
+"""Rows of the square matrices whose product measures the ceiling."""
 
 THREADS = sorted({1, machine.cores()})
 
 
 def operations(config: Config) -> int:
-    """Floating-point operations a sequence of the network computed in full, a multiplication and an addition each."""
+    """Multiplications and additions of the whole network for one sequence."""
     channels = (4, *config.filters)
     convolutions = sum(
         length * size * channels[number] * channels[number + 1]
@@ -80,7 +80,7 @@ def naive_name(batch: int) -> str:
 
 
 def _ways(weights: Checkpoint, codes: np.ndarray, threads: int) -> dict[str, tuple[Callable[[], object], float]]:
-    """Name -> one turn, and how many sequences it takes through the network."""
+    """Name -> function of one turn, and its number of sequences."""
     one_hot = np.ascontiguousarray(encoding.one_hot(codes).transpose(0, 2, 1))
     compiled = open_session(weights, "kmer-cpu", RunOptions(threads=threads))
     with mock.patch.object(kernel, "instruction_sets", return_value=[]):
@@ -91,7 +91,7 @@ def _ways(weights: Checkpoint, codes: np.ndarray, threads: int) -> dict[str, tup
     square = torch.rand(SQUARE, SQUARE)
     product = 2 * SQUARE**3 / operations(weights.config)
     for session in (compiled, portable):
-        session.predict(np.repeat(codes, 4, axis=0))  # enough for its tables to be built
+        session.predict(np.repeat(codes, 4, axis=0))  # builds its tables
     ways: dict[str, tuple[Callable[[], object], float]] = {
         "kmer-cpu": (lambda: compiled.predict(codes), SEQUENCES),
         "kmer-cpu without its kernel": (lambda: portable.predict(codes), SEQUENCES),
@@ -105,7 +105,7 @@ def _ways(weights: Checkpoint, codes: np.ndarray, threads: int) -> dict[str, tup
 
 
 def test_latency_of_one_sequence(benchmark: Any) -> None:
-    """In a session that is loaded."""
+    """Latency of one sequence in a loaded session."""
     session = open_session(random_weights("original"), "kmer-cpu")
     codes = np.random.default_rng(0).integers(0, 4, (1, session.spec.sequence_length), np.uint8)
     benchmark.pedantic(session.predict, (codes,), rounds=2000, warmup_rounds=5)

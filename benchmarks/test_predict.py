@@ -1,4 +1,4 @@
-"""The parts of prediction, each against what a user would take instead: reading, writing, each runtime's model."""
+"""The parts of prediction, compared with common alternatives: reading, writing, and the model of each runtime."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def read_with_pyfaidx(path: Path) -> np.ndarray:
 
 
 def read_with_a_dictionary(path: Path) -> np.ndarray:
-    """Biopython and a dictionary a base, as ports do it: one-hot straight away."""
+    """Biopython and a dictionary of one-hot rows, as in earlier ports."""
     from Bio import SeqIO
 
     return np.array([[DICTIONARY[base] for base in str(record.seq)] for record in SeqIO.parse(path, "fasta")])
 
 
 def compare(benchmark: Any, table: str, ways: dict[str, Callable[[], Any]], budget: float) -> None:
-    """Measure ways to do the same with all RECORDS, in turns."""
+    """Measure functions that do the same with all RECORDS, in turns."""
     best: dict[str, float] = {}
     benchmark.pedantic(lambda: best.update(in_turns(ways, budget)), rounds=1)
     benchmark.extra_info["table"] = table
@@ -82,7 +82,7 @@ def test_reading_and_encoding(benchmark: Any, fasta: Path, budget: float) -> Non
         "Biopython": lambda: read_with_biopython(fasta),
         "Biopython and a dictionary": lambda: read_with_a_dictionary(fasta),
     }
-    read_with_pyfaidx(fasta)  # makes its index
+    read_with_pyfaidx(fasta)  # writes its index
     compare(benchmark, "reading FASTA and encoding it", ways, budget)
 
 
@@ -108,7 +108,7 @@ def test_writing(benchmark: Any, budget: float) -> None:
 @pytest.mark.parametrize("variant", ["original", "tuned"])
 @pytest.mark.parametrize("runtime", session.runtime_names())
 def test_every_runtime(benchmark: Any, runtime: str, variant: str, tmp_path: Path) -> None:
-    """What `zoo bench` measures: sequences a second by sequences a call, and the peak memory of the process."""
+    """The measurements of `zoo bench`: sequences a second by sequences in a call, and peak memory."""
     if reason := session.missing(runtime):
         pytest.skip(reason)
     path = tmp_path / "weights.safetensors"

@@ -1,6 +1,6 @@
-"""What a search adds to the trainings that it is made of: the same points trained with and without it, in turns.
+"""The overhead of a search: the same points are trained with and without it, in turns.
 
-Processor time, since a search never waits: on a machine that is shared, time on the clock says little.
+Times are processor time, since a search never waits and elapsed time means little on a shared machine.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from zoo.training.config import TrainingOptions  # noqa: E402
 TRIALS = 4
 SEQUENCES = 2_000
 FIXED = {"epochs": 3, "early_stop": 10}
-"""A trial of some seconds; those of a real search take minutes, and what is added to each is the same."""
+"""Short trials; the overhead of each is that of a long trial."""
 
 
 def test_search_over_bare_trainings(benchmark: Any, budget: float, tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_search_over_bare_trainings(benchmark: Any, budget: float, tmp_path: Pat
         shutil.rmtree(tmp_path / "bare")
 
     def turns() -> None:
-        turn()  # imports and whatever else is done once a process
+        turn()  # imports, and other work that is done once in a process
         first = {name: seconds.pop() for name, seconds in spent.items()}
         once.append(max(0.0, first["search"] - first["trainings"]))
         end = time.perf_counter() + budget
@@ -84,7 +84,7 @@ def _request(folder: Path) -> run.Request:
 
 
 def _search(request: run.Request, source: Dataset, points: list[dict[str, Any]]) -> None:
-    """As zoo search does it, from the empty folder to the tables; `points` are those that were trained."""
+    """Search as zoo search does, from the empty folder to the tables; append the trained points to `points`."""
     request.folder.mkdir()
     study.create(request.folder, request.space.facts(), request.objectives, request.options)
     made = request.study()
@@ -112,7 +112,7 @@ def _spent(work: Callable[[], object]) -> float:
 
 
 def _source(path: Path) -> Dataset:
-    """Random DNA and random targets: what is measured does not depend on them."""
+    """Random DNA and random targets; the measurements do not depend on them."""
     generator = np.random.default_rng(0)
     letters = np.array(list("ACGT"))[generator.integers(0, 4, (SEQUENCES * 5 // 4, 249))]
     targets = generator.standard_normal((len(letters), 2))

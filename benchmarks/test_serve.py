@@ -1,4 +1,4 @@
-"""The service under load on loopback: sequences a second as a share of the same session in its process, and latency.
+"""The service under load on loopback: latency, and sequences a second as a share of the session alone.
 
 Each service has a process of its own, as when it serves; it shares the cores with the clients, so that the share is a
 lower bound. Against it, in turns: a plain Starlette route that calls ONNX Runtime once a request and does nothing else.
@@ -37,12 +37,12 @@ from zoo.serve.protocol import HEADER  # noqa: E402
 CONNECTIONS, SEQUENCES = (1, 8, 64), (1, 64)
 
 IN_PROCESS = 4096
-"""Sequences of the turn that is the whole."""
+"""Sequences in a turn of the session alone."""
 
 OPTIONS = ServeOptions(port=0)
 
 TURNS = 5
-"""Of each cell and service; the best counts."""
+"""Turns for each row and service; the best one counts."""
 
 
 @pytest.mark.parametrize("runtime", ["kmer-cpu", "onnx-cpu"])
@@ -83,7 +83,7 @@ def row(model: Model, port: int, plain_port: int, connections: int, sequences: i
 
 
 def in_process(model: Model) -> float:
-    """Sequences a second of the session itself, in the best of a few turns."""
+    """Sequences a second of the session alone, in the best of a few turns."""
     codes = drawn(model, IN_PROCESS)
     return len(codes) / in_turns({"session": lambda: model.predict_codes(codes)}, 0)["session"]
 
@@ -94,9 +94,9 @@ def drawn(model: Model, sequences: int) -> np.ndarray:
 
 @contextlib.contextmanager
 def running(made: Callable[[str], Any], runtime: str) -> Iterator[int]:
-    """Serve what a function makes for a runtime, in a process of its own; its port."""
+    """Serve the application that a function makes for a runtime, in a separate process; yields its port."""
     bound: socket.socket = server.bind(OPTIONS)
-    bound.listen(server.BACKLOG)  # who asks before the process is there waits
+    bound.listen(server.BACKLOG)  # requests wait until the process accepts them
     process = multiprocessing.get_context("spawn").Process(target=_serve, args=(made, runtime, bound))
     process.start()
     try:
@@ -112,13 +112,13 @@ def _serve(made: Callable[[str], Any], runtime: str, bound: socket.socket) -> No
 
 
 def served(runtime: str) -> Any:
-    """What `zoo serve --quiet` serves."""
+    """The application of `zoo serve --quiet`."""
     metrics = Metrics()
     return application(open_models(["original"], runtime, RunOptions(), OPTIONS, metrics.batch), OPTIONS, metrics)
 
 
 def plain(runtime: str) -> Any:
-    """What is written in ten minutes: ONNX Runtime, once a request."""
+    """A minimal service: one call of the session for each request."""
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
     from starlette.requests import Request
@@ -140,7 +140,7 @@ def plain(runtime: str) -> Any:
 async def load_on(
     port: int, model: Model, connections: int, sequences: int, seconds: float
 ) -> tuple[float, list[float]]:
-    """Sequences a second, and the seconds of each request, of so many connections that ask again and again."""
+    """Sequences a second, and the seconds of each request, of connections that send one request after another."""
     codes = drawn(model, sequences)
     size = {"binary_data_size": codes.nbytes}
     tensor = {"name": "codes", "datatype": "UINT8", "shape": list(codes.shape), "parameters": size}

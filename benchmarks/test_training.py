@@ -1,4 +1,4 @@
-"""Training: sequences a second of an epoch on the CPU, against a loop as earlier ports have it, in turns in one run."""
+"""Training on the CPU: sequences a second of an epoch, compared with the loop of earlier ports, in turns."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from zoo.training.run_folder import RunFolder  # noqa: E402
 from zoo.training.trainer import Trainer  # noqa: E402
 
 TURNS = [(1, 32), *((threads, 128) for threads in sorted({1, machine.cores()}))]
-"""Threads, and sequences a turn, which is one step. The ports' batch is 128, as this trainer's. Batches of 32 are there
-for shared machines, which seldom leave a whole step of the ports alone; a step's fixed costs weigh more in them."""
+"""Threads, and the batch of the one step of a turn. The default batch is 128, here and in the ports. Batches of 32 suit
+shared machines, which interrupt longer steps; the fixed costs of a step weigh more in them."""
 
 OPTIONS = {"": ("fp32", torch.float32), " --precision bf16": ("bf16", torch.bfloat16)}
 CHOICES = {f"zoo train{option}": (precision, trunk.pays(dtype)) for option, (precision, dtype) in OPTIONS.items()}
 CHOICES |= {f"{name}, step in PyTorch alone": (choice[0], False) for name, choice in CHOICES.items() if choice[1]}
-"""Precision, and whether the step is compiled: where it is, what PyTorch alone gives is shown beside it."""
+"""Name -> precision, and whether the step is compiled; a compiled step is also measured in PyTorch alone."""
 
 PORT = "earlier ports' loop"
 
 
 class Fixed:
-    """Random DNA and random targets: what is measured does not depend on them."""
+    """Random DNA and random targets; the measurements do not depend on them."""
 
     targets = ("dev", "hk")
     sequence_length = 249
@@ -83,7 +83,7 @@ def test_training_steps(benchmark: Any, variant: str, threads: int, batch: int, 
 
 
 def _epoch(trainer: Trainer, compiled: bool) -> None:
-    """A training epoch: every step, without validation and checkpoint, which the earlier ports' loop leaves out too."""
+    """All steps of a training epoch, without validation and checkpoint, which the loop of earlier ports lacks too."""
     split = trainer.source.epoch(1)
     order = np.random.default_rng(0).permutation(len(split.codes))
     with mock.patch.object(trunk, "pays", return_value=compiled):

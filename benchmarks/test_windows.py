@@ -1,8 +1,8 @@
-"""Every window along a contig: shared work against the same windows one by one, ONNX Runtime, and the arithmetic left.
+"""All windows along a contig: with shared work, one by one, with ONNX Runtime, and the limit of the arithmetic.
 
-Speed depends on the weights here, since inputs that ReLU leaves at zero are skipped: the zoo's own by default, others
-with --weights. The last row is what sharing leaves to compute, none of it skipped, at the fastest arithmetic of the
-run: a large matrix product of PyTorch, or kmer-cpu one by one where that is faster. Skipping may go beyond it.
+The speed depends on the weights, since zero inputs after ReLU are skipped. The default is bundled weights, see
+--weights. The last row is the arithmetic that remains with sharing, at the fastest rate of the run: that of a large
+matrix product of PyTorch, or of kmer-cpu one by one. kmer-cpu can be faster than that, since it skips zeros.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ STRIDES = (1, 8, 16, 50)
 MOST_WINDOWS = 200_000
 BASES = 1_000_000
 ONE_BY_ONE = 4096
-"""Windows of a turn that are predicted one by one."""
+"""Windows in a turn of predictions one by one."""
 
 NAIVE = 64
-"""Windows that the naive graph takes at once: about its best number."""
+"""Batch of the naive graph, about its fastest."""
 
 SQUARE = 1024
-"""Side of the matrices whose product is one measure of the machine's arithmetic."""
+"""Rows of the square matrices whose product measures the arithmetic of the machine."""
 
 ONE_WAY, PRODUCT = "kmer-cpu, one by one", "a matrix product"
 FLOOR = "what sharing leaves, none of it skipped, at the fastest arithmetic"
@@ -94,7 +94,7 @@ def _difference(running: Session, codes: np.ndarray, stride: int) -> float:
 def _ways(
     weights: Checkpoint, running: Session, codes: np.ndarray, stride: int
 ) -> dict[str, tuple[Callable[[], object], float]]:
-    """Name -> one turn, and how many windows it takes through the network."""
+    """Name -> function of one turn, and its number of windows."""
     threads = machine.cores()
     length = weights.spec.sequence_length
     each = np.ascontiguousarray(windows.cut(codes, length, stride)[:ONE_BY_ONE])
@@ -113,7 +113,7 @@ def _ways(
 
 
 def _floor(weights: Checkpoint, stride: int, one_by_one: float, products: float) -> float:
-    """Windows a second of the shared arithmetic, from windows a second one by one and matrix products a second."""
+    """Windows a second at the limit of the arithmetic, from the rates one by one and of matrix products."""
     layers = deepstarr.plain_layers(weights.config, weights.arrays)
     shared = sharing.sharing(layers, tables.plan(layers.shape), stride)
     if shared is None:

@@ -1,4 +1,4 @@
-"""The comparison of models in benchmarks/: its data set crosses no border, its trainings go on, its page is drawn."""
+"""The comparison of models in benchmarks/: splits of its data set, resumed trainings, the generated page."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TARGETS = ("dev", "hk")
 
 @pytest.fixture(scope="module")
 def genome(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two contigs of ten blocks each; block 2 of the second stands in block 7, which is for validation, once more."""
+    """Two contigs of ten blocks each; in the second, block 7, for validation, is a copy of block 2."""
     letters = np.frombuffer(b"ACGT", "S1")[np.random.default_rng(0).integers(0, 4, (2, 10 * BLOCK))]
     letters[1, 7 * BLOCK : 8 * BLOCK] = letters[1, 2 * BLOCK : 3 * BLOCK]
     path = tmp_path_factory.mktemp("genome") / "genome.fa"
@@ -45,7 +45,7 @@ def drawn(genome: Path, teacher: Model) -> tuple[Labelled, dict[str, Any]]:
     return comparison_data.draw(genome, teacher, 2_000, 0)
 
 
-def test_every_block_is_on_one_side_with_all_that_comes_from_it(drawn: tuple[Labelled, dict[str, Any]]) -> None:
+def test_every_block_is_in_one_split_with_its_evolved_sequences(drawn: tuple[Labelled, dict[str, Any]]) -> None:
     data, facts = drawn
     assert len(np.unique(data.block)) == 20
     assert [np.unique(data.block[data.side == side]).tolist() for side in (1, 2)] == [[7, 17], [8, 9, 18, 19]]
@@ -56,7 +56,7 @@ def test_every_block_is_on_one_side_with_all_that_comes_from_it(drawn: tuple[Lab
         assert not np.isin(keys[data.side < later], keys[data.side == later]).any()
 
 
-def test_the_windows_of_a_block_lie_within_it(genome: Path, drawn: tuple[Labelled, dict[str, Any]]) -> None:
+def test_the_windows_of_a_block_are_within_it(genome: Path, drawn: tuple[Labelled, dict[str, Any]]) -> None:
     data, _ = drawn
     whole = comparison_data.genome.read(genome, data.codes.shape[1])
     block = 8
@@ -64,7 +64,7 @@ def test_the_windows_of_a_block_lie_within_it(genome: Path, drawn: tuple[Labelle
     of_block = data.codes[data.block == block]
     found = np.isin(splits.keys(of_block), splits.keys(inside))
     assert found.sum() == 100 - EVOLVED
-    # what evolved is a few mutations a round from where it began
+    # evolved sequences are a few mutations for each round from their window
     evolved = of_block[~found]
     forward, backward = inside, reverse_complement(inside)
     nearest = [min((one != strand).sum(1).min() for strand in (forward, backward)) for one in evolved]
@@ -79,7 +79,7 @@ def test_a_perfect_model_reaches_the_ceiling(drawn: tuple[Labelled, dict[str, An
         assert np.corrcoef(data.clean[train, t], data.noisy[train, t])[0, 1] == pytest.approx(0.80, abs=0.03)
 
 
-def test_a_sequence_that_stands_on_a_later_side_too_is_left_out_of_the_earlier() -> None:
+def test_a_sequence_of_two_splits_is_left_out_of_the_earlier_one() -> None:
     codes = np.random.default_rng(1).integers(0, 4, (6, 20)).astype(np.uint8)
     codes[3] = codes[0]
     codes[5] = reverse_complement(codes[1:2])[0]
@@ -87,7 +87,7 @@ def test_a_sequence_that_stands_on_a_later_side_too_is_left_out_of_the_earlier()
     assert comparison_data._kept(codes, side).tolist() == [False, False, True, True, True, True]
 
 
-def test_the_table_is_one_that_the_commands_take(drawn: tuple[Labelled, dict[str, Any]], tmp_path: Path) -> None:
+def test_the_commands_read_the_table(drawn: tuple[Labelled, dict[str, Any]], tmp_path: Path) -> None:
     data, facts = drawn
     path = tmp_path / "data.tsv"
     comparison_data.write(data, TARGETS, path)
@@ -103,9 +103,7 @@ def test_the_table_is_one_that_the_commands_take(drawn: tuple[Labelled, dict[str
     np.testing.assert_array_equal(read.test.targets, test.noisy)
 
 
-def test_trainings_that_are_whole_are_not_done_again_and_others_go_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_finished_trainings_are_not_repeated_and_others_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, status in (("tuned-0", "finished"), ("tuned-1", "interrupted")):
         (tmp_path / "runs" / name).mkdir(parents=True)
         (tmp_path / "runs" / name / "run.json").write_text(json.dumps({"status": status}))
@@ -121,7 +119,7 @@ def test_trainings_that_are_whole_are_not_done_again_and_others_go_on(
     )
     third = "train motif-counts --data data.tsv --output runs/motif-counts-2 --seed 2 --threads 1"
     assert [" ".join(map(str, command)) for command in commands] == [second, third]
-    assert [run.path.name for run in comparison._whole("tuned", options)] == ["tuned-0"]
+    assert [run.path.name for run in comparison._finished("tuned", options)] == ["tuned-0"]
 
 
 def test_the_search_trains_on_every_third_block_and_is_measured_on_all(
@@ -146,7 +144,7 @@ def test_the_trainings_of_a_confirmation_are_found_by_their_labels(tmp_path: Pat
     assert [run.path.name for runs in found.values() for run in runs] == [*names[:2], *names[4:], *names[2:4]]
 
 
-def test_the_page_is_what_is_drawn_from_the_stored_results() -> None:
+def test_the_page_agrees_with_the_stored_results() -> None:
     page = models_page.PAGE.read_text("utf-8")
     for name, lines in models_page.parts().items():
         assert lines
@@ -155,5 +153,5 @@ def test_the_page_is_what_is_drawn_from_the_stored_results() -> None:
 
 
 def test_a_page_without_the_place_for_a_part_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"expected <!-- comparison: drawn by .* and <!-- end of comparison -->, once"):
+    with pytest.raises(ValueError, match=r"models.md.*<!-- comparison: .*<!-- end of comparison -->"):
         models_page.replaced("# Models\n", "comparison", ["a table"])
