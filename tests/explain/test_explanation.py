@@ -23,6 +23,8 @@ CODES = random_codes(10, ODD.sequence_length)
 
 COMMON = ("--weights", "w.safetensors", *RUNTIME, "--shuffles", "7", "-o", "out")
 
+LOGOS = ("--logos", "2", "--targets", "a,c", "--logo-format")
+
 
 def table(path: Path) -> tuple[list[str], list[list[str]]]:
     header, *rows = (line.split("\t") for line in path.read_text().splitlines())
@@ -176,11 +178,13 @@ def test_results_do_not_depend_on_the_number_of_sequences_at_once(
 @pytest.mark.parametrize("kind", ["png", "svg"])
 def test_logos_of_the_first_sequences_are_drawn(zoo: Zoo, folder: Path, kind: str) -> None:
     pytest.importorskip("logomaker")
-    status, _, _ = zoo("explain", "seqs.fa", *COMMON, "--logos", "2", "--logo-format", kind, "--targets", "a,c")
+    status, _, _ = zoo("explain", "seqs.fa", *COMMON, *LOGOS, kind)
     assert status == 0
     drawn = sorted(path.name for path in (folder / "out" / "logos").iterdir())
     assert drawn == [f"000{number}.{target}.{kind}" for number in (1, 2) for target in ("a", "c")]
     content = (folder / "out" / "logos" / drawn[0]).read_bytes()
+    assert zoo("explain", "seqs.fa", *COMMON[:-1], "again", *LOGOS, kind)[0] == 0
+    assert (folder / "again" / "logos" / drawn[0]).read_bytes() == content
     assert content.startswith(b"\x89PNG") if kind == "png" else b"<svg" in content
     assert zoo("explain", "seqs.fa", *COMMON, "--overwrite")[0] == 0
     assert not (folder / "out" / "logos").exists()

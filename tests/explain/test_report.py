@@ -1,4 +1,4 @@
-"""report.html in a real browser: rows, logo, heat map, what hovering shows, keys; no error and no network."""
+"""report.html in a browser: rows, logo, heat map, hovering, keys; no error and no network."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def test_sequences_can_be_ordered_and_found_by_name(browser: Any) -> None:
     assert [row.get_attribute("data-row") for row in rows_of(browser)] == ["42"]
     find.clear()
     find.send_keys(" ")
-    assert "No sequence has such a name." in browser.find_element("id", "rows").text
+    assert "No sequence name contains this text." in browser.find_element("id", "rows").text
     browser.refresh()
 
 

@@ -1,4 +1,4 @@
-// Logos and heat maps, for the pages of zoo explain and zoo serve, which hold this script.
+// Draws logos and heat maps. The pages of zoo explain and zoo serve include this script.
 // outlines of DejaVu Sans Bold in a box of 1000 by 1000, y downwards
 const GLYPHS = {
   A: "M693 818L308 818L247 1000L0 1000L353 0L647 0L1000 1000L753 1000L693 818ZM369 632L631 632L500 234L369 632Z",
@@ -26,14 +26,14 @@ function numbers([scale, text]) {
 }
 
 function letter(base, x, top, height, flipped) {
-  // a little room on both sides, so that neighbours stay apart
+  // a small gap on both sides
   const width = LOGO.cell * 0.94, left = x * LOGO.cell + LOGO.cell * 0.03;
   return glyphs[base].map(([command, points]) => command + points.map((value, i) => i % 2
     ? (top + (flipped ? 1000 - value : value) / 1000 * height).toFixed(2)
     : (left + value / 1000 * width).toFixed(2)).join(" ")).join("");
 }
 
-// scores: what each base contributes
+// scores: the contribution of each base
 function drawLogo(svg, axis, bases, scores, colours) {
   const top = Math.max(0, ...scores), bottom = Math.min(0, ...scores), span = top - bottom || 1;
   const y = value => (top - value) / span * LOGO.height;
@@ -54,12 +54,12 @@ function drawLogo(svg, axis, bases, scores, colours) {
     .map(value => make("span", {style: `top:${share(value)}`}, value ? signed(value).replace(/0$/, "") : "0")));
 }
 
-// effects: of each base of the alphabet at each position
+// effects: of each base of the alphabet at each position, in the order of the sequence
 function drawHeat(canvas, bases, effects, alphabet) {
   const style = getComputedStyle(document.documentElement);
   const largest = effects.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
   const up = style.getPropertyValue("--up"), down = style.getPropertyValue("--down");
-  // as many pixels as the screen has, cells on whole ones; a browser draws no wider canvas than MOST
+  // the pixels of the screen, with cells on whole pixels; browsers draw no canvas wider than MOST
   const box = canvas.getBoundingClientRect();
   canvas.width = Math.min(MOST, Math.max(bases.length, Math.round(box.width * devicePixelRatio)));
   canvas.height = Math.max(4, Math.round(box.height * devicePixelRatio));
@@ -75,15 +75,15 @@ function drawHeat(canvas, bases, effects, alphabet) {
       context.fillStyle = style.getPropertyValue("--own");
       context.fillRect(left + Math.floor((width - side) / 2), top + Math.floor((height - side) / 2), side, side);
     } else {
-      // the square root shows small effects too
+      // the square root makes small effects visible
       context.fillStyle = `rgba(${effect < 0 ? down : up}, ${Math.sqrt(Math.abs(effect) / largest).toFixed(3)})`;
       context.fillRect(left, top, width, height);
     }
   }
 }
 
-// what stands at a position, in words
-function told(bases, at, contributions, effects, alphabet) {
+// the text about one position
+function positionText(bases, at, contributions, effects, alphabet) {
   const own = bases[at];
   const changes = [...alphabet].map((base, b) => base === own ? null : `${own}→${base} ${signed(effects[4 * at + b])}`);
   return `${at + 1} ${own}  contribution ${signed(contributions[at])}\n${changes.filter(Boolean).join("  ")}`;

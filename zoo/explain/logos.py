@@ -35,6 +35,7 @@ DOTS_PER_INCH = 150
 
 def save(scores: np.ndarray, path: Path | IO[bytes], title: str, width: float, kind: str = "png") -> None:
     """Draw a logo of scores, float (L, 4), to a file. width: inches.  kind: png or svg."""
+    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -43,8 +44,8 @@ def save(scores: np.ndarray, path: Path | IO[bytes], title: str, width: float, k
     axes = figure.subplots()
     _draw(axes, scores)
     axes.set_title(title, fontsize=9, loc="left", parse_math=False)
-    # without a date, the same logo gives the same bytes
-    figure.savefig(path, format=kind, dpi=DOTS_PER_INCH, metadata={"Date": None} if kind == "svg" else None)
+    with rc_context({"svg.hashsalt": "deepstarr-zoo"}):  # the same logo gives the same bytes
+        figure.savefig(path, format=kind, dpi=DOTS_PER_INCH, metadata={"Date": None} if kind == "svg" else None)
 
 
 def overview(titles: Sequence[str], scores: Sequence[np.ndarray], path: Path) -> None:
