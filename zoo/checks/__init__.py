@@ -1,1 +1,1 @@
-"""Do the runtimes of this machine agree, how fast are they, what is there, what is missing?"""
+"""Agreement and speed of the runtimes of this machine, its inventory, and imports that match known predictions."""

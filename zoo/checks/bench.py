@@ -1,7 +1,6 @@
-"""How fast each runtime is on this machine, and whether it gives the numbers of the reference.
+"""Speed of each runtime on this machine, and whether it gives the numbers of the reference.
 
-Every runtime is measured in a process of its own, one after another: its memory, its threads and its libraries are not
-mixed with another's.
+Each runtime is measured in its own process, one after another, so that memory, threads and libraries stay separate.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 CALLS = (1, 32, 128, 1024, 8192)
-"""Sequences a call."""
+"""Numbers of sequences in one call."""
 
 CHECKED = 512
-"""Sequences whose predictions are compared: random DNA, a fiftieth of its bases N."""
+"""Sequences whose predictions are compared: random DNA with 2% N."""
 
 MOST_CALLS = 200
 SEED = 0
@@ -41,10 +40,10 @@ SEED = 0
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """One runtime. provider: what really computes.
+    """One runtime. provider: what computes, as the engine reports it.
 
-    start: seconds to load it.  seconds: sequences a call -> seconds of the fastest call.  memory: peak of its process,
-    bytes, None where the system does not tell.  predictions: float32 (CHECKED, T).
+    start: seconds to load it.  seconds: sequences in a call -> seconds of the fastest call.  memory: peak of its
+    process in bytes, None if unknown.  predictions: float32 (CHECKED, T).
     """
 
     runtime: str
@@ -57,18 +56,18 @@ class Measurement:
     predictions: np.ndarray
 
     def rate(self, call: int) -> float:
-        """Sequences a second at `call` sequences a call."""
+        """Sequences per second in calls of `call` sequences."""
         return call / self.seconds[call]
 
     @property
     def best(self) -> float:
-        """Sequences a second at the best number of sequences a call."""
+        """Sequences per second in calls of the best size."""
         return max(self.rate(call) for call in self.seconds)
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """reports: runtime -> its comparison with `reference`, which is not among them.  skipped: runtime -> why."""
+    """reports: runtime -> how it differs from `reference`, which has none.  skipped: runtime -> reason."""
 
     reference: str
     measurements: list[Measurement]
@@ -77,7 +76,7 @@ class Result:
 
     @property
     def recommended(self) -> Measurement:
-        """The fastest of those that give the numbers of the reference, and of the reference itself."""
+        """The fastest among the reference and the runtimes that give its numbers."""
         safe = [m for m in self.measurements if m.runtime == self.reference or self.reports[m.runtime].passed]
         return max(safe, key=lambda measurement: measurement.best)
 
@@ -107,9 +106,9 @@ def run(
 ) -> Result:
     """Measure runtimes, one after another.
 
-    runtimes: names; None takes all that can run here.  seconds: to spend on each number of sequences a call.
-    threads: CPU threads of each runtime.  report: hears which runtime is next.
-    Raises ZooError for bad input, and where a runtime that was asked for by name fails.
+    runtimes: names; None takes all that can run here.  seconds: time for each call size.  threads: CPU threads of each
+    runtime.  report: called with the name of each runtime before it is measured.
+    Raises ZooError for bad input, or if a runtime fails that is named in `runtimes`.
     """
     if not seconds > 0:
         raise ZooError(f"seconds: expected more than 0, got {seconds:g}")
@@ -152,7 +151,7 @@ def measure(
     checked = codes[:CHECKED].copy()
     checked[generator.random(checked.shape) < 0.02] = 4
     predictions = running.predict_codes(checked)
-    running.predict_codes(codes[: CALLS[-2]])  # whatever is built or tuned on first use is built now
+    running.predict_codes(codes[: CALLS[-2]])  # tables and tuning of the first use are done now
     fastest = {call: _fastest(partial(running.predict_codes, codes[:call]), seconds) for call in CALLS}
     return Measurement(
         running.runtime,
@@ -178,7 +177,7 @@ def _in_a_process(
         sender.close()
         outcome = receiver.recv()
     except EOFError:
-        raise ZooError(f"{runtime}: its process was killed, perhaps for want of memory") from None
+        raise ZooError(f"{runtime}: its process was killed, perhaps for lack of memory") from None
     finally:
         # an interrupted command leaves no process behind
         if process.pid is not None:
@@ -198,7 +197,7 @@ def _send(sender: Connection, *arguments: Any) -> None:
 
 
 def _fastest(call: Callable[[], object], seconds: float) -> float:
-    """Seconds of the fastest of at least two calls: what else the machine does only ever adds to a call."""
+    """Seconds of the fastest of at least two calls; other work of the machine can only make a call slower."""
     end = time.perf_counter() + seconds
     fastest = float("inf")
     for number in range(MOST_CALLS):
@@ -212,9 +211,9 @@ def _fastest(call: Callable[[], object], seconds: float) -> float:
 
 
 def _peak_memory() -> int | None:
-    """Peak resident memory of this process in bytes; None where the system does not tell."""
+    """Peak resident memory of this process in bytes; None if the system does not report it."""
     status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss of a child begins with the size of the process that it was forked from
+    if status.exists():  # ru_maxrss of a child starts at the size of its parent
         peak = re.search(r"^VmHWM:\s*(\d+) kB$", status.read_text(), re.MULTILINE)
         return int(peak[1]) * 1024 if peak else None
     if sys.platform == "win32":

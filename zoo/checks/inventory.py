@@ -1,4 +1,4 @@
-"""What there is: models, weights, runtimes and formats, and what a file says of itself. Knows none of them by name."""
+"""Models, weights, runtimes and formats for `zoo list`, and the content of a weights file for `zoo info`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zoo.weights import checkpoint, lookup
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One thing that exists. `obstacle`: why it cannot be used here and what helps; None if it can."""
+    """One line of `zoo list`. obstacle: why it cannot be used here, and what to do; None if it can."""
 
     name: str
     about: str
@@ -43,17 +43,17 @@ def models() -> list[Entry]:
 
 
 def known_weights() -> list[Entry]:
-    """Weights that have a name: those bundled, and those of the paper."""
+    """Weights that have a name: bundled and published ones."""
     bundled = lookup.catalog()
     entries = []
     for name in lookup.variants():
         if name in bundled:
             entries.append(Entry(name, f"bundled; {bundled[name].get('source', 'source unknown')}"))
         else:
-            entries.append(Entry(name, "bundled", "not bundled with this release; give a file with --weights"))
+            entries.append(Entry(name, "bundled", "not bundled; give a file with --weights"))
     for name in lookup.published():
         here = lookup.published_path(name).is_file()
-        obstacle = None if here else f"not on this machine; zoo pull {name} brings them"
+        obstacle = None if here else f"not on this machine; run zoo pull {name}"
         entries.append(Entry(f"{name}:{lookup.PUBLISHED}", "the weights of the paper", obstacle))
     return entries
 

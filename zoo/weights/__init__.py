@@ -1,4 +1,4 @@
-"""Weights: read, checked, named, fetched, imported, exported once and kept. Asks the registry what a model is.
+"""Weights: read, checked, looked up, downloaded, imported, and exported into the cache.
 
 pretrained/ holds the bundled weights and catalog.toml, which says what they are.
 """

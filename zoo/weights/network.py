@@ -1,4 +1,4 @@
-"""Checkpoint <-> PyTorch network. The only place where canonical arrays become tensors and back."""
+"""Checkpoint <-> PyTorch network. Only here do canonical arrays become tensors, and tensors arrays."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def torch_module(weights: str | Path) -> nn.Module:
 
 
 def begin_with(module: nn.Module, weights: Checkpoint) -> bool:
-    """Give a network that is to be trained these weights; the head stays as it is if the targets are others.
+    """Copy weights into a network before training, except the head if the targets differ.
 
-    Returns whether the head stayed as it is.
-    Raises ZooError if the weights are of another architecture, or of a network of another shape.
+    Returns whether the head kept its own weights.
+    Raises ZooError if the weights are of another architecture or of other sizes.
     """
     import torch
 
@@ -103,7 +103,7 @@ def rescale(module: nn.Module, norms: Mapping[str, str], fresh: Mapping[str, flo
             length = _lengths(layer)
             factor = torch.where(length > 0, fresh[name] / length, 1.0)
             variance = norm.running_var.double()
-            # epsilon stays as it is, which the gain makes good
+            # the gain corrects for epsilon, which is not scaled
             gain = ((factor.square() * variance + norm.eps) / (factor.square() * (variance + norm.eps))).sqrt()
             layer.weight.mul_(factor.view(-1, *[1] * (layer.weight.ndim - 1)))
             layer.bias.mul_(factor)
