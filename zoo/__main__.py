@@ -1,4 +1,4 @@
-"""`zoo` and `python -m zoo`: what runs first. Until the command line is imported, there is nothing to clean up."""
+"""Start of `zoo` and `python -m zoo`. Until the command line is imported, Ctrl-C has nothing to clean up."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line. Ctrl-C ends it without a traceback from the start, want of a library with one line."""
+    """Run the command line. Ctrl-C never shows a traceback, and a missing library is reported in one line."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _end)
     try:

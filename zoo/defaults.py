@@ -1,4 +1,4 @@
-"""What is taken where the user does not say. Imports nothing, so that the command line can show it without waiting."""
+"""Default model and runtime. Imports nothing, so the command line can show them at once."""
 
 MODEL = "original"
 

@@ -1,4 +1,4 @@
-"""Every error that a user can cause. One line each: what was expected, what came, what to do.
+"""Errors that a user can cause. Each message is one line: what was expected, what was found, what to do.
 
 The command line prints the line and ends with `exit_code`; nothing else decides exit codes.
 """
@@ -10,11 +10,11 @@ import importlib.util
 from collections.abc import Iterable
 
 LONGEST = 300
-"""Characters of a message. Of a longer one the middle is left out: its ends say what it is about and what to do."""
+"""Most characters of a message. A longer one loses its middle, since the ends say what is wrong and what to do."""
 
 
 def one_line(text: str) -> str:
-    """Text as one line of at most LONGEST printable characters, whatever is in it."""
+    """Any text -> one line of at most LONGEST printable characters."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text[: 100 * LONGEST]).split())
     if len(text) > 100 * LONGEST:
         line += one_line(text[-LONGEST:])
@@ -23,14 +23,14 @@ def one_line(text: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Of names that are known, the one that another may be meant for, in whatever case; None where none is near."""
+    """The known name that is most similar to `name`, regardless of case; None if none is similar."""
     by_letters = {one.lower(): one for one in known}
     close = difflib.get_close_matches(name.lower(), by_letters, n=1)
     return by_letters[close[0]] if close else None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """What to say behind a name that nothing has: ", did you mean NAME?" where one is near, else nothing."""
+    """Text to put after an unknown name: ", did you mean NAME?" if a known one is similar, else nothing."""
     close = nearest(name, known)
     return f", did you mean {close}?" if close else ""
 
@@ -45,24 +45,24 @@ class ZooError(Exception):
 
 
 class ZooWarning(UserWarning):
-    """Something that the user should know and that stops nothing; the command line prints it as one line."""
+    """A warning for the user; the command line prints it as one line and goes on."""
 
 
 class CheckFailed(ZooError):  # noqa: N818
-    """The input was fine and a check of the results was not (parity, export validation): exit status 1."""
+    """A check of results failed on valid input (parity, export validation): exit status 1."""
 
     exit_code = 1
 
 
 class MissingDependency(ZooError):  # noqa: N818
-    """A library that an extra brings is not installed, or a device is not there: exit status 2."""
+    """A library is not installed, or a device is missing: exit status 2."""
 
 
 def require(module: str, extra: str, purpose: str = "") -> None:
-    """Raise MissingDependency, with the command that installs it, unless a library is installed; it is not imported.
+    """Raise MissingDependency, with the command that installs it, unless a library is installed. Does not import it.
 
-    module: its top-level import name.  extra: the extra of deepstarr-zoo that brings it, "" for the base install.
-    purpose: the option, command or file that needs it, to begin the message with.
+    module: its top-level import name.  extra: the extra of deepstarr-zoo that installs it, "" for the base install.
+    purpose: the option, command or file that needs it, for the start of the message.
     """
     if importlib.util.find_spec(module) is None:
         package = f"'deepstarr-zoo[{extra}]'" if extra else "deepstarr-zoo"
@@ -71,12 +71,12 @@ def require(module: str, extra: str, purpose: str = "") -> None:
 
 
 class OutOfMemory(ZooError):  # noqa: N818
-    """What was asked for does not fit into the memory of the device: exit status 2."""
+    """The device has too little memory for the request: exit status 2."""
 
 
 class OtherArchitecture(ZooError):  # noqa: N818
-    """Imported arrays are not those of the architecture that was asked: exit status 2, or another one is asked."""
+    """Imported arrays do not fit an architecture: exit status 2, unless another one fits."""
 
 
 class BadPlugin(ZooError):  # noqa: N818
-    """A plug-in cannot be imported or lacks what its contract asks for: exit status 2."""
+    """A plug-in cannot be imported or lacks an obligatory name of its contract: exit status 2."""

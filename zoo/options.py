@@ -186,18 +186,6 @@ class RunOptions(ThreadOptions):
     """Precision of matrix products; a runtime refuses one that it does not have."""
 
 
-def check_count(name: str, value: Any, most: int) -> None:
-    """Raise ZooError unless `value` is None or a whole number from 1 to `most`."""
-    if value is None:
-        return
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise ZooError(f"{name}: expected a whole number, got {value!r}")
-    if value < 1:
-        raise ZooError(f"{name}: expected at least 1, got {value}")
-    if value > most:
-        raise ZooError(f"{name}: expected at most {most:,}, got {value}")
-
-
 @dataclasses.dataclass(frozen=True)
 class StrandOptions:
     """Which strands of a sequence to predict; default only the given one."""

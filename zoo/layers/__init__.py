@@ -1,1 +1,1 @@
-"""Layers that several architectures share. Knows no architecture."""
+"""Layers that several architectures share. No file here names an architecture."""

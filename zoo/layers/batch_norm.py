@@ -1,8 +1,8 @@
-"""Batch normalisation as Keras trains it, in one process or several. In evaluation mode it is PyTorch's own.
+"""Batch norm that trains as in Keras, in one process or several. In evaluation mode it is PyTorch's own.
 
-Two differences to torch.nn.BatchNorm1d in training, both measured against Keras in the tests: the running variance
-takes the biased variance of the batch (PyTorch: the unbiased one, 0.8% more at 128 rows), and with several processes
-the statistics are those of the joint batch (torch.nn.SyncBatchNorm does that on GPUs only).
+In training it differs from torch.nn.BatchNorm1d in two ways, which tests compare with Keras: the running variance takes
+the biased variance of the batch (PyTorch takes the unbiased one, 0.8% more at 128 rows), and with several processes the
+statistics are those of the joint batch (torch.nn.SyncBatchNorm does this only on GPUs).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch.distributed.nn.functional import all_reduce
 
 
 def moments(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(R, C) -> mean and biased variance of each column, (C,) each, over the rows of all processes together."""
+    """(R, C) -> mean and biased variance of each column, (C,) each, over the rows of all processes."""
     if not _several_processes():
         mean = rows.mean(0)
         return mean, (rows - mean).square().mean(0)
@@ -24,7 +24,7 @@ def moments(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def mean_over_processes(sums: torch.Tensor, count: int) -> torch.Tensor:
-    """Sums of this process over `count` rows -> means over the rows of all processes together. Without gradient."""
+    """Sums of this process over `count` rows -> means over the rows of all processes. Has no gradient."""
     if not _several_processes():
         return sums / count
     both = torch.cat([sums.flatten(), sums.new_tensor([count])])
@@ -33,7 +33,7 @@ def mean_over_processes(sums: torch.Tensor, count: int) -> torch.Tensor:
 
 
 def update_running(norm: nn.BatchNorm1d, mean: torch.Tensor, variance: torch.Tensor) -> None:
-    """Move the running statistics of `norm` towards those of a batch, by its momentum."""
+    """Update the running statistics of `norm` with those of a batch."""
     if norm.running_mean is None or norm.running_var is None or norm.momentum is None:
         raise ValueError("batch norm: expected running statistics and a fixed momentum")
     with torch.no_grad():
@@ -42,7 +42,7 @@ def update_running(norm: nn.BatchNorm1d, mean: torch.Tensor, variance: torch.Ten
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """torch.nn.BatchNorm1d with the running variance of Keras and statistics over all processes."""
+    """torch.nn.BatchNorm1d with Keras's running variance, and with statistics over all processes."""
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """(N, C) or (N, C, L) -> the same shape."""

@@ -1,8 +1,7 @@
-"""ONNX graphs without PyTorch: a chain of nodes, for models that write their own, and plain layers, the whole network
-or what is left after its first convolutions. Needs `onnx` alone.
+"""ONNX graphs without PyTorch: of plain layers, and chains of nodes for models that write their own graph.
 
-Convolutions are two-dimensional with a height of 1: ONNX Runtime has its fast, blocked kernels for two dimensions only
-and runs the same network in one dimension at half the speed.
+Convolutions are two-dimensional with a height of 1: ONNX Runtime has fast, blocked kernels only for two dimensions, and
+runs the same network in one dimension at half the speed. Needs `onnx`.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ BATCH = "batch"
 
 @dataclasses.dataclass(frozen=True)
 class Tensors:
-    """What the graph takes and gives.
+    """Input and output of a graph.
 
-    input: name of a float32 tensor: one-hot bases, or what the layers before give.  output: name, float32 (N, T).
+    input: name of a float32 tensor: one-hot bases, or the output of earlier layers.  output: name, float32 (N, T).
     channels_last: whether the input is (N, positions, channels), else (N, channels, positions).
     """
 
@@ -36,7 +35,7 @@ class Tensors:
 
 
 def build(layers: PlainLayers, tensors: Tensors, opset: int, done: int = 0) -> onnx.ModelProto:
-    """An ONNX model of everything after the first `done` convolutions; all of them only where channels are last.
+    """An ONNX model of all layers after the first `done` convolutions; `done` may be all only if channels are last.
 
     opset: 13 or later.
     """
@@ -47,7 +46,7 @@ def build(layers: PlainLayers, tensors: Tensors, opset: int, done: int = 0) -> o
         _convolutions(graph, layers, done, tensors.channels_last)
         dense[0] = _channels_first(dense[0], layers)
     elif not tensors.channels_last:
-        raise ValueError("without a convolution, channels have to be last")
+        raise ValueError("expected channels last for a graph without a convolution")
     graph.add("flatten", "Flatten")
     for number, matrix in enumerate(dense, 1):
         name = f"dense{number}"
@@ -60,7 +59,7 @@ def build(layers: PlainLayers, tensors: Tensors, opset: int, done: int = 0) -> o
 
 
 class Chain:
-    """Nodes one behind the other, and their constants."""
+    """A sequence of nodes, each the input of the next one, and their constants."""
 
     def __init__(self, current: str) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -68,18 +67,18 @@ class Chain:
         self._current = current
 
     def add(self, name: str, operator: str, arrays: dict[str, np.ndarray] | None = None, **attributes: Any) -> None:
-        """A node that takes what the last one gives, and constants called NAME_KEY."""
+        """Add a node; its inputs are the output of the last node, and constants named NAME_KEY."""
         constants = [self._constant(f"{name}_{key}", array) for key, array in (arrays or {}).items()]
         self._node(name, operator, [self._current, *constants], attributes)
 
     def look_up(self, name: str, table: np.ndarray) -> None:
-        """A node that replaces each whole number that the last one gives by that row of a table."""
+        """Add a node that replaces each whole number in the output of the last node by that row of a table."""
         self._node(name, "Gather", [self._constant(f"{name}_table", table), self._current], {"axis": 0})
 
     def model(self, tensors: Tensors, sizes: tuple[int, int], targets: int, opset: int) -> onnx.ModelProto:
-        """The chain as a model. sizes: of the two axes of the input behind the batch.  targets: T.
+        """The chain as a model. sizes: of the two axes of the input after the batch.  targets: T.
 
-        It is in the oldest form of the file format that has the opset, which every ONNX Runtime of its time reads.
+        It has the oldest file format that allows the opset, so older versions of ONNX Runtime can read it.
         """
         from onnx import TensorProto, helper
 
@@ -108,7 +107,7 @@ class Chain:
 
 
 def _convolutions(graph: Chain, layers: PlainLayers, done: int, channels_last: bool) -> None:
-    """Those after the first `done`; what they give is (N, channels, 1, positions)."""
+    """Add the convolutions after the first `done`; their output is (N, channels, 1, positions)."""
     if channels_last:
         graph.add("height", "Unsqueeze", {"axis": np.array([1])})
         graph.add("channels_first", "Transpose", perm=[0, 3, 1, 2])
@@ -123,6 +122,6 @@ def _convolutions(graph: Chain, layers: PlainLayers, done: int, channels_last: b
 
 
 def _channels_first(matrix: Dense, layers: PlainLayers) -> Dense:
-    """The first matrix for features in (channel, position) order, so that the graph need not turn them."""
+    """The first matrix, for features in (channel, position) order, which saves a transposition in the graph."""
     by_position = matrix.weight.reshape(layers.shape.positions[-1], layers.shape.filters[-1], -1)
     return dataclasses.replace(matrix, weight=by_position.transpose(1, 0, 2).reshape(matrix.weight.shape))

@@ -1,7 +1,7 @@
-"""A network as plain convolutions and matrices: batch norm folded in, channels last, for engines without a framework.
+"""A network as plain convolutions and matrices, with batch norms folded in, for engines without a framework.
 
-Convolutions, each with ReLU and max-pooling, then matrices with ReLU, then the head. Owns the order of axes that k-mer
-tables, compiled kernel and ONNX graph share: (N, positions, channels). Needs NumPy alone; knows no architecture.
+Convolutions, each with ReLU and max-pooling, then matrices with ReLU, then the output layer. Defines the order of axes
+that k-mer tables, the compiled kernel and ONNX graphs share: (N, positions, channels). Needs only NumPy.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from collections.abc import Mapping
 import numpy as np
 
 NORM = ("weight", "bias", "running_mean", "running_var")
-"""Arrays of a batch norm, by the ends of their names."""
+"""Arrays of a batch norm: the last parts of their names."""
 
 BLOCK = 64
-"""Sequences that `activities` takes through the network at once; some hundred megabytes."""
+"""Sequences in one batch of `activities`, which takes a few hundred megabytes."""
 
 
 @dataclasses.dataclass(frozen=True)
 class PlainShape:
     """Sizes of a network. The first four have one entry a convolution.
 
-    filters, kernel_sizes.  same: whether zeros around the input keep its length ('same'), or none do ('valid').
+    filters, kernel_sizes.  same: whether the input is padded with zeros to keep its length ('same') or not ('valid').
     pools: stride and window of the max-pooling; a last incomplete window is dropped.
     sequence_length: L, bases.  targets: T.
     """
@@ -87,10 +87,10 @@ def fold(
     head: str,
     epsilon: float,
 ) -> PlainLayers:
-    """Arrays of a weights file -> layers that compute the same; folded in float64.
+    """Arrays of a weights file -> layers that compute the same. Batch norms are folded in float64.
 
-    norms: layer -> the batch norm behind it, convolutions first, in the order of the network.  head: the last layer.
-    epsilon: what the batch norms add to the variance.
+    norms: layer -> the batch norm after it, convolutions first, in the order of the network.  head: the last layer.
+    epsilon: added to the variance by the batch norms.
     """
     names = list(norms)
     depth = len(shape.filters)
@@ -98,7 +98,7 @@ def fold(
     for number, layer in enumerate(names[:depth]):
         weight, bias = _normalised(arrays, layer, norms[layer], epsilon)
         padding = shape.kernel_sizes[number] - 1 if shape.same[number] else 0
-        left = padding // 2  # an even kernel has one zero more after the last position
+        left = padding // 2  # an even kernel has one more zero after the last position
         convolutions.append(
             Convolution(
                 _float32(weight.transpose(2, 1, 0)),
@@ -122,7 +122,7 @@ def fold(
 
 
 def activities(layers: PlainLayers, one_hot: np.ndarray) -> np.ndarray:
-    """The layers written out in float64: one-hot bases (N, L, 4) -> (N, T). For engines to be checked against."""
+    """Compute the layers in float64, to check engines: one-hot bases (N, L, 4) -> (N, T)."""
     parts = [one_hot[first : first + BLOCK] for first in range(0, len(one_hot), BLOCK)]
     return np.concatenate([_activities(layers, part.astype(np.float64)) for part in parts])
 
@@ -145,7 +145,7 @@ def _activities(layers: PlainLayers, hidden: np.ndarray) -> np.ndarray:
 def _normalised(
     arrays: Mapping[str, np.ndarray], layer: str, norm: str, epsilon: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Kernel, float64 (out, ...), and bias, float32 (out,), of a layer and the batch norm behind it."""
+    """Kernel, float64 (out, ...), and bias, float32 (out,), of a layer and the batch norm after it."""
     weight, bias, gain, shift, mean, variance = (
         arrays[name].astype(np.float64)
         for name in (f"{layer}.weight", f"{layer}.bias", *(f"{norm}.{part}" for part in NORM))

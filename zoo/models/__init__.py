@@ -1,1 +1,1 @@
-"""Architectures, one folder each; the contract is in zoo/weights/checkpoint.py. Imported when asked for."""
+"""Architectures, one folder each; zoo/contracts.py says what each offers. A file that begins with "_" is shared."""

@@ -99,7 +99,7 @@ PUBLISHED = Published(
         # the Zenodo record of the paper (doi:10.5281/zenodo.5502060)
         ("https://zenodo.org/records/5502060/files",),
         sizes={"DeepSTARR.model.h5": 2_561_720, "DeepSTARR.model.json": 11_615},
-        # it says how the layers are connected, which is the same for every DeepSTARR
+        # only says how the layers are connected, which is the same for every DeepSTARR
         optional=("DeepSTARR.model.json",),
     ),
     data=PublishedFiles(
@@ -114,7 +114,7 @@ PUBLISHED = Published(
         },
         # the authors' laboratory, then the Zenodo record
         ("https://data.starklab.org/almeida/DeepSTARR/Data", "https://zenodo.org/records/5502060/files"),
-        # the sizes are not known to us: the largest has 402,296 records of 249 bases, a tenth of this
+        # sizes are unknown; the largest file has 402,296 records of 249 bases, a tenth of this
         at_most=1 << 30,
     ),
     files=("Sequences_{}.fa", "Sequences_activity_{}.txt"),
@@ -129,13 +129,14 @@ PUBLISHED = Published(
 )
 
 SEARCH_SPACE = Path(__file__).with_name("search_space.toml")
-"""The space in which `tuned` was found."""
+"""The search space that `tuned` comes from."""
 
 LOGGED_AS = {"validation": "valid", "pearson": "pcc", "spearman": "scc"}
-"""As whoever found it logged metrics: valid_pcc_dev."""
+"""Words in the metric names of that search, such as valid_pcc_dev."""
 
 RECIPE = {"learning_rate": 0.002, "epsilon": 1e-7, "batch_size": 128, "epochs": 100, "patience": 10}
-"""Training as in the paper: Adam as Keras has it, mean squared errors summed over targets, the best weights kept."""
+"""Training as in the paper: Adam with Keras's epsilon, mean squared errors summed over targets, the best weights
+kept."""
 
 
 def network(config: Config) -> DeepSTARR:
@@ -190,7 +191,7 @@ def read_layers(file: ImportedFile, options: ImportOptions) -> tuple[Any, dict[s
 
 
 def read_published(folder: Path) -> Checkpoint:
-    """The published weights, with the facts of their graph."""
+    """Read the published weights, with their Keras graph if it was pulled too."""
     from zoo.weights.importers import importer
     from zoo.weights.importers.layers import ImportOptions
 
@@ -199,11 +200,11 @@ def read_published(folder: Path) -> Checkpoint:
 
 
 def findings() -> dict[str, str]:
-    """Whether the compiled training step (trunk.py) works here."""
+    """Whether the compiled training step (trunk.py) works on this machine."""
     try:
         from zoo.models.deepstarr import _trunk
     except ImportError:
-        return {"training step": "not built; install again where there is a C compiler"}
+        return {"training step": "not built; install a C compiler, then reinstall deepstarr-zoo"}
     if _trunk.matrix_unit():
         return {"training step": "ready (AMX)"}
     if _trunk.available():

@@ -1,6 +1,6 @@
-/* Convolution, batch norm, ReLU and max-pooling of a training step, fused: what is wide lives for one sequence at a
+/* Convolution, batch norm, ReLU and max-pooling of a training step, fused: wide arrays exist for one sequence at a
    time, in the second-level cache. Products run on the processor's matrix unit (AMX) or, without one, on its bfloat16
-   lanes (AVX-512). trunk.py calls this and says what the layers are.
+   lanes (AVX-512). trunk.py calls this and describes the layers.
 
    Optional: where it was not built, or the processor has neither, training.py does the same with PyTorch.
 
@@ -42,7 +42,7 @@ static void release(Py_buffer *buffers, int count) {
     for (int i = 0; i < count; i++) PyBuffer_Release(buffers + i);
 }
 
-/* Whether each buffer holds as many bytes as it should. */
+/* Whether each buffer has the expected number of bytes. */
 static int fit(const Py_buffer *buffers, const int64_t *bytes, int count) {
     for (int i = 0; i < count; i++)
         if (buffers[i].len < bytes[i]) return 0;
@@ -108,7 +108,7 @@ static PyObject *py_backward(PyObject *self, PyObject *arguments) {
     Py_RETURN_NONE;
 }
 
-/* after the last layer: with a gradient what `shut` does, without one what `pool_share` does */
+/* after the last layer: `shut` with a gradient, `pool_share` without one */
 static PyObject *py_pool(PyObject *self, PyObject *arguments) {
     (void)self;
     long long count, before, channels;

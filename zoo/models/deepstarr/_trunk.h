@@ -1,5 +1,5 @@
-/* What the C files of the module _trunk agree on: a layer, the plan of its working memory, and what each file has for
-   the others. _trunk.c says what the module is for; trunk.py owns all memory. */
+/* What the C files of the module _trunk share: a layer, the plan of its working memory, and the functions of each file
+   that the others call. _trunk.c says what the module is for; trunk.py owns all memory. */
 
 #ifndef TRUNK_H
 #define TRUNK_H
@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* what one C file has for another stays inside the module */
+/* functions that C files share are not visible outside the module */
 #pragma GCC visibility push(hidden)
 
 #define TARGET __attribute__((target("amx-tile,amx-bf16,avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2,fma")))
@@ -22,14 +22,15 @@ typedef uint16_t half; /* the upper 16 bits of a float32: bfloat16 */
 
 enum {
     LANES = 16,           /* floats in a register, rows and float columns of a tile */
-    STEP = 32,            /* rows or columns that are worked on at once: two tiles; bfloat16 numbers in a tile's row */
+    STEP = 32,            /* rows or columns in one step: two tiles; bfloat16 numbers in a row of a tile */
     TILE = LANES * STEP,  /* bfloat16 numbers in a tile */
     SUMS = LANES * LANES, /* floats in a tile */
     BASES = 4,            /* channels of one-hot DNA */
     POOL = 2,
 };
 
-/* What the caller says. Channels and filters of hidden layers lie in rows of whole STEPs, zeros behind the last. */
+/* A layer, as the caller describes it. Rows of channels and filters of hidden layers are padded with zeros to a
+   multiple of STEP. */
 typedef struct {
     int64_t parts;    /* 1: bfloat16, 3: float32 as a sum of three */
     int64_t before;   /* positions of the input before pooling */
@@ -38,7 +39,8 @@ typedef struct {
     int64_t window;   /* bases that a pooled pair of the first layer sees; 0: the input is a hidden layer */
 } Layer;
 
-/* The pointers below, and how far apart the parts of what they point to lie. One sequence's worth, but for weights. */
+/* Pointers into the working memory, and the distance between the parts of each array. All arrays but the weights are
+   for one sequence. */
 typedef struct {
     Layer is;
     int64_t length, rows, channels, filters, left, shifted, wide, window_steps;
@@ -53,8 +55,8 @@ typedef struct {
     int64_t bytes;
 } Plan;
 
-/* What batch norm, ReLU and pooling behind this layer make of the gradient of the pooled: scale, shift of the norm;
-   `along` and `level`, per filter, are what goes through the statistics of the batch. */
+/* How batch norm, ReLU and pooling after this layer change the gradient: scale and shift of the norm; `along` and
+   `level`, per filter, are the terms that go through the statistics of the batch. */
 typedef struct {
     const float *scale, *shift, *along, *level;
 } Norm;

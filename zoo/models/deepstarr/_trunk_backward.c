@@ -1,5 +1,5 @@
-/* Backward: a share of a batch through a layer, sequence by sequence. In comes the gradient of what is pooled behind
-   it; out go the gradients of its kernels and of its pooled input, shut where the ReLU of that was. */
+/* Backward pass: a share of a batch through one layer, sequence by sequence. The input is the gradient of the pooled
+   output; the results are the gradients of the kernels and of the pooled input, zero where its ReLU was zero. */
 
 #include "_trunk_bfloat16.h"
 #include "_trunk_pair.h"
@@ -52,8 +52,8 @@ TARGET static void input_gradient(const Plan *p, int64_t top) {
                            p->sums + panel, p->channels});
 }
 
-/* from (rows, stride): the gradient of pooled pairs of `hidden`. It is shut where ReLU was, in gradient, and totals
-   (2, stride) += what the batch norm needs: the sum of it, and of it times the member of the pair that it goes to */
+/* from (rows, stride): the gradient of pooled pairs of `hidden`. Sets gradient, with zeros where ReLU was zero, and
+   adds to totals (2, stride) what the batch norm needs: its sum, and that of its products with the member it goes to */
 TARGET void shut(const float *from, int64_t rows, int64_t stride, const float *hidden, const float *scale,
                  const float *shift, float *gradient, double *totals) {
     for (int64_t c = 0; c < stride; c += LANES) {

@@ -1,6 +1,6 @@
 /* float32 as bfloat16: rounded to the nearest, or split into a sum of parts, of which three hold all 24 bits.
 
-   Parts of an array lie one behind the other, `part` numbers apart. */
+   The parts of an array follow one another, `part` numbers apart. */
 
 #ifndef TRUNK_BFLOAT16_H
 #define TRUNK_BFLOAT16_H
@@ -14,7 +14,7 @@ INLINE __m512i rounded(__m512 *x) {
     return kept;
 }
 
-/* 16 numbers, and what rounding lost, part by part */
+/* 16 numbers as parts: each is what rounding to the parts before it lost */
 INLINE void put(__m512 x, half *to, int64_t part, int64_t parts) {
     for (; parts > 1; parts--, to += part) _mm256_storeu_si256((__m256i *)to, _mm512_cvtepi32_epi16(rounded(&x)));
     _mm256_storeu_si256((__m256i *)to, (__m256i)_mm512_cvtneps_pbh(x));

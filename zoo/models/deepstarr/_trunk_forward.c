@@ -1,4 +1,4 @@
-/* Forward: a share of a batch through a layer, sequence by sequence, and the sums that its batch norm needs. */
+/* Forward pass: a share of a batch through one layer, sequence by sequence, and the sums that its batch norm needs. */
 
 #include "_trunk_pair.h"
 #include "_trunk_product.h"

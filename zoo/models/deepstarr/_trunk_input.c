@@ -1,5 +1,5 @@
-/* The input of a layer, one sequence: pooled, as parts of bfloat16, the zeros of 'same' padding at both ends. It comes
-   from one-hot bases through the first layer, folded, or from a hidden layer before its batch norm. */
+/* The input of a layer for one sequence: pooled, split into bfloat16 parts, with the zeros of 'same' padding at both
+   ends. It comes from one-hot bases through the folded first layer, or from a hidden layer before its batch norm. */
 
 #include "_trunk_bfloat16.h"
 #include "_trunk_pair.h"
@@ -46,7 +46,7 @@ TARGET void hidden_input(const Plan *p, const float *hidden, const float *scale,
         }
 }
 
-/* windows (entry, position): what `bases` holds at 2 x position + entry / BASES */
+/* windows (entry, position): the value of `bases` at 2 x position + entry / BASES */
 TARGET void turn_windows(const Plan *p) {
     for (int64_t base = 0; base < p->is.window; base++)
         for (int64_t letter = 0; letter < BASES; letter++) {

@@ -1,9 +1,9 @@
-/* Kernels as products read them: split into parts and packed in tiles. And the way back: the gradients of kernels,
-   which products sum tile by tile, in the order that PyTorch keeps kernels in. */
+/* Kernels in the layout of the products: split into parts and packed in tiles. And the reverse: gradients of kernels,
+   which products sum tile by tile, in the layout of PyTorch. */
 
 #include "_trunk_bfloat16.h"
 
-/* Place of element (k, n) of a matrix in its packed tile: pairs of k lie side by side. */
+/* Place of element (k, n) of a matrix in its packed tile: the two k of a pair are adjacent. */
 static int64_t in_tile(int64_t k, int64_t n) { return k / 2 * STEP + n * 2 + k % 2; }
 
 /* kernel (POOL x channels, window x BASES): 16 filters' first members beside their second members */

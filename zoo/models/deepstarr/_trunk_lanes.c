@@ -4,7 +4,7 @@
 
 enum { ROWS = 8 };
 
-/* sums[ROWS][32] += a[ROWS][32] x b[16][16][2] beside next[16][16][2], whose rows lie b_stride apart */
+/* sums[ROWS][32] += a[ROWS][32] x b[16][16][2] beside next[16][16][2], with b_stride between rows */
 INLINE void lanes_multiply(__m512 sums[ROWS][2], const half *a, int64_t stride, const half *b, const half *next,
                            int64_t b_stride) {
     for (int k = 0; k < LANES; k++, b += b_stride, next += b_stride) {

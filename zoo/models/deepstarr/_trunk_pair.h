@@ -1,6 +1,6 @@
-/* A pooled pair of a hidden layer: norm, ReLU and max-pooling of it, and the way that its gradient takes back.
+/* A pooled pair of a hidden layer: its norm, ReLU and max-pooling, and the members that its gradient goes back to.
 
-   Inline, since the input of a layer, the way back and what follows the last layer all begin with it. */
+   Inline, since the input of a layer, the backward pass and the step after the last layer all begin with it. */
 
 #ifndef TRUNK_PAIR_H
 #define TRUNK_PAIR_H

@@ -1,6 +1,6 @@
-/* The plan of a layer: where in the working memory each of its arrays lies, and how far apart their parts.
+/* The plan of a layer: the place of each array in the working memory, and the distance between its parts.
 
-   Rows and columns are filled up to whole tiles by zeros, so that products know no borders. */
+   Rows and columns are padded with zeros to whole tiles, so products need no special cases. */
 
 #include "_trunk.h"
 

@@ -1,5 +1,5 @@
 /* Products of bfloat16 numbers, summed in float32, of 32 rows by 32 columns: as tiles of the matrix unit
-   (_trunk_tiles.c) or on lanes (_trunk_lanes.c), whichever this processor has (_trunk_unit.c). */
+   (_trunk_tiles.c) or on AVX-512 lanes (_trunk_lanes.c), depending on the processor (_trunk_unit.c). */
 
 #ifndef TRUNK_PRODUCT_H
 #define TRUNK_PRODUCT_H
@@ -8,12 +8,12 @@
 
 #pragma GCC visibility push(hidden)
 
-/* What the processor has. */
+/* Kinds of processors. */
 enum { NOTHING, BFLOAT16_LANES, MATRIX_UNIT };
 
 int unit(void);
 
-/* Around all products of a thread: the tile registers are set up, and given back. */
+/* Called before and after all products of a thread: set up and release the tile registers. */
 void begin_tiles(void);
 void end_tiles(void);
 
@@ -53,7 +53,7 @@ static inline void accumulate(Accumulation p) {
     else accumulate_lanes(&p);
 }
 
-/* Which parts of the left operand meet which of the right. An exact left operand has one part. */
+/* Which parts of the left and the right operand are multiplied. An exact left operand has one part. */
 static const int64_t EVERY[][2] = {{0, 0}, {0, 1}, {1, 0}, {1, 1}, {0, 2}, {2, 0}};
 static const int64_t EXACT[][2] = {{0, 0}, {0, 1}, {0, 2}};
 

@@ -2,7 +2,7 @@
 
 #include "_trunk_product.h"
 
-/* gcc does not know that a tile is loaded from memory: what was stored before has to be there */
+/* gcc does not know that a tile is loaded from memory, so earlier stores must be complete */
 #define ALL_STORED __asm__ volatile("" ::: "memory")
 
 #define MULTIPLY             \

@@ -1,4 +1,4 @@
-/* What this processor multiplies bfloat16 with: the system is asked once, for its matrix unit too. */
+/* How this processor multiplies bfloat16. The operating system is asked once, also for the matrix unit. */
 
 #include "_trunk_product.h"
 
@@ -17,7 +17,7 @@ int unit(void) {
         !__builtin_cpu_supports("avx512dq"))
         return found;
     found = BFLOAT16_LANES;
-    enum { REQUEST = 0x1023, TILE_DATA = 18 }; /* Linux lends the tile registers to a process that asks */
+    enum { REQUEST = 0x1023, TILE_DATA = 18 }; /* Linux gives a process the tile registers on request */
     if (__get_cpuid_count(7, 0, &a, &b, &c, &d) && d >> 22 & 1 && d >> 24 & 1 &&
         syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0)
         found = MATRIX_UNIT;

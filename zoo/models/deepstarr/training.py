@@ -1,15 +1,16 @@
-"""DeepSTARR's training step arranged for a CPU: the same function of the weights, other arithmetic.
+"""DeepSTARR's training step for a CPU: the same function of the weights as the modules compute, with less memory
+traffic.
 
-Three ideas. The first convolution is linear in one-hot windows, so its batch statistics follow from the mean and the
-covariance of the windows, and its normalisation folds into its kernel before anything wide is computed. Convolution
-and max-pooling of the first layer are then one matrix product that yields both members of each pooled pair. And the
-256-channel activations live for a few sequences at a time, small enough for the second-level cache: the backward
-pass makes them again instead of reading them from memory. Hidden layers are rows of positions, channels last.
-Where the processor multiplies bfloat16 itself, trunk.py takes the convolutions, compiled and fused.
-A bias in front of a batch norm has no effect in training: it gets no gradient, where the modules get rounding noise.
+Three ideas. First, the first convolution is linear in one-hot windows, so its batch statistics follow from the mean and
+the covariance of the windows, and its batch norm folds into its kernel before any wide array is computed. Second,
+convolution and max-pooling of the first layer are one matrix product, which gives both members of each pooled pair.
+Third, the 256-channel activations exist for a few sequences at a time and fit into the second-level cache; the backward
+pass computes them again instead of reading them from memory. Hidden layers are rows of positions, channels last.
+On a processor that multiplies bfloat16, the compiled functions of trunk.py compute the convolutions.
+A bias before a batch norm has no effect in training. It gets no gradient here; in the modules it gets rounding noise.
 
-`forward` gives what DeepSTARR.forward gives in training mode (tests compare values and gradients); it does not call
-the modules, so hooks on them see nothing while training.
+`forward` computes what DeepSTARR.forward computes in training mode (tests compare values and gradients). It does not
+call the modules, so hooks on them do not run in training.
 """
 
 from __future__ import annotations
@@ -25,17 +26,17 @@ from zoo.models.deepstarr import POOL_SIZE, trunk
 from zoo.models.deepstarr.torch_network import DeepSTARR
 
 CHUNK = 8
-"""Sequences whose first-layer activations exist at once: 1 MB in bfloat16 for 256 filters of 249 bases."""
+"""Sequences in one chunk of first-layer activations: 1 MB in bfloat16 for 256 filters and 249 bases."""
 
 JUST_BELOW_ZERO = -1e-38
-"""Threshold that lets a difference of zero pass: of two equal members of a pair, the first takes the gradient."""
+"""Threshold that includes a difference of zero: if both members of a pair are equal, the first takes the gradient."""
 
 
 def forward(model: DeepSTARR, one_hot: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
     """One-hot DNA, float32 (N, L, 4), channels last -> activities, float32 (N, T); updates the running statistics.
 
-    dtype: of the operands of matrix products; in bfloat16, sums, statistics and weights stay float32. The network and
-    the input are float64 for float64.
+    dtype: type of the operands of matrix products. With bfloat16, sums, statistics and weights are float32. With
+    float64, the network and the input must be float64.
     """
     config = model.config
     layers: dict[str, Any] = dict(model.named_children())
@@ -108,7 +109,7 @@ def _pooled_stem(windows: torch.Tensor, kernel: torch.Tensor, shift: torch.Tenso
 
 
 def _pairs(windows: torch.Tensor, kernel: torch.Tensor, shift: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Both members of each pair that max-pooling takes one of: windows (N, P, W) -> (N, P, F) each."""
+    """Both members of each pooled pair: windows (N, P, W) -> (N, P, F) each."""
     rows = windows.flatten(0, 1)
     first, second = (torch.addmm(shift, rows, half.T).view(*windows.shape[:2], -1) for half in kernel.chunk(2))
     return first, second
@@ -175,7 +176,7 @@ class _Convolution(torch.autograd.Function):
 
 
 def _wide(values: torch.Tensor) -> torch.Tensor:
-    """What sums and statistics are kept in: float32, or float64 where the operands are."""
+    """Convert to the type of sums and statistics: float64 for float64 operands, else float32."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
@@ -202,7 +203,8 @@ def _fill(padded: torch.Tensor, first: torch.Tensor, second: torch.Tensor) -> to
 
 
 def _taps_forward(padded: torch.Tensor, taps: torch.Tensor, length: int) -> torch.Tensor:
-    """(N, P + K - 1, F), (K * G, F) -> (N, P, G). Rows run through all sequences; those across two are dropped."""
+    """(N, P + K - 1, F), (K * G, F) -> (N, P, G). Rows continue across sequences; those that overlap two sequences are
+    dropped."""
     size = padded.shape[1] - length + 1
     every = (padded.flatten(0, 1) @ taps.T).view(*padded.shape[:2], size, -1)
     out = every[:, :length, 0]
@@ -224,12 +226,12 @@ def _taps_backward(
 
 
 def _norm_relu_pool(hidden: torch.Tensor, norm: nn.BatchNorm1d, before: torch.Tensor) -> torch.Tensor:
-    """before: a bias that `hidden` lacks. The norm takes it away again, so it counts in the running mean only."""
+    """before: a bias that is not in `hidden`. The norm would subtract it, so only the running mean includes it."""
     return _NormReluPool.apply(hidden, norm, before, norm.weight, norm.bias)
 
 
 class _NormReluPool(torch.autograd.Function):
-    """Batch norm over rows, ReLU and max-pool in few passes over memory, with the running statistics updated."""
+    """Batch norm over rows, ReLU and max-pool in few passes over memory; updates the running statistics."""
 
     @staticmethod
     def forward(
@@ -261,7 +263,7 @@ class _NormReluPool(torch.autograd.Function):
         torch.sub(gate, first, out=second)
         bias_gradient = gate.sum((0, 1))
         weight_gradient = ((outer * hidden).sum((0, 1)) - mean * bias_gradient) * inverse
-        # through the statistics of the batch: the mean over all processes, of the gradient and along the normed values
+        # terms that go through the statistics of the batch, averaged over all processes
         rows = hidden.shape[0] * hidden.shape[1]
         every = mean_over_processes(torch.stack([bias_gradient, weight_gradient]), rows)
         slope = -inverse * every[1] * inverse * weight
@@ -270,7 +272,7 @@ class _NormReluPool(torch.autograd.Function):
 
 
 def _halves(hidden: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """First and second members of the pooled pairs of (N, P, F), views (N, P // 2, F); an odd last position is left."""
+    """First and second members of the pooled pairs of (N, P, F), views (N, P // 2, F), without an odd last position."""
     length = hidden.shape[1] // POOL_SIZE
     pairs = hidden[:, : length * POOL_SIZE].unflatten(1, (length, POOL_SIZE))
     return pairs[:, :, 0], pairs[:, :, 1]

@@ -1,10 +1,10 @@
-"""The convolutions of a training step, fused, by the compiled module _trunk: on a matrix unit, or on bfloat16 lanes.
+"""The convolutions of a training step in the compiled module _trunk, which uses a matrix unit or bfloat16 lanes.
 
-Owns what the C files (_trunk.c names them) do not: the statistics of the batch norms, the threads, the working memory.
-Without a compiler at installation, or where the processor has neither, `pays` says no, and training.py takes its
-PyTorch path.
+This file owns the statistics of the batch norms, the threads and the working memory; the C files (_trunk.c lists them)
+own the arithmetic. If the module was not built, or the processor has neither unit, `pays` returns False and training.py
+uses PyTorch.
 
-Hidden layers are kept before their batch norm, float32 (N, P, C), with C filled up to a multiple of 32 by zeros.
+Hidden layers are stored before their batch norm, float32 (N, P, C), with C padded with zeros to a multiple of 32.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ else:
     BUILT = True
 
 PARTS = {torch.bfloat16: 1, torch.float32: 3}
-"""How many bfloat16 numbers stand for an operand of a product; three hold all bits of float32."""
+"""Number of bfloat16 numbers that represent an operand of a product; three have all bits of float32."""
 
 STEP = 32
-"""Channels of hidden layers are filled up to a multiple of this, as STEP in _trunk.h."""
+"""Channels of hidden layers are padded to a multiple of this; the same as STEP in _trunk.h."""
 
 _working = threading.local()
 
@@ -47,9 +47,9 @@ def available() -> bool:
 
 
 def pays(dtype: torch.dtype) -> bool:
-    """Whether `convolve` works here with operands of dtype, and faster than PyTorch.
+    """Whether `convolve` works here with operands of dtype and is faster than PyTorch.
 
-    On a matrix unit always. Lanes multiply bfloat16 twice as fast as float32, but float32 takes six products of parts.
+    A matrix unit is always faster. Lanes multiply bfloat16 twice as fast as float32, but float32 needs six products.
     """
     return available() and dtype in PARTS and (PARTS[dtype] == 1 or _trunk.matrix_unit())
 
@@ -61,7 +61,7 @@ def convolve(
     layers: Sequence[tuple[nn.Conv1d, nn.BatchNorm1d]],
     dtype: torch.dtype,
 ) -> torch.Tensor:
-    """One-hot DNA, float32 (N, L, 4) -> what the last of the convolutions makes of it, float32 (N, P, C), pooled.
+    """One-hot DNA, float32 (N, L, 4) -> pooled output of the last convolution, float32 (N, P, C).
 
     kernel (2 F, (K + 1) * 4), shift (F,): the first layer, folded (see training.py).  layers: the second and later
     ones; their running statistics are updated.  dtype: of the operands of products, one of PARTS.
@@ -74,7 +74,8 @@ def convolve(
 
 @dataclasses.dataclass(frozen=True)
 class _Rows:
-    """A hidden layer before its norm (N, P, C), its norm folded, (C,) each; or one-hot DNA, folded kernel and shift."""
+    """A hidden layer before its norm, (N, P, C), and its folded norm, (C,) each; or one-hot DNA, folded kernel and
+    shift."""
 
     values: torch.Tensor
     scale: torch.Tensor
@@ -83,7 +84,8 @@ class _Rows:
 
 @dataclasses.dataclass(frozen=True)
 class _Convolved:
-    """A convolution that was computed.  shape: Layer of _trunk.h.  mean, inverse deviation: of `after`, (C,) each."""
+    """A computed convolution.  shape: Layer in _trunk.h.  mean, inverse: mean and 1 / deviation of `after`, (C,)
+    each."""
 
     shape: tuple[int, ...]
     before: _Rows
@@ -138,29 +140,29 @@ class _Convolutions(torch.autograd.Function):
 
 
 def _threes(tensors: Sequence[torch.Tensor]) -> list[tuple[torch.Tensor, ...]]:
-    """Weight, gain and offset of each layer, from all of them in a row."""
+    """Group a flat list into weight, gain and offset of each layer."""
     return [tuple(tensors[at : at + 3]) for at in range(0, len(tensors), 3)]
 
 
 def _filled(values: torch.Tensor) -> torch.Tensor:
-    """(..., C) -> with zeros behind, to a multiple of STEP."""
+    """Pad (..., C) with zeros to a multiple of STEP."""
     return functional.pad(values, (0, -values.shape[-1] % STEP))
 
 
 def _shape(parts: int, rows: _Rows, weight: torch.Tensor, first: bool) -> tuple[int, ...]:
-    """A Layer of _trunk.h."""
+    """The fields of a Layer in _trunk.h."""
     filters, channels, taps = weight.shape
     window = rows.scale.shape[1] // rows.values.shape[2] if first else 0
     return parts, rows.values.shape[1], channels, filters, taps, window
 
 
 def _arrays(*tensors: torch.Tensor) -> list[np.ndarray]:
-    """NumPy's view of each; only of one that is not contiguous a copy, so what is written to must be."""
+    """NumPy views of tensors. A tensor that is not contiguous is copied, so outputs must be contiguous."""
     return [tensor.detach().contiguous().numpy() for tensor in tensors]
 
 
 def _forward(shape: tuple[int, ...], rows: _Rows, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """-> the layer's output before its norm (N, P, C), its sums and sums of squares over positions, float64 (2, C)."""
+    """Output of a layer before its norm, (N, P, C), and its sums and sums of squares over positions, float64 (2, C)."""
     filters = shape[3] + -shape[3] % STEP
     output = torch.empty(len(rows.values), shape[1] // POOL_SIZE, filters)
     constant = _arrays(rows.scale, rows.shift, weight)
@@ -177,10 +179,10 @@ def _forward(shape: tuple[int, ...], rows: _Rows, weight: torch.Tensor) -> tuple
 def _backward(
     layer: _Convolved, weight: torch.Tensor, through: tuple[torch.Tensor, torch.Tensor], pooled: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """through: what passes the statistics of the norm.  pooled: gradient of what is pooled after it, as `_shut` gives.
+    """Gradients of the weight and of the pooled input, and the totals that the norm of the input needs.
 
-    -> gradients of the weight, of the pooled input (of the folded kernel, for the first layer), and the totals that the
-    norm of the input needs (the gradient of the folded shift).
+    For the first layer, the last two are the gradients of the folded kernel and shift.
+    through: terms that go through the statistics of the norm.  pooled: gradient of the pooled output, from `_shut`.
     """
     before, output = layer.before, layer.after.values
     first = layer.shape[-1] > 0
@@ -203,7 +205,7 @@ def _backward(
 
 
 def _pool(rows: _Rows) -> torch.Tensor:
-    """(N, P, C) -> normed, through ReLU and max-pooling, (N, P // 2, C)."""
+    """Batch norm, ReLU and max-pooling: (N, P, C) -> (N, P // 2, C)."""
     count, before, channels = rows.values.shape
     pooled = torch.empty(count, before // POOL_SIZE, channels)
     none = np.empty(0, np.float32)
@@ -212,8 +214,11 @@ def _pool(rows: _Rows) -> torch.Tensor:
 
 
 def _shut(rows: _Rows, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """-> the gradient of the pooled (N, P // 2, C) without what ReLU holds back, and the totals that the norm needs:
-    sums of it, and of it times the member of the pair that it goes to, float64 (2, C)."""
+    """Set the gradient of the pooled output, (N, P // 2, C), to zero where ReLU was zero.
+
+    Also returns the totals that the norm needs: the sums of the gradient, and of its products with the members of the
+    pairs that it goes to, float64 (2, C).
+    """
     count, before, channels = rows.values.shape
     inside = torch.empty(gradient.shape)
     totals = torch.zeros(2, channels, dtype=torch.float64)
@@ -223,7 +228,7 @@ def _shut(rows: _Rows, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tens
 
 
 def _shares(work: Callable[[slice], Any], count: int) -> Iterator[Any]:
-    """Equal parts of a batch on as many threads as PyTorch takes; results in order, so that sums are reproducible."""
+    """Equal parts of a batch, on PyTorch's number of threads; results are in order, which makes sums reproducible."""
     threads = min(torch.get_num_threads(), count)
     if threads == 1:
         yield work(slice(None))
@@ -238,7 +243,7 @@ def _workers(threads: int) -> ThreadPoolExecutor:
 
 
 def _room(shape: tuple[int, ...]) -> np.ndarray:
-    """This thread's working memory, as large as the largest layer so far needed."""
+    """Working memory of this thread, with the size of its largest layer so far."""
     floats = -(-_trunk.room(shape) // 4)
     if not hasattr(_working, "room") or len(_working.room) < floats:
         _working.room = aligned(floats)
