@@ -20,9 +20,9 @@ needs("torch", "optuna", "sklearn", "matplotlib")
 import torch  # noqa: E402
 
 from zoo.data.dataset import Dataset  # noqa: E402
-from zoo.search import report, results, run, space_file, study, trial  # noqa: E402
+from zoo.search import report, results, run, space_files, study, trial  # noqa: E402
 from zoo.search.objective import Objective  # noqa: E402
-from zoo.search.options import SearchOptions  # noqa: E402
+from zoo.search.search_options import SearchOptions  # noqa: E402
 from zoo.training import run as training  # noqa: E402
 from zoo.training.config import TrainingOptions  # noqa: E402
 
@@ -76,7 +76,7 @@ def test_search_over_bare_trainings(benchmark: Any, budget: float, tmp_path: Pat
 
 
 def _request(folder: Path) -> run.Request:
-    space = space_file.of_model("deepstarr")
+    space = space_files.of_model("deepstarr")
     for name, value in FIXED.items():
         space = space.fixed(name, value)
     options = SearchOptions(output=folder, trials=TRIALS, pruner="none", threads=1, device="cpu").settled({})
@@ -88,12 +88,12 @@ def _search(request: run.Request, source: Dataset, points: list[dict[str, Any]])
     request.folder.mkdir()
     study.create(request.folder, request.space.facts(), request.objectives, request.options)
     made = request.study()
-    run.work(request, source, made, lambda message: _hear(message, made, source))
+    run.work(request, source, made, lambda message: _write(message, made, source))
     points[:] = [one.params for one in made.trials()]
 
 
-def _hear(message: run.Ended | run.Step, made: study.Study, source: Dataset) -> None:
-    if isinstance(message, run.Ended):
+def _write(message: int | trial.Step, made: study.Study, source: Dataset) -> None:
+    if isinstance(message, int):
         results.write(made, source)
 
 
@@ -120,4 +120,4 @@ def _source(path: Path) -> Dataset:
     for number, (row, (dev, hk)) in enumerate(zip(letters, targets, strict=True)):
         lines.append(f"{''.join(row)}\t{dev:.4f}\t{hk:.4f}\t{'train' if number < SEQUENCES else 'val'}")
     path.write_text("\n".join([*lines, ""]))
-    return trial.without_test(run.Data(path).read(space_file.of_model("deepstarr")))
+    return trial.without_test(run.Data(path).read(space_files.of_model("deepstarr")))

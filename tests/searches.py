@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from zoo.search import space_file
+from zoo.search import space_files
 from zoo.search.objective import Objective
-from zoo.search.options import SearchOptions
+from zoo.search.search_options import SearchOptions
 from zoo.search.space import Space
 from zoo.search.study import Drawn, Study, create
 from zoo.search.workers import Worker
@@ -71,7 +71,7 @@ def height(point: dict[str, Any]) -> float:
 
 
 def hill() -> Space:
-    return space_file.from_tables(HILL, "hill")
+    return space_files.from_tables(HILL, "hill")
 
 
 def new_study(folder: Path, space: Space, resume: bool = False, **options: Any) -> Study:

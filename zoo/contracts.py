@@ -195,7 +195,7 @@ class ModelExtras(Protocol):
 
     RECIPE: default training settings for the model: field of training.config.TrainConfig -> value.
     PUBLISHED: files that its authors published.
-    SEARCH_SPACE: TOML file with a search space, see zoo/search/space_file.py; a sweep file may use the names of its
+    SEARCH_SPACE: TOML file with a search space, see zoo/search/space_files.py; a sweep file may use the names of its
         parameters.
     LOGGED_AS: word in a column name of metrics.csv -> the word for it in logs of a search and in sweep files.
 

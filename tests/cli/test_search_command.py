@@ -13,7 +13,7 @@ yaml = pytest.importorskip("yaml")
 
 from searches import SWEEP, TINY, tiny, write_table  # noqa: E402
 
-from zoo.search import space_file  # noqa: E402
+from zoo.search import space_files  # noqa: E402
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -35,7 +35,7 @@ def test_the_studys_sweep_gives_the_same_trials_again_by_the_names_and_values_of
         assert "3 of 3: complete pearson:dev" in err
         found.append([{**row, "seconds": ""} for row in table(tmp_path / name / "trials.tsv")])
     assert found[0] == found[1]
-    domains = {one.name: one.domain.options for one in space_file.of_model("deepstarr").parameters}
+    domains = {one.name: one.domain.options for one in space_files.of_model("deepstarr").parameters}
     for row in found[0]:
         for name, values in domains.items():
             allowed = {"1"} if name == "epochs" else {*map(str, values or ()), ""}

@@ -16,7 +16,7 @@ from zoo.formats import bed, columns, genome, meme, vcf
 from zoo.formats.fasta import Reader
 from zoo.formats.indexed_fasta import IndexedFasta
 from zoo.formats.text_input import open_text
-from zoo.search import sweep
+from zoo.search import space_files
 from zoo.training.config import read_toml
 
 MARK = b"\xef\xbb\xbf"
@@ -36,8 +36,8 @@ READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
     "a.vcf": (b"#CHROM\nc\n", lambda path: (vcf.count(path), list(vcf.lines(path)))),
     "a.meme": (MOTIFS, lambda path: [motif.name for motif in meme.read(path).motifs]),
     "a.toml": (b"[model]\nfilters = 3\n", read_toml),
-    "a.json": (SWEEP, lambda path: [one.name for one in sweep.read(path).parameters]),
-    "a.yaml": (SWEEP, lambda path: [one.name for one in sweep.read(path).parameters]),
+    "a.json": (SWEEP, lambda path: [one.name for one in space_files.read_sweep(path).parameters]),
+    "a.yaml": (SWEEP, lambda path: [one.name for one in space_files.read_sweep(path).parameters]),
 }
 """Name of a file -> a text, and what reads it."""
 

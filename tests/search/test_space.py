@@ -11,9 +11,9 @@ import pytest
 from refusals import refuses
 from searches import SWEEP, TINY, tiny
 
-from zoo.search import check, objective, space_file, sweep
+from zoo.search import objective, space_files
 from zoo.search.objective import Objective
-from zoo.search.space import key
+from zoo.search.space import check, key
 
 POINT = {
     "n_conv_layer": 4, "n_add_layer": 1, "num_filters1": 128, "num_filters2": 60, "num_filters3": 60,
@@ -24,18 +24,18 @@ POINT = {
 
 
 def test_the_space_of_the_study_has_its_points_and_inert_settings_count_once() -> None:
-    space = space_file.of_model("deepstarr")
+    space = space_files.of_model("deepstarr")
     raw = 1
     for parameter in space.parameters:
         raw *= len(parameter.domain.options or ())
     assert raw == 429_981_696
     # layer 4 and the dense layers that are not there: (3 layers + 4 layers x 12) x (3 + 9 + 27) x the rest
     assert space.size() == (1 + 12) * (3 + 9 + 27) * (2 * 4) * (4 * 3) ** 2 * 3 * (2 * 2 * 4 * 4) == 112_140_288
-    assert check.check(space) == []
+    assert check(space) == []
 
 
 def test_the_winner_of_the_study_is_the_variant_tuned() -> None:
-    space = space_file.of_model("deepstarr")
+    space = space_files.of_model("deepstarr")
     assert space.config(POINT) == space.plugin.VARIANTS["tuned"]
     settings = space.train_config(POINT, seed=3)
     assert (settings.learning_rate, settings.batch_size, settings.epochs, settings.patience) == (0.002, 128, 100, 10)
@@ -43,7 +43,7 @@ def test_the_winner_of_the_study_is_the_variant_tuned() -> None:
 
 
 def test_the_studys_sweep_is_the_space_that_comes_with_the_model() -> None:
-    swept, ours = sweep.from_dict(SWEEP), space_file.of_model("deepstarr")
+    swept, ours = space_files.from_sweep(SWEEP), space_files.of_model("deepstarr")
     assert {one.name: one for one in swept.parameters} == {one.name: one for one in ours.parameters}
     assert (swept.architecture, swept.metrics, swept.sweep) == ("deepstarr", ("pearson:dev",), {"sampler": "tpe"})
     assert swept.config(POINT) == ours.config(POINT)
@@ -55,12 +55,13 @@ def test_a_sweep_is_read_from_a_file(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"sweep.{suffix}"
     text = json.dumps(SWEEP) if suffix == "json" else yaml.safe_dump(SWEEP).replace("0.0001", "1e-4")
     path.write_text(text)
-    found, expected = ({one.name: one for one in of.parameters} for of in (sweep.read(path), sweep.from_dict(SWEEP)))
+    spaces = space_files.read_sweep(path), space_files.from_sweep(SWEEP)
+    found, expected = ({one.name: one for one in space.parameters} for space in spaces)
     assert found == expected
 
 
 def test_ranges_and_constants_of_a_sweep_and_what_it_leaves_out() -> None:
-    space = sweep.from_dict(
+    space = space_files.from_sweep(
         {
             "method": "random",
             "run_cap": 7,
@@ -124,7 +125,7 @@ def test_ranges_and_constants_of_a_sweep_and_what_it_leaves_out() -> None:
 )
 def test_what_a_sweep_cannot_say_is_refused_by_name(change: dict[str, Any], facts: list[str]) -> None:
     with refuses(*facts):
-        sweep.from_dict({**SWEEP, **change})
+        space_files.from_sweep({**SWEEP, **change})
 
 
 @pytest.mark.parametrize(
@@ -168,40 +169,40 @@ def test_what_a_sweep_cannot_say_is_refused_by_name(change: dict[str, Any], fact
 def test_what_a_space_cannot_say_is_refused_by_name(tmp_path: Path, old: str, new: str, facts: list[str]) -> None:
     assert old in TINY
     with refuses(*facts):
-        space_file.read(tiny(tmp_path, **{old: new}))
+        space_files.read(tiny(tmp_path, **{old: new}))
 
 
 def test_a_wide_range_of_whole_numbers_is_counted_not_listed(tmp_path: Path) -> None:
-    space = space_file.read(tiny(tmp_path, **{"epochs = 3": "epochs = { low = 1, high = 1_000_000_000_000 }"}))
+    space = space_files.read(tiny(tmp_path, **{"epochs = 3": "epochs = { low = 1, high = 1_000_000_000_000 }"}))
     assert space.most_epochs() == 10**12
     assert dataclasses.replace(space, parameters=space.parameters[-2:-1]).size() == 10**12
     with refuses("epochs"):
-        space_file.read(tiny(tmp_path, **{"epochs = 3": "epochs = { low = 1.5, high = 3.5 }"})).most_epochs()
+        space_files.read(tiny(tmp_path, **{"epochs = 3": "epochs = { low = 1.5, high = 3.5 }"})).most_epochs()
 
 
 def test_impossible_points_are_named_before_the_first_trial(tmp_path: Path) -> None:
-    short = space_file.read(tiny(tmp_path, **{"sequence_length = 40": "sequence_length = 3"}))
+    short = space_files.read(tiny(tmp_path, **{"sequence_length = 40": "sequence_length = 3"}))
     short = dataclasses.replace(short, source="tiny.toml")
     with refuses("tiny.toml", "kernel_sizes1 5", "convolution 1", "--skip-impossible"):
-        check.check(short)
+        check(short)
     with refuses("layers 2", "sequence_length", 4):
-        check.check(short.fixed("kernel_sizes", [3, 3]))
-    long_kernel = space_file.of_model("deepstarr").fixed("sequence_length", 24)
+        check(short.fixed("kernel_sizes", [3, 3]))
+    long_kernel = space_files.of_model("deepstarr").fixed("sequence_length", 24)
     with refuses("kernel_size4 5", "convolution 4", 3):
-        check.check(long_kernel)
+        check(long_kernel)
 
 
 def test_impossible_points_may_be_left_out_if_others_are_possible(tmp_path: Path) -> None:
-    short = space_file.read(tiny(tmp_path, **{"sequence_length = 40": "sequence_length = 9"})).fixed("layers", 2)
+    short = space_files.read(tiny(tmp_path, **{"sequence_length = 40": "sequence_length = 9"})).fixed("layers", 2)
     short = short.fixed("dropout", 0.1).fixed("learning_rate", 0.01)
-    lines = check.check(short.fixed("kernel_sizes", [3, 3]), skip=True)
+    lines = check(short.fixed("kernel_sizes", [3, 3]), skip=True)
     assert lines == []
     with refuses("sequence_length"):
-        check.check(short.fixed("sequence_length", 3), skip=True)
+        check(short.fixed("sequence_length", 3), skip=True)
 
 
 def test_what_is_fixed_is_not_searched() -> None:
-    space = space_file.of_model("deepstarr").fixed("epochs", 2).fixed("num_filters1", 8).fixed("epsilon", 1e-8)
+    space = space_files.of_model("deepstarr").fixed("epochs", 2).fixed("num_filters1", 8).fixed("epsilon", 1e-8)
     assert space.train_config({**POINT, "epochs": 2, "num_filters1": 8}, 0).epsilon == 1e-8
     assert space.protocol == {"epsilon": 1e-8, "epochs": 2}
     assert space.most_epochs() == 2
@@ -210,7 +211,7 @@ def test_what_is_fixed_is_not_searched() -> None:
 
 
 def test_points_that_differ_in_inert_settings_alone_are_one() -> None:
-    space = space_file.of_model("deepstarr")
+    space = space_files.of_model("deepstarr")
     values = {**POINT, "n_conv_layer": 3, "dense_neurons2": 64, "dense_neurons3": 64}
     one, two = (
         space.choose(lambda parameter, v=v: {**values, "num_filters4": v}[parameter.name])  # type: ignore[misc]

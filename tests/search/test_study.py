@@ -19,9 +19,9 @@ optuna = pytest.importorskip("optuna")
 from checkpoints import MODELS  # noqa: E402
 from searches import HILL, hill, new_study, search, trained  # noqa: E402
 
-from zoo.search import results, space_file, study, workers  # noqa: E402
+from zoo.search import results, space_files, study, workers  # noqa: E402
 from zoo.search.objective import Objective  # noqa: E402
-from zoo.search.options import Sampler, SearchOptions  # noqa: E402
+from zoo.search.search_options import Sampler, SearchOptions  # noqa: E402
 from zoo.search.space import key  # noqa: E402
 from zoo.search.workers import Worker  # noqa: E402
 from zoo.training.config import read_toml  # noqa: E402
@@ -69,7 +69,7 @@ def test_a_study_in_parts_draws_what_one_in_one_piece_draws(tmp_path: Path) -> N
 def test_a_trial_that_something_else_put_into_the_storage_is_refused_by_its_number(tmp_path: Path) -> None:
     made = new_study(tmp_path / "study", hill(), trials=3)
     search(made, trials=2)
-    made.analysed.enqueue_trial({"dropout": 0.5})
+    made.optuna_study.enqueue_trial({"dropout": 0.5})
     for look in (lambda: search(made), made.trials, made.finished):
         with refuses("study: trial 2", "'search'", "--output", "--name"):
             look()
@@ -135,7 +135,7 @@ def test_workers_at_once_train_no_point_twice_and_killed_ones_lose_only_what_the
 
 def test_a_space_that_is_done_ends_the_search_and_equal_points_count_once(tmp_path: Path) -> None:
     tables = {"model": {**HILL["model"], "dropout": 0.1, "filters": [{"choices": [1, 2]}] * 4}, "train": {}}
-    space = space_file.from_tables(named(tables), "small")
+    space = space_files.from_tables(named(tables), "small")
     assert space.size() == 2 + 4 + 8 + 16
     for sampler in ("tpe", "grid", "random"):
         made = new_study(tmp_path / sampler, space, trials=100, sampler=sampler)
@@ -153,7 +153,7 @@ def test_every_possible_point_is_trained_and_then_none_is_left(tmp_path: Path, s
         "model": {"architecture": "deepstarr", "dropout": {"choices": [0.1, 0.2, 0.3]}},
         "train": {"batch_size": {"choices": [16, 32]}},
     }
-    space = space_file.from_tables(tables, "small")
+    space = space_files.from_tables(tables, "small")
 
     def possible(point: dict) -> bool:
         return point["dropout"] != 0.2
@@ -184,7 +184,7 @@ def test_every_step_of_a_range_is_drawn_once(
     tmp_path: Path, sampler: Sampler, low: float, high: float, step: float, values: list[float]
 ) -> None:
     dropout = {"low": low, "high": high, "step": step}
-    space = space_file.from_tables({"model": {"architecture": "deepstarr", "dropout": dropout}}, "steps")
+    space = space_files.from_tables({"model": {"architecture": "deepstarr", "dropout": dropout}}, "steps")
     drawn = []
     made = new_study(tmp_path / "study", space, trials=100, sampler=sampler)
     with Worker(made.folder).at_work() as worker:
@@ -198,7 +198,7 @@ def test_every_step_of_a_range_is_drawn_once(
 @pytest.mark.parametrize("architecture", MODELS)
 def test_the_best_trial_is_read_again_whatever_the_network_is_made_of(tmp_path: Path, architecture: str) -> None:
     tables = {"model": {"architecture": architecture}, "train": {"batch_size": {"choices": [16, 32]}}}
-    space = space_file.from_tables(tables, "small")
+    space = space_files.from_tables(tables, "small")
     made = new_study(tmp_path / "study", space, trials=1)
     search_one(made)
     source = SimpleNamespace(sequence_length=249, targets=("dev", "hk"))
@@ -247,7 +247,7 @@ def test_a_study_of_something_else_is_refused_and_says_what_differs(tmp_path: Pa
     options = SearchOptions(output=folder, resume=True).settled({})
     objectives = (Objective("pearson", "dev"),)
     changed = {**facts, "train": {"epochs": 3}}
-    with refuses("'search'", "train", "epochs", "null", 3):
+    with refuses("'search'", "train", "epochs", None, 3):
         study.create(folder, changed, objectives, options)
     with refuses("'search'", "--resume"):
         new_study(folder, hill(), trials=2)
@@ -260,7 +260,7 @@ def test_half_a_line_that_a_killed_process_left_is_taken_off(tmp_path: Path) -> 
     whole = journal.read_bytes()
     journal.write_bytes(whole + b'{"op_code":4,"wor')
     Path(f"{journal}.lock").symlink_to(journal)
-    study.mend(journal)
+    study.repair(journal)
     assert journal.read_bytes() == whole
     assert len(search(new_study(made.folder, hill(), resume=True, trials=4))) == 2
 
@@ -281,4 +281,4 @@ def test_a_grid_that_is_too_large_or_has_a_range_is_refused(tmp_path: Path) -> N
     with refuses("grid", "dropout"):
         new_study(tmp_path / "one", hill(), sampler="grid")
     with refuses("grid", "100,000", "112,140,288", "--sampler"):
-        new_study(tmp_path / "two", space_file.of_model("deepstarr"), sampler="grid")
+        new_study(tmp_path / "two", space_files.of_model("deepstarr"), sampler="grid")

@@ -22,7 +22,7 @@ from zoo import registry  # noqa: E402
 from zoo.data import dataset  # noqa: E402
 from zoo.errors import CheckFailed  # noqa: E402
 from zoo.search import confirm, results, run, trial, workers  # noqa: E402
-from zoo.search.options import SearchOptions  # noqa: E402
+from zoo.search.search_options import SearchOptions  # noqa: E402
 from zoo.training import run as training_run  # noqa: E402
 from zoo.training.config import read_model  # noqa: E402
 from zoo.weights import network  # noqa: E402
@@ -30,13 +30,15 @@ from zoo.weights import network  # noqa: E402
 ROOT = Path(__file__).parents[2]
 
 
-def searched(folder: Path, output: str = "study", heard: run.Heard | None = None, **options: Any) -> run.Result:
+def searched(
+    folder: Path, output: str = "study", reporter: run.SearchReporter | None = None, **options: Any
+) -> run.Result:
     space, table = folder / "tiny.toml", folder / "mine.tsv"
     if not table.exists():
         tiny(folder)
         write_table(table)
     where = SearchOptions(output=folder / output, **{"trials": 3, "threads": 1, "device": "cpu", **options})
-    return run.run(str(space), run.Data(table), where, heard)
+    return run.run(str(space), run.Data(table), where, reporter)
 
 
 def test_a_study_leaves_what_the_page_says_and_its_best_trial_trains_as_it_is(tmp_path: Path) -> None:
@@ -68,13 +70,13 @@ import os, signal, sys
 sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 from zoo.search import run
-from zoo.search.options import SearchOptions
+from zoo.search.search_options import SearchOptions
 folder = Path(sys.argv[1])
 def kill(step):
     if step.name == "trial 2" and step.done > 0.5:
         os.kill(os.getpid(), signal.SIGKILL)
 options = SearchOptions(output=folder / "killed", trials=6, threads=1, device="cpu")
-run.run(str(folder / "tiny.toml"), run.Data(folder / "mine.tsv"), options, run.Heard(step=kill))
+run.run(str(folder / "tiny.toml"), run.Data(folder / "mine.tsv"), options, run.SearchReporter(step=kill))
 """
 
 
@@ -103,7 +105,7 @@ def test_a_trial_whose_folder_is_damaged_begins_anew(tmp_path: Path) -> None:
             raise StopError
 
     with pytest.raises(StopError):
-        searched(tmp_path, heard=run.Heard(step=stop))
+        searched(tmp_path, reporter=run.SearchReporter(step=stop))
     for path in (tmp_path / "study" / "trials" / "0001" / "checkpoints").iterdir():
         path.write_bytes(b"")
     again = searched(tmp_path, resume=True)

@@ -1,10 +1,12 @@
-"""Is what a search found better? The best trials and other models, each trained with several seeds, compared on the
-test split, which nothing before this has looked at. Needs PyTorch.
+"""Confirm a search: train its best trials and other models with several seeds, and compare them on the test split.
+
+Nothing before this has read the test split. Needs PyTorch.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +19,16 @@ from zoo.errors import ZooError
 from zoo.evaluation import intervals
 from zoo.evaluation.intervals import PairedDifference
 from zoo.evaluation.metrics import METRICS, Interval
-from zoo.search import results, trial
-from zoo.search.objective import Objective
-from zoo.search.options import SearchOptions
+from zoo.search import results
+from zoo.search.search_options import SearchOptions
 from zoo.search.space import Space
 from zoo.search.study import Study
+from zoo.search.trial import Step, following, options_of, resume_or_restart
+from zoo.training import run as training_run
 from zoo.training import scores
-from zoo.training.config import TrainConfig, TrainingOptions, make, read_model
+from zoo.training.config import TrainConfig, make, read_model
 from zoo.training.run import TrainingJob
 from zoo.training.run_folder import RunFolder
-from zoo.training.trainer import Reporter
 from zoo.weights import checkpoint, network
 
 FOLDER, TABLE = "confirm", "confirm.tsv"
@@ -34,7 +36,7 @@ FOLDER, TABLE = "confirm", "confirm.tsv"
 
 @dataclasses.dataclass(frozen=True)
 class Contender:
-    """One model of a confirmation. settings: of its training, but for the seed."""
+    """One model of a confirmation. settings: those of its training; the seed is replaced."""
 
     label: str
     architecture: str
@@ -44,7 +46,7 @@ class Contender:
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """One training of a confirmation: contender, seed, and where it goes."""
+    """One training of a confirmation, and its run folder."""
 
     contender: Contender
     seed: int
@@ -53,7 +55,10 @@ class Training:
 
 @dataclasses.dataclass(frozen=True)
 class Confirmation:
-    """Two contenders, in one metric of one target. first_score, second_score: means over trainings, with intervals."""
+    """Two contenders compared in one metric of one target.
+
+    first_score, second_score: means over trainings, with intervals.  trainings: number of trainings of each.
+    """
 
     first: str
     second: str
@@ -67,10 +72,10 @@ class Confirmation:
     @property
     def words(self) -> str:
         """One line for a reader."""
-        is_what = {"better": "is better than", "worse": "is worse than"}.get(
+        verb = {"better": "is better than", "worse": "is worse than"}.get(
             self.found.verdict, "shows no clear difference from"
         )
-        line = f"{self.first} {is_what} {self.second} in {self.metric}:{self.target} on the test split"
+        line = f"{self.first} {verb} {self.second} in {self.metric}:{self.target} on the test split"
         interval = self.found.interval
         if interval is None:
             return f"{line}: {self.found.note}"
@@ -81,9 +86,9 @@ class Confirmation:
 
 
 def against(space: Space, names: tuple[str, ...]) -> list[Contender]:
-    """The models to compare with: each with its own recipe, and what the space lays down for every training.
+    """The models to compare with: each with its own recipe, and the training settings that the space fixes.
 
-    Raises ZooError for a name or a file that is no model, or two of one name.
+    Raises ZooError for an unknown model, and for two models with one name.
     """
     found: list[Contender] = []
     for name in names:
@@ -108,7 +113,7 @@ def best(study: Study) -> list[Contender]:
 
 
 def trainings(contenders: list[Contender], folder: Path, options: SearchOptions) -> list[Training]:
-    """All trainings, seed by seed. The seed of the search is none of them: the best trial was chosen by its luck."""
+    """All trainings, seed by seed. The seed of the search is left out: the best trial was partly lucky with it."""
     seeds = range(options.seed + 1, options.seed + 1 + (options.confirm or 0))
     return [
         Training(one, seed, folder / FOLDER / f"{one.label.replace(' ', '-')}-seed-{seed}")
@@ -117,28 +122,29 @@ def trainings(contenders: list[Contender], folder: Path, options: SearchOptions)
     ]
 
 
-def run(training: Training, source: Dataset, options: SearchOptions, reporter: Reporter, command: str) -> None:
-    """Train, or go on where it stopped."""
+def run(
+    training: Training, source: Dataset, options: SearchOptions, command: str, send: Callable[[Step], None]
+) -> None:
+    """Train, or continue where it stopped. send: receives progress."""
     contender = training.contender
+    settings = TrainConfig(**{**contender.settings, "seed": training.seed})
 
-    def job(resume: bool) -> TrainingJob:
-        where = TrainingOptions(
-            output=training.folder, resume=resume, device=options.device, threads=options.threads, track=options.track
-        )
-        settings = TrainConfig(**{**contender.settings, "seed": training.seed})
-        return TrainingJob(contender.architecture, contender.config, settings, where, command)
+    def train(resume: bool) -> dict[str, Any]:
+        where = options_of(options, training.folder, resume)
+        job = TrainingJob(contender.architecture, contender.config, settings, where, command)
+        return training_run.run(job, source, following(training.folder.name, settings.epochs, send))
 
-    trial.train(job, training.folder, source, lambda _: reporter)
+    resume_or_restart(train, training.folder)
 
 
 def compare(
     study: Study, source: Dataset, done: list[Training], ours: list[Contender], others: list[Contender]
 ) -> list[Confirmation]:
-    """Each of ours with each of the others, in the metric that was searched for, for every target."""
+    """Compare each of ours with each of the others, in the metric of the search, for every target."""
     test = source.test
     if test is None:
-        raise RuntimeError("a confirmation was begun without a test split")
-    metric = metric_of(study.objectives)
+        raise RuntimeError("a confirmation needs a test split")
+    metric = next((one.kind for one in study.objectives if one.kind in METRICS), METRICS[0])
     predicted = {one.label: _predictions(done, one, test) for one in [*ours, *others]}
     groups = np.unique(splits.keys(test.codes), return_inverse=True)[1]
     found = []
@@ -161,13 +167,8 @@ def compare(
     return found
 
 
-def metric_of(objectives: tuple[Objective, ...]) -> str:
-    """The first metric that was searched for; Pearson's correlation where none was."""
-    return next((one.kind for one in objectives if one.kind in METRICS), METRICS[0])
-
-
 def write(folder: Path, comparisons: list[Confirmation]) -> None:
-    """confirm.tsv."""
+    """Write confirm.tsv."""
     table: list[dict[str, Any]] = []
     for one in comparisons:
         row: dict[str, Any] = {"first": one.first, "second": one.second, "metric": one.metric, "target": one.target}
@@ -183,7 +184,7 @@ def write(folder: Path, comparisons: list[Confirmation]) -> None:
 
 
 def _predictions(done: list[Training], contender: Contender, test: Split) -> np.ndarray:
-    """Of each training of a contender on the test split, float32 (runs, N, T)."""
+    """Predictions on the test split after each training of a contender, float32 (runs, N, T)."""
     import torch
 
     found = []

@@ -1,98 +1,73 @@
-"""Pictures of a study: history, importance of each setting, parallel coordinates, accuracy against cost.
+"""Figures of a study: history, importance of each setting, parallel coordinates, accuracy against cost.
 
-Draws, computes no result but the importances, which are Optuna's fANOVA. Needs matplotlib, imported inside.
+Only the importances are computed here, by Optuna's fANOVA. Needs matplotlib, imported inside.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo.evaluation.metrics import SHOWN_AS
 from zoo.search import results
-from zoo.search.objective import COST, Objective
+from zoo.search.objective import COST, SPEED, Objective
 from zoo.search.study import Study
-from zoo.system.atomic import replacing
+from zoo.system import figures
 
 if TYPE_CHECKING:
-    import optuna
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 HISTORY, IMPORTANCE, PARALLEL, FRONT = "history.png", "importance.png", "parallel.png", "cost.png"
 
-DOTS_PER_INCH = 150
 BEST, OTHER, BAD = "tab:orange", "tab:blue", "0.6"
 COLOURS = "viridis"
 
 LEGIBLE: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
-"""Behind a number that lines may cross."""
+"""Box behind a number that lines may cross."""
 
 LEAST_TRIALS = 4
-"""Finished trials under which importances say nothing."""
+"""Fewest finished trials from which importances are computed."""
 
 
 def draw(study: Study) -> list[str]:
-    """Draw what there can be into the folder of the study; names of the files."""
-    drawn = [(HISTORY, _history), (IMPORTANCE, _importance), (PARALLEL, _parallel), (FRONT, _front)]
-    made = []
-    for name, function in drawn:
-        figure = function(study)
-        if figure is not None:
-            with replacing(study.folder / name, overwrite=True) as partial:
-                figure.savefig(partial, dpi=DOTS_PER_INCH, format="png")
-            made.append(name)
-    return made
+    """Draw the figures that the study has data for into its folder; names of the files."""
+    drawn = {HISTORY: _history(study), IMPORTANCE: _importance(study), PARALLEL: _parallel(study), FRONT: _front(study)}
+    made = {name: figure for name, figure in drawn.items() if figure is not None}
+    for name, figure in made.items():
+        figures.save(figure, study.folder / name)
+    return list(made)
 
 
 def importances(study: Study) -> dict[str, float]:
-    """Parameter -> how much of the variance of the first objective it explains alone, relative to the others (fANOVA);
-    those that every finished trial has and that vary. {} where there is nothing to tell."""
+    """Parameter -> share of the variance of the first objective that it explains alone, relative to the others.
+
+    Optuna's fANOVA, for parameters that every finished trial has and that vary; {} with too few trials or parameters.
+    """
     import optuna
 
     done = study.finished()
-    names = (
-        {name for name in set.intersection(*(set(one.params) for one in done)) if _varies(done, name)}
-        if done
-        else set()
-    )
+    shared = set.intersection(*(set(one.params) for one in done)) if done else set()
+    names = sorted(name for name in shared if len({str(one.params[name]) for one in done}) > 1)
     if len(done) < LEAST_TRIALS or not names or len({one.values[0] for one in done}) < 2:
         return {}
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=study.options.seed)
     return optuna.importance.get_param_importances(
-        study.analysed, evaluator=evaluator, params=sorted(names), target=lambda one: one.values[0]
+        study.optuna_study, evaluator=evaluator, params=names, target=lambda one: one.values[0]
     )
-
-
-def _varies(done: Sequence[optuna.trial.FrozenTrial], name: str) -> bool:
-    return len({str(one.params[name]) for one in done}) > 1
-
-
-def _new(width: float, height: float) -> tuple[Figure, Axes]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
 
 
 def label(objective: Objective) -> str:
-    """As an axis has it."""
+    """Label of an axis."""
     if objective.kind == COST:
-        return "arithmetic a sequence (MFLOP)"
-    units = {"speed": "sequences a second"}
-    said = {"pearson": "Pearson r", "spearman": "Spearman r", "mse": "MSE", "r2": "R2"}.get(
-        objective.kind, objective.kind
-    )
-    of = f", {objective.of}" if objective.of else ""
-    return f"{units.get(objective.kind, f'validation {said}')}{of}"
+        return "arithmetic per sequence (MFLOP)"
+    name = f"validation {SHOWN_AS.get(objective.kind, objective.kind)}" if objective.kind != SPEED else "sequences/s"
+    return f"{name}, {objective.of}" if objective.of else name
 
 
 def scale(objective: Objective) -> float:
-    """What an axis divides by."""
+    """Divisor of the values on an axis."""
     return 1e6 if objective.kind == COST else 1.0
 
 
@@ -104,7 +79,7 @@ def _history(study: Study) -> Figure | None:
     done = [one for one in trials if one.state.name == "COMPLETE"]
     if not done:
         return None
-    figure, axes = _new(6.4, 3.6)
+    figure, ((axes,),) = figures.new(6.4, 3.6)
     by = scale(objective)
     axes.plot(
         [one.number for one in done], [one.values[0] / by for one in done], "o", color=OTHER, markersize=4,
@@ -134,7 +109,7 @@ def _importance(study: Study) -> Figure | None:
     if not found:
         return None
     names = sorted(found, key=lambda name: found[name])
-    figure, axes = _new(6.0, 1.0 + 0.28 * len(names))
+    figure, ((axes,),) = figures.new(6.0, 1.0 + 0.28 * len(names))
     bars = axes.barh(names, [found[name] for name in names], color=OTHER)
     axes.bar_label(bars, fmt="%.2f", padding=3, fontsize=8)
     axes.set(xlabel=f"importance for {study.objectives[0]} (fANOVA, sum 1)")
@@ -154,7 +129,7 @@ def _parallel(study: Study) -> Figure | None:
     objective = study.objectives[0]
     values = [one.values[0] / scale(objective) for one in done]
     shade = Normalize(min(values), max(values) if max(values) > min(values) else min(values) + 1)
-    figure, axes = _new(max(6.4, 0.85 * len(names) + 2), 4.4)
+    figure, ((axes,),) = figures.new(max(6.4, 0.85 * len(names) + 2), 4.4)
     colours = ScalarMappable(shade, COLOURS if objective.maximised else f"{COLOURS}_r")
     places = {name: _places(study, name) for name in names}
     shift = np.random.default_rng(0).uniform(-0.012, 0.012, (len(done), len(names)))
@@ -181,7 +156,10 @@ def _parallel(study: Study) -> Figure | None:
 
 
 def _places(study: Study, name: str) -> tuple[list[tuple[str, float]], Any]:
-    """What to write where along the axis of a parameter, and value -> height from 0 to 1; below 0 without a say."""
+    """(text, height) of the marks along the axis of a parameter, and a function value -> height, 0 to 1.
+
+    The height of a parameter that a trial does not have is below 0.
+    """
     domain = next(one.domain for one in study.space.parameters if one.name == name)
     options = domain.options
     if options is not None and len(options) <= 12:
@@ -200,24 +178,27 @@ def _places(study: Study, name: str) -> tuple[list[tuple[str, float]], Any]:
 
 
 def _front(study: Study) -> Figure | None:
-    """The first objective against the arithmetic, or the second objective, with the front."""
-    done = [results.with_cost(one, study.objectives) for one in study.finished()]
-    names = results.objectives_with_cost(study.objectives)
+    """The first objective against the arithmetic, or against the second objective, with the front."""
+    done = [results.row(study, one) for one in study.finished()]
+    names = results.front_objectives(study)
     if not done or len(names) < 2:
         return None
     first, second = names[:2]
-    figure, axes = _new(6.0, 4.0)
-    across = [one.values[1] / scale(second) for one in done]
+
+    def place(row: dict[str, Any]) -> tuple[float, float]:
+        return row[str(second)] / scale(second), row[str(first)] / scale(first)
+
+    figure, ((axes,),) = figures.new(6.0, 4.0)
+    costs, scores = zip(*map(place, done), strict=True)
+    axes.plot(costs, scores, "o", color=OTHER, markersize=4, alpha=0.6, label="trial")
+    best = sorted(results.front(study), key=place)
     axes.plot(
-        across, [one.values[0] / scale(first) for one in done], "o", color=OTHER, markersize=4, alpha=0.6, label="trial"
+        *zip(*map(place, best), strict=True), "-o", color=BEST, markersize=6, linewidth=1.2, label="front", zorder=3
     )
-    best = sorted(results.front(study), key=lambda one: one.values[1])
-    points = [(one.values[1] / scale(second), one.values[0] / scale(first)) for one in best]
-    axes.plot(*zip(*points, strict=True), "-o", color=BEST, markersize=6, linewidth=1.2, label="front", zorder=3)
-    for one, (x, y) in zip(best, points, strict=True):
-        axes.annotate(str(one.number), (x, y), xytext=(4, -10), textcoords="offset points", fontsize=8)
+    for one in best:
+        axes.annotate(str(one["trial"]), place(one), xytext=(4, -10), textcoords="offset points", fontsize=8)
     axes.set(xlabel=label(second), ylabel=label(first))
-    if min(across) > 0 and max(across) / min(across) > 5:
+    if min(costs) > 0 and max(costs) / min(costs) > 5:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter("{x:g}")

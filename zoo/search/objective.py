@@ -1,4 +1,4 @@
-"""What a search looks for: metrics of the validation split, arithmetic, or measured speed. Needs no library."""
+"""What a search optimises: a metric of the validation split, arithmetic, or measured speed. Needs no library."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ from typing import Any, Literal
 from zoo.errors import ZooError, did_you_mean
 from zoo.evaluation.metrics import METRICS, SMALLER_IS_BETTER
 
-Direction = Literal["minimize", "maximize"]
-"""As Optuna has it."""
-
 LOSS, COST, SPEED = "loss", "cost", "speed"
 
 VALIDATION = "validation"
-"""Side of the columns of metrics.csv that are looked at."""
+"""First word of the columns of metrics.csv that objectives read."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,28 +30,26 @@ class Objective:
         return self.kind not in (LOSS, COST, *SMALLER_IS_BETTER)
 
     @property
-    def direction(self) -> Direction:
+    def direction(self) -> Literal["minimize", "maximize"]:
+        """Optuna's word."""
         return "maximize" if self.maximised else "minimize"
 
     @property
     def column(self) -> str | None:
-        """Of metrics.csv; None for what is not there."""
+        """Column of metrics.csv; None for arithmetic and speed, which have none."""
         if self.kind in (COST, SPEED):
             return None
         return f"{VALIDATION}_{self.kind}" + (f"_{self.of}" if self.of else "")
 
-    def better(self, first: float, second: float) -> bool:
-        return first > second if self.maximised else first < second
-
 
 def parse(texts: Sequence[str], targets: Sequence[str]) -> tuple[Objective, ...]:
-    """What `--objective` says; by default the Pearson correlation of the first target.
+    """Values of `--objective`; by default the Pearson correlation of the first target.
 
-    Raises ZooError for a metric, a target or a runtime that there is not.
+    Raises ZooError for an unknown metric, target or runtime.
     """
     found = tuple(_parse(text, tuple(targets)) for text in texts or [f"pearson:{targets[0]}"])
     if len(set(found)) < len(found):
-        raise ZooError(f"--objective: expected different ones, got {', '.join(texts)}")
+        raise ZooError(f"--objective: expected different objectives, got {', '.join(texts)}")
     return found
 
 
@@ -62,25 +57,20 @@ def _parse(text: str, targets: tuple[str, ...]) -> Objective:
     known = [*(f"{metric}:{target}" for metric in METRICS for target in targets), LOSS, COST]
     if text in known:
         return Objective(*text.split(":", 1))
-    kind, _, of = text.partition(":")
-    if kind == SPEED and of:
-        from zoo.prediction import session
+    kind, _, runtime = text.partition(":")
+    if kind != SPEED or not runtime:
+        raise ZooError(
+            f"--objective: no metric is called {text!r}{did_you_mean(text, known)}; known objectives: "
+            f"{', '.join(known)}, {SPEED}:RUNTIME"
+        )
+    from zoo.prediction import session
 
-        if of not in session.runtime_names():
-            there = ", ".join(session.runtime_names())
-            raise ZooError(f"--objective {text}: no runtime is called {of!r}; there are {there}")
-        if reason := session.missing(of):
-            raise ZooError(f"--objective {text}: {reason}")
-        return Objective(SPEED, of)
-    raise ZooError(
-        f"--objective: no metric is called {text!r}{did_you_mean(text, known)}; there are {', '.join(known)}, "
-        f"{SPEED}:RUNTIME"
-    )
-
-
-def direction(text: str) -> Direction:
-    """ "maximize" or "minimize", of what `--objective` has."""
-    return Objective(text.partition(":")[0]).direction
+    if runtime not in session.runtime_names():
+        known_runtimes = ", ".join(session.runtime_names())
+        raise ZooError(f"--objective {text}: no runtime is called {runtime!r}; known runtimes: {known_runtimes}")
+    if reason := session.missing(runtime):
+        raise ZooError(f"--objective {text}: {reason}")
+    return Objective(SPEED, runtime)
 
 
 def from_column(column: str, logged_as: Mapping[str, str], where: str) -> str:
@@ -92,14 +82,14 @@ def from_column(column: str, logged_as: Mapping[str, str], where: str) -> str:
     if side == VALIDATION and metric == LOSS and not target:
         return LOSS
     if side != VALIDATION or metric not in METRICS or not target:
-        words = [logged_as.get(word, word) for word in METRICS]
+        words, validation = [logged_as.get(word, word) for word in METRICS], logged_as.get(VALIDATION, VALIDATION)
         raise ZooError(
-            f"{where}: no metric is called {column!r}; expected {logged_as.get(VALIDATION, VALIDATION)}_METRIC_TARGET, "
-            f"METRIC one of {', '.join(words)}, or {logged_as.get(VALIDATION, VALIDATION)}_{LOSS}"
+            f"{where}: no metric is called {column!r}; expected {validation}_METRIC_TARGET, METRIC one of "
+            f"{', '.join(words)}, or {validation}_{LOSS}"
         )
     return f"{metric}:{target}"
 
 
 def to_logged(row: Mapping[str, Any], logged_as: Mapping[str, str]) -> dict[str, Any]:
-    """A row of metrics.csv under the names that trackers are given."""
+    """A row of metrics.csv under the names that the tracker receives."""
     return {"_".join(logged_as.get(word, word) for word in name.split("_", 2)): value for name, value in row.items()}

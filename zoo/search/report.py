@@ -1,4 +1,4 @@
-"""report.html: a page about a study, with the pictures that lie beside it."""
+"""report.html: a page about a study, with the pictures in the same folder."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from zoo.system.atomic import replacing
 REPORT = "report.html"
 
 SHOWN = 20
-"""Trials in the table of the page; all are in trials.tsv."""
+"""Trials in the table of the page; trials.tsv has all."""
 
 TEXTS = {
     figures.HISTORY: "The value of each trial, and the best so far.",
-    figures.IMPORTANCE: "How much of the variance of the first objective each setting explains alone, relative to the "
-    "others (fANOVA, Hutter et al. 2014). Settings that not every trial has, such as those of a layer that may be "
+    figures.IMPORTANCE: "Share of the variance of the first objective that each setting explains alone, relative to "
+    "the others (fANOVA, Hutter et al. 2014). Settings that not every trial has, such as those of a layer that may be "
     "absent, are left out.",
-    figures.PARALLEL: "A line is a trial, from left to right through its settings.",
-    figures.FRONT: "What accuracy costs: no trial beats those of the front in both.",
+    figures.PARALLEL: "Each line is a trial and passes through its settings.",
+    figures.FRONT: "Accuracy against cost. No trial beats a trial of the front in both.",
 }
 
 STYLE = """body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem }
@@ -45,7 +45,7 @@ def _page(study: Study, comparisons: Sequence[Confirmation], command: str, pictu
     states = [row["state"] for row in results.rows(study)]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     size = study.space.size()
-    points = "a space that cannot be counted" if size is None else f"a space of {size:,} points"
+    points = "a continuous search space" if size is None else f"a search space of {size:,} points"
     objectives = ", ".join(f"{one} ({one.direction}d)" for one in study.objectives)
     options = study.options
     parts = [
@@ -67,8 +67,8 @@ def _page(study: Study, comparisons: Sequence[Confirmation], command: str, pictu
 def _confirmation(comparisons: Sequence[Confirmation], trials: int) -> str:
     if not comparisons:
         return (
-            f"<p>Not confirmed: the best of {trials} trials is partly the luckiest of them. <code>--confirm</code> "
-            "trains it again with other seeds and compares it on the test split.</p>"
+            f"<p>Not confirmed: the best of {trials} trials is partly the luckiest. <code>--confirm</code> trains it "
+            "again with other seeds and compares it on the test split.</p>"
         )
     lines = "".join(f"<li>{html.escape(one.words)}</li>" for one in comparisons)
     rows = [

@@ -1,4 +1,4 @@
-"""What a study leaves as text: trials.tsv, best.toml, pareto.tsv. Each is replaced whole, after every trial."""
+"""The text files of a study: trials.tsv, best.toml, pareto.tsv. Each is replaced whole after every trial."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from zoo.data.dataset import Source
 from zoo.search.objective import COST, Objective
-from zoo.search.space import Space
-from zoo.search.study import REASON, Study, pareto
+from zoo.search.study import REASON, Study, on_front
 from zoo.system.atomic import replacing
 
 if TYPE_CHECKING:
@@ -20,86 +21,75 @@ if TYPE_CHECKING:
 TRIALS, BEST, PARETO = "trials.tsv", "best.toml", "pareto.tsv"
 
 STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running", "WAITING": "waiting"}
-"""Of Optuna -> as the table has it."""
+"""Optuna's state of a trial -> ours."""
 
 FACTS = {"epochs": "epochs_done", "best_epoch": "best_epoch", "seconds": "seconds"}
-"""Of run.json, kept beside the values of a trial -> column of the tables: `epochs` may be a parameter."""
+"""Entry of run.json -> column of the tables; a parameter may be called `epochs`."""
 
 
 def columns(study: Study) -> list[str]:
-    """Of trials.tsv."""
-    return [
-        "trial",
-        "state",
-        *_scores(study),
-        *FACTS.values(),
-        *(parameter.name for parameter in study.space.parameters),
-        REASON,
-    ]
+    """Columns of trials.tsv."""
+    scores = dict.fromkeys([*map(str, study.objectives), COST])
+    return ["trial", "state", *scores, *FACTS.values(), *_parameters(study), REASON]
+
+
+def _parameters(study: Study) -> list[str]:
+    return [parameter.name for parameter in study.space.parameters]
 
 
 def rows(study: Study) -> list[dict[str, Any]]:
-    """A row a trial, in order; what there is not is missing."""
-    found = []
-    for trial in study.trials():
-        values = dict(zip(map(str, study.objectives), trial.values or [], strict=False))
-        named = {**FACTS, COST: COST, REASON: REASON}
-        facts = {column: trial.user_attrs[name] for name, column in named.items() if name in trial.user_attrs}
-        state = STATES[trial.state.name]
-        found.append({"trial": trial.number, "state": state, **facts, **values, **trial.params})
-    return found
+    """One row per trial, in order; absent values are omitted."""
+    return [row(study, trial) for trial in study.trials()]
 
 
-def front(study: Study) -> list[optuna.trial.FrozenTrial]:
-    """The trials that none beats in all objectives; of one objective, in that and the arithmetic."""
-    done = study.finished()
-    return pareto([with_cost(trial, study.objectives) for trial in done], objectives_with_cost(study.objectives))
+def row(study: Study, trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
+    """Number, state, values, facts and parameters of a trial."""
+    named = {**FACTS, COST: COST, REASON: REASON}
+    facts = {column: trial.user_attrs[name] for name, column in named.items() if name in trial.user_attrs}
+    values = dict(zip(map(str, study.objectives), trial.values or [], strict=False))
+    return {"trial": trial.number, "state": STATES[trial.state.name], **facts, **values, **trial.params}
 
 
-def objectives_with_cost(objectives: Sequence[Objective]) -> tuple[Objective, ...]:
-    """Those of the front: of one objective, the arithmetic beside it."""
-    alone = len(objectives) == 1 and objectives[0].kind != COST
-    return (*objectives, Objective(COST)) if alone else tuple(objectives)
+def front_objectives(study: Study) -> tuple[Objective, ...]:
+    """Objectives of the front: with a single objective, the arithmetic is the second one."""
+    single = len(study.objectives) == 1 and study.objectives[0].kind != COST
+    return (*study.objectives, Objective(COST)) if single else study.objectives
 
 
-def with_cost(trial: optuna.trial.FrozenTrial, objectives: Sequence[Objective]) -> optuna.trial.FrozenTrial:
-    """A finished trial with values for `objectives_with_cost`, and the number that it has in the study."""
-    import optuna
-
-    if len(objectives_with_cost(objectives)) == len(objectives):
-        return trial
-    made = optuna.trial.create_trial(
-        values=[*trial.values, float(trial.user_attrs[COST])],
-        params=trial.params,
-        distributions=trial.distributions,
-        user_attrs=trial.user_attrs,
+def front(study: Study) -> list[dict[str, Any]]:
+    """Rows of the finished trials that no other beats in the objectives of the front, the best first."""
+    done = [row(study, trial) for trial in study.finished()]
+    objectives = front_objectives(study)
+    losses = [[-one[str(name)] if name.maximised else one[str(name)] for name in objectives] for one in done]
+    best = on_front(np.array(losses, float).reshape(len(done), len(objectives)))
+    return sorted(
+        (one for one, kept in zip(done, best, strict=True) if kept),
+        key=lambda one: -one[str(objectives[0])] if objectives[0].maximised else one[str(objectives[0])],
     )
-    made.number = trial.number
-    return made
 
 
 def write(study: Study, source: Source) -> None:
-    """Write the files that there can be."""
-    folder = study.folder
-    write_table(folder / TRIALS, columns(study), rows(study))
+    """Write trials.tsv, and best.toml and pareto.tsv if a trial is finished."""
+    write_table(study.folder / TRIALS, columns(study), rows(study))
     best = study.finished()[:1]
-    if not best:
-        return
-    with replacing(folder / BEST, overwrite=True) as partial:
-        partial.write_text(best_toml(study, best[0], source), "utf-8")
-    names = objectives_with_cost(study.objectives)
-    table = [
-        {"trial": trial.number, **dict(zip(map(str, names), trial.values, strict=True)), **trial.params}
-        for trial in front(study)
-    ]
-    parameters = [parameter.name for parameter in study.space.parameters]
-    write_table(folder / PARETO, ["trial", *map(str, names), *parameters], table)
+    if best:
+        with replacing(study.folder / BEST, overwrite=True) as partial:
+            partial.write_text(best_toml(study, best[0], source), "utf-8")
+        names = ["trial", *map(str, front_objectives(study)), *_parameters(study)]
+        write_table(study.folder / PARETO, names, front(study))
 
 
 def best_toml(study: Study, trial: optuna.trial.FrozenTrial, source: Source) -> str:
     """A file for `zoo train`: the network and the training of a trial, for the data of the study."""
+    space = study.space
     scores = ", ".join(f"{name} {value:.6g}" for name, value in zip(study.objectives, trial.values, strict=True))
-    tables = settings(study.space, trial.params, source, study.options.seed)
+    config = dataclasses.replace(
+        space.config(trial.params), sequence_length=source.sequence_length, targets=tuple(source.targets)
+    )
+    tables = {
+        "model": {"architecture": space.architecture, **config.to_dict()},
+        "train": space.train_config(trial.params, study.options.seed).to_dict(),
+    }
     lines = [f"# Trial {trial.number} of {len(study.trials())}: {scores} on the validation split."]
     for title, table in tables.items():
         lines += ["", f"[{title}]", *(f"{name} = {_toml(value)}" for name, value in table.items())]
@@ -107,7 +97,7 @@ def best_toml(study: Study, trial: optuna.trial.FrozenTrial, source: Source) -> 
 
 
 def _toml(value: Any) -> str:
-    """A JSON value as TOML has it in one line: a table, such as a motif of a Config, is written otherwise."""
+    """A JSON value as TOML on one line; only tables differ, such as the motifs of a Config."""
     if isinstance(value, dict):
         return f"{{{', '.join(f'{json.dumps(name)} = {_toml(one)}' for name, one in value.items())}}}"
     if isinstance(value, list):
@@ -115,27 +105,11 @@ def _toml(value: Any) -> str:
     return json.dumps(value)
 
 
-def settings(space: Space, point: Mapping[str, Any], source: Source, seed: int) -> dict[str, dict[str, Any]]:
-    """Tables [model] and [train] of a point, JSON types."""
-    config = dataclasses.replace(
-        space.config(point), sequence_length=source.sequence_length, targets=tuple(source.targets)
-    )
-    return {
-        "model": {"architecture": space.architecture, **config.to_dict()},
-        "train": space.train_config(point, seed).to_dict(),
-    }
-
-
-def _scores(study: Study) -> list[str]:
-    names = list(map(str, study.objectives))
-    return [*names, *([] if COST in names else [COST])]
-
-
 def write_table(path: Path, names: Sequence[str], table: Sequence[Mapping[str, Any]]) -> None:
-    """Rows as a table separated by tabs; what a row lacks is an empty cell."""
-    lines = ["\t".join(names)]
-    lines += ["\t".join(_text(row.get(name)) for name in names) for row in table]
+    """Rows as a tab-separated table; absent values are empty cells."""
     with replacing(path, overwrite=True) as partial:
+        lines = ["\t".join(names)]
+        lines += ["\t".join(_text(row.get(name)) for name in names) for row in table]
         partial.write_text("\n".join([*lines, ""]), "utf-8")
 
 

@@ -1,4 +1,4 @@
-"""A search from start to finish: the space, the data, the study, its workers, the confirmation, what is left behind."""
+"""A search from start to finish: the space, the data, the study, its workers, the confirmation, the report."""
 
 from __future__ import annotations
 
@@ -7,28 +7,26 @@ import dataclasses
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from zoo import errors
 from zoo.data import dataset
 from zoo.data.dataset import Dataset
 from zoo.data.labelled import Layout
-from zoo.errors import ZooError
-from zoo.evaluation import figures as evaluation_figures
-from zoo.search import check, confirm, objective, report, results, space_file, sweep, trial, workers
-from zoo.search.confirm import Confirmation
+from zoo.errors import ZooError, require
+from zoo.search import confirm, objective, report, results, space_files, trial, workers
+from zoo.search import space as spaces
+from zoo.search.confirm import Confirmation, Contender, Training
 from zoo.search.objective import Objective
-from zoo.search.options import SearchOptions
-from zoo.search.space import Point, Space
-from zoo.search.study import JOURNAL, Drawn, Study, create, mend, require
-from zoo.search.trial import Trainings
+from zoo.search.search_options import SearchOptions
+from zoo.search.space import Space
+from zoo.search.study import JOURNAL, Study, create, repair, require_optuna
+from zoo.search.trial import Step, Trainings
 from zoo.search.workers import Worker
-from zoo.training.trainer import Reporter
 
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """What is read. targets: columns; none for those of the space."""
+    """The data to read. targets: columns; by default the targets of the space."""
 
     path: Path
     targets: tuple[str, ...] = ()
@@ -44,7 +42,7 @@ class Data:
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What is to be done: all that a process needs to know."""
+    """All that a worker process needs to know."""
 
     space: Space
     objectives: tuple[Objective, ...]
@@ -57,31 +55,16 @@ class Request:
         return self.options.output
 
     def study(self) -> Study:
-        return Study(self.folder, self.space, self.objectives, self.options, self._possible)
-
-    def _possible(self, point: Point) -> bool:
-        return check.complaint(self.space, point) is None
-
-
-@dataclasses.dataclass(frozen=True)
-class Ended:
-    """A trial is done."""
-
-    number: int
+        return Study(
+            self.folder, self.space, self.objectives, self.options,
+            lambda point: spaces.complaint(self.space, point) is None,
+        )  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
-class Step:
-    """How much of a trial or of a training is done, 0 to 1."""
-
-    name: str
-    done: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Heard:
-    """What a caller hears: a line for the user, how many trainings are to come, that a trial has ended, and how far
-    each training is."""
+class SearchReporter:
+    """Receives progress: `note(line)` for the user, `began(number of trainings to come)`, `ended(study, number of the
+    trial)`, and `step` with how far each training is."""
 
     note: Callable[[str], None] = lambda _: None
     began: Callable[[int], None] = lambda _: None
@@ -89,26 +72,25 @@ class Heard:
     step: Callable[[Step], None] = lambda _: None
 
 
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """study: with all its trials.  comparisons: of the confirmation, none where there was none."""
+class Result(NamedTuple):
+    """comparisons: those of the confirmation, empty without one."""
 
     study: Study
     comparisons: list[Confirmation]
 
 
 def read_space(given: str, options: SearchOptions) -> Space:
-    """A file, or the name of an architecture that comes with a space, with what `options` fix.
+    """The space of a file or of an architecture that comes with one, with the settings that `options` fix.
 
-    Raises ZooError if it is none, or holds what there is not.
+    Raises ZooError for an unknown name, an invalid file or an unknown setting.
     """
     path = Path(given)
-    if path.suffix in sweep.SUFFIXES:
-        space = sweep.read(path, options.model)
+    if path.suffix in space_files.SWEEP_SUFFIXES:
+        space = space_files.read_sweep(path, options.model)
     else:
-        space = space_file.read(path) if path.suffix == ".toml" else space_file.of_model(given)
+        space = space_files.read(path) if path.suffix == ".toml" else space_files.of_model(given)
         if options.model:
-            raise ZooError("--model: is for a sweep file; a space says itself what it begins with")
+            raise ZooError("--model: only applies to a sweep file; the space itself names its model")
     for text in options.fix:
         name, equals, value = text.partition("=")
         if not equals:
@@ -118,67 +100,64 @@ def read_space(given: str, options: SearchOptions) -> Space:
 
 
 def _value(text: str) -> Any:
-    """As TOML has it; else the text itself."""
+    """A TOML value; any other text is itself."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
 
 
-def run(given: str, data: Data, options: SearchOptions, heard: Heard | None = None, command: str = "") -> Result:
-    """Search. Leaves a whole folder of the study.
+def run(
+    given: str, data: Data, options: SearchOptions, reporter: SearchReporter | None = None, command: str = ""
+) -> Result:
+    """Search and confirm; leave a whole folder of the study.
 
-    Raises ZooError for whatever does not fit together, before anything is written; MissingDependency for a library or
-    a device that is not there.
+    Raises ZooError for bad input before anything is written; MissingDependency for a missing library or device.
     """
-    heard = heard or Heard()
-    errors.require("torch", "train")
-    require()
-    evaluation_figures.require()
+    reporter = reporter or SearchReporter()
+    require("torch", "train")
+    require_optuna()
+    require("matplotlib", "search", "zoo search")
     space = read_space(given, options)
     options = options.settled(space.sweep)
-    for line in check.check(space, options.skip_impossible):
-        heard.note(line)
-    read = data.read(space)
-    for line in read.notes:
-        heard.note(line)
-    source = trial.without_test(read)
+    for line in spaces.check(space, options.skip_impossible):
+        reporter.note(line)
+    whole = data.read(space)
+    for line in whole.notes:
+        reporter.note(line)
+    source = trial.without_test(whole)
     objectives = objective.parse(options.objective or space.metrics, source.targets)
-    others = _checked_confirmation(space, options, read)
+    if options.confirm is not None and whole.test is None:
+        raise ZooError(f"--confirm: {whole.source} has no test split, which the confirmation needs")
+    others = confirm.against(space, options.against)
     request = Request(space, objectives, options, data, command)
-    with _made(request, read):
+    with _new_study(request, whole):
         study = request.study()
-    _search(request, source, study, heard)
+    _search(request, source, study, reporter)
     results.write(study, source)
-    comparisons = _confirm(request, read, study, others, heard) if options.confirm else []
+    comparisons = _confirm(request, whole, study, others, reporter) if options.confirm else []
     report.write(study, comparisons, command)
     return Result(study, comparisons)
 
 
-def _checked_confirmation(space: Space, options: SearchOptions, read: Dataset) -> list[confirm.Contender]:
-    if options.confirm is not None and read.test is None:
-        raise ZooError(f"--confirm: {read.source} has no test split; --confirm needs one that the search has not seen")
-    return confirm.against(space, options.against)
-
-
 @contextlib.contextmanager
-def _made(request: Request, read: Dataset) -> Iterator[None]:
-    """The folder and the study in its storage; the folder goes again if that fails."""
+def _new_study(request: Request, data: Dataset) -> Iterator[None]:
+    """Make the folder and the study in its storage; remove a new folder again if the block fails."""
     folder, options = request.folder, request.options
     new = not folder.exists()
     if not new and not options.resume:
-        raise ZooError(f"{folder}: exists already; give another --output, or --resume to go on with its study")
+        raise ZooError(f"{folder}: exists already; give another --output, or continue its study with --resume")
     if new and options.resume and options.storage is None:
-        raise ZooError(f"{folder}: there is no study to resume")
+        raise ZooError(f"{folder}: contains no study to resume")
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise ZooError(f"{folder}: cannot be made ({error.strerror})") from None
     if not workers.living(folder):
-        mend(Path(options.storage) if options.storage and "://" not in options.storage else folder / JOURNAL)
+        repair(Path(options.storage) if options.storage and "://" not in options.storage else folder / JOURNAL)
     facts = {
         "space": request.space.facts(),
-        "data": {"sha256": read.sha256, "train": len(read.train), "validation": len(read.validation)},
+        "data": {"sha256": data.sha256, "train": len(data.train), "validation": len(data.validation)},
         "objective": [str(one) for one in request.objectives],
         "seed": options.seed,
         "sampler": options.sampler,
@@ -195,23 +174,21 @@ def _made(request: Request, read: Dataset) -> Iterator[None]:
         raise
 
 
-def _search(request: Request, source: Dataset, study: Study, heard: Heard) -> None:
-    def hear(message: Ended | Step) -> None:
+def _search(request: Request, source: Dataset, study: Study, reporter: SearchReporter) -> None:
+    def receive(message: int | Step) -> None:
         if isinstance(message, Step):
-            heard.step(message)
+            reporter.step(message)
         else:
             results.write(study, source)
-            heard.ended(study, message.number)
+            reporter.ended(study, message)
 
     count = request.options.workers
-    todo = (request.options.trials or 0) - sum(one.state.is_finished() for one in study.trials())
-    heard.began(max(todo, 0))
+    left = (request.options.trials or 0) - sum(one.state.is_finished() for one in study.trials())
+    reporter.began(max(left, 0))
     if count == 1:
-        work(request, source, study, hear)
-        return
-    killed = workers.in_processes(_work, [(request,)] * max(min(count, todo), 0), hear)
-    if killed:
-        heard.note(f"{killed} of {count} workers were killed; --resume takes up what they left, if others have not")
+        work(request, source, study, receive)
+    elif killed := workers.in_processes(_work, [(request,)] * max(min(count, left), 0), receive):
+        reporter.note(f"{killed} of {count} workers were killed; --resume continues the trials that they left")
 
 
 def _work(request: Request, send: Callable[[Any], None]) -> None:
@@ -219,89 +196,61 @@ def _work(request: Request, send: Callable[[Any], None]) -> None:
     work(request, trial.without_test(request.data.read(request.space)), request.study(), send)
 
 
-def work(
-    request: Request,
-    source: Dataset,
-    study: Study,
-    hear: Callable[[Ended | Step], None],
-    train: Callable[[Study, Drawn], None] | None = None,
-) -> None:
-    """Train trials until none is left. train: trains one and tells the study; by default a training."""
-    drawn: Drawn | None = None
+def work(request: Request, source: Dataset, study: Study, send: Callable[[int | Step], None]) -> None:
+    """Train trials until none is left. send: receives progress, and the number of each trial that has ended."""
 
-    def step(done: float) -> None:
-        workers.stop_without_parent()
+    def step(step: Step) -> None:
         worker.touch()
-        if drawn is not None:
-            hear(Step(f"trial {drawn.number}", done))
+        send(step)
 
-    options = request.options
-    threads = options.threads or _share(options.workers)
-    shared = Trainings(
-        request.folder, request.space, request.objectives, dataclasses.replace(options, threads=threads), source, step,
-        request.command,
-    )  # fmt: skip
+    options = _with_threads(request.options)
+    train = Trainings(request.folder, request.space, request.objectives, options, source, step, request.command)
     with Worker(request.folder).at_work() as worker:
         while (drawn := study.draw(worker.name, worker.alive)) is not None:
-            (train or shared)(study, drawn)
-            trial.drop_weights(study, shared)
-            hear(Ended(drawn.number))
+            train(study, drawn)
+            train.drop_weights(study)
+            send(drawn.number)
 
 
-def _share(count: int) -> int | None:
-    """Threads of each of `count` processes; None for PyTorch's own choice."""
+def _with_threads(options: SearchOptions) -> SearchOptions:
+    """Options with each worker's share of the cores; one worker leaves the number to PyTorch."""
     from zoo.system import machine
 
-    return None if count == 1 else max(1, machine.cores() // count)
+    if options.threads or options.workers == 1:
+        return options
+    return dataclasses.replace(options, threads=max(1, machine.cores() // options.workers))
 
 
 def _confirm(
-    request: Request, read: Dataset, study: Study, others: list[confirm.Contender], heard: Heard
+    request: Request, data: Dataset, study: Study, others: list[Contender], reporter: SearchReporter
 ) -> list[Confirmation]:
     ours = confirm.best(study)
     if not ours:
-        raise ZooError(f"{request.folder}: no trial was trained to the end, there is nothing to confirm")
-    jobs = confirm.trainings([*ours, *others], request.folder, request.options)
-    count = min(request.options.workers, len(jobs))
-    heard.note(f"confirming: {len(jobs)} trainings, then the test split")
-    heard.began(len(jobs))
+        raise ZooError(f"{request.folder}: no trial was trained to the end, so there is nothing to confirm")
+    trainings = confirm.trainings([*ours, *others], request.folder, request.options)
+    count = min(request.options.workers, len(trainings))
+    reporter.note(f"confirming: {len(trainings)} trainings, then the test split")
+    reporter.began(len(trainings))
     if count == 1:
-        confirm_each(request, jobs, read, heard.step)
+        confirm_each(request, trainings, data, reporter.step)
     else:
-        shares = [(request, jobs[first::count]) for first in range(count)]
-        if workers.in_processes(_confirm_in_process, shares, heard.step):
-            raise ZooError(
-                f"{request.folder}: a process that confirmed was killed; the same command with --resume goes on"
-            )
-    comparisons = confirm.compare(study, read, jobs, ours, others)
+        shares = [(request, trainings[first::count]) for first in range(count)]
+        if workers.in_processes(_confirm_in_process, shares, reporter.step):
+            raise ZooError(f"{request.folder}: a confirming process was killed; run the command again with --resume")
+    comparisons = confirm.compare(study, data, trainings, ours, others)
     confirm.write(request.folder, comparisons)
     return comparisons
 
 
-def _confirm_in_process(request: Request, jobs: list[confirm.Training], send: Callable[[Any], None]) -> None:
-    options = dataclasses.replace(request.options, threads=request.options.threads or _share(request.options.workers))
-    shared = dataclasses.replace(request, options=options)
-    confirm_each(shared, jobs, request.data.read(request.space), send)
+def _confirm_in_process(request: Request, trainings: list[Training], send: Callable[[Any], None]) -> None:
+    shared = dataclasses.replace(request, options=_with_threads(request.options))
+    confirm_each(shared, trainings, request.data.read(request.space), send)
 
 
-def confirm_each(request: Request, jobs: list[confirm.Training], source: Dataset, hear: Callable[[Step], None]) -> None:
-    """Train each, as far as it is not trained yet."""
-    for job in jobs:
-        following = _Following(job, hear)
-        reporter = Reporter(step=following.step, epoch=following.epoch)
-        confirm.run(job, source, request.options, reporter, request.command)
-        hear(Step(job.folder.name, 1.0))
-
-
-class _Following:
-    """How far a training of a confirmation is."""
-
-    def __init__(self, job: confirm.Training, hear: Callable[[Step], None]) -> None:
-        self._job, self._hear, self._done = job, hear, 0
-
-    def step(self, done: int, total: int) -> None:
-        workers.stop_without_parent()
-        self._hear(Step(self._job.folder.name, (self._done + done / total) / self._job.contender.settings["epochs"]))
-
-    def epoch(self, row: dict[str, Any]) -> None:
-        self._done = row["epoch"]
+def confirm_each(
+    request: Request, trainings: list[Training], source: Dataset, send: Callable[[Step], None]
+) -> None:
+    """Train each of `trainings` that is not trained yet."""
+    for training in trainings:
+        confirm.run(training, source, request.options, request.command, send)
+        send(Step(training.folder.name, 1.0))

@@ -1,7 +1,7 @@
-"""What a search may choose: parameters, where each of them goes, and when it has a say. Needs no library.
+"""A search space: its parameters, its points, the settings of a point, and the check that every point is a network.
 
-A point gives values to those parameters that have a say: layer 4 has none in a network of 3 layers, so that points
-which differ there alone are one point. What a point is as settings of a network and a training is decided here only.
+A parameter that has no effect is not part of a point, such as the width of layer 4 in a network of 3 layers. Points
+that would differ only there are one point. Needs no library.
 """
 
 from __future__ import annotations
@@ -21,22 +21,27 @@ from zoo.options import check_names, names
 from zoo.training.config import TrainConfig, make
 
 Point = dict[str, Any]
-"""Parameter -> value, of those that have a say."""
+"""Parameter name -> value, for the parameters that have an effect."""
 
 DATA_FIELDS = ("sequence_length", "targets")
-"""Of every Config: they belong to the data."""
+"""Fields of every Config that the data decides."""
 
 SEED = "seed"
-"""Of a training: it belongs to the study."""
-
+"""The field of TrainConfig that the study decides."""
 
 LARGEST = 1 << 53
-"""Whole number up to which a float64 holds each."""
+"""Largest whole number up to which float64 holds every whole number."""
+
+CHECKED = 20_000
+"""Points of a space up to which every point is checked; of a larger space, its corners are."""
+
+REASONS = 3
+"""Most reasons that a message about impossible points gives, each with one point."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Choices:
-    """One of these values, which need no order. A list is offered as its JSON text."""
+    """One of these values, in no order. Optuna takes a list as its JSON text."""
 
     values: tuple[Any, ...]
 
@@ -46,7 +51,7 @@ class Choices:
         for value in self.values:
             if not isinstance(value, str | int | float | list | None):
                 raise ZooError(f"choices: expected numbers, texts, true, false or lists, got {value!r}")
-        if any(value in self.values[:number] for number, value in enumerate(self.values)):  # 1, 1.0 and true are one
+        if any(value in self.values[:number] for number, value in enumerate(self.values)):  # 1, 1.0 and true are equal
             raise ZooError(f"choices: expected different values, got {list(self.values)}")
 
     @property
@@ -54,14 +59,16 @@ class Choices:
         return tuple(json.dumps(value) if isinstance(value, list) else value for value in self.values)
 
     def value(self, option: Any) -> Any:
-        """What stands for an option in the settings."""
+        """The setting that an option stands for."""
         return self.values[self.options.index(option)]
 
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """A number from `low` to `high`, both included. whole: whole numbers.  log: drawn by its logarithm.
-    step: only low + k * step."""
+    """A number from `low` to `high`, both included.
+
+    whole: whole numbers only.  log: sampled on a logarithmic scale.  step: only low + k * step.
+    """
 
     low: float
     high: float
@@ -70,38 +77,27 @@ class Range:
     step: float | None = None
 
     def __post_init__(self) -> None:
+        ends = f"got {self.low} and {self.high}"
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.high):
-            raise ZooError(f"range: expected low <= high, got {self.low} and {self.high}")
+            raise ZooError(f"range: expected low <= high, {ends}")
         if self.whole and max(abs(self.low), abs(self.high)) > LARGEST:
-            raise ZooError(f"range: expected whole numbers of at most {LARGEST:,}, got {self.low} and {self.high}")
+            raise ZooError(f"range: expected whole numbers of at most {LARGEST:,}, {ends}")
         if self.whole and not (float(self.low).is_integer() and float(self.high).is_integer()):
-            raise ZooError(f"range: expected whole numbers, got {self.low} and {self.high}")
+            raise ZooError(f"range: expected whole numbers, {ends}")
         if self.log and self.low <= 0:
-            raise ZooError(f"range: expected a low above 0 where log is true, got {self.low}")
+            raise ZooError(f"range: expected low above 0 where log is true, got {self.low}")
         if self.step is not None and (self.log or self.step <= 0):
             raise ZooError(f"range: expected a step above 0 and no log beside it, got {self.step}")
 
     @property
     def options(self) -> Sequence[Any] | None:
-        """All values; None where they cannot be counted."""
+        """All values; None for a continuous range."""
         if self.whole:
             return range(int(self.low), int(self.high) + 1, int(self.step or 1))
         if self.step is None:
             return (self.low,) if self.low == self.high else None
-        # as Optuna draws them: 0.1 + 2 * 0.1 is above 0.3, and cut off there
-        return tuple(min(self.low + number * self.step, self.last) for number in range(self._steps + 1))
-
-    @property
-    def last(self) -> float:
-        """The largest value: `high`, or where that is no whole number of steps from `low`, the last one before it."""
-        if self.whole or self.step is None:
-            return self.high
-        return float(Decimal(str(self.low)) + self._steps * Decimal(str(self.step)))
-
-    @property
-    def _steps(self) -> int:
         low, high, step = (Decimal(str(value)) for value in (self.low, self.high, self.step))
-        return int((high - low) // step)
+        return tuple(float(low + number * step) for number in range(int((high - low) // step) + 1))
 
     def value(self, option: Any) -> Any:
         return option
@@ -109,9 +105,10 @@ class Range:
 
 @dataclasses.dataclass(frozen=True)
 class Parameter:
-    """table: "model" or "train".  fields: the field that it sets, or those whose number of entries it is.
+    """A setting that is searched.
 
-    entry: 0 for the whole field, k for its k-th entry.  counts: whether it is that number.
+    table: "model" or "train".  fields: the field that it sets.  entry: 0 for the whole field, k for its k-th entry.
+    counts: it does not set the fields, it is the number of their entries.
     """
 
     name: str
@@ -121,13 +118,29 @@ class Parameter:
     entry: int = 0
     counts: bool = False
 
+    @property
+    def ordered(self) -> list[Any]:
+        """All values, the smallest first; the two ends of a range with too many."""
+        options = self.domain.options
+        if options is None:
+            return [self.domain.low, self.domain.high]  # type: ignore[union-attr]
+        values = list(options) if len(options) <= CHECKED else [options[0], options[-1]]
+        return sorted(values) if all(isinstance(value, int | float) for value in values) else values
+
+    @property
+    def whole_numbers(self) -> tuple[int, int] | None:
+        """The smallest and the largest value; None unless all values are whole numbers."""
+        ends = self.ordered[0], self.ordered[-1]
+        values = self.ordered if isinstance(self.domain, Choices) else ends
+        return ends if all(isinstance(value, int) and not isinstance(value, bool) for value in values) else None
+
 
 @dataclasses.dataclass(frozen=True)
 class Space:
-    """model, train: settings that are not searched, by field; entries of a list that are searched are None there.
+    """model, train: fixed settings by field; entries of a list that are searched are None there.
 
-    metrics: what to search for, as `--objective` has it, none where the file does not say.  source: file or name.
-    name, project: as a sweep file has them, for trackers.
+    metrics: objectives as `--objective` takes them, empty if the file gives none.  source: file or name.
+    sweep: settings of the study in a W&B sweep file, such as the number of trials, and its name for trackers.
     """
 
     architecture: str
@@ -139,55 +152,47 @@ class Space:
     sweep: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        names = [parameter.name for parameter in self.parameters]
-        for name in names:
-            if names.count(name) > 1:
-                raise ZooError(f"{self.source}: expected different names of parameters, got {name!r} twice")
+        all_names = [parameter.name for parameter in self.parameters]
         for parameter in self.parameters:
-            self._check(parameter)
+            if all_names.count(parameter.name) > 1:
+                raise ZooError(f"{self.source}: expected different parameter names, got {parameter.name!r} twice")
+            for field in parameter.fields:
+                if field in (*DATA_FIELDS, SEED):
+                    raise ZooError(f"{self.source}: {field} cannot be searched, it belongs to the data or to --seed")
+            if parameter.counts:
+                self._check_count(parameter)
 
-    def _check(self, parameter: Parameter) -> None:
-        for field in parameter.fields:
-            if field in (*DATA_FIELDS, SEED):
-                raise ZooError(f"{self.source}: {field} is not searched, it belongs to the data or to --seed")
-        if not parameter.counts:
-            return
-        least, most = _whole_numbers(parameter.domain) or (0, 0)
+    def _check_count(self, parameter: Parameter) -> None:
+        least, most = parameter.whole_numbers or (0, 0)
         if least < 1:
             raise ZooError(f"{self.source}: {parameter.name} counts entries: expected whole numbers of at least 1")
         for field in parameter.fields:
             entries = self.model.get(field, ())
             if not isinstance(entries, list | tuple):
-                raise ZooError(f"{self.source}: {parameter.name} counts the entries of {field}, which is no list")
-            there = len(entries)
-            if most > there:
+                raise ZooError(f"{self.source}: {parameter.name} counts the entries of {field}, which is not a list")
+            if most > len(entries):
                 raise ZooError(
-                    f"{self.source}: {parameter.name} goes up to {most}, and {field} has but {there} entries"
+                    f"{self.source}: {parameter.name} goes up to {most}, but {field} has {len(entries)} entries"
                 )
 
     @property
     def plugin(self) -> Any:
         return registry.load("models", self.architecture)
 
-    @property
-    def ordered(self) -> tuple[Parameter, ...]:
-        """Parameters, numbers of entries first: they decide which others have a say."""
-        return tuple(sorted(self.parameters, key=lambda parameter: not parameter.counts))
-
-    def has_say(self, parameter: Parameter, point: Mapping[str, Any]) -> bool:
-        """Whether it changes anything beside the numbers of entries in `point`."""
+    def uses(self, parameter: Parameter, point: Mapping[str, Any]) -> bool:
+        """Whether a parameter has an effect beside the numbers of entries in `point`."""
         return all(
             parameter.entry <= point[other.name]
             for other in self.parameters
             if other.counts and parameter.entry and parameter.fields[0] in other.fields
         )
 
-    def choose(self, ask: Callable[[Parameter], Any]) -> Point:
-        """A point: `ask` is asked for the value of each parameter that has a say."""
+    def choose(self, value_of: Callable[[Parameter], Any]) -> Point:
+        """A point with `value_of` each parameter that has an effect; numbers of entries are asked for first."""
         point: Point = {}
-        for parameter in self.ordered:
-            if self.has_say(parameter, point):
-                point[parameter.name] = ask(parameter)
+        for parameter in sorted(self.parameters, key=lambda parameter: not parameter.counts):
+            if self.uses(parameter, point):
+                point[parameter.name] = value_of(parameter)
         return point
 
     def settings(self, point: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -201,107 +206,136 @@ class Space:
                 else:
                     table[parameter.fields[0]] = value
         for parameter in self.parameters:
-            if parameter.counts:
-                for field in parameter.fields:
-                    tables["model"][field] = tables["model"][field][: point[parameter.name]]
+            for field in parameter.fields if parameter.counts else ():
+                tables["model"][field] = tables["model"][field][: point[parameter.name]]
         return tables["model"], tables["train"]
 
     def config(self, point: Mapping[str, Any]) -> Any:
-        """The network of a point, a Config. Raises ZooError if there is none."""
+        """The Config of a point's network. Raises ZooError if such a network is impossible."""
         return make(self.plugin.Config, self.settings(point)[0], self.source)
 
     def train_config(self, point: Mapping[str, Any], seed: int) -> TrainConfig:
-        """How a point is trained. Raises ZooError for a setting that there is not."""
-        recipe = getattr(self.plugin, "RECIPE", {})
-        return make(TrainConfig, {**recipe, **self.settings(point)[1], SEED: seed}, self.source)
+        """The settings of a point's training. Raises ZooError for a setting that is invalid."""
+        return self._train_config({**self.settings(point)[1], SEED: seed})
+
+    def _train_config(self, settings: Mapping[str, Any]) -> TrainConfig:
+        return make(TrainConfig, {**getattr(self.plugin, "RECIPE", {}), **settings}, self.source)
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """Settings of the training that every point shares because the space says so."""
-        alone = [p for p in self.parameters if p.table == "train" and p.domain.options and len(p.domain.options) == 1]
-        return {**self.train, **{p.fields[0]: p.domain.value((p.domain.options or ())[0]) for p in alone}}
+        """Training settings that the space fixes for every point."""
+        single = [p for p in self.parameters if p.table == "train" and p.domain.options and len(p.domain.options) == 1]
+        return {**self.train, **{p.fields[0]: p.domain.value((p.domain.options or ())[0]) for p in single}}
 
     def most_epochs(self) -> int:
-        """That a training may have."""
+        """Maximum number of epochs of a training."""
         for parameter in self.parameters:
             if parameter.fields == ("epochs",):
-                found = _whole_numbers(parameter.domain)
-                if found is None:
+                if parameter.whole_numbers is None:
                     raise ZooError(f"{self.source}: epochs: expected whole numbers")
-                return found[1]
-        recipe = getattr(self.plugin, "RECIPE", {})
-        return make(TrainConfig, {**recipe, **self.train}, self.source).epochs
+                return parameter.whole_numbers[1]
+        return self._train_config(self.train).epochs
+
+    def _layouts(self) -> Iterator[tuple[Point, list[Parameter]]]:
+        """Each combination of numbers of entries, and the other parameters that have an effect beside it."""
+        counts = [parameter for parameter in self.parameters if parameter.counts]
+        for numbers in itertools.product(*(parameter.domain.options or () for parameter in counts)):
+            point = dict(zip((parameter.name for parameter in counts), numbers, strict=True))
+            yield point, [p for p in self.parameters if not p.counts and self.uses(p, point)]
 
     def size(self) -> int | None:
-        """How many different points there are; None where a range cannot be counted."""
+        """Number of different points; None if a range is continuous."""
         if any(parameter.domain.options is None for parameter in self.parameters):
             return None
-        counts = [parameter for parameter in self.parameters if parameter.counts]
-        total = 0
-        for numbers in itertools.product(*(parameter.domain.options or () for parameter in counts)):
-            chosen = dict(zip((parameter.name for parameter in counts), numbers, strict=True))
-            others = [p for p in self.parameters if not p.counts and self.has_say(p, chosen)]
-            total += math.prod(len(p.domain.options or ()) for p in others)
-        return total
+        return sum(math.prod(len(p.domain.options or ()) for p in others) for _, others in self._layouts())
 
     def points(self) -> Iterator[Point]:
-        """All of them, where they can be counted."""
-        counts = [parameter for parameter in self.ordered if parameter.counts]
-        for numbers in itertools.product(*(parameter.domain.options or () for parameter in counts)):
-            chosen = dict(zip((parameter.name for parameter in counts), numbers, strict=True))
-            others = [p for p in self.ordered if not p.counts and self.has_say(p, chosen)]
+        """All points of a space without continuous ranges."""
+        for point, others in self._layouts():
             for values in itertools.product(*(p.domain.options or () for p in others)):
-                yield {**chosen, **dict(zip((p.name for p in others), values, strict=True))}
+                yield {**point, **dict(zip((p.name for p in others), values, strict=True))}
+
+    def corners(self) -> Iterator[Point]:
+        """For each combination of numbers of entries: all smallest, all largest, and each value beside either."""
+        for point, others in self._layouts():
+            for end in (0, -1):
+                corner = {**point, **{p.name: p.ordered[end] for p in others}}
+                yield corner
+                yield from ({**corner, p.name: value} for p in others for value in p.ordered)
 
     def fixed(self, name: str, value: Any) -> Space:
-        """The space with a parameter, or a setting that is not searched, at one value."""
-        check_names([name], self.known(), "--fix: unknown setting")
-        for number, parameter in enumerate(self.parameters):
-            if name == parameter.name:
-                alone = dataclasses.replace(parameter, domain=Choices((value,)))
-                return dataclasses.replace(
-                    self, parameters=(*self.parameters[:number], alone, *self.parameters[number + 1 :])
-                )
+        """The space with a parameter, or another setting, fixed at one value."""
+        parameters = {parameter.name: parameter for parameter in self.parameters}
+        fields = [field for kind in (self.plugin.Config, TrainConfig) for field in names(kind) if field != SEED]
+        check_names([name], [*parameters, *fields], "--fix: unknown setting")
+        if name in parameters:
+            parameters[name] = dataclasses.replace(parameters[name], domain=Choices((value,)))
+            return dataclasses.replace(self, parameters=tuple(parameters.values()))
         table = "train" if name in names(TrainConfig) else "model"
         kept = tuple(p for p in self.parameters if p.table != table or p.fields != (name,))
         changes: dict[str, Any] = {table: {**getattr(self, table), name: value}, "parameters": kept}
         return dataclasses.replace(self, **changes)
 
-    def known(self) -> list[str]:
-        """Names of all that can be set."""
-        kinds = (self.plugin.Config, TrainConfig)
-        fields = [field for kind in kinds for field in names(kind) if field != SEED]
-        return [*(parameter.name for parameter in self.parameters), *fields]
-
     def facts(self) -> dict[str, Any]:
-        """What makes it this space and no other, JSON types."""
-        made = dataclasses.asdict(dataclasses.replace(self, metrics=(), source="", sweep={}))
+        """All that distinguishes this space from others, JSON types."""
+        made = dataclasses.asdict(self)
         return json.loads(json.dumps({name: made[name] for name in ("architecture", "model", "train", "parameters")}))
 
 
-def _whole_numbers(domain: Choices | Range) -> tuple[int, int] | None:
-    """The smallest and the largest; None where there are others than whole numbers."""
-    if isinstance(domain, Range):
-        options = domain.options
-        return (options[0], options[-1]) if domain.whole and options else None
-    if all(isinstance(value, int) and not isinstance(value, bool) for value in domain.values):
-        return min(domain.values), max(domain.values)
-    return None
-
-
 def key(point: Mapping[str, Any]) -> str:
-    """The same for equal points."""
+    """A text that is the same for equal points."""
     return json.dumps(point, sort_keys=True)
 
 
-def base(architecture: str, variant: str | None, table: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Fields of the architecture's Config before anything is searched: the variant's, `table` laid over them.
+def complaint(space: Space, point: Mapping[str, Any]) -> str | None:
+    """Why a point is impossible as a network or a training; None if it is possible."""
+    try:
+        config = space.config(point)
+        space.train_config(point, seed=0)
+    except ZooError as error:
+        return str(error).removeprefix(f"{space.source}: ")
+    if (shape := getattr(space.plugin, "plain_shape", None)) is None:
+        return None
+    plain = shape(config)
+    for number, (size, left) in enumerate(zip(plain.kernel_sizes, plain.positions[:-1], strict=True), 1):
+        if size > left:
+            return f"convolution {number}: a kernel of {size} is longer than the {left} positions that are left"
+    return None
 
-    Raises ZooError for an unknown variant or field.
+
+def check(space: Space, skip: bool = False) -> list[str]:
+    """Look for impossible points. Returns lines that name some, if `skip` allows them.
+
+    Raises ZooError for impossible points without `skip`, and if no point is possible.
     """
-    plugin = registry.load("models", architecture)
-    if variant is not None and variant not in plugin.VARIANTS:
-        raise ZooError(f"{where}: {architecture} has no variant {variant!r}; there are {', '.join(plugin.VARIANTS)}")
-    check_names(table, names(plugin.Config), f"{where}: unknown setting")
-    start = plugin.VARIANTS[variant] if variant else plugin.Config()
-    return {**start.to_dict(), **table}
+    size = space.size()
+    points = list(space.points() if size is not None and size <= CHECKED else space.corners())
+    found = [(point, reason) for point in points if (reason := complaint(space, point)) is not None]
+    if not found:
+        return []
+    examples = {reason: point for point, reason in reversed(found)}
+    lines = [f"{_to_change(space, point)}: {reason}" for reason, point in list(examples.items())[: -REASONS - 1 : -1]]
+    if not skip:
+        raise ZooError(
+            f"{space.source}: some points are impossible: {'; '.join(lines)}; take them out of the space, or give "
+            "--skip-impossible"
+        )
+    if len(found) == len(points):
+        raise ZooError(f"{space.source}: no point is possible; {lines[0]}")
+    return [f"impossible points are skipped: {line}" for line in lines]
+
+
+def _to_change(space: Space, point: Point) -> str:
+    """The values in an impossible point of which another one would make it possible; else all of its values."""
+    values = {**{parameter.name: parameter.ordered[0] for parameter in space.parameters}, **point}
+
+    def with_value(name: str, value: Any) -> Point:
+        return space.choose(lambda parameter: value if parameter.name == name else values[parameter.name])
+
+    matter = [
+        parameter.name
+        for parameter in space.parameters
+        if parameter.name in point
+        and any(complaint(space, with_value(parameter.name, value)) is None for value in parameter.ordered)
+    ]
+    return ", ".join(f"{name} {point[name]}" for name in matter or point)

@@ -1,49 +1,48 @@
-"""The study: which point is trained next, what is known of those before, in one of Optuna's storages.
+"""The study: the trials so far, in one of Optuna's storages, and the point of the next trial.
 
-Trial n is drawn from the seed, n and the trials before it, all of which are in the storage with their points: so one
-worker draws the same trials again, killed or not. A trial is made with its point in one write; where two machines made
-one at the same moment, the one that did not get the number that it was drawn for is set aside, and draws again. So no
-point is trained twice, whoever draws. Needs the extra `search`.
+Optuna's samplers propose points, in a copy of the study in memory and not in its storage. Three rules need this:
+- Trial n follows from the seed, n and the trials before it, so that a killed study ends with the same trials.
+- A trial is stored together with its point in one write, so that a killed process leaves no trial without a point.
+- No point is trained twice. If two machines made a trial at the same moment, only one trial has the number that it was
+  proposed for; the other one is discarded, and its machine proposes again.
+Needs the extra `search`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
-import json
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.errors import MissingDependency, ZooError
+from zoo.errors import ZooError, require
 from zoo.search.objective import Objective
-from zoo.search.options import SearchOptions
+from zoo.search.search_options import SearchOptions
 from zoo.search.space import Parameter, Point, Range, Space, key
 from zoo.system import locks
+from zoo.training.config import difference
 
 if TYPE_CHECKING:
     import optuna
 
 JOURNAL, LOCK = "journal.log", "draw.lock"
 
-FACTS, WORKER, ASIDE, REASON = "zoo", "worker", "set aside", "reason"
-"""Attributes in the storage: of the study, what it searches; of a trial, who trains it, whether it does not count, and
+FACTS, WORKER, DISCARDED, REASON = "zoo", "worker", "set aside", "reason"
+"""Attributes in the storage: of the study, what it searches; of a trial, who trains it, whether it is discarded, and
 why it failed."""
 
-DRAWS = 20
-"""How often the sampler may draw a point that is known before another one is taken by chance."""
+PROPOSALS = 20
+"""Proposals of a sampler before another sampler looks for a point that is not in the study."""
 
-CHANCES = 1000
-"""How often such a point is drawn, where those that are left cannot be counted."""
+RANDOM_PROPOSALS = 1000
+"""Random proposals in a space that is continuous or larger than ENUMERABLE."""
 
-COUNTABLE = 10_000
-"""A space of at most so many points is gone through for those that are left."""
-
-GRID = 100_000
-"""Points of a grid at most: Optuna holds them in memory."""
+ENUMERABLE = 100_000
+"""Largest space that Optuna's BruteForceSampler goes through point by point."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,12 +55,9 @@ class Drawn:
     resumed: bool = False
 
 
-def require() -> None:
+def require_optuna() -> None:
     """Raise MissingDependency without Optuna; keep it from writing to the terminal."""
-    if importlib.util.find_spec("optuna") is None:
-        raise MissingDependency("Optuna is not installed; pip install 'deepstarr-zoo[search]' brings it")
-    import warnings
-
+    require("optuna", "search", "zoo search")
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -69,7 +65,10 @@ def require() -> None:
 
 
 class Study:
-    """One study, as one worker sees it."""
+    """One study, as one worker sees it. possible: whether a point is possible as a network.
+
+    Raises ZooError for a grid over a space that is continuous or larger than ENUMERABLE.
+    """
 
     def __init__(
         self,
@@ -79,57 +78,59 @@ class Study:
         options: SearchOptions,
         possible: Callable[[Point], bool] = lambda _: True,
     ) -> None:
-        require()
-        self.folder, self.space, self.objectives, self.options = folder, space, objectives, options
-        self._possible = possible
-        self._storage = open_storage(options.storage, folder)
-        self._study = self._load()
-        self._id = self._storage.get_study_id_from_name(options.name)
-        if options.sampler == "grid":
-            self._grid()
-
-    def _load(self) -> optuna.Study:
+        require_optuna()
         import optuna
 
-        return optuna.load_study(
-            study_name=self.options.name,
-            storage=self._storage,
-            sampler=optuna.samplers.RandomSampler(),  # a shadow in memory draws, see _propose
-            pruner=self._pruner(),
+        self.folder, self.space, self.objectives, self.options = folder, space, objectives, options
+        self._possible = possible
+        self._size = space.size()
+        if options.sampler == "grid":
+            self._check_grid()
+        self._storage = open_storage(options.storage, folder)
+        self.optuna_study = optuna.load_study(
+            study_name=options.name, storage=self._storage, sampler=optuna.samplers.RandomSampler()
         )
+        self._id = self._storage.get_study_id_from_name(options.name)
 
-    @property
-    def analysed(self) -> optuna.Study:
-        """For Optuna's own analyses."""
-        return self._study
+    def _check_grid(self) -> None:
+        for parameter in self.space.parameters:
+            if parameter.domain.options is None:
+                raise ZooError(f"grid: {parameter.name} is a range without a step; add one, or give another --sampler")
+        if self._size is not None and self._size > ENUMERABLE:
+            raise ZooError(f"grid: expected at most {ENUMERABLE:,} points, got {self._size:,}; give another --sampler")
 
     def trials(self) -> list[optuna.trial.FrozenTrial]:
-        """All that count, in order."""
-        return [trial for trial in self._all() if ASIDE not in trial.user_attrs]
+        """All trials but the discarded ones, in order."""
+        return [trial for trial in self._all() if DISCARDED not in trial.user_attrs]
 
     def _all(self) -> list[optuna.trial.FrozenTrial]:
-        """Raises ZooError for a trial that something else put into the storage: nobody knows what it searches."""
-        found = self._study.get_trials(deepcopy=False)
+        """Raises ZooError for a trial that another program added: nobody knows what it searches."""
+        found = self.optuna_study.get_trials(deepcopy=False)
         for trial in found:
             if WORKER not in trial.user_attrs:
                 raise ZooError(
-                    f"{self.folder}: trial {trial.number} of the study {self.options.name!r} is not of zoo search, "
-                    "which alone can add to it; begin another with --output and --name"
+                    f"{self.folder}: trial {trial.number} of the study {self.options.name!r} was added by another "
+                    "program than zoo search; start a new study with --output and --name"
                 )
         return found
 
     def finished(self) -> list[optuna.trial.FrozenTrial]:
-        """Those that were trained to the end, the best first; those of several objectives by their front, then by the
-        first objective."""
-        import optuna
+        """Trials that were trained to the end, the best first; with several objectives, those of the front first."""
+        done = [trial for trial in self.trials() if trial.state.name == "COMPLETE"]
+        losses = np.array([self.losses(trial.values) for trial in done]).reshape(len(done), -1)
+        front = on_front(losses) if len(self.objectives) > 1 else np.zeros(len(done), bool)
+        order = sorted(range(len(done)), key=lambda one: (not front[one], losses[one, 0], done[one].number))
+        return [done[one] for one in order]
 
-        done = [trial for trial in self.trials() if trial.state == optuna.trial.TrialState.COMPLETE]
-        front = {trial.number for trial in pareto(done, self.objectives)} if len(self.objectives) > 1 else set()
-        sign = -1 if self.objectives[0].maximised else 1
-        return sorted(done, key=lambda trial: (trial.number not in front, sign * trial.values[0], trial.number))
+    def losses(self, values: Sequence[float]) -> list[float]:
+        """Values of the objectives, negative for those that are maximised."""
+        return [-one if name.maximised else one for one, name in zip(values, self.objectives, strict=True)]
 
     def draw(self, worker: str, alive: Callable[[str], bool]) -> Drawn | None:
-        """The next trial for `worker`, or one that a worker who is not alive has left; None where all are drawn."""
+        """The next trial for `worker`, or one that a dead worker left; None if no trial is left to begin.
+
+        alive: whether the worker of a name is alive.
+        """
         with locks.held(self.folder / LOCK):
             while True:
                 trials = self._all()
@@ -138,7 +139,7 @@ class Study:
                         made = self._storage.get_trial_id_from_study_id_trial_number(self._id, trial.number)
                         self._storage.set_trial_user_attr(made, WORKER, worker)
                         return Drawn(made, trial.number, dict(trial.params), resumed=True)
-                if sum(ASIDE not in trial.user_attrs for trial in trials) >= (self.options.trials or 0):
+                if sum(DISCARDED not in trial.user_attrs for trial in trials) >= (self.options.trials or 0):
                     return None
                 proposed = self._propose(trials)
                 if proposed is None:
@@ -146,86 +147,85 @@ class Study:
                 drawn = self._make(proposed, worker)
                 if drawn.number == len(trials):
                     return drawn
-                self._storage.set_trial_user_attr(drawn.id, ASIDE, True)
-                self.tell(drawn, None, "another machine drew at the same moment")
+                self._storage.set_trial_user_attr(drawn.id, DISCARDED, True)
+                self.tell(drawn, None, "another machine began a trial at the same moment")
 
     def _make(self, proposed: optuna.trial.FrozenTrial, worker: str) -> Drawn:
-        import optuna
-
-        template = optuna.trial.create_trial(
-            state=optuna.trial.TrialState.RUNNING,
-            params=proposed.params,
-            distributions=proposed.distributions,
-            system_attrs=proposed.system_attrs,
-            user_attrs={WORKER: worker},
-        )
-        made = self._storage.create_new_trial(self._id, template)
+        proposed.user_attrs = {WORKER: worker}
+        made = self._storage.create_new_trial(self._id, proposed)
         return Drawn(made, self._storage.get_trial(made).number, dict(proposed.params))
 
     def _propose(self, trials: list[optuna.trial.FrozenTrial]) -> optuna.trial.FrozenTrial | None:
-        """A point that is not known, drawn in a copy of the study in memory; None where there is none left."""
+        """A running trial at a possible point that is not in the study; None if no such point is left."""
         import optuna
 
-        number = len(trials)
-        shadow = optuna.create_study(
-            study_name=self.options.name,
-            directions=[objective.direction for objective in self.objectives],
-            sampler=self._sampler(number),
-            pruner=self._pruner(),
-        )
-        shadow.add_trials(trials)
-        known = {key(trial.params) for trial in trials if ASIDE not in trial.user_attrs}
-        size = self.space.size()
-        if size is not None and len(known) >= size:
+        known = {key(trial.params) for trial in trials if DISCARDED not in trial.user_attrs}
+        if self._size is not None and len(known) >= self._size:
             return None
-        if self.options.sampler == "grid":
-            return self._fresh(shadow, known, GRID)
-        return self._fresh(shadow, known, DRAWS) or self._by_chance(known, number, shadow)
-
-    def _by_chance(self, known: set[str], number: int, shadow: optuna.Study) -> optuna.trial.FrozenTrial | None:
-        """Any point that is left, where the sampler insists on points that are known."""
-        import optuna
-
-        generator = np.random.default_rng((self.options.seed, number))
-        size = self.space.size()
-        if size is not None and size <= COUNTABLE:
-            left = [point for point in self.space.points() if key(point) not in known and self._possible(point)]
-            return _template(self.space, left[int(generator.integers(len(left)))]) if left else None
-        shadow.sampler = optuna.samplers.RandomSampler(int(generator.integers(2**31)))
-        return self._fresh(shadow, known, CHANCES)
-
-    def _fresh(self, shadow: optuna.Study, known: set[str], draws: int) -> optuna.trial.FrozenTrial | None:
-        """The first possible point that is not known of so many draws."""
-        import optuna
-
-        for _ in range(draws):
-            if isinstance(shadow.sampler, optuna.samplers.GridSampler) and shadow.sampler.is_exhausted(shadow):
-                return None
-            asked = shadow.ask()
-            point = self.space.choose(partial(suggest, asked))
-            if key(point) not in known and self._possible(point):
-                return shadow.get_trials(deepcopy=False)[-1]
-            shadow.tell(asked, state=optuna.trial.TrialState.FAIL)
+        seed = int(np.random.SeedSequence((self.options.seed, len(trials))).generate_state(1)[0])
+        for sampler, proposals in self._samplers(seed):
+            copied = self._in_memory(trials, sampler)
+            proposed = set(known)
+            for _ in range(proposals):
+                asked = copied.ask()
+                point = self.space.choose(partial(suggest, asked))
+                if key(point) not in proposed and self._possible(point):
+                    found = copied.get_trials(deepcopy=False)[-1]
+                    return optuna.trial.create_trial(
+                        state=found.state, params=point, distributions=found.distributions,
+                        system_attrs=found.system_attrs,
+                    )  # fmt: skip
+                if isinstance(sampler, optuna.samplers.BruteForceSampler) and key(point) in proposed:
+                    return None
+                proposed.add(key(point))
         return None
 
+    def _in_memory(self, trials: list[optuna.trial.FrozenTrial], sampler: optuna.samplers.BaseSampler) -> optuna.Study:
+        """A copy of the study. A discarded trial keeps its number but loses its point, which may be proposed again."""
+        import optuna
+
+        copied = optuna.create_study(
+            study_name=self.options.name,
+            directions=[objective.direction for objective in self.objectives],
+            sampler=sampler,
+            pruner=self._pruner(),  # the sampler of a hyperband study looks at the trials of one bracket
+        )
+        blank = optuna.trial.create_trial(state=optuna.trial.TrialState.RUNNING)
+        copied.add_trials([blank if DISCARDED in trial.user_attrs else self._in_order(trial) for trial in trials])
+        return copied
+
+    def _in_order(self, trial: optuna.trial.FrozenTrial) -> optuna.trial.FrozenTrial:
+        """A trial with its parameters in the order of `choose`, which BruteForceSampler needs; databases have none."""
+        names = self.space.choose(lambda parameter: trial.params.get(parameter.name))
+        trial.distributions = {name: trial.distributions[name] for name in names}
+        return trial
+
+    def _samplers(self, seed: int) -> Iterator[tuple[optuna.samplers.BaseSampler, int]]:
+        """Samplers to ask one after the other, each with the number of its proposals."""
+        import optuna
+
+        if self.options.sampler == "tpe":
+            yield optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True), PROPOSALS
+        if self.options.sampler == "random":
+            yield optuna.samplers.RandomSampler(seed), PROPOSALS
+        if self._size is not None and self._size <= ENUMERABLE:
+            yield optuna.samplers.BruteForceSampler(seed), self._size + 1
+        else:
+            yield optuna.samplers.RandomSampler(seed + 1), RANDOM_PROPOSALS
+
     def report(self, drawn: Drawn, epoch: int, value: float) -> bool:
-        """Take up the value of an epoch. Whether the trial is hopeless."""
+        """Store the value of an epoch. Returns whether the pruner would stop the trial after it."""
         if epoch not in self._storage.get_trial(drawn.id).intermediate_values:
             self._storage.set_trial_intermediate_value(drawn.id, epoch, value)
-        return self.hopeless(drawn)
-
-    def hopeless(self, drawn: Drawn) -> bool:
-        """Whether the pruner would stop the trial after the newest epoch that was reported."""
-        trial = self._storage.get_trial(drawn.id)
-        return bool(trial.intermediate_values) and self._pruner().prune(self._study, trial)
+        return self._pruner().prune(self.optuna_study, self._storage.get_trial(drawn.id))
 
     def note(self, drawn: Drawn, facts: dict[str, Any]) -> None:
-        """Keep what a trial cost beside its values."""
+        """Store facts about a trial beside its values."""
         for name, value in facts.items():
             self._storage.set_trial_user_attr(drawn.id, name, value)
 
     def tell(self, drawn: Drawn, values: Sequence[float] | None, reason: str = "", pruned: bool = False) -> None:
-        """End a trial. values: of the objectives, None for one that failed; reason: why it did."""
+        """End a trial. values: of the objectives, None for a failed trial.  reason: why it failed."""
         import optuna
 
         states = optuna.trial.TrialState
@@ -233,34 +233,6 @@ class Study:
             self._storage.set_trial_user_attr(drawn.id, REASON, reason)
         state = states.PRUNED if pruned else states.FAIL if values is None else states.COMPLETE
         self._storage.set_trial_state_values(drawn.id, state, values)
-
-    def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
-        import optuna
-
-        seed = int(np.random.SeedSequence((self.options.seed, number)).generate_state(1)[0])
-        if self.options.sampler == "random":
-            return optuna.samplers.RandomSampler(seed)
-        if self.options.sampler == "grid":
-
-            class Grid(optuna.samplers.GridSampler):
-                def after_trial(self, *_: Any) -> None:
-                    """Nothing: Optuna's own stops a running study at the last point, and a shadow does not run."""
-
-            return Grid(self._grid(), self.options.seed)
-        return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)
-
-    def _grid(self) -> dict[str, Sequence[Any]]:
-        """Parameter -> all its values. Raises ZooError where they cannot be counted or are too many."""
-        total = 1
-        grid: dict[str, Sequence[Any]] = {}
-        for parameter in self.space.parameters:
-            options = parameter.domain.options
-            if options is None:
-                raise ZooError(f"grid: {parameter.name} is a range without a step; give it one, or another --sampler")
-            total, grid[parameter.name] = total * len(options), options
-        if total > GRID:
-            raise ZooError(f"grid: expected at most {GRID:,} points, got {total:,}; take another --sampler")
-        return {name: list(options) for name, options in grid.items()}
 
     def _pruner(self) -> optuna.pruners.BasePruner:
         import optuna
@@ -277,48 +249,29 @@ class Study:
 
 
 def create(folder: Path, facts: dict[str, Any], objectives: Sequence[Objective], options: SearchOptions) -> None:
-    """Make the study in its storage, or, to resume, find it there. facts: what it searches and on which data.
+    """Create the study in its storage, or find it there to resume. facts: what it searches and on which data.
 
-    Raises ZooError if it is there already, or is another one than `facts` say, or the storage cannot be reached.
+    Raises ZooError if it exists and is not to be resumed or has other facts, or if the storage is out of reach.
     """
-    require()
+    require_optuna()
     import optuna
 
     storage = open_storage(options.storage, folder)
     if options.name not in [study.study_name for study in storage.get_all_studies()]:
-        made = optuna.create_study(
-            study_name=options.name, storage=storage, directions=[objective.direction for objective in objectives]
-        )
-        made.set_user_attr(FACTS, facts)
+        directions = [objective.direction for objective in objectives]
+        optuna.create_study(study_name=options.name, storage=storage, directions=directions).set_user_attr(FACTS, facts)
         return
-    study = optuna.load_study(study_name=options.name, storage=storage)
-    before = study.user_attrs.get(FACTS, {})
-    for name, now in facts.items():
-        was = before.get(name)
-        if was != now:
-            raise ZooError(
-                f"{folder}: the study {options.name!r} belongs to another {name}: {_difference(was, now)}; "
-                "give another --output or --name"
-            )
+    before = optuna.load_study(study_name=options.name, storage=storage).user_attrs.get(FACTS, {})
+    if (differs := difference(before, facts)) is not None:
+        raise ZooError(
+            f"{folder}: the study {options.name!r} is a different one: {differs}; give another --output or --name"
+        )
     if not options.resume:
-        raise ZooError(f"{folder}: the study {options.name!r} is there already; --resume goes on with it")
-
-
-def _difference(was: Any, now: Any) -> str:
-    """The first entry of two tables that differs, or both values."""
-    if isinstance(was, dict) and isinstance(now, dict):
-        name = next(name for name in [*now, *was] if was.get(name) != now.get(name))
-        return f"{name} was {_short(was.get(name))}, is {_short(now.get(name))}"
-    return f"was {_short(was)}, is {_short(now)}"
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+        raise ZooError(f"{folder}: the study {options.name!r} exists already; continue it with --resume")
 
 
 def open_storage(storage: str | None, folder: Path) -> optuna.storages.BaseStorage:
-    """A database URL, or a journal file, by default in the folder. Raises ZooError if it cannot be reached."""
+    """A database URL, or a journal file, by default in the folder. Raises ZooError if it is out of reach."""
     import optuna
     from optuna.storages.journal import JournalFileBackend
 
@@ -332,8 +285,8 @@ def open_storage(storage: str | None, folder: Path) -> optuna.storages.BaseStora
         raise ZooError(f"--storage: {storage or folder / JOURNAL} cannot be reached ({first})") from None
 
 
-def mend(journal: Path) -> None:
-    """Take off what a killed process may have left, its lock and half a line at the end. Only where no worker lives."""
+def repair(journal: Path) -> None:
+    """Remove a killed process's lock on a journal and half a line at its end. Only while no worker is alive."""
     if journal.is_file():
         Path(f"{journal}.lock").unlink(missing_ok=True)
         with journal.open("r+b") as file:
@@ -342,46 +295,22 @@ def mend(journal: Path) -> None:
                 file.truncate(data.rfind(b"\n") + 1)
 
 
-def pareto(
-    trials: Sequence[optuna.trial.FrozenTrial], objectives: Sequence[Objective]
-) -> list[optuna.trial.FrozenTrial]:
-    """Those that no other beats in one objective and equals in the rest, by the first objective, the best first."""
-    signs = np.array([-1.0 if objective.maximised else 1.0 for objective in objectives])
-    values = [signs * np.array(trial.values) for trial in trials]
-    front = [
-        trial
-        for trial, own in zip(trials, values, strict=True)
-        if not any((other <= own).all() and (other < own).any() for other in values)
-    ]
-    return sorted(front, key=lambda trial: float(signs[0] * trial.values[0]))
+def on_front(losses: np.ndarray) -> np.ndarray:
+    """Losses, float (N, M) -> bool (N,): no other row is as low in every column and lower in one."""
+    beaten = [((losses <= own).all(axis=1) & (losses < own).any(axis=1)).any() for own in losses]
+    return ~np.array(beaten, bool)
 
 
 def suggest(trial: optuna.Trial, parameter: Parameter) -> Any:
-    """Have Optuna choose a value."""
+    """Let Optuna choose a value."""
     domain = parameter.domain
     if not isinstance(domain, Range):
         return trial.suggest_categorical(parameter.name, domain.options)
     if domain.whole:
         low, high = int(domain.low), int(domain.high)
         return trial.suggest_int(parameter.name, low, high, step=int(domain.step or 1), log=domain.log)
-    return trial.suggest_float(parameter.name, domain.low, domain.last, step=domain.step, log=domain.log)
-
-
-def distribution(parameter: Parameter) -> optuna.distributions.BaseDistribution:
-    import optuna
-
-    domain = parameter.domain
-    if not isinstance(domain, Range):
-        return optuna.distributions.CategoricalDistribution(domain.options)
-    if domain.whole:
-        return optuna.distributions.IntDistribution(
-            int(domain.low), int(domain.high), domain.log, int(domain.step or 1)
-        )
-    return optuna.distributions.FloatDistribution(domain.low, domain.last, domain.log, domain.step)
-
-
-def _template(space: Space, point: Point) -> optuna.trial.FrozenTrial:
-    import optuna
-
-    distributions = {p.name: distribution(p) for p in space.parameters if p.name in point}
-    return optuna.trial.create_trial(state=optuna.trial.TrialState.RUNNING, params=point, distributions=distributions)
+    if domain.step is None:
+        return trial.suggest_float(parameter.name, domain.low, domain.high, log=domain.log)
+    values = domain.options or ()
+    drawn = trial.suggest_float(parameter.name, domain.low, values[-1], step=domain.step)
+    return min(values, key=lambda value: abs(value - drawn))  # Optuna's steps add up rounding: 0.1 + 2 * 0.1 > 0.3

@@ -1,6 +1,6 @@
-"""A trial: one training in a run folder of its own, on data that has no test split. Needs PyTorch and Optuna.
+"""A trial: one training in a run folder of its own, on data without a test split. Needs PyTorch and Optuna.
 
-A trial that was cut off goes on in its run folder, bit for bit on a CPU; where the folder is damaged it begins anew.
+An interrupted trial continues in its run folder, bit for bit on a CPU; if the folder is damaged it starts again.
 """
 
 from __future__ import annotations
@@ -10,15 +10,14 @@ import dataclasses
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from zoo.data.dataset import Dataset
 from zoo.errors import CheckFailed, OutOfMemory, ZooError
-from zoo.search import objective, results
+from zoo.search import objective, results, workers
 from zoo.search.objective import COST, SPEED, Objective
-from zoo.search.options import SearchOptions
+from zoo.search.search_options import SearchOptions
 from zoo.search.space import Space
 from zoo.search.study import Drawn, Study
 from zoo.training.config import TrainingOptions
@@ -29,76 +28,95 @@ from zoo.training.trainer import Reporter
 from zoo.weights import network
 
 TRIALS = "trials"
-"""Folder of the run folders, each called after the number of its trial."""
+"""Folder of the run folders, each named after the number of its trial."""
 
 SPEED_SECONDS = 0.2
-"""That each number of sequences a call is measured for."""
+"""Seconds for which each batch size is timed."""
 
 
-class Halted(Exception):  # noqa: N818
-    """A trial that is hopeless before it goes on."""
+class Step(NamedTuple):
+    """How much of a trial or a training is done, 0 to 1."""
+
+    name: str
+    done: float
+
+
+class Hopeless(Exception):  # noqa: N818
+    """The pruner stopped a trial before it was resumed."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Trainings:
-    """What all trials of a process share. step: hears how much of a trial is done, 0 to 1.  command: for receipts."""
+    """Trains trials: all that the trials of a process share. step: receives progress.  command: for receipts."""
 
     folder: Path
     space: Space
     objectives: tuple[Objective, ...]
     options: SearchOptions
     source: Dataset
-    step: Callable[[float], None] = lambda _: None
+    step: Callable[[Step], None] = lambda _: None
     command: str = ""
 
     def __call__(self, study: Study, drawn: Drawn) -> None:
-        """Train a trial and tell the study what came out."""
+        """Train a trial and tell the study the result."""
         source, folder = self.source, self.folder_of(drawn.number)
         config = dataclasses.replace(
             self.space.config(drawn.point), sequence_length=source.sequence_length, targets=source.targets
         )
         cost = network.arithmetic(self.space.architecture, config)
         study.note(drawn, {COST: cost})
-        watch = _Watch(self, study, drawn)
+        epochs = self.space.train_config(drawn.point, 0).epochs
+        pruned = False
+
+        def prune(row: Mapping[str, Any]) -> bool:
+            nonlocal pruned
+            column = self.objectives[0].column
+            value = row[column] if len(self.objectives) == 1 and column is not None else None
+            pruned = value is not None and study.report(drawn, row["epoch"], value) and row["epoch"] < epochs
+            return pruned
+
+        def train(resume: bool) -> dict[str, Any]:
+            if resume:
+                for row in _rows(folder):
+                    prune(row)
+                if pruned:
+                    raise Hopeless
+            reporter = dataclasses.replace(following(f"trial {drawn.number}", epochs, self.step), enough=prune)
+            return run(self._job(drawn, folder, resume), source, reporter)
+
         try:
-            row = train(partial(self._job, drawn, folder), folder, source, watch.reporter)
-        except Halted:
-            row = watch.best()
+            row = resume_or_restart(train, folder)
+        except Hopeless:
+            row = min(_rows(folder), key=lambda row: row["validation_loss"])
         except (CheckFailed, OutOfMemory) as error:
             study.note(drawn, _receipts(folder))
             study.tell(drawn, None, str(error))
             return
         study.note(drawn, _receipts(folder))
         values = [self._value(one, row, cost, folder) for one in self.objectives]
-        known = [value for value in values if value is not None]
-        if watch.hopeless:
-            study.tell(drawn, known, pruned=True)
-        elif len(known) < len(values):
+        if None in values and not pruned:
             missing = self.objectives[values.index(None)]
-            study.tell(drawn, None, f"{missing} is not defined for what it predicts")
+            study.tell(drawn, None, f"{missing} is not defined for these predictions")
         else:
-            study.tell(drawn, known)
+            study.tell(drawn, [value for value in values if value is not None], pruned=pruned)
 
     def folder_of(self, number: int) -> Path:
         return self.folder / TRIALS / f"{number:04d}"
 
     def _job(self, drawn: Drawn, folder: Path, resume: bool) -> TrainingJob:
-        plugin, options = self.space.plugin, self.options
-        logged_as = getattr(plugin, "LOGGED_AS", {})
-        sweep = self.space.sweep
+        logged_as, sweep = getattr(self.space.plugin, "LOGGED_AS", {}), self.space.sweep
         about = About(
             **({"project": sweep["project"]} if "project" in sweep else {}),
             group=sweep.get("name") or self.folder.name,
             config=drawn.point,
             logged=lambda row: objective.to_logged(row, logged_as),
         )
-        where = TrainingOptions(
-            output=folder, resume=resume, device=options.device, threads=options.threads, track=options.track
+        where, settings = (
+            options_of(self.options, folder, resume),
+            self.space.train_config(drawn.point, self.options.seed),
         )
-        settings = self.space.train_config(drawn.point, options.seed)
-        return TrainingJob(
-            self.space.architecture, self.space.config(drawn.point), settings, where, self.command, about=about
-        )
+        config = self.space.config(drawn.point)
+        return TrainingJob(self.space.architecture, config, settings, where, self.command, about=about)
 
     def _value(self, one: Objective, row: Mapping[str, Any], cost: int, folder: Path) -> float | None:
         if one.column is not None:
@@ -110,91 +128,70 @@ class Trainings:
         weights = RunFolder(folder).weights
         return bench.measure(None, str(weights), one.of, SPEED_SECONDS, self.options.threads).best
 
-
-class _Watch:
-    """Follows a training: tells the study each epoch's value, and stops a hopeless trial."""
-
-    def __init__(self, trainings: Trainings, study: Study, drawn: Drawn) -> None:
-        self._trainings, self._study, self._drawn = trainings, study, drawn
-        self._epochs = trainings.space.train_config(drawn.point, 0).epochs
-        self._done = 0
-        self.hopeless = False
-
-    def reporter(self, resumed: bool) -> Reporter:
-        """Raises Halted where the trial was found hopeless before it was cut off, or should have been."""
-        if resumed:
-            for row in self._rows():
-                self.hopeless = self._report(row)
-            if self.hopeless:
-                raise Halted
-        return Reporter(step=self._step, enough=self._enough)
-
-    def best(self) -> dict[str, Any]:
-        """The row of the epoch whose weights are kept, of those in the run folder."""
-        return min(self._rows(), key=lambda row: row["validation_loss"])
-
-    def _step(self, done: int, total: int) -> None:
-        self._trainings.step((self._done + done / total) / self._epochs)
-
-    def _enough(self, row: Mapping[str, Any]) -> bool:
-        self._done = row["epoch"]
-        self.hopeless = self._report(row)
-        return self.hopeless
-
-    def _report(self, row: Mapping[str, Any]) -> bool:
-        column = self._trainings.objectives[0].column
-        if len(self._trainings.objectives) > 1 or column is None or row[column] is None:
-            return False
-        hopeless = self._study.report(self._drawn, row["epoch"], row[column])
-        return hopeless and row["epoch"] < self._epochs
-
-    def _rows(self) -> list[dict[str, Any]]:
-        """metrics.csv of the run folder; none where it is not there yet."""
-        path = RunFolder(self._trainings.folder_of(self._drawn.number)).metrics
-        if not path.is_file():
-            return []
-        with path.open(newline="") as file:
-            rows = [{name: float(text) if text else None for name, text in row.items()} for row in csv.DictReader(file)]
-        return [{**row, "epoch": int(row["epoch"] or 0)} for row in rows]
+    def drop_weights(self, study: Study) -> None:
+        """Remove weights and checkpoints of all finished trials but the `keep` best."""
+        if self.options.keep is None:
+            return
+        kept = {trial.number for trial in study.finished()[: self.options.keep]}
+        for trial in study.trials():
+            if trial.state.is_finished() and trial.number not in kept:
+                folder = RunFolder(self.folder_of(trial.number))
+                folder.weights.unlink(missing_ok=True)
+                shutil.rmtree(folder.checkpoints, ignore_errors=True)
 
 
-def train(
-    job: Callable[[bool], TrainingJob], folder: Path, source: Dataset, reporter: Callable[[bool], Reporter]
-) -> dict[str, Any]:
-    """The row of the best epoch of a training that may have begun in `folder`, see the head of this file.
+def options_of(options: SearchOptions, folder: Path, resume: bool) -> TrainingOptions:
+    """The options of a training of the search."""
+    return TrainingOptions(
+        output=folder, resume=resume, device=options.device, threads=options.threads, track=options.track
+    )
 
-    job, reporter: made for whether it is resumed.
-    """
+
+def resume_or_restart(train: Callable[[bool], dict[str, Any]], folder: Path) -> dict[str, Any]:
+    """`train(resume)` in a folder where it may have begun before: the row of metrics of its best epoch."""
     folder.parent.mkdir(exist_ok=True)
     if folder.is_dir():
         try:
-            return run(job(True), source, reporter(True))
+            return train(True)
         except (CheckFailed, OutOfMemory):
             raise
-        except ZooError:  # its folder is damaged, or of a training under other conditions
+        except ZooError:  # the folder is damaged, or belongs to a training under other conditions
             shutil.rmtree(folder)
-    return run(job(False), source, reporter(False))
+    return train(False)
+
+
+def following(name: str, epochs: int, send: Callable[[Step], None]) -> Reporter:
+    """Sends how far a training is; ends it if the parent process was killed."""
+    finished = 0
+
+    def step(done: int, total: int) -> None:
+        workers.stop_without_parent()
+        send(Step(name, (finished + done / total) / epochs))
+
+    def epoch(row: Mapping[str, Any]) -> None:
+        nonlocal finished
+        finished = row["epoch"]
+
+    return Reporter(step=step, epoch=epoch)
 
 
 def without_test(dataset: Dataset) -> Dataset:
-    """The data of a search: whoever has it cannot look at the test split."""
+    """The data of a search, which must not see the test split."""
     return dataclasses.replace(dataset, test=None)
 
 
-def drop_weights(study: Study, trainings: Trainings) -> None:
-    """Remove the weights and checkpoints of all finished trials but the best that are to be kept."""
-    if trainings.options.keep is None:
-        return
-    kept = {trial.number for trial in study.finished()[: trainings.options.keep]}
-    for trial in study.trials():
-        if trial.state.is_finished() and trial.number not in kept:
-            folder = RunFolder(trainings.folder_of(trial.number))
-            folder.weights.unlink(missing_ok=True)
-            shutil.rmtree(folder.checkpoints, ignore_errors=True)
+def _rows(folder: Path) -> list[dict[str, Any]]:
+    """Rows of metrics.csv in a run folder; none if it is not there yet."""
+    path = RunFolder(folder).metrics
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        rows = [{name: float(text) if text else None for name, text in row.items()} for row in csv.DictReader(file)]
+    return [{**row, "epoch": int(row["epoch"] or 0)} for row in rows]
 
 
 def _receipts(folder: Path) -> dict[str, Any]:
-    """What run.json says of time and epochs."""
+    """Time and epochs from run.json; empty if it is missing or damaged."""
     try:
         receipts = json.loads(RunFolder(folder).receipts.read_text())
     except (OSError, ValueError):

@@ -1,8 +1,8 @@
-"""Workers: who trains which trial, who is alive, and several processes on one machine.
+"""Workers: which of them trains which trial, which are alive, and several processes on one machine.
 
-A worker holds a lock on a file of its own in STUDY/workers as long as it lives, whatever ends it; its trials carry its
-name. What a dead one was training is taken up by who next asks for a trial. Where another machine's lock is not seen,
-its worker is taken for dead when its file was not touched for a day.
+A worker holds a lock on a file of its own in STUDY/workers while it lives; its trials carry its name. The next worker
+that asks for a trial takes over what a dead worker was training. The lock of a worker on another machine cannot be
+seen: such a worker counts as dead when it has not touched its file for a day.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from zoo.system.machine import machine_id
 FOLDER = "workers"
 
 LAST_STEP_SECONDS = 60.0
-"""That a process which is told to end has for the step it is in."""
+"""Seconds that a process has to finish its step before it is killed."""
 
 
 class Worker:
@@ -38,7 +38,7 @@ class Worker:
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[Worker]:
-        """Hold the lock."""
+        """Hold the lock of this worker."""
         self._folder.mkdir(exist_ok=True)
         own = self._folder / self.name
         try:
@@ -48,11 +48,11 @@ class Worker:
             own.unlink(missing_ok=True)
 
     def touch(self) -> None:
-        """Show other machines that it is alive."""
+        """Show other machines that this worker is alive."""
         os.utime(self._folder / self.name)
 
     def alive(self, name: str) -> bool:
-        """Whether the worker of that name lives; itself does."""
+        """Whether the worker of that name is alive."""
         if name == self.name:
             return True
         path = self._folder / name
@@ -61,26 +61,25 @@ class Worker:
         if name.startswith(machine_id()):
             path.unlink(missing_ok=True)
             return False
-        # of another machine: no file of it here, or one that is fresh
+        # a worker on another machine has no file here, or a recent one
         return not path.exists() or time.time() - path.stat().st_mtime < UNTOUCHED_SECONDS
 
 
 def living(folder: Path) -> list[str]:
-    """Workers of the study in `folder` that are alive."""
-    asks = Worker(folder)
-    names = sorted(path.name for path in (folder / FOLDER).iterdir()) if (folder / FOLDER).is_dir() else []
-    return [name for name in names if asks.alive(name)]
+    """Names of the workers of the study in `folder` that are alive."""
+    this = Worker(folder)
+    return sorted(path.name for path in (folder / FOLDER).glob("*") if this.alive(path.name))
 
 
-def in_processes(work: Callable[..., None], arguments: Sequence[tuple[Any, ...]], hear: Callable[[Any], None]) -> int:
-    """Do work(*given, send) for each of `arguments` in a process of its own, and `hear` what they send.
+def in_processes(
+    work: Callable[..., None], arguments: Sequence[tuple[Any, ...]], receive: Callable[[Any], None]
+) -> int:
+    """Run work(*given, send) for each of `arguments` in a process of its own, and `receive` what they send.
 
-    Returns how many of them were killed.
-
-    Raises the first ZooError that one of them ends with, when all have ended.
+    Returns how many of them were killed. Raises the first ZooError of any of them when all have ended.
     """
     context = multiprocessing.get_context("spawn")
-    processes: dict[Connection, Any] = {}
+    processes: dict[Any, Any] = {}
     failed: list[ZooError] = []
     killed = 0
     try:
@@ -91,40 +90,34 @@ def in_processes(work: Callable[..., None], arguments: Sequence[tuple[Any, ...]]
                 process.start()
             processes[receiver] = process
             sender.close()
-        open_ends: set[Any] = set(processes)
+        open_ends = set(processes)
         while open_ends:
             for end in wait(list(open_ends)):
                 try:
                     message = end.recv()  # type: ignore[union-attr, call-arg]
                 except EOFError:
                     open_ends.discard(end)
-                    ended = processes[end]  # type: ignore[index]
-                    ended.join()
-                    killed += ended.exitcode != 0
+                    processes[end].join()
+                    killed += processes[end].exitcode != 0
                     continue
                 if isinstance(message, ZooError):
                     failed.append(message)
                 else:
-                    hear(message)
+                    receive(message)
     finally:
-        _end(list(processes.values()))
+        for running in processes.values():
+            running.terminate()  # ends it after its step
+        for running in processes.values():
+            running.join(LAST_STEP_SECONDS)
+            running.kill()
+            running.join()
     if failed:
         raise failed[0]
     return killed
 
 
-def _end(processes: list[Any]) -> None:
-    """Tell those that still run to end after their step; kill those that do not."""
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        process.join(LAST_STEP_SECONDS)
-        process.kill()
-        process.join()
-
-
 def _run(sender: Connection, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    """What a process does."""
+    """The main function of a process of `in_processes`."""
     signals.hear_end()
     for number in set(signals.ENDING) - {signal.SIGINT}:
         signal.signal(number, signal.SIG_DFL)
@@ -136,7 +129,7 @@ def _run(sender: Connection, work: Callable[..., None], arguments: tuple[Any, ..
 
 
 def stop_without_parent() -> None:
-    """In a process of `in_processes`: end where the one that started it was killed."""
+    """End a process of `in_processes` if its parent was killed."""
     parent = multiprocessing.parent_process()
     if parent is not None and not parent.is_alive():
         raise signals.Stopped(signal.SIGTERM)

@@ -199,3 +199,14 @@ def check_tables(document: Mapping[str, Any], tables: tuple[str, ...], where: st
         if not isinstance(table, dict):
             raise ZooError(f"{where}: expected a table [{name}], got {name} = {table!r}")
     return {name: document.get(name, {}) for name in tables}
+
+
+def difference(before: Any, now: Any, name: str = "") -> str | None:
+    """The first value that differs between two JSON documents, as "train, epochs was 3, is 5"; None if none does."""
+    if before == now:
+        return None
+    if isinstance(before, dict) and isinstance(now, dict):
+        key = min(key for key in {*before, *now} if before.get(key) != now.get(key))
+        return difference(before.get(key), now.get(key), f"{name}, {key}" if name else key)
+    was, is_now = (text if len(text := repr(value)) <= 60 else f"{text[:57]}..." for value in (before, now))
+    return f"{name} was {was}, is {is_now}"

@@ -24,6 +24,7 @@ import numpy as np
 from zoo.data import trained_sequences
 from zoo.data.dataset import Source
 from zoo.errors import ZooError
+from zoo.system import figures
 from zoo.system.atomic import clear_left_over, replacing
 from zoo.weights.lookup import RUN_RECEIPTS, RUN_WEIGHTS
 
@@ -119,11 +120,9 @@ class RunFolder:
 
     def draw_curves(self, history: list[dict[str, Any]], targets: tuple[str, ...], best_epoch: int) -> None:
         """curves.png: loss, and Pearson r of each target, training and validation, by epoch; the best one is marked."""
-        from matplotlib.figure import Figure
         from matplotlib.ticker import MaxNLocator
 
-        figure = Figure(figsize=(4 * (1 + len(targets)), 3.7), layout="constrained")
-        panels = figure.subplots(1, 1 + len(targets), squeeze=False)[0]
+        figure, (panels,) = figures.new(4 * (1 + len(targets)), 3.7, columns=1 + len(targets))
         epochs = [row["epoch"] for row in history]
         for panel, column, title in zip(
             panels, ["loss", *(f"pearson_{t}" for t in targets)], ["loss", *(f"{t}: Pearson r" for t in targets)],
@@ -136,11 +135,9 @@ class RunFolder:
             panel.axvline(best_epoch, color="tab:orange", linestyle="--", label=f"best epoch: {best_epoch}", zorder=1)
             panel.set(title=title, xlabel="epoch (0: before training)" if epochs[0] == 0 else "epoch")
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-            panel.spines[["top", "right"]].set_visible(False)
         # below the panels, where no curve is hidden by it
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-        with replacing(self.curves, overwrite=True) as partial:
-            figure.savefig(partial, dpi=120, format="png")
+        figures.save(figure, self.curves, 120)
 
     def _is_new(self) -> bool:
         """Whether the folder was made for a run, and the run killed before it wrote anything."""

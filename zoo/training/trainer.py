@@ -33,7 +33,7 @@ from zoo.errors import CheckFailed, ZooError
 from zoo.system import signals
 from zoo.system.signals import Stopped
 from zoo.training import scores
-from zoo.training.config import TrainConfig
+from zoo.training.config import TrainConfig, difference
 from zoo.training.distributed import Group
 from zoo.training.run_folder import RunFolder, State
 from zoo.training.scores import one_hot
@@ -126,11 +126,8 @@ class Trainer:
         state = self.folder.load_state()
         if state is None:
             return
-        was, now = _flat(state.facts["run"]), _flat(self.facts())
-        for part, name in sorted({*was, *now}):
-            old, new = was.get((part, name)), now.get((part, name))
-            if old != new:
-                raise ZooError(f"{self.folder.path}: cannot resume, {part} differs: {name} was {old!r}, is {new!r}")
+        if (differs := difference(state.facts["run"], self.facts())) is not None:
+            raise ZooError(f"{self.folder.path}: cannot resume, {differs}")
         self._load(state)
 
     def run(self, reporter: Reporter | None = None) -> dict[str, Any]:
@@ -391,9 +388,3 @@ def _average(model: nn.Module, decay: float) -> Any:
         get_ema_multi_avg_fn(min(decay, (1 + so_far) / (10 + so_far)))(averaged, current, count)
 
     return AveragedModel(model, multi_avg_fn=mix, use_buffers=True)
-
-
-def _flat(facts: dict[str, Any]) -> dict[tuple[str, str], Any]:
-    """Facts of a run by (part, name)."""
-    tables = {part: value if isinstance(value, dict) else {part: value} for part, value in facts.items()}
-    return {(part, name): value for part, table in tables.items() for name, value in table.items()}

@@ -11,11 +11,12 @@ from zoo.cli import notes, options, tables
 from zoo.cli.parsing import command_line
 from zoo.data.labelled import Layout
 from zoo.errors import require
-from zoo.search.options import SearchOptions
+from zoo.search.search_options import SearchOptions
 
 if TYPE_CHECKING:
-    from zoo.search.run import Result, Step
+    from zoo.search.run import Result
     from zoo.search.study import Study
+    from zoo.search.trial import Step
 
 SHOWN_TRIALS = 10
 """Trials in the table at the end."""
@@ -39,9 +40,10 @@ def search(
 
     machine.sleep_soon()
     require("torch", "train")
-    from zoo.search import run, study
+    from zoo.search import run
+    from zoo.search.study import require_optuna
 
-    study.require()
+    require_optuna()
     with notes.Bar("trials") as bar:
         progress = _Progress(bar)
         try:
@@ -49,7 +51,7 @@ def search(
                 space,
                 run.Data(data, targets, allow_leakage, layout),
                 where,
-                run.Heard(notes.say, progress.begin, progress.end, progress.step),
+                run.SearchReporter(notes.say, progress.begin, progress.end, progress.step),
                 command_line(),
             )
         except KeyboardInterrupt:
