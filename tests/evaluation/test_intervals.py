@@ -132,7 +132,7 @@ def test_one_training_each_is_what_the_metrics_say() -> None:
     labels, good, bad = example(1)
     for metric in metrics.METRICS:
         found = paired_difference(labels, good, bad, metric, 100, seed=7)
-        (expected,) = metrics.differences(labels[:, None], good.T, bad.T, resamples=100, seed=7)
+        (expected,) = metrics.resample(labels[:, None], [good.T, bad.T], resamples=100, seed=7).differences(0, 1)
         assert (found.difference, found.low, found.high) == pytest.approx(
             dataclasses.astuple(expected[metric]), rel=1e-9
         )
@@ -140,7 +140,7 @@ def test_one_training_each_is_what_the_metrics_say() -> None:
 
 def test_the_score_of_one_model_has_both_kinds_of_luck_too() -> None:
     labels, good, _ = example(1)
-    (expected,) = metrics.intervals(labels[:, None], good.T, resamples=100)
+    (expected,) = metrics.resample(labels[:, None], [good.T], resamples=100).intervals(0)
     found = mean_score(labels, good, "pearson", 100)
     assert dataclasses.astuple(found) == pytest.approx(dataclasses.astuple(expected["pearson"]), rel=1e-9)
     generator = np.random.default_rng(5)

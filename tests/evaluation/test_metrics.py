@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,13 +34,20 @@ def test_scores_are_those_of_scipy() -> None:
         assert found.r2 == pytest.approx(1 - np.sum((o - p) ** 2) / np.sum((o - o.mean()) ** 2), rel=1e-12)
 
 
+def intervals(observed: np.ndarray, predicted: np.ndarray, **bootstrap: Any) -> list[dict[str, Any]]:
+    return metrics.resample(observed, [predicted], **bootstrap).intervals(0)
+
+
+def differences(observed: np.ndarray, first: np.ndarray, second: np.ndarray, **bootstrap: Any) -> list[dict[str, Any]]:
+    return metrics.resample(observed, [first, second], **bootstrap).differences(0, 1)
+
+
 def test_spearman_with_ties_is_that_of_scipy() -> None:
     generator = np.random.default_rng(2)
     observed = generator.integers(0, 5, size=(200, 1)).astype(np.float32)
     predicted = (observed + generator.integers(0, 4, size=(200, 1))).astype(np.float32)
     expected = stats.spearmanr(observed[:, 0], predicted[:, 0]).statistic
     assert metrics.score(observed, predicted)[0].spearman == pytest.approx(expected, abs=1e-12)
-    np.testing.assert_array_equal(metrics.ranks(observed[:, 0]), stats.rankdata(observed[:, 0]))
 
 
 def test_a_correlation_far_from_zero_keeps_its_digits() -> None:
@@ -58,7 +66,6 @@ def test_missing_measurements_are_left_out_of_their_target_only() -> None:
     kept = np.arange(100) % 3 != 0
     assert second == metrics.score(observed[kept, 1:], predicted[kept, 1:])[0]
     assert second.n == 66
-    np.testing.assert_allclose(metrics.mean_squared_error(observed, predicted), [first.mse, second.mse], rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +86,7 @@ def test_what_is_not_defined_is_none_with_a_note_and_no_warning(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = metrics.score(o, p)[0]
-        spread = metrics.intervals(o, p, resamples=50)[0]
+        spread = intervals(o, p, resamples=50)[0]
     assert found.note == note
     assert {name for name in metrics.METRICS if getattr(found, name) is not None} == defined
     assert {name for name in metrics.METRICS if spread[name] is not None} <= defined
@@ -97,18 +104,18 @@ def test_the_bootstrap_is_the_one_that_draws_rows() -> None:
 
 def test_intervals_repeat_with_the_seed_and_hold_the_value() -> None:
     observed, predicted = linear(80, 1.0, seed=6)
-    first = metrics.intervals(observed, predicted, resamples=200, seed=1)
-    assert first == metrics.intervals(observed, predicted, resamples=200, seed=1)
-    assert first != metrics.intervals(observed, predicted, resamples=200, seed=2)
+    first = intervals(observed, predicted, resamples=200, seed=1)
+    assert first == intervals(observed, predicted, resamples=200, seed=1)
+    assert first != intervals(observed, predicted, resamples=200, seed=2)
     for target in first:
         assert all(found is not None and found.contains(found.value) for found in target.values())
 
 
 def test_chunks_do_not_change_the_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     observed, predicted = linear(30, 1.0, seed=7)
-    whole = metrics.intervals(observed, predicted, resamples=50)
+    whole = intervals(observed, predicted, resamples=50)
     monkeypatch.setattr(metrics, "_CHUNK", 7 * 30)
-    for found, expected in zip(metrics.intervals(observed, predicted, resamples=50), whole, strict=True):
+    for found, expected in zip(intervals(observed, predicted, resamples=50), whole, strict=True):
         for name in metrics.METRICS:
             assert found[name].low == pytest.approx(expected[name].low, rel=1e-9)
 
@@ -120,7 +127,7 @@ def test_intervals_cover_the_true_correlation_about_as_often_as_they_say() -> No
     for number in range(200):
         x = generator.normal(size=(100, 1))
         y = truth * x + np.sqrt(1 - truth**2) * generator.normal(size=(100, 1))
-        found = metrics.intervals(x, y, resamples=200, seed=number)[0]["pearson"]
+        found = intervals(x, y, resamples=200, seed=number)[0]["pearson"]
         covered += found.contains(truth)
     assert 0.88 <= covered / 200 <= 0.99
 
@@ -129,9 +136,9 @@ def test_both_strands_of_a_sequence_count_once_when_grouped() -> None:
     observed, predicted = linear(100, 1.0, seed=10)
     twice = np.concatenate([observed, observed]), np.concatenate([predicted, predicted])
     strands = np.tile(np.arange(100), 2)
-    once = metrics.intervals(observed, predicted)[0]["pearson"]
-    rows = metrics.intervals(*twice)[0]["pearson"]
-    grouped = metrics.intervals(*twice, groups=strands)[0]["pearson"]
+    once = intervals(observed, predicted)[0]["pearson"]
+    rows = intervals(*twice)[0]["pearson"]
+    grouped = intervals(*twice, groups=strands)[0]["pearson"]
     assert grouped.high - grouped.low == pytest.approx(once.high - once.low, rel=1e-6)
     assert rows.high - rows.low < 0.8 * (once.high - once.low)
 
@@ -141,22 +148,22 @@ def test_a_paired_difference_sees_what_two_intervals_cannot() -> None:
     truth, shared = generator.normal(size=(2, 300, 1))
     good = truth + shared
     bad = good + 0.5 * generator.normal(size=(300, 1))
-    of_good, of_bad = (metrics.intervals(truth, p)[0]["pearson"] for p in (good, bad))
+    of_good, of_bad = (intervals(truth, p)[0]["pearson"] for p in (good, bad))
     assert of_good.low < of_bad.high  # side by side, they overlap
-    difference = metrics.differences(truth, good, bad)[0]["pearson"]
+    difference = differences(truth, good, bad)[0]["pearson"]
     assert difference.value == pytest.approx(of_good.value - of_bad.value, abs=1e-12)
     assert difference.low > 0
 
 
 def test_a_prediction_does_not_differ_from_itself() -> None:
     observed, predicted = linear(50, 1.0, seed=12)
-    for target in metrics.differences(observed, predicted, predicted, resamples=50):
+    for target in differences(observed, predicted, predicted, resamples=50):
         assert all((found.value, found.low, found.high) == (0, 0, 0) for found in target.values())
 
 
 def test_draws_of_equal_values_do_not_blow_up_an_interval() -> None:
     observed = np.array([[0.1], [0.7], [1.3]])
-    found = metrics.intervals(observed, np.array([[0.3], [0.8], [1.2]]))[0]
+    found = intervals(observed, np.array([[0.3], [0.8], [1.2]]))[0]
     assert found["r2"].low > -50  # a draw of one row three times has no variance, and is left out
     assert found["pearson"].high == 1
 
@@ -166,8 +173,6 @@ def test_bad_arguments_say_what_was_expected() -> None:
     with refuses("(N, T)", (5, 2), (5, 1)):
         metrics.score(observed, predicted[:, :1])
     with refuses("resamples", 1, "got 0"):
-        metrics.intervals(observed, predicted, resamples=0)
-    with refuses("level", 95):
-        metrics.intervals(observed, predicted, level=95)
+        intervals(observed, predicted, resamples=0)
     with refuses(5, (4,)):
-        metrics.intervals(observed, predicted, groups=np.zeros(4, int))
+        intervals(observed, predicted, groups=np.zeros(4, int))

@@ -1,1 +1,1 @@
-"""How good a model is on measured sequences: metrics, intervals, comparisons, figures. Starts no runtime itself."""
+"""Evaluate models on measured sequences: metrics, intervals, comparisons, figures. Starts no runtime itself."""

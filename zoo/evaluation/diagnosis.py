@@ -1,7 +1,7 @@
-"""What the residuals of one target say: do they fall into two groups, and what do they go with?
+"""Diagnose the residuals of one target: do they form two groups, and what do they correlate with?
 
-Arrays in, numbers and a sentence out; NumPy only. Scatter plots of predictions can look as if the trend were
-split in two. Two Gaussians against one, compared by BIC, say whether it is; correlations say with what.
+Arrays in, numbers and a sentence out; NumPy only. The trend in a scatter plot can seem to be split in two. One and two
+Gaussians, compared by BIC, show whether it is; correlations with covariates suggest why.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from zoo.evaluation import metrics
 from zoo.spec import UNKNOWN_BASE
 
 FEWEST = 50
-"""Measurements under which nothing is decided: two Gaussians have five parameters."""
+"""Fewest measurements for a decision: two Gaussians have five parameters."""
 
 DECISIVE = 10.0
-"""Difference of BIC that counts as very strong evidence (Kass and Raftery, 1995)."""
+"""Difference in BIC that is very strong evidence (Kass and Raftery, 1995)."""
 
 APART = 2.0
-"""Ashman's D from which on two Gaussians are cleanly apart (Ashman, Bird and Zepf, 1994)."""
+"""Ashman's D above which two Gaussians are clearly separate (Ashman, Bird and Zepf, 1994)."""
 
 SMALLEST_SHARE = 0.05
-"""Share of the rows under which a second Gaussian is a handful of outliers, not half of a trend."""
+"""Share of the rows below which a second Gaussian is a few outliers, not half of a trend."""
 
 NARROWEST = 0.1
-"""Smallest standard deviation of a component, in standard deviations of all residuals: no component on one point."""
+"""Smallest standard deviation of a component, in standard deviations of all residuals: none shrinks to a point."""
 
 _STEPS, _TOLERANCE = 500, 1e-9
 
@@ -48,18 +48,18 @@ class Mixture:
     bic: float
 
     def density(self, x: np.ndarray) -> np.ndarray:
-        """float64 (n,) -> float64 (components, n): density of each component times its share."""
+        """Density of each component times its share: float64 (n,) -> float64 (components, n)."""
         return np.exp(_log_densities(x, *(np.array(v) for v in (self.shares, self.means, self.deviations))))
 
 
 @dataclasses.dataclass(frozen=True)
 class Diagnosis:
-    """One target's residuals, observed - predicted, one a sequence: where both strands were measured, their mean.
+    """Residuals of one target, observed - predicted, one per sequence: the mean of its strands if both are measured.
 
-    n: sequences.  split: whether they fall in two groups; None when there are too few to tell.
-    separation: Ashman's D of the two.
-    correlations: covariate -> Pearson correlation with the residuals, None where not defined.
-    strands: strand -> (rows, mean residual); empty where the names tell no strand.
+    n: sequences.  split: whether they form two groups; None if there are too few.
+    separation: Ashman's D of the two Gaussians.
+    correlations: covariate -> Pearson correlation with the residuals, None if not defined.
+    strands: strand -> (rows, mean residual); empty if the names have no strand.
     """
 
     n: int
@@ -73,7 +73,7 @@ class Diagnosis:
 
 
 def by_sequence(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Values (n,), NaN where missing, and which of G sequences each row is, int (n,) -> means, float64 (G,)."""
+    """Values (n,), NaN where missing, and the number of the sequence of each row, int (n,) -> means, float64 (G,)."""
     present = np.isfinite(values)
     counts = np.bincount(groups[present], minlength=groups.max(initial=-1) + 1)
     sums = np.bincount(groups[present], values[present], minlength=len(counts))
@@ -88,8 +88,8 @@ def diagnose(
 ) -> Diagnosis:
     """Residuals (n,), covariates (n,) by name, all NaN where missing, and strands, "+", "-" or "" (n,).
 
-    groups: which sequence a row is, int (n,), each another for None: the two strands of one are no two pieces of
-    evidence.
+    groups: number of the sequence of each row, int (n,); None if every row is another one. The two strands of a
+    sequence count as one piece of evidence.
     """
     groups = np.arange(len(residuals)) if groups is None else groups
     rows = np.isfinite(residuals)
@@ -102,7 +102,7 @@ def diagnose(
     residuals = by_sequence(residuals, groups)
     found = np.isfinite(residuals)
     values = residuals[found].astype(np.float64)
-    # the covariate stands in for the measurement, since a covariate may be missing where a residual is not
+    # the covariate takes the place of the measurement, which may be missing in `score`
     correlations = {
         name: metrics.score(column[found][:, None], values[:, None])[0].pearson for name, column in covariates.items()
     }
@@ -116,19 +116,19 @@ def diagnose(
 
 
 def gc_content(codes: np.ndarray) -> np.ndarray:
-    """Base codes, uint8 (N, L) -> float64 (N,): share of G and C among the known bases; NaN where none is known."""
+    """Share of G and C among the known bases; NaN if none is known. Base codes, uint8 (N, L) -> float64 (N,)."""
     known = (codes != UNKNOWN_BASE).sum(axis=1)
     gc = ((codes == 1) | (codes == 2)).sum(axis=1)
     return np.divide(gc, known, out=np.full(len(codes), np.nan), where=known > 0)
 
 
 def strands_of(names: Sequence[str]) -> np.ndarray:
-    """Strand of each record, "+" or "-", from names such as chr2L_5750_5998_+_positive_peaks; "" where not told."""
+    """Strand of each record, "+" or "-", from names such as chr2L_5750_5998_+_positive_peaks; "" for other names."""
     return np.array([found[1] if (found := _STRAND.search(name)) else "" for name in names], dtype="<U1")
 
 
 def one_gaussian(values: np.ndarray) -> Mixture:
-    """The Gaussian of greatest likelihood. values: float64 (n,), not all equal."""
+    """The Gaussian of maximum likelihood. values: float64 (n,), not all equal."""
     mean, deviation = values.mean(), values.std()
     likelihood = _log_densities(values, np.ones(1), np.array([mean]), np.array([deviation])).sum()
     return Mixture((1.0,), (float(mean),), (float(deviation),), _bic(likelihood, 2, len(values)))
@@ -159,7 +159,7 @@ def _expectation_maximisation(
 ) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], float]:
     """Shares, means and deviations of two Gaussians and their log-likelihood, from values divided at `bound`.
 
-    counts: int (n,), how often each value stands in the data.
+    counts: int (n,), how often each value occurs in the data.
     """
     n = counts.sum()
     belongs = np.where(np.stack([values > bound, values <= bound]), 0.95, 0.05)
@@ -187,7 +187,7 @@ def _log_densities(values: np.ndarray, shares: np.ndarray, means: np.ndarray, de
 
 
 def _bic(log_likelihood: float, parameters: int, n: int) -> float:
-    """Schwarz 1978: lower is better."""
+    """Bayesian information criterion (Schwarz 1978); lower is better."""
     return float(parameters * np.log(n) - 2 * log_likelihood)
 
 

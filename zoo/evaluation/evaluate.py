@@ -1,7 +1,6 @@
-"""How good models are on measured sequences: metrics with intervals, comparisons with one of them, the residuals.
+"""Evaluate models on measured sequences: metrics with intervals, comparisons with one model, residuals.
 
-Reads no sequences, starts no runtime and writes nothing: it takes a Split and loaded models. Axes: N sequences, L
-positions, T targets.
+Takes measured sequences and loaded models; reads and writes no sequence files. Axes: N sequences, T targets.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from zoo.evaluation import diagnosis, intervals, metrics
 from zoo.evaluation.diagnosis import Diagnosis
 from zoo.evaluation.intervals import Verdict
 from zoo.evaluation.metrics import Interval, Score
+from zoo.options import Bounds, check
 from zoo.prediction.model import Model
 from zoo.spec import ModelSpec
 from zoo.weights import lookup
@@ -28,7 +29,7 @@ from zoo.weights import lookup
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """One set of weights on one set of sequences; lists have an entry for each target."""
+    """One model on one set of sequences; lists have an entry for each target."""
 
     label: str
     spec: ModelSpec
@@ -43,9 +44,9 @@ class Evaluation:
 
 @dataclasses.dataclass(frozen=True)
 class ModelComparison:
-    """first - second, metric by metric, for each target; an interval without 0 says that they differ.
+    """first - second in every metric, for each target; if an interval does not include 0, the models differ.
 
-    second: the weights that all others are compared with.
+    second: the model that all others are compared with.
     """
 
     first: str
@@ -53,7 +54,7 @@ class ModelComparison:
     differences: list[dict[str, Interval | None]]
 
     def verdicts(self, target: int) -> dict[str, Verdict]:
-        """Metric -> what its interval says of `first`, for one target by its place."""
+        """Metric -> the verdict on `first`, for the target of that number."""
         return {name: intervals.verdict(name, found) for name, found in self.differences[target].items()}
 
 
@@ -61,23 +62,20 @@ class ModelComparison:
 class EvaluationOptions:
     """How models are measured."""
 
-    resamples: int = metrics.RESAMPLES
+    resamples: Annotated[int, Bounds(1)] = metrics.RESAMPLES
     """Bootstrap resamples for the 95% intervals."""
 
-    seed: int = 0
-    """Of the bootstrap."""
+    seed: Annotated[int, Bounds(0)] = 0
+    """Random seed of the bootstrap."""
 
     def __post_init__(self) -> None:
-        if self.resamples < 1:
-            raise ZooError(f"resamples: expected at least 1, got {self.resamples}")
-        if self.seed < 0:
-            raise ZooError(f"seed: expected a whole number of at least 0, got {self.seed}")
+        check(self)
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """Everything that is known after an evaluation. targets: the first model's names.  columns: those of the data.
-    comparisons: of all others with one of the models, in their order."""
+    """All results of an evaluation. targets: the first model's names.  columns: names in the data.
+    comparisons: each of the other models with the reference, in order."""
 
     data: Split
     targets: tuple[str, ...]
@@ -86,7 +84,7 @@ class Report:
     comparisons: list[ModelComparison]
     settings: EvaluationOptions
     groups: np.ndarray
-    """int (N,): which sequence a row is, from 0; both strands of one are the same."""
+    """int (N,): number of the sequence of a row, from 0; both strands of a sequence have the same."""
 
     @property
     def sequences(self) -> int:
@@ -94,11 +92,11 @@ class Report:
 
 
 def choose(models: Mapping[str, Model], given: Sequence[str] = ()) -> dict[str, str]:
-    """Target -> the column of the data that holds it, for what is to be compared; names are those of the first model.
+    """Target -> column of the data, for the targets to compare; names are those of the first model.
 
-    given: TARGET, or TARGET=COLUMN where the column has another name; none takes all targets that every model predicts.
-    A published column stands for its target, so that models are compared whichever of both names they have.
-    Raises ZooError if the models share no target, or not the one that was given.
+    given: TARGET, or TARGET=COLUMN if the column has another name; by default all targets that every model predicts.
+    A published column is equivalent to its target, so models with either name can be compared.
+    Raises ZooError if the models share no target, or do not share a given one.
     """
     first, *others = (_own_names(model) for model in models.values())
     shared = {target: name for target, name in first.items() if all(target in other for other in others)}
@@ -125,20 +123,20 @@ def choose(models: Mapping[str, Model], given: Sequence[str] = ()) -> dict[str, 
 
 
 def not_shared(models: Mapping[str, Model]) -> list[str]:
-    """Targets that only some of the models predict."""
+    """Targets that not all of the models predict."""
     own = [_own_names(model) for model in models.values()]
     return list(dict.fromkeys(name for one in own for target, name in one.items() if any(target not in o for o in own)))
 
 
 def _own_names(model: Model) -> dict[str, str]:
-    """Target -> what the model calls it, in the model's order: published columns by the target that they hold."""
+    """Target -> the model's name for it, in the model's order; published columns are listed by their target."""
     names = model.spec.targets
     targets = [published.target_of(name) for name in names]
     return dict(zip(targets if len(set(targets)) == len(names) else names, names, strict=True))
 
 
 def sequence_length(models: Mapping[str, Model]) -> int:
-    """L, bases, of all the models. Raises ZooError if they differ."""
+    """Sequence length of all the models, in bases. Raises ZooError if they differ."""
     found = {label: model.spec.sequence_length for label, model in models.items()}
     (first, length), *others = found.items()
     for label, other in others:
@@ -148,8 +146,8 @@ def sequence_length(models: Mapping[str, Model]) -> int:
 
 
 def labels(given: Sequence[str]) -> list[str]:
-    """A short name for each set of weights: the folder of a run, else the file's stem; what was given where those are
-    the same."""
+    """A short name for each set of weights: the folder of a run or the stem of a file, or the whole name if two are
+    the same. Raises ZooError for weights that are given twice."""
     stems = [_label(name) for name in given]
     found = [stem if stems.count(stem) == 1 else name for stem, name in zip(stems, given, strict=True)]
     for name in found:
@@ -166,8 +164,10 @@ def _label(name: str) -> str:
 
 
 def reference(given: Sequence[str], against: str | None) -> str:
-    """The label of the weights that the others are compared with: `against`, as it was given or by its label, else the
-    first. Raises ZooError if it is not among those given."""
+    """The label of the weights that all others are compared with: `against`, a name or a label, else the first.
+
+    Raises ZooError if `against` is not among the weights given.
+    """
     found = labels(given)
     if against is None:
         return found[0]
@@ -178,7 +178,7 @@ def reference(given: Sequence[str], against: str | None) -> str:
 
 
 def already_seen(weights: str, label: str, data: Split) -> str | None:
-    """A line that warns where the run that made the weights was trained on this data, or chose its best epoch by it."""
+    """A warning if the run that made the weights was trained on this data, or chose its best epoch by it."""
     run = lookup.run_of(weights)
     if run is None or _begun_with(run):
         return None
@@ -186,12 +186,12 @@ def already_seen(weights: str, label: str, data: Split) -> str | None:
     if not counts:
         return None
     words = {"train": "were trained on", "validation": "chose the best epoch"}
-    told = " and ".join(f"{count:,} of {len(data):,} {words[side]}" for side, count in counts.items() if side in words)
-    return f"{label}: {told}; scores on them flatter: evaluate the test split, divided as the training did"
+    used = " and ".join(f"{count:,} of {len(data):,} {words[side]}" for side, count in counts.items() if side in words)
+    return f"{label}: {used}; their scores are too good: evaluate the test split, divided as in the training"
 
 
 def _begun_with(run: Path) -> bool:
-    """Whether the best weights of a run are those it began with, which its training has not touched."""
+    """Whether the best weights of a run are the ones it began with, unchanged by its training."""
     try:
         return json.loads((run / lookup.RUN_RECEIPTS).read_text()).get("best_epoch") == 0
     except (OSError, ValueError):
@@ -205,14 +205,13 @@ def evaluate(
     settings: EvaluationOptions,
     against: str | None = None,
 ) -> Report:
-    """Predict `data` with every model, by label, and measure: each on its own, and all others against one.
+    """Predict `data` with every model, compute the metrics of each, and compare all others with one.
 
-    against: the label of that one, by default the first.
-    columns: target -> column, see `choose`, in the order of the measurements in `data`; the output of each model is
-    found by the target's name.
-    Intervals are bootstrap ones over sequences, the two strands of a sequence always drawn together.
-    Raises ZooError if there is not one column of measurements for each target, CheckFailed if a prediction is not
-    finite.
+    models: by label.  against: the label of the model to compare with, by default the first.
+    columns: target -> column, see `choose`, in the order of the measurements in `data`.
+    Intervals are a bootstrap over sequences that draws the two strands of a sequence together.
+    Raises ZooError unless there is one column of measurements for each target, CheckFailed for a prediction that is
+    not finite.
     """
     targets = tuple(columns)
     if data.targets.shape[1] != len(targets):
@@ -251,29 +250,25 @@ def evaluate(
 
 
 def _predict(model: Model, label: str, data: Split, targets: tuple[str, ...]) -> np.ndarray:
-    """float32 (N, T): the outputs of the model that have these names."""
+    """The outputs of a model for these targets, float32 (N, T)."""
     own = list(_own_names(model))
     places = [own.index(target if target in own else published.target_of(target)) for target in targets]
     predicted = model.predict_codes(data.codes)[:, places]
-    _check_finite(predicted, label)
-    return predicted
-
-
-def _check_finite(predicted: np.ndarray, label: str) -> None:
     wrong = ~np.isfinite(predicted).all(axis=1)
     if wrong.any():
         raise CheckFailed(
             f"{label}: {wrong.sum():,} predictions are not finite, the first for row {wrong.argmax() + 1}"
         )
+    return predicted
 
 
 def strands_of(data: Split) -> np.ndarray:
-    """Strand of each record as its name tells it, "+", "-" or "" (N,)."""
+    """Strand of each record according to its name, "+", "-" or "" if the name has none, (N,)."""
     return diagnosis.strands_of(data.names) if data.names is not None else np.full(len(data), "", "<U1")
 
 
 def covariates_of(data: Split, targets: tuple[str, ...]) -> list[dict[str, np.ndarray]]:
-    """For each target, what its residuals are held against, by name: the other targets, then GC content, float (N,)."""
+    """Covariates of the residuals of each target, by name: the other targets, then GC content, float (N,)."""
     gc = diagnosis.gc_content(data.codes)
     return [
         {f"observed {name}": data.targets[:, o] for o, name in enumerate(targets) if o != t} | {"GC content": gc}

@@ -1,49 +1,36 @@
-"""Figures of an evaluation: predicted against observed, models beside each other, what the residuals say.
-
-Draws, computes no result.
-
-Needs matplotlib, imported inside; draws on the Agg canvas, so that no display is touched.
-"""
+"""Figures of an evaluation: predicted against observed, models beside each other, residuals. Computes no results."""
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.errors import MissingDependency
 from zoo.evaluation.diagnosis import Diagnosis, Mixture, by_sequence
 from zoo.evaluation.intervals import VERDICTS, Verdict, verdict
 from zoo.evaluation.metrics import SHOWN_AS, Interval, Score
+from zoo.system import figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 PANEL_INCHES = 3.4
-DOTS_PER_INCH = 150
 
 COLOURS = "viridis"
 IDENTITY: dict[str, Any] = {"color": "0.35", "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 3}
 ONE_COLOUR, TWO_COLOUR = "0.25", "tab:red"
 
 WIDEST_TITLE = 36
-"""Letters that fit over a panel, of a name that a user chose; of a longer one the middle is left out."""
+"""Characters of a user's name that fit over a panel; the middle of a longer one is left out."""
 
 VERDICT_COLOURS: dict[Verdict, str] = dict(zip(VERDICTS, ("#009e73", "#d55e00", "0.5"), strict=True))
-"""Of Okabe and Ito (2008), which the colour-blind tell apart."""
+"""Colours of Okabe and Ito (2008), which colour-blind readers can distinguish."""
 
 _BINS = 256
-_REACH = 3.0  # standard deviations to which the smoothing kernel is followed
-
-
-def require() -> None:
-    """Raise MissingDependency, with the command that helps, where matplotlib is not installed."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise MissingDependency("figures need matplotlib; pip install 'deepstarr-zoo[train]' brings it")
+_REACH = 3.0  # standard deviations at which the smoothing kernel ends
 
 
 def scatter(
@@ -53,9 +40,9 @@ def scatter(
     targets: tuple[str, ...],
     path: Path,
 ) -> None:
-    """Predicted against observed: a row of panels for each set of weights, a column for each target.
+    """Predicted against observed: a row of panels for each model, a column for each target.
 
-    observed, predicted: float32 (N, T), NaN where a measurement is missing. Axes of a column are the same.
+    observed, predicted: float32 (N, T), NaN for a missing measurement. All panels of a column have the same axes.
     """
     figure, panels = _grid(len(predicted), len(targets))
     shades = None
@@ -76,7 +63,7 @@ def scatter(
             )
     panels[0, 0].legend(frameon=False, fontsize=7, loc="upper left")
     _shade_legend(figure, shades, panels)
-    _save(figure, path)
+    figures.save(figure, path)
 
 
 def comparison(
@@ -89,8 +76,8 @@ def comparison(
 ) -> None:
     """A row of two panels for each target: the metric of each model, and its paired difference from the reference.
 
-    scores, differences: label -> an interval for each target, None where not defined; the reference has no difference.
-    A line for each model, the first on top, coloured by what its difference says.
+    scores, differences: label -> an interval for each target, None if not defined; the reference has no difference.
+    A line for each model, the first on top, coloured by the verdict on its difference.
     """
     figure, panels = _grid(len(targets), 2, height=0.8 + 0.28 * len(scores))
     name = SHOWN_AS[metric]
@@ -121,7 +108,7 @@ def comparison(
         ncols=len(VERDICT_COLOURS),
         frameon=False,
     )
-    _save(figure, path)
+    figures.save(figure, path)
 
 
 def diagnosis(
@@ -136,10 +123,10 @@ def diagnosis(
 ) -> None:
     """A row of panels for each target: the residuals with one and with two Gaussians, then against each covariate.
 
-    A sequence is a point, with the mean of its strands; the panel of the strands has a value for each row.
+    Each point is a sequence, with the mean of its strands; the panel of the strands has a value for each row.
 
     residuals: observed - predicted, float (N, T), NaN where missing.  covariates: for each target, name -> values (N,).
-    strands: "+", "-" or "" (N,); the panel is left out where no name tells one.  groups: as in diagnosis.diagnose.
+    strands: "+", "-" or "" (N,); the panel is left out if no record has a strand.  groups: as in diagnosis.diagnose.
     """
     by_strand = bool((strands != "").any())
     columns = 1 + max(map(len, covariates)) + by_strand
@@ -165,11 +152,11 @@ def diagnosis(
         if by_strand:
             _by_strand(panels[row, -1], residuals[measured, row], strands[measured], label, limits)
     _shade_legend(figure, shades, panels)
-    _save(figure, path)
+    figures.save(figure, path)
 
 
 def density(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Points (n,) -> float64 (n,), 0 to 1: how crowded it is around each, as a Gaussian kernel estimate on a grid.
+    """Density of points (n,) around each of them, float64 (n,), 0 to 1: a Gaussian kernel estimate on a grid.
 
     Bandwidth by Scott's rule (1992) for two dimensions: standard deviation times n ** (-1/6).
     """
@@ -190,27 +177,21 @@ def density(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _smoothed(values: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    # "same" of np.convolve is as long as the longer of the two, which the kernel may be
+    # mode "same" of np.convolve gives the length of the longer argument, which may be the kernel
     reach = len(kernel) // 2
     return np.convolve(values, kernel)[reach : reach + len(values)]
 
 
 def _grid(rows: int, columns: int, height: float = PANEL_INCHES) -> tuple[Figure, np.ndarray]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(PANEL_INCHES * columns + 0.6, (height + 0.3) * rows))
+    figure, panels = figures.new(PANEL_INCHES * columns + 0.6, (height + 0.3) * rows, rows, columns)
     figure.set_layout_engine("constrained", h_pad=0.1, w_pad=0.1, hspace=0.05, wspace=0.03)
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(rows, columns, squeeze=False)
     for panel in panels.flat:
-        panel.spines[["top", "right"]].set_visible(False)
         panel.tick_params(labelsize=8)
     return figure, panels
 
 
 def _points(panel: Axes, x: np.ndarray, y: np.ndarray, shades: object) -> object:
-    """Points coloured by density, the crowded ones on top. Returns what a colour bar is made from."""
+    """Plot points coloured by density, the densest on top. Returns them for the colour bar."""
     if not len(x):
         panel.text(0.5, 0.5, "no measurements", transform=panel.transAxes, ha="center", color="0.5")
         return shades
@@ -223,7 +204,7 @@ def _points(panel: Axes, x: np.ndarray, y: np.ndarray, shades: object) -> object
 
 
 def _interval(panel: Axes, place: int, found: Interval | None, colour: str, sign: str = "") -> None:
-    """A point with its interval and, above it, its value."""
+    """Draw a point with its interval, and its value above it."""
     if found is None:
         panel.text(
             0.5, place, "not defined", transform=panel.get_yaxis_transform(), ha="center", va="center", color="0.5"
@@ -276,7 +257,7 @@ def _histogram(panel: Axes, values: np.ndarray, found: Diagnosis, label: str) ->
     x = np.linspace(*_limits(values), 400)
     curves: list[tuple[Mixture | None, str, str, Callable[[np.ndarray], np.ndarray]]] = [
         (found.two, TWO_COLOUR, "two Gaussians", lambda d: d.sum(axis=0)),
-        # dashed and last: where both curves are the same, both are seen
+        # dashed and last, so that both are visible where they are equal
         (found.one, ONE_COLOUR, "one Gaussian", lambda d: d[0]),
     ]
     for mixture, colour, name, together in curves:
@@ -311,7 +292,3 @@ def _by_strand(panel: Axes, values: np.ndarray, strands: np.ndarray, label: str,
     panel.set(xlabel="strand", ylabel=label, ylim=limits)
     means = ", ".join(f"{values[strands == side].mean():+.2f} ({side})" for side in sides)
     panel.set_title(f"mean {means}" if sides else "no strand in the names", fontsize=10)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, dpi=DOTS_PER_INCH, format="png")

@@ -1,7 +1,7 @@
-"""Is one model better than another? The difference of a metric with a 95% interval, and what it says in words.
+"""Is one model better than another? The difference of a metric with a 95% interval, and a verdict.
 
-Two kinds of luck are in it: which sequences were measured, and how each training went. Sequences are drawn anew, the
-same for both models, and so are the trainings of each. Arrays in, numbers out. Axes: N sequences.
+The interval covers two kinds of chance: which sequences were measured, and how each training went. It resamples the
+sequences, the same for both models, and the trainings of each model. Arrays in, numbers out. Axes: N sequences.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from zoo.evaluation import metrics
 from zoo.evaluation.metrics import LEVEL, METRICS, RESAMPLES, SMALLER_IS_BETTER, Interval
 
 Verdict = Literal["better", "worse", "no clear difference"]
-"""Of the first model beside the second."""
+"""What a difference says of the first model."""
 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
@@ -26,8 +26,8 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 class PairedDifference:
     """metric(first) - metric(second) of the mean over trainings, `low` to `high` its 95% interval, and the verdict.
 
-    Where the metric is not defined (constant predictions have no correlation) the three numbers are None, nothing is
-    told apart, and `note` says why.
+    If the metric is not defined (constant predictions have no correlation), the three numbers are None, there is no
+    clear difference, and `note` says why.
     """
 
     difference: float | None
@@ -38,14 +38,14 @@ class PairedDifference:
 
     @property
     def interval(self) -> Interval | None:
-        """The three numbers together, where they are defined."""
+        """The three numbers together; None if they are not defined."""
         if self.difference is None or self.low is None or self.high is None:
             return None
         return Interval(self.difference, self.low, self.high)
 
 
 def verdict(metric: str, interval: Interval | None) -> Verdict:
-    """What the interval of metric(first) - metric(second) says of the first: it has to lie wholly on one side of 0."""
+    """The verdict on the first model by the interval of metric(first) - metric(second): clear if it excludes 0."""
     if interval is None or interval.contains(0):
         return "no clear difference"
     return "better" if (interval.low > 0) != (metric in SMALLER_IS_BETTER) else "worse"
@@ -63,15 +63,15 @@ def paired_difference(
     """How much better `first` is than `second` in `metric`, one of METRICS, averaged over the trainings of each.
 
     labels: measurements of one target, float (N,), NaN where missing.  first, second: predictions, float (runs, N), a
-    row for each training; with one row, the luck of that training is not in the interval.  groups: int (N,), rows that
-    are drawn together, such as the two strands of a sequence; each row alone for None.
+    row for each training; with one row, the interval does not cover the chance of that training.  groups: int (N,),
+    rows that are drawn together, such as the two strands of a sequence; None draws each row alone.
 
-    Bootstrap percentiles over `draws` draws. Each draws sequences, and of the R trainings of a model R - 1, since R
+    Bootstrap percentiles over `draws` draws. Each draws sequences, and R - 1 of the R trainings of a model: drawing R
     would make the variance of their mean too small by (R - 1) / R (Rao and Wu, doi:10.1080/01621459.1988.10478591).
-    A percentile takes a variance for known, which a handful of trainings does not give: the interval is stretched as
-    Student's t is wider than the normal distribution, with the degrees of freedom of Welch (1947) and Satterthwaite.
-    Errors that each training makes on sequences of its own are in both kinds of luck, so the interval is rather too
-    wide than too narrow, as with every bootstrap of two crossed factors (Owen 2007, doi:10.1214/07-AOAS122).
+    Percentiles treat the variance as known, which a few trainings do not allow. The interval is therefore stretched by
+    the ratio of Student's t to the normal distribution, with the degrees of freedom of Welch (1947) and Satterthwaite.
+    Errors that one training makes on certain sequences count in both kinds of chance, so the interval is too wide
+    rather than too narrow, as in every bootstrap of two crossed factors (Owen 2007, doi:10.1214/07-AOAS122).
     Equal arguments give equal numbers. Raises ZooError for an unknown metric, or shapes that do not fit.
     """
     interval, note = _interval(labels, {"first": first, "second": second}, metric, draws, seed, groups)
@@ -88,7 +88,7 @@ def mean_score(
     seed: int = 0,
     groups: np.ndarray | None = None,
 ) -> Interval | None:
-    """A metric averaged over the trainings of one model, with its 95% interval; None where it is not defined.
+    """A metric averaged over the trainings of one model, with its 95% interval; None if it is not defined.
 
     Arguments, method and errors are those of `paired_difference`; predictions: float (runs, N).
     """
@@ -103,7 +103,7 @@ def _interval(
     seed: int,
     groups: np.ndarray | None,
 ) -> tuple[Interval | None, str]:
-    """Of the mean over the trainings of one side, or of the first side's less the second's; why it is not defined.
+    """Interval of the mean over the trainings of one side, or of the difference of two; else None and the reason.
 
     sides: name of the argument -> predictions (runs, N).
     """
@@ -126,7 +126,7 @@ def _interval(
 
 
 def _difference(sides: list[Any]) -> Any:
-    """The first less the second, or the only one."""
+    """The first minus the second, or the only one."""
     return sides[0] - sides[1] if len(sides) > 1 else sides[0]
 
 
@@ -142,9 +142,9 @@ def _check(labels: np.ndarray, sides: dict[str, np.ndarray], metric: str) -> Non
 
 def _mean_of_drawn(scores: np.ndarray, drawn: np.ndarray, seed: int) -> np.ndarray:
     """A metric of each training, float64 (R,), and on each draw of sequences, (R, draws) -> its mean over R - 1
-    trainings drawn with replacement, anew for each draw, float64 (draws,).
+    trainings, drawn with replacement for each draw of sequences, float64 (draws,).
 
-    What is drawn depends on the scores, not on the place of the model: the other way round is exactly the opposite.
+    The seed depends on the scores, so that exchanging the two models gives exactly the negative difference.
     """
     runs, draws = drawn.shape
     if runs == 1:
@@ -155,10 +155,10 @@ def _mean_of_drawn(scores: np.ndarray, drawn: np.ndarray, seed: int) -> np.ndarr
 
 
 def _stretch(sides: list[np.ndarray], of_sequences: float) -> float:
-    """Quantile of Student's t over that of the normal distribution; 1 where trainings add no variance.
+    """Quantile of Student's t divided by that of the normal distribution; 1 if trainings add no variance.
 
-    sides: the metric of each training of a model, float64 (R,).  of_sequences: variance of the difference that comes
-    from the sequences, which are so many that it counts as known.
+    sides: the metric of each training of a model, float64 (R,).  of_sequences: variance of the difference due to the
+    sequences; there are so many that it counts as known.
     """
     of_trainings = [(float(values.var(ddof=1)) / len(values), len(values) - 1) for values in sides if len(values) > 1]
     uncertain = sum(variance**2 / freedom for variance, freedom in of_trainings)

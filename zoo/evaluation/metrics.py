@@ -1,37 +1,36 @@
 """How well predictions agree with measurements: Pearson, Spearman, MSE, R2 and their bootstrap intervals.
 
 Arrays in, numbers out; NumPy only, float64 throughout. A measurement that is NaN is missing and is left out of its
-target. What is not defined (a constant target has no correlation) is None with a note, never NaN and never a warning.
+target. A value that is not defined, such as the correlation of a constant target, is None, and a note says why.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
 from zoo.errors import ZooError
 
 SHOWN_AS = {"pearson": "Pearson r", "spearman": "Spearman r", "mse": "MSE", "r2": "R2"}
-"""Name of a metric -> how people read it."""
+"""Metric -> its name for readers."""
 
 METRICS = tuple(SHOWN_AS)
 """Names of the metrics, the fields of Score."""
 
 SMALLER_IS_BETTER = ("mse",)
-"""Of METRICS; of all others a larger value is better."""
+"""METRICS that are better when smaller; of all others a larger value is better."""
 
 RESAMPLES = 1000
 LEVEL = 0.95
 
-_CHUNK = 250_000  # resamples x rows handled at once: 2 MB for each float64 array, what a cache holds
+_CHUNK = 250_000  # resamples x rows computed at once: 2 MB for each float64 array, which fits a cache
 
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    """One target. n: rows with a measurement. A metric that is not defined is None, and `note` says why."""
+    """Metrics of one target. n: rows with a measurement. A metric that is not defined is None, and `note` says why."""
 
     n: int
     pearson: float | None
@@ -62,51 +61,35 @@ def score(observed: np.ndarray, predicted: np.ndarray) -> list[Score]:
     return [_score_target(observed[:, t], predicted[:, t]) for t in range(observed.shape[1])]
 
 
-def mean_squared_error(observed: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Measurements (N, T), NaN where missing, and predictions (N, T) -> float64 (T,); NaN for a target without rows."""
-    _check_shapes(observed, predicted)
-    present = ~np.isnan(observed)
-    squares = np.where(present, np.subtract(observed, predicted, dtype=np.float64), 0.0) ** 2
-    counts = present.sum(axis=0)
-    return np.divide(squares.sum(axis=0), counts, out=np.full(observed.shape[1], np.nan), where=counts > 0)
-
-
-def ranks(values: np.ndarray) -> np.ndarray:
-    """Values (n,) without NaN -> float64 (n,): ranks from 1, equal values share the mean of their ranks."""
-    return _Ranker(values).ranks(np.ones((1, len(values))))[0]
-
-
+@dataclasses.dataclass(frozen=True)
 class Resampled:
-    """The metrics of P predictions on the same bootstrap draws. Made by `resample`.
+    """The metrics of P predictions on the same bootstrap draws, from `resample`.
 
     draws: float64 (P, T, resamples, metrics), NaN where a draw leaves a metric undefined.
     """
 
-    def __init__(self, scores: list[list[Score]], draws: np.ndarray) -> None:
-        self.scores = scores
-        self.draws = draws
+    scores: list[list[Score]]
+    draws: np.ndarray
 
-    def intervals(self, number: int = 0, level: float = LEVEL) -> list[dict[str, Interval | None]]:
+    def intervals(self, number: int) -> list[dict[str, Interval | None]]:
         """Percentile intervals of prediction `number`: for each target, metric -> Interval, None if not defined."""
-        _check_level(level)
         return [
-            {name: _interval(getattr(score, name), draws[:, i], level) for i, name in enumerate(METRICS)}
+            {name: _interval(getattr(score, name), draws[:, i]) for i, name in enumerate(METRICS)}
             for score, draws in zip(self.scores[number], self.draws[number], strict=True)
         ]
 
-    def differences(self, first: int, second: int, level: float = LEVEL) -> list[dict[str, Interval | None]]:
+    def differences(self, first: int, second: int) -> list[dict[str, Interval | None]]:
         """Paired bootstrap: for each target, metric -> Interval of metric(first) - metric(second).
 
-        An interval that does not hold 0 says that the two predictions differ in that metric.
+        If an interval does not include 0, the two predictions differ in that metric.
         """
-        _check_level(level)
         found = []
         for t, (a, b) in enumerate(zip(self.scores[first], self.scores[second], strict=True)):
             draws = self.draws[first, t] - self.draws[second, t]
             values = {name: (getattr(a, name), getattr(b, name)) for name in METRICS}
             found.append(
                 {
-                    name: None if x is None or y is None else _interval(x - y, draws[:, i], level)
+                    name: None if x is None or y is None else _interval(x - y, draws[:, i])
                     for i, (name, (x, y)) in enumerate(values.items())
                 }
             )
@@ -124,9 +107,9 @@ def resample(
 ) -> Resampled:
     """Bootstrap the metrics of one or more predictions (N, T) of the same measurements (N, T), NaN where missing.
 
-    Rows are drawn with replacement. `groups`, int (N,), draws whole groups instead, for rows that are not
-    independent, such as both strands of one sequence. wanted: the metrics whose draws are made, the others' stay NaN;
-    ranks take most of the time. Raises ZooError for a bad shape or number of resamples.
+    Rows are drawn with replacement. With `groups`, int (N,), whole groups are drawn instead, for rows that are not
+    independent, such as both strands of one sequence. wanted: the metrics to draw; the draws of the others are NaN.
+    Ranks take most of the time. Raises ZooError for a bad shape or number of resamples.
     """
     if resamples < 1:
         raise ZooError(f"bootstrap resamples: expected at least 1, got {resamples}")
@@ -143,28 +126,9 @@ def resample(
     return Resampled(scores, draws)
 
 
-def intervals(
-    observed: np.ndarray, predicted: np.ndarray, *, level: float = LEVEL, **bootstrap: Any
-) -> list[dict[str, Interval | None]]:
-    """Bootstrap intervals of one prediction; see `resample` for the arguments and Resampled.intervals."""
-    return resample(observed, [predicted], **bootstrap).intervals(0, level)
-
-
-def differences(
-    observed: np.ndarray, first: np.ndarray, second: np.ndarray, *, level: float = LEVEL, **bootstrap: Any
-) -> list[dict[str, Interval | None]]:
-    """Paired bootstrap of two predictions; see `resample` for the arguments and Resampled.differences."""
-    return resample(observed, [first, second], **bootstrap).differences(0, 1, level)
-
-
 def _check_shapes(observed: np.ndarray, predicted: np.ndarray) -> None:
     if observed.ndim != 2 or observed.shape != predicted.shape:
         raise ZooError(f"metrics: expected two arrays of one shape (N, T), got {observed.shape} and {predicted.shape}")
-
-
-def _check_level(level: float) -> None:
-    if not 0 < level < 1:
-        raise ZooError(f"bootstrap level: expected a share between 0 and 1, got {level}")
 
 
 def _score_target(observed: np.ndarray, predicted: np.ndarray) -> Score:
@@ -207,7 +171,7 @@ def _bootstrap(
 
 
 def _draw_counts(n: int, resamples: int, chunk: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each of n things is drawn in n draws with replacement, float64 (<= chunk, n) at a time."""
+    """How often each of n units is drawn in n draws with replacement, float64 (<= chunk, n) at a time."""
     generator = np.random.default_rng(seed)
     for start in range(0, resamples, chunk):
         rows = min(chunk, resamples - start)
@@ -217,14 +181,14 @@ def _draw_counts(n: int, resamples: int, chunk: int, seed: int) -> Iterator[np.n
 
 
 class _Ranker:
-    """Ranks of one set of values under many weightings, sorted once: weight w stands for w equal rows."""
+    """Ranks of one set of values under many weightings, sorted once; weight w means w equal rows."""
 
     def __init__(self, values: np.ndarray) -> None:
         self.order = np.argsort(values, kind="stable")
         in_order = values[self.order]
         first = np.ones(len(values), bool)
         first[1:] = in_order[1:] != in_order[:-1]
-        self.starts = np.flatnonzero(first)  # where each run of equal values begins
+        self.starts = np.flatnonzero(first)  # first place of each run of equal values
         self.run_of = np.empty(len(values), np.intp)
         self.run_of[self.order] = np.cumsum(first) - 1
 
@@ -291,14 +255,14 @@ def _ratio(covariance: np.ndarray, x_variance: np.ndarray, y_variance: np.ndarra
 
 
 def _variance(mean: np.ndarray, mean_square: np.ndarray) -> np.ndarray:
-    """Exactly 0 for a draw of equal values, where rounding leaves a trace of 1e-16."""
+    """Variance, exactly 0 for a draw of equal values, where rounding would leave 1e-16."""
     variance = mean_square - mean**2
     return np.where(variance > 1e-12 * mean_square, variance, 0.0)
 
 
-def _interval(value: float | None, draws: np.ndarray, level: float) -> Interval | None:
+def _interval(value: float | None, draws: np.ndarray) -> Interval | None:
     draws = draws[~np.isnan(draws)]
     if value is None or len(draws) == 0:
         return None
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(value), float(low), float(high))

@@ -1,4 +1,4 @@
-"""The folder of an evaluation: its numbers as JSON, the predictions as a table, the figures. Measures nothing."""
+"""Write the folder of an evaluation: its numbers as JSON, the predictions as a table, the figures."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 
 import zoo
 from zoo.data.dataset import Split
+from zoo.errors import require
 from zoo.evaluation import evaluate, figures, metrics
 from zoo.evaluation.evaluate import Evaluation, Report
 from zoo.evaluation.metrics import METRICS
@@ -19,15 +20,15 @@ from zoo.formats import table_writer
 from zoo.system.atomic import Inputs, check_folder_target, replacing_folder
 
 FILES = ("metrics.json", "predictions.tsv", "scatter.png", "comparison.png", "diagnosis*.png")
-"""What `save` writes, and all that it may replace."""
+"""Files that `save` writes; it replaces no others."""
 
 DRAWN = "pearson"
-"""Metric of comparison.png, in which the field compares its models; the others are in metrics.json."""
+"""Metric of comparison.png, the usual one of the field; metrics.json has the others."""
 
 
 def check_output(folder: Path, overwrite: bool = False, inputs: Inputs = ()) -> None:
-    """Raise ZooError if `save` could not write there, before any work is done. inputs: files that are read."""
-    figures.require()
+    """Raise ZooError if `save` cannot write there. inputs: files that are read."""
+    require("matplotlib", "train", "figures")
     check_folder_target(folder, overwrite, FILES, inputs)
 
 
@@ -39,8 +40,8 @@ def save(
     source: str = "",
     with_diagnosis: bool = False,
 ) -> None:
-    """Write metrics.json, predictions.tsv, scatter.png, for several models comparison.png, and, if asked for, a
-    diagnosis figure for each set of weights: all or none."""
+    """Write metrics.json, predictions.tsv and scatter.png, comparison.png for several models, and `with_diagnosis` a
+    figure of the residuals of each: all files or none."""
     with replacing_folder(folder, overwrite, FILES) as partial:
         description = {"command": command, **to_json(report, source)}
         (partial / "metrics.json").write_text(json.dumps(description, indent=2, allow_nan=False) + "\n")
@@ -79,7 +80,7 @@ def _draw_comparison(report: Report, path: Path) -> None:
 
 
 def to_json(report: Report, source: str = "") -> dict[str, Any]:
-    """The report as JSON types; what is not defined is null."""
+    """The report as JSON types; undefined values are null."""
     data = report.data
     return {
         "version": zoo.__version__,
@@ -115,7 +116,7 @@ def to_json(report: Report, source: str = "") -> dict[str, Any]:
 
 
 def _sha256(data: Split) -> str:
-    """Hex, over codes and measurements; every missing one counts as the same NaN."""
+    """SHA-256 of codes and measurements, in hex; every missing measurement counts as the same NaN."""
     digest = hashlib.sha256(np.ascontiguousarray(data.codes).data)
     measured = np.where(np.isnan(data.targets), np.float32(np.nan), data.targets)
     digest.update(np.ascontiguousarray(measured, "<f4").data)
@@ -143,7 +144,7 @@ def _evaluation_json(one: Evaluation, report: Report) -> dict[str, Any]:
 
 
 def _predictions(report: Report) -> bytes:
-    """A row a record: name, the predictions of each set of weights, the measurements (empty where missing)."""
+    """One row per record: name, the predictions of each model, the measurements (empty if missing)."""
     alone = len(report.evaluations) == 1
     predicted_names = [
         f"predicted_{target}" + ("" if alone else f"_{one.label}")
