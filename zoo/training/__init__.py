@@ -1,4 +1,4 @@
-"""The shared trainer and what belongs to it: settings, run folders, several processes, distillation, releases.
+"""The trainer of all models: settings, run folders, several processes, distillation, releases.
 
-Needs PyTorch as a whole, except for config.py and run_folder.py.
+Needs PyTorch, except for config.py and run_folder.py.
 """

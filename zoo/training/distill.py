@@ -1,9 +1,9 @@
-"""Distillation: the trainer on sequences drawn from a genome, fresh for every epoch, labelled by a teacher's outputs.
+"""Distillation: training on sequences from a genome, new ones in every epoch, labelled with a teacher's outputs.
 
-Five kinds of sequences, so that the student sees what the teacher does to real DNA and to what is not DNA of this
-genome: windows of both strands at any offset; the same dinucleotide-shuffled; mutated; spliced from two; and climbed,
-that is evolved by rounds of mutation and selection towards higher or lower activity, so that the tails are covered.
-Every sequence follows from (seed, number of the drawing) and the teacher.
+Five kinds of sequences show the student how the teacher responds to real DNA and to other sequences: windows of both
+strands at any offset; shuffled windows that keep dinucleotide counts; mutated windows; windows spliced from two; and
+climbed sequences, evolved by rounds of mutation and selection to higher or lower activity, which cover the extremes.
+Every sequence follows from the seed, the number of the draw and the teacher.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from zoo.dna.augment import mutate
 from zoo.dna.shuffle import dinucleotide_shuffle
 from zoo.errors import ZooError
 from zoo.formats.genome import Genome, Region
+from zoo.options import Bounds, check
 
 Label = Callable[[np.ndarray], np.ndarray]
 """The teacher: base codes, uint8 (N, L) -> activities, float32 (N, T)."""
@@ -29,65 +30,57 @@ CLIMB_ROUNDS = 8
 """Rounds of mutation and selection; the sequences of every round are used."""
 
 CLIMB_MUTATIONS = 0.02
-"""Share of bases that a round of climbing mutates: 5 of 249."""
+"""Share of bases mutated in a round of climbing: 5 of 249."""
 
 CLIMB_CANDIDATES = 3
-"""Mutants among which a round selects."""
+"""Mutants of a sequence from which a round selects one."""
 
 MUTATION_RANGE = (0.01, 0.25)
-"""Share of bases replaced in a mutated sequence, drawn log-uniformly for each."""
+"""Range of the share of bases replaced in a mutated sequence, which is drawn log-uniformly."""
 
 HELD_OUT_WINDOWS = 10_000
 
 
+Share = Annotated[float, Bounds(0, 1)]
+
+
 @dataclasses.dataclass(frozen=True)
 class DistillConfig:
-    """Which sequences a student sees; what is no share of another kind are windows of the genome."""
+    """The sequences that a student is trained on. The shares leave the rest to plain windows of the genome."""
 
-    epoch_size: int = 200_000
-    """Sequences an epoch."""
+    epoch_size: Annotated[int, Bounds(CLIMB_ROUNDS * CLIMB_CANDIDATES)] = 200_000
+    """Sequences per epoch."""
 
-    passes: int = 1
-    """Epochs in a row that use the same sequences; more where labels cost as much as steps."""
+    passes: Annotated[int, Bounds(1)] = 1
+    """Consecutive epochs on the same sequences; more than 1 saves time where labels are as slow as training steps."""
 
-    shuffle: float = 0.05
+    shuffle: Share = 0.05
     """Share of dinucleotide-shuffled windows."""
 
-    mutate: float = 0.15
+    mutate: Share = 0.15
     """Share of mutated windows."""
 
-    splice: float = 0.15
+    splice: Share = 0.15
     """Share of windows spliced from two."""
 
-    climb: float = 0.3
+    climb: Share = 0.3
     """Share of sequences evolved to higher or lower activity."""
 
-    held_out: int = HELD_OUT_WINDOWS
-    """Windows of the part of the genome set apart for validation, and as many of that for the test."""
+    held_out: Annotated[int, Bounds(1)] = HELD_OUT_WINDOWS
+    """Windows in the validation split, and as many in the test split, from parts of the genome set apart for them."""
 
     def __post_init__(self) -> None:
-        if self.epoch_size < CLIMB_ROUNDS * CLIMB_CANDIDATES:
-            raise ZooError(f"epoch_size: expected at least {CLIMB_ROUNDS * CLIMB_CANDIDATES}, got {self.epoch_size}")
-        if self.held_out < 1:
-            raise ZooError(f"held_out: expected at least 1, got {self.held_out}")
-        if self.passes < 1:
-            raise ZooError(f"passes: expected at least 1, got {self.passes}")
-        shares = {name: getattr(self, name) for name in ("shuffle", "mutate", "splice", "climb")}
-        for name, share in shares.items():
-            if not 0 <= share <= 1:
-                raise ZooError(f"{name}: expected a share from 0 to 1, got {share}")
-        if sum(shares.values()) > 1:
-            raise ZooError(
-                f"shuffle, mutate, splice and climb: expected at most 1 together, got {sum(shares.values()):g}"
-            )
+        check(self)
+        if (total := self.shuffle + self.mutate + self.splice + self.climb) > 1:
+            raise ZooError(f"shuffle, mutate, splice and climb: expected at most 1 together, got {total:g}")
 
 
 class DistillSource:
     """A training source (see zoo/data/dataset.py).
 
-    seed: of every sequence that is drawn.
-    ahead: draw the next sequences while some are trained on. That helps where another device trains; on the same
-    processor both would only wait for each other.
+    seed: random seed of the sequences.
+    ahead: draw the next sequences during training. This helps if another device trains; on the same processor, drawing
+    and training only slow each other down.
     """
 
     def __init__(
@@ -120,12 +113,12 @@ class DistillSource:
 
     @cached_property
     def validation(self) -> Split:
-        """Windows of the region set apart for validation, as the teacher sees them."""
+        """Labelled windows of the validation region."""
         return self.windows_of(self.genome.validation)
 
     @cached_property
     def test(self) -> Split:
-        """Windows of the region set apart for test."""
+        """Labelled windows of the test region."""
         return self.windows_of(self.genome.test)
 
     def windows_of(self, region: Region) -> Split:
@@ -160,10 +153,10 @@ class DistillSource:
         return self.genome.windows(self.genome.train, count, generator)
 
     def _climb(self, count: int, generator: np.random.Generator) -> Split:
-        """`count` labelled sequences: mutants of windows, of mutants, and so on, each lineage after an aim of its own.
+        """`count` labelled sequences: mutants of windows, mutants of those, and so on.
 
-        A lineage's aim is a direction in the space of the targets; of the mutants of a round, the one furthest along
-        it lives on. All mutants of a round are kept, since their labels have been made.
+        Each lineage has a random direction in the space of the targets. The mutant of a round that is furthest in that
+        direction is the parent of the next round. All mutants are kept, since they have labels.
         """
         lineages = count // (CLIMB_ROUNDS * CLIMB_CANDIDATES)
         aims = generator.standard_normal((lineages, len(self.targets))).astype(np.float32)

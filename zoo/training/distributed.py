@@ -1,4 +1,4 @@
-"""Several training processes, as `torchrun` starts them. One process needs nothing from here but `Group.single`."""
+"""Several training processes, started by `torchrun`, or a single one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zoo.errors import ZooError
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """This process among those that train together. `rank` 0 alone writes and prints."""
+    """This process among those that train together. Only rank 0 writes and prints."""
 
     rank: int = 0
     size: int = 1
@@ -30,13 +30,13 @@ class Group:
         return batch[self.rank :: self.size]
 
     def sum(self, value: torch.Tensor) -> torch.Tensor:
-        """Sum over the processes; `value` itself where there is one."""
+        """Sum over the processes, written into `value`."""
         if self.size > 1:
             distributed.all_reduce(value)
         return value
 
     def gather_rows(self, share: np.ndarray, batch_length: int) -> np.ndarray:
-        """The rows of all processes' shares of a batch, in the batch's order, float32 (N, T)."""
+        """The rows of all processes' shares of a batch, in the order of the batch, float32 (N, T)."""
         if self.size == 1:
             return share
         parts: list[np.ndarray | None] = [None] * self.size
@@ -54,7 +54,7 @@ class Group:
 
 
 def join(device: str) -> Group:
-    """The group that torchrun's environment describes, joined; a group of one without it."""
+    """Join the group that torchrun's environment variables describe; without them, return a group of one process."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return Group()
@@ -65,8 +65,8 @@ def join(device: str) -> Group:
 
 
 def leave(group: Group) -> None:
-    """Part from the group, if it is one."""
+    """Leave the group, if there is one."""
     if group.size > 1:
         distributed.destroy_process_group()
-        # its threads end with the last reference to it; left to the end of the process, some abort it (PyTorch 190489)
+        # its threads end with the last reference; at the exit of the process, some would abort it (PyTorch 190489)
         gc.collect()

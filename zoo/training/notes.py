@@ -1,4 +1,4 @@
-"""What a training says beside its numbers, in lines for a user: at the start, after an epoch, at the end."""
+"""Lines for the user of a training beside its numbers: at the start, after an epoch, at the end."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from zoo.training.trainer import Trainer
 from zoo.weights import checkpoint, network
 
 FEW_SEQUENCES = 10_000
-"""Training sequences under which batch norms are likely to need freezing. Their running statistics move by a hundredth
-a step, so that 80 steps of 128 sequences replace about half of what the given weights brought along."""
+"""Number of training sequences below which batch norms probably need freezing. Their running statistics move by 1%
+per step, so 80 steps of 128 sequences replace about half of the statistics of the given weights."""
 
 
 def at_start(trainer: Trainer, device: str) -> list[str]:
-    """What is trained on and where, and what of the weights given is not kept. device: its name."""
+    """Lines about the data, the device, and the given weights that are not kept. device: its name."""
     source = trainer.source
     processes = f", {trainer.group.size} processes" if trainer.group.size > 1 else ""
     lines = [f"{_counts(source)}; on {device}, {trainer.settings.precision}{processes}"]
     missing = _missing_labels(source)
     if missing:
-        lines.append(f"labels are missing, which is no fault: {missing}")
+        lines.append(f"labels are missing, which is allowed: {missing}")
     if trainer.start is not None and trainer.fresh_head:
         theirs, ours = (", ".join(names) for names in (trainer.start.spec.targets, trainer.config.targets))
-        lines.append(f"the head starts fresh: the targets are {ours}, those of the given weights {theirs}")
+        lines.append(f"the head starts fresh: the targets are {ours}, but the given weights have {theirs}")
     if _few(trainer):
         lines.append(
-            f"fewer than {FEW_SEQUENCES:,} training sequences: fine-tuning may first make the given weights worse; "
+            f"fewer than {FEW_SEQUENCES:,} training sequences: fine-tuning may make the given weights worse at first; "
             f"{_gentler(trainer)}"
         )
     return lines
 
 
 def after_epoch(trainer: Trainer, row: Mapping[str, Any]) -> list[str]:
-    """Whether the first epoch made given weights worse, unless `at_start` said already what to do."""
+    """A line if the first epoch made given weights worse, unless `at_start` gave the advice already."""
     before = trainer.progress.history[0]
     worse = before["epoch"] == 0 and row["epoch"] == 1 and row["validation_loss"] > before["validation_loss"]
     if not worse or trainer.fresh_head or _few(trainer):
@@ -48,7 +48,7 @@ def after_epoch(trainer: Trainer, row: Mapping[str, Any]) -> list[str]:
 
 
 def test_scores(trainer: Trainer) -> tuple[dict[str, Any], str] | None:
-    """The kept weights on the test split: numbers for the receipts, and a line. None where there is none."""
+    """The kept weights on the test split: numbers for the receipts, and a line; None without a test split."""
     test = trainer.source.test
     if test is None:
         return None
@@ -69,7 +69,7 @@ def number(value: float | None) -> str:
 
 
 def _few(trainer: Trainer) -> bool:
-    """Whether few sequences train given weights with the statistics of batches. A fresh head has nothing to lose."""
+    """Whether given weights are trained on few sequences with batch statistics; never true with a fresh head."""
     given, train = trainer.start is not None and not trainer.fresh_head, trainer.source.train
     return given and train is not None and len(train) < FEW_SEQUENCES and _may_freeze(trainer)
 
@@ -84,7 +84,7 @@ def _gentler(trainer: Trainer) -> str:
 
 
 def _splits(source: Source) -> dict[str, Split]:
-    """Side -> split, where every epoch has the same sequences."""
+    """Side -> split; empty if every epoch has new sequences."""
     if source.train is None:
         return {}
     held_out = {"validation": source.validation, "test": source.test}

@@ -1,11 +1,11 @@
-"""Bundled weights: how training becomes the weights that a name such as "original" stands for.
+"""Make bundled weights, such as "original", from training runs. For maintainers, from the root of a clone:
 
-For those who make a release, from the root of a clone:
 python -m zoo.training.release NAME RUN... --teacher FILE --genome FASTA --sequences FASTA
-writes NAME.safetensors, NAME.onnx and the entry of catalog.toml with how near the weights come to their teacher into
-zoo/weights/pretrained/, which is installed, and the receipts of the runs into docs/bundled-weights/, which is not.
-Several runs are a chain in which each began with the weights of the one before (--start). docs/bundled-weights.md has
-the commands.
+
+It writes NAME.safetensors, NAME.onnx and an entry in catalog.toml, with the agreement with the teacher, to
+zoo/weights/pretrained/, which is installed, and the receipts of the runs to docs/bundled-weights/, which is not.
+Each of several runs must have begun with the weights of the run before it (--start). docs/bundled-weights.md has the
+commands.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from zoo.weights import checkpoint, lookup
 from zoo.weights.checkpoint import SUFFIX, Checkpoint
 
 RECEIPTS = Path("docs", "bundled-weights")
-"""Folder of the receipts, from the root of a clone: NAME.run-N.json and NAME.metrics-N.csv of the Nth run."""
+"""Folder in a clone with the receipts of the Nth run, NAME.run-N.json and NAME.metrics-N.csv."""
 
 CATALOG_HEAD = "# What is in this folder. Written by zoo/training/release.py; a table a model.\n"
 
 SEED = 0
-"""Of the windows and the variants that fidelity is measured on."""
+"""Random seed of the windows and variants on which fidelity is measured."""
 
 VARIANTS = 20
-"""Single-base variants of each sequence that fidelity is measured on."""
+"""Single-base variants per sequence on which fidelity is measured."""
 
 
 def add(
@@ -55,13 +55,13 @@ def add(
 ) -> dict[str, Any]:
     """Bundle the best weights of the last run as `name`. Returns the new entry of the catalog.
 
-    runs: in the order they were trained, each from the weights of the one before.
-    sequences: real sequences that were not trained on, FASTA.  genome_path: windows are drawn from its test region.
-    folder: of the weights and catalog.toml.  receipts_folder: of the receipts; files that earlier weights of the name
-        left in either are removed.
+    runs: in the order of training, each begun with the weights of the run before it.
+    sequences: FASTA of real sequences that were not used in training.  genome_path: FASTA for windows.
+    folder: for the weights and catalog.toml.  receipts_folder: for the receipts. Files of earlier weights of this name
+        are removed from both.
 
-    Raises ZooError if a run is not there, does not begin with the weights of the one before, or the weights are not of
-    the variant `name`.
+    Raises ZooError for a missing run, a run that did not begin with the weights of the run before it, and weights of
+    another variant than `name`.
     """
     receipts = _chain(runs)
     made = checkpoint.load(runs[-1].weights)
@@ -95,7 +95,7 @@ def add(
 
 
 def _chain(runs: Sequence[RunFolder]) -> list[dict[str, Any]]:
-    """Receipts of runs of which each began with the weights of the one before, the first with random ones."""
+    """Receipts of the runs. Each must have begun with the weights of the one before, the first with random ones."""
     found = []
     before: dict[str, str] = {}
     for run in runs:
@@ -103,14 +103,14 @@ def _chain(runs: Sequence[RunFolder]) -> list[dict[str, Any]]:
         receipts = run.read_receipts()
         if receipts["start"] != before:
             began = receipts["start"].get("weights_id", "random ones")[:12]
-            raise ZooError(f"{run.path}: began with weights {began}, which are not those of the run before it")
+            raise ZooError(f"{run.path}: began with weights {began}, expected the weights of the run before it")
         found.append(receipts)
         before = {"weights_id": made.spec.weights_id}
     return found
 
 
 def _is_variant(made: Checkpoint, name: str) -> bool:
-    """Whether weights are of the network that a name stands for: same arrays, length and targets."""
+    """Whether weights belong to the variant of this name: same arrays, sequence length and targets."""
     plugin = registry.load("models", made.spec.architecture)
 
     def network_of(config: Any) -> tuple[Any, ...]:
@@ -121,7 +121,7 @@ def _is_variant(made: Checkpoint, name: str) -> bool:
 
 
 def _source(made: Checkpoint, teacher: Path, near: dict[str, float]) -> str:
-    """What the weights are, in a line that every prediction with them shows."""
+    """A line about the weights that every prediction with them shows."""
     taught = checkpoint.load(teacher).spec
     figures = " and ".join(f"{near[f'windows_{target}_pearson']:.2f} ({target})" for target in made.spec.targets)
     return (
@@ -133,9 +133,9 @@ def _source(made: Checkpoint, teacher: Path, near: dict[str, float]) -> str:
 def fidelity(student: Path, teacher: Path, genome_path: Path, sequences: Path) -> dict[str, float]:
     """Pearson r and root mean squared error against the teacher, for each target.
 
-    On the sequences, on the differences that single-base variants make to them, and on windows of the genome's test
-    region. To see how much was learned by heart, on windows of its training region, and on those with their
-    dinucleotides shuffled, a kind that was trained on and never repeats.
+    Measured on the sequences, on the effects of single-base variants of them, and on windows of the genome's test
+    region. Windows of its training region, and the same windows shuffled, show how much was memorised: shuffled windows
+    were in the training too, but never twice.
     """
     models = [load(weights=path) for path in (teacher, student)]
     length = models[0].spec.sequence_length
@@ -163,7 +163,7 @@ def fidelity(student: Path, teacher: Path, genome_path: Path, sequences: Path) -
 
 
 def _variants(codes: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Each sequence with another base at one position."""
+    """Each sequence with one base substituted."""
     changed = codes.copy()
     at = np.arange(len(codes)), generator.integers(0, codes.shape[1], len(codes))
     changed[at] = (codes[at] + generator.integers(1, 4, len(codes))) % 4
@@ -171,7 +171,7 @@ def _variants(codes: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 
 def _toml(name: str, entry: dict[str, Any]) -> str:
-    """A table of text, numbers and one level of tables; JSON's quoting of text is TOML's."""
+    """A TOML table of texts, numbers and one level of tables; JSON quotes texts as TOML does."""
     plain = {key: value for key, value in entry.items() if not isinstance(value, dict)}
     text = f"\n[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in plain.items())
     for key, table in entry.items():

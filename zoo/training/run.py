@@ -1,4 +1,4 @@
-"""One training from start to finish: which network, folder, receipts, trackers, and errors that say what to do."""
+"""One training from start to finish: network, folder, receipts, trackers, errors with advice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from zoo.data.dataset import Source
-from zoo.errors import CheckFailed, MissingDependency, OutOfMemory, ZooError
+from zoo.errors import CheckFailed, MissingDependency, OutOfMemory, ZooError, require
 from zoo.system import machine
 from zoo.training import distributed, notes, tracking
 from zoo.training.config import TrainConfig, TrainingOptions, read_model
@@ -27,9 +27,8 @@ LIBRARIES = ("deepstarr-zoo", "torch", "numpy")
 class TrainingJob:
     """What to train, how, and where.
 
-    command: as the user typed it, for the receipts.
-    start: weights to begin with, random ones for None; the head is random all the same if its targets are others.
-    about: what trackers are told besides.
+    command: as the user typed it, for the receipts.  about: further settings of the tracker.
+    start: initial weights, random ones for None; the head is random too if the targets differ.
     """
 
     architecture: str
@@ -42,7 +41,7 @@ class TrainingJob:
 
     @property
     def device(self) -> str:
-        """ "cpu" or "cuda", what "auto" means here. Raises MissingDependency for "cuda" without a usable GPU."""
+        """ "cpu" or "cuda"; "auto" is resolved. Raises MissingDependency for "cuda" without a usable GPU."""
         name = self.options.device
         if name == "auto":
             return "cuda" if torch.cuda.is_available() else "cpu"
@@ -60,7 +59,7 @@ def prepare(
     command: str = "",
     changes: dict[str, Any] | None = None,
 ) -> TrainingJob:
-    """The Job of a model's name or TOML file, see `read_model`, and of the weights that `options` begin with."""
+    """The job for a model's name or TOML file, see `read_model`, with the initial weights that `options` name."""
     architecture, config, _ = read_model(model, changes)
     start = lookup.load(None, options.start) if options.start else None
     return TrainingJob(architecture, config, settings, options, command, start)
@@ -69,14 +68,15 @@ def prepare(
 def run(job: TrainingJob, source: Source, reporter: Reporter | None = None) -> dict[str, Any]:
     """Train; leave a whole run folder. Returns the row of metrics of the best epoch.
 
-    Raises ZooError if the folder exists (or, to resume, does not fit), MissingDependency for a device or a tracker
-    that is not there, CheckFailed if the loss is not finite.
+    Raises ZooError if the folder exists (or to resume, belongs to another training), MissingDependency for a missing
+    device or tracker, CheckFailed if the loss is not finite.
     """
     machine.keep_memory()
     if job.options.threads:
         torch.set_num_threads(job.options.threads)
     device = job.device
-    tracking.require(job.options.track)
+    if job.options.track:
+        require(job.options.track, "track", "--track")
     folder = RunFolder(job.options.output)
     group = distributed.join(device)
     if device == "cuda":
@@ -117,7 +117,7 @@ def run(job: TrainingJob, source: Source, reporter: Reporter | None = None) -> d
 
 
 def _out_of_memory(error: Exception) -> bool:
-    """PyTorch has a class of its own for GPUs only."""
+    """Whether memory was exhausted. PyTorch has a class for this error on GPUs only."""
     return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
@@ -144,7 +144,7 @@ def _run(trainer: Trainer, receipts: _Receipts, track: tracking.Track, reporter:
         receipts.write("interrupted")
         raise
     except ZooError:
-        with contextlib.suppress(ZooError):  # where the disk is full, that is what to say
+        with contextlib.suppress(ZooError):  # on a full disk, report that error instead
             receipts.write("failed")
         raise
     trainer.folder.draw_curves(trainer.progress.history, trainer.source.targets, best["epoch"])
@@ -157,9 +157,9 @@ def _run(trainer: Trainer, receipts: _Receipts, track: tracking.Track, reporter:
 
 
 class _Receipts:
-    """run.json: what was trained, on what, with what, for how long, how far it came, and its test scores at the end.
+    """run.json: settings, data, libraries, time, epochs done, and the test scores at the end.
 
-    before: what it said when a resumed run was stopped; the command is the one that began the run.
+    before: its content when a resumed run was stopped. The command is that of the first start.
     """
 
     def __init__(self, job: TrainingJob, trainer: Trainer, before: dict[str, Any]) -> None:

@@ -1,10 +1,10 @@
-"""What a training leaves behind: checkpoints to resume from, the best weights, metrics, receipts and curves.
+"""The folder of a training: checkpoints to resume from, the best weights, metrics, receipts and curves.
 
-    weights.safetensors     the best weights so far, as any other weights file of the zoo
-    metrics.csv             a row an epoch, from 0 where the run began with given weights; curves.png, the same, drawn
-    run.json                settings, data, versions, device, time: the receipts
-    seen.safetensors        which sequences it was trained and chosen by, see zoo/data/trained_sequences.py
-    checkpoints/*.safetensors   the state of the training, the newest two; a damaged one falls back to the one before
+    weights.safetensors     the best weights so far, a weights file like any other
+    metrics.csv             one row per epoch, from 0 if the run began with given weights; curves.png shows them
+    run.json                the receipts: settings, data, versions, device, time
+    seen.safetensors        the sequences of training and validation, see zoo/data/trained_sequences.py
+    checkpoints/*.safetensors   the newest two states of the training; if one is damaged, the other is used
 
 Every file is replaced whole. Nothing is pickled.
 """
@@ -33,14 +33,14 @@ KEPT_CHECKPOINTS = 2
 
 @dataclasses.dataclass
 class State:
-    """A training at a certain step. `tensors` holds arrays by name, `facts` what JSON can hold."""
+    """A training at a certain step: arrays by name, and facts as JSON types."""
 
     tensors: dict[str, np.ndarray]
     facts: dict[str, Any]
 
 
 class RunFolder:
-    """Paths of a run, and the reading and writing of its files."""
+    """The paths of a run; reads and writes its files."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -53,7 +53,7 @@ class RunFolder:
     def create(self) -> None:
         """Make the folder. Raises ZooError if it exists, so that no run is lost by mistake."""
         if self.path.exists():
-            raise ZooError(f"{self.path}: exists already; give another --output, or --resume {self.path} to go on")
+            raise ZooError(f"{self.path}: exists already; give another --output, or continue the run with --resume")
         try:
             self.checkpoints.mkdir(parents=True)
         except OSError as error:
@@ -72,7 +72,7 @@ class RunFolder:
             old.unlink()
 
     def discard(self) -> None:
-        """Remove the folder of a run that ended before its first checkpoint. Whatever is not of the run stays."""
+        """Remove the folder of a run that ended before its first checkpoint. Files that are not part of the run stay."""
         if not self._checkpoint_files():
             for path in (self.receipts, self.path / trained_sequences.FILE):
                 path.unlink(missing_ok=True)
@@ -81,7 +81,7 @@ class RunFolder:
                     folder.rmdir()
 
     def load_state(self) -> State | None:
-        """The newest checkpoint that is whole; None if there is none yet. Raises ZooError if all are damaged."""
+        """The newest undamaged checkpoint; None if there is no checkpoint yet. Raises ZooError if all are damaged."""
         damaged = []
         for path in self._checkpoint_files():
             state = _read_state(path)
@@ -93,7 +93,7 @@ class RunFolder:
         return None
 
     def write_metrics(self, history: list[dict[str, Any]]) -> None:
-        """metrics.csv, a row an epoch; a metric that is not defined is an empty field."""
+        """Write metrics.csv, one row per epoch; a metric that is not defined is an empty field."""
         with replacing(self.metrics, overwrite=True) as partial, partial.open("w", newline="") as file:
             writer = csv.DictWriter(file, list(history[0]))
             writer.writeheader()
@@ -104,12 +104,12 @@ class RunFolder:
             partial.write_text(json.dumps(receipts, indent=2) + "\n")
 
     def write_seen(self, source: Source) -> None:
-        """Which sequences it was trained on, where every epoch has the same, and which the best epoch is chosen by."""
+        """Record the validation sequences, and the training sequences unless every epoch has new ones."""
         sides = {"train": source.train, "validation": source.validation}
         trained_sequences.save(self.path, {side: split.codes for side, split in sides.items() if split is not None})
 
     def read_receipts(self) -> dict[str, Any]:
-        """What they say, {} if the run was killed before it wrote any. Raises ZooError if the folder is no run."""
+        """The receipts; {} if the run was killed before it wrote any. Raises ZooError if the folder is not a run."""
         if self._is_new():
             self.checkpoints.mkdir(exist_ok=True)
             return {}
@@ -119,7 +119,7 @@ class RunFolder:
             raise ZooError(f"{self.path}: is not a run folder, its run.json is missing or damaged") from None
 
     def draw_curves(self, history: list[dict[str, Any]], targets: tuple[str, ...], best_epoch: int) -> None:
-        """curves.png: loss, and Pearson r of each target, training and validation, by epoch; the best one is marked."""
+        """Draw curves.png: loss and Pearson r of each target, training and validation, by epoch, with the best epoch."""
         from matplotlib.ticker import MaxNLocator
 
         figure, (panels,) = figures.new(4 * (1 + len(targets)), 3.7, columns=1 + len(targets))
@@ -130,17 +130,17 @@ class RunFolder:
         ):  # fmt: skip
             for split, colour in (("train", "tab:grey"), ("validation", "tab:blue")):
                 values = np.array([row[f"{split}_{column}"] for row in history], np.float64)  # None becomes NaN
-                marker = "o" if np.isfinite(values).sum() == 1 else None  # which no line shows
+                marker = "o" if np.isfinite(values).sum() == 1 else None  # a line needs two points
                 panel.plot(epochs, values, color=colour, label=split, marker=marker)
             panel.axvline(best_epoch, color="tab:orange", linestyle="--", label=f"best epoch: {best_epoch}", zorder=1)
             panel.set(title=title, xlabel="epoch (0: before training)" if epochs[0] == 0 else "epoch")
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        # below the panels, where no curve is hidden by it
+        # below the panels, where it hides no curve
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
         figures.save(figure, self.curves, 120)
 
     def _is_new(self) -> bool:
-        """Whether the folder was made for a run, and the run killed before it wrote anything."""
+        """Whether the folder was made for a run that was killed before it wrote anything."""
         if not self.path.is_dir():
             return False
         clear_left_over(self.path)

@@ -1,4 +1,4 @@
-"""What a network in training predicts in evaluation mode, and how good that is. Needs PyTorch.
+"""Predictions of a network in training, in evaluation mode, and their metrics. Needs PyTorch.
 
 Axes: N sequences, L positions, T targets.
 """
@@ -15,17 +15,17 @@ from zoo.evaluation.metrics import METRICS, score
 from zoo.spec import ALPHABET
 
 EVALUATION_BATCH = {"cpu": 16, "cuda": 2048}
-"""Sequences that are predicted at once. On a CPU the widest activations of 16 stay in the second-level cache."""
+"""Sequences per batch. On a CPU, the widest activations of 16 sequences fit into the second-level cache."""
 
 
 def one_hot(codes: np.ndarray, device: torch.device, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    """Base codes, uint8 (N, L) -> (N, L, 4), channels last, made on the device."""
+    """One-hot bases on the device, channels last: base codes, uint8 (N, L) -> (N, L, 4)."""
     table = torch.eye(len(ALPHABET) + 1, len(ALPHABET), device=device, dtype=dtype)
     return nn.functional.embedding(torch.from_numpy(codes).to(device).int(), table)
 
 
 def predict(module: nn.Module, codes: np.ndarray, device: torch.device) -> np.ndarray:
-    """Base codes, uint8 (N, L) -> activities, float32 (N, T), in evaluation mode; its mode is left as found."""
+    """Predict in evaluation mode, and restore the mode: base codes, uint8 (N, L) -> activities, float32 (N, T)."""
     training = module.training
     module.eval()
     out = []
@@ -41,8 +41,8 @@ def predict(module: nn.Module, codes: np.ndarray, device: torch.device) -> np.nd
 def columns(split: str, targets: tuple[str, ...], observed: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
     """Columns of metrics.csv: the loss, and each metric of each target, over all rows.
 
-    None where a prediction of a measured row is not finite: a loss over the other rows, or the other targets, would be
-    the lower the worse the network is.
+    None if a prediction of a measured row is not finite: a loss over the other rows or targets would be lower for a
+    worse network.
     """
     scores = score(observed, predicted)
     errors = [one.mse for one in scores if one.n]

@@ -1,4 +1,4 @@
-"""Trackers of experiments: each run is logged to TensorBoard or Weights & Biases too, if it is asked for."""
+"""Experiment trackers: log each run to TensorBoard or Weights & Biases."""
 
 from __future__ import annotations
 
@@ -8,22 +8,18 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import MissingDependency
-from zoo.system import machine
-
 Row = Mapping[str, Any]
-"""Of metrics.csv, an epoch."""
+"""Row of metrics.csv: an epoch."""
 
 Track = Callable[[Row], None]
-"""Logs an epoch."""
+"""Function that logs an epoch."""
 
 
 @dataclasses.dataclass(frozen=True)
 class About:
-    """project, group: what the runs of Weights & Biases are sorted by; a run of a group that is resumed stays one run.
+    """project, group: where Weights & Biases lists the run; a resumed run of a group stays one run.
 
-    config: settings under names of one's own, instead of those of the training.
-    logged: a row of metrics.csv -> what is logged.
+    config: settings to show instead of those of the training.  logged: a row of metrics.csv -> the row to log.
     """
 
     project: str = "deepstarr-zoo"
@@ -32,15 +28,9 @@ class About:
     logged: Callable[[Row], Row] = lambda row: row
 
 
-def require(tracker: str | None) -> None:
-    """Raise MissingDependency where it is not installed. None: nothing is."""
-    if tracker is not None and machine.version(tracker) is None:
-        raise MissingDependency(f"{tracker} is not installed; pip install {tracker} brings it")
-
-
 @contextlib.contextmanager
 def started(tracker: str | None, folder: Path, settings: Mapping[str, Any], about: About) -> Iterator[Track]:
-    """What logs the run in `folder`. tracker: None for nothing.  settings: of the training."""
+    """A function that logs the run in `folder`. tracker: None logs nothing.  settings: those of the training."""
     if tracker is None:
         yield lambda _: None
     elif tracker == "tensorboard":

@@ -1,15 +1,15 @@
-"""The trainer, the same for every model of the zoo and every source of data. Needs the extra `train`.
+"""The trainer of all models, for every source of data. Needs the extra `train`.
 
-A source (zoo/data/dataset.py) gives the training sequences of each epoch and one validation split. A run that
-begins with given weights measures them first: that is epoch 0, and the best epoch may be it. All randomness of an epoch
-follows from (seed, epoch) and the saved state of PyTorch's generator, so that a run which was killed and resumed ends
-with the same weights, bit for bit on a CPU, as one that was not.
+A source (zoo/data/dataset.py) gives the training sequences of each epoch and one validation split. A run with
+given weights measures them first, as epoch 0, which may be the best epoch. All randomness of an epoch follows from
+(seed, epoch) and the saved state of PyTorch's generator. A run that was killed and resumed therefore ends with the same
+weights, bit for bit on a CPU.
 
-Where PyTorch and Keras differ, and what is done here:
-- Adam: Keras adds epsilon to sqrt(v) before the bias correction, PyTorch after it, so that Keras's counts 32 times more
-  in the first step. Keras's is taken: PyTorch's Adam is given epsilon / sqrt(1 - beta2^t) at step t.
-- Running variance of batch norm: Keras takes the biased variance of the batch. So does this trainer (batch_norm.py).
-- A last batch of one sequence has no batch variance: it is left out of the epoch.
+The trainer follows Keras where PyTorch differs:
+- Adam: Keras adds epsilon to sqrt(v) before the bias correction, PyTorch after it, so Keras's epsilon counts 32 times
+  more in the first step. PyTorch's Adam gets epsilon / sqrt(1 - beta2^t) at step t.
+- Batch norm: the running variance follows the biased variance of the batch (zoo/layers/batch_norm.py).
+- A last batch of one sequence has no batch variance and is left out of the epoch.
 """
 
 from __future__ import annotations
@@ -42,15 +42,16 @@ from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.checkpoint import save as save_weights
 
 CHECK_EVERY = 50
-"""Steps between looks at whether the loss is finite; on a GPU each look waits for the device."""
+"""Steps between checks that the loss is finite; on a GPU, each check waits for the device."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Reporter:
-    """What a caller hears: `step(done, total)` now and then, `epoch(row)` after each epoch, `note(line)` for what
-    else a user should know, `finished(best row)` at the end. Only the process that writes calls them.
+    """Receives progress, from rank 0 only: `step(done, total)` at intervals, `epoch(row)` after each epoch, `note(line)`
+    for the user, `finished(best row)` at the end.
 
-    enough: asked after each epoch whether the run should end here; for runs of one process."""
+    enough: called after each epoch; true ends the run there. Only for runs of one process.
+    """
 
     step: Callable[[int, int], None] = lambda *_: None
     epoch: Callable[[dict[str, Any]], None] = lambda _: None
@@ -60,7 +61,7 @@ class Reporter:
 
 
 class Trainer:
-    """One run. `run()` trains to the end, or to an interruption, after which `resume` goes on where it stopped."""
+    """One run. `run()` trains to the end or to an interruption; `resume()` then continues."""
 
     def __init__(
         self,
@@ -119,9 +120,9 @@ class Trainer:
         }
 
     def resume(self) -> None:
-        """Take up the newest whole checkpoint; where the run was killed before the first, begin.
+        """Load the newest undamaged checkpoint; do nothing if the run was killed before the first one.
 
-        Raises ZooError if it belongs to another config or other data.
+        Raises ZooError if it belongs to other settings or other data.
         """
         state = self.folder.load_state()
         if state is None:
@@ -131,7 +132,7 @@ class Trainer:
         self._load(state)
 
     def run(self, reporter: Reporter | None = None) -> dict[str, Any]:
-        """Train until the last epoch or until patience is at its end. Returns the row of the best epoch.
+        """Train until the last epoch or until patience ends. Returns the row of the best epoch.
 
         Raises CheckFailed if the loss is not finite, KeyboardInterrupt after the state was saved if interrupted.
         """
@@ -148,7 +149,7 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        """Whether the last epoch is done, or patience at its end."""
+        """Whether the last epoch is done or patience has ended."""
         progress, patience = self.progress, self.settings.patience
         if progress.epoch >= self.settings.epochs:
             return True
@@ -185,7 +186,7 @@ class Trainer:
         return self._end_epoch({**row, **self._validate(), "sequences_per_second": round(rate, 1)})
 
     def _step(self, split: Split, rows: np.ndarray, seed: tuple[int, ...]) -> tuple[torch.Tensor, np.ndarray]:
-        """One step of Adam on the rows of a batch -> the loss before it, the predictions (N, T) it was made from."""
+        """One step of Adam on the rows of a batch -> the loss before the step and its predictions (N, T)."""
         mine = self.group.share(rows)
         codes = split.codes[mine]
         if self.settings.augment:
@@ -208,7 +209,7 @@ class Trainer:
         return self.group.sum(loss.detach().clone()), gathered
 
     def _loss(self, predicted: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
-        """Sum over targets of the mean squared error over the measurements of the joint batch; this share of it."""
+        """This process's share of the loss: sum over targets of the mean squared error over the joint batch."""
         present = ~observed.isnan()
         counts = self.group.sum(present.sum(0).float()).clamp(min=1)
         squares = (predicted.to(observed.dtype) - observed.nan_to_num()).square() * present
@@ -230,19 +231,19 @@ class Trainer:
                 norm.eval()
 
     def _measure_start(self) -> dict[str, Any]:
-        """Epoch 0: how good the weights are that the run begins with. What only training has is None."""
+        """Epoch 0: metrics of the initial weights. The columns of training are None."""
         nothing = np.full((1, len(self.source.targets)), np.nan, np.float32)
         row = {"epoch": 0, "learning_rate": None, **scores.columns("train", self.source.targets, nothing, nothing)}
         return self._end_epoch({**row, **self._validate(), "sequences_per_second": None})
 
     def _validate(self) -> dict[str, Any]:
-        """Columns of a row: the kept weights on the validation split."""
+        """Columns of a row: metrics of the kept weights on the validation split."""
         validation = self.source.validation
         predicted = scores.predict(self.kept, validation.codes, self.device)
         return scores.columns("validation", self.source.targets, validation.targets, predicted)
 
     def _end_epoch(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Take up the row of an epoch that is done; keep the weights if it is the best so far. Returns rank 0's row."""
+        """Record the row of a finished epoch; keep the weights if it is the best so far. Returns rank 0's row."""
         progress = self.progress
         row = self.group.agree([row])[0]  # type: ignore[assignment]
         number = row["epoch"]
@@ -260,7 +261,7 @@ class Trainer:
         return row
 
     def weights(self) -> Checkpoint:
-        """The kept weights, copied. Where they are still those of the start, source and licence are theirs too."""
+        """A copy of the kept weights. If they are still the initial ones, they keep their source and licence."""
         source, start = (
             f"trained by deepstarr-zoo on {self.source.identity().get('source', 'unknown data')}",
             self.start,
@@ -285,11 +286,11 @@ class Trainer:
 
     def _advice(self, epoch: int) -> str:
         if epoch == 0:
-            return "the weights given with --start do not suit this data"
+            return "the weights given with --start do not fit this data"
         return f"try a lower --learning-rate; the last good state is in {self.folder.checkpoints}"
 
     def _begin_with(self, start: Checkpoint) -> bool:
-        """Whether the head is fresh all the same, since the targets are others."""
+        """Load initial weights. Returns whether the head starts fresh because the targets differ."""
         norms = registry.load("models", self.architecture).layer_norms(self.config)
         fresh = network.sizes(self.model, norms)
         fresh_head = network.begin_with(self.model, start)
@@ -301,7 +302,7 @@ class Trainer:
         """One-hot (N, L, 4) on the device -> activities (N, T), in training mode."""
         dtype = torch.bfloat16 if self.settings.precision == "bf16" else self.dtype
         own = getattr(registry.load("models", self.architecture), "training_forward", None)
-        # a model's own way normalises by the batch
+        # training_forward normalises by the batch
         if self.device.type == "cpu" and not compiled and own and not self.settings.freeze_batch_norm:
             return lambda hot: own(self.model, hot, dtype)
         module = torch.compile(self.model) if compiled else self.model
@@ -314,7 +315,7 @@ class Trainer:
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
-        """A signal lets the step in progress finish, so that the state can be saved; a second one does not wait."""
+        """After a signal, finish the step and save the state; a second signal ends the run at once."""
 
         def note(stopped: Stopped) -> None:
             self._stopped = stopped
@@ -357,8 +358,8 @@ class Trainer:
 
 @dataclasses.dataclass
 class Progress:
-    """epoch: epochs done.  step: steps done of the next one.  updates: steps done in all.  history: a row an epoch,
-    from 0 where the run began with given weights.  best_epoch: by validation loss, None before there is any."""
+    """epoch: epochs done.  step: steps done of the next epoch.  updates: steps done in total.  history: one row per
+    epoch, from 0 if the run began with given weights.  best_epoch: by validation loss, None before the first one."""
 
     epoch: int = 0
     step: int = 0
@@ -369,7 +370,7 @@ class Progress:
 
 
 def one_cycle(done: float, peak: float) -> float:
-    """Learning rate after a share `done` of the run: up linearly for a tenth, then down to peak / 1000 by a cosine."""
+    """Learning rate after a share `done` of the run: linear up to a tenth, then a cosine down to peak / 1000."""
     warm = 0.1
     if done < warm:
         return peak * max(done / warm, 1e-3)
@@ -377,8 +378,8 @@ def one_cycle(done: float, peak: float) -> float:
 
 
 def _average(model: nn.Module, decay: float) -> Any:
-    """A moving average of weights and running statistics. The window grows from a few steps to 1 / (1 - decay) of them,
-    so that the random weights of the beginning are soon forgotten."""
+    """A moving average of weights and running statistics. Its window grows from a few steps to 1 / (1 - decay) steps, so
+    the random initial weights soon lose their influence."""
     if not decay:
         return None
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
