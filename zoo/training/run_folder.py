@@ -72,7 +72,7 @@ class RunFolder:
             old.unlink()
 
     def discard(self) -> None:
-        """Remove the folder of a run that ended before its first checkpoint. Files that are not part of the run stay."""
+        """Remove the folder of a run that ended before its first checkpoint. Other files stay."""
         if not self._checkpoint_files():
             for path in (self.receipts, self.path / trained_sequences.FILE):
                 path.unlink(missing_ok=True)
@@ -119,7 +119,7 @@ class RunFolder:
             raise ZooError(f"{self.path}: is not a run folder, its run.json is missing or damaged") from None
 
     def draw_curves(self, history: list[dict[str, Any]], targets: tuple[str, ...], best_epoch: int) -> None:
-        """Draw curves.png: loss and Pearson r of each target, training and validation, by epoch, with the best epoch."""
+        """Draw curves.png: loss and Pearson r of each target, training and validation, by epoch."""
         from matplotlib.ticker import MaxNLocator
 
         figure, (panels,) = figures.new(4 * (1 + len(targets)), 3.7, columns=1 + len(targets))

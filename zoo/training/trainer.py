@@ -47,8 +47,8 @@ CHECK_EVERY = 50
 
 @dataclasses.dataclass(frozen=True)
 class Reporter:
-    """Receives progress, from rank 0 only: `step(done, total)` at intervals, `epoch(row)` after each epoch, `note(line)`
-    for the user, `finished(best row)` at the end.
+    """Receives progress from rank 0: `step(done, total)` at intervals, `epoch(row)` after each epoch, `note(line)` for
+    the user, `finished(best row)` at the end.
 
     enough: called after each epoch; true ends the run there. Only for runs of one process.
     """
@@ -378,8 +378,8 @@ def one_cycle(done: float, peak: float) -> float:
 
 
 def _average(model: nn.Module, decay: float) -> Any:
-    """A moving average of weights and running statistics. Its window grows from a few steps to 1 / (1 - decay) steps, so
-    the random initial weights soon lose their influence."""
+    """A moving average of weights and running statistics. Its window grows from a few steps to 1 / (1 - decay) steps,
+    so that the random initial weights soon lose their influence."""
     if not decay:
         return None
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
