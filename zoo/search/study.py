@@ -117,7 +117,7 @@ class Study:
     def finished(self) -> list[optuna.trial.FrozenTrial]:
         """Trials that were trained to the end, the best first; with several objectives, those of the front first."""
         done = [trial for trial in self.trials() if trial.state.name == "COMPLETE"]
-        losses = np.array([self.losses(trial.values) for trial in done]).reshape(len(done), -1)
+        losses = np.array([self.losses(trial.values) for trial in done]).reshape(len(done), len(self.objectives))
         front = on_front(losses) if len(self.objectives) > 1 else np.zeros(len(done), bool)
         order = sorted(range(len(done)), key=lambda one: (not front[one], losses[one, 0], done[one].number))
         return [done[one] for one in order]
