@@ -14,7 +14,7 @@ Figure = pytest.importorskip("matplotlib.figure").Figure
 
 def test_long_names_of_runs_and_targets_are_shortened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **_: drawn.append(figure) or Path(path).touch())
     observed = np.random.default_rng(0).normal(size=(60, 1)).astype(np.float32)
     names = ["a_run_" + 10 * "of_many_words_" + "end", "short"]
     targets = ("activity_" * 5,)

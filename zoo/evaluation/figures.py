@@ -162,24 +162,16 @@ def density(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """
     if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return np.ones(len(x))
-    places, kernels = [], []
-    for values in (x.astype(np.float64), y.astype(np.float64)):
-        width = np.ptp(values) / (_BINS - 1)
-        places.append(np.round((values - values.min()) / width).astype(np.intp))
-        spread = max(1.0, values.std() * len(values) ** (-1 / 6) / width)
-        reach = int(np.ceil(_REACH * spread))
-        kernels.append(np.exp(-0.5 * (np.arange(-reach, reach + 1) / spread) ** 2))
-    counts = np.bincount(places[0] * _BINS + places[1], minlength=_BINS**2).reshape(_BINS, _BINS).astype(np.float64)
-    for axis, kernel in enumerate(kernels):
-        counts = np.apply_along_axis(_smoothed, axis, counts, kernel)
-    found = counts[places[0], places[1]]
+    from scipy.ndimage import gaussian_filter
+
+    points = np.stack([x, y]).astype(np.float64)
+    widths = np.ptp(points, axis=1) / (_BINS - 1)
+    places = tuple(np.round((points - points.min(axis=1, keepdims=True)) / widths[:, None]).astype(np.intp))
+    counts = np.zeros((_BINS, _BINS))
+    np.add.at(counts, places, 1)
+    bandwidths = np.maximum(1.0, points.std(axis=1) * len(x) ** (-1 / 6) / widths)
+    found = gaussian_filter(counts, bandwidths, mode="constant", truncate=_REACH)[places]
     return found / found.max()
-
-
-def _smoothed(values: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    # mode "same" of np.convolve gives the length of the longer argument, which may be the kernel
-    reach = len(kernel) // 2
-    return np.convolve(values, kernel)[reach : reach + len(values)]
 
 
 def _grid(rows: int, columns: int, height: float = PANEL_INCHES) -> tuple[Figure, np.ndarray]:

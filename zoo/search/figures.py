@@ -201,6 +201,6 @@ def _front(study: Study) -> Figure | None:
     if min(costs) > 0 and max(costs) / min(costs) > 5:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("{x:g}" if max(costs) / min(costs) < 20 else "")
     axes.legend(frameon=False, fontsize=8, loc="best")
     return figure

@@ -34,34 +34,26 @@ def started(tracker: str | None, folder: Path, settings: Mapping[str, Any], abou
     if tracker is None:
         yield lambda _: None
     elif tracker == "tensorboard":
-        yield from _tensorboard(folder, about)
+        from torch.utils.tensorboard import SummaryWriter
+
+        with SummaryWriter(str(folder / "tensorboard")) as writer:
+
+            def log(row: Row) -> None:
+                for name, value in about.logged(row).items():
+                    if name != "epoch" and value is not None:
+                        writer.add_scalar(name, value, row["epoch"])
+                writer.flush()
+
+            yield log
     else:
-        yield from _wandb(folder, settings, about)
+        import wandb
 
-
-def _tensorboard(folder: Path, about: About) -> Iterator[Track]:
-    from torch.utils.tensorboard import SummaryWriter
-
-    with SummaryWriter(str(folder / "tensorboard")) as writer:
-
-        def log(row: Row) -> None:
-            for name, value in about.logged(row).items():
-                if name != "epoch" and value is not None:
-                    writer.add_scalar(name, value, row["epoch"])
-            writer.flush()
-
-        yield log
-
-
-def _wandb(folder: Path, settings: Mapping[str, Any], about: About) -> Iterator[Track]:
-    import wandb
-
-    with wandb.init(
-        project=about.project,
-        group=about.group,
-        name=folder.name,
-        id=None if about.group is None else f"{about.group}-{folder.name}",
-        config=dict(settings if about.config is None else about.config),
-        resume="allow",
-    ) as run:
-        yield lambda row: run.log(dict(about.logged(row)), step=row["epoch"])
+        with wandb.init(
+            project=about.project,
+            group=about.group,
+            name=folder.name,
+            id=None if about.group is None else f"{about.group}-{folder.name}",
+            config=dict(settings if about.config is None else about.config),
+            resume="allow",
+        ) as run:
+            yield lambda row: run.log(dict(about.logged(row)), step=row["epoch"])
