@@ -247,9 +247,7 @@ def _confirm_in_process(request: Request, trainings: list[Training], send: Calla
     confirm_each(shared, trainings, request.data.read(request.space), send)
 
 
-def confirm_each(
-    request: Request, trainings: list[Training], source: Dataset, send: Callable[[Step], None]
-) -> None:
+def confirm_each(request: Request, trainings: list[Training], source: Dataset, send: Callable[[Step], None]) -> None:
     """Train each of `trainings` that is not trained yet."""
     for training in trainings:
         confirm.run(training, source, request.options, request.command, send)
