@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from checkpoints import ODD, random_checkpoint, random_codes
-from command_line import Zoo
+from command_line import Zoo, one_line
 from labelled_files import COLUMNS
 from tables import read_rows
 
@@ -51,11 +51,8 @@ def test_the_command_gives_the_pearson_of_the_published_predictions(
 
 def test_the_command_wants_sequences_with_measurements(zoo: Zoo) -> None:
     for arguments in ([], ["--data", "a", "--sequences", "b"]):
-        status, _, err = zoo("evaluate", *arguments)
-        assert status == 2
-        assert err.startswith("zoo: expected the measured sequences as --data PATH, or as --sequences")
-    message = "zoo: --sequences b.fa: needs the measurements, --labels TABLE\n"
-    assert zoo("evaluate", "--sequences", "b.fa") == (2, "", message)
+        one_line(zoo, ["--data", "--sequences", "--labels"], "evaluate", *arguments)
+    one_line(zoo, ["--sequences", "b.fa", "--labels"], "evaluate", "--sequences", "b.fa")
 
 
 @pytest.fixture
@@ -103,7 +100,7 @@ def test_the_command_says_in_words_which_weights_are_better(zoo: Zoo) -> None:
     typed += ["--data", "t.tsv", "--split", "all", "--resamples", 50, "-o", "out"]
     status, printed, err = zoo(*typed, "--against", "other")
     assert (status, err) == (0, "")
-    assert "differences from other, paired bootstrap; better or worse where the interval does not hold 0" in printed
+    assert "differences from other" in printed
     (compared,) = json.loads(Path("out/metrics.json").read_text())["comparisons"]
     assert (compared["first"], compared["second"]) == ("w", "other")
     said = [found["verdict"] for target in compared["targets"].values() for found in target.values()]
@@ -145,8 +142,7 @@ def test_a_run_is_evaluated_by_its_folder_as_the_end_of_the_training_says(zoo: Z
     assert [one["label"] for one in found["weights"]] == ["first"]
     assert found["data"]["rows"] == tested["sequences"]
     assert found["weights"][0]["targets"]["dev"]["pearson"] == pytest.approx(tested["pearson_dev"], abs=1e-4)
-    status, _, err = zoo("evaluate", "--weights", run, "--data", "data.tsv", "--diagnosis")
-    assert (status, err) == (2, "zoo: --diagnosis: draws a figure into a folder; name it with --output\n")
+    one_line(zoo, ["--diagnosis", "--output"], "evaluate", "--weights", run, "--data", "data.tsv", "--diagnosis")
 
 
 @pytest.mark.usefixtures("run")
