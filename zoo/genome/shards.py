@@ -211,14 +211,14 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def pack(lines: Sequence[Any]) -> np.ndarray:
-    """JSON types as an array for a part, uint8: JSON lines, so that a reader needs one at a time in memory."""
-    return np.frombuffer("\n".join(map(json.dumps, lines)).encode(), np.uint8)
+def pack(value: Any) -> np.ndarray:
+    """JSON types as an array for a part, uint8: a line of JSON."""
+    return np.frombuffer(f"{json.dumps(value)}\n".encode(), np.uint8)
 
 
-def unpack(array: np.ndarray) -> Iterator[Any]:
-    """What `pack` was given, one after the other."""
-    return map(json.loads, array.tobytes().split(b"\n"))
+def unpack(lines: np.ndarray) -> Iterator[Any]:
+    """The values of concatenated arrays that `pack` made, one at a time."""
+    return map(json.loads, lines.tobytes().splitlines())
 
 
 def _difference(found: Any, expected: dict[str, Any]) -> str:

@@ -57,7 +57,7 @@ class FilesWork:
             values.append(self._model.predict_codes(codes))
             on_progress(len(codes))
         records = [dataclasses.asdict(reader.counts), self._model.provider, *names]
-        return {"values": np.concatenate(values), "records": shards.pack(records)}
+        return {"values": np.concatenate(values), "records": np.concatenate([*map(shards.pack, records)])}
 
 
 def predict_files(job: PredictionJob, loading: ModelSource, workers: Workers, on_progress: Progress) -> dict[str, Any]:

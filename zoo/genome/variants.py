@@ -106,7 +106,7 @@ class _Chunk:
     alt_at: np.ndarray
     match: np.ndarray
     reasons: np.ndarray
-    labels: list[Any]
+    labels: np.ndarray
 
 
 class Scoring(GenomeWork):
@@ -138,7 +138,6 @@ class Scoring(GenomeWork):
     def compute(self, part: int, on_progress: Progress) -> Arrays:
         """See NUMBERS."""
         found: list[Arrays] = []
-        labels: list[Any] = []
 
         def work(chunk: _Chunk) -> tuple[_Chunk, Future[np.ndarray]]:
             submitted = self.model.submit_codes(chunk.windows)
@@ -146,19 +145,17 @@ class Scoring(GenomeWork):
             return chunk, submitted
 
         def keep(result: tuple[_Chunk, Future[np.ndarray]]) -> None:
-            labels.append(result[0].labels)
             found.append(self._effects(result[0], result[1].result()))
 
         pipeline.run(self._chunks(part), work, keep)
-        arrays = {name: np.concatenate([one[name] for one in found]) for name in NUMBERS}
-        return {**arrays, "labels": shards.pack(labels)}
+        return {name: np.concatenate([one[name] for one in found]) for name in (*NUMBERS, "labels")}
 
     def _effects(self, chunk: _Chunk, predicted: np.ndarray) -> Arrays:
         """Predictions of a chunk's windows, float32 (N, T), to those of its alleles."""
         if not np.isfinite(predicted).all():
             raise CheckFailed(f"{self.job.variants}: the model gave an output that is not finite")
         scored = chunk.alt_at >= 0
-        arrays: Arrays = {"match": chunk.match, "reasons": chunk.reasons}
+        arrays: Arrays = {"match": chunk.match, "reasons": chunk.reasons, "labels": chunk.labels}
         for name, places in (("ref", chunk.ref_at), ("alt", chunk.alt_at)):
             values = np.full((len(places), predicted.shape[1]), np.nan, np.float32)
             shifts = np.arange(len(self._placements.shifts))
@@ -207,7 +204,8 @@ class Scoring(GenomeWork):
         alleles = [len(variant.alts) for variant in variants]
         columns = [*map(list, zip(*labels, strict=True))] or [[]] * len(LABELS)
         found = table[:, 2:].astype(np.uint8)
-        return _Chunk(len(variants), codes, table[:, 0], table[:, 1], found[:, 0], found[:, 1], [columns, alleles])
+        packed = shards.pack([columns, alleles])
+        return _Chunk(len(variants), codes, table[:, 0], table[:, 1], found[:, 0], found[:, 1], packed)
 
     def write(self, parts: Iterator[Arrays], files: Mapping[Path, Path]) -> dict[str, Any]:
         """Raises ZooError if REF differs from the genome for every allele: it must be another genome."""
