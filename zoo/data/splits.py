@@ -1,7 +1,7 @@
-"""Which sequences are the same molecule, and on which side of a division each one stands. Arrays in, arrays out.
+"""Keys that identify sequences, and the division of sequences into train, validation and test.
 
-A sequence and its reverse complement share one key, so that nothing here can put the two strands on two sides. Imports
-encoding and errors; knows no file. Axes: N sequences, L positions.
+A sequence and its reverse complement have the same key, so both strands are always on the same side. Arrays only; knows
+no file. Axes: N sequences, L positions.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from zoo.dna.encoding import COMPLEMENT
 from zoo.errors import ZooError
 
 SIDES = ("train", "validation", "test")
-"""The sides of a division; a side array, uint8 (N,), holds indices into it. Train first: held-out sides come later."""
+"""The sides of a division; a side array, uint8 (N,), holds indices into it. Train comes before the held-out sides."""
 
 SPELLINGS = {
     "train": "train",
@@ -37,17 +37,17 @@ _LOCUS = re.compile(r"(.+?)[_:](\d+)[_-](\d+)(?:\D|$)")
 
 def side(word: str) -> str:
     """One of SIDES, from any of its spellings in upper or lower case. Raises ZooError for another word."""
-    found = SPELLINGS.get(word.strip().lower())
-    if found is None:
-        raise ZooError(f"expected a split called {', '.join(SPELLINGS)}, got {word!r}")
-    return found
+    known = SPELLINGS.get(word.strip().lower())
+    if known is None:
+        raise ZooError(f"expected a split, one of {', '.join(SPELLINGS)}, got {word!r}")
+    return known
 
 
 def keys(codes: np.ndarray) -> np.ndarray:
-    """Base codes, uint8 (N, L) -> uint64 (N,): the same for a sequence and its reverse complement, and on any machine.
+    """Base codes, uint8 (N, L) -> uint64 (N,): equal for a sequence and its reverse complement, and on any machine.
 
-    A multilinear hash (Carter and Wegman, 1979) of either strand, the smaller of the two: different sequences share a
-    key with a chance of about 2**-62 a pair, 10**-7 for any two of 500,000.
+    The smaller of the multilinear hashes (Carter and Wegman, 1979) of the two strands. Two different sequences have the
+    same key with a probability of about 2**-62, any two of 500,000 with 10**-7.
     """
     length = codes.shape[1]
     factors = np.frombuffer(hashlib.shake_256(b"deepstarr-zoo sequence key").digest(8 * length), "<u8")
@@ -55,7 +55,7 @@ def keys(codes: np.ndarray) -> np.ndarray:
     for start in range(0, len(codes), ROWS_AT_ONCE):
         part = codes[start : start + ROWS_AT_ONCE]
         forward = part.astype(np.uint64) @ factors
-        # the other strand read 5' to 3' meets the factors from the other end
+        # the other strand, read 5' to 3', has the factors in reverse order
         backward = COMPLEMENT[part].astype(np.uint64) @ factors[::-1]
         found[start : start + ROWS_AT_ONCE] = np.minimum(forward, backward)
     return found
@@ -64,7 +64,7 @@ def keys(codes: np.ndarray) -> np.ndarray:
 def by_fraction(sequence_keys: np.ndarray, validation: float, test: float, seed: int) -> np.ndarray:
     """Keys, uint64 (N,) -> sides, uint8 (N,): about these fractions of the sequences are held out.
 
-    Decided by content and seed alone: a sequence stays on its side when rows are added, removed or reordered.
+    Only the sequence and the seed decide: a sequence stays on its side when rows are added, removed or reordered.
     """
     mixed = _mix(sequence_keys ^ _mix(np.array([seed], np.uint64)))
     position = (mixed >> np.uint64(11)) * 2.0**-53
@@ -77,16 +77,16 @@ def by_fraction(sequence_keys: np.ndarray, validation: float, test: float, seed:
 def by_chromosome(
     sequence_keys: np.ndarray, chromosomes: Sequence[str], validation: Sequence[str], test: Sequence[str]
 ) -> tuple[np.ndarray, int]:
-    """Sides, uint8 (N,), by chromosome, and how many sequences changed sides because they stand on several.
+    """Sides, uint8 (N,), by chromosome, and the number of sequences that changed sides because they are on several.
 
-    A sequence that also lies on a held-out chromosome goes there with all its copies, test before validation, so that
-    nothing that is tested was trained on. Raises ZooError if a held-out chromosome is not among `chromosomes`.
+    A sequence that is also on a held-out chromosome goes to that side with all its copies, test before validation, so
+    no tested sequence was trained on. Raises ZooError if a held-out chromosome is not among `chromosomes`.
     """
     given = np.asarray(chromosomes)
     present = np.unique(given)
     for name in (*validation, *test):
         if name not in present:
-            raise ZooError(f"no sequence lies on the chromosome {name!r}; there are {', '.join(present[:30])}")
+            raise ZooError(f"no sequence is on the chromosome {name!r}; known chromosomes: {', '.join(present[:30])}")
     sides = np.zeros(len(given), np.uint8)
     sides[np.isin(given, validation)] = SIDES.index("validation")
     sides[np.isin(given, test)] = SIDES.index("test")
@@ -98,14 +98,14 @@ def by_chromosome(
 
 
 def chromosome(name: str) -> str | None:
-    """ "chr2L_5750_5998_+_positive_peaks" or "chr2L:5750-5998" -> "chr2L"; None if the name tells no locus."""
+    """ "chr2L_5750_5998_+_positive_peaks" or "chr2L:5750-5998" -> "chr2L"; None if the name has no locus."""
     found = _LOCUS.match(name)
     return found and found[1]
 
 
 def shared(side_keys: Mapping[str, np.ndarray]) -> dict[tuple[str, str], np.ndarray]:
-    """Side -> keys, in the order of SIDES; gives (later side, earlier side) -> indices of the later one's records
-    whose sequence, or reverse complement, also stands in the earlier one. Pairs that share nothing are left out.
+    """Side -> keys, in the order of SIDES, to (later side, earlier side) -> indices of the later side's records whose
+    sequence, or reverse complement, is also on the earlier side. Pairs that share nothing are omitted.
     """
     found = {}
     names = list(side_keys)

@@ -1,1 +1,1 @@
-"""Arrays of bases in, arrays out: encoding, shuffling, augmentation. Knows no file and no model."""
+"""Operations on arrays of bases: encoding, shuffling, augmentation, windows, sites. Knows no file and no model."""

@@ -1,6 +1,6 @@
-"""Augmentations of training sequences, as base codes. Each is off unless asked for in TrainConfig.augment.
+"""Augmentations of training sequences, as base codes. TrainConfig.augment turns them on.
 
-Targets stay as they are, so an augmentation states an invariance that the user believes in.
+Targets are not changed, so each augmentation assumes that the activity is invariant to it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from zoo.dna.encoding import reverse_complement
 from zoo.spec import ALPHABET, UNKNOWN_BASE
 
 LARGEST_SHIFT = 10
-"""Bases. Shifts of a few bases keep an enhancer's motifs inside the window."""
+"""Largest shift in bases. Small shifts keep an enhancer's motifs inside the window."""
 
 MUTATION_RATE = 0.02
-"""Share of bases replaced by another base, drawn anew for every sequence and step."""
+"""Share of bases replaced by another base, drawn again for every sequence and step."""
 
 
 def augment(codes: np.ndarray, names: Iterable[str], generator: np.random.Generator) -> np.ndarray:
@@ -24,21 +24,21 @@ def augment(codes: np.ndarray, names: Iterable[str], generator: np.random.Genera
 
     reverse-complement: each sequence on the other strand with probability 1/2; STARR-seq measures enhancers in both
         orientations with nearly the same result (Arnold et al. 2013, doi:10.1126/science.1232542).
-    shift: each sequence moved by up to LARGEST_SHIFT bases, the gap filled with N; windows around a summit are not
-        placed to the base (Kelley et al. 2018, doi:10.1101/gr.227819.117).
+    shift: each sequence moved by up to LARGEST_SHIFT bases, the gap filled with N; the position of a summit is not
+        exact to the base (Kelley et al. 2018, doi:10.1101/gr.227819.117).
     mutate: MUTATION_RATE of the bases replaced; most single mutations change little (the mutation augmentation of
         EvoAug, Lee et al. 2023, doi:10.1186/s13059-023-02941-w).
     """
-    chosen = set(names)
-    if "reverse-complement" in chosen:
+    names = set(names)
+    if "reverse-complement" in names:
         flip = generator.random(len(codes)) < 0.5
         codes = np.where(flip[:, None], reverse_complement(codes), codes)
-    if "shift" in chosen:
+    if "shift" in names:
         shift = generator.integers(-LARGEST_SHIFT, LARGEST_SHIFT + 1, (len(codes), 1))
         padded = np.pad(codes, ((0, 0), (LARGEST_SHIFT, LARGEST_SHIFT)), constant_values=UNKNOWN_BASE)
         columns = np.arange(codes.shape[1]) + LARGEST_SHIFT + shift
         codes = np.take_along_axis(padded, columns, 1)
-    if "mutate" in chosen:
+    if "mutate" in names:
         codes = mutate(codes, MUTATION_RATE, generator)
     return codes
 

@@ -1,8 +1,8 @@
 """Dinucleotide shuffle of many sequences at once: each keeps its first and last base and the count of every pair.
 
 The method of Altschul and Erickson (1985, doi:10.1093/oxfordjournals.molbev.a040370), a random Eulerian walk over the
-bases. Each row has a key from which all its random numbers follow, so that a result depends on nothing but that key and
-the sequence; compiled code (_shuffle.c) and NumPy give the same.
+bases. All random numbers of a row follow from a key, so the result depends only on the key and the sequence; compiled
+code (_shuffle.c) and NumPy give the same result.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ else:
     BUILT = True
 
 SYMBOLS = UNKNOWN_BASE + 1
-"""A, C, G, T and N are the vertices of the walk."""
+"""A, C, G, T and N, the vertices of the walk."""
 
 BLOCK = 4096
-"""Rows that NumPy shuffles at once: its loop runs along the sequence."""
+"""Rows that NumPy shuffles at once; its loop runs along the sequence."""
 
 WEYL, MIX_1, MIX_2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 """Constants of SplitMix64 (Steele, Lea, Flood 2014, doi:10.1145/2660193.2660195)."""
@@ -39,8 +39,8 @@ def dinucleotide_shuffle(codes: np.ndarray, generator: np.random.Generator) -> n
 def references(codes: np.ndarray, number: int, seed: int) -> np.ndarray:
     """Base codes, uint8 (N, L) -> uint8 (N, number, L), dinucleotide shuffles of each sequence.
 
-    Those of a sequence follow from (seed, its bases): the other sequences and their order make no difference, and more
-    of them begin with the same. Raises ZooError for a number below 1.
+    The shuffles of a sequence depend only on the seed and its bases, not on other sequences; a larger number adds
+    shuffles and keeps the first ones. Raises ZooError for a number below 1.
     """
     if number < 1:
         raise ZooError(f"references: expected at least 1 shuffle of a sequence, got {number}")
@@ -67,8 +67,8 @@ def _walks(codes: np.ndarray, keys: np.ndarray) -> np.ndarray:
 class _Walks:
     """The plain twin of _shuffle.c, over rows.
 
-    exits: bases that follow a base, in groups by base, those not yet taken first, intp (N, L - 1).  begin, left: where
-    a group begins and how many are left in it, (N, 5).
+    exits: bases that follow a base, grouped by base, in each group those not yet taken first, intp (N, L - 1).
+    begin, left: start of each group and number of exits left in it, (N, 5).
     """
 
     def __init__(self, codes: np.ndarray, keys: np.ndarray) -> None:
@@ -96,7 +96,7 @@ class _Walks:
         return out
 
     def _last_exits(self) -> np.ndarray:
-        """The exit that each base takes last, such that these lead to the last base; taken out. intp (N, 5)."""
+        """Draw and remove the exit that each base takes last, so that these lead to the last base; intp (N, 5)."""
         end = self._codes[:, -1]
         bases = np.arange(SYMBOLS)
         takes = (self._left > 0) & (end[:, None] != bases)
@@ -119,14 +119,14 @@ class _Walks:
         return last
 
     def _take(self, rows: np.ndarray, base: np.ndarray, at: np.ndarray) -> np.ndarray:
-        """The exits at these places, which the last of their groups fill."""
+        """Remove and return the exits at these places; the last exit of each group moves there."""
         taken = self._exits[rows, at]
         self._left[rows, base] -= 1
         self._exits[rows, at] = self._exits[rows, self._begin[rows, base] + self._left[rows, base]]
         return taken
 
     def _draw(self, rows: np.ndarray, base: np.ndarray) -> np.ndarray:
-        """A random place among the exits that are left to a base."""
+        """A random place among the exits left to a base."""
         self._drawn[rows] += np.uint64(1)
         z = self._keys[rows] + self._drawn[rows] * WEYL
         z = (z ^ (z >> np.uint64(30))) * MIX_1

@@ -1,6 +1,6 @@
-"""Where patterns of bases, such as restriction sites and runs, occur, and which substitutions would make them occur.
+"""Occurrences of patterns of bases, such as restriction sites and runs, and substitutions that would create them.
 
-A pattern is a boolean array (m, 4): which of A, C, G, T may stand at each of its m positions. An N of a sequence
+A pattern is a boolean array (m, 4): which of A, C, G, T is allowed at each of its m positions. An N in a sequence
 matches nothing. Axes: N sequences, L positions, W = L - m + 1 places of a pattern.
 """
 
@@ -17,14 +17,14 @@ IUPAC = {
     "A": "A", "C": "C", "G": "G", "T": "T", "R": "AG", "Y": "CT", "S": "CG", "W": "AT", "K": "GT", "M": "AC",
     "B": "CGT", "D": "AGT", "H": "ACT", "V": "ACG", "N": "ACGT",
 }  # fmt: skip
-"""Letter -> the bases that it stands for (Cornish-Bowden 1985, doi:10.1093/nar/13.9.3021)."""
+"""Letter -> the bases that it means (Cornish-Bowden 1985, doi:10.1093/nar/13.9.3021)."""
 
 MOST_STATES = 20_000
-"""Of the automaton of all patterns together; where there are more, `avoidable` does not search on."""
+"""Largest set of automaton states that `avoidable` follows."""
 
 
 def pattern(text: str) -> np.ndarray:
-    """IUPAC letters, either case -> a pattern. Raises ZooError for none, or for another letter."""
+    """IUPAC letters in upper or lower case -> a pattern. Raises ZooError for an empty text or another letter."""
     for letter in text.upper():
         if letter not in IUPAC:
             raise ZooError(f"{text}: expected IUPAC letters, {''.join(IUPAC)}, got {letter!r}")
@@ -34,7 +34,7 @@ def pattern(text: str) -> np.ndarray:
 
 
 def runs(length: int) -> list[np.ndarray]:
-    """Patterns of `length` times the same base, one for each base."""
+    """Patterns of `length` equal bases, one for each base."""
     return [pattern(base * length) for base in ALPHABET]
 
 
@@ -45,7 +45,7 @@ def on_both_strands(patterns: Iterable[np.ndarray]) -> list[np.ndarray]:
 
 
 def occurrences(codes: np.ndarray, patterns: Sequence[np.ndarray]) -> np.ndarray:
-    """Base codes, uint8 (N, L) -> how often any of the patterns occurs in each, intp (N,)."""
+    """Base codes, uint8 (N, L) -> number of occurrences of all patterns in each, intp (N,)."""
     total = np.zeros(len(codes), np.intp)
     for hits in _hits(codes, patterns):
         total += hits.all(2).sum(1)
@@ -64,7 +64,7 @@ def covered(codes: np.ndarray, patterns: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def completing(codes: np.ndarray, patterns: Sequence[np.ndarray]) -> np.ndarray:
-    """Base codes, uint8 (N, L), in which no pattern occurs -> bool (N, L, 4): substitutions after which one would."""
+    """Base codes, uint8 (N, L), without occurrences -> bool (N, L, 4): substitutions that would create one."""
     found = np.zeros((*codes.shape, len(ALPHABET)), bool)
     for one, hits in zip(_fitting(codes, patterns), _hits(codes, patterns), strict=True):
         row, place = np.nonzero(hits.sum(2) == len(one) - 1)
@@ -74,11 +74,11 @@ def completing(codes: np.ndarray, patterns: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def avoidable(patterns: Sequence[np.ndarray], fixed: np.ndarray) -> bool:
-    """Whether there is a sequence in which no pattern occurs.
+    """Whether a sequence without any of the patterns exists.
 
-    fixed: uint8 (L,), the base at a position, or UNKNOWN_BASE where any may stand. All patterns are followed at once
-    (the shift-and automaton of Baeza-Yates and Gonnet 1992, doi:10.1145/135239.135243), and all sequences by the set of
-    its states. With more than MOST_STATES of them the answer is True, for who then tries.
+    fixed: uint8 (L,), the base at a position, or UNKNOWN_BASE where any base is allowed. The shift-and automaton of
+    Baeza-Yates and Gonnet (1992, doi:10.1145/135239.135243) follows all patterns at once, and a set of its states all
+    sequences. With more than MOST_STATES states the answer is True, so the caller tries to find one.
     """
     begins, ends, masks = _automaton(patterns)
     states = {0}
@@ -95,7 +95,7 @@ def avoidable(patterns: Sequence[np.ndarray], fixed: np.ndarray) -> bool:
 
 
 def _automaton(patterns: Sequence[np.ndarray]) -> tuple[int, int, list[int]]:
-    """Bits of the first and of the last position of each pattern, and for each base those of the positions it fits."""
+    """Bits of the first and of the last position of each pattern; for each base, bits of the positions it matches."""
     begins = ends = 0
     masks = [0] * len(ALPHABET)
     bit = 0

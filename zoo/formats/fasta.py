@@ -7,6 +7,7 @@ Strict: text that is not FASTA, or a sequence that the model does not take, is a
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -37,7 +38,10 @@ CODES_BYTES = 64 << 20
 LAST_LETTER = ord("~")
 """Bytes above it are DEL, or belong to letters outside ASCII."""
 
-LINE_END_BLANKS = np.frombuffer(b"\r \t", np.uint8)
+LINE_END_BLANKS = b"\r \t"
+
+TRAILING_BLANKS = re.compile(rb"(?<![\r \t])[\r \t]++\n")
+"""Blanks at the end of a line; possessive, and only from the first blank on, so that long runs take linear time."""
 
 Batch = tuple[list[str], np.ndarray]
 """Names of N records, and their base codes, uint8 (N, L)."""
@@ -182,7 +186,7 @@ class _File:
             check_line_ends(text.rstrip(), self._where)
             raise ZooError(_long_header(record))
         most = LONGEST * self._length
-        if len(text[header:].translate(None, LINE_END_BLANKS.tobytes() + b"\n")) > most:
+        if len(text[header:].translate(None, LINE_END_BLANKS + b"\n")) > most:
             raise ZooError(f"{record}: {length_message(None, self._length, self._reading)}")
         most_text = max(RECORD_BYTES, LONGEST * most)
         if len(text) > most_text:
@@ -219,32 +223,21 @@ class _Block:
     """A piece of text of whole records, cut into lines. Spans are arrays of first bytes and of bytes after the last."""
 
     def __init__(self, text: bytes, where: str, counts: Counts) -> None:
+        if b"\r" in text or b" \n" in text or b"\t\n" in text:
+            text = TRAILING_BLANKS.sub(b"\n", text)
         self._text = text
         self._bytes = np.frombuffer(text, np.uint8)
         self._where = where
         self._counts = counts
         ends = np.flatnonzero(self._bytes == ord("\n"))
         starts = np.concatenate(([0], ends[:-1] + 1))
-        starts, ends = self._trimmed(starts, ends)
+        filled = ends > starts
+        starts, ends = starts[filled], ends[filled]
         is_header = self._bytes[starts] == ord(">")
         self._headers = starts[is_header] + 1, ends[is_header]
         self._lines = starts[~is_header], ends[~is_header]
         # number of sequence lines before each header, and of all of them
         self._line_bounds = np.append(np.cumsum(~is_header)[is_header], len(self._lines[0]))
-
-    def _trimmed(self, starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Without carriage returns and blanks at the end of lines, and without empty lines."""
-        for _ in range(3):
-            blank = (ends > starts) & np.isin(self._bytes[ends - 1], LINE_END_BLANKS)
-            if not blank.any():
-                break
-            ends = ends - blank
-        else:
-            for line in np.flatnonzero(blank):
-                start = int(starts[line])
-                ends[line] = start + len(self._text[start : int(ends[line])].rstrip(LINE_END_BLANKS.tobytes()))
-        filled = ends > starts
-        return starts[filled], ends[filled]
 
     def names(self) -> list[str]:
         """Headers up to the first white space or control character. Raises ZooError for a header that is too long."""

@@ -1,8 +1,8 @@
-"""A genome on disk: contigs and any stretch of them as base codes, through the .fai index that samtools defines.
+"""A genome on disk: contigs and any part of them as base codes, through the .fai index that samtools defines.
 
-An index that is missing is made beside the genome, or in the cache where its folder is read-only; one that does not fit
-the genome any more is refused. Plain FASTA, or FASTA compressed with bgzip. pysam reads both: 1 microsecond a window,
-where pyfaidx takes 4. It is imported when a genome is opened.
+A missing index is made beside the genome, or in the cache folder if the folder is read-only; an index that no longer
+fits the genome is refused. Plain FASTA, or FASTA compressed with bgzip. pysam reads both, in 1 microsecond a window
+where pyfaidx takes 4; it is imported when a genome is opened.
 """
 
 from __future__ import annotations
@@ -12,20 +12,19 @@ import codecs
 import functools
 import gzip
 import hashlib
-import importlib.util
 import os
 import struct
 import zlib
 from collections import OrderedDict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from zoo.dna.encoding import ASCII_TO_CODE, INVALID
 from zoo.dna.windows import padded
-from zoo.errors import MissingDependency, ZooError
+from zoo.errors import ZooError, require
 from zoo.formats import text_input
 from zoo.formats.names import listed, shown
 from zoo.spec import UNKNOWN_BASE
@@ -34,26 +33,26 @@ from zoo.system.files import cache_folder, file_sha256
 
 INDEX = ".fai"
 BLOCK_INDEX = ".gzi"
-"""Suffixes of the indices that samtools makes beside a genome; the second where it is compressed with bgzip."""
+"""Suffixes of the indices that samtools makes beside a genome; the second only if it is compressed with bgzip."""
 
 BLOCK_BASES = 1 << 20
-"""Bases that are kept together as codes."""
+"""Bases that are read and kept together as codes."""
 
 BLOCKS = 64
-"""Blocks that are kept: 64 MB, whatever the genome."""
+"""Blocks that are kept in memory: 64 MB."""
 
 HEADER_BYTES = 1 << 16
-"""A header may have, so that the index can be checked against it."""
+"""Longest header with which an index can be checked."""
 
 CHR = "chr"
 
-PYSAM = "pysam, which reads indexed genomes and VCF, is not installed; pip install 'deepstarr-zoo[genome]' brings it"
+Entry = tuple[str, int, int, int, int]
+"""A contig in an index: name, bases, offset of its first base, bases a line, bytes a line."""
 
 
 def pysam_module() -> Any:
-    """pysam, silent: what it has to say of a file, it says as an exception. Raises MissingDependency without it."""
-    if importlib.util.find_spec("pysam") is None:
-        raise MissingDependency(PYSAM)
+    """pysam without its messages on stderr; it raises exceptions too. Raises MissingDependency if it is missing."""
+    require("pysam", "genome", "indexed genomes and VCF")
     import pysam
 
     pysam.set_verbosity(0)
@@ -61,20 +60,21 @@ def pysam_module() -> Any:
 
 
 class IndexedFasta:
-    """A genome, open. `contigs`: name -> bases, in the order of the index. For one thread at a time.
+    """An open genome, for one thread at a time. contigs: name -> bases, in the order of the index.
 
-    made_index: the index that was made, if there was none.
+    made_index: the index, if it was made now; else None.
     """
 
     def __init__(self, path: str | Path) -> None:
-        """Raises ZooError if `path` is no FASTA, cannot be read at random, or has changed since its index was made."""
+        """Raises ZooError if `path` is not FASTA, has no random access, or has changed since its index was made."""
         self.path = Path(path)
         self._pysam = pysam_module()
         packed = _check_file(self.path)
         index, self.made_index = self._index(packed)
         blocks = {"filepath_index_compressed": str(index.with_suffix(BLOCK_INDEX))} if packed else {}
-        self.contigs = _contigs(index)
-        self._check_index(index, packed)
+        entries = _entries(index)
+        self.contigs = {name: bases for name, bases, *_ in entries}
+        self._check_index(index, entries, packed)
         try:
             self._file = self._pysam.FastaFile(str(self.path), filepath_index=str(index), **blocks)
         except (OSError, ValueError) as error:
@@ -90,9 +90,9 @@ class IndexedFasta:
         self._file.close()
 
     def codes(self, contig: str, start: int, stop: int) -> np.ndarray:
-        """The bases [start, stop) of a contig, uint8 (stop - start,). Other letters than ACGT are N.
+        """The bases [start, stop) of a contig, uint8 (stop - start,). Letters other than ACGT are N.
 
-        Raises ZooError if the contig has not all of them, or they cannot be read.
+        Raises ZooError if the contig does not have all of them, or they cannot be read.
         """
         if contig not in self.contigs:
             raise ZooError(self.unknown_contig(contig))
@@ -101,15 +101,12 @@ class IndexedFasta:
         if start == stop:
             return np.empty(0, np.uint8)
         first, last = start // BLOCK_BASES, (stop - 1) // BLOCK_BASES
-        if first == last:
-            offset = first * BLOCK_BASES
-            return self._block(contig, first)[start - offset : stop - offset]
         parts = [self._block(contig, number) for number in range(first, last + 1)]
         offset = first * BLOCK_BASES
-        return np.concatenate(parts)[start - offset : stop - offset]
+        return (parts[0] if first == last else np.concatenate(parts))[start - offset : stop - offset]
 
     def window(self, contig: str, start: int, length: int) -> np.ndarray:
-        """The bases [start, start + length), uint8 (length,), with N wherever they lie outside the contig."""
+        """The bases [start, start + length), uint8 (length,), with N outside the contig."""
         stop, end = start + length, self.contigs[contig]
         if start >= 0 and stop <= end:
             return self.codes(contig, start, stop)
@@ -137,12 +134,12 @@ class IndexedFasta:
         return found
 
     def unknown_contig(self, name: str) -> str:
-        """What to say of a contig that this genome lacks."""
+        """Message for a contig that this genome lacks."""
         other = name.removeprefix(CHR) if name.startswith(CHR) else f"{CHR}{name}"
         if other in self.contigs:
             return (
-                f"the genome {self.path} has no contig {shown(name)!r} but {shown(other)!r}: the names differ by "
-                f"'{CHR}'; rename them in one of the two"
+                f"the genome {self.path} has no contig {shown(name)!r}, only {shown(other)!r}: the names differ by "
+                f"'{CHR}'; rename them in one of the two files"
             )
         return f"the genome {self.path} has no contig {shown(name)!r}; it has {listed(list(self.contigs))}"
 
@@ -151,9 +148,9 @@ class IndexedFasta:
         return file_sha256(self.path)
 
     def _index(self, packed: bool) -> tuple[Path, Path | None]:
-        """The index to read, and the same if it was made now."""
+        """The index to read; and again, if it was made now."""
         beside = self.path.with_name(self.path.name + INDEX)
-        if _is_there(beside, packed):
+        if _exists(beside, packed):
             return beside, None
         try:
             self._make_index(beside, packed)
@@ -165,7 +162,7 @@ class IndexedFasta:
         state = self.path.stat()
         name = f"{self.path.resolve()} {state.st_size} {state.st_mtime_ns}"
         kept = cache_folder("genomes") / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}{INDEX}"
-        if _is_there(kept, packed):
+        if _exists(kept, packed):
             return kept, None
         self._make_index(kept, packed)
         return kept, kept
@@ -178,32 +175,28 @@ class IndexedFasta:
                 self._pysam.faidx(str(self.path), "--fai-idx", str(partial), *blocks)
             except self._pysam.SamtoolsError:
                 raise ZooError(
-                    f"{self.path}: expected a genome in FASTA, the lines of a contig of one length, plain or "
-                    "compressed with bgzip; it cannot be indexed"
+                    f"{self.path}: cannot be indexed; expected a genome in FASTA, plain or compressed with bgzip, "
+                    "all lines of a contig equally long"
                 ) from None
             if packed:
                 with replacing(block, overwrite=True) as partial_block:
                     partial.with_suffix(BLOCK_INDEX).replace(partial_block)
 
-    def _check_index(self, index: Path, packed: bool) -> None:
-        """Raise ZooError unless the index says where the contigs are."""
-        stale = ZooError(
-            f"{self.path}: expected contigs of different names, none of them empty"
-            if self.made_index
-            else f"{self.path}: has changed since its index {index} was made; remove the index, and it is made anew"
-        )
+    def _check_index(self, index: Path, entries: list[Entry], packed: bool) -> None:
+        """Raise ZooError unless the contigs are where the index says."""
         with self.path.open("rb") as content:
             try:
-                text = _Unpacked(content, _block_index(index)) if packed else content
-                fits = _fits(text, _entries(index))
-            except (EOFError, gzip.BadGzipFile, zlib.error, struct.error):  # its blocks are elsewhere
+                fits = _fits(_Unpacked(content, _block_index(index)) if packed else content, entries)
+            except (EOFError, gzip.BadGzipFile, zlib.error, struct.error):  # the blocks are elsewhere
                 fits = False
+        if not fits and self.made_index:
+            raise ZooError(f"{self.path}: expected contigs of different names, none of them empty")
         if not fits:
-            raise stale
+            raise ZooError(f"{self.path}: has changed since its index {index} was made; remove the index to renew it")
 
 
 def _check_file(path: Path) -> bool:
-    """Whether the genome is compressed. Raises ZooError unless it is there and can be read at random."""
+    """Whether the genome is compressed. Raises ZooError if it does not exist or has no random access."""
     if not path.is_file():
         raise ZooError(f"{path}: {'expected a genome, this is a folder' if path.is_dir() else 'no such file'}")
     with path.open("rb") as content:
@@ -217,11 +210,11 @@ def _check_file(path: Path) -> bool:
             raise ZooError(f"{path}: expected a genome in FASTA, whose first line starts with '>'")
         return False
     if beginning[12:14] != b"BC":
-        raise ZooError(f"{path}: gzip cannot be read at random; gunzip it, or compress it with bgzip")
+        raise ZooError(f"{path}: gzip has no random access; gunzip it, or compress it with bgzip")
     return True
 
 
-def _is_there(index: Path, packed: bool) -> bool:
+def _exists(index: Path, packed: bool) -> bool:
     return index.is_file() and (not packed or _block_index(index).is_file())
 
 
@@ -229,38 +222,25 @@ def _block_index(index: Path) -> Path:
     return index.with_suffix(BLOCK_INDEX)
 
 
-def _entries(index: Path) -> list[tuple[str, int, int, int, int]]:
-    """Name, bases, offset of the first base, bases a line, bytes a line, of each contig."""
-    found = []
+def _entries(index: Path) -> list[Entry]:
+    entries = []
     for number, line in enumerate(index.read_text("utf-8", "surrogateescape").splitlines(), 1):
         name, *numbers = line.split("\t")
         if len(numbers) != 4 or not all(one.isdecimal() for one in numbers):
-            raise ZooError(f"{index}: line {number}: expected an index of samtools; remove it, and it is made anew")
+            raise ZooError(f"{index}: line {number}: expected an index of samtools; remove it to renew it")
         bases, offset, line_bases, line_bytes = map(int, numbers)
-        found.append((name, bases, offset, line_bases, line_bytes))
-    return found
-
-
-def _contigs(index: Path) -> dict[str, int]:
-    return {name: bases for name, bases, *_ in _entries(index)}
-
-
-class _Text(Protocol):
-    """Plain text, wherever it is kept."""
-
-    def seek(self, offset: int, /) -> int: ...
-
-    def read(self, size: int, /) -> bytes: ...
+        entries.append((name, bases, offset, line_bases, line_bytes))
+    return entries
 
 
 class _Unpacked:
-    """The text of a file compressed with bgzip, by the index of its blocks (htslib's bgzip, "GZI format")."""
+    """The text of a file compressed with bgzip, through the index of its blocks (htslib's bgzip, "GZI format")."""
 
     def __init__(self, content: BinaryIO, blocks: Path) -> None:
         self._content = content
         listed = blocks.read_bytes()
         (count,) = struct.unpack_from("<Q", listed)
-        offsets = 0, 0, *struct.unpack_from(f"<{2 * count}Q", listed, 8)  # the first block is not in it
+        offsets = 0, 0, *struct.unpack_from(f"<{2 * count}Q", listed, 8)  # the index omits the first block
         self._packed, self._starts = offsets[::2], offsets[1::2]
         if list(self._packed) != sorted(self._packed) or self._packed[-1] > content.seek(0, os.SEEK_END):
             raise EOFError
@@ -286,8 +266,8 @@ class _Unpacked:
         return gzip.decompress(self._content.read(-1 if last is None else last - first))
 
 
-def _fits(content: _Text, entries: list[tuple[str, int, int, int, int]]) -> bool:
-    """Whether each contig of an index stands where it says, and nothing else in the file."""
+def _fits(content: BinaryIO | _Unpacked, entries: list[Entry]) -> bool:
+    """Whether each contig is where the index says, and the file has nothing else."""
     end = 0
     for name, bases, offset, line_bases, line_bytes in entries:
         if not 0 < offset - end <= HEADER_BYTES or not bases or not line_bases:
@@ -296,7 +276,7 @@ def _fits(content: _Text, entries: list[tuple[str, int, int, int, int]]) -> bool
         words = content.read(offset - end).decode("utf-8", "surrogateescape").split()
         if not words or words[0] != f">{name}":
             return False
-        # the last line is whole or not, and its end is not counted
+        # the last line may be shorter, and its line end is not counted
         whole = (bases - 1) // line_bases
         end = offset + whole * line_bytes + bases - whole * line_bases
         if not _is_line_end(content, end):
@@ -305,8 +285,8 @@ def _fits(content: _Text, entries: list[tuple[str, int, int, int, int]]) -> bool
     return not content.read(HEADER_BYTES).strip()
 
 
-def _is_line_end(content: _Text, end: int) -> bool:
-    """Whether a base is the last before `end`, and a line or the text ends there."""
+def _is_line_end(content: BinaryIO | _Unpacked, end: int) -> bool:
+    """Whether there is a base right before `end`, and a line or the text ends there."""
     content.seek(end - 1)
     last, following = content.read(1), content.read(1)
     return bool(last) and not last.isspace() and (not following or following.isspace())

@@ -1,4 +1,4 @@
-"""What lies between the zoo and the machine: files that appear whole, cores, memory, the cache directory, threads.
+"""The zoo's interface to the machine: complete files, locks, cores, memory, the cache folder, threads, signals.
 
-Imports the ground only; knows no sequence and no model.
+Imports only the ground; knows no sequence and no model.
 """

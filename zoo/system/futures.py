@@ -1,4 +1,4 @@
-"""Results that are on their way: several concurrent.futures.Future joined into one."""
+"""Several concurrent.futures.Future joined into one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ B = TypeVar("B")
 
 
 def done(result: A) -> Future[A]:
-    """A Future that has its result already."""
+    """A Future that already has its result."""
     future: Future[A] = Future()
     future.set_result(result)
     return future
@@ -21,13 +21,13 @@ def done(result: A) -> Future[A]:
 def joined(parts: Sequence[Future[A]], join: Callable[[list[A]], B]) -> Future[B]:
     """A Future of join(results of the parts, in order).
 
-    The first error of a part is its error, and cancels the parts that have not begun; so does `cancel`.
+    It fails with the first error of a part. An error, and `cancel`, cancel the parts that have not begun.
     """
     return _Join(parts, join).whole
 
 
 class _Join(Generic[A, B]):
-    """Counts the parts that are done. The last one, or the first that fails, ends the whole."""
+    """Counts finished parts. The last one, or the first that fails, completes the whole."""
 
     def __init__(self, parts: Sequence[Future[A]], join: Callable[[list[A]], B]) -> None:
         self.whole: Future[B] = Future()
@@ -44,7 +44,7 @@ class _Join(Generic[A, B]):
         failed = part.cancelled() or part.exception() is not None
         with self._lock:
             ends = self._left > 0 and (failed or self._left == 1)
-            self._left = 0 if ends else self._left - 1  # not above 0: it has ended
+            self._left = 0 if ends else self._left - 1  # 0: completed
         if ends:
             self._end()
 
@@ -52,10 +52,10 @@ class _Join(Generic[A, B]):
         if not self.whole.set_running_or_notify_cancel():
             return
         try:
-            # of those that are done: a part that failed raises, whichever it is
+            # among the finished parts, the failed one raises its error
             for part in self._parts:
                 if part.done():
                     part.result()
             self.whole.set_result(self._join([part.result() for part in self._parts]))
-        except BaseException as error:  # noqa: BLE001 - whoever waits gets it
+        except BaseException as error:  # noqa: BLE001 - passed on to the caller
             self.whole.set_exception(error)

@@ -1,7 +1,7 @@
-"""The signals that end a program: Ctrl-C, what schedulers send (SIGTERM), a terminal that goes away (SIGHUP).
+"""The signals that end a program: Ctrl-C (SIGINT), SIGTERM from schedulers, and SIGHUP from a closed terminal.
 
-While `raised` holds, each of them is an exception in the main thread, so that whatever was being written is cleaned up
-on the way out. A signal that was ignored when the program was started, as nohup does, stays ignored.
+Within `raised`, each of them is an exception in the main thread, so unfinished files are removed on the way out. A
+signal that was ignored when the program started, for example by nohup, stays ignored.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal of ENDING has come; `number` says which. What is said of Ctrl-C holds for all of them."""
+    """A signal of ENDING arrived; `number` is its number."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class Stopped(KeyboardInterrupt):
 
     @property
     def status(self) -> int:
-        """Exit status, as shells have it."""
+        """Exit status, as shells define it."""
         return 128 + self.number
 
     def __str__(self) -> str:
@@ -34,7 +34,7 @@ class Stopped(KeyboardInterrupt):
 
 
 class Arrived:
-    """The last signal that came, None before: for an exception that a library made into one of its own."""
+    """The last signal that arrived, or None: for libraries that turn its exception into one of their own."""
 
     def __init__(self) -> None:
         self.last: Stopped | None = None
@@ -42,7 +42,7 @@ class Arrived:
 
 @contextlib.contextmanager
 def raised(arrived: Arrived) -> Iterator[None]:
-    """Raise Stopped for the signals of ENDING, and keep it in `arrived`; only the main thread can."""
+    """Raise Stopped for the signals of ENDING and store it in `arrived`; has an effect in the main thread only."""
 
     def stop(number: int, _frame: Any) -> None:
         arrived.last = Stopped(number)
@@ -54,7 +54,7 @@ def raised(arrived: Arrived) -> Iterator[None]:
 
 @contextlib.contextmanager
 def noted(note: Callable[[Stopped], None]) -> Iterator[None]:
-    """Call `note` instead, once for each signal, where otherwise an exception would be raised; the second one is."""
+    """Call `note` for the first of each signal instead of raising Stopped; the second one raises it."""
 
     def first(number: int, _frame: Any) -> None:
         signal.signal(number, before[number])
@@ -66,13 +66,13 @@ def noted(note: Callable[[Stopped], None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _handled(handler: Callable[[int, Any], None], chosen: Callable[[Any], bool]) -> Iterator[dict[int, Any]]:
-    """Set `handler` for the signals whose handler so far is `chosen`; signal -> that handler, set again at the end."""
+    """Set `handler` for signals whose current handler is `chosen`; give signal -> that handler, restored at the end."""
     before: dict[int, Any] = {}
     late: list[int] = []
     ending = False
 
     def hear(number: int, frame: Any) -> None:
-        # another thread may have heard it a moment ago; an exception now would leave some of ours in place
+        # another thread may have received it just before; an exception now would leave some of our handlers set
         late.append(number) if ending else handler(number, frame)
 
     if threading.current_thread() is threading.main_thread():
@@ -91,9 +91,9 @@ def _handled(handler: Callable[[int, Any], None], chosen: Callable[[Any], bool])
 
 @contextlib.contextmanager
 def withheld() -> Iterator[None]:
-    """All of ENDING wait until the end; a process that is started meanwhile hears none of them until `hear_end`."""
+    """Delay all of ENDING until the end; a process started meanwhile receives none of them before `hear_end`."""
     came: list[int] = []
-    # a mask is a thread's own, and what it holds back another thread hears for us: so the handlers wait too
+    # a mask applies to one thread, and other threads still receive the signal: so the handlers wait too
     with _masked(), _handled(lambda number, _frame: came.append(number), callable) as before:
         yield
     for number in came[:1]:
@@ -113,6 +113,6 @@ def _masked() -> Iterator[None]:
 
 
 def hear_end() -> None:
-    """In a process that was started while signals were withheld: end by all of ENDING but Ctrl-C, which is for us."""
+    """In a process started within `withheld`: accept all of ENDING except Ctrl-C, which the parent handles."""
     if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, set(ENDING) - {signal.SIGINT})
