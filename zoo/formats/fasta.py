@@ -223,13 +223,10 @@ class _Block:
     """A piece of text of whole records, cut into lines. Spans are arrays of first bytes and of bytes after the last."""
 
     def __init__(self, text: bytes, where: str, counts: Counts) -> None:
-        if b"\r" in text or b" \n" in text or b"\t\n" in text:
-            text = TRAILING_BLANKS.sub(b"\n", text)
-        self._text = text
-        self._bytes = np.frombuffer(text, np.uint8)
-        self._where = where
-        self._counts = counts
-        ends = np.flatnonzero(self._bytes == ord("\n"))
+        self._where, self._counts = where, counts
+        self._text, self._bytes, ends = _line_ends(text)
+        if np.isin(self._bytes[ends - 1], np.frombuffer(LINE_END_BLANKS, np.uint8)).any():
+            self._text, self._bytes, ends = _line_ends(TRAILING_BLANKS.sub(b"\n", text))
         starts = np.concatenate(([0], ends[:-1] + 1))
         filled = ends > starts
         starts, ends = starts[filled], ends[filled]
@@ -294,6 +291,12 @@ class _Block:
         line = int(np.searchsorted(line_ends, number, "right"))
         byte = self._bytes[int(ends[line]) - int(line_ends[line]) + number]
         return bytes([byte]).decode("ascii", "backslashreplace")
+
+
+def _line_ends(text: bytes) -> tuple[bytes, np.ndarray, np.ndarray]:
+    """The text, its bytes, and the positions of its line feeds."""
+    content = np.frombuffer(text, np.uint8)
+    return text, content, np.flatnonzero(content == ord("\n"))
 
 
 def _mostly_unknown(codes: np.ndarray) -> int:
