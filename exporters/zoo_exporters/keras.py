@@ -1,4 +1,4 @@
-"""Legacy Keras .h5 with the layer names of the model's Keras form, for pipelines made for it."""
+"""Legacy Keras .h5 with the layer names of the published model, for pipelines that read that file."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""Model repository of NVIDIA Triton: MODEL/config.pbtxt and MODEL/1/model.onnx, which KServe and others read too.
+"""Model repository of NVIDIA Triton: MODEL/config.pbtxt and MODEL/1/model.onnx, which KServe and others also read.
 
-The graph takes base codes, as the input `codes` of `zoo serve` does. A repository may hold other models; only the
-folder of this one is written.
+The graph takes base codes, as the input `codes` of `zoo serve`. Other models of the repository do not change.
 """
 
 from __future__ import annotations
@@ -26,16 +25,16 @@ GRAPH = f"*/{MODEL}"
 INPUT = "codes"
 
 INSTANCES = {"cpu": "KIND_CPU", "gpu": "KIND_GPU"}
-"""Where the graph runs -> Triton's word for it."""
+"""Device -> its name in Triton."""
 
 LARGEST_BATCH = 4096
 
 WAIT_MICROSECONDS = 2000
-"""How long a request waits for others."""
+"""Longest time that a request waits for others."""
 
 
 def refuses(spec: ModelSpec) -> str | None:
-    """Why a model has no graph; None if it has."""
+    """Why a model has no graph; None if it has one."""
     return registry.load("exporters", "onnx").refuses(spec)
 
 
@@ -44,23 +43,23 @@ def export(
     path: Path,
     *,
     model_name: Annotated[
-        str | None, "Name of the model; by default that of bundled weights, or the network's."
+        str | None, "Name of the model; default: the name of bundled weights, else of the architecture."
     ] = None,
-    instance: Annotated[str, "Where Triton runs it: cpu or gpu."] = "cpu",
+    instance: Annotated[str, "Device on which Triton runs the model: cpu or gpu."] = "cpu",
     overwrite: bool = False,
 ) -> None:
-    """Write the model into the repository `path`, which is made if it is not there.
+    """Write the model into the repository `path`, a folder that is made if it does not exist.
 
-    Raises ZooError for a name that Triton does not take, an unknown instance, or a model that is there already;
-    otherwise as the exporter onnx does.
+    Raises ZooError for a name that Triton does not accept, an unknown instance, or a model that exists already, and as
+    the exporter onnx does.
     """
     name = model_name or lookup.bundled_as(weights.spec.weights_id) or weights.spec.architecture
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,200}", name):
-        raise ZooError(f"model name: expected letters, digits, _, - and . of ASCII, got {name!r}")
+        raise ZooError(f"model-name: expected ASCII letters, digits, _, - and ., got {name!r}")
     if instance not in INSTANCES:
         raise ZooError(f"instance: expected {' or '.join(INSTANCES)}, got {instance!r}")
     if path.exists() and not path.is_dir():
-        raise ZooError(f"{path}: exists already and is no folder; give another name")
+        raise ZooError(f"{path}: expected a folder, got a file; give another name")
     if not path.absolute().parent.is_dir():
         raise ZooError(f"{path}: the folder {path.parent} does not exist; make it first")
     is_new = not path.exists()
@@ -77,7 +76,7 @@ def export(
 
 
 def config(name: str, spec: ModelSpec, kind: str) -> str:
-    """config.pbtxt: the text form of Triton's ModelConfig. The batch axis is free, so that no shape has it."""
+    """The text of config.pbtxt, Triton's ModelConfig. Its shapes do not include the batch axis."""
     return f"""\
 name: "{name}"
 backend: "onnxruntime"

@@ -35,7 +35,7 @@ BATCH_SIZE = 128
 
 
 def missing(device: str) -> str | None:  # noqa: ARG001 - there is one device
-    """Why keras-cpu cannot run here, and what helps; None if it can, as far as can be told without TensorFlow."""
+    """Why keras-cpu cannot run here, and what helps; None if it can, as far as is known without TensorFlow."""
     for library in LIBRARIES:
         if importlib.util.find_spec(library) is None:
             return f"{library} is not installed; pip install 'deepstarr-zoo[keras]'"
@@ -43,12 +43,12 @@ def missing(device: str) -> str | None:  # noqa: ARG001 - there is one device
 
 
 def refuses(spec: ModelSpec) -> str | None:
-    """Why a model has no Keras graph; None if it has."""
+    """Why a model has no Keras graph; None if it has one."""
     return keras_layers.refuses(spec)
 
 
 def start(weights: Checkpoint, device: str, options: RunOptions) -> KerasEngine:  # noqa: ARG001 - there is one device
-    """Build the Keras model of a checkpoint. Raises ZooError for threads that TensorFlow cannot change to any more."""
+    """Build the Keras model of a checkpoint. Raises ZooError if TensorFlow already runs with other threads."""
     return KerasEngine(weights, options)
 
 
@@ -69,7 +69,7 @@ class KerasEngine:
 
 
 def model(weights: Checkpoint, threads: int | None = None) -> Any:
-    """The tf_keras Model of a checkpoint: its graph, with its weights."""
+    """The tf_keras Model of a checkpoint, with its weights."""
     tensorflow, keras = _keras(threads)
     with tensorflow.device("/CPU:0"):
         built = keras.models.model_from_json(json.dumps(keras_layers.graph(weights.spec)))
@@ -80,7 +80,7 @@ def model(weights: Checkpoint, threads: int | None = None) -> Any:
 
 
 def layer_outputs(weights: Checkpoint, codes: np.ndarray) -> dict[str, np.ndarray]:
-    """Base codes, uint8 (N, L) -> what each Keras layer gives, float32 (N, ...), channels last, by layer name."""
+    """Base codes, uint8 (N, L) -> output of each Keras layer by name, float32 (N, ...), channels last."""
     _, keras = _keras(None)
     whole = model(weights)
     layers = [layer for layer in whole.layers if layer.name != keras_layers.of(weights.spec).input]
@@ -89,13 +89,13 @@ def layer_outputs(weights: Checkpoint, codes: np.ndarray) -> dict[str, np.ndarra
 
 
 def _keras(threads: int | None) -> tuple[Any, Any]:
-    """TensorFlow and tf_keras, quiet and off the GPU. Raises ZooError if TensorFlow runs with other threads already."""
+    """TensorFlow and tf_keras, without log or GPU. Raises ZooError if TensorFlow already runs with other threads."""
     with _quiet() if "tensorflow" not in sys.modules else contextlib.nullcontext():
         import tensorflow
         import tf_keras
 
         try:
-            # a GPU that is hidden is neither used nor has its memory taken; PyTorch in this process keeps seeing it
+            # TensorFlow takes no memory of a hidden GPU; PyTorch in this process still sees it
             tensorflow.config.set_visible_devices([], "GPU")
             if threads is not None:
                 tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
@@ -104,19 +104,19 @@ def _keras(threads: int | None) -> tuple[Any, Any]:
             running = tensorflow.config.threading.get_intra_op_parallelism_threads()
             if threads is not None and threads != running:
                 raise ZooError(
-                    f"keras-cpu: TensorFlow runs with {running or 'all'} threads in this process already and cannot "
-                    f"change to {threads}; start a new process"
+                    f"keras-cpu: expected {threads} threads, but TensorFlow already runs with {running or 'all'} here; "
+                    "start a new process"
                 ) from None
             if tensorflow.config.get_visible_devices("GPU"):
-                raise ZooError("keras-cpu: TensorFlow took the GPU in this process already; start a new one") from None
+                raise ZooError("keras-cpu: TensorFlow already uses the GPU here; start a new process") from None
     return tensorflow, tf_keras
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what TensorFlow's libraries log on standard error while they load, and show it only if loading fails.
+    """Show log messages of TensorFlow's libraries on standard error only if loading fails.
 
-    TF_CPP_MIN_LOG_LEVEL alone does not silence them since 2.17: they log before their logging is set up.
+    Since 2.17, TF_CPP_MIN_LOG_LEVEL alone is not enough: they log before they read it.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()

@@ -1,7 +1,7 @@
-"""onnx-cpu, onnx-cuda: ONNX Runtime, on exactly the execution provider that the name says, or an error.
+"""onnx-cpu, onnx-cuda: ONNX Runtime on the execution provider in the name, never on another one.
 
-ONNX Runtime falls back to the CPU and says so in its log only; here the log is silent and the provider is verified,
-after loading and after the first run. Weights that are no .onnx file yet are exported once (zoo/weights/exports.py).
+ONNX Runtime itself falls back to the CPU and only logs it. Here the log is off, and the provider is verified after
+loading and after the first run. Weights that are not an .onnx file are exported once (zoo/weights/exports.py).
 """
 
 from __future__ import annotations
@@ -44,34 +44,34 @@ PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 PRECISIONS = {"cpu": ("fp32",), "cuda": ("fp32", "tf32")}
 CUDA_BATCH_SIZE = 2048
 CONCURRENT_BATCHES = {"cpu": 1, "cuda": 3}
-"""One that computes, one that waits for it on the device, one that is copied."""
+"""One is computed, one waits on the device, one is copied."""
 
 CONVOLUTION_SEARCH = "HEURISTIC"
-"""How cuDNN chooses its algorithms; the exhaustive search starts again with every new batch size."""
+"""Search of cuDNN for its algorithms; the exhaustive search starts again with every new batch size."""
 
 BATCH_PER_THREAD = 32
-"""Sequences a CPU thread: their activations fit its caches, and there is work enough between two barriers."""
+"""Sequences for each CPU thread: their activations fit its caches, and two barriers have enough work between them."""
 
 SILENT = 4
-"""Log level of ONNX Runtime: fatal errors only. Everything else that goes wrong is raised as well."""
+"""Log level of ONNX Runtime: only fatal errors, since all others are raised as exceptions too."""
 
 CUDA_WHEEL = "onnxruntime-gpu"
 CUDA_INSTALL = "pip install 'deepstarr-zoo[cuda]'"
 WHEEL_PREFIX = "onnxruntime"
-"""Every wheel of ONNX Runtime is called so, with the device behind it."""
+"""Start of the name of every wheel of ONNX Runtime; the rest is the device."""
 
 CPU_WHEELS = ("onnxruntime", "onnxruntime-directml", "onnxruntime-openvino")
 
 
 def missing(device: str) -> str | None:
-    """Why onnx-`device` cannot run here, and what helps; None if it can, as far as can be told without ONNX Runtime."""
+    """Why onnx-`device` cannot run here, and what helps; None if it can, as far as is known without ONNX Runtime."""
     if importlib.util.find_spec("onnxruntime") is None:
         return "ONNX Runtime is not installed; pip install deepstarr-zoo"
     return (conflict() or _cuda_wheel_missing() or machine.driver_missing()) if device == "cuda" else None
 
 
 def conflict() -> str | None:
-    """The wheels of ONNX Runtime that overwrite each other here, and the commands that help; None if there is one."""
+    """Which installed wheels of ONNX Runtime overwrite each other, and what helps; None if there is only one."""
     wheels = [name for name in (CUDA_WHEEL, *CPU_WHEELS) if machine.version(name)]
     if len(wheels) < 2:
         return None
@@ -92,15 +92,15 @@ def start(weights: Checkpoint, device: str, options: RunOptions) -> OnnxEngine:
 
 
 def start_file(path: Path, device: str, options: RunOptions) -> OnnxEngine:
-    """Load an .onnx file of this zoo on the provider of `device` and no other.
+    """Load an .onnx file of this zoo on the provider of `device`.
 
-    Raises ZooError for a file that is not ours, MissingDependency where the provider does not come up.
+    Raises ZooError for a file of another program, MissingDependency if the provider does not start.
     """
     return OnnxEngine(path, device, options)
 
 
 def findings() -> dict[str, str]:
-    """The wheels of ONNX Runtime that are installed, and what they can do."""
+    """The installed wheels of ONNX Runtime, and their providers."""
     wheels = [one for one in metadata.distributions() if (one.metadata["Name"] or "").lower().startswith(WHEEL_PREFIX)]
     try:
         providers = ", ".join(import_onnxruntime().get_available_providers())
@@ -123,7 +123,7 @@ class OnnxEngine:
         self.batch_size = options.batch_size or own
         self.concurrent_batches = CONCURRENT_BATCHES[device]
         self._device = device
-        # before ONNX Runtime opens it: a file may have been changed, or lead to other files
+        # before ONNX Runtime opens the file, which may be damaged or refer to other files
         self.spec: ModelSpec = exporter.read_spec(path)
         self._session = _load(path, device, options)
         self._verified = False
@@ -151,9 +151,9 @@ class OnnxEngine:
 
 
 class _Binding:
-    """What one thread needs to run batches of its own: memory on the device for them and their activities, bound once.
+    """Memory on the device for the batches of one thread and their activities, bound once.
 
-    The copies to and from it are blocking, and `run` returns when the device is done; other threads go on meanwhile.
+    Copies to and from the device block this thread until the device is done; other threads continue.
     """
 
     def __init__(self, session: onnxruntime.InferenceSession, device: str, rows: int, targets: int) -> None:
@@ -169,7 +169,7 @@ class _Binding:
         self._staged = np.empty(0)
 
     def run(self, batch: np.ndarray) -> np.ndarray:
-        """(N, ...) as the graph takes it -> float32 (N, T)."""
+        """Input of the graph, (N, ...) -> float32 (N, T)."""
         if self._batch is None:
             self._staged = np.zeros((self._rows, *batch.shape[1:]), batch.dtype)
             self._batch = import_onnxruntime().OrtValue.ortvalue_from_numpy(self._staged, self._device)
@@ -185,7 +185,7 @@ class _Binding:
 
 
 def import_onnxruntime() -> ModuleType:
-    """ONNX Runtime, imported without its chatter. Every user of it in the zoo asks here."""
+    """ONNX Runtime, imported without its log messages."""
     quiet = contextlib.nullcontext() if "onnxruntime" in sys.modules else _standard_error_closed()
     try:
         with quiet:
@@ -195,8 +195,8 @@ def import_onnxruntime() -> ModuleType:
         reason = conflict() or f"{_first_line(error)}{advice}"
         raise MissingDependency(f"ONNX Runtime cannot be imported: {reason}") from None
     if not hasattr(onnxruntime, "InferenceSession"):
-        # what uninstalling one of two wheels leaves behind
-        raise MissingDependency(f"ONNX Runtime is installed in part; pip install --force-reinstall {CUDA_WHEEL}")
+        # this is left after one of two wheels was uninstalled
+        raise MissingDependency(f"ONNX Runtime is incomplete; pip install --force-reinstall {CUDA_WHEEL}")
     onnxruntime.set_default_logger_severity(SILENT)
     return onnxruntime
 
@@ -204,8 +204,8 @@ def import_onnxruntime() -> ModuleType:
 def session_options(threads: int | None) -> onnxruntime.SessionOptions:
     """All graph optimisations, one pool of `threads` (None: one for each core of this process), a silent log.
 
-    Threads that wait sleep instead of spinning: no slower on an idle machine, several times faster on a shared one,
-    and the cores are free for reading and writing between two batches.
+    Waiting threads sleep instead of spinning. This is as fast on an idle machine and several times faster on a shared
+    one, and leaves the cores free for reading and writing between two batches.
     """
     onnxruntime = import_onnxruntime()
     settings = onnxruntime.SessionOptions()
@@ -223,7 +223,7 @@ def _load(path: Path, device: str, options: RunOptions) -> onnxruntime.Inference
     provider_options: dict[str, Any] = {}
     if device == "cuda":
         _preload()
-        # without it, a layer that CUDA cannot run would run on the CPU
+        # otherwise a layer that CUDA cannot run would run on the CPU
         settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         provider_options = {
             "use_tf32": str(int(options.precision == "tf32")),
@@ -238,13 +238,15 @@ def _load(path: Path, device: str, options: RunOptions) -> onnxruntime.Inference
         if device == "cuda":
             reason = _cuda_failure() or _first_line(error)
             raise MissingDependency(f"onnx-cuda cannot run {path} here: {reason}") from None
-        raise ZooError(f"{path}: ONNX Runtime cannot load it, cut off or not ONNX ({_first_line(error)})") from None
+        raise ZooError(
+            f"{path}: expected a whole ONNX file, ONNX Runtime cannot load it ({_first_line(error)})"
+        ) from None
     _verify(session, provider)
     return session
 
 
 def _verify(session: onnxruntime.InferenceSession, provider: str) -> None:
-    """Raise MissingDependency unless `provider` is what computes."""
+    """Raise MissingDependency unless the session runs on `provider`."""
     running = session.get_providers()
     if not running or running[0] != provider:
         reason = _cuda_failure() if provider == PROVIDERS["cuda"] else None
@@ -255,16 +257,16 @@ def _verify(session: onnxruntime.InferenceSession, provider: str) -> None:
 
 
 def _preload() -> None:
-    """Load CUDA and cuDNN from the wheels that the extra `cuda` brings, else from the system's paths."""
+    """Load CUDA and cuDNN from the wheels of the extra `cuda`, else from the paths of the system."""
     preload = getattr(import_onnxruntime(), "preload_dlls", None)  # since 1.21
     if preload:
-        # it prints what it does not find, whether needed or not; what is needed is named by _cuda_failure
+        # it prints the names of all missing libraries, needed or not; _cuda_failure names the needed ones
         with contextlib.redirect_stdout(io.StringIO()):
             preload()
 
 
 def _cuda_failure() -> str | None:
-    """Why ONNX Runtime's CUDA provider does not load, and what helps; None if it loads."""
+    """Why the CUDA provider of ONNX Runtime does not load, and what helps; None if it loads."""
     if PROVIDERS["cuda"] not in import_onnxruntime().get_available_providers():
         return _cuda_wheel_missing() or f"this build of ONNX Runtime has no CUDA provider; {CUDA_INSTALL}"
     try:
@@ -285,7 +287,7 @@ def _cuda_wheel_missing() -> str | None:
 
 
 def _provider_libraries() -> list[Path]:
-    """ONNX Runtime's own libraries of the CUDA provider, in the order in which they load."""
+    """Libraries of the CUDA provider in the package of ONNX Runtime, in loading order."""
     spec = importlib.util.find_spec("onnxruntime")
     folder = Path(spec.origin).parent / "capi" if spec and spec.origin else Path()
     names = ("onnxruntime_providers_shared", "onnxruntime_providers_cuda")
@@ -293,7 +295,7 @@ def _provider_libraries() -> list[Path]:
 
 
 def _errors() -> tuple[type[Exception], ...]:
-    """What ONNX Runtime raises: classes of its own without a common parent, and plain ones from its Python part."""
+    """Exceptions of ONNX Runtime: its own classes have no common parent, and its Python part raises built-in ones."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     own = (value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception))
@@ -306,10 +308,10 @@ def _first_line(error: Exception) -> str:
 
 @contextlib.contextmanager
 def _standard_error_closed() -> Iterator[None]:
-    """Discard what C code writes to standard error: ONNX Runtime warns of odd devices before it can be told not to."""
+    """Discard what C code writes to standard error: ONNX Runtime logs before its log can be turned off."""
     try:
         kept = os.dup(2)
-    except OSError:  # there is no standard error to protect
+    except OSError:  # this process has no standard error
         yield
         return
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -1,8 +1,8 @@
-"""torch-cpu, torch-cuda: the network itself, run by PyTorch as it stands. Every other runtime is compared with it.
+"""torch-cpu, torch-cuda: the network in PyTorch, with which every other runtime is compared.
 
-Base codes travel to the device as uint8, 16 times fewer bytes than one-hot, and become one-hot there. On a GPU several
-batches run concurrently, each in a stream of its own. Settings of PyTorch that are global (threads, TF32) hold
-during a run only, so that a program which uses PyTorch itself finds them as it left them.
+Base codes are copied to the device as uint8, 16 times fewer bytes than one-hot, and become one-hot there. On a GPU
+several batches run concurrently, each in a stream of its own. Global settings of PyTorch (threads, TF32) are changed
+only during a run, for the sake of programs that use PyTorch themselves.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 
 from zoo.dna import windows
 from zoo.dna.encoding import ONE_HOT
-from zoo.errors import MissingDependency, ZooError
+from zoo.errors import MissingDependency, ZooError, require
 from zoo.spec import ALPHABET, ModelSpec
 from zoo.system import machine
 from zoo.weights import network
@@ -38,18 +38,18 @@ SHORTER_WAYS = ("windows", "contributions", "gradient")
 PRECISIONS = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "tf32", "bf16")}
 BATCH_SIZES = {"cpu": 128, "cuda": 2048}
 CONCURRENT_BATCHES = {"cpu": 1, "cuda": 3}
-"""One that computes, one that waits for it on the device, one that is copied."""
+"""One is computed, one waits on the device, one is copied."""
 
 
 def missing(device: str) -> str | None:
-    """Why torch-`device` cannot run here, and what helps; None if it can, as far as can be told without PyTorch."""
+    """Why torch-`device` cannot run here, and what helps; None if it can, as far as is known without PyTorch."""
     if importlib.util.find_spec("torch") is None:
         return "PyTorch is not installed; pip install 'deepstarr-zoo[train]'"
     return machine.driver_missing() if device == "cuda" else None
 
 
 def refuses(spec: ModelSpec) -> str | None:  # noqa: ARG001
-    """None: it is what every model is written in."""
+    """None: every model is a PyTorch network."""
     return None
 
 
@@ -91,8 +91,7 @@ class TorchEngine:
         return taken.numpy().copy()
 
     def windows(self, codes: np.ndarray, stride: int) -> np.ndarray:
-        """Every window of a stretch of DNA, see zoo.contracts.ShorterWays: the bases travel once, batches of windows
-        are cut on the device."""
+        """Every window of a stretch of DNA, see zoo.contracts.ShorterWays. Bases are copied to the device once."""
         import torch
 
         length = self.spec.sequence_length
@@ -111,11 +110,11 @@ class TorchEngine:
 
     @contextlib.contextmanager
     def _launching(self, buffers: _Buffers, sequences: int) -> Iterator[None]:
-        """Hand work to the device, `sequences` at once; it is done at the end."""
+        """A context that hands work to the device, `sequences` at once, and waits for it."""
         import torch
 
         try:
-            # the settings are global: one thread at a time hands work to the device, all of them may wait for it
+            # the settings are global, so that one thread at a time hands work to the device; all may wait for it
             with self._launch, torch.inference_mode(), self._settings(), buffers.stream:
                 yield
             buffers.wait()
@@ -123,11 +122,8 @@ class TorchEngine:
             raise ZooError(f"the GPU: {machine.out_of_memory(sequences * self.concurrent_batches)}") from None
 
     def contributions(self, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:
-        """By tangermeme's deep_lift_shap, for any architecture whose activations and poolings are modules."""
-        if importlib.util.find_spec("tangermeme") is None:
-            raise MissingDependency(
-                "contributions of PyTorch networks need tangermeme; pip install 'deepstarr-zoo[explain]' brings it"
-            )
+        """Computed by tangermeme.deep_lift_shap, for any architecture whose activations and poolings are modules."""
+        require("tangermeme", "explain", "contributions of PyTorch networks")
         import torch
         from tangermeme.deep_lift_shap import deep_lift_shap
 
@@ -135,7 +131,7 @@ class TorchEngine:
             return torch.from_numpy(np.ascontiguousarray(ONE_HOT[array].swapaxes(-1, -2)))
 
         with self._to_explain(references.shape[1]), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an N is no one-hot base; deltas are for the caller to look at
+            warnings.simplefilter("ignore")  # about N, which is not one-hot, and about deltas, which the caller checks
             scores = deep_lift_shap(
                 self._module,
                 channels_first(codes),
@@ -162,7 +158,7 @@ class TorchEngine:
 
     @contextlib.contextmanager
     def _to_explain(self, sequences: int) -> Iterator[None]:
-        """The module to one thread, since hooks may be put on it, under this engine's settings."""
+        """A context in which one thread has the module, with hooks on it, under the settings of this engine."""
         import torch
 
         try:
@@ -179,8 +175,8 @@ class TorchEngine:
         (found,) = torch.autograd.grad(self._module(bases).sum(), bases, allow_unused=True)
         if found is None:
             raise ZooError(
-                f"the architecture {self.spec.architecture} counts words, which have no derivative with respect to the "
-                "bases; neither contributions nor a gradient can be computed, mutants can"
+                f"{self.spec.architecture}: this architecture counts words, so that contributions and gradient do not "
+                "exist; compute mutants instead"
             )
 
     def _buffers(self) -> _Buffers:
@@ -205,9 +201,9 @@ class TorchEngine:
 
 
 class _Buffers:
-    """What one thread needs to run batches of its own: memory at both ends, and its place on the device.
+    """Memory of the host for the batches of one thread and their activities, and its stream on a GPU.
 
-    On a GPU the memory is page-locked, so that copies overlap with arithmetic, and the place is a stream.
+    For a GPU the memory is page-locked, so that copies overlap with computation.
     """
 
     def __init__(self, engine: TorchEngine) -> None:
@@ -224,11 +220,11 @@ class _Buffers:
 
 @contextlib.contextmanager
 def tensor_float_32(allowed: bool) -> Iterator[None]:
-    """Let matrix products and convolutions use TF32 on a GPU, or not. PyTorch's own default lets convolutions."""
+    """Allow TF32 for matrix products and convolutions on a GPU, or not. By default PyTorch does for convolutions."""
     import torch
 
     holders: list[Any] = [torch.backends.cuda.matmul]
-    if hasattr(torch.backends.cudnn, "conv"):  # since 2.9; the older switches must not be touched beside it
+    if hasattr(torch.backends.cudnn, "conv"):  # since 2.9; it must not be mixed with the older switches
         holders.append(torch.backends.cudnn.conv)
         name = "fp32_precision"
         value: str | bool = "tf32" if allowed else "ieee"

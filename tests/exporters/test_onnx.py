@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from checkpoints import CONFIGS, MODELS, ODD, random_checkpoint, random_codes
+from refusals import refuses
 from zoo_exporters.onnx.widen import widen
 
 from zoo import registry
 from zoo.dna import encoding
-from zoo.errors import CheckFailed, MissingDependency, ZooError
+from zoo.errors import CheckFailed, MissingDependency
 from zoo.layers import onnx_graph
 from zoo.spec import SPEC_KEY
 from zoo.weights import network
@@ -168,9 +169,9 @@ def test_a_model_without_plain_layers_is_traced_and_widened_to_the_same_graph(
 
 
 def test_an_opset_or_an_input_that_cannot_be_had_is_refused(odd: Checkpoint, tmp_path: Path) -> None:
-    with pytest.raises(ZooError, match=r"^opset: expected 18 to \d+, got 11$"):
+    with refuses("opset", 18, "got 11"):
         exporter.export(odd, tmp_path / "model.onnx", opset=11)
-    with pytest.raises(ZooError, match=r"^input: expected one of onehot, bytes, codes, got 'protein'$"):
+    with refuses("input", "onehot", "bytes", "codes", "'protein'"):
         exporter.export(odd, tmp_path / "model.onnx", input="protein")
     assert not list(tmp_path.iterdir())
 
@@ -178,7 +179,7 @@ def test_an_opset_or_an_input_that_cannot_be_had_is_refused(odd: Checkpoint, tmp
 def test_a_file_that_exists_is_kept_unless_overwritten(odd: Checkpoint, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_text("precious")
-    with pytest.raises(ZooError, match="exists already"):
+    with refuses(path):
         exporter.export(odd, path)
     assert path.read_text() == "precious"
     exporter.export(odd, path, overwrite=True)
@@ -199,15 +200,12 @@ def break_graph(model: onnx.ModelProto) -> onnx.ModelProto:
 
 @pytest.mark.parametrize("reference", ["PyTorch", "the network in NumPy"])
 @pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (disturb, "ONNX Runtime and {reference} differ in [0-9]+ of 3 values at batch 1, by up to"),
-        (break_graph, "the exported graph is not valid ONNX: .*nowhere"),
-    ],
+    ("change", "facts"),
+    [(disturb, ["ONNX Runtime", "{reference}", "of 3 values", "batch 1"]), (break_graph, ["nowhere"])],
 )
 def test_a_graph_that_disagrees_with_the_reference_is_an_error_and_no_file(
     change: Callable[[onnx.ModelProto], onnx.ModelProto],
-    message: str,
+    facts: list[str],
     reference: str,
     odd: Checkpoint,
     monkeypatch: pytest.MonkeyPatch,
@@ -219,10 +217,9 @@ def test_a_graph_that_disagrees_with_the_reference_is_an_error_and_no_file(
         monkeypatch.setitem(sys.modules, "torch", None)
     build = onnx_graph.build
     monkeypatch.setattr(onnx_graph, "build", lambda *arguments: change(build(*arguments)))
-    with pytest.raises(CheckFailed, match=f"model.onnx: not written, {message.format(reference=reference)}") as failure:
-        exporter.export(odd, tmp_path / "model.onnx")
-    assert failure.value.exit_code == 1
-    assert "\n" not in str(failure.value)
+    path = tmp_path / "model.onnx"
+    with refuses(path, *(one.format(reference=reference) for one in facts), kind=CheckFailed):
+        exporter.export(odd, path)
     assert not list(tmp_path.iterdir())
 
 
@@ -230,9 +227,9 @@ def test_a_graph_that_disagrees_with_the_reference_is_an_error_and_no_file(
 def test_a_model_without_plain_layers_needs_pytorch_and_says_so(
     odd: Checkpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for library, name in (("onnxscript", "onnxscript"), ("torch", "PyTorch")):
+    for library in ("onnxscript", "torch"):
         monkeypatch.setitem(sys.modules, library, None)
-        with pytest.raises(MissingDependency, match=rf"^{name}.*pip install 'deepstarr-zoo\[train\]'"):
+        with refuses(library, "pip install 'deepstarr-zoo[train]'", kind=MissingDependency):
             exporter.export(odd, tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
 
@@ -254,20 +251,20 @@ def test_the_command_is_quiet_and_writes_the_file_and_the_opset_that_were_asked_
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("settings", "facts"),
     [
-        ({}, r"^format: expected one, as --keras, --onnx, --triton or --format NAME, got 0$"),
-        ({"onnx": True, "keras": True}, r"^format: expected one, .* got 2$"),
-        ({"format": "coreml"}, r"^unknown exporter 'coreml'; known: keras, onnx, triton$"),
-        ({"keras": True, "opset": 18}, r"^--opset: the format keras has no such setting$"),
-        ({"onnx": True, "output": Path("model.h5")}, r"^model\.h5: expected an output name that ends in \.onnx$"),
-        ({"onnx": True, "format": "onnx", "weights": "absent"}, r"absent: no such weights file"),
+        ({}, ["--keras", "--onnx", "--triton", "--format"]),
+        ({"onnx": True, "keras": True}, ["--keras", "--onnx"]),
+        ({"format": "coreml"}, ["'coreml'", "keras, onnx, triton"]),
+        ({"keras": True, "opset": 18}, ["--opset", "keras"]),
+        ({"onnx": True, "output": Path("model.h5")}, ["model.h5", ".onnx"]),
+        ({"onnx": True, "format": "onnx", "weights": "absent"}, ["absent"]),
     ],
 )
-def test_the_command_refuses_what_it_cannot_write(settings: dict[str, object], message: str) -> None:
+def test_the_command_refuses_settings_that_do_not_fit(settings: dict[str, object], facts: list[str]) -> None:
     from zoo.cli.commands.weights import export as command
 
-    with pytest.raises(ZooError, match=message):
+    with refuses(*facts):
         command("original", **settings)
 
 
@@ -291,18 +288,13 @@ def test_the_command_names_its_output_after_the_model(
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, "no such file"),
-        (b"", "cannot be read as an ONNX file, .*it holds no graph"),
-        (b"%PDF-1.7 not a graph at all", "cannot be read as an ONNX file"),
-    ],
+    ("content", "fact"), [(None, "no such file"), (b"", "no graph"), (b"%PDF-1.7 not a graph at all", "ONNX")]
 )
-def test_a_file_that_is_not_onnx_is_refused(content: bytes | None, message: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_onnx_is_refused(content: bytes | None, fact: str, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ZooError, match=message):
+    with refuses(path, fact):
         exporter.read_spec(path)
 
 
@@ -321,7 +313,7 @@ def graph_of(*layers: onnx.NodeProto, **arrays: np.ndarray) -> onnx.ModelProto:
 
 def test_an_onnx_file_of_another_program_is_refused(tmp_path: Path) -> None:
     onnx.save(graph_of(onnx.helper.make_node("Relu", ["x"], ["y"])), tmp_path / "model.onnx")
-    with pytest.raises(ZooError, match=r"has no deepstarr-zoo model spec in its metadata_props; .* zoo export --onnx"):
+    with refuses("model.onnx", "metadata_props", "zoo export --onnx"):
         exporter.read_spec(tmp_path / "model.onnx")
 
 

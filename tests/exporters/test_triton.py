@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from checkpoints import ODD, random_checkpoint, random_codes
 from command_line import Zoo
+from refusals import refuses
 
 import zoo as package
 from zoo import registry
-from zoo.errors import ZooError
 
 triton = registry.load("exporters", "triton")
 
@@ -82,22 +82,24 @@ def test_another_model_joins_a_repository_and_one_that_is_there_stays(tmp_path: 
     triton.export(weights, path, model_name="a")
     triton.export(weights, path, model_name="b")
     assert sorted(one.name for one in path.iterdir()) == ["a", "b"]
-    with pytest.raises(ZooError, match=r"repository/a: exists already; give another name or --overwrite"):
+    with refuses(path / "a", "--overwrite"):
         triton.export(weights, path, model_name="a")
     (path / "a" / "notes.txt").write_text("mine")
-    with pytest.raises(ZooError, match=r"is not overwritten, it holds notes.txt"):
+    with refuses(path / "a", "notes.txt"):
         triton.export(weights, path, model_name="a", overwrite=True)
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "facts"),
     [
-        ({"model_name": "../up"}, r"model name: expected letters, digits"),
-        ({"model_name": 'a"b'}, r"model name: expected letters, digits"),
-        ({"instance": "tpu"}, r"instance: expected cpu or gpu, got 'tpu'"),
+        ({"model_name": "../up"}, ["model-name", "'../up'"]),
+        ({"model_name": 'a"b'}, ["model-name", 'a"b']),
+        ({"instance": "tpu"}, ["instance", "cpu", "gpu", "'tpu'"]),
     ],
 )
-def test_what_triton_would_not_take_is_refused(tmp_path: Path, options: dict[str, str], message: str) -> None:
-    with pytest.raises(ZooError, match=message):
+def test_options_that_triton_does_not_accept_are_refused(
+    tmp_path: Path, options: dict[str, str], facts: list[str]
+) -> None:
+    with refuses(*facts):
         triton.export(random_checkpoint(ODD), tmp_path / "repository", **options)
     assert list(tmp_path.iterdir()) == []

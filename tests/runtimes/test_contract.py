@@ -47,7 +47,9 @@ def test_a_precision_that_it_has_not_is_refused_with_those_that_it_has(runtime: 
 def test_a_file_of_another_kind_is_refused(runtime: str, tmp_path: Path) -> None:
     path = tmp_path / "model.xyz"
     path.write_bytes(b"anything")
-    assert refusal(runtime, path) == f"{path}: {runtime} runs no files of this kind; give it a .safetensors file"
+    message = refusal(runtime, path)
+    assert message.startswith(f"{path}: {runtime} ")
+    assert ".safetensors" in message
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """One file that any ONNX Runtime runs, in any language, checked before it gets its name.
 
-A model that says what it is as plain layers (zoo/layers/onnx_graph.py), or writes its own graph, needs no PyTorch here;
-another is traced (traced.py). Then the graph gets an input of the caller's choice, and the ModelSpec goes into
-`metadata_props`. The file is compared with PyTorch, or where that is not installed with the same network in NumPy; what
-differs is not written.
+A model that has plain layers (zoo/layers/onnx_graph.py), or writes its own graph, needs no PyTorch; other models are
+traced (traced.py). Then the graph gets an input of the caller's choice, and the ModelSpec is stored in
+`metadata_props`. The file is compared with PyTorch or, if that is not installed, with the network in NumPy; if they
+differ, no file is written.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import dataclasses
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
 
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 SUFFIX = ".onnx"
 
 GRAPH_VERSION = 2
-"""Raise it when the graph that `export` writes changes: exports in the cache are then made anew."""
+"""Raise this number when `export` writes another graph, so that cached exports are written again."""
 
 OPSET = 18
-"""Written unless another is asked for: what PyTorch's exporter is written against, and old enough for every runtime."""
+"""Default operator set: the one that PyTorch's exporter is made for, and old enough for every runtime."""
 
 OUTPUT = "activity"
 """Name of the output tensor, float32 (N, T)."""
@@ -46,7 +46,7 @@ CHECKED_BATCHES = (1, 3, 512)
 """Batch sizes at which a new file is compared with the reference: one, odd, and large."""
 
 TOLERANCE = 1e-4
-"""Largest difference to the reference, absolute or relative to it. Float32 rounding stays under a tenth."""
+"""Largest difference from the reference, absolute or relative. Float32 rounding stays below a tenth of it."""
 
 UNKNOWN_SHARE = 0.02
 """Share of Ns in the random sequences of that comparison."""
@@ -54,11 +54,11 @@ UNKNOWN_SHARE = 0.02
 
 @dataclasses.dataclass(frozen=True)
 class Input:
-    """One way to feed sequences to an exported graph.
+    """A kind of input of an exported graph.
 
-    name: of the input tensor; tells the kinds apart in a file.  about: for the reader of the file.
-    table: float32 (values, 4), what a byte of the input stands for, or None if the input is one-hot already.
-    feed: base codes, uint8 (N, L) -> the array that this input takes.
+    name: of the input tensor, different for each kind.  about: description in the file.
+    table: float32 (values, 4), the one-hot base for each value of a byte; None if the input is one-hot itself.
+    feed: base codes, uint8 (N, L) -> the array for this input.
     """
 
     name: str
@@ -96,30 +96,21 @@ INPUTS = {
         "codes", "uint8 (batch, L): A 0, C 1, G 2, T 3, anything else 4", encoding.ONE_HOT, lambda codes: codes
     ),
 }
-"""Kind -> what the graph takes. `bytes` leaves a caller in another language nothing to get wrong."""
+"""Name of the option -> input. `bytes` is the simplest for callers in other languages."""
 
 TENSORS = onnx_graph.Tensors(INPUTS["onehot"].name, OUTPUT, channels_last=False)
 
 
-@dataclasses.dataclass(frozen=True)
-class Reference:
-    """What a new file is compared with. name: for the reader.  run: base codes, uint8 (N, L) -> activities (N, T)."""
-
-    name: str
-    run: Callable[[np.ndarray], np.ndarray]
-
-
-@dataclasses.dataclass(frozen=True)
-class PlainForm:
-    """A network without PyTorch. graph: opset -> ONNX, from one-hot bases, channels first.
-    activities: one-hot bases (N, L, 4) -> float64 (N, T)."""
+class Plain(NamedTuple):
+    """A network without PyTorch. graph: opset -> ONNX, from one-hot bases, channels first.  activities: one-hot bases
+    (N, L, 4) -> float64 (N, T)."""
 
     graph: Callable[[int], onnx.ModelProto]
     activities: Callable[[np.ndarray], np.ndarray]
 
 
 def refuses(spec: ModelSpec) -> str | None:  # noqa: ARG001
-    """None: every model has a form without PyTorch or can be traced."""
+    """None: every model that does not describe itself can be traced."""
     return None
 
 
@@ -127,17 +118,17 @@ def export(
     weights: Checkpoint,
     path: Path,
     *,
-    opset: Annotated[int | None, f"Operator set to write, {OPSET} or later; by default {OPSET}."] = None,
+    opset: Annotated[int | None, f"ONNX operator set, {OPSET} or later; default: {OPSET}."] = None,
     input: Annotated[  # noqa: A002 - the name of the option that a user types
-        str, "What the graph takes: onehot (float32, 4 x L) or bytes (ASCII letters, uint8)."
+        str, "Input of the graph: onehot (float32, 4 x L) or bytes (ASCII letters, uint8)."
     ] = "onehot",
     overwrite: bool = False,
 ) -> None:
-    """Write `weights` as an .onnx file: one file, batch axis free, input named as INPUTS says, output `activity`.
+    """Write one .onnx file with a free batch axis, an input as in INPUTS, and the output `activity`.
 
-    opset: of ONNX; None takes OPSET.  input: a key of INPUTS.
-    Raises ZooError for a bad opset, input or path, MissingDependency if the model cannot be written without PyTorch and
-    there is none, CheckFailed if the exported graph and the reference disagree; then there is no file.
+    opset: of ONNX; None is OPSET.  input: a key of INPUTS.
+    Raises ZooError for a bad opset, input or path; MissingDependency if the model needs PyTorch, which is not
+    installed; CheckFailed if the exported graph and the reference disagree. Then no file is written.
     """
     import onnx
 
@@ -147,10 +138,10 @@ def export(
     if opset is not None and not OPSET <= opset <= newest:
         raise ZooError(f"opset: expected {OPSET} to {newest}, got {opset}")
     check_target(path, overwrite)
-    plain_form = _plain_form(weights)
-    reference = _reference(weights, plain_form)
-    if plain_form:
-        model = plain_form.graph(opset or OPSET)
+    plain_network = _plain(weights)
+    name, reference = _reference(weights, plain_network)
+    if plain_network:
+        model = plain_network.graph(opset or OPSET)
     else:
         model = traced.trace(network.from_checkpoint(weights), weights.spec, TENSORS, opset or OPSET)
     _set_input(model.graph, INPUTS[input], weights.spec.sequence_length)
@@ -158,38 +149,37 @@ def export(
     with replacing(path, overwrite) as partial:
         onnx.save_model(model, partial)
         file_checks.write_digest(partial)
-        _check(partial, reference, path)
+        _check(partial, name, reference, path)
 
 
-def _plain_form(weights: Checkpoint) -> PlainForm | None:
+def _plain(weights: Checkpoint) -> Plain | None:
     model, config, arrays = registry.load("models", weights.spec.architecture), weights.config, weights.arrays
     fold = getattr(model, "plain_layers", None)
     if fold:
         layers = fold(config, arrays)
-        return PlainForm(
-            lambda opset: onnx_graph.build(layers, TENSORS, opset), lambda hot: plain.activities(layers, hot)
-        )
+        return Plain(lambda opset: onnx_graph.build(layers, TENSORS, opset), lambda hot: plain.activities(layers, hot))
     write, activities = getattr(model, "onnx_model", None), getattr(model, "activities", None)
     if write and activities:
-        return PlainForm(
-            lambda opset: write(config, arrays, TENSORS, opset), lambda hot: activities(config, arrays, hot)
-        )
+        return Plain(lambda opset: write(config, arrays, TENSORS, opset), lambda hot: activities(config, arrays, hot))
     return None
 
 
 def read_spec(path: Path) -> ModelSpec:
-    """What an .onnx file says of itself. Raises ZooError if it is missing, is not ONNX, is not from this zoo, was
-    changed, or has numbers in other files: who asks first can then let ONNX Runtime open it."""
+    """The ModelSpec in an .onnx file. Call this before ONNX Runtime opens the file.
+
+    Raises ZooError if it does not exist, is not ONNX, is not from this zoo, was changed, or has numbers in other files.
+    """
     metadata = container.metadata(path)
     if SPEC_KEY not in metadata:
         raise ZooError(
-            f"{path}: has no deepstarr-zoo model spec in its metadata_props; write the file with zoo export --onnx"
+            f"{path}: expected the model spec of deepstarr-zoo in metadata_props, got none; write the file with zoo "
+            "export --onnx"
         )
     return checkpoint.read_spec(metadata[SPEC_KEY], path)
 
 
 def _describe(model: onnx.ModelProto, spec: ModelSpec, kind: Input) -> None:
-    """Say what the file is and where it comes from."""
+    """Store in the file what it is and where it comes from."""
     import zoo
 
     model.producer_name, model.producer_version = "deepstarr-zoo", zoo.__version__
@@ -201,7 +191,7 @@ def _describe(model: onnx.ModelProto, spec: ModelSpec, kind: Input) -> None:
 
 
 def _set_input(graph: onnx.GraphProto, kind: Input, length: int) -> None:
-    """Let the graph take `kind` instead of one-hot: a table lookup in front of everything else."""
+    """Give the graph another input than one-hot, by a table lookup before its first node."""
     from onnx import TensorProto, helper, numpy_helper
 
     if kind.table is None:
@@ -219,50 +209,51 @@ def _set_input(graph: onnx.GraphProto, kind: Input, length: int) -> None:
     graph.input.append(helper.make_tensor_value_info(kind.name, TensorProto.UINT8, ["batch", length]))
 
 
-def _reference(weights: Checkpoint, plain_form: PlainForm | None) -> Reference:
-    """PyTorch where it is installed, else the network in NumPy. Raises MissingDependency if there are none."""
+def _reference(weights: Checkpoint, plain_network: Plain | None) -> tuple[str, Callable[[np.ndarray], np.ndarray]]:
+    """Name and function, base codes, uint8 (N, L) -> activities (N, T): PyTorch if it is installed, else the network in
+    NumPy. Raises MissingDependency if there is neither."""
     try:
         module = network.from_checkpoint(weights)
     except MissingDependency:
-        if plain_form is None:
+        if plain_network is None:
             raise
-        return Reference("the network in NumPy", lambda codes: plain_form.activities(encoding.one_hot(codes)))
+        return "the network in NumPy", lambda codes: plain_network.activities(encoding.one_hot(codes))
 
     def run(codes: np.ndarray) -> np.ndarray:
         import torch
 
         with torch.inference_mode(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what is slower than it could be
+            warnings.simplefilter("ignore")  # about speed
             return module(torch.from_numpy(_one_hot_channels_first(codes))).numpy()
 
-    return Reference("PyTorch", run)
+    return "PyTorch", run
 
 
-def _check(partial: Path, reference: Reference, path: Path) -> None:
-    """Raise CheckFailed unless the file is valid ONNX and ONNX Runtime computes from it what the reference computes."""
+def _check(partial: Path, name: str, reference: Callable[[np.ndarray], np.ndarray], path: Path) -> None:
+    """Raise CheckFailed unless the file is valid ONNX and gives the numbers of the reference in ONNX Runtime."""
     import onnx
 
     try:
         onnx.checker.check_model(str(partial), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise CheckFailed(f"{path}: not written, the exported graph is not valid ONNX: {_one_line(error)}") from None
+        raise CheckFailed(f"{path}: not written, the exported graph is not valid ONNX: {error}") from None
     spec = read_spec(partial)
-    # ONNX Runtime as a user gets it; asked for by name, since exporters import no runtime
+    # the runtime is loaded by name, since exporters import no runtime
     options = RunOptions(batch_size=max(CHECKED_BATCHES))
     engine = registry.load("runtimes", "onnx").start_file(partial, "cpu", options)
     random = np.random.default_rng(0)
     for batch in CHECKED_BATCHES:
         codes = random.integers(0, len(ALPHABET), (batch, spec.sequence_length), np.uint8)
         codes[random.random(codes.shape) < UNKNOWN_SHARE] = UNKNOWN_BASE
-        difference = _difference(engine.run(codes), reference.run(codes), f"at batch {batch}")
+        difference = _difference(engine.run(codes), reference(codes), f"at batch {batch}")
         if difference:
-            raise CheckFailed(f"{path}: not written, ONNX Runtime and {reference.name} differ in {difference}")
+            raise CheckFailed(f"{path}: not written, ONNX Runtime and {name} differ in {difference}")
 
 
 def _difference(actual: np.ndarray, expected: np.ndarray, where: str) -> str | None:
-    """How far the two are apart, in words; None within TOLERANCE."""
+    """A description of the difference; None if it is within TOLERANCE."""
     difference = np.abs(actual - expected)
-    # not finite is a difference too
+    # NaN and infinity are differences too
     wrong = ~(difference <= TOLERANCE + TOLERANCE * np.abs(expected))
     if not wrong.any():
         return None
@@ -271,7 +262,3 @@ def _difference(actual: np.ndarray, expected: np.ndarray, where: str) -> str | N
         f"{wrong.sum()} of {wrong.size} values {where}, by up to {np.nanmax(difference):.2g}: row {row + 1}, "
         f"target {column + 1} is {actual[row, column]:.6g}, expected {expected[row, column]:.6g} within {TOLERANCE:g}"
     )
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -1,7 +1,7 @@
-"""An .onnx file as a protocol buffer, read without the onnx package: what it says of itself, and whether it is whole.
+"""Reads the metadata of an .onnx file without the onnx package, whose import takes most of a second.
 
-A tensor may name another file for its numbers, which ONNX Runtime would open. Files of the zoo never do, so that is
-asked before anything else opens a file. Field numbers are those of onnx.proto3 in github.com/onnx/onnx.
+A tensor may keep its numbers in another file, which ONNX Runtime would open. Files of the zoo never do, and this is
+checked before another library opens a file. Field numbers are those of onnx.proto3 in github.com/onnx/onnx.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ INSIDE = {
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse tensor", 23: "sparse tensor"},
     "sparse tensor": {1: "tensor", 2: "tensor"},
 }
-"""Message -> its fields that lead to tensors, graphs or metadata."""
+"""Message -> its fields that contain tensors, graphs or metadata."""
 
 EXTERNAL_DATA, DATA_LOCATION = 13, 14
 """Fields of a tensor whose numbers are in another file."""
@@ -33,13 +33,13 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 """Wire types of protocol buffers."""
 
 DEEPEST = 100
-"""Messages in one another, as many as the library takes."""
+"""Maximum depth of nested messages, as in the library."""
 
 
 def metadata(path: Path) -> dict[str, str]:
-    """The `metadata_props` of a file that is whole in itself.
+    """The `metadata_props` of a file.
 
-    Raises ZooError for a file that is not there, is not ONNX, or has numbers in other files.
+    Raises ZooError for a file that does not exist, is not ONNX, or keeps numbers in other files.
     """
     file_checks.check_file(path)
     try:
@@ -48,7 +48,7 @@ def metadata(path: Path) -> dict[str, str]:
     except OSError as error:
         raise ZooError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:
-        raise ZooError(f"{path}: cannot be read as an ONNX file, cut off or of another kind ({error})") from None
+        raise ZooError(f"{path}: expected a whole ONNX file ({error})") from None
 
 
 def _metadata(content: memoryview, path: Path) -> dict[str, str]:
@@ -58,7 +58,7 @@ def _metadata(content: memoryview, path: Path) -> dict[str, str]:
     while todo:
         kind, message, depth = todo.pop()
         if depth > DEEPEST:
-            raise ValueError(f"more than {DEEPEST} messages in one another")
+            raise ValueError(f"more than {DEEPEST} nested messages")
         if kind == "property":
             texts = {number: bytes(value) for number, value in _fields(message) if not isinstance(value, int)}
             found[texts.get(KEY, b"").decode()] = texts.get(VALUE, b"").decode()
@@ -66,19 +66,21 @@ def _metadata(content: memoryview, path: Path) -> dict[str, str]:
         nodes += kind == "node"
         for number, value in _fields(message):
             if kind == "tensor" and (number == EXTERNAL_DATA or (number == DATA_LOCATION and value != 0)):
-                raise ZooError(f"{path}: refused, numbers of it are in another file; files of the zoo have their own")
+                raise ZooError(
+                    f"{path}: some numbers are in another file, which files of the zoo never have; export it again"
+                )
             inside = INSIDE.get(kind, {}).get(number)
             if inside and isinstance(value, int):
                 raise ValueError(f"a {inside} is a number")
             if inside and not isinstance(value, int):
                 todo.append((inside, value, depth + 1))
     if not nodes:
-        raise ValueError("it holds no graph")
+        raise ValueError("it has no graph")
     return found
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Number and value of each field: an int for a varint, else the bytes. Raises ValueError where there is none."""
+    """Number and value of each field: an int for a varint, else bytes. Raises ValueError for anything else."""
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)
@@ -97,11 +99,11 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """A number of up to 64 bits, and where the next begins."""
+    """A number of up to 64 bits, and the place after it."""
     value = 0
     for place in range(10):
         if at + place >= len(message):
-            raise ValueError("it ends within a number")
+            raise ValueError("it ends inside a number")
         byte = message[at + place]
         value |= (byte & 0x7F) << (7 * place)
         if byte < 0x80:

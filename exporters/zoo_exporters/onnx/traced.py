@@ -1,18 +1,17 @@
-"""The graph of a model that offers no plain layers: its network traced by PyTorch's exporter, its convolutions widened.
+"""The graph of a model without plain layers: PyTorch's exporter traces the network, then convolutions are widened.
 
-Needs the extra `train`, and seconds.
+Needs the extra `train`, and takes seconds.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import logging
 import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from zoo.errors import CheckFailed, MissingDependency
+from zoo.errors import CheckFailed, require
 from zoo.spec import ALPHABET, ModelSpec
 from zoo_exporters.onnx.widen import widen
 
@@ -26,15 +25,12 @@ if TYPE_CHECKING:
 def trace(module: torch.nn.Module, spec: ModelSpec, tensors: Tensors, opset: int) -> onnx.ModelProto:
     """One-hot in, channels first, activities out; batch norm folded into the layer before it.
 
-    Raises MissingDependency where PyTorch's exporter lacks a part, CheckFailed where it gives nothing.
+    Raises MissingDependency if onnxscript is missing, CheckFailed if PyTorch's exporter returns nothing.
     """
     import torch
 
-    if importlib.util.find_spec("onnxscript") is None:
-        raise MissingDependency(
-            "onnxscript, which PyTorch's exporter needs, is missing; pip install 'deepstarr-zoo[train]'"
-        )
-    # a batch of 1 would be taken for a constant
+    require("onnxscript", "train", "PyTorch's exporter")
+    # the exporter takes a batch of 1 for a constant
     example = torch.zeros(2, len(ALPHABET), spec.sequence_length)
     with _quiet():
         program = torch.onnx.export(
@@ -49,7 +45,7 @@ def trace(module: torch.nn.Module, spec: ModelSpec, tensors: Tensors, opset: int
             verbose=False,
         )
     if program is None:
-        raise CheckFailed("PyTorch's exporter returned nothing; this release of PyTorch may be too old")
+        raise CheckFailed("PyTorch's exporter returned nothing; is this release of PyTorch too old?")
     model = program.model_proto
     _drop_notes(model)
     widen(model.graph)
@@ -58,7 +54,7 @@ def trace(module: torch.nn.Module, spec: ModelSpec, tensors: Tensors, opset: int
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """PyTorch's exporter tells its life story; only its errors, which are raised, concern the user."""
+    """Turn off the log and the warnings of PyTorch's exporter; its errors are raised."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -70,7 +66,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _drop_notes(model: onnx.ModelProto) -> None:
-    """Remove what PyTorch notes on how each node was traced."""
+    """Remove the notes of PyTorch on how each node was traced."""
     del model.metadata_props[:]
     del model.graph.value_info[:]
     for part in (*model.graph.node, *model.graph.input, *model.graph.output, *model.graph.initializer):
