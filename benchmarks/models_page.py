@@ -124,8 +124,9 @@ def search(folder: Path) -> list[str]:
         *(f"    {line}".rstrip() for line in best.splitlines()),
         "",
         *_paragraph(
-            f"Then these settings and the models they are compared with were trained "
-            f"{len(document['models'][0]['runs'])} times each on the same data. Only then were the test blocks used:"
+            f"These settings and the models to compare with were then trained "
+            f"{len(document['models'][0]['runs'])} times each on the same data, and compared on the test blocks, "
+            "which nothing had used before:"
         ),
         "",
         *(f"- {line}" for line in _words(document)),

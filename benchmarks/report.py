@@ -104,8 +104,9 @@ def on_machine(document: dict[str, Any]) -> str:
     )
     if machine["stalled"] > SHARED:
         text += (
-            f" **The machine was shared: its cores were stalled {machine['stalled']:.0%} of the time.** Short turns "
-            "fall between the pauses. Times of whole commands contain them, so trust their ratios alone, and roughly."
+            f" **The machine was shared: its cores were stalled {machine['stalled']:.0%} of the time.** Rates "
+            "of short turns are hardly affected. Times of whole commands include the stalls: only their ratios "
+            "mean something, and only roughly."
         )
     return text
 

@@ -1,7 +1,7 @@
 """deepstarr-zoo: regulatory DNA models, one set of weights, any runtime, the same number everywhere.
 
 import zoo
-zoo.predict(["ACGT..."])              # text -> a DataFrame with a column a target
+zoo.predict(["ACGT..."])              # text -> a DataFrame with a column for each target
 model = zoo.load("original", runtime="onnx-cpu")
 model.predict(["ACGT..."])            # text -> float32 (N, T)
 model.predict_codes(codes)            # base codes, uint8 (N, L) -> float32 (N, T)

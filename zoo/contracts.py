@@ -30,8 +30,9 @@ class Engine(Protocol):
     """A model on a device, started by a runtime.
 
     provider: what computes, as the engine reports it.  batch_size: the most sequences that `run` takes.
-    concurrent_batches: how many calls of `run`, each in its own thread, keep the device busy: 1 where one batch keeps
-        all cores busy, more for a GPU, which waits for copies otherwise.
+    concurrent_batches: number of calls of `run`, each in its own thread, that keep the device busy: 1 where one batch
+    keeps
+        all cores busy, more for a GPU, which would otherwise wait for copies.
     """
 
     spec: ModelSpec
@@ -209,7 +210,7 @@ class ModelExtras(Protocol):
     LOGGED_AS: Mapping[str, str]
 
     def configure(self) -> Mapping[str, Any]:
-        """Fields of the Config that the user's options change, for example by a file that he gives.
+        """Fields of the Config that the user's options change, for example by a file.
 
         Keyword-only parameters with a default, annotated `Annotated[type, "help"]`, become options of `zoo train`.
         """

@@ -10,7 +10,8 @@ import importlib.util
 from collections.abc import Iterable
 
 LONGEST = 300
-"""Most characters of a message. A longer one loses its middle, since the ends say what is wrong and what to do."""
+"""Maximum number of characters in a message. A longer one loses its middle, since the ends say what is wrong and what
+to do."""
 
 
 def one_line(text: str) -> str:
@@ -45,7 +46,7 @@ class ZooError(Exception):
 
 
 class ZooWarning(UserWarning):
-    """A warning for the user; the command line prints it as one line and goes on."""
+    """A warning for the user; the command line prints it as one line and continues."""
 
 
 class CheckFailed(ZooError):  # noqa: N818

@@ -22,7 +22,7 @@ EXPECTED: dict[Any, str] = {
     int: "a whole number",
     str: "a text",
 }
-"""Type -> its name in messages; any other class is called by its own name."""
+"""Type -> its name in messages; messages show any other class by its own name."""
 
 
 def made(kind: type[T], given: Mapping[str, Any], beside: Sequence[str] = ()) -> T:
@@ -113,7 +113,7 @@ def _plain(value: Any) -> Any:
 def check_kind(name: str, value: Any, hint: Any) -> None:
     """Raise ZooError unless a value has a type: a class, a Literal, a tuple with entries of one type, or a union.
 
-    NumPy's numbers are numbers, and a list may stand for a tuple; True is not a number.
+    NumPy's numbers are numbers, and a list is accepted for a tuple; True is not a number.
     """
     if any(_fits(value, one) for one in _alternatives(hint)):
         return

@@ -26,7 +26,7 @@ def export(weights: Checkpoint, path: Path, *, overwrite: bool = False) -> None:
     """Write `path` whole or not at all; `load_weights` of the Keras model reads it.
 
     The ModelSpec is stored as an attribute, which Keras ignores, and `zoo import` reads it back unchanged.
-    Raises ZooError if the architecture has no Keras form or the path is taken.
+    Raises ZooError if the architecture has no Keras form or `path` exists.
     """
     model = keras_layers.of(weights.spec)
     require("h5py", "", "Keras .h5 files")

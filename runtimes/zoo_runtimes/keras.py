@@ -1,7 +1,7 @@
 """keras-cpu: a model's Keras graph in real Keras (tf_keras on TensorFlow), the reference for all others.
 
 Its input is one-hot, length first, float32. The model says what its graph is (zoo/layers/keras_layers.py),
-whatever its Config. TensorFlow is slow to start, and takes its number of threads once a process.
+whatever its Config. TensorFlow is slow to start, and its number of threads cannot change within a process.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 PRECISIONS = {"cpu": ("fp32",), "cuda": ("fp32", "tf32")}
 CUDA_BATCH_SIZE = 2048
 CONCURRENT_BATCHES = {"cpu": 1, "cuda": 3}
-"""One is computed, one waits on the device, one is copied."""
+"""Three batches: one is computed, one waits on the device, one is copied."""
 
 CONVOLUTION_SEARCH = "HEURISTIC"
 """Search of cuDNN for its algorithms; the exhaustive search starts again with every new batch size."""
@@ -131,7 +131,7 @@ class OnnxEngine:
         name = self._session.get_inputs()[0].name
         feeds = {kind.name: kind.feed for kind in exporter.INPUTS.values()}
         if name not in feeds:
-            raise ZooError(f"{path}: expected an input called {', '.join(feeds)}, got {name}")
+            raise ZooError(f"{path}: expected an input named {', '.join(feeds)}, got {name}")
         self._feed = feeds[name]
 
     def run(self, codes: np.ndarray) -> np.ndarray:

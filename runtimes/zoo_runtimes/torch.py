@@ -38,7 +38,7 @@ SHORTER_WAYS = ("windows", "contributions", "gradient")
 PRECISIONS = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "tf32", "bf16")}
 BATCH_SIZES = {"cpu": 128, "cuda": 2048}
 CONCURRENT_BATCHES = {"cpu": 1, "cuda": 3}
-"""One is computed, one waits on the device, one is copied."""
+"""Three batches: one is computed, one waits on the device, one is copied."""
 
 
 def missing(device: str) -> str | None:
@@ -158,7 +158,7 @@ class TorchEngine:
 
     @contextlib.contextmanager
     def _to_explain(self, sequences: int) -> Iterator[None]:
-        """A context in which one thread has the module, with hooks on it, under the settings of this engine."""
+        """A context that gives one thread the module, for its hooks, with the settings of this engine."""
         import torch
 
         try:

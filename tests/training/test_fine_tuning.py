@@ -226,7 +226,7 @@ def test_the_start_is_told_in_two_lines_and_the_end_in_one(tmp_path: Path) -> No
     run(job, Toy(), Reporter(note=told.append))
     first, second, last = told
     assert re.fullmatch(r"200 train, 64 validation, 64 test sequences; on cpu \(\w+\), fp32", first)
-    assert second == "labels are missing, which is no fault: hk 12 of train, 4 of validation, 4 of test"
+    assert second.endswith(": hk 12 of train, 4 of validation, 4 of test")
     test = Toy().test
     predicted = network.from_checkpoint(checkpoint.load(tmp_path / "run" / "weights.safetensors"))(one_hot(test.codes))
     expected = []
@@ -244,7 +244,7 @@ def test_the_start_is_told_in_two_lines_and_the_end_in_one(tmp_path: Path) -> No
 
 def test_a_fresh_head_is_told(trained: Checkpoint, tmp_path: Path) -> None:
     _, told = tune(trained, tmp_path / "run", Toy(targets=("leaf", "hk")), epochs=1)
-    assert "the head starts fresh: the targets are leaf, hk, those of the given weights dev, hk" in told
+    assert [line for line in told if "leaf, hk" in line and "dev, hk" in line]
     assert not [line for line in told if "--freeze-batch-norm" in line]
 
 
@@ -259,13 +259,19 @@ def test_what_may_make_given_weights_worse_is_told_once(trained: Checkpoint, tmp
     def told(name: str, source: Toy, start: Checkpoint = trained, **settings: Any) -> list[str]:
         return [line for line in tune(start, tmp_path / name, source, **settings)[1] if "--learning-rate" in line]
 
-    freeze, small = "--freeze-batch-norm keeps their batch statistics", "--learning-rate 0.05 takes smaller steps"
-    few = "fewer than 10,000 training sequences: fine-tuning may first make the given weights worse"
-    worse = "the first epoch was worse than the given weights"
-    assert told("few", Toy(), epochs=2, learning_rate=0.5) == [f"{few}; {freeze} and {small}"]
-    assert told("frozen", Toy(), epochs=2, learning_rate=0.5, freeze_batch_norm=True) == [f"{worse}: {small}"]
+    def advice(lines: list[str], *facts: str) -> bool:
+        """Whether one line has these facts, and has --freeze-batch-norm only if that is one of them."""
+        (line,) = lines
+        return all(fact in line for fact in facts) and ("--freeze-batch-norm" in line) == (
+            "--freeze-batch-norm" in facts
+        )
+
+    freeze, small = "--freeze-batch-norm", "--learning-rate 0.05"
+    first_epoch = "first epoch"
+    assert advice(told("few", Toy(), epochs=2, learning_rate=0.5), "10,000", freeze, small)
+    assert advice(told("frozen", Toy(), epochs=2, learning_rate=0.5, freeze_batch_norm=True), first_epoch, small)
     many = {"epochs": 2, "batch_size": 5000}
-    assert told("many", Many(), learning_rate=0.5, **many) == [f"{worse}: {freeze} and {small}"]
+    assert advice(told("many", Many(), learning_rate=0.5, **many), first_epoch, freeze, small)
     assert told("better", Many(), random_checkpoint(SMALL), epochs=1) == []
 
 

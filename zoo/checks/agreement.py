@@ -47,7 +47,7 @@ class Worst:
 class TableReport:
     """How two tables of N records and T targets differ.
 
-    failures: how many of the N x T values are outside the tolerance.  pearson: the lowest over the targets, NaN where
+    failures: number of the N x T values outside the tolerance.  pearson: the lowest over the targets, NaN where
     it is undefined (a constant column, a single record).
     """
 
@@ -71,7 +71,7 @@ class TableReport:
 
 @dataclasses.dataclass(frozen=True)
 class LayerReport:
-    """How far the output of one layer is off at most: `index` is the place, `expected` and `actual` both values."""
+    """The largest difference in the output of one layer: `index` is its place, `expected` and `actual` both values."""
 
     name: str
     max_difference: float

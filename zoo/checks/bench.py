@@ -151,7 +151,7 @@ def measure(
     checked = codes[:CHECKED].copy()
     checked[generator.random(checked.shape) < 0.02] = 4
     predictions = running.predict_codes(checked)
-    running.predict_codes(codes[: CALLS[-2]])  # tables and tuning of the first use are done now
+    running.predict_codes(codes[: CALLS[-2]])  # tables are built, and the tuning of the first use is done
     fastest = {call: _fastest(partial(running.predict_codes, codes[:call]), seconds) for call in CALLS}
     return Measurement(
         running.runtime,

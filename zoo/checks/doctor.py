@@ -1,4 +1,4 @@
-"""What this machine is, and what each runtime misses on it: the first thing to ask when something does not run."""
+"""Report on this machine and on what each runtime still needs, for when something does not run."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from zoo.system import machine
 from zoo.system.files import cache_folder
 
 LIBRARIES = ("numpy", "safetensors")
-"""Libraries beside those that runtimes name themselves."""
+"""Libraries to report in addition to those of the runtimes."""
 
 CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
-"""Instruction sets that make a difference to inference, as Linux calls them."""
+"""Instruction sets that matter for inference, by their names in Linux."""
 
 NVIDIA_SMI_SECONDS = 20
 
 
 def report() -> dict[str, dict[str, str]]:
-    """Section -> item -> finding. Looks, changes nothing."""
+    """Section -> item -> finding. Changes nothing."""
     return {
         "zoo": {"version": zoo.__version__, "installed at": str(Path(zoo.__file__).parent), "cache": _cache()},
         "python": {"version": platform.python_version(), "executable": sys.executable, **_libraries()},
@@ -64,23 +64,23 @@ def _cpu() -> str:
 def _gpu() -> str:
     program = shutil.which("nvidia-smi")
     if program is None:
-        return "none: nvidia-smi is not there"
+        return "none: nvidia-smi was not found"
     query = [program, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
     try:
         result = subprocess.run(query, capture_output=True, text=True, timeout=NVIDIA_SMI_SECONDS, check=True)
     except (OSError, subprocess.SubprocessError) as error:
         return f"nvidia-smi failed: {str(error).splitlines()[0]}"
-    return "; ".join(result.stdout.strip().splitlines()) or "none: nvidia-smi lists none"
+    return "; ".join(result.stdout.strip().splitlines()) or "none: nvidia-smi lists no GPU"
 
 
 def _findings() -> dict[str, dict[str, str]]:
-    """What each plug-in says of itself here."""
+    """What each plug-in reports about itself on this machine."""
     modules = {**registry.working("models"), **registry.working("runtimes")}
     asked = {name: getattr(module, "findings", None) for name, module in modules.items()}
     return {name: dict(findings()) for name, findings in asked.items() if findings}
 
 
 def _problems() -> dict[str, dict[str, str]]:
-    """Plug-ins that do not work, where there are some."""
+    """Plug-ins that do not work, if there are any."""
     found = {f"{kind[:-1]} {name}": why for kind in registry.PACKAGES for name, why in registry.problems(kind).items()}
     return {"plug-ins left out": found} if found else {}

@@ -43,7 +43,7 @@ def models() -> list[Entry]:
 
 
 def known_weights() -> list[Entry]:
-    """Weights that have a name: bundled and published ones."""
+    """Bundled and published weights, by name."""
     bundled = lookup.catalog()
     entries = []
     for name in lookup.variants():
@@ -68,7 +68,7 @@ def runtimes() -> list[Entry]:
 
 
 def formats() -> list[Entry]:
-    """What weights can be exported to; each exporter says in its first line what it writes."""
+    """Export formats, each described by the first line of its exporter."""
     entries = []
     for name, module in registry.working("exporters").items():
         entries.append(Entry(name, f"{module.SUFFIX or 'a folder'}; {(module.__doc__ or '').strip().splitlines()[0]}"))
@@ -81,10 +81,10 @@ def _left_out(kind: str) -> list[Entry]:
 
 
 def describe(weights: str | Path) -> dict[str, Any]:
-    """What weights say of themselves, and what is known of those that come with the zoo; JSON types only.
+    """Describe weights: what the file says and, for bundled weights, what catalog.toml says; JSON types only.
 
-    weights: a file, or a name. Of a model whose weights are not bundled, what it is; there is no file then.
-    recipe: settings of a training that the model brings along, by the fields of TrainConfig.
+    weights: a file or a name. For a model whose weights are not bundled, only the network is described.
+    recipe: the model's default training settings, by the fields of TrainConfig.
     Raises ZooError as lookup.read_spec does, and for published weights that are not on this machine.
     """
     bare = lookup.is_name(weights) and weights in lookup.variants() and weights not in lookup.catalog()

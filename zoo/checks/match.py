@@ -1,8 +1,8 @@
 """Import a file so that it gives the predictions that its own program made: `zoo import --match`.
 
-A file of another program may leave open its base order, and a PyTorch file its flatten order and epsilon too. Every
-combination is tried on those sequences; the only one that gives the numbers is taken. Nothing is guessed: where several
-give them, the option that decides must be given. How the file was read is kept in the ModelSpec.
+A file of another program may not say its base order, and a PyTorch file its flatten order and epsilon too. Every
+combination is tried on those sequences, and the one that gives the numbers is used. Nothing is guessed: if several give
+them, the user must give the option that decides. How the file was read is kept in the ModelSpec.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ SEQUENCE = "sequence"
 """Column of the table that holds the sequences, if there is no FASTA file."""
 
 LEAST_SEQUENCES = 10
-"""Fewer sequences could be met by chance."""
+"""Minimum number of sequences; on fewer, a wrong combination could give the numbers by chance."""
 
 FIRST_SEQUENCES = 24
 """Sequences that every combination is tried on; the others check those that gave the first numbers."""
 
 DISTINCT = 10
-"""A combination is taken if every other one is at least this many times farther from the numbers."""
+"""A combination is accepted if every other one is at least this many times farther from the numbers."""
 
 ROUNDING = 1e-6
 """Difference between two runtimes with the same weights; combinations below it are equally near."""
 
 LISTED = 3
-"""Combinations that a message lists."""
+"""Maximum number of combinations in a message."""
 
 NAMES = ("alphabet", "flatten", "epsilon")
 
@@ -68,11 +68,11 @@ class Expected:
 def read(
     path: Path, options: ImportOptions, architecture: str | None, table: Path, fasta: Path | None = None
 ) -> Checkpoint:
-    """Import a file as importer.read does, with what it leaves open found by its predictions.
+    """Import a file as importer.read does, and find from its predictions what it leaves open.
 
-    table: predictions, with a column for each target, and one called sequence unless `fasta` holds the sequences.
-    A combination of alphabet, flatten order and epsilon is taken only if it gives every number within the tolerance of
-    parity, every other one that leads to other weights is at least DISTINCT times farther off, and it agrees with
+    table: predictions, with a column for each target, and a column `sequence` unless `fasta` holds the sequences.
+    A combination of alphabet, flatten order and epsilon is accepted only if it gives every number within the tolerance
+    of parity, every other one that leads to other weights is at least DISTINCT times farther off, and it agrees with
     `options`. Order and names of outputs are never tried.
     Raises ZooError if no combination or several give the numbers, or the table does not fit; and as importer.read.
     """
@@ -114,7 +114,7 @@ class _Readings:
         return self._sessions[own].predict(recoded)
 
     def compare(self, combinations: Sequence[ImportOptions], expected: Expected) -> dict[ImportOptions, TableReport]:
-        """Combination -> how far it is off, the nearest first."""
+        """Combination -> its difference from the numbers, the nearest first."""
         reports = {one: expected.compare(self.predict(one, expected.codes)) for one in combinations}
         return dict(sorted(reports.items(), key=lambda item: item[1].max_difference))
 

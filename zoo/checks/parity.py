@@ -1,7 +1,7 @@
 """Parity: the runtimes of this machine against a reference, on the same FASTA text; and PyTorch against Keras, layer by
 layer.
 
-agreement.py says when numbers are the same. In memory are one runtime at a time and the predictions of all records.
+agreement.py says when numbers are the same. Memory holds one runtime at a time and the predictions of all records.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ def read_table(path: Path, names: Sequence[str], targets: Sequence[str]) -> np.n
     """Predictions in a table, float64 (N, T). Raises ZooError unless its rows are those of `names`, in that order."""
     table = columns.read(path, targets, ("name",))
     if len(table) != len(names):
-        raise ZooError(f"{path}: expected {len(names):,} rows, one a sequence, got {len(table):,}")
+        raise ZooError(f"{path}: expected {len(names):,} rows, one for each sequence, got {len(table):,}")
     for row, (name, given) in enumerate(zip(names, table.text["name"], strict=True), 1):
         if given != name:
             raise ZooError(f"{path}: row {row}: expected the sequence {shown(name)!r}, got {shown(given)!r}")
@@ -232,7 +232,8 @@ def _read(path: Path, length: int, limit: int | None) -> tuple[list[str], np.nda
 def run_layers(
     subject: Subject, outputs: Path | None = None, tolerance: Tolerance | None = None
 ) -> tuple[str, list[LayerReport]]:
-    """Compare PyTorch with Keras layer by layer. Returns the name of the reference, and a report a layer in order.
+    """Compare PyTorch with Keras layer by layer. Returns the name of the reference, and a report for each layer in
+    order.
 
     outputs: a .npz of Keras layer outputs for the first records, by layer name, channels last; None runs tf_keras.
     Raises ZooError for bad input, MissingDependency if PyTorch, or without `outputs` tf_keras, is not installed.
@@ -283,7 +284,8 @@ def torch_layers(weights: Checkpoint, codes: np.ndarray) -> dict[str, np.ndarray
 def read_layers(path: Path, weights: Checkpoint) -> dict[str, np.ndarray]:
     """Keras layer outputs in a .npz, with the names and in the order of the model's Keras layers.
 
-    Another Keras session may have numbered the layers otherwise; then the order of the file counts, if it has as many.
+    Another Keras session may have numbered the layers differently; then the order in the file counts, if the number of
+    layers is the same.
     """
     try:
         with np.load(path, allow_pickle=False) as file:

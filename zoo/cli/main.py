@@ -103,7 +103,7 @@ def _run(arguments: list[str]) -> int:
             sys.stdout.flush()
         return 0
     except BrokenPipeError:
-        # the reader has gone (`| head`): nothing to say, and nothing more to flush
+        # the reader closed the pipe (`| head`): nothing to report, and nothing more to flush
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (Exception, KeyboardInterrupt) as error:

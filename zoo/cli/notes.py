@@ -61,7 +61,7 @@ def detail(text: str) -> None:
 
 
 def summarize(described: dict[str, Any], unit: str) -> None:
-    """Say in one line what ran, and in details with which weights. unit: what a record is called."""
+    """Print one line about what ran, and details about the weights. unit: plural name of a record."""
     from zoo.prediction import description
 
     say(description.summary(described, unit))
@@ -77,7 +77,7 @@ def duration(seconds: float) -> str:
 
 
 class Bar:
-    """A progress bar at a terminal; elsewhere, as in the log of a batch job, a line a minute.
+    """A progress bar at a terminal; elsewhere, as in the log of a batch job, one line per minute.
 
     `with Bar("sequences", total) as bar: bar.update(done, count)`. Without a total the bar has no end. Short work
     shows nothing, and neither does --quiet.

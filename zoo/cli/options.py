@@ -96,7 +96,7 @@ STREAM = Parameter(allow_leading_hyphen=True)
 
 @dataclasses.dataclass(frozen=True)
 class ModelOptions:
-    """Which weights, on which strands, computed by what."""
+    """The weights, the strands and the runtime of a command."""
 
     model: Model = None
     weights: Weights = None

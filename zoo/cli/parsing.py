@@ -1,6 +1,6 @@
 """How the words of a command line become values: flags, short names, lists at commas, and settings of a model.
 
-cyclopts does the parsing; here is what it does not know.
+cyclopts does the parsing; this file adds what it lacks.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def print_columns(rows: Iterable[Sequence[str]], numbers: str = "") -> None:
 
 
 def console() -> Console:
-    """A console that prints text as it is, in PIPE_COLUMNS where the output is not a terminal."""
+    """A console that prints text unchanged, PIPE_COLUMNS wide where the output is not a terminal."""
     from rich.console import Console
 
     made = Console(highlight=False)

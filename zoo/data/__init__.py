@@ -1,1 +1,2 @@
-"""Labelled sequences: read, divided into splits, checked for leakage, and what the trainer asks of a source of them."""
+"""Labelled sequences: read, divided into splits, checked for leakage, and the interface of a source of training
+data."""

@@ -1,6 +1,6 @@
 """Labelled sequences for training and evaluation, divided into splits and checked for leakage.
 
-Sequences stay base codes (249 bytes each); one-hot is made a batch at a time by whoever computes.
+Sequences stay base codes (249 bytes each); the code that computes makes one-hot, a batch at a time.
 Axes: N sequences, L positions, T targets.
 """
 
@@ -26,7 +26,7 @@ EVERY_ROW = "all"
 
 
 class Source(Protocol):
-    """Sequences and their targets, as training needs them; a Dataset is one."""
+    """Interface of a source of training data, such as Dataset."""
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -100,7 +100,7 @@ def read(
 
     path: a folder in a published layout (see published.py; files plain or .gz; row i of the labels belongs to record
     i), a table with a sequence column, or a FASTA file with labels beside it.
-    targets: their names; each is the column of exactly this name, else that of published labels. TARGET=COLUMN takes
+    targets: their names; each is the column of exactly this name, else that of published labels. TARGET=COLUMN reads
     another column.
     length: L, bases.  layout: the columns of one file, and how it is divided; both strands of a sequence are always on
     the same side.
@@ -115,7 +115,7 @@ def read(
     _check_request(path, columns, layout)
     if len(set(names)) != len(names):
         given = ", ".join(name for name, _ in parsed)
-        raise ZooError(f"targets: expected different ones, got {given}, of which two are the same target")
+        raise ZooError(f"targets: expected different targets, got {given}; two of them are the same target")
     notes: list[str] = []
     if path.is_dir():
         parts = {

@@ -26,7 +26,7 @@ def save(folder: Path, sides: Mapping[str, np.ndarray]) -> None:
 
 
 def count(folder: Path, codes: np.ndarray) -> dict[str, int]:
-    """Side of the run in `folder` -> how many of these sequences, base codes, uint8 (N, L), were on it.
+    """Side of the run in `folder` -> number of these sequences, base codes, uint8 (N, L), that were on it.
 
     Sides without any are omitted; {} if the folder has no such file.
     """

@@ -81,7 +81,7 @@ class Constraints:
     ) -> list[tuple[int, int]] | None:
         """Return substitutions, position and base, after which a start, uint8 (L,), meets all constraints on bases.
 
-        Each substitution leaves as few faults as possible; a random one of the best is taken. None if no substitution
+        Each substitution leaves as few faults as possible; a random one of the best is chosen. None if no substitution
         helps: too much is protected, or too few edits are allowed.
         everywhere: ignore protected positions and the limit of edits.
         """

@@ -97,7 +97,7 @@ def designs(
 ) -> list[Design]:
     """`evolve` for named start sequences: pairs of a name and base codes, uint8 (L,); none for random DNA.
 
-    on_progress: called with the fraction of the work that is done, and the number of designs that is.
+    on_progress: called with the fraction of the work done, and the number of finished designs.
     """
     constraints = Constraints(options, model.spec)
     starts = start_sequences(options, constraints, given)
@@ -117,7 +117,7 @@ def designs(
         for one, state in zip(wave, ends, strict=True):
             start = starts[one]
             evolution.check(state, f"design {one + 1}, from {start.name}")
-            # a design that is too much like another of this wave evolves again, now apart from that one
+            # a design that is too similar to another of this wave evolves again, now with that one among `others`
             others = _stacked(list(accepted.values()), constraints.length)
             if not _missing_differences(state.codes, others, options.diverse):
                 reached = options.reach is None or evolution.reached(state)
@@ -161,7 +161,7 @@ def _given_start(
     given: Sequence[tuple[str, np.ndarray]],
     generator: np.random.Generator,
 ) -> Start:
-    """Take the sequences in turn. An N becomes a random base."""
+    """Use the sequences in turn. An N becomes a random base."""
     name, codes = given[design % len(given)]
     if options.shuffled:
         turn = design // len(given)
@@ -285,7 +285,7 @@ class Evolution:
         """Raise ZooError, which begins with the title, unless the best state of a design meets all constraints."""
         if self._constraints.breach(state.activities):
             missed = ", ".join(
-                f"{keep} came to {state.activities[target]:.4g}" for target, keep in self._constraints.bounds
+                f"{keep} reached {state.activities[target]:.4g}" for target, keep in self._constraints.bounds
             )
             raise ZooError(f"{title}: {missed} in {self._options.rounds} rounds; raise --rounds or widen the bound")
         if _missing_differences(state.codes, self._others, self._options.diverse):
@@ -343,7 +343,7 @@ class Evolution:
     ) -> list[tuple[int, int, int]]:
         """Best substitutions in the states of a beam: row, position and base, at most `beam` of them.
 
-        They lead to sequences that the design has not visited. Equal values are taken in the order of positions.
+        They lead to sequences that the design has not visited. Of equal values, the lower position comes first.
         """
         places = np.flatnonzero(allowed)
         order = places[np.lexsort((value.ravel()[places], breach.ravel()[places]))]

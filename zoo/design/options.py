@@ -14,7 +14,7 @@ from zoo.errors import ZooError
 from zoo.options import Bounds, Seed, check
 
 MOST = 10_000
-"""Designs, and rounds."""
+"""Maximum number of designs, and of rounds."""
 
 MOST_BEAM = 1_000
 
@@ -119,7 +119,7 @@ class DesignOptions:
 
     @property
     def runs(self) -> list[int]:
-        """Parsed `avoid`: lengths from which on runs of one base are avoided."""
+        """Parsed `avoid`: lengths of the shortest runs of one base to avoid."""
         expected = f"{RUN}:N, N at least {SHORTEST_RUN}, such as {RUN}:6"
         lengths = []
         for text in self.avoid:

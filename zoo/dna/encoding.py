@@ -50,7 +50,7 @@ def ascii_codes(text: bytes | bytearray | memoryview) -> np.ndarray:
 
 @functools.cache
 def letter_table(ambiguous: bool) -> bytes:
-    """Table for bytes.translate: ASCII letter -> base code, INVALID, or, for other letters if asked for, AMBIGUOUS."""
+    """Table for bytes.translate: ASCII letter -> base code, INVALID, or, for other letters if requested, AMBIGUOUS."""
     table = ASCII_TO_CODE.copy()
     if ambiguous:
         letters = np.array([chr(byte).isascii() and chr(byte).isalpha() for byte in range(256)])

@@ -65,7 +65,7 @@ def _walks(codes: np.ndarray, keys: np.ndarray) -> np.ndarray:
 
 
 class _Walks:
-    """The plain twin of _shuffle.c, over rows.
+    """The counterpart of _shuffle.c in NumPy, for all rows at once.
 
     exits: bases that follow a base, grouped by base, in each group those not yet taken first, intp (N, L - 1).
     begin, left: start of each group and number of exits left in it, (N, 5).

@@ -16,7 +16,7 @@ from zoo.evaluation import metrics
 from zoo.spec import UNKNOWN_BASE
 
 FEWEST = 50
-"""Fewest measurements for a decision: two Gaussians have five parameters."""
+"""Minimum number of measurements for a decision: two Gaussians have five parameters."""
 
 DECISIVE = 10.0
 """Difference in BIC that is very strong evidence (Kass and Raftery, 1995)."""
@@ -88,7 +88,7 @@ def diagnose(
 ) -> Diagnosis:
     """Residuals (n,), covariates (n,) by name, all NaN where missing, and strands, "+", "-" or "" (n,).
 
-    groups: number of the sequence of each row, int (n,); None if every row is another one. The two strands of a
+    groups: number of the sequence of each row, int (n,); None if every row is a different one. The two strands of a
     sequence count as one piece of evidence.
     """
     groups = np.arange(len(residuals)) if groups is None else groups

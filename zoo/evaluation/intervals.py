@@ -17,7 +17,7 @@ from zoo.evaluation import metrics
 from zoo.evaluation.metrics import LEVEL, METRICS, RESAMPLES, SMALLER_IS_BETTER, Interval
 
 Verdict = Literal["better", "worse", "no clear difference"]
-"""What a difference says of the first model."""
+"""What a difference says about the first model."""
 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
@@ -158,7 +158,7 @@ def _stretch(sides: list[np.ndarray], of_sequences: float) -> float:
     """Quantile of Student's t divided by that of the normal distribution; 1 if trainings add no variance.
 
     sides: the metric of each training of a model, float64 (R,).  of_sequences: variance of the difference due to the
-    sequences; there are so many that it counts as known.
+    sequences; it counts as known, since there are many sequences.
     """
     of_trainings = [(float(values.var(ddof=1)) / len(values), len(values) - 1) for values in sides if len(values) > 1]
     uncertain = sum(variance**2 / freedom for variance, freedom in of_trainings)

@@ -170,7 +170,7 @@ def _touching(
 
 @dataclasses.dataclass(frozen=True)
 class Explained:
-    """A folder of `zoo explain`. names: of the N sequences.  activities: target -> float32 (N,)."""
+    """A folder of `zoo explain`. names: those of the N sequences.  activities: target -> float32 (N,)."""
 
     folder: Path
     description: dict[str, Any]
@@ -179,7 +179,7 @@ class Explained:
 
     def arrays(self, target: str, strongest: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Numbers, one-hot bases and hypothetical contributions of the sequences with the highest predictions: int
-        (N,), and (N, 4, L) both. strongest: how many sequences, None for all."""
+        (N,), and (N, 4, L) both. strongest: number of sequences, None for all."""
         numbers = np.arange(len(self.names))
         if strongest is not None and strongest < len(numbers):
             order = np.argsort(-self.activities[target], kind="stable")

@@ -43,9 +43,10 @@ EXTREMES = {"lowest": np.argmin, "highest": np.argmax}
 class Contributions(NamedTuple):
     """DeepLIFT contributions to one target.
 
-    hypothetical: of each base at each position, float32 (N, L, 4).  actual: the same for the sequence's own bases,
-    else 0.  delta: the convergence delta, float32 (N,): the sum of `actual` minus the difference between the prediction
-    and its mean over the references. It is rounding, except for sequences with N, whose effect belongs to no base.
+    hypothetical: contribution of each base at each position, float32 (N, L, 4).  actual: the same for the sequence's
+    own bases, else 0.  delta: the convergence delta, float32 (N,): the sum of `actual` minus the difference between the
+    prediction and its mean over the references. It is rounding, except for sequences with N, whose effect belongs to no
+    base.
     """
 
     hypothetical: np.ndarray
@@ -151,8 +152,8 @@ def centred(effects: np.ndarray) -> np.ndarray:
 class Scores(NamedTuple):
     """Results of a method for N sequences.
 
-    hypothetical: for each explained target, float32 (N, L, 4).  effects: of substitutions on all targets, float32 (N,
-    L, 4, T), or None if the method does not compute them.  values, labels: columns of the table, float32 (N, C) and
+    hypothetical: for each explained target, float32 (N, L, 4).  effects: those of substitutions on all targets, float32
+    (N, L, 4, T), or None if the method does not compute them.  values, labels: columns of the table, float32 (N, C) and
     others.
     """
 

@@ -25,23 +25,23 @@ FILE = "report.html"
 PAGE = Path(__file__).with_name("report_page.html")
 
 DATA_MARK = "{{DATA}}"
-"""Replaced in the page by the numbers."""
+"""Placeholder for the numbers in the page."""
 
 DRAWING = Path(__file__).with_name("drawing.js")
 
 DRAWING_MARK = "{{DRAWING}}"
-"""Replaced by drawing.js in this page and in that of zoo serve."""
+"""Placeholder for drawing.js in this page and in that of zoo serve."""
 
 LARGEST = (1 << 15) - 1
-"""Integer that stands for the largest value."""
+"""Integer that represents the largest value."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
     """A sequence in the report, for a model of T targets, K of which are explained.
 
-    codes: uint8 (L,).  activities: float32 (T,).  contributions: of its bases, float32 (K, L).
-    effects: of substitutions, float32 (K, L, 4).
+    codes: uint8 (L,).  activities: float32 (T,).  contributions: those of its bases, float32 (K, L).
+    effects: those of substitutions, float32 (K, L, 4).
     """
 
     name: str

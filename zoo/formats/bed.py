@@ -34,7 +34,7 @@ COMMENT = re.compile(r"#|(track|browser)\s")
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """[start, end) of a contig, 0-based. centre: of its window. where: its name in messages."""
+    """[start, end) of a contig, 0-based. centre: that of its window. where: its name in messages."""
 
     contig: str
     start: int

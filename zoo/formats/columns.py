@@ -74,7 +74,7 @@ def read(
     path: a suffix in neither SEPARATORS nor PARQUET means tab-separated text. Text may be compressed.
     other_names: names to try, in order, if the table has no column with exactly the name in `numbers`.
     advice: column -> what to do if it is missing.
-    A number may be missing (see MISSING); text may not, and is taken literally: NA is a name.
+    A number may be missing (see MISSING); text may not, and is read literally: NA is a name.
     Raises ZooError if the file cannot be read or has no rows, if two columns have the same name, for missing columns
     (the message lists those that exist), and for the first line or value that is not valid.
     """
@@ -84,7 +84,7 @@ def read(
     present = table.columns
     doubled = next((name for name in present if name and present.count(name) > 1), None)
     if doubled is not None:
-        raise ZooError(f"{path}: has several columns called {shown(doubled)!r}; give each a different name")
+        raise ZooError(f"{path}: has several columns named {shown(doubled)!r}; give each a different name")
     aliases = other_names or {}
     numbers = [next((alias for alias in (name, *aliases.get(name, ())) if alias in present), name) for name in numbers]
     missing = [name for name in (*numbers, *text) if name not in present]
@@ -112,7 +112,7 @@ def _hints(missing: Sequence[str], present: Sequence[str], advice: Mapping[str, 
     hints = list(dict.fromkeys(advice[name] for name in missing if name in advice))
     near = {name: other for name in missing if name not in advice and (other := nearest(name, present))}
     if near:
-        hints.append(f"did you mean {', '.join(map(shown, near.values()))}? call it {', '.join(near)}")
+        hints.append(f"did you mean {', '.join(map(shown, near.values()))}? rename it to {', '.join(near)}")
     return hints
 
 

@@ -49,7 +49,7 @@ Batch = tuple[list[str], np.ndarray]
 
 @dataclasses.dataclass
 class Counts:
-    """Records that were read, and how many of them were changed as ReadOptions allow."""
+    """Number of records read, and of those that were changed as ReadOptions allow."""
 
     records: int = 0
     resized: int = 0

@@ -148,7 +148,7 @@ class IndexedFasta:
         return file_sha256(self.path)
 
     def _index(self, packed: bool) -> tuple[Path, Path | None]:
-        """The index to read; and again, if it was made now."""
+        """The index to read, and the index that was made now, if any."""
         beside = self.path.with_name(self.path.name + INDEX)
         if _exists(beside, packed):
             return beside, None
@@ -187,7 +187,7 @@ class IndexedFasta:
         with self.path.open("rb") as content:
             try:
                 fits = _fits(_Unpacked(content, _block_index(index)) if packed else content, entries)
-            except (EOFError, gzip.BadGzipFile, zlib.error, struct.error):  # the blocks are elsewhere
+            except (EOFError, gzip.BadGzipFile, zlib.error, struct.error):  # the blocks are not where the index says
                 fits = False
         if not fits and self.made_index:
             raise ZooError(f"{self.path}: expected contigs of different names, none of them empty")

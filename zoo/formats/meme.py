@@ -30,7 +30,8 @@ BACKGROUND = "Background letter frequencies"
 @dataclasses.dataclass(frozen=True)
 class Motif:
     """name, alternative: the two words of a MOTIF line, the second may be "".
-    probabilities: float64 (width, 4), in the order A, C, G, T; rows sum to 1.  sites: how many it was made from."""
+    probabilities: float64 (width, 4), in the order A, C, G, T; rows sum to 1.  sites: number of sites that it was made
+    from."""
 
     name: str
     probabilities: np.ndarray

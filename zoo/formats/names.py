@@ -1,6 +1,6 @@
 """Names of records, and how messages show text from files.
 
-A name ends at the first white space or control character, so tables that the zoo writes have none in their names.
+A name ends at the first white space or control character, so names in tables of the zoo contain neither.
 """
 
 from __future__ import annotations
@@ -29,6 +29,6 @@ def shown(text: str) -> str:
 
 
 def listed(texts: list[str], most: int = 8) -> str:
-    """The first texts of a list for a message, and how many more there are."""
+    """The first texts of a list for a message, and the number of the others."""
     more = f" and {len(texts) - most:,} more" if len(texts) > most else ""
     return ", ".join(map(shown, texts[:most])) + more

@@ -1,7 +1,7 @@
 """Values along a genome as files for genome browsers: bigWig, bedGraph or Parquet.
 
-bigWig and bedGraph have one target a file, Parquet has all. Intervals are written in order, contigs in the order of the
-genome; positions are 0-based and half-open in all three.
+A bigWig or bedGraph file has one target, a Parquet file has all. Intervals are written in order, contigs in the order
+of the genome; positions are 0-based and half-open in all three.
 
 bigWig is written through pyBigWig: it is as fast as pybigtools, its files are a fifth smaller, and they list contigs
 without values. pyBigWig waits forever if the disk is full, so free space is reserved before each block; and it does not

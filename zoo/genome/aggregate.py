@@ -45,7 +45,8 @@ class Aggregator:
         self._first_kept = self._done = 0
 
     def add(self, values: np.ndarray, last: bool) -> Iterator[Intervals]:
-        """Further windows, float32 (W, T) -> the intervals that later windows do not change. last: no more come."""
+        """Further windows, float32 (W, T) -> the intervals that later windows do not change. last: these are the last
+        windows."""
         for start in range(0, len(values), CHUNK):
             part = values[start : start + CHUNK]
             if self._linear:

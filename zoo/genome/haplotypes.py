@@ -1,8 +1,8 @@
 """Windows of a variant: the genome around it, and the same slice of the haplotype with an alternative allele.
 
 With 0-based position p and shift 0, the reference window of 249 bases is [p - 124, p + 125). The window of an allele is
-the same slice of the contig in which ALT replaces REF. N stands outside the contig. Positions are those of the VCF: an
-indel is at the base before it.
+the same slice of the contig in which ALT replaces REF. Positions outside the contig are N. Positions are those of the
+VCF: an indel is at the base before it.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ BASES = re.compile(r"[ACGTNacgtn]+")
 SCORED = "scored"
 
 REASONS = (SCORED, "symbolic", "overlapping_deletion", "breakend", "missing", "other_letters", "too_long")
-"""Why an allele is not scored: such as <DEL>; * or <*>; such as G[chr2:7[; .; letters other than ACGTN; longer than the
-window. Arrays hold the index of the reason."""
+"""Why an allele is not scored. symbolic: such as <DEL>. overlapping_deletion: * or <*>. breakend: such as G[chr2:7[.
+missing: a point. other_letters: letters other than ACGTN. too_long: longer than the window. Arrays hold the index of
+the reason."""
 
 
 def reason(alt: str, ref: str, length: int) -> str:
-    """Which of REASONS holds for an allele, with windows of `length` bases."""
+    """The entry of REASONS for an allele, with windows of `length` bases."""
     if alt in ("*", "<*>"):
         return "overlapping_deletion"
     if alt.startswith("<"):

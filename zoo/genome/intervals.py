@@ -62,7 +62,7 @@ class IntervalJob(PredictionJob):
 class IntervalRecords:
     """The intervals, in order, with their windows; iterate over it once.
 
-    centres: of the windows so far, 0-based.  contigs: name -> bases of the genome, once it is open.
+    centres: those of the windows so far, 0-based.  contigs: name -> bases of the genome, once it is open.
     Iterating raises ZooError if the genome or the intervals cannot be read, or for the first that cannot be predicted.
     """
 

@@ -30,7 +30,7 @@ GENOME_DIGEST = "genome sha256"
 
 @dataclasses.dataclass(frozen=True)
 class GenomeJob(abc.ABC):
-    """What is computed of a genome, by which model, how it is shared out, and where it goes; a Task of shards.py.
+    """A run over a genome: its inputs, model, parts and outputs; a Task of shards.py.
 
     command: what the user typed, for the description.
     """
@@ -98,13 +98,13 @@ class GenomeWork(abc.ABC):
 
     @abc.abstractmethod
     def write(self, parts: Iterator[Arrays], files: Mapping[Path, Path]) -> dict[str, Any]:
-        """Write the outputs. files: each output -> its temporary file. Returns what the description says of them."""
+        """Write the outputs. files: each output -> its temporary file. Returns their entries in the description."""
 
 
 def run_job(
     job: GenomeJob, on_progress: Callable[[int, int], None] = lambda *_: None, workers: Workers = shards.alone
 ) -> dict[str, Any]:
-    """Do a job, or its shard. Returns the description: of the whole run, or of a shard, with `shard` in it.
+    """Do a job, or its shard. Returns the description of the whole run, or of a shard, with the entry `shard`.
 
     on_progress: called with the number of windows or variants done, and to do.  workers: who computes, see shards.py.
     Raises ZooError if an input is invalid, the output cannot be written, or parts are missing.

@@ -21,14 +21,14 @@ LOCAL = "local"
 """Address of a Ray that is started on this machine for this work."""
 
 MOST_ATTEMPTS = 3
-"""A part that this number of workers were lost over fails: the part itself may be the cause."""
+"""Number of workers lost over one part after which the run fails: the part itself may be the cause."""
 
 PATIENCE_SECONDS = 120.0
 """Seconds to wait for a cluster that has no room for any worker."""
 
 
 def workers(address: str) -> Workers:
-    """Workers of the Ray cluster at an address, see LOCAL; if this process is already connected to one, of that."""
+    """Workers of the Ray cluster at an address, see LOCAL, or of the cluster that this process is connected to."""
     require("ray", "ray", "--ray")
 
     def do(task: Task, wanted: Sequence[int], on_progress: Progress) -> Iterator[Done]:

@@ -32,8 +32,8 @@ from zoo.prediction.run import description_path
 from zoo.spec import ModelSpec
 
 BLOCK_BASES = 1 << 18
-"""Bases whose windows are predicted together, as many as a Session hands to its engine at once; progress is reported
-after each block."""
+"""Bases whose windows are predicted together, the number that a Session hands to its engine at once; progress is
+reported after each block."""
 
 VALUES = "values"
 
@@ -126,7 +126,8 @@ class Scan(GenomeWork):
         wanted = unknown_bases(codes, length, stride) <= self.options.max_n * length
         values = np.full((len(wanted), len(self.spec.targets)), np.nan, np.float32)
         if wanted.any():
-            # from the first to the last of them: gaps of an assembly are long, and mostly at the ends of a block
+            # all windows from the first wanted to the last: gaps of an assembly are long, and mostly at the ends of a
+            # block
             first, last = int(wanted.argmax()), len(wanted) - int(wanted[::-1].argmax())
             values[first:last] = self.model.windows(codes[first * stride : (last - 1) * stride + length], stride)
             if not np.isfinite(values[wanted]).all():

@@ -50,7 +50,7 @@ class Task(Protocol):
     """Work in parts before it begins; can be pickled."""
 
     def start(self, threads: int | None = None) -> Work:
-        """Open the inputs and load the model. threads: for the model, unless the task has a number of its own."""
+        """Open the inputs and load the model. threads: number for the model, unless the task has its own."""
 
     def absolute(self) -> Task:
         """The same task, whatever the current folder is."""
@@ -182,7 +182,7 @@ class Parts:
         for one in self.folder.iterdir():
             hidden = atomic.PARTIAL.fullmatch(one.name)  # another shard is writing it
             if not hidden and one.name != RUN and one.suffix != SUFFIX:
-                raise ZooError(f"{self.folder}: holds {one.name}, which is no part of a run; give another name")
+                raise ZooError(f"{self.folder}: holds {one.name}, which is not a part of a run; give another name")
 
     @contextlib.contextmanager
     def _opened(self, part: int) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""Prediction of many FASTA files by workers, a file a part: the same table as one process writes, to the byte."""
+"""Prediction of many FASTA files by workers; each file is a part. The table has the same bytes as from one process."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class Chain:
         self._node(name, "Gather", [self._constant(f"{name}_table", table), self._current], {"axis": 0})
 
     def model(self, tensors: Tensors, sizes: tuple[int, int], targets: int, opset: int) -> onnx.ModelProto:
-        """The chain as a model. sizes: of the two axes of the input after the batch.  targets: T.
+        """The chain as a model. sizes: of the input's two axes after the batch axis.  targets: T.
 
         It has the oldest file format that allows the opset, so older versions of ONNX Runtime can read it.
         """

@@ -20,7 +20,7 @@ BLOCK = 64
 
 @dataclasses.dataclass(frozen=True)
 class PlainShape:
-    """Sizes of a network. The first four have one entry a convolution.
+    """Sizes of a network. The first four have one entry for each convolution.
 
     filters, kernel_sizes.  same: whether the input is padded with zeros to keep its length ('same') or not ('valid').
     pools: stride and window of the max-pooling; a last incomplete window is dropped.

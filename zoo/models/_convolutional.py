@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Conventions:
-    """What one architecture fixes for networks of every size.
+    """What an architecture fixes for networks of every size.
 
-    name: of the architecture, for messages.  dense: name of the hidden dense layers, before their number.  norm: what
-    the name of a batch norm adds to that of its layer.  head: name of the output layer.  same: whether convolutions are
-    padded to keep the length.  epsilon: added to the variance by batch norms.  momentum: weight of the newest batch in
-    their running statistics, PyTorch's convention; Keras's is 1 minus it.  keras_output: name of an output in a Keras
-    model, before that of its target.
+    name: name of the architecture, for messages.  dense: name of the hidden dense layers, before their number.  norm:
+    what the name of a batch norm adds to that of its layer.  head: name of the output layer.  same: whether
+    convolutions are padded to keep the length.  epsilon: added to the variance by batch norms.  momentum: weight of the
+    newest batch in their running statistics, PyTorch's convention; Keras's is 1 minus it.  keras_output: name of an
+    output in a Keras model, before that of its target.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Conventions:
 
 @dataclasses.dataclass(frozen=True)
 class ConvolutionalConfig:
-    """Dimensions of one network; ZooError for values that make no network.
+    """Dimensions of one network; raises ZooError for values that do not make a network.
 
     filters, kernel_sizes: one entry for each convolution.  dense_units: one entry for each hidden dense layer.
     dropout: probability after each hidden dense layer.  sequence_length: L, bases.  targets: names of the T outputs.

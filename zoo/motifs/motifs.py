@@ -42,7 +42,7 @@ PAGE_FILE = "motifs.html"
 PAGE = Path(__file__).with_name("motifs_page.html")
 
 CONTENT_MARK = "{{CONTENT}}"
-"""Replaced in the page by the tables of patterns."""
+"""Placeholder for the tables of patterns in the page."""
 
 OURS = (
     *("*.modisco.h5", "*.meme", "*.patterns.tsv", "*.patterns.png", "*.hits.tsv"),
@@ -60,7 +60,7 @@ LOGO_WIDTH, PAGE_LOGO_WIDTH = 4, 3.6
 """Inches of a logo in a file, and on the page."""
 
 LISTED = 4
-"""Patterns that a line on the terminal names."""
+"""Maximum number of patterns in a line on the terminal."""
 
 
 def check(folder: Path, output: Path, known: Path | None, overwrite: bool) -> None:

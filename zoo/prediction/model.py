@@ -121,7 +121,7 @@ class Model:
         source: ModelSource | None = None,
         state: tuple[int, ...] = (),
     ) -> None:
-        """source: where it can be loaded from again; its file had this `state` when it was read."""
+        """source: where it can be loaded again. state: that of its file when it was read."""
         self.session = session
         self.reading = reading
         self._source = source
@@ -210,12 +210,12 @@ def predict(
     weights: str | Path | None = None,
     **options: Any,
 ) -> Any:
-    """Predict texts: a DataFrame of float32 with a row a sequence and a column a target.
+    """Predict texts: a DataFrame of float32 with a row for each sequence and a column for each target.
 
     sequences: texts, whose rows are numbered from 0; a mapping of names to texts, or a pandas Series, whose keys or
         index name the rows.
-    model, weights, options: as for zoo.load, `runtime`, `rc` and `resize` among them; or a model that zoo.load gave,
-        which is worth it for many calls.
+    model, weights, options: as for zoo.load, `runtime`, `rc` and `resize` among them; or a loaded model from zoo.load,
+    which saves time if there are many calls.
 
     Without pandas: a dict of target -> float32 (N,). Raises ZooError as zoo.load and Model.predict do.
     """
@@ -238,7 +238,7 @@ def predict(
 
 
 def _state(file: Path | None) -> tuple[int, ...]:
-    """What changes when a file does, found without reading it; empty where there is no file."""
+    """Size and times of a file, which differ once it has changed; empty without a file."""
     try:
         found = file.stat() if file else None
     except OSError:
@@ -247,7 +247,7 @@ def _state(file: Path | None) -> tuple[int, ...]:
 
 
 def _digest(file: Path | None) -> str | None:
-    """sha256 (hex) of a file; None where there is no file."""
+    """sha256 (hex) of a file; None without a file."""
     try:
         return file_sha256(file) if file else None
     except OSError:
@@ -260,7 +260,7 @@ def _load_again(source: ModelSource, spec: ModelSpec, digest: str | None) -> Mod
         raise _changed(source)
     model = source.load()
     if model.spec != spec:
-        raise ZooError(f"{source.name}: names other weights than when the model was loaded; load it again")
+        raise ZooError(f"{source.name}: refers to other weights than when the model was loaded; load it again")
     return model
 
 

@@ -156,8 +156,8 @@ def predict_file(
     """Predict every record of a job: a table with a row for each, in order. Returns the description of the run.
 
     The table has the columns LABELS of the job and one for each target; its numbers read back as the same float32. The
-    description has the number of records of each input, which tells the rows of several files apart.
-    Files appear whole or not at all. On standard output, rows may be written before an error is met, but none before
+    description has the number of records of each input, which shows the file that a row comes from.
+    Files appear whole or not at all. On standard output, rows may be written before an error is found, but none before
     the first records are predicted.
     on_progress: called after each chunk.
     Raises ZooError if a record is invalid, or an output cannot be written.

@@ -43,7 +43,7 @@ MUTANTS = 8192
 
 
 class Session:
-    """A model on a runtime. The numbers are the same, up to rounding, whichever runtime computes them."""
+    """A model on a runtime. All runtimes give the same numbers, up to rounding."""
 
     rc: str | None = None
     """Only the given strand counts; see strands.py for both."""
@@ -138,7 +138,7 @@ class Session:
         return self._ahead(submit(first) for first in range(0, total, step))
 
     def _ahead(self, blocks: Iterator[Future[np.ndarray]]) -> Iterator[np.ndarray]:
-        """Results in order; submits as many blocks ahead as the engine works on at once."""
+        """Results in order; keeps `concurrent_batches` blocks submitted."""
         begun: deque[Future[np.ndarray]] = deque()
         try:
             for block in blocks:
@@ -243,7 +243,7 @@ def split_name(runtime: str) -> tuple[str, str]:
     """ "onnx-cpu" -> ("onnx", "cpu"). Raises ZooError, with the known names, for another name."""
     engine, _, device = runtime.rpartition("-")
     if engine in registry.problems("runtimes"):
-        registry.load("runtimes", engine)  # raises the problem
+        registry.load("runtimes", engine)  # raises BadPlugin for one that does not work
     if not engine or device not in getattr(registry.working("runtimes").get(engine), "DEVICES", ()):
         known = runtime_names()
         raise ZooError(f"unknown runtime {runtime!r}{did_you_mean(runtime, known)}; known: {', '.join(known)}")

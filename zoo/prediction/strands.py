@@ -20,7 +20,8 @@ HALF = np.float32(0.5)
 
 
 class BothStrands:
-    """A Session whose results are the mean over both strands; each method takes and gives what that of Session does.
+    """A Session whose results are the mean over both strands; its methods have the same arguments and results as those
+    of Session.
 
     Positions and bases of results are those of the strand that is given. The result is the same for either strand.
     """
@@ -62,7 +63,7 @@ class BothStrands:
         return _mean_of_bases(given, self._session.mutants(reverse_complement(codes)))
 
     def contributions(self, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:
-        """The references are turned with their sequence."""
+        """The references are reverse-complemented with their sequence."""
         given = self._session.contributions(codes, references, target)
         other = self._session.contributions(reverse_complement(codes), reverse_complement(references), target)
         return _mean_of_bases(given, other)
@@ -84,7 +85,7 @@ def both(codes: np.ndarray) -> np.ndarray:
 
 
 def mean(activities: np.ndarray) -> np.ndarray:
-    """Activities of what `both` gave, float32 (2N, T) -> their mean over the strands, (N, T)."""
+    """Activities of a batch from `both`, float32 (2N, T) -> their mean over the strands, (N, T)."""
     half = len(activities) // 2
     return (activities[:half] + activities[half:]) * HALF
 

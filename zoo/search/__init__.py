@@ -1,5 +1,5 @@
-"""Architecture search: which points there are, which to train next, trials in run folders, what came out.
+"""Architecture search: the space, the choice of the next point, trials in run folders, and the results.
 
-Optuna draws the points, the trainer trains them, compared with `zoo evaluate`'s statistics. Needs the extras `train`
-and `search`.
+Optuna proposes the points, the trainer trains them, and the statistics of `zoo evaluate` compare them. Needs the extras
+`train` and `search`.
 """

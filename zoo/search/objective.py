@@ -60,14 +60,14 @@ def _parse(text: str, targets: tuple[str, ...]) -> Objective:
     kind, _, runtime = text.partition(":")
     if kind != SPEED or not runtime:
         raise ZooError(
-            f"--objective: no metric is called {text!r}{did_you_mean(text, known)}; known objectives: "
+            f"--objective: unknown metric {text!r}{did_you_mean(text, known)}; known objectives: "
             f"{', '.join(known)}, {SPEED}:RUNTIME"
         )
     from zoo.prediction import session
 
     if runtime not in session.runtime_names():
         known_runtimes = ", ".join(session.runtime_names())
-        raise ZooError(f"--objective {text}: no runtime is called {runtime!r}; known runtimes: {known_runtimes}")
+        raise ZooError(f"--objective {text}: unknown runtime {runtime!r}; known runtimes: {known_runtimes}")
     if reason := session.missing(runtime):
         raise ZooError(f"--objective {text}: {reason}")
     return Objective(SPEED, runtime)
@@ -84,7 +84,7 @@ def from_column(column: str, logged_as: Mapping[str, str], where: str) -> str:
     if side != VALIDATION or metric not in METRICS or not target:
         words, validation = [logged_as.get(word, word) for word in METRICS], logged_as.get(VALIDATION, VALIDATION)
         raise ZooError(
-            f"{where}: no metric is called {column!r}; expected {validation}_METRIC_TARGET, METRIC one of "
+            f"{where}: unknown metric {column!r}; expected {validation}_METRIC_TARGET, METRIC one of "
             f"{', '.join(words)}, or {validation}_{LOSS}"
         )
     return f"{metric}:{target}"

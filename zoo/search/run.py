@@ -64,7 +64,7 @@ class Request:
 @dataclasses.dataclass(frozen=True)
 class SearchReporter:
     """Receives progress: `note(line)` for the user, `began(number of trainings to come)`, `ended(study, number of the
-    trial)`, and `step` with how far each training is."""
+    trial)`, and `step` with the progress of each training."""
 
     note: Callable[[str], None] = lambda _: None
     began: Callable[[int], None] = lambda _: None

@@ -1,4 +1,4 @@
-"""Options of a search, which the command line is made of. Needs no library."""
+"""Options of a search; the command line is derived from them. Needs no library."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ CHECKED = 20_000
 """Points of a space up to which every point is checked; of a larger space, its corners are."""
 
 REASONS = 3
-"""Most reasons that a message about impossible points gives, each with one point."""
+"""Maximum number of reasons in a message about impossible points, each with one point."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Choices:
         return tuple(json.dumps(value) if isinstance(value, list) else value for value in self.values)
 
     def value(self, option: Any) -> Any:
-        """The setting that an option stands for."""
+        """The setting that an option represents."""
         return self.values[self.options.index(option)]
 
 
@@ -188,7 +188,7 @@ class Space:
         )
 
     def choose(self, value_of: Callable[[Parameter], Any]) -> Point:
-        """A point with `value_of` each parameter that has an effect; numbers of entries are asked for first."""
+        """A point with `value_of` each parameter that has an effect; numbers of entries are chosen first."""
         point: Point = {}
         for parameter in sorted(self.parameters, key=lambda parameter: not parameter.counts):
             if self.uses(parameter, point):
@@ -326,7 +326,7 @@ def check(space: Space, skip: bool = False) -> list[str]:
 
 
 def _to_change(space: Space, point: Point) -> str:
-    """The values in an impossible point of which another one would make it possible; else all of its values."""
+    """The values of an impossible point that cause it: changing one makes the point possible; else all values."""
     values = {**{parameter.name: parameter.ordered[0] for parameter in space.parameters}, **point}
 
     def with_value(name: str, value: Any) -> Point:

@@ -88,8 +88,8 @@ def of_model(name: str) -> Space:
     offered = _offered()
     if name not in offered:
         raise ZooError(
-            f"no space is called {name!r}{did_you_mean(name, offered)}; expected a .toml, .yaml or .json file, or the "
-            f"name of an architecture that comes with one: {', '.join(sorted(offered)) or 'none'}"
+            f"unknown search space {name!r}{did_you_mean(name, offered)}; expected a .toml, .yaml or .json file, or "
+            f"the name of an architecture that comes with one: {', '.join(sorted(offered)) or 'none'}"
         )
     return dataclasses.replace(read(offered[name]), source=name)
 

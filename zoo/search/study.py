@@ -47,7 +47,7 @@ ENUMERABLE = 100_000
 
 @dataclasses.dataclass(frozen=True)
 class Drawn:
-    """A trial to train. id: in the storage.  resumed: another worker began it."""
+    """A trial to train. id: its id in the storage.  resumed: another worker began it."""
 
     id: int
     number: int
@@ -104,7 +104,7 @@ class Study:
         return [trial for trial in self._all() if DISCARDED not in trial.user_attrs]
 
     def _all(self) -> list[optuna.trial.FrozenTrial]:
-        """Raises ZooError for a trial that another program added: nobody knows what it searches."""
+        """Raises ZooError for a trial that another program added, since its settings are unknown."""
         found = self.optuna_study.get_trials(deepcopy=False)
         for trial in found:
             if WORKER not in trial.user_attrs:
@@ -225,7 +225,7 @@ class Study:
             self._storage.set_trial_user_attr(drawn.id, name, value)
 
     def tell(self, drawn: Drawn, values: Sequence[float] | None, reason: str = "", pruned: bool = False) -> None:
-        """End a trial. values: of the objectives, None for a failed trial.  reason: why it failed."""
+        """End a trial. values: those of the objectives, None for a failed trial.  reason: why it failed."""
         import optuna
 
         states = optuna.trial.TrialState

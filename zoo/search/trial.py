@@ -58,7 +58,7 @@ class Trainings:
     command: str = ""
 
     def __call__(self, study: Study, drawn: Drawn) -> None:
-        """Train a trial and tell the study the result."""
+        """Train a trial and report the result to the study."""
         source, folder = self.source, self.folder_of(drawn.number)
         config = dataclasses.replace(
             self.space.config(drawn.point), sequence_length=source.sequence_length, targets=source.targets
@@ -161,7 +161,7 @@ def resume_or_restart(train: Callable[[bool], dict[str, Any]], folder: Path) -> 
 
 
 def following(name: str, epochs: int, send: Callable[[Step], None]) -> Reporter:
-    """Sends how far a training is; ends it if the parent process was killed."""
+    """Sends the progress of a training; ends the training if the parent process was killed."""
     finished = 0
 
     def step(done: int, total: int) -> None:

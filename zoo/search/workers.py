@@ -1,4 +1,4 @@
-"""Workers: which of them trains which trial, which are alive, and several processes on one machine.
+"""Workers of a study: the trial that each one trains, which ones are alive, and several processes on one machine.
 
 A worker holds a lock on a file of its own in STUDY/workers while it lives; its trials carry its name. The next worker
 that asks for a trial takes over what a dead worker was training. The lock of a worker on another machine cannot be
@@ -76,7 +76,7 @@ def in_processes(
 ) -> int:
     """Run work(*given, send) for each of `arguments` in a process of its own, and `receive` what they send.
 
-    Returns how many of them were killed. Raises the first ZooError of any of them when all have ended.
+    Returns the number of killed processes. Raises the first ZooError of any of them when all have ended.
     """
     context = multiprocessing.get_context("spawn")
     processes: dict[Any, Any] = {}
@@ -106,7 +106,7 @@ def in_processes(
                     receive(message)
     finally:
         for running in processes.values():
-            running.terminate()  # ends it after its step
+            running.terminate()  # the process ends after its step
         for running in processes.values():
             running.join(LAST_STEP_SECONDS)
             running.kill()

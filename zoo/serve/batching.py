@@ -63,7 +63,7 @@ class Batcher:
 
     @contextlib.contextmanager
     def arriving(self) -> Iterator[None]:
-        """A context in which a request is read that others may wait for; it should end with `submit`."""
+        """A context for reading a request that others may wait for; call `submit` at its end."""
         self._arriving += 1
         try:
             yield
@@ -113,7 +113,7 @@ class Batcher:
         return sum(len(item.codes) for item in self._waiting if not item.future.done())
 
     def _forget_done(self) -> bool:
-        """Drop cancelled requests from the front; whether others wait."""
+        """Drop cancelled requests from the front. Return whether others wait."""
         while self._waiting and self._waiting[0].future.done():
             self._waiting.popleft()
         return bool(self._waiting)

@@ -1,4 +1,4 @@
-"""Limits of a request: who may send it, how large it is, how long it takes, how many there are at once."""
+"""Limits of requests: who may send them, their size, their time, and their number at once."""
 
 from __future__ import annotations
 
@@ -101,7 +101,8 @@ async def discard_body(receive: Receive, options: ServeOptions) -> None:
 
 
 async def result_of(receive: Receive, future: asyncio.Future[T], options: ServeOptions, until: float) -> T:
-    """The result of a future, which is cancelled when nobody waits for it any more. The body must have been read.
+    """The result of a future, which is cancelled when its client disconnects or the time is over. The body must have
+    been read.
 
     Raises Gone if the client disconnects, RequestError, status 503, when the time is over.
     """
@@ -140,7 +141,7 @@ def _fail(future: asyncio.Future[Any], error: Exception) -> None:
 def check_token(authorization: str, tokens: Sequence[str]) -> None:
     """Raise RequestError, status 401, unless the header holds one of the tokens."""
     scheme, _, given = authorization.partition(" ")
-    # all are compared, each in constant time: the time of an answer says nothing about a token
+    # all are compared, each in constant time: the response time reveals nothing about a token
     right = [hmac.compare_digest(given.strip().encode(), token.encode()) for token in tokens]
     if scheme.lower() != "bearer" or not any(right):
         raise RequestError(401, "expected the header Authorization: Bearer TOKEN with a token of this service")

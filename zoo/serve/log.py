@@ -1,6 +1,6 @@
-"""One line for each request, on standard error, as text or as JSON; what a client sent is in it as printable text.
+"""One line for each request, on standard error, as text or as JSON; text from clients is made printable.
 
-A thread writes the lines, so that the service never waits for whoever reads its log.
+A thread writes the lines, so the service never waits for the reader of its log.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LAST_LINES = 1.0
 
 
 class Line(NamedTuple):
-    """A request. model: "" for a request that names none.  sequences: how many were predicted.  error: the message of
+    """A request. model: "" for a request that names none.  sequences: number of predicted ones.  error: the message of
     an error response."""
 
     client: str

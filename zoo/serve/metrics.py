@@ -36,7 +36,7 @@ class Metrics:
             registry=registry,
             buckets=SECONDS,
         )
-        # looking a label up takes longer than counting
+        # the lookup of a label takes longer than the count itself
         self._requests, self._errors = functools.cache(requests.labels), functools.cache(errors.labels)
         self._gone, self._sequences = functools.cache(gone.labels), functools.cache(sequences.labels)
         self._batches, self._seconds = functools.cache(batches.labels), functools.cache(seconds.labels)

@@ -119,7 +119,7 @@ def read_tokens(path: Path | None) -> tuple[str, ...]:
             f"{path}: cannot read the tokens ({getattr(error, 'strerror', None) or 'not UTF-8 text'})"
         ) from None
     if not tokens:
-        raise ZooError(f"{path}: expected one token a line, got an empty file")
+        raise ZooError(f"{path}: expected one token per line, got an empty file")
     for number, token in enumerate(tokens, 1):
         if not re.fullmatch(r"[\x21-\x7e]+", token):
             raise ZooError(f"{path}, token {number}: expected printable ASCII without spaces")

@@ -62,7 +62,7 @@ LENGTH = struct.Struct("<I")
 
 
 class RequestError(ZooError):
-    """A request that gets an error response. status: of HTTP.  retry_after: seconds until the client may retry."""
+    """A request that gets an error response. status: HTTP status. retry_after: seconds until the client may retry."""
 
     def __init__(self, status: int, message: str, retry_after: int | None = None) -> None:
         super().__init__(message)
@@ -95,7 +95,7 @@ class InferenceRequest(NamedTuple):
 
 
 class Input(NamedTuple):
-    """An input of a model. shape: for one sequence of `length` bases.  read: tensor, length, options -> codes."""
+    """An input of a model. shape: that of one sequence of `length` bases.  read: tensor, length, options -> codes."""
 
     datatype: str
     shape: Callable[[int], tuple[int, ...]]
@@ -128,7 +128,7 @@ def model_metadata(name: str, model: Model) -> dict[str, Any]:
 
 
 def json_object(text: bytes | memoryview) -> dict[str, Any]:
-    """The JSON object that a request is. Raises RequestError, status 400."""
+    """The JSON object of a request. Raises RequestError, status 400."""
     try:
         fields = orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -167,7 +167,7 @@ def codes(tensor: Tensor, spec: ModelSpec, reading: ReadOptions, most: int) -> n
     """
     kind = INPUTS.get(tensor.name)
     if kind is None:
-        raise bad_request(f"inputs: expected one called {' or '.join(INPUTS)}, got {tensor.name!r:.60}")
+        raise bad_request(f"inputs: expected the name {' or '.join(INPUTS)}, got {tensor.name!r:.60}")
     if tensor.datatype != kind.datatype:
         raise bad_request(f"{tensor.name}: datatype: expected {kind.datatype}, got {tensor.datatype!r:.40}")
     one = kind.shape(spec.sequence_length)

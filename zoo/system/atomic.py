@@ -1,13 +1,13 @@
 """Outputs are complete or absent: written to a folder beside the target, flushed to disk, and renamed at the end.
 
-The folder is called `.NAME.zoo-MACHINE-RANDOM.part`. The process that made it holds a lock on it (flock), which ends
-with the process however it ends. The next process that writes there removes folders without a lock. The lock is on a
-folder because some libraries write a file by replacing it. Network file systems share such locks only within one
-machine, so folders of another MACHINE are removed when they have been untouched for a day.
+The name of the folder is `.NAME.zoo-MACHINE-RANDOM.part`. The process that made it holds a lock on it (flock), which
+ends with the process, even if that is killed. The next process that writes there removes folders without a lock. The
+lock is on a folder because some libraries write a file by replacing it. Network file systems share such locks only
+within one machine, so folders of another MACHINE are removed when they have been untouched for a day.
 
-Replacing a folder takes two renames; between them the old folder is called `.before`. If the process dies there, the
-old folder gets its name back. Files that belong together are renamed one after the other, last the one that people look
-for. Python on Windows has no such locks: folders of killed processes stay.
+Replacing a folder takes two renames; between them the old folder has the suffix `.before`. If the process dies there,
+the old folder gets its name back. Files that belong together are renamed one after the other, the one that people look
+for last. Python on Windows has no such locks: folders of killed processes stay.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def check_folder_target(path: Path, overwrite: bool = False, ours: tuple[str, ..
 
 
 def _is_ours(path: Path, patterns: Sequence[str]) -> bool:
-    """Whether a file matches a pattern; a folder, whether all of its files match one such as "logos/*.png"."""
+    """Whether a file matches a pattern. A folder matches if all its files do, with a pattern such as "logos/*.png"."""
     if path.is_symlink():
         return False
     if path.is_dir():
@@ -198,7 +198,7 @@ def clear_left_over(folder: Path) -> None:
 
 
 def _clear(path: Path, found: re.Match[str]) -> None:
-    """Raises OSError, such as BlockingIOError, if its process lives."""
+    """Remove or restore a left-over folder. Raises OSError, such as BlockingIOError, if its process is alive."""
     if sys.platform == "win32":  # without locks on folders, dead and living processes look the same
         return
     import fcntl
@@ -219,7 +219,7 @@ def _clear(path: Path, found: re.Match[str]) -> None:
 
 @contextlib.contextmanager
 def _made(room: Path, path: Path) -> Iterator[None]:
-    """Make the folder `room`, for `path`, and hold its lock; remove it at the end, whenever an interrupt comes."""
+    """Make the folder `room`, for `path`, and hold its lock; remove it at the end, even after an interrupt."""
     try:
         while True:
             try:

@@ -9,8 +9,8 @@ from typing import Any
 
 
 def names(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """`__getattr__` and `__dir__` of a package. modules: public name -> the module that defines it; a name that is the
-    module's own last word is the module itself."""
+    """`__getattr__` and `__dir__` of a package. modules: public name -> the module that defines it; a name that equals
+    the last part of its module's name is the module itself."""
 
     def get(name: str) -> Any:
         if name not in modules:

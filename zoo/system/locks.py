@@ -1,7 +1,7 @@
 """Locks on files (filelock) that end with the process that holds them, however it ends; the files stay.
 
 Network file systems share such locks only within one machine, or among all if they support it. On file systems without
-locks nothing is held and nobody waits.
+locks, nothing is locked and no process waits.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class _Stopped(Exception):  # noqa: N818
 
 
 class _Stages:
-    """Threads of one run, the signal to stop them, and the errors that gave it."""
+    """Threads of one run, the signal to stop them, and the errors that caused it."""
 
     def __init__(self) -> None:
         self.stop = threading.Event()

@@ -66,7 +66,7 @@ def noted(note: Callable[[Stopped], None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _handled(handler: Callable[[int, Any], None], chosen: Callable[[Any], bool]) -> Iterator[dict[int, Any]]:
-    """Set `handler` for signals whose current handler is `chosen`; give signal -> that handler, restored at the end."""
+    """Set `handler` for the signals that `chosen` selects. Yields signal -> old handler, which the end restores."""
     before: dict[int, Any] = {}
     late: list[int] = []
     ending = False

@@ -1,7 +1,7 @@
 """The settings of a training: TrainConfig says how to train, TrainingOptions where and from which weights.
 
-The command line, the table [train] of a TOML file and the receipts are made of them. `read_model` reads the model and
-its settings from a name or a TOML file. Needs no PyTorch.
+The command line, the table [train] of a TOML file and the receipts are derived from them. `read_model` reads the model
+and its settings from a name or a TOML file. Needs no PyTorch.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def model_names() -> dict[str, str]:
 
 def _no_model(name: str) -> str:
     known = sorted(model_names())
-    return f"no model is called {name!r}{did_you_mean(name, known)}; known models: {', '.join(known)}"
+    return f"unknown model {name!r}{did_you_mean(name, known)}; known models: {', '.join(known)}"
 
 
 def read_toml(path: Path, tables: tuple[str, ...] = ("model", "train")) -> dict[str, dict[str, Any]]:
@@ -195,14 +195,15 @@ def check_tables(document: Mapping[str, Any], tables: tuple[str, ...], where: st
     known = ", ".join(f"[{name}]" for name in tables)
     for name, table in document.items():
         if name not in tables:
-            raise ZooError(f"{where}: no table is called {name!r}; known tables: {known}")
+            raise ZooError(f"{where}: unknown table {name!r}; known tables: {known}")
         if not isinstance(table, dict):
             raise ZooError(f"{where}: expected a table [{name}], got {name} = {table!r}")
     return {name: document.get(name, {}) for name in tables}
 
 
 def difference(before: Any, now: Any, name: str = "") -> str | None:
-    """The first value that differs between two JSON documents, as "train, epochs was 3, is 5"; None if none does."""
+    """The first value that differs between two JSON documents, as "train, epochs was 3, is 5"; None if they are
+    equal."""
     if before == now:
         return None
     if isinstance(before, dict) and isinstance(now, dict):

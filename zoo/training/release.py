@@ -35,7 +35,7 @@ from zoo.weights.checkpoint import SUFFIX, Checkpoint
 RECEIPTS = Path("docs", "bundled-weights")
 """Folder in a clone with the receipts of the Nth run, NAME.run-N.json and NAME.metrics-N.csv."""
 
-CATALOG_HEAD = "# What is in this folder. Written by zoo/training/release.py; a table a model.\n"
+CATALOG_HEAD = "# Content of this folder, written by zoo/training/release.py: one table for each model.\n"
 
 SEED = 0
 """Random seed of the windows and variants on which fidelity is measured."""

@@ -55,7 +55,7 @@ def config_of(spec: ModelSpec) -> Any:
 def read_spec(text: str | bytes, path: Path) -> ModelSpec:
     """Read the ModelSpec that the file `path` carries as JSON.
 
-    Raises ZooError if it is no ModelSpec or contradicts its config, or if the file was changed after it was written.
+    Raises ZooError if it is not a ModelSpec or contradicts its config, or if the file was changed after it was written.
     """
     spec, digest = _checked_spec(text, path)
     file_checks.warn_without_digest(path, digest)
@@ -152,7 +152,9 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         with safe_open(path, "numpy") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError, TypeError, ValueError) as error:
-        raise ZooError(f"{path}: cannot be read as a .safetensors file, cut off or of another kind ({error})") from None
+        raise ZooError(
+            f"{path}: cannot be read as a .safetensors file; it is damaged or has another format ({error})"
+        ) from None
 
 
 def _check_arrays(arrays: dict[str, np.ndarray], shapes: dict[str, tuple[int, ...]], where: str) -> None:

@@ -1,7 +1,7 @@
 """Exports that a runtime needs, made once and kept in the cache.
 
-The name of a kept file is a digest of all that it was made from, the ModelSpec included; a damaged file is made again,
-which the digest that exporters put into it shows. Exporters are asked for by name.
+The name of a kept file is a digest of all that it was made from, the ModelSpec included; exporters put a digest into
+the file itself, and a damaged one is made again. Exporters are found by name.
 """
 
 from __future__ import annotations

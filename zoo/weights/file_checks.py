@@ -25,7 +25,7 @@ DEEPEST_JSON = 100
 """Nested objects and lists."""
 
 DIGEST = "sha256"
-"""Field for the digest, beside those of the ModelSpec."""
+"""Field for the digest, in addition to those of the ModelSpec."""
 
 PLACEHOLDER = hashlib.sha256(b"deepstarr_zoo digest").hexdigest()
 """Stands for the digest while it is computed; has its length and occurs nowhere else."""
@@ -45,7 +45,7 @@ def check_bytes(number: int, where: str, verb: str = "declares arrays of") -> No
 
 
 def parse_json(text: str | bytes) -> Any:
-    """JSON -> plain types. Raises ValueError for text that is no JSON, or is too long or too deeply nested."""
+    """JSON -> plain types. Raises ValueError for text that is not JSON, too long, or too deeply nested."""
     if len(text) > LONGEST_JSON:
         raise ValueError(f"{len(text):,} characters, expected at most {LONGEST_JSON:,}")
     try:
@@ -83,7 +83,7 @@ def check_digest(path: Path, digest: Any) -> None:
     usable = isinstance(digest, str) and digest and digest.isascii()
     parts = path.read_bytes().split(digest.encode()) if usable else []
     if len(parts) != 2 or hashlib.sha256(PLACEHOLDER.encode().join(parts)).hexdigest() != digest:
-        raise ZooError(f"{path}: was changed after it was written, its bytes do not have the sha256 that it carries")
+        raise ZooError(f"{path}: was changed after it was written: its sha256 is not the one stored in it")
 
 
 def check_unopened(path: Path) -> bool:

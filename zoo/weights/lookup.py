@@ -92,7 +92,7 @@ def resolve(
     model: a variant such as "original", for its bundled weights, or "original:published" for the pulled ones. None
         takes the network of `weights`, or the default model without them.
     weights: a file, a run folder, or a name as for `model`.
-    files: suffixes that the runtime reads itself. Bundled weights are taken in such a form if there is one, so ONNX
+    files: suffixes that the runtime reads itself. Bundled weights are used in such a form if there is one, so ONNX
         Runtime needs no PyTorch for them.
 
     Raises ZooError for an unknown name, a missing file, a file that cannot be run, and weights of another network than

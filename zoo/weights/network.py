@@ -39,7 +39,8 @@ def torch_module(weights: str | Path) -> nn.Module:
     """The PyTorch network with its weights, in evaluation mode, on the CPU: float (N, 4, L) -> float (N, T).
 
     weights: a name, "original" or "original:published", or a .safetensors file. Channels are A, C, G, T; see
-    zoo.one_hot(..., channels_first=True). Raises ZooError for what names no weights, MissingDependency without PyTorch.
+    zoo.one_hot(..., channels_first=True). Raises ZooError unless `weights` names weights, MissingDependency without
+    PyTorch.
     """
     require("torch", "train")
     check_kind("weights", weights, str | Path)
@@ -90,9 +91,10 @@ def rescale(module: nn.Module, norms: Mapping[str, str], fresh: Mapping[str, flo
 
     norms: layer -> the batch norm behind it (contracts.Model.layer_norms).  fresh: `sizes` of a fresh network.
 
-    In evaluation mode the network computes the same, since the batch norm divides by the size. In training a learning
-    rate turns the weights as it turns fresh ones again: under a batch norm they only grow (van Laarhoven 2017,
-    arXiv:1706.05350), up to a hundredfold in a long run, and the larger they are, the less a step turns them.
+    In evaluation mode the network computes the same, since the batch norm divides by the size. In training, a step then
+    changes their direction as much as that of fresh ones: before a batch norm, weights only grow (van Laarhoven 2017,
+    arXiv:1706.05350), up to a hundredfold in a long run, and the larger they are, the less a step changes their
+    direction.
     """
     import torch
 

@@ -10,8 +10,8 @@ from zoo.spec import ALPHABET
 
 @dataclasses.dataclass(frozen=True)
 class PublishedFiles:
-    """Files that somebody published. folder: name in the cache.  md5: file name -> md5 (hex).
-    mirrors: base addresses; the first that answers is taken.
+    """Published files. folder: name in the cache.  md5: file name -> md5 (hex).
+    mirrors: base addresses; the first that answers is used.
 
     sizes: file name -> bytes, where they are known.  at_most: bytes that a file of unknown size cannot exceed.
     optional: file names that a copy on this machine may lack.
@@ -30,7 +30,7 @@ class Published:
     """What the authors of a model published.
 
     variant: the name in VARIANTS that `weights` belong to.  weights: see ModelExtras.read_published.
-    data: labelled sequences.  files: how its FASTA files and their labels are called; {} stands for a word.
+    data: labelled sequences.  files: names of its FASTA files and of their labels, with {} for the word of a split.
     splits: side ("train", "validation", "test") -> its word.
     columns: target -> the column of the labels that holds it.
     citations: md5 (hex) of a weights file -> citation and licence.  alphabet: base order of these files.

@@ -31,10 +31,10 @@ TIMEOUT_SECONDS = (15.0, 60.0)
 
 SLOW_SECONDS = 60.0
 SLOW_BYTES = 1 << 16
-"""A server that sends fewer bytes in SLOW_SECONDS is given up: 1 kB a second is slower than any modem."""
+"""A server that sends fewer bytes in SLOW_SECONDS is abandoned: 1 kB a second is slower than any modem."""
 
 CHUNK_BYTES = 1 << 14
-"""Most bytes read at once; a broken connection loses fewer."""
+"""Maximum number of bytes read at once; a broken connection loses fewer."""
 
 REDIRECTS = 5
 
@@ -81,10 +81,11 @@ def _published(architecture: str) -> Published:
 
 
 def fetch(collection: PublishedFiles, origin: Origin, report: Report | None = None) -> Path:
-    """Bring all files of a collection into its cache folder, checked against their md5. Files there are kept.
+    """Fetch all files of a collection into its cache folder, checked against their md5. Files there are kept.
 
     Optional files may be missing from `origin.folder`.
-    Raises ZooError for the first file that cannot be fetched, with a note which files to bring if no folder was given.
+    Raises ZooError for the first file that cannot be fetched, with a note on which files to copy if no folder was
+    given.
     """
     folder = cache_folder(collection.folder)
     mirrors = origin.mirrors or collection.mirrors
@@ -174,7 +175,7 @@ def _download_from(url: str, wanted: _Wanted, part: Path, report: Report) -> Non
         try:
             resumed = _receive(url, part, wanted, report)
         except requests.RequestException as error:
-            # progress is required: a server that sends a little and breaks off must not keep us forever
+            # each attempt must make progress: a server that sends little and disconnects must not keep us here forever
             if isinstance(error, requests.HTTPError) or _size(part) < before + SLOW_BYTES:
                 raise _Failed(_reason(error)) from None
             continue
@@ -266,7 +267,7 @@ def _reason(error: requests.RequestException) -> str:
 
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"answered {error.response.status_code} {error.response.reason}"
-    wrong_address = "is no address that begins with http:// or https://"
+    wrong_address = "does not begin with http:// or https://"
     for kind, text in {
         requests.TooManyRedirects: f"redirects more than {REDIRECTS} times",
         requests.Timeout: "did not answer in time",

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 SUFFIX = ".onnx"
 
 GRAPH_VERSION = 2
-"""Raise this number when `export` writes another graph, so that cached exports are written again."""
+"""Increase this number when the graph that `export` writes changes; cached exports are then made again."""
 
 OPSET = 18
 """Default operator set: the one that PyTorch's exporter is made for, and old enough for every runtime."""
@@ -56,7 +56,7 @@ UNKNOWN_SHARE = 0.02
 class Input:
     """A kind of input of an exported graph.
 
-    name: of the input tensor, different for each kind.  about: description in the file.
+    name: name of the input tensor, different for each kind.  about: description in the file.
     table: float32 (values, 4), the one-hot base for each value of a byte; None if the input is one-hot itself.
     feed: base codes, uint8 (N, L) -> the array for this input.
     """
@@ -126,7 +126,7 @@ def export(
 ) -> None:
     """Write one .onnx file with a free batch axis, an input as in INPUTS, and the output `activity`.
 
-    opset: of ONNX; None is OPSET.  input: a key of INPUTS.
+    opset: ONNX operator set; None means OPSET.  input: a key of INPUTS.
     Raises ZooError for a bad opset, input or path; MissingDependency if the model needs PyTorch, which is not
     installed; CheckFailed if the exported graph and the reference disagree. Then no file is written.
     """
@@ -179,7 +179,7 @@ def read_spec(path: Path) -> ModelSpec:
 
 
 def _describe(model: onnx.ModelProto, spec: ModelSpec, kind: Input) -> None:
-    """Store in the file what it is and where it comes from."""
+    """Store the description of the model and its source in the file."""
     import zoo
 
     model.producer_name, model.producer_version = "deepstarr-zoo", zoo.__version__
@@ -191,7 +191,7 @@ def _describe(model: onnx.ModelProto, spec: ModelSpec, kind: Input) -> None:
 
 
 def _set_input(graph: onnx.GraphProto, kind: Input, length: int) -> None:
-    """Give the graph another input than one-hot, by a table lookup before its first node."""
+    """Replace the one-hot input of the graph by another one, with a table lookup before the first node."""
     from onnx import TensorProto, helper, numpy_helper
 
     if kind.table is None:
@@ -223,7 +223,7 @@ def _reference(weights: Checkpoint, plain_network: Plain | None) -> tuple[str, C
         import torch
 
         with torch.inference_mode(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about speed
+            warnings.simplefilter("ignore")  # they are about speed
             return module(torch.from_numpy(_one_hot_channels_first(codes))).numpy()
 
     return "PyTorch", run

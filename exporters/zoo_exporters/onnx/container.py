@@ -71,7 +71,7 @@ def _metadata(content: memoryview, path: Path) -> dict[str, str]:
                 )
             inside = INSIDE.get(kind, {}).get(number)
             if inside and isinstance(value, int):
-                raise ValueError(f"a {inside} is a number")
+                raise ValueError(f"expected a {inside}, got a number")
             if inside and not isinstance(value, int):
                 todo.append((inside, value, depth + 1))
     if not nodes:
@@ -93,7 +93,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
             raise ValueError(f"no field begins at byte {at}")
         size, at = _varint(message, at) if wire == BYTES else ({FIXED64: 8, FIXED32: 4}[wire], at)
         if size > len(message) - at:
-            raise ValueError(f"a field of {size:,} bytes has {len(message) - at:,}")
+            raise ValueError(f"a field declares {size:,} bytes, {len(message) - at:,} are left")
         yield number, message[at : at + size]
         at += size
 

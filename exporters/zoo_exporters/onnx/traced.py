@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 def trace(module: torch.nn.Module, spec: ModelSpec, tensors: Tensors, opset: int) -> onnx.ModelProto:
-    """One-hot in, channels first, activities out; batch norm folded into the layer before it.
+    """The traced graph: one-hot bases, channels first -> activities. Batch norm is folded into the layer before it.
 
     Raises MissingDependency if onnxscript is missing, CheckFailed if PyTorch's exporter returns nothing.
     """
     import torch
 
     require("onnxscript", "train", "PyTorch's exporter")
-    # the exporter takes a batch of 1 for a constant
+    # the exporter treats a batch of 1 as a constant
     example = torch.zeros(2, len(ALPHABET), spec.sequence_length)
     with _quiet():
         program = torch.onnx.export(

@@ -43,8 +43,8 @@ BLOCK = 64
 """Sequences that a worker computes together: their activations fit a second-level cache."""
 
 WARM_UP = 512
-"""Sequences before whole tables are built, which takes about as long as these. Sequences before them get only the rows
-that they need or, where numbers may differ by rounding, are computed in full."""
+"""Number of sequences predicted before whole tables are built; building them takes about as long. These first sequences
+get only the table rows that they need or, where numbers may differ by rounding, are computed in full."""
 
 MUTANTS = 32
 """All mutants of a sequence take as long as the prediction of this many sequences in full."""
@@ -54,7 +54,7 @@ REFERENCE = 2
 
 PART_BASES = 1 << 14
 """Bases of a stretch of windows for one thread; its start costs as much as a whole window does. It does not depend on
-the number of threads, and so neither do the bits."""
+the number of threads, and neither do the results."""
 
 LEAST = 8
 """Minimum number of blocks in such a stretch."""
@@ -126,7 +126,7 @@ class KmerEngine:
         return out
 
     def settle(self) -> None:
-        """Whole tables from the first sequence on, for mutants and contributions too."""
+        """Use whole tables from the first sequence on, for mutants and contributions too."""
         self._computed = WARM_UP
 
     def mutants(self, codes: np.ndarray) -> np.ndarray:
@@ -145,12 +145,12 @@ class KmerEngine:
 
     def gradient(self, codes: np.ndarray, target: int) -> np.ndarray:
         out = np.empty((*codes.shape, len(ALPHABET)), np.float32)
-        gradient = self._network(kernel.Backward, False).gradient  # tables make it hardly faster
+        gradient = self._network(kernel.Backward, False).gradient  # tables hardly make this faster
         self._in_blocks(functools.partial(gradient, target=target), [codes], np.arange(len(codes)), 1, out)
         return out
 
     def _parts(self, codes: np.ndarray, worth: int) -> list[tuple[bool, np.ndarray]]:
-        """Whether to use tables, and for which rows. worth: a row takes as long as the prediction of this many."""
+        """Whether to use tables, and for which rows. worth: number of predictions that take as long as one row."""
         known = codes.max(axis=1) < UNKNOWN_BASE
         self._computed += worth * int(known.sum())
         if self._computed < WARM_UP:
@@ -174,8 +174,8 @@ class KmerEngine:
             list(self._pool.map(block, firsts))
 
     def _network(self, kind: type, fast: bool, few: np.ndarray | None = None) -> Any:
-        """A kernel of that kind, or the network in NumPy if none was built. fast: with tables, which are whole unless a
-        few sequences are given that it is needed for."""
+        """The kernel of a kind, or the network in NumPy if no kernel was built. fast: use tables, which are whole
+        unless the few sequences that need them are given."""
         with self._build:
             if fast:
                 self._tables = self._tables or tables.Tables(self._layers, self._plan, self._pool.map)
@@ -234,7 +234,8 @@ class KmerEngine:
             list(self._pool.map(fill, parts))
 
     def _one_thread_each(self) -> AbstractContextManager[object]:
-        """Compiled code has no threads of its own; NumPy has."""
+        """A context in which each worker uses one thread. Compiled code always does; NumPy starts threads of its
+        own."""
         return contextlib.nullcontext() if self._instruction_set else tables.one_thread_each()
 
     def _run_along(self, shared: sharing.Sharing) -> Along:
@@ -249,7 +250,7 @@ class KmerEngine:
 
 
 def _split(known: np.ndarray) -> list[tuple[bool, np.ndarray]]:
-    """Rows with tables where `known` is true, rows without where it is false."""
+    """Whether to use tables, and the rows: with tables where `known` is true, without them elsewhere."""
     return [(fast, rows) for fast in (True, False) if len(rows := np.flatnonzero(known == fast))]
 
 

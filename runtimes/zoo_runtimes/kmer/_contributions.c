@@ -1,27 +1,27 @@
 /* DeepLIFT (rescale rule) of a sequence against its references, and the gradient, both in closed form.
 
-   First forwards, the sums of every layer kept, then multipliers backwards, from the head to the bases: _rescale.h.
-   GROUP references go at once, and products skip what is zero in all of them.
+   The forward pass keeps the sums of every layer; the backward pass computes multipliers, from the head to the bases,
+   see _rescale.h. GROUP references are computed together, and products skip inputs that are zero in all of them.
 
-   The program holds all convolutions. The first (_first_layer.h) is cheap enough to be done again on the way back;
-   tables, if there are any, hold the second one multiplied in. `back` holds, for each layer but the first, the address of its
-   weights for the way back: packed, (taps * filters, channels), the taps in reverse order. */
+   The program holds all convolutions. The first (_first_layer.h) is cheap enough to be computed again in the backward
+   pass; tables, if any, include the second one. `back` holds, for each layer but the first, the address of its weights
+   for the backward pass: packed, (taps * filters, channels), the taps in reverse order. */
 
 #ifndef NAME
 
 #include "_program.h"
 
-/* One layer and what is kept of it. */
+/* One layer and its kept arrays. */
 typedef struct {
     Layer layer, back;
     float *own;      /* sums of the sequence, (results * pool, width) */
     float *others;   /* of references, (results * pool, rows, width) */
-    Map out;         /* results on the way forwards */
-    Map multipliers; /* of the sums, on the way back */
+    Map out;         /* results of the forward pass */
+    Map multipliers; /* of the sums, in the backward pass */
 } Kept;
 
-/* mean: sums of the multipliers that the first layer's sums have, (results * pool, width).  reached: what reaches the
-   bases, a register for each and for padding. */
+/* mean: multipliers of the first layer's sums, added up, (results * pool, width). reached: multipliers of the bases,
+   one register for each base and for padding. */
 typedef struct {
     int32_t *rows;
     Kept *kept;
@@ -82,7 +82,7 @@ const Gradient GRADIENT[NUMBER_OF_SETS] = OF_EACH_SET(gradient);
 #include "_first_layer.h"
 #include "_rescale.h"
 
-/* The second layer for whole sequences, looked up. */
+/* The second layer for whole sequences, from the tables. */
 INLINE void NAME(second_results)(const int rows, const Program *program, const uint8_t *const *codes,
                                  int32_t *table_rows, float *sums, Map *out) {
     const int64_t last = program->positions * 2, width = out->width;
@@ -107,7 +107,7 @@ INLINE void NAME(second_results)(const int rows, const Program *program, const u
     }
 }
 
-/* `rows` sequences through all layers but the head. own: it is the sequence itself, not references. */
+/* `rows` sequences through all layers but the head. own: these are the sequence itself, not references. */
 INLINE void NAME(forwards)(const int rows, const int own, const Program *program, const uint8_t *const *codes,
                            const Space *space) {
     Kept *kept = space->kept;
@@ -121,7 +121,7 @@ INLINE void NAME(forwards)(const int rows, const int own, const Program *program
     }
 }
 
-/* Multipliers behind a layer, at one result -> multipliers of its sums. */
+/* Multipliers of a layer's output, at one result -> multipliers of its sums. */
 INLINE void NAME(to_sums)(const int rows, const int vectors, const int gradient, Kept *kept, int64_t position,
                           int64_t column, VECTOR (*multiplier)[WIDE]) {
     const int64_t width = kept->multipliers.width, pool = kept->layer.pool;
@@ -146,8 +146,8 @@ INLINE void NAME(to_sums)(const int rows, const int vectors, const int gradient,
         }
 }
 
-/* The same for the first layer: they are added to the mean, and what reaches the bases of the first `here` references
-   to what has. */
+/* The same for the first layer: multipliers are added to the mean, and those of the bases of the first `here`
+   references to `reached`. */
 INLINE void NAME(to_bases)(const int vectors, const int gradient, const Space *space, const uint8_t *const *codes,
                            int here, int64_t position, int64_t column, VECTOR (*multiplier)[WIDE]) {
     const Layer *first = &space->kept->layer;
@@ -176,7 +176,7 @@ INLINE void NAME(to_bases)(const int vectors, const int gradient, const Space *s
     }
 }
 
-/* One position in front of layer i: multipliers of that layer's sums -> of the sums of the layer below. */
+/* One input position of layer i: multipliers of that layer's sums -> multipliers of the sums of the layer below. */
 INLINE void NAME(back_at)(const int rows, const int vectors, const int gradient, const Program *program, int64_t target,
                           const Space *space, const uint8_t *const *codes, int here, int64_t i, int64_t position,
                           int64_t column) {
@@ -198,7 +198,8 @@ INLINE void NAME(back_at)(const int rows, const int vectors, const int gradient,
     else NAME(to_bases)(vectors, gradient, space, codes, here, position, column, multiplier);
 }
 
-/* From the head to the bases. codes: of the references, the first `here` of which count. */
+/* The backward pass, from the head to the bases. codes: those of the references, of which only the first `here` count.
+   */
 INLINE void NAME(backwards)(const int rows, const int gradient, const Program *program, int64_t target,
                             const Space *space, const uint8_t *const *codes, int here) {
     for (int64_t i = layers_of(program) - 1; i > 0; i--) {
@@ -215,7 +216,7 @@ INLINE void NAME(backwards)(const int rows, const int gradient, const Program *p
     }
 }
 
-/* out[length][4] = what reaches each base of each position from the mean, over `count`, less what is there. */
+/* out[length][4] = multipliers of each base at each position, from the mean / count, minus the former value of out. */
 INLINE void NAME(to_scores)(const Space *space, float count, float *out) {
     const Layer *first = &space->kept->layer;
     for (int base = 0; base < 4; base++) {
@@ -244,7 +245,7 @@ TARGET static void NAME(contributions)(const Program *program, const int64_t *ba
         NAME(forwards)(GROUP, 0, program, others, &space);
         NAME(backwards)(GROUP, 0, program, target, &space, others, here);
     }
-    /* (one-hot of base - reference) . multipliers: the second part has reached the references' bases */
+    /* (one-hot of base - reference) . multipliers: the second part is in `reached`, at the references' bases */
     for (int64_t p = 0; p < first->positions; p++)
         for (int base = 0; base < 4; base++)
             out[p * 4 + base] = NAME(reached_at)(first, p, space.reached) / (float)count;

@@ -1,5 +1,5 @@
-/* The first layer, in which a base is a row of weights: its sums, and what reaches the bases on the way back; included
-   by _contributions.c. An N, and padding, is no base and adds nothing. */
+/* The first layer, where a base selects a row of weights: its sums, and the multipliers of the bases in the backward
+   pass. Included by _contributions.c. An N, like padding, adds nothing. */
 
 /* The code at a tap. */
 INLINE int NAME(base_at)(const Layer *first, const uint8_t *codes, int64_t position, int64_t tap) {
@@ -59,8 +59,8 @@ INLINE void NAME(first_results)(const int rows, const Layer *first, const uint8_
     }
 }
 
-/* reached[base][lane] += multipliers of the sums at a position x weights of the base that `codes` has at each tap, or,
-   not below zero, of base `every`. */
+/* reached[base][lane] += multipliers of the sums at a position x weights of the base that `codes` has at each tap, or
+   of base `every` if that is not negative. */
 INLINE void NAME(reach)(const int vectors, const Layer *first, const uint8_t *codes, int every, int64_t position,
                         int64_t column, const VECTOR *multiplier, float *reached) {
     for (int64_t tap = 0; tap < first->taps; tap++) {
@@ -74,7 +74,7 @@ INLINE void NAME(reach)(const int vectors, const Layer *first, const uint8_t *co
     }
 }
 
-/* reach() for base `every`, from multipliers of sums that lie in memory. */
+/* reach() for base `every`, from multipliers of sums in memory. */
 INLINE void NAME(reach_from)(const int vectors, const Layer *first, int every, int64_t position, int64_t column,
                              const float *multipliers, float *reached) {
     VECTOR multiplier[WIDE];
@@ -83,7 +83,7 @@ INLINE void NAME(reach_from)(const int vectors, const Layer *first, int every, i
     NAME(reach)(vectors, first, NULL, every, position, column, multiplier, reached);
 }
 
-/* The sum over lanes of what reached the base at `position`. */
+/* The multiplier of the base at `position`: the sum over lanes. */
 INLINE float NAME(reached_at)(const Layer *first, int64_t position, const float *reached) {
     float sum = 0;
     for (int l = 0; l < LANES; l++) sum += reached[(position + first->left) * LANES + l];

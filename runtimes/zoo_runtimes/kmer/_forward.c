@@ -1,6 +1,7 @@
-/* Sequences one by one through the whole network, a block of them at a time through its matrices.
+/* The whole network: convolutions for one sequence at a time, matrices for a block of sequences.
 
-   What tables replace is looked up; without tables the network begins with one-hot bases, an N all zeros. */
+   Layers that tables replace are looked up; without tables the network begins with one-hot bases, where an N is zeros.
+   */
 
 #ifndef NAME
 
@@ -28,7 +29,7 @@ const Forward FORWARD[NUMBER_OF_SETS] = OF_EACH_SET(forward);
 #else
 
 /* One sequence through the convolutions: codes -> features, (position, channel). `buffers` holds the input of each
-   convolution, zeros at both ends, where padding lies: kernel.py writes them once and nobody touches them. */
+   convolution, with the zeros of padding at both ends: kernel.py writes these once, and they never change. */
 INLINE void NAME(convolve)(const Program *program, const uint8_t *codes, int32_t *rows, float *buffers,
                            float *features) {
     const Convolution *layers = convolutions_of(program);

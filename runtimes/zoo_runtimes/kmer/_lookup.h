@@ -1,7 +1,7 @@
-/* Looking the first layers up: base codes -> table rows -> what the compiled layers say.
+/* Lookup of the first layers: base codes -> table rows -> output of the layers that the tables replace.
 
-   tables.py explains the tables: a row for each k-mer, in it a part for each tap of the convolution that is multiplied
-   in. The last row is zeros, for taps that fall on padding. */
+   tables.py explains the tables: a row for each k-mer, with a part for each tap of the convolution that is multiplied
+   in. The last row is zeros, for taps that read padding. */
 
 enum { NAME(AHEAD) = 16 }; /* table rows fetched before they are needed */
 
@@ -16,7 +16,7 @@ INLINE VECTOR NAME(sum_of_parts)(const int64_t taps, const Program *program, con
 }
 
 /* One position of the result: for `pool` neighbours the sum of parts, their maximum, ReLU. Writes whole registers, up
-   to LANES - 1 zeros behind the last channel: the next position overwrites them, and room is left behind the last. */
+   to LANES - 1 zeros behind the last channel: the next position overwrites them, and there is room after the last. */
 INLINE void NAME(gather)(const int64_t taps, const int64_t pool, const Program *program, const int32_t *rows,
                          float *out) {
     for (int64_t channel = 0; channel < program->channels; channel += LANES) {
@@ -27,22 +27,22 @@ INLINE void NAME(gather)(const int64_t taps, const int64_t pool, const Program *
     }
 }
 
-/* Starts to bring a table row into the cache: the tables are larger than any cache but the last, and no processor can
-   guess the next row. */
+/* Starts to load a table row into the cache: the tables are larger than all caches but the last, and no processor can
+   predict the next row. */
 INLINE void NAME(fetch)(const Program *program, int32_t row) {
     const int64_t length = program->taps * program->width;
     const float *next = (const float *)program->table + row * length;
     for (int64_t f = 0; f < length; f += 16) __builtin_prefetch(next + f);
 }
 
-/* Codes of one sequence -> the table row of each window. `rows` has room for taps - 1 more at the ends, where padding
-   lies: those hold the row of zeros throughout. */
+/* Codes of one sequence -> the table row of each window. `rows` has room for taps - 1 more at the ends, for padding:
+   these always hold the row of zeros. */
 SHARED void NAME(find_rows)(const Program *program, const uint8_t *codes, int32_t *rows) {
     const int32_t *start = (const int32_t *)program->starts, *length = (const int32_t *)program->lengths,
                   *offset = (const int32_t *)program->offsets;
     uint32_t kmer = 0;
     for (int64_t p = 0, base = 0; p < program->windows; p++) {
-        /* windows on one table follow each other, so that only the bases behind the last one are new */
+        /* windows that share a table follow each other, so only the last bases of each are new */
         if (p == 0 || offset[p] != offset[p - 1]) base = start[p];
         for (; base < start[p] + length[p]; base++) kmer = kmer << 2 | codes[base];
         rows[program->left + p] = offset[p] + (int32_t)(kmer & ((1u << 2 * length[p]) - 1));
@@ -57,7 +57,8 @@ INLINE void NAME(gather_any)(const Program *program, const int32_t *rows, float 
     else NAME(gather)(taps, pool, program, rows, out);
 }
 
-/* Codes of one sequence -> what the compiled layers say of it; positions lie `stride` floats apart. See find_rows. */
+/* Codes of one sequence -> output of the layers that the tables replace; positions are `stride` floats apart. See
+   find_rows. */
 SHARED void NAME(look_up)(const Program *program, const uint8_t *codes, int32_t *rows, float *out, int64_t stride) {
     NAME(find_rows)(program, codes, rows);
     const int64_t last = program->positions * program->pool + program->taps - 1;

@@ -1,6 +1,6 @@
 /* The Python module zoo_runtimes.kmer._kernel: its methods, and the choice of the instruction set.
 
-   Optional: where it was not built, kmer-cpu does the same with NumPy and ONNX Runtime. kernel.py writes the program
+   Optional: without it, kmer-cpu does the same with NumPy and ONNX Runtime. kernel.py writes the program
    (_program.h) that the other C files run and owns all memory in it. A file of arithmetic holds one idea: _forward.c
    sequences one by one, _windows.c overlapping windows. The tools that they share are in _product.h, _lookup.h and
    _skipping.h; _each_set.h compiles each file once for every instruction set. */
@@ -28,7 +28,7 @@ static int available(int set) {
     return set == BASELINE;
 }
 
-/* The number of an instruction set that this processor has; -1, and an exception set, if there is none of that name. */
+/* The number of an instruction set by its name; -1, with an exception set, if this processor does not have it. */
 static int set_called(const char *name) {
     for (int set = 0; set < NUMBER_OF_SETS; set++)
         if (available(set) && !strcmp(NAMES[set], name)) return set;
@@ -48,8 +48,8 @@ static PyObject *instruction_sets(PyObject *self, PyObject *nothing) {
     return names;
 }
 
-/* What a method is called with; buffers that it does not take stay empty. more: a plan of windows, or the weights for
-   the way back.  What follows from that: set, the instruction set; count, of sequences or windows.
+/* Arguments of a method; buffers that it does not use are empty. more: a plan of windows, or the weights of the
+   backward pass. Derived from these: set, the instruction set; count, the number of sequences or windows.
 
    Sizes and codes are checked. Addresses in a program or plan are trusted: kernel.py keeps the arrays. */
 typedef struct {
@@ -60,7 +60,7 @@ typedef struct {
     int64_t count, targets;
 } Call;
 
-/* Whether `found` is what it must be, such as the bytes of an array; if not, an exception is set. */
+/* Whether `found` has the expected value, such as the bytes of an array; if not, an exception is set. */
 static int is(const char *what, long long expected, long long found) {
     if (found != expected) PyErr_Format(PyExc_ValueError, "%s: expected %lld, got %lld", what, expected, found);
     return found == expected;
@@ -71,7 +71,7 @@ static int at_least(const char *what, long long expected, long long found) {
     return found >= expected;
 }
 
-/* Reads the program: its size is what it says of itself. */
+/* Reads the program, and checks that it has the size that it declares. */
 static int has_program(Call *call) {
     const Program *steps = call->program.buf;
     const int64_t bytes = call->program.len;
@@ -112,26 +112,26 @@ static int has_sequences(Call *call) {
            are_codes(&call->codes, !call->steps->table);
 }
 
-/* Whether there are so many floats of working memory, and exactly so many for the result. */
+/* Whether the working memory has at least, and the result exactly, the given number of floats. */
 static int has_memory(const Call *call, int64_t room, int64_t out) {
     return at_least("bytes of the room", room * sizeof(float), call->room.len) &&
            is("bytes of the result", out * sizeof(float), call->out.len);
 }
 
-/* Finds the instruction set and reads the program: what every method that computes begins with. */
+/* Finds the instruction set and reads the program; every method that computes calls this first. */
 static int begins(Call *call) {
     call->set = set_called(call->name);
     return call->set >= 0 && has_program(call);
 }
 
-/* Gives everything back. Returns what the method does: NULL, and an exception is set, unless it was done. */
+/* Releases all buffers. Returns the result of the method: None, or NULL with an exception set. */
 static PyObject *ended(Call *call, int done) {
     Py_buffer *buffers[] = {&call->program, &call->more, &call->codes, &call->references, &call->room, &call->out};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) PyBuffer_Release(buffers[i]);
     return done ? Py_NewRef(Py_None) : NULL;
 }
 
-/* what a method says that needs a program alone: the floats of working memory for it */
+/* methods that need only a program return the floats of working memory for it */
 static PyObject *floats_for(PyObject *arguments, int64_t (*room)(const Program *)) {
     Call call = {0};
     if (!PyArg_ParseTuple(arguments, "y*", &call.program)) return NULL;
@@ -198,7 +198,7 @@ static PyObject *room_of_windows(PyObject *self, PyObject *arguments) {
     return fits ? PyLong_FromLongLong(floats) : NULL;
 }
 
-/* Whether all bases are there that are read around so many windows, the first of which begins at codes[before]. */
+/* Whether `codes` has all bases that are read for `count` windows, the first of which begins at codes[before]. */
 static int has_bases(const Call *call, long long before) {
     int64_t bases_before, bases_after;
     windows_reach(call->steps, call->more.buf, call->count, &bases_before, &bases_after);
@@ -234,13 +234,13 @@ static PyObject *room_of_contributions(PyObject *self, PyObject *arguments) {
     return floats_for(arguments, contributions_room);
 }
 
-/* Whether there are as many references for one sequence as for the other. */
+/* Whether all sequences have the same number of references. */
 static int has_references(const Call *call, int64_t each) {
     return is("bases of the references", call->count * each * call->steps->length, call->references.len) &&
            are_codes(&call->references, !call->steps->table);
 }
 
-/* references: (N, R, L), or of no length: the gradient */
+/* references: (N, R, L), or empty for the gradient */
 static PyObject *contributions(PyObject *self, PyObject *arguments) {
     (void)self;
     Call call = {0};

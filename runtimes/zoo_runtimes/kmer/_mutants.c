@@ -1,6 +1,6 @@
-/* Every mutant of a sequence, one base at a time: in silico mutagenesis that computes what changes and nothing else.
+/* Every mutant of a sequence, one base at a time: in silico mutagenesis that computes only what changes.
 
-   A base changes a few positions of each layer. The three mutants of a base go together; each layer adds
+   A base changes a few positions of each layer. The three mutants of a base are computed together; each layer adds
    weight x (new - old) of the inputs that changed to the sums of the sequence itself, and skips channels that none of
    the three changed. */
 
@@ -8,7 +8,7 @@
 
 #include "_program.h"
 
-/* One layer, what it says of the sequence itself, and how the mutants of a base differ from that. */
+/* One layer, its output for the sequence itself, and how the mutants of a base differ from it. */
 typedef struct {
     Layer layer;
     float *sums, *kept; /* (results * pool, width); (results, width) */
@@ -19,7 +19,7 @@ static int64_t steps_room(const Program *program) {
     return ((layers_of(program) + 1) * (int64_t)sizeof(Step) / 4 + SLACK) / SLACK * SLACK;
 }
 
-/* positions and channels of what the first layer takes */
+/* positions and channels of the first layer's input */
 static int64_t input_positions(const Program *program) { return program->table ? program->positions : program->length; }
 static int64_t input_channels(const Program *program) { return program->table ? program->channels : 4; }
 
@@ -34,7 +34,7 @@ int64_t mutants_room(const Program *program) {
     return floats;
 }
 
-/* Divides the room up: step 0 is what the layers begin with, step i + 1 what layer i gives. */
+/* Divides the working memory: step 0 is the input of the layers, step i + 1 the output of layer i. */
 static Step *steps_at(const Program *program, float *room) {
     Step *steps = (Step *)room;
     float *next = room + steps_room(program);

@@ -9,7 +9,7 @@ typedef float NAME(vector) __attribute__((vector_size(LANES * 4), aligned(4), ma
 /* a small function that becomes part of its caller, so that its constant arguments shape the code */
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
-/* a larger one that several files share and not each of them calls */
+/* a larger one that several files share and not all of them call */
 #define SHARED static __attribute__((unused)) TARGET
 
 /* a stage of the work: a function of its own, so that a profile shows where the time goes */

@@ -2,10 +2,10 @@
 
    Activations are float32, (position, channel). A weight matrix (depth, columns) is packed in panels of PANEL columns,
    (panel, depth, PANEL), zeros where a layer has fewer, so that a product reads it from front to back. Rows of
-   activations lie `stride` floats apart and may overlap, which makes a convolution a matrix product without copying
+   activations are `stride` floats apart and may overlap, which makes a convolution a matrix product without copying
    its input: row p is the `taps` positions that begin at p. */
 
-/* to[rows][COLUMNS] = from[rows][COLUMNS] + a[rows][depth] x panel[depth][COLUMNS]; rows of `from` lie from_stride
+/* to[rows][COLUMNS] = from[rows][COLUMNS] + a[rows][depth] x panel[depth][COLUMNS]; rows of `from` are from_stride
    floats apart (0: the same for all, a bias), those of `to` to_stride; `from` and `to` may be one. */
 INLINE void NAME(product)(const int rows, const float *a, int64_t stride, int64_t depth, const float *panel,
                           const float *from, int64_t from_stride, float *to, int64_t to_stride) {
@@ -29,7 +29,7 @@ INLINE void NAME(product)(const int rows, const float *a, int64_t stride, int64_
         for (int v = 0; v < VECTORS; v++) AT(to + r * to_stride + v * LANES) = sum[r][v];
 }
 
-/* product() for as many of `rows` rows as a tile has room for; returns how many it did */
+/* product() for the first of `rows` rows that fit a tile; returns their number */
 INLINE int64_t NAME(some_rows)(int64_t rows, const float *a, int64_t stride, int64_t depth, const float *panel,
                                const float *from, int64_t from_stride, float *to, int64_t to_stride) {
 #define ROWS_OF(number) NAME(product)(number, a, stride, depth, panel, from, from_stride, to, to_stride), number

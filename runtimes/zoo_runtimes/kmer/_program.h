@@ -14,13 +14,13 @@
 #include <stdint.h>
 #include <string.h>
 
-/* what one C file has for another stays inside the module */
+/* functions that C files share are not visible outside the module */
 #pragma GCC visibility push(hidden)
 
 enum {
     PANEL = 32, /* columns of a weight matrix that are packed together */
     BLOCK = 64, /* sequences whose features are kept for one matrix product */
-    SLACK = 16, /* floats that may be written behind the end of a buffer */
+    SLACK = 16, /* floats that may be written after the end of a buffer */
     MOST_LANES = 16,   /* floats of the widest register */
     MOST_TOGETHER = 4, /* the largest TOGETHER of an instruction set */
     GROUP = 3,         /* mutants of a base, or references, that go through the network together */
@@ -46,15 +46,15 @@ static inline const Matrix *matrices_of(const Program *program) {
     return (const Matrix *)(convolutions_of(program) + program->convolutions);
 }
 
-/* floats for the table rows of one sequence, a row of zeros at each place where padding lies */
+/* floats for the table rows of one sequence, a row of zeros for each position of padding */
 static inline int64_t rows_room(const Program *program) {
     return program->table ? (program->windows + program->taps - 1 + SLACK - 1) / SLACK * SLACK : 0;
 }
 
-/* Any layer behind the tables: a matrix is a convolution with a tap for each of its positions, and one result.
+/* Any layer after the tables: a matrix is a convolution with a tap for each of its positions, and one result.
 
-   filters: what a position of the result has.  results, pool: positions of the result, sums that each is the largest
-   of.  weight: packed, (taps * channels, filters). */
+   filters: channels of the result. results: its positions. pool: number of sums whose maximum is one position.  weight:
+   packed, (taps * channels, filters). */
 typedef struct {
     int64_t positions, channels, taps, left, filters, results, pool, relu;
     const float *weight, *bias;
@@ -82,12 +82,12 @@ static inline Layer layer_of(const Program *program, int64_t number) {
 /* floats of a position, so that whole panels may be written */
 static inline int64_t width_of(int64_t channels) { return (channels + PANEL - 1) / PANEL * PANEL; }
 
-/* Positions [first, last] of what a layer takes, `rows` rows of `width` floats for each of them, and which of their
-   channels are not zero in all rows. None if last < first. */
+/* Positions [first, last] of a layer's input, `rows` rows of `width` floats for each, and the channels that are not
+   zero in all rows. No positions if last < first. */
 typedef struct {
     float *values;   /* (position, row, width) */
     int32_t *lists;  /* (position, width) */
-    int64_t *counts; /* (position,), of what stands in each list */
+    int64_t *counts; /* (position,), length of each list */
     int64_t channels, width, first, last;
 } Map;
 
@@ -95,7 +95,7 @@ static inline int64_t map_room(int64_t positions, int64_t channels) {
     return positions * ((GROUP + 1) * width_of(channels) + 2) + SLACK;
 }
 
-/* A map that lies at `*room`, which moves behind it. */
+/* A map at `*room`, which moves to its end. */
 static inline Map map_at(float **room, int64_t positions, int64_t channels) {
     const int64_t width = width_of(channels);
     Map map = {*room, (int32_t *)*room + positions * GROUP * width, NULL, channels, width, 0, positions - 1};
@@ -119,7 +119,7 @@ typedef void (*Forward)(const Program *, const uint8_t *codes, int64_t count, fl
 extern const Forward FORWARD[NUMBER_OF_SETS];
 int64_t forward_room(const Program *); /* floats */
 
-/* _mutants.c: one sequence -> out[length][4][targets], what each base in each place adds to the activities */
+/* _mutants.c: one sequence -> out[length][4][targets], what each base at each position adds to the activities */
 typedef void (*Mutants)(const Program *, const uint8_t *codes, float *room, float *out);
 extern const Mutants MUTANTS[NUMBER_OF_SETS];
 int64_t mutants_room(const Program *);
@@ -133,13 +133,13 @@ extern const Contributions CONTRIBUTIONS[NUMBER_OF_SETS];
 extern const Gradient GRADIENT[NUMBER_OF_SETS];
 int64_t contributions_room(const Program *);
 
-/* _windows.c: `count` windows along `codes`, which may be read some way before and behind them, see sharing.py */
+/* _windows.c: `count` windows along `codes`, which are also read some way before and after them, see sharing.py */
 typedef struct Windows Windows;
 typedef void (*ManyWindows)(const Program *, const Windows *, const uint8_t *codes, int64_t count, float *room,
                             float *out);
 extern const ManyWindows WINDOWS[NUMBER_OF_SETS];
 int64_t windows_room(const Program *, const Windows *); /* floats */
-int plan_fits(const Windows *, int64_t bytes);          /* whether a plan of so many bytes is whole */
+int plan_fits(const Windows *, int64_t bytes);          /* whether a plan has exactly this size */
 void windows_reach(const Program *, const Windows *, int64_t count, int64_t *before, int64_t *after); /* bases read */
 
 #pragma GCC visibility pop

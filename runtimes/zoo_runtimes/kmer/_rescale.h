@@ -1,9 +1,10 @@
-/* How a multiplier passes a ReLU or a max-pooling on its way back, register by register; included by _contributions.c.
+/* How a multiplier passes a ReLU or a max-pooling in the backward pass, register by register; included by
+   _contributions.c.
 
-   DeepLIFT's rescale rule (Shrikumar et al. 2017, arXiv:1704.02685): what an output changes by, over what its input
-   changes by, here from a sum b of the reference to the sum a of the sequence. */
+   DeepLIFT's rescale rule (Shrikumar et al. 2017, arXiv:1704.02685): the change of an output divided by the change of
+   its input, here from a sum b of the reference to the sum a of the sequence. */
 
-/* differences of sums under which a ratio is not taken, as in shap */
+/* differences of sums below this are not divided by, as in shap */
 #define SMALL_DIFFERENCE 1e-6f
 
 INLINE MASK NAME(small)(VECTOR difference) {

@@ -1,14 +1,14 @@
 /* Matrix products that skip inputs which are zero: ReLU and max-pooling leave about half of a layer's outputs at zero.
 
-   TOGETHER rows are multiplied at a time, so that a weight that was read is used as often; an input is skipped where it
-   is zero in all of them. Which inputs count is listed first, the same list then serves every column. */
+   TOGETHER rows are multiplied at a time, so each weight that is read is used that often; an input is skipped where it
+   is zero in all of them. The inputs that count are listed first; the same list serves every column. */
 
 #if LANES == 16 && defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
-/* Lists the inputs that are not zero in all TOGETHER rows, `stride` floats apart; returns how many. `list` has room for
-   all `inputs`, at most 65,536, and for SLACK more. */
+/* Lists the inputs that are not zero in all TOGETHER rows, `stride` floats apart; returns their number. `list` has room
+   for all `inputs`, at most 65,536, and for SLACK more. */
 STAGE int64_t NAME(list_inputs)(const float *a, int64_t stride, int64_t inputs, uint16_t *list) {
     int64_t count = 0;
 #if LANES == 16 && defined(__x86_64__)
@@ -41,7 +41,7 @@ STAGE int64_t NAME(list_inputs)(const float *a, int64_t stride, int64_t inputs, 
 }
 
 /* sum[row][0] += a[row] x one, sum[row][1] += a[row] x two over the listed inputs: two panels of weights at once, so
-   that an input that was read is used twice. `which` says which of them there are: 1 one, 2 two, 3 both. */
+   each input that is read is used twice. `which` selects them: 1 one, 2 two, 3 both. */
 INLINE void NAME(add_listed)(const int which, const float *a, int64_t stride, const uint16_t *list, int64_t count,
                              const float *one, const float *two, VECTOR (*sum)[2][VECTORS]) {
     for (int64_t i = 0; i < count; i++) {
@@ -64,7 +64,7 @@ INLINE void NAME(add_listed)(const int which, const float *a, int64_t stride, co
     }
 }
 
-/* Inputs of one product that lie in several runs: run j is `a + j * apart`, its weights begin at row first_rows[j]. */
+/* Inputs of one product in several runs: run j is `a + j * apart`, its weights begin at row first_rows[j]. */
 typedef struct {
     const float *a;
     int64_t stride, runs, apart, inputs;
@@ -72,7 +72,7 @@ typedef struct {
 } NAME(Inputs);
 
 /* out[rows][columns] = relu(bias + inputs x weight), `rows` a multiple of TOGETHER, whole panels written; `lists` has
-   room for rows / TOGETHER * runs * (inputs + 1) numbers. relu 0: none. */
+   room for rows / TOGETHER * runs * (inputs + 1) numbers. relu 0: no ReLU. */
 SHARED void NAME(multiply_listed)(const NAME(Inputs) *from, int64_t rows, int64_t depth, const float *weight,
                                   const float *bias, int64_t columns, int64_t relu, uint16_t *lists, float *out,
                                   int64_t out_stride) {

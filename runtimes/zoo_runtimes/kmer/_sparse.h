@@ -1,10 +1,10 @@
-/* Products that skip what is zero in all of a few rows: changes that a mutation makes, multipliers, activations.
+/* Products that skip inputs which are zero in all of a few rows: changes by a mutation, multipliers, activations.
 
-   ReLU and max-pooling leave half of the channels at zero, or exactly as they were. GROUP rows share the weights that
-   are read. Weights are packed as for _product.h; Layer and Map are in _program.h. Included by _mutants.c and
-   _contributions.c. */
+   ReLU and max-pooling leave half of the channels at zero, or unchanged. GROUP rows share the weights that are read.
+   Weights are packed as for _product.h; Layer and Map are in _program.h. Included by _mutants.c and _contributions.c.
+   */
 
-/* Puts down which channels of a position are not zero in all rows. */
+/* Lists the channels of a position that are not zero in all rows. */
 INLINE void NAME(list)(const int rows, Map *map, int64_t position) {
     const float *values = map->values + (position - map->first) * rows * map->width;
     int32_t *list = map->lists + (position - map->first) * map->width;
@@ -60,8 +60,8 @@ INLINE void NAME(add_sums)(const int rows, const int vectors, const Layer *layer
     }
 }
 
-/* Does DO(vectors, column) for all registers of `channels` channels, WIDE of them at a time as long as there are so
-   many; `vectors` is a constant. */
+/* Does DO(vectors, column) for all registers of `channels` channels, WIDE of them at a time while there are enough;
+   `vectors` is a constant. */
 #define OVER_CHANNELS(channels, DO)                                                                                    \
     for (int64_t column = 0, left = ((channels) + LANES - 1) / LANES; left > 0;) {                                     \
         const int64_t take = left >= WIDE ? WIDE : left >= 4 ? 4 : left >= 2 ? 2 : 1;                                  \
@@ -75,7 +75,7 @@ INLINE void NAME(add_sums)(const int rows, const int vectors, const Layer *layer
 /* One position of a layer's result: for pool sums, made in the order of positions, their maximum and ReLU.
 
    from: sums to begin with, `pool` rows of a map's width, or one row for all, a bias (from_stride 0), or NULL.  sums:
-   where the sums go, (pool, rows, width), or NULL.  out: (rows, width); `less`, (width,), is taken off if it is not
+   where the sums go, (pool, rows, width), or NULL.  out: (rows, width); `less`, (width,), is subtracted if it is not
    NULL. */
 INLINE void NAME(results_at)(const int rows, const int vectors, const Layer *layer, const Map *in, int64_t position,
                              int64_t column, const float *from, int64_t from_stride, float *sums, const float *less,

@@ -1,4 +1,4 @@
-/* Every window along a stretch of DNA, with the work shared that overlapping windows have in common: see _windows.h.
+/* Every window along a stretch of DNA; overlapping windows share their common work, see _windows.h.
 
    This file owns the order of the work and the memory; rows along the contig are made in _windows_rows.h, the ends of
    each window in _windows_ends.h, the matrices in _windows_dense.h. */
@@ -79,8 +79,8 @@ int plan_fits(const Windows *plan, int64_t bytes) {
     return left == 0;
 }
 
-/* Bases that are read before the first of `count` windows, and from its beginning on: by k-mers of the rows along the
-   contig, see look_up_rows(), and by those of the ends of windows, see rows_of_ends(). */
+/* Number of bases that are read before the first of `count` windows, and from its start on: by k-mers of the rows along
+   the contig, see look_up_rows(), and by k-mers of the ends of windows, see rows_of_ends(). */
 void windows_reach(const Program *program, const Windows *plan, int64_t count, int64_t *before, int64_t *after) {
     const Level *first = levels_of(plan);
     const int32_t *start = (const int32_t *)program->starts, *length = (const int32_t *)program->lengths;
@@ -94,8 +94,8 @@ void windows_reach(const Program *program, const Windows *plan, int64_t count, i
     *after = whole ? larger_of(along, last + plan->lead * plan->stride + ends) : 0;
 }
 
-/* Forgets the rows before the one at base `keep`, so that the others lie at the front again. Where windows lie far
-   apart, rows before it may not be there yet: nobody needs them. */
+/* Drops the rows before the one at base `keep`, and moves the others to the front. If windows are far apart, rows
+   before it may not exist yet; they are not needed. */
 static void slide(Track *track, int64_t keep, int64_t grid, int64_t planes) {
     const int64_t first = below(keep, grid);
     if (first <= track->first) return;

@@ -1,10 +1,10 @@
 /* What _windows.c and sharing.py agree on: how overlapping windows share their layers, and the memory for it.
 
-   A window that begins at base s has its position p of layer l (after l poolings) at base s + 2^l p of the contig. What
-   lies there is the same for every window, unless the ends of the window reach in: 'same' padding puts zeros there. So
-   each layer is computed once along the contig, for all windows (its "rows"), and for each window again at the few
-   positions that feel an end (its "ends"). A row is needed only where a position of some window falls: at multiples of
-   the greatest common divisor of 2^l and the stride, the layer's "grid".
+   A window that begins at base s has its position p of layer l (after l poolings) at base s + 2^l p of the contig. Its
+   value is the same for every window, unless it depends on the zeros of 'same' padding at an end of the window. So each
+   layer is computed once along the contig, for all windows (its "rows"), and again for each window at the few positions
+   that depend on an end (its "ends"). Rows are needed only at positions of windows: at multiples of the
+   greatest common divisor of 2^l and the stride, the layer's "grid".
 
    A contig is worked through in steps of some windows. Rows are kept only as long as later ones need them, so that they
    stay in the cache. */
@@ -14,11 +14,11 @@
 
 #include "_program.h"
 
-/* One Windows, behind it its Levels, behind them its Bundles, behind them the Products of all bundles. */
+/* One Windows, followed by its Levels, then its Bundles, then the Products of all bundles. */
 struct Windows {
     int64_t stride;                 /* bases from the start of a window to that of the next */
     int64_t step, block;            /* windows of a step; of a matrix product, a whole number of steps */
-    int64_t lead;                   /* windows by which left ends are ahead of right ends */
+    int64_t lead;                   /* number of windows that left ends are ahead of right ends */
     int64_t kmer_length, kmer_left; /* bases of a k-mer, and how many of them lie left of its position */
     int64_t zeros;                  /* table row of zeros */
     int64_t levels, bundles;
@@ -26,13 +26,14 @@ struct Windows {
     int64_t run, group;             /* consecutive windows that share no product; that the bundles serve together */
 };
 
-/* A convolution and the pooling behind it; the first level is what tables replace. Inside [low, high) a position is the
-   same for every window. Sums are what the convolution gives, before the pooling; there is one plane of them for each
-   tap: plane k holds the bias and taps k, k + 1, ... to the last, so that plane 0 is the convolution.
+/* A convolution and its pooling; the first level has the layers that tables replace. Inside [low, high) a position is
+   the same for every window. Sums are the output of the convolution before the pooling, in one plane for each tap:
+   plane k holds the bias and taps k, k + 1, ... to the last, so that plane 0 is the convolution.
 
    scale: bases from one position to the next.  grid: bases from one row to the next.  front: the last base, from the
    start of the last window of a step, at which a row is needed; keep: the first at which the next step needs one.
-   first: number of the first row, below 0 where zeros are read before the contig.  rows: that there is room for. */
+   first: number of the first row, below 0 where zeros are read before the contig.  rows: number of rows that fit the
+   memory. */
 typedef struct {
     int64_t low, high, positions, channels, taps, left, weight, bias;
     int64_t scale, grid, front, keep, first, rows;                      /* of pooled rows */
@@ -74,7 +75,7 @@ static inline int64_t seen_by_ends(const Program *program, const Level *first, i
     return (right ? first->positions - first->high : first->low) * program->pool + program->taps - 1;
 }
 
-/* Rows of a layer along the contig: numbers `first` to `done` - 1 are there; row r belongs to base r * grid. */
+/* Rows of a layer along the contig: numbers `first` to `done` - 1 are computed; row r belongs to base r * grid. */
 typedef struct {
     float *rows;
     int64_t first, done, width, plane; /* plane: floats from one plane to the next */
@@ -90,8 +91,8 @@ enum { MOST_LEVELS = 16 }; /* as MOST_LAYERS in sharing.py */
 typedef struct {
     Track sums[MOST_LEVELS], pooled[MOST_LEVELS];
     float *ends;          /* of the last level: (window, end, width), left ones first */
-    int64_t first_window; /* that `ends` begins with */
-    int64_t left_done;    /* windows whose left ends are there */
+    int64_t first_window; /* first window in `ends` */
+    int64_t left_done;    /* windows whose left ends are computed */
     float *near[2];       /* ends of one level and of the next, for a few windows */
     int32_t *kmers, *end_rows;
     uint16_t *lists;

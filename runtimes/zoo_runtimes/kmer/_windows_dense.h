@@ -1,5 +1,6 @@
-/* The matrices of one block of windows. The first takes the last level at all positions: its ends for each window, what
-   lies between in products that several windows share (sharing.py says which), the others as they are. */
+/* The matrices of one block of windows. The first reads the last level at all positions: the ends of each window
+   separately, the positions between them in products that several windows share, see sharing.py. The other matrices are
+   computed for each window. */
 
 /* to[row] = the rows of the last level that one product takes for a window, each times its factor, added up */
 STAGE void NAME(combine)(const Windows *plan, const Room *room, const Combination *inputs, int64_t begin, int64_t rows,
@@ -31,7 +32,7 @@ INLINE void NAME(add_sums)(const Combination *outputs, const float *sums, const 
                     READ(sums + r * COLUMNS + v * LANES) * factors[o];
 }
 
-/* Starts to bring the next panel into the cache, the part that falls to the rows from `row` on of all rows. */
+/* Starts to load the next panel into the cache: the share of the rows from `row` on. */
 INLINE void NAME(fetch_part)(const float *panel, int64_t depth, int64_t row, int64_t rows) {
     for (int64_t k = row * depth / rows, end = (row + ROWS) * depth / rows; k < end && k < depth; k++) {
         __builtin_prefetch(panel + k * PANEL);
@@ -39,7 +40,7 @@ INLINE void NAME(fetch_part)(const float *panel, int64_t depth, int64_t row, int
     }
 }
 
-/* sums[s] += a x panel x factors[s], COLUMNS columns of all rows; with `begin` the sums are not there yet */
+/* sums[s] += a x panel x factors[s], COLUMNS columns of all rows; with `begin`, sums start at zero */
 INLINE void NAME(add_product)(const float *a, int64_t stride, int64_t depth, const float *panel, const float *next,
                               int64_t rows, const float *zeros, const float *factors, int begin, float *const *sums) {
     float tile[ROWS * COLUMNS];
@@ -65,7 +66,7 @@ INLINE void NAME(add_plain_product)(const float *a, int64_t stride, int64_t dept
 }
 
 /* One bundle: hidden += its sums. Row r of product p begins at a[p] + r * stride. A panel of weights stays in the
-   nearest cache for all rows. */
+   first-level cache for all rows. */
 STAGE void NAME(serve)(const Room *room, const Bundle *bundle, const Product *products, const float *const *a,
                        int64_t stride, int64_t depth, int64_t rows, int64_t width, float *hidden) {
     float *const sums[2] = {room->sums_of_bundle, room->sums_of_bundle + rows * COLUMNS};
@@ -85,7 +86,7 @@ STAGE void NAME(serve)(const Room *room, const Bundle *bundle, const Product *pr
     }
 }
 
-/* hidden += what the first matrix gives for the positions that windows share */
+/* hidden += the products of the first matrix with the positions that windows share */
 INLINE void NAME(share_products)(const Windows *plan, const Room *room, int64_t begin, int64_t width, float *hidden) {
     const Level *top = levels_of(plan) + plan->levels - 1;
     const Track *from = &room->pooled[plan->levels - 1];
@@ -93,7 +94,7 @@ INLINE void NAME(share_products)(const Windows *plan, const Room *room, int64_t 
     const Product *products = products_of(plan);
     const float *a[plan->most];
     for (const Bundle *bundle = bundles_of(plan); bundle < bundles_of(plan) + plan->bundles; bundle++) {
-        const int as_they_are = plan->run == plan->group; /* nothing to combine: rows lie evenly apart */
+        const int as_they_are = plan->run == plan->group; /* nothing to combine: rows are evenly spaced */
         for (int64_t p = 0; p < bundle->products; p++) {
             const Combination *inputs = &products[p].inputs;
             float *combined = room->combined + p * rows * from->width;

@@ -1,10 +1,10 @@
-/* The positions of each window that feel one of its ends, level by level, for TOGETHER windows at a time.
+/* The positions of each window that depend on one of its ends, level by level, for TOGETHER windows at a time.
 
-   A sum near the left end is what the shared sums hold from the first tap on that reads inside, and the taps before it
-   on the ends of the level below (on padding they read zeros). Near the right end it is the shared convolution without
-   the taps that read outside, and those on the ends of the level below. */
+   A sum near the left end is the shared sum from the first tap on that reads inside, plus the taps before it on the
+   ends of the level below (on padding they read zeros). Near the right end it is the shared convolution without the
+   taps that read outside, plus the taps on the ends of the level below. */
 
-/* Table rows that the first level's ends need, a row of zeros where padding lies; of `count` windows. */
+/* Table rows that the first level's ends need, for `count` windows; a row of zeros for padding. */
 STAGE void NAME(rows_of_ends)(const Program *program, const Windows *plan, const uint8_t *codes, int64_t count,
                               int right, int32_t *rows) {
     const int32_t *start = (const int32_t *)program->starts, *length = (const int32_t *)program->lengths,
@@ -41,8 +41,8 @@ STAGE void NAME(look_up_ends)(const Program *program, const Windows *plan, const
         }
 }
 
-/* Where a sum near an end begins: at `from` in the shared sums, less what is at `less` where that is given; where
-   `from` is NULL, at the bias. */
+/* Start of a sum near an end: the bias if `from` is NULL; else the shared sums at `from`, or, with `less`, the bias
+   plus `from` minus `less`. */
 typedef struct {
     const float *from, *less;
 } NAME(Beginning);
@@ -51,7 +51,7 @@ INLINE NAME(Beginning) NAME(beginning)(const Level *level, const Track *sums, in
                                        const Level *lower, int right) {
     const int64_t first = position - level->left; /* input of tap 0 */
     const int64_t edge = right ? lower->high : lower->low;
-    int64_t taps = edge - first; /* before the first input that lies behind the edge */
+    int64_t taps = edge - first; /* before the first input behind the edge */
     taps = taps < 0 ? 0 : taps > level->taps ? level->taps : taps;
     const float *plane = row_of(sums, (base + position * level->sum_scale) / level->sum_grid);
     if (!right) return (NAME(Beginning)){taps < level->taps ? plane + taps * sums->plane : NULL, NULL};
@@ -101,7 +101,8 @@ INLINE void NAME(end)(const Level *level, const Level *lower, const NAME(Beginni
                 NAME(larger)(NAME(larger)(sum[t][0][v], sum[t][1][v]), (VECTOR){0});
 }
 
-/* One level of TOGETHER windows from `window` on: the ends below at `near` -> its own at `out`. */
+/* One level of TOGETHER windows from `window` on: the ends of the level below, `near` -> the ends of this one, `out`.
+   */
 STAGE void NAME(end_level)(const Windows *plan, Room *room, int64_t l, int64_t window, int right, const float *near,
                             int64_t near_stride, float *out, int64_t out_stride) {
     const Level *level = levels_of(plan) + l, *lower = level - 1;

@@ -1,5 +1,5 @@
-/* The layers along the contig, each row once: what tables give, and the convolutions, with the sums that ends begin
-   with. `last` is the base at which the last window of this step begins; rows are made up to the `front` behind it. */
+/* The layers along the contig, each row once: table rows, then convolutions, with the sums that ends start from. `last`
+   is the base where the last window of this step begins; rows are computed up to `front` bases after it. */
 
 /* pooled row = relu(larger of the two sums that it covers) */
 STAGE void NAME(pool_rows)(const Level *level, const Track *sums, Track *pooled, int64_t last) {
@@ -13,7 +13,7 @@ STAGE void NAME(pool_rows)(const Level *level, const Track *sums, Track *pooled,
     }
 }
 
-/* Table rows of the k-mers at `rows` positions that lie `grid` bases apart; `codes` is where the first k-mer begins. */
+/* Table rows of the k-mers at `rows` positions that are `grid` bases apart; `codes` is where the first k-mer begins. */
 STAGE void NAME(kmers_along)(const Windows *plan, const uint8_t *codes, int64_t rows, int64_t grid, int32_t *kmers) {
     const int64_t length = plan->kmer_length;
     const uint32_t mask = (uint32_t)((1ull << 2 * length) - 1);
@@ -26,7 +26,7 @@ STAGE void NAME(kmers_along)(const Windows *plan, const uint8_t *codes, int64_t 
 }
 
 /* The first level. A k-mer is looked up for each tap of the convolution that is multiplied into the tables, `apart`
-   rows from each other; where none is, the table row is the pooled row. */
+   rows from each other; without such a convolution, the table row is the pooled row. */
 STAGE void NAME(look_up_rows)(const Program *program, const Windows *plan, Room *room, const uint8_t *codes,
                                       int64_t last) {
     const Level *level = levels_of(plan);
@@ -49,7 +49,7 @@ STAGE void NAME(look_up_rows)(const Program *program, const Windows *plan, Room 
     if (level->planes) NAME(pool_rows)(level, &room->sums[0], &room->pooled[0], last);
 }
 
-/* A convolution, from its last tap to its first: each plane of sums is the one behind it and one tap more. */
+/* A convolution, from its last tap to its first: each plane of sums is the next one plus one tap. */
 STAGE void NAME(convolve_rows)(const Windows *plan, Room *room, int64_t l, int64_t last) {
     const Level *level = levels_of(plan) + l, *lower = level - 1;
     const Track *from = &room->pooled[l - 1];

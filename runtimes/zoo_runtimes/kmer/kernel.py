@@ -120,7 +120,7 @@ class Compiled:
 
 
 class Kernel(Compiled):
-    """The whole network, forwards.
+    """The forward pass of the whole network.
 
     tables: replace the first layers; None computes these from one-hot bases, which also works for sequences with an N.
     """
@@ -143,7 +143,7 @@ class Kernel(Compiled):
 
 
 class Backward(Compiled):
-    """The whole network, from an activity back to the bases: contributions and gradient.
+    """The backward pass, from an activity to the bases: contributions and gradient.
 
     tables: replace the second convolution if they are tables of these two layers. Otherwise, and for None, it is
     computed, which also works for sequences with an N.
@@ -197,7 +197,8 @@ class Windows:
         return out
 
     def _room(self) -> np.ndarray:
-        """This thread's working memory. It starts as zeros, since numbers after the last channel are computed with."""
+        """This thread's working memory. It starts as zeros, since the padding after the last channel takes part in the
+        arithmetic."""
         if not hasattr(self._memory, "room"):
             self._memory.room = aligned(_kernel.room_of_windows(self._network.program, self._plan))
             self._memory.room[:] = 0

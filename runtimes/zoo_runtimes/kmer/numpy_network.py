@@ -17,12 +17,12 @@ from zoo_runtimes.kmer.sharing import Layer, Sharing
 from zoo_runtimes.kmer.tables import Tables
 
 OPSET = 17
-"""Every ONNX Runtime that the base install accepts can read it."""
+"""Operator set that every ONNX Runtime of the base install can read."""
 
 TENSORS = onnx_graph.Tensors("hidden", "activities", channels_last=True)
 
 SMALL_DIFFERENCE = 1e-6
-"""Difference of sums below which no ratio is taken, as in shap."""
+"""Differences of sums below this are not divided by, as in shap."""
 
 BASES = 8192
 """Bases of a contig that are computed together; they take about ten megabytes."""
@@ -73,7 +73,7 @@ class Network:
 
 
 def _onnx_session(layers: PlainLayers, done: int) -> Callable[[np.ndarray], np.ndarray]:
-    """The layers after the first `done` convolutions in ONNX Runtime, in the thread that calls."""
+    """The layers after the first `done` convolutions in ONNX Runtime, in the calling thread."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -94,7 +94,7 @@ def _convolved(layer: Convolution, inputs: np.ndarray) -> np.ndarray:
 
 
 def _mutants(layers: PlainLayers, kept: np.ndarray) -> np.ndarray:
-    """One-hot bases of one sequence, (L, 4) -> float32 (L, 4, T). Axes of arrays: B = L bases that are exchanged,
+    """One-hot bases of one sequence, (L, 4) -> float32 (L, 4, T). Axes of arrays: B = L bases that are replaced,
     positions of a layer, 4 bases that replace them, channels."""
     bases = len(kept)
     first = np.arange(bases)  # the first position that a base can reach; the number of positions is the same for all
@@ -118,7 +118,7 @@ def _mutants(layers: PlainLayers, kept: np.ndarray) -> np.ndarray:
 
 
 def _replaced(kept: np.ndarray, values: np.ndarray, first: np.ndarray, begin: np.ndarray, number: int) -> np.ndarray:
-    """`number` positions of a layer from `begin` on, for each base that is exchanged: (B, number, 4, channels).
+    """`number` positions of a layer from `begin` on, for each base that is replaced: (B, number, 4, channels).
 
     kept: the layer of the sequence itself, (positions, channels), surrounded by zeros.  values: replace it from
     position `first` on, (B, reach, 4, channels), zeros outside the layer.

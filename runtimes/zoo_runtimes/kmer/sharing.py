@@ -1,4 +1,4 @@
-"""What overlapping windows share: which positions of a layer, which rows, and how many operations that saves.
+"""What overlapping windows share: positions of a layer, rows of matrices, and the operations that this saves.
 
 _windows.h explains the scheme; this file finds its numbers for a network, its tables and a stride. Bases are counted
 from the start of a window, positions from the left.
@@ -6,7 +6,7 @@ from the start of a window, positions from the left.
 The first matrix of a network takes some positions ("taps") of the last layer, and the next window takes the same rows
 one tap later. This is a convolution whose coefficients are matrices. Fast algorithms for short convolutions
 (S. Winograd, Arithmetic Complexity of Computations, 1980; here Karatsuba's halving and F(2, 3)) compute neighbouring
-windows together: each product has a sum of weights, takes a sum of rows, and is added to several windows.
+windows together: each product has a sum of weights, reads a sum of rows, and is added to several windows.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class Layer:
     """A convolution and its pooling, or the layers that tables replace.
 
     depth: number of poolings up to this layer.  low, high: the positions [low, high) are the same for every window.
-    positions: of the layer.  taps: of the convolution; `left` of them come before the one that reads the position.
+    positions: number in the layer. taps: number in the convolution; `left` of them come before the one that reads the
+    position.
     """
 
     depth: int
@@ -176,7 +177,7 @@ class Sharing:
 
     @cached_property
     def lead(self) -> int:
-        """Windows whose left ends can be computed before all bases of the last window of a step are."""
+        """Number of windows whose left ends can be computed before all bases of the last window of a step are known."""
         spare = [
             sums - layer.sum_scale * (POOL * layer.low - 1)
             for layer, (sums, _) in zip(self.layers[1:], self.fronts[1:], strict=True)
@@ -223,12 +224,12 @@ class Sharing:
 
     @cached_property
     def before(self) -> int:
-        """Bases that are read before the first window; their values do not matter."""
+        """Number of bases that are read before the first window; their values do not matter."""
         first = self.layers[0]
         return first.left * first.sum_scale + self.kmer_left
 
     def after(self, windows: int) -> int:
-        """Bases that are read for so many windows, from the start of the first."""
+        """Number of bases, from the start of the first window, that are read for `windows` windows."""
         whole = -(-windows // self.block) * self.block
         first, (sums, front) = self.layers[0], self.fronts[0]
         reach = (sums + first.right * first.sum_scale if self.plan.projected else front) + self.kmer_length
@@ -236,7 +237,7 @@ class Sharing:
         return max((whole - 1) * self.stride + reach, (whole + self.lead) * self.stride + length)
 
     def padded(self, codes: np.ndarray, windows: int) -> np.ndarray:
-        """A copy of base codes from the start of the first window, long enough on both sides for so many windows."""
+        """A copy of base codes from the start of the first window, long enough on both sides for `windows` windows."""
         whole = np.zeros(self.before + self.after(windows), np.uint8)
         whole[self.before :][: len(codes)] = codes[: len(whole) - self.before]
         return whole
@@ -254,7 +255,7 @@ class Sharing:
 
     @property
     def kmer_left(self) -> int:
-        """How many of them are left of the base of its position."""
+        """Number of bases of this k-mer before the base of its position."""
         return self._kmer[1]
 
     @cached_property
@@ -280,14 +281,14 @@ class Sharing:
         return total + sum(2 * matrix.weight.size for matrix in self.dense)
 
     def pays(self, windows: int) -> bool:
-        """Whether sharing takes less time for so many consecutive windows."""
+        """Whether sharing takes less time for this number of consecutive windows."""
         length = self.layers[0].scale * self.layers[0].positions
         whole = -(-windows // self.block) * self.block + length / self.stride
         return COST * whole * self.operations < windows * self.operations_one_by_one
 
 
 def _taps_on_ends(layer: Layer, lower: Layer) -> int:
-    """How many taps of the positions near the ends read a position that depends on an end itself."""
+    """Number of taps near the ends that read a position which itself depends on an end."""
     ends = set(lower.ends)
     firsts = (POOL * end + half - layer.left for end in layer.ends for half in range(POOL))
     return sum(first + tap in ends for first in firsts for tap in range(layer.taps))

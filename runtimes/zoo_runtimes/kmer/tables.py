@@ -43,7 +43,7 @@ Each = Callable[[Callable[..., None], Iterable[Any]], Iterable[None]]
 
 
 def one_thread_each() -> AbstractContextManager[object]:
-    """Within this context, a matrix product of NumPy uses only the thread that calls it: several products at a time,
+    """Within this context, a matrix product of NumPy uses only the calling thread: several products at a time,
     each with threads of its own, would mostly wait for each other."""
     from threadpoolctl import threadpool_limits
 
@@ -71,9 +71,9 @@ class Window:
 class Plan:
     """Which layers become tables.
 
-    depth: rounds of convolution, ReLU and pooling.  windows: one for each position after them.  rows: of all tables
-    together.  projected: the next convolution is multiplied in as well, one part of a row for each of its `taps`; sums
-    are then pooled after the lookup.  channels: of the result.
+    depth: rounds of convolution, ReLU and pooling.  windows: one for each position after them.  rows: their number in
+    all tables together.  projected: the next convolution is multiplied in as well, one part of a row for each of its
+    `taps`; sums are then pooled after the lookup.  channels: their number in the result.
     """
 
     depth: int

@@ -1,4 +1,4 @@
-"""The commands of `zoo`: for each, what `--help` says of it, examples that run, and the page about it.
+"""The commands of `zoo`: for each, a line for `--help`, examples that run, and the page about it.
 
 Each is a function in a file of this folder. Its signature is the command line; it calls the library and prints. Heavy
 imports are inside the functions, and only the file of the command that runs is imported, which keeps `zoo --help` fast.

@@ -1,4 +1,4 @@
-"""`zoo list`, `zoo info` and `zoo doctor`: what there is, what weights are, and what this machine has."""
+"""`zoo list`, `zoo info` and `zoo doctor`: plug-ins and weights, what weights are, and what this machine has."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def prediction_job(
 
 
 def say_finished(described: dict[str, Any], unit: str) -> None:
-    """Say what ran, and which intervals --skip-bad skipped. unit: what a record is called."""
+    """Say what ran, and which intervals --skip-bad skipped. unit: plural name of a record."""
     notes.summarize(described, unit)
     for line in described.get("skipped", [])[:SHOWN_INTERVALS]:
         notes.say(f"skipped: {line}")

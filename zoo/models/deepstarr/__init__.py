@@ -50,7 +50,7 @@ BATCH_NORM_EPSILON = 1e-3
 """Added to the variance, Keras's default (with PyTorch's 1e-5, the published weights are off by up to 0.0098)."""
 
 BATCH_NORM_MOMENTUM = 0.01
-"""Weight of the newest batch in the running statistics; Keras calls it 0.99."""
+"""Weight of the newest batch in the running statistics; 0.99 in Keras's convention."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,7 @@
    time, in the second-level cache. Products run on the processor's matrix unit (AMX) or, without one, on its bfloat16
    lanes (AVX-512). trunk.py calls this and describes the layers.
 
-   Optional: where it was not built, or the processor has neither, training.py does the same with PyTorch.
+   Optional: without it, or on a processor with neither, training.py does the same with PyTorch.
 
    A layer here is: its input, pooled, as rows of positions; then a convolution with 'same' padding, without bias. The
    input is either a hidden layer before its batch norm (norm, ReLU and pooling are applied on the way in) or the first

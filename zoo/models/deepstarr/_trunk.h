@@ -73,7 +73,7 @@ void pack_reversed(const Plan *, const float *weight);
 void unpack_stem(const Plan *, float *gradient);
 void unpack_weight(const Plan *, float *gradient);
 
-/* _trunk_input.c: of one sequence; `gated` and the last two are for the way back */
+/* _trunk_input.c: of one sequence; `gated` and the last two are for the backward pass */
 void place_bases(const Plan *, const float *one_hot);
 void stem_input(const Plan *, const float *shift, int gated);
 void hidden_input(const Plan *, const float *hidden, const float *scale, const float *shift);

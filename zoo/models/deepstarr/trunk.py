@@ -1,4 +1,5 @@
-"""The convolutions of a training step in the compiled module _trunk, which uses a matrix unit or bfloat16 lanes.
+"""The convolutions of a training step in the compiled module _trunk, which uses a matrix unit or vector instructions
+for bfloat16.
 
 This file owns the statistics of the batch norms, the threads and the working memory; the C files (_trunk.c lists them)
 own the arithmetic. If the module was not built, or the processor has neither unit, `pays` returns False and training.py
@@ -49,7 +50,8 @@ def available() -> bool:
 def pays(dtype: torch.dtype) -> bool:
     """Whether `convolve` works here with operands of dtype and is faster than PyTorch.
 
-    A matrix unit is always faster. Lanes multiply bfloat16 twice as fast as float32, but float32 needs six products.
+    A matrix unit is always faster. Vector instructions multiply bfloat16 twice as fast as float32, but float32 needs
+    six products.
     """
     return available() and dtype in PARTS and (PARTS[dtype] == 1 or _trunk.matrix_unit())
 
@@ -64,7 +66,7 @@ def convolve(
     """One-hot DNA, float32 (N, L, 4) -> pooled output of the last convolution, float32 (N, P, C).
 
     kernel (2 F, (K + 1) * 4), shift (F,): the first layer, folded (see training.py).  layers: the second and later
-    ones; their running statistics are updated.  dtype: of the operands of products, one of PARTS.
+    ones; their running statistics are updated.  dtype: type of the operands of products, one of PARTS.
     """
     norms = [norm for _, norm in layers]
     biases = [conv.bias for conv, _ in layers]

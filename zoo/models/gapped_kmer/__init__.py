@@ -42,12 +42,12 @@ LONGEST_WORD = 12
 """Longest word, in bases. The ONNX graph numbers words in float32, which is exact up to 4^12 = 2^24."""
 
 MOST_WEIGHTS = 1 << 24
-"""Most weights per target: a hundred times the default, and more than any training set can determine."""
+"""Maximum number of weights per target: a hundred times the default, and more than any training set can determine."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Dimensions of one network; ZooError for values that make no network.
+    """Dimensions of one network; raises ZooError for values that do not make a network.
 
     word_length: bases of a word, gaps included.  informative: number of positions that a gapped word fixes.
     sequence_length: L, bases.  targets: names of the T outputs.

@@ -4,7 +4,7 @@ A motif is a matrix of whole-number scores, and the score from which a site is a
 probabilities as FIMO does (Grant, Bailey, Noble, Bioinformatics 2011, doi:10.1093/bioinformatics/btr064; see
 scoring.py). The activity of a target is a bias plus, for each motif, its hits on both strands times a weight (log2
 activity per hit). A site that is a hit on both strands, as of a palindrome, counts twice, as in FIMO. A site with an N
-is no hit.
+is not a hit.
 
 Training changes only the readout: one weight per motif and target. The matrices are part of the config, so every
 weights file has them, with their names. `zoo train motif-counts --motifs known.meme` reads them from a file in the MEME
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
 HEAD = "effects"
 
 MOST_MOTIFS = 2_000
-"""Most motifs in one network; the header of a weights file has space for their matrices."""
+"""Maximum number of motifs in one network; the header of a weights file has space for their matrices."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Motifs and dimensions of one network; ZooError for values that make no network.
+    """Motifs and dimensions of one network; raises ZooError for values that do not make a network.
 
     motifs: one or more with different names; default those in fly_motifs.py.  sequence_length: L, bases.
     targets: names of the T outputs.

@@ -29,7 +29,8 @@ RANGE = 100
 """Largest score of a base: PSSM_RANGE in the MEME suite."""
 
 WIDEST = 100
-"""Most positions of a motif, for which sums of scores are exact in float32. Public collections have up to about 40."""
+"""Maximum number of positions of a motif; sums of scores are then exact in float32. Public collections have up to about
+40."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -54,7 +54,7 @@ class Reader(Protocol):
 def read(path: Path, options: ImportOptions = DEFAULT, architecture: str | None = None) -> Checkpoint:
     """A Keras .h5 or a PyTorch state dict -> canonical weights of `architecture`, or of the only model that fits.
 
-    Raises ZooError if the file is of another kind, fits no model or several, an option is missing that it needs, or an
+    Raises ZooError if the file has another format, fits no model or several, an option is missing that it needs, or an
     option contradicts it.
     """
     file = read_file(path, options.graph)
@@ -118,7 +118,7 @@ def combinations(file: ImportedFile, options: ImportOptions = DEFAULT) -> list[I
 
 
 def _open_options(file: ImportedFile) -> list[str]:
-    """The options among alphabet, flatten and epsilon that a file does not answer itself."""
+    """The options among alphabet, flatten and epsilon that the file does not answer."""
     answered = {
         "alphabet": file.spec is not None or file.alphabet is not None,
         "flatten": file.format == "Keras",
@@ -186,7 +186,7 @@ def _only_one(file: ImportedFile, options: ImportOptions, readers: dict[str, Any
     if len(others) == 1:
         raise next(iter(others.values()))
     start = f"{file.path}: fits no architecture; "
-    # the models share what the longest message leaves; --architecture gives one reason in full
+    # the reasons of all models have to fit one message; --architecture shows one reason in full
     share = max(0, errors.LONGEST - len(start)) // max(1, len(others)) - len("; ")
     reasons = [f"{name}: {str(error).removeprefix(f'{file.path}: ')}" for name, error in others.items()]
     short = [textwrap.shorten(reason, max(share, SHORTEST_REASON), placeholder=" ...") for reason in reasons]

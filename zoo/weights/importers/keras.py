@@ -1,7 +1,7 @@
 """A legacy Keras .h5, of weights alone or of a whole model -> its layers in order, its JSON graph and its ModelSpec.
 
-Layers are taken in the order of `layer_names`, whatever their own names. Knows no architecture. Keras kernels are
-(position, channel, filter) and (input, output); what is returned has (filter, channel, position) and (output, input).
+Layers have the order of `layer_names`; their own names do not matter. Knows no architecture. Keras kernels are
+(position, channel, filter) and (input, output); the returned ones are (filter, channel, position) and (output, input).
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     import h5py
 
 READ_ERRORS = (OSError, LookupError, RuntimeError, AttributeError, TypeError, ValueError, ArithmeticError, MemoryError)
-"""Errors that h5py raises for a file that is damaged or of another kind."""
+"""Errors that h5py raises for a file that is damaged or has another format."""
 
 
 def read(path: Path, graph: Path | None = None) -> ImportedFile:
     """Read an .h5, and the .json of the model if it is given.
 
-    Raises ZooError for a file that is missing, damaged or of another kind; OtherArchitecture for layers other than
+    Raises ZooError for a file that is missing, damaged or in another format; OtherArchitecture for layers other than
     convolutions, dense layers and batch normalizations; MissingDependency without h5py.
     """
     file_checks.check_file(path)
@@ -51,7 +51,9 @@ def read(path: Path, graph: Path | None = None) -> ImportedFile:
             text, spec = file.attrs.get("model_config"), file.attrs.get(SPEC_KEY)
     except READ_ERRORS as error:
         reason = " ".join(str(error).split())
-        raise ZooError(f"{path}: cannot be read as a Keras .h5 file, cut off or of another kind ({reason})") from None
+        raise ZooError(
+            f"{path}: cannot be read as a Keras .h5 file; it is damaged or has another format ({reason})"
+        ) from None
     found = None if text is None else (text, f"{path}: model_config")
     if graph is not None:
         file_checks.check_file(graph, "the .json of a Keras model")
@@ -108,7 +110,7 @@ def _check_contained(file: h5py.File, where: str) -> None:
 
 
 def _stored(group: h5py.Group, where: str) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    """Name and float32 arrays of each layer in order; the array Conv1D_1st_11/kernel:0 is called kernel."""
+    """Name and float32 arrays of each layer in order; the array Conv1D_1st_11/kernel:0 gets the name kernel."""
     read = 0
     for layer in _text_list(group, "layer_names"):
         arrays = {}

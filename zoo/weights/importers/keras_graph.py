@@ -1,4 +1,4 @@
-"""The JSON graph of a Keras model: what it says beside the arrays, and whether it computes the same as our network.
+"""The JSON graph of a Keras model: what it adds to the arrays, and whether it computes the same as our network.
 
 Needs no Keras. Our own graphs are made in zoo/layers/keras_layers.py.
 """
@@ -42,7 +42,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 @dataclasses.dataclass(frozen=True)
 class KerasGraph:
     """A graph. nodes: Keras class and settings of every layer, in order.  outputs: names of the output layers in order,
-    () if unknown.  sequence_length: in bases, None for any length.  dropout: of the first dropout layer, 0 without one.
+    () if unknown.  sequence_length: L, bases; None for any length. dropout: rate of the first dropout layer, 0 without
+    one.
     """
 
     where: str

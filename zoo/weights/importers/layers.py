@@ -171,8 +171,8 @@ def sequence_length(
 ) -> int:
     """The sequence length in bases: as given, else as the file says, else the default.
 
-    positions: sequence length -> positions that are left of it; never fewer for a longer sequence.  found: positions
-    that the network has.
+    positions: sequence length -> positions that remain after the last pooling; never fewer for a longer sequence.
+    found: number of positions in the file's network.
     Raises OtherArchitecture if that length leaves another number of positions; the error says which lengths fit.
     """
     lengths = range(1, sys.maxsize)
@@ -197,7 +197,7 @@ def targets(
     """Names of the outputs: as given, else as the file says, else the default names if their number fits.
 
     prefix: what precedes the name of a target in the name of a Keras output.
-    Raises ZooError if the names are unknown, or their number is another than that of the outputs.
+    Raises ZooError if the names are unknown, or if their number differs from that of the outputs.
     """
     outputs = sum(len(layer.bias) for layer in found.outputs)
     said = given or _targets_in(file, found, prefix, default)
@@ -238,9 +238,9 @@ def arrays(
 ) -> dict[str, np.ndarray]:
     """Canonical arrays by name.
 
-    norms, head, epsilon: the model's `layer_norms`, HEAD and the epsilon of its batch norm. Where the options are
-    silent, base order is ACGT, a Keras network flattens by length and any other by channel, and epsilon is the model's,
-    but Keras's default for a Keras file that holds only weights. importer.py refuses what must not be assumed.
+    norms, head, epsilon: the model's `layer_norms`, HEAD and the epsilon of its batch norm. Without an option, base
+    order is ACGT, a Keras network flattens by length and any other by channel, and epsilon is the model's, but Keras's
+    default for a Keras file that holds only weights. importer.py refuses what must not be assumed.
     """
     theirs = options.epsilon
     if theirs is None:

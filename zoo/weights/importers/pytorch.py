@@ -31,13 +31,13 @@ CONTAINERS = ("state_dict", "model_state_dict", "model")
 """Keys of the state dict in a training checkpoint, such as PyTorch Lightning's."""
 
 COUNTER = "num_batches_tracked"
-"""Last part of the names of batch counters, which are no weights."""
+"""Last part of the names of batch counters, which are not weights."""
 
 LOAD_ERRORS = (
     *(RuntimeError, EOFError, OSError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ImportError),
     *(ArithmeticError, MemoryError, struct.error, zipfile.BadZipFile, zlib.error),
 )
-"""Errors that torch.load and zipfile raise for a file that is damaged or of another kind."""
+"""Errors that torch.load and zipfile raise for a file that is damaged or has another format."""
 
 FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 """Accepted type of a .safetensors file -> NumPy type; BF16 is the upper half of an F32."""
@@ -59,7 +59,7 @@ def read_arrays(path: Path, safetensors: bool = False) -> dict[str, np.ndarray]:
     """
     file_checks.check_file(path)
     arrays = _read_safetensors(path) if safetensors else _read_torch(path)
-    # prefixes such as "model.", "module." and "_orig_mod."; a layer's own name stays
+    # prefixes such as "model.", "module." and "_orig_mod."; the layer's own name is kept
     while len(arrays) > 1 and len({name.partition(".")[0] for name in arrays}) == 1:
         if not all(name.count(".") > 1 for name in arrays):
             break
@@ -82,7 +82,8 @@ def layers(arrays: Mapping[str, np.ndarray], where: str) -> list[ImportedLayer]:
     norms = [name.rpartition("running_mean")[0] for name in arrays if name.endswith("running_mean")]
     if len(norms) >= len(kernels):
         raise ZooError(
-            f"{where}: expected outputs without batch normalization, got {len(norms)} of it for {len(kernels)}"
+            f"{where}: expected outputs without batch normalization, got {len(norms)} batch normalizations "
+            f"for {len(kernels)} kernels"
         )
     biases = {name: f"{name.removesuffix('.weight')}.bias" for name in kernels}
     without_bias = not any(biases[name] in arrays for name in kernels if arrays[name].ndim == 3)
@@ -116,7 +117,9 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
                 raise ZooError(f"{path}: is a weights file of the zoo already; use it as it is")
         found = {name: tensor for name, tensor in deserialize(path.read_bytes()) if not name.endswith(COUNTER)}
     except (SafetensorError, OSError, TypeError, ValueError) as error:
-        raise ZooError(f"{path}: cannot be read as a .safetensors file, cut off or of another kind ({error})") from None
+        raise ZooError(
+            f"{path}: cannot be read as a .safetensors file; it is damaged or has another format ({error})"
+        ) from None
     # this format keeps no order; numbers in the names give it, conv2 before conv10
     return {name: _floats(found[name], f"{path}: array {name}") for name in sorted(found, key=_natural)}
 
@@ -158,7 +161,9 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
         ) from None
     except LOAD_ERRORS as error:
         reason = str(error).partition("\n")[0]
-        raise ZooError(f"{path}: cannot be read as a PyTorch file, cut off or of another kind ({reason})") from None
+        raise ZooError(
+            f"{path}: cannot be read as a PyTorch file; it is damaged or has another format ({reason})"
+        ) from None
     for key in CONTAINERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
