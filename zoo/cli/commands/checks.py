@@ -31,10 +31,13 @@ def parity(
     ] = None,
     as_json: options.Json = False,
     layers: Annotated[bool, options.under(options.CHECKED, "Compare PyTorch with Keras layer by layer.")] = False,
-    relative: Annotated[
-        float | None, options.under(options.CHECKED, "Relative tolerance; by default 1e-4, or 0 with --layers.")
+    relative: Annotated[float | None, options.under(options.CHECKED, "Relative tolerance; by default 1e-4.")] = None,
+    tolerance: Annotated[
+        float | None,
+        options.under(
+            options.CHECKED, "Absolute tolerance; by default 1e-4. --layers: 5e-6 of each layer's largest output."
+        ),
     ] = None,
-    tolerance: Annotated[float, options.under(options.CHECKED, "Absolute tolerance.")] = 1e-4,
     model: options.Model = None,
     weights: options.Weights = None,
     runtimes: options.Runtimes = (),
@@ -43,10 +46,12 @@ def parity(
     from zoo.checks.agreement import Tolerance
 
     subject = parity.Subject(model, weights, sequences)
+    bounds = {"relative": relative, "absolute": tolerance}
+    given = {name: bound for name, bound in bounds.items() if bound is not None}
     if layers:
         if reference is not None and npz is None:
             npz = Path(reference)
-        bound = Tolerance(0.0 if relative is None else relative, tolerance)
+        bound = Tolerance(**{"relative": 0.0, "absolute": 0.0, **given}) if given else None
         label, reports = parity.run_layers(subject, npz, bound)
         if as_json:
             print(json.dumps({"reference": label, "layers": [report.to_dict() for report in reports]}, indent=2))
@@ -56,8 +61,7 @@ def parity(
         return
     if npz is not None:
         raise ZooError(f"{npz}: layer outputs are only compared with --layers")
-    bound = Tolerance(1e-4 if relative is None else relative, tolerance)
-    result = parity.run(subject, runtimes or None, reference, bound)
+    result = parity.run(subject, runtimes or None, reference, Tolerance(**given))
     print(result.to_json()) if as_json else _print_result(result)
     result.check()
 
