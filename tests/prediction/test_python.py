@@ -238,7 +238,7 @@ class TestPredict:
 
     def test_a_loaded_model_takes_no_further_options(self, file: Path, texts: list[str]) -> None:
         model = zoo.load(weights=file, runtime=RUNTIME)
-        with pytest.raises(zoo.ZooError, match=r"threads: give it to zoo\.load, not with a model that is loaded"):
+        with pytest.raises(zoo.ZooError, match=r"threads: .*zoo\.load"):
             zoo.predict(texts, model, threads=1)
 
 

@@ -145,7 +145,7 @@ def run(
             continue
         if running.spec.weights_id != spec.weights_id:
             mine, its = spec.weights_id[:12], running.spec.weights_id[:12]
-            raise CheckFailed(f"parity: {first} runs the weights {mine}, {name} runs others, {its}")
+            raise CheckFailed(f"parity: {first} runs the weights {mine}, {name} runs the weights {its}")
         comparisons.append(compare(running, running.predict(codes)))
     if not comparisons:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())

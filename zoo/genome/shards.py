@@ -198,7 +198,7 @@ class Parts:
         except FileNotFoundError:
             raise ZooError(f"{path}: the part is missing") from None
         except (SafetensorError, OSError) as error:
-            raise ZooError(f"{path}: is damaged, remove it ({' '.join(str(error).split())})") from None
+            raise ZooError(f"{path}: is damaged; remove it ({' '.join(str(error).split())})") from None
 
 
 def folder_of(output: Path) -> Path:

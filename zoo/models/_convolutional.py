@@ -72,8 +72,8 @@ class ConvolutionalConfig:
             )
         if not len(self.filters) == len(self.kernel_sizes) == len(self.pools):
             raise ZooError(
-                f"filters, kernel_sizes and pools: expected one of each for a convolution, got {len(self.filters)}, "
-                f"{len(self.kernel_sizes)} and {len(self.pools)}"
+                f"filters, kernel_sizes and pools: expected one of each for every convolution, got "
+                f"{len(self.filters)}, {len(self.kernel_sizes)} and {len(self.pools)}"
             )
         shortest = 1
         for size, pool in zip(reversed(self.kernel_sizes), reversed(self.pools), strict=True):

@@ -142,8 +142,8 @@ def find(
     if not patterns:
         raise ZooError(
             f"{len(shuffled):,} sequences gave {_count_seqlets(shuffled * scores, options):,} seqlets and no pattern; "
-            f"expected more than {LEAST_SEQLETS} seqlets of one sign: explain more sequences, best those with a high "
-            "prediction"
+            f"expected more than {LEAST_SEQLETS} seqlets of one sign: explain more sequences, preferably those with a "
+            "high prediction"
         )
     save_hdf5(path, *groups, window)
     _restore_numbers(path, numbers)

@@ -222,7 +222,7 @@ def predict(
     letters = list(sequences.values()) if isinstance(sequences, Mapping) else sequence_list(sequences)
     if isinstance(model, Model):
         if weights is not None or options:
-            raise ZooError(f"{next(iter(options), 'weights')}: give it to zoo.load, not with a model that is loaded")
+            raise ZooError(f"{next(iter(options), 'weights')}: give it to zoo.load; this model is loaded already")
         loaded = model
     else:
         loaded = load(model, weights, **options)

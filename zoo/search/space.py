@@ -158,7 +158,7 @@ class Space:
                 raise ZooError(f"{self.source}: expected different parameter names, got {parameter.name!r} twice")
             for field in parameter.fields:
                 if field in (*DATA_FIELDS, SEED):
-                    raise ZooError(f"{self.source}: {field} cannot be searched, it belongs to the data or to --seed")
+                    raise ZooError(f"{self.source}: {field} cannot be searched: it is set by the data or by --seed")
             if parameter.counts:
                 self._check_count(parameter)
 
@@ -299,7 +299,7 @@ def complaint(space: Space, point: Mapping[str, Any]) -> str | None:
     plain = shape(config)
     for number, (size, left) in enumerate(zip(plain.kernel_sizes, plain.positions[:-1], strict=True), 1):
         if size > left:
-            return f"convolution {number}: a kernel of {size} is longer than the {left} positions that are left"
+            return f"convolution {number}: a kernel of {size} is longer than the {left} remaining positions"
     return None
 
 

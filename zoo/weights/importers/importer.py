@@ -133,7 +133,7 @@ def _check_agreement(file: ImportedFile, options: ImportOptions) -> None:
     for name in answers.keys() - _open_options(file):
         given = getattr(options, name)
         if given is not None and str(given).upper() != str(answers[name]).upper():
-            raise ZooError(f"{file.path}: --{name} {given} does not apply, the file says its own")
+            raise ZooError(f"{file.path}: --{name} {given} does not apply; the file has its own value")
 
 
 def _has_our_names(file: ImportedFile, weights: Checkpoint) -> bool:
