@@ -233,7 +233,7 @@ def test_long_runs(benchmark: Any, folder: Path) -> None:
     windows = json.loads((folder / "t.json").read_text())["counts"]["records"]
     alleles = json.loads((folder / "e.tsv.json").read_text())["counts"]["records"]
     tracks = sum((folder / f"t.{target}.bw").stat().st_size for target in ("dev", "hk"))
-    reading = alleles / _seconds(lambda: sum(1 for _ in vcf.read(folder / "v.vcf")))
+    reading = alleles / _seconds(lambda: sum(1 for _ in vcf.Records(folder / "v.vcf")))
     benchmark.extra_info["table"] = RATES
     benchmark.extra_info["rows"] = [
         {

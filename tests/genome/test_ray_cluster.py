@@ -74,7 +74,7 @@ def tracks() -> list[bytes]:
 @pytest.mark.slow
 def test_a_node_that_is_lost_changes_nothing(cluster: Any, made: dict[str, str]) -> None:  # noqa: ARG001
     sharing, options = ShardOptions(part_size=100), ScanOptions(format="bedgraph", aggregate="mean")
-    job = scan.ScanJob(Path("g.fa"), Path("t"), options, loading=LOADING, sharing=sharing, overwrite=True)
+    job = scan.ScanJob(Path("g.fa"), Path("t"), options, model_source=LOADING, sharing=sharing, overwrite=True)
     run_job(job)
     alone = tracks()
     nodes = list(cluster.worker_nodes)
@@ -97,7 +97,7 @@ def test_variants_and_files_are_the_same_to_the_byte(cluster: Any, made: dict[st
     on_ray = ray_cluster.workers(cluster.address)
     sharing = ShardOptions(part_size=20)
     job = variants.VariantsJob(
-        Path("g.fa"), Path("e.tsv"), variants=Path("v.vcf"), loading=LOADING, sharing=sharing, overwrite=True
+        Path("g.fa"), Path("e.tsv"), variants=Path("v.vcf"), model_source=LOADING, sharing=sharing, overwrite=True
     )
     run_job(job)
     alone = Path("e.tsv").read_bytes()
@@ -118,10 +118,10 @@ def test_files_in_parts_give_the_table_of_one_run(made: dict[str, str]) -> None:
     sources = tuple(f"{number}.fa" for number in range(5))
     whole = PredictionJob(sources, Path("p.csv"), command="zoo predict")
     expected = predict_file(load(weights="w.safetensors", runtime=RUNTIME[1], batch_size=7), whole)
-    loading = dataclasses.replace(LOADING, running=RunOptions(batch_size=7))
+    model_source = dataclasses.replace(LOADING, running=RunOptions(batch_size=7))
     done: list[int] = []
     in_parts = dataclasses.replace(whole, output=Path("q.csv"))
-    described = shared_files.predict_files(in_parts, loading, shards.alone, done.append)
+    described = shared_files.predict_files(in_parts, model_source, shards.alone, done.append)
     assert Path("q.csv").read_bytes() == Path("p.csv").read_bytes()
     assert described == expected == json.loads(Path("q.csv.json").read_text())
     assert sum(done) == expected["counts"]["records"]

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
+import hashlib
+import importlib
+import lzma
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from alleles import COLUMNS, HEADER, WORDS, Allele, expected, random_alleles, read, write_vcf
 from checkpoints import ODD, random_checkpoint
 from command_line import Zoo, one_line
+from refusals import refuses
 
-from zoo.formats import vcf
+from zoo.formats import text_input, vcf
 from zoo.weights import checkpoint
 
 pysam = pytest.importorskip("pysam", reason="pysam is not installed; the extra genome brings it")
@@ -30,6 +35,8 @@ class TestFiles:
         whole = self.rows(zoo, "v.vcf")
         pysam.tabix_compress("v.vcf", "z.vcf.gz")
         assert self.rows(zoo, "z.vcf.gz") == whole
+        Path("g.vcf.gz").write_bytes(gzip.compress(Path("v.vcf").read_bytes()))
+        assert self.rows(zoo, "g.vcf.gz") == whole
         with pysam.VariantFile("v.vcf") as source, pysam.VariantFile("b.bcf", "wb", header=source.header) as written:
             for record in source:
                 written.write(record)
@@ -174,10 +181,55 @@ def test_bad_vcf(zoo: Zoo, contigs: dict[str, str], content: str, facts: list[st
     assert not Path("out.tsv").exists()
 
 
-def test_a_vcf_that_gzip_compressed_is_refused_with_the_command_that_helps(zoo: Zoo, contigs: dict[str, str]) -> None:  # noqa: ARG001
-    Path("v.vcf.gz").write_bytes(gzip.compress((HEADER + "chr2\t5\t.\tA\tC\t.\t.\t.\n").encode()))
-    facts = ["v.vcf.gz: ", "bgzip", "gzip", "gunzip -c v.vcf.gz | bgzip > new.vcf.gz"]
-    one_line(zoo, facts, "variants", "v.vcf.gz", *WORDS, "-o", "out.tsv")
+OPENED = ("builtins.open", "io.open", "pysam.VariantFile")
+"""All ways by which the variants are opened."""
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        *((name, ["-o", output]) for name in ("v.vcf", "z.vcf.gz", "b.bcf") for output in ("out.tsv", "out.vcf.gz")),
+        ("v.vcf", ["-o", "out.vcf"]),
+        ("t.tsv", ["-o", "out.tsv"]),
+        ("v.vcf", ["-o", "out.tsv", "--part-size", "17"]),
+    ],
+)
+def test_variants_are_read_twice_at_most(
+    zoo: Zoo,
+    contigs: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    words: list[str],
+) -> None:
+    """Once for the digest and the number of the records, once for the effects."""
+    if name == "z.vcf.gz":
+        pysam.tabix_compress("v.vcf", name)
+    if name == "b.bcf":
+        with pysam.VariantFile("v.vcf") as source, pysam.VariantFile(name, "wb", header=source.header) as written:
+            for record in source:
+                written.write(record)
+    if name == "t.tsv":
+        Path(name).write_text(f"chrom\tpos\tref\talt\nchr2\t5\t{contigs['chr2'][4]}\tC\n")
+    opened = []
+    for place in OPENED:
+        module, _, function = place.rpartition(".")
+        original = getattr(importlib.import_module(module), function)
+
+        def noted(path: object, *rest: object, _original: Any = original, **options: object) -> Any:
+            opened.extend([path] if str(path) == name else [])
+            return _original(path, *rest, **options)
+
+        monkeypatch.setattr(place, noted)
+    assert (
+        zoo(
+            "variants",
+            name,
+            *WORDS,
+            *words,
+        )[0]
+        == 0
+    )
+    assert len(opened) == 2
 
 
 @pytest.mark.parametrize(
@@ -225,10 +277,83 @@ def test_targets_that_vcf_cannot_tell_apart(
     assert zoo("variants", "v.vcf", *WORDS, "-o", "out.tsv")[0] == 0
 
 
+@pytest.mark.parametrize("output", ["out.tsv", "out.vcf"])
+def test_variants_that_change_between_the_two_readings_are_refused(
+    zoo: Zoo,
+    contigs: dict[str, str],  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+    output: str,
+) -> None:
+    digest, count = vcf.digest_and_count(Path("v.vcf"))
+    monkeypatch.setattr(vcf, "digest_and_count", lambda _: (digest, count - 1))
+    one_line(zoo, ["v.vcf", str(count - 1), str(count)], "variants", "v.vcf", *WORDS, "-o", output)
+    assert not list(Path().glob("out.*"))
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1 << 20])
 @pytest.mark.parametrize("ending", ["\n", ""])
-def test_records_are_counted_without_reading_them(contigs: dict[str, str], ending: str) -> None:
-    text = Path("v.vcf").read_text()
-    Path("v.vcf").write_text(text.rstrip("\n") + ending)
-    assert vcf.count(Path("v.vcf")) == len(random_alleles(contigs, 60))
+def test_records_are_counted_and_the_file_is_digested(
+    contigs: dict[str, str], monkeypatch: pytest.MonkeyPatch, ending: str, size: int
+) -> None:
+    monkeypatch.setattr(text_input, "BLOCK_BYTES", size)
+    count = len(random_alleles(contigs, 60))
+    text = Path("v.vcf").read_text().rstrip("\n") + ending
+    Path("v.vcf").write_text(text)
+    Path("g.vcf.gz").write_bytes(gzip.compress(text.encode()))
+    Path("x.vcf").write_bytes(lzma.compress(text.encode()))
+    pysam.tabix_compress("v.vcf", "z.vcf.gz")
+    with pysam.VariantFile("v.vcf") as source:
+        records = list(source)
+        with pysam.VariantFile("b.bcf", "wb", header=source.header) as written:
+            for record in records:
+                written.write(record)
+    Path("u.bcf").write_bytes(gzip.decompress(Path("b.bcf").read_bytes()))
+    rows = [f"{record.contig}\t{record.pos}\t{record.ref}\t{record.alts[0]}" for record in records]
+    Path("t.tsv").write_text("\n".join(["chrom\tpos\tref\talt", *rows]) + ending)
+    for name in ("v.vcf", "g.vcf.gz", "x.vcf", "z.vcf.gz", "b.bcf", "u.bcf", "t.tsv"):
+        digest = hashlib.sha256(Path(name).read_bytes()).hexdigest()
+        assert vcf.digest_and_count(Path(name)) == (digest, count), name
     Path("v.vcf").write_text(HEADER.rstrip("\n") + ending)
-    assert vcf.count(Path("v.vcf")) == 0
+    assert vcf.digest_and_count(Path("v.vcf"))[1] == 0
+
+
+def test_bytes_after_the_compressed_text_count_in_the_digest(tmp_path: Path) -> None:
+    path = tmp_path / "v.vcf"
+    path.write_bytes(gzip.compress(HEADER.encode()) + bytes(3000))
+    assert vcf.digest_and_count(path) == (hashlib.sha256(path.read_bytes()).hexdigest(), 0)
+
+
+def test_rows_of_parquet_are_counted(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "v.parquet"
+    parquet.write_table(pyarrow.table({"chrom": ["c", "c"], "pos": [3, 4], "ref": ["A", "A"], "alt": ["C", "C"]}), path)
+    assert vcf.digest_and_count(path) == (hashlib.sha256(path.read_bytes()).hexdigest(), 2)
+    assert [variant.position for variant in vcf.Records(path)] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("record", "facts"),
+    [
+        ("chr2\t5\t.\tA\tC\t.\t.", ["8 columns", "got 7"]),
+        ("chr2\t-5\t.\tA\tC\t.\t.\t.", ["position", "'-5'"]),
+        ("chr2\t1_0\t.\tA\tC\t.\t.\t.", ["position", "'1_0'"]),
+        ("chr2\t5\t\udcff\tA\tC\t.\t.\t.", ["UTF-8"]),
+        ("", ["8 columns", "got 1"]),
+    ],
+)
+def test_an_invalid_record_is_named_by_its_number(tmp_path: Path, record: str, facts: list[str]) -> None:
+    path = tmp_path / "v.vcf"
+    text = f"{HEADER}chr2\t5\tid\tA\tC,<DEL>\t.\t.\t.\n{record}\n"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    reading = iter(vcf.Records(path))
+    assert next(reading) == vcf.Variant("chr2", 4, "id", "A", ("C", "<DEL>"))
+    with refuses("v.vcf", "record 2", *facts):
+        next(reading)
+
+
+def test_vcf_is_read_as_pysam_reads_it(zoo: Zoo, contigs: dict[str, str]) -> None:  # noqa: ARG001
+    for variant, record in zip(vcf.Records(Path("v.vcf"), keep_lines=True), pysam.VariantFile("v.vcf"), strict=True):
+        assert variant.line == str(record).removesuffix("\n")
+        read = record.contig, record.pos - 1, record.id or ".", record.ref, record.alts or ()
+        assert read == variant[:-1]

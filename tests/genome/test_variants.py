@@ -43,7 +43,6 @@ def test_windows_are_those_that_the_conventions_name() -> None:
     sequence = genomes.contigs({"c": 1000})["c"].upper()
     from zoo.dna.encoding import encode
     from zoo.formats.vcf import Variant
-    from zoo.genome.haplotypes import Placements
 
     class Genome:
         def window(self, _: str, start: int, length: int) -> np.ndarray:
@@ -51,9 +50,8 @@ def test_windows_are_those_that_the_conventions_name() -> None:
 
     p = 500
     variant = Variant("c", p, ".", sequence[p : p + 7], (sequence[p],))
-    placements = Placements(249, (0,))
-    (ref,) = placements.windows(Genome(), variant)  # type: ignore[arg-type]
-    (alt,) = placements.windows(Genome(), variant, sequence[p])  # type: ignore[arg-type]
+    (ref,) = variants.windows_of(Genome(), variant, None, 249, (0,))  # type: ignore[arg-type]
+    (alt,) = variants.windows_of(Genome(), variant, sequence[p], 249, (0,))  # type: ignore[arg-type]
     assert ref.tolist() == encode([sequence[p - 124 : p + 125]])[0].tolist()
     assert alt.tolist() == encode([sequence[p - 124 : p + 1] + sequence[p + 7 : p + 131]])[0].tolist()
 
@@ -79,8 +77,8 @@ def test_the_reference_of_a_place_is_predicted_once(contigs: dict[str, str], mon
     monkeypatch.setattr(
         Model, "submit_codes", lambda model, codes: predicted.append(len(codes)) or submit(model, codes)
     )
-    loading = ModelSource(weights="w.safetensors", runtime=RUNTIME[1])
-    run_job(variants.VariantsJob(Path("g.fa"), Path("out.tsv"), variants=Path("v.vcf"), loading=loading))
+    model_source = ModelSource(weights="w.safetensors", runtime=RUNTIME[1])
+    run_job(variants.VariantsJob(Path("g.fa"), Path("out.tsv"), variants=Path("v.vcf"), model_source=model_source))
     assert predicted == [1 + 4]
 
 

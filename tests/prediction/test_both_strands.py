@@ -81,7 +81,7 @@ def test_an_effect_is_that_on_the_mean() -> None:
 
 def test_the_wrapper_is_a_session() -> None:
     public = {name for name in dir(Session) if not name.startswith("_")}
-    assert {name for name in dir(BOTH) if not name.startswith("_")} >= public - {"window_blocks"}
+    assert {name for name in dir(BOTH) if not name.startswith("_")} >= public
     for name in ("spec", "runtime", "provider", "batch_size", "concurrent_batches"):
         assert getattr(BOTH, name) == getattr(ONE, name)
     assert (ONE.rc, BOTH.rc) == (None, "average")

@@ -77,23 +77,24 @@ def test_blocks_of_any_engine_hold_every_whole_window_in_order(
 def test_an_engine_is_given_batches_or_where_it_shares_work_overlapping_stretches() -> None:
     codes = np.zeros(100, np.uint8)
     cutting, sharing = Counting(), Sharing()
-    assert [len(block) for block in Session(cutting, "counting").window_blocks(codes, 4)] == [9, 9, 7]
+    assert len(Session(cutting, "counting").windows(codes, 4)) == 25
     assert cutting.given == [3] * 8 + [1]
-    assert [len(block) for block in Session(sharing, "counting").window_blocks(codes, 4)] == [5] * 5
+    assert len(Session(sharing, "counting").windows(codes, 4)) == 25
     assert sharing.given == [4 * 4 + 4] * 5
 
 
-def test_memory_is_flat_in_the_length_of_the_contig() -> None:
+def test_apart_from_the_result_memory_is_flat_in_the_length_of_the_contig() -> None:
     codes = np.zeros(1_000_000, np.uint8)
     with mock.patch.object(session, "WINDOW_BASES", 1000):
-        blocks = Session(Sharing(), "counting").window_blocks(codes)
+        running = Session(Sharing(), "counting")
         tracemalloc.start()
         try:
-            assert sum(len(block) for block in blocks) == len(codes) - 3
+            found = running.windows(codes)
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-    assert peak < len(codes) // 4
+    assert len(found) == len(codes) - 3
+    assert peak < found.nbytes + len(codes) // 4
 
 
 @pytest.mark.parametrize(
@@ -108,17 +109,19 @@ def test_memory_is_flat_in_the_length_of_the_contig() -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_contig_or_no_stride_is_one_line(codes: np.ndarray, stride: int, facts: tuple[object, ...]) -> None:
-    for ask in (Session(Counting(), "counting").windows, Session(Counting(), "counting").window_blocks):
-        with refuses(*facts):
-            ask(codes, stride)
+    with refuses(*facts):
+        Session(Counting(), "counting").windows(codes, stride)
 
 
-def test_blocks_that_are_left_alone_are_not_begun() -> None:
-    engine = Sharing(batch_size=1, concurrent_batches=2)
-    with mock.patch.object(session, "WINDOW_BASES", 10):
-        blocks = Session(engine, "counting").window_blocks(np.zeros(1000, np.uint8))
-        next(blocks)
-        blocks.close()  # type: ignore[attr-defined]
+def test_after_a_block_that_fails_no_further_blocks_begin() -> None:
+    class Failing(Sharing):
+        def windows(self, codes: np.ndarray, stride: int) -> np.ndarray:
+            super().windows(codes, stride)
+            raise RuntimeError("failed")
+
+    engine = Failing(batch_size=1, concurrent_batches=2)
+    with mock.patch.object(session, "WINDOW_BASES", 10), pytest.raises(RuntimeError, match="failed"):
+        Session(engine, "counting").windows(np.zeros(1000, np.uint8))
     assert len(engine.given) <= 3
 
 

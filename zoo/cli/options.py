@@ -105,7 +105,7 @@ class ModelOptions:
     running: Annotated[RunOptions, RUNNING] = RunOptions()  # noqa: RUF009
 
     @property
-    def loading(self) -> ModelSource:
+    def source(self) -> ModelSource:
         """The arguments of zoo.load, to load the model later or in another process."""
         from zoo.prediction.model import ModelSource
 

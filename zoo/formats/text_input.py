@@ -13,7 +13,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from zoo.errors import ZooError
 
@@ -35,13 +35,22 @@ LINE_BYTES = 16 << 20
 """Longest line, unless the format allows longer ones."""
 
 
+class Digest(Protocol):
+    """An object of hashlib."""
+
+    def update(self, content: Any, /) -> None: ...
+
+
 def title(path: str) -> str:
     """Name of `path` in messages."""
     return "standard input" if path == STANDARD_INPUT else path
 
 
-def open_text(path: str | Path) -> TextInput:
-    """Open a file, or standard input for "-". Raises ZooError if it does not exist or cannot be read."""
+def open_text(path: str | Path, digest: Digest | None = None) -> TextInput:
+    """Open a file, or standard input for "-". Raises ZooError if it does not exist or cannot be read.
+
+    digest: updated with the bytes of the file, as stored, while they are read; at the end of the text it has them all.
+    """
     where = title(str(path))
     with contextlib.ExitStack() as stack:
         try:
@@ -55,20 +64,21 @@ def open_text(path: str | Path) -> TextInput:
             raise ZooError(f"{where}: no such file") from None
         except OSError as error:
             raise ZooError(f"{where}: cannot be read ({error.strerror})") from None
-        text: BinaryIO = file
+        _check_bgzip_end(file, start, where)
+        stored: BinaryIO = file if digest is None else io.BufferedReader(_Digesting(file, digest))
+        text = stored
         for magic, format_ in FORMATS.items():
             if start.startswith(magic):
                 from xopen import xopen
 
-                _check_bgzip_end(file, start, where)
-                text = xopen(file, "rb", threads=0, format=format_)
+                text = xopen(stored, "rb", threads=0, format=format_)
         stack.pop_all()
-        return TextInput(where, file, text)
+        return TextInput(where, file, stored, text)
 
 
 def _check_bgzip_end(file: BinaryIO, start: bytes, where: str) -> None:
     # a bgzip file is many whole gzip members: cut off between two of them, it looks complete to a gzip reader
-    if start[3:4] != BGZIP_END[3:4] or start[12:14] != BGZIP_END[12:14] or not file.seekable():
+    if start[:4] != BGZIP_END[:4] or start[12:14] != BGZIP_END[12:14] or not file.seekable():
         return
     file.seek(max(0, file.seek(0, os.SEEK_END) - len(BGZIP_END)))
     if file.read() != BGZIP_END:
@@ -76,12 +86,27 @@ def _check_bgzip_end(file: BinaryIO, start: bytes, where: str) -> None:
     file.seek(0)
 
 
+class _Digesting(io.RawIOBase):
+    """The bytes of an open file, which update a digest while they are read."""
+
+    def __init__(self, file: Any, digest: Digest) -> None:
+        self._file, self._digest = file, digest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count: int = self._file.readinto(buffer)
+        self._digest.update(memoryview(buffer)[:count])
+        return count
+
+
 class TextInput(io.RawIOBase):
     """The plain bytes of an open file, as a raw stream."""
 
-    def __init__(self, where: str, file: BinaryIO, text: BinaryIO) -> None:
-        """where: name of the file in messages.  text: the file, or what decompresses it."""
-        self._where, self._file, self._text = where, file, text
+    def __init__(self, where: str, file: BinaryIO, stored: BinaryIO, text: BinaryIO) -> None:
+        """where: name of the file in messages.  stored: the file, or what digests it.  text: what decompresses it."""
+        self._where, self._file, self._stored, self._text = where, file, stored, text
         self._size = _size(file)
         self._start: bytes | None = None  # of the text, still to be returned; None before the first read
 
@@ -106,6 +131,8 @@ class TextInput(io.RawIOBase):
                 self._start = self._text.read(len(codecs.BOM_UTF8)).removeprefix(codecs.BOM_UTF8)
             found, self._start = self._start[:size], self._start[size:]
             found += self._text.read(size - len(found))
+            while not found and size and self._stored is not self._file and self._stored.read(BLOCK_BYTES):
+                pass  # bytes after the compressed text count in the digest
         except EOFError:
             raise ZooError(f"{self._where}: the compressed file is cut off; copy or make it again") from None
         except MemoryError:
@@ -131,13 +158,15 @@ class TextInput(io.RawIOBase):
         super().close()
 
 
-def lines(path: str | Path, longest: int = LINE_BYTES) -> Iterator[tuple[int, str]]:
+def lines(path: str | Path, longest: int = LINE_BYTES, digest: Digest | None = None) -> Iterator[tuple[int, str]]:
     """Lines without their ends (LF or CR LF), numbered from 1. Bytes that are not UTF-8 become surrogate escapes.
+
+    digest: as for open_text.
 
     Raises ZooError as open_text and TextInput do, for lines over `longest` bytes, and if lines end in CR alone.
     """
     number, rest = 0, b""
-    with open_text(path) as source:
+    with open_text(path, digest) as source:
         while piece := source.read(BLOCK_BYTES):
             rest += piece
             if not number and b"\n" not in rest:

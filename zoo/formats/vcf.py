@@ -1,18 +1,21 @@
-"""Variants: VCF, compressed or not, and BCF through pysam, or a table with the columns chrom, pos, ref and alt.
+"""Variants: VCF, compressed or not, BCF through pysam, or a table with the columns chrom, pos, ref and alt.
 
-Positions are 1-based in files and 0-based here. Records keep their order. A VCF with further INFO fields is written
-line by line: pysam's writer would add END to records with symbolic alleles, and refuses contigs that the header lacks.
+Positions are 1-based in files and 0-based here. Records keep their order. VCF is read and written line by line, which
+keeps what is not looked at: pysam would parse all genotypes, add END to records with symbolic alleles, and refuse
+contigs that the header lacks.
 """
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import dataclasses
+import hashlib
+import io
 import re
-from collections.abc import Iterator, Sequence
+import struct
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from zoo.errors import ZooError
 from zoo.formats import columns, text_input
@@ -39,6 +42,12 @@ INFO = 7
 
 INFO_ID = re.compile(r"##INFO=<ID=([^,>]+)")
 
+BCF = b"BCF"
+"""First bytes of an uncompressed BCF."""
+
+SURROGATE = re.compile("[\udc80-\udcff]")
+"""A byte that is not UTF-8."""
+
 LINE_BYTES = 1 << 30
 """Longest line: it has the genotypes of all samples."""
 
@@ -48,15 +57,15 @@ LONGEST_TABIX = 1 << 29
 INDICES = (".tbi", ".csi")
 
 
-@dataclasses.dataclass(frozen=True)
-class Variant:
-    """A record: 0-based position, and its alternative alleles."""
+class Variant(NamedTuple):
+    """A record: 0-based position, and its alternative alleles. line: its line of VCF, if it was asked for."""
 
     contig: str
     position: int
     name: str
     ref: str
     alts: tuple[str, ...]
+    line: str = ""
 
     def shown(self, alt: str) -> str:
         """For messages and descriptions, 1-based."""
@@ -94,7 +103,7 @@ def is_vcf(path: Path) -> bool:
 
 
 def is_vcf_output(output: Path) -> bool:
-    """Whether the suffix is that of a VCF which `annotate` can write."""
+    """Whether the suffix is that of a VCF which `Annotated` can write."""
     return output.name.lower().endswith(OUTPUT_SUFFIXES)
 
 
@@ -109,103 +118,180 @@ def check(path: Path) -> None:
     is_vcf(path)
 
 
-def read(path: Path) -> Iterator[Variant]:
-    """The variants of a file in order. Raises ZooError if it cannot be read, or for the first invalid record."""
-    check(path)
-    return _from_vcf(path) if is_vcf(path) else _from_table(path)
+def digest_and_count(path: Path) -> tuple[str, int]:
+    """sha256 (hex) of a file of variants, as stored, and its number of records, in one reading. Records are not parsed.
 
-
-def count(path: Path) -> int:
-    """Number of records. Lines of VCF are counted but not parsed."""
-    if is_vcf(path) and not _is_bcf(path):
-        return sum(not line.startswith("#") for line in lines(path))
-    return sum(1 for _ in read(path))
-
-
-def lines(path: Path) -> Iterator[str]:
-    """Lines of a VCF, or of a BCF converted to VCF, without their ends. Raises ZooError if it cannot be read."""
-    if not _is_bcf(path):
-        yield from (line for _, line in text_input.lines(path, LINE_BYTES))
-        return
-    with contextlib.closing(_opened(path)) as file:
-        yield from str(file.header).splitlines()
-        for record in _records(path, file):
-            yield str(record).removesuffix("\n")
-
-
-def annotate(
-    source: Path, file: Path, compress: bool, fields: Sequence[InfoField], values: Iterator[str], longest: int
-) -> Path | None:
-    """Copy a VCF or BCF to the VCF `file`, with further INFO fields.
-
-    values: text to add to INFO, one for each record in order; may be empty.  longest: bases of the longest contig.
-    compress: with bgzip. Returns the index beside `file`; None if it is not compressed or the records are not sorted.
-    Raises ZooError if the header has such a field already.
+    Raises ZooError if it cannot be read.
     """
-    names = {field.name for field in fields}
-    contigs: set[str] = set()
-    contig, position, is_sorted = "", 0, True
-    with pysam_module().BGZFile(str(file), "wb") if compress else file.open("wb") as output:
-        for line in lines(source):
-            if line.startswith("#"):
-                used = INFO_ID.match(line)
-                if used and used[1] in names:
-                    raise ZooError(
-                        f"{source}: already has the field INFO/{used[1]}; remove it first, for example with bcftools "
-                        f"annotate -x INFO/{used[1]}"
-                    )
-                header = [field.line() for field in fields] if line.startswith(COLUMNS_LINE) else []
-                text = "\n".join([*header, line])
-            else:
-                cells = line.split("\t", INFO + 1)
-                if cells[0] != contig:
-                    is_sorted &= cells[0] not in contigs
-                    contigs.add(cells[0])
-                    contig, position = cells[0], 0
-                is_sorted &= int(cells[1]) >= position
-                position = int(cells[1])
-                if added := next(values):
-                    cells[INFO] = added if cells[INFO] in (MISSING, "") else f"{cells[INFO]};{added}"
-                text = "\t".join(cells)
-            output.write(f"{text}\n".encode("utf-8", "surrogateescape"))
-    if not compress or not is_sorted:
-        return None
-    csi = longest > LONGEST_TABIX
-    pysam_module().tabix_index(str(file), preset="vcf", csi=csi, force=True)
-    return file.with_name(file.name + INDICES[csi])
+    check(path)
+    if not is_vcf(path):
+        return columns.digest_and_count(path)
+    digest = hashlib.sha256()
+    with text_input.open_text(path, digest) as source:
+        text = io.BufferedReader(source)
+        number = _count_of_bcf(text) if text.peek(len(BCF)).startswith(BCF) else _count_of_text(text, str(path))
+    return digest.hexdigest(), number
+
+
+def _count_of_text(text: io.BufferedReader[Any], where: str) -> int:
+    """Number of lines that do not begin with "#"."""
+    number, before = 0, b"\n"
+    while piece := text.read(text_input.BLOCK_BYTES):
+        if not number:
+            text_input.check_line_ends(piece[:-1], where)
+        joined = before + piece
+        number += joined.count(b"\n", 0, -1) - joined.count(b"\n#")
+        before = piece[-1:]
+    return number
+
+
+def _count_of_bcf(text: io.BufferedReader[Any]) -> int:
+    """Number of records, from the lengths of their two halves (BCF2 specification, section 6.3)."""
+    _, skip = struct.unpack("<5sI", text.read(9).ljust(9, b"\0"))
+    number = 0
+    while len(text.read(skip)) == skip and len(lengths := text.read(8)) == 8:
+        skip = sum(struct.unpack("<2I", lengths))
+        number += 1
+    text.read()
+    return number
+
+
+class Records:
+    """The variants of a file in order; iterate over them once.
+
+    header: lines of the VCF header; of a BCF as htslib writes them; none for a table.
+    """
+
+    def __init__(self, path: Path, keep_lines: bool = False) -> None:
+        """keep_lines: variants have their lines. Raises ZooError if the file or its header cannot be read."""
+        check(path)
+        self.path, self.header = path, list[str]()
+        if not is_vcf(path):
+            self._variants = _from_table(path)
+        elif _is_bcf(path):
+            file = _opened(path)
+            self.header = str(file.header).splitlines()
+            self._variants = _from_bcf(path, file, keep_lines)
+        else:
+            lines = (line for _, line in text_input.lines(path, LINE_BYTES))
+            self.header = _header(path, lines)
+            self._variants = _from_vcf(path, lines, keep_lines)
+
+    def __iter__(self) -> Iterator[Variant]:
+        """Raises ZooError for the first invalid record."""
+        return self._variants
+
+
+class Annotated:
+    """A VCF with further INFO fields, which is written record by record in the order of another one."""
+
+    def __init__(self, source: Records, file: Path, compress: bool, fields: Iterable[InfoField]) -> None:
+        """compress: with bgzip. Raises ZooError if the header of the source has one of the fields already."""
+        more = {field.name: field.line() for field in fields}
+        for line in source.header:
+            used = INFO_ID.match(line)
+            if used and used[1] in more:
+                raise ZooError(
+                    f"{source.path}: already has the field INFO/{used[1]}; remove it first, for example with bcftools "
+                    f"annotate -x INFO/{used[1]}"
+                )
+        self._file, self._compress = file, compress
+        self._output = pysam_module().BGZFile(str(file), "wb") if compress else file.open("wb")
+        self._contigs: set[str] = set()
+        self._contig, self._position, self._is_sorted = "", 0, True
+        *others, last = source.header
+        self._write("\n".join([*others, *more.values(), last]))
+
+    def __enter__(self) -> Annotated:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._output.close()
+
+    def write(self, lines: Iterable[str], added: Iterable[str]) -> None:
+        """Write records. added: text for INFO, one for each record; may be empty."""
+        for line, text in zip(lines, added, strict=True):
+            cells = line.split("\t", INFO + 1)
+            contig, position = cells[0], int(cells[1])
+            if contig != self._contig:
+                self._is_sorted &= contig not in self._contigs
+                self._contigs.add(contig)
+                self._contig, self._position = contig, 0
+            self._is_sorted &= position >= self._position
+            self._position = position
+            if text:
+                cells[INFO] = text if cells[INFO] in (MISSING, "") else f"{cells[INFO]};{text}"
+            self._write("\t".join(cells))
+
+    def _write(self, text: str) -> None:
+        self._output.write(f"{text}\n".encode("utf-8", "surrogateescape"))
+
+    def index(self, longest: int) -> Path | None:
+        """Write the index beside the closed file; None if it is not compressed or the records are not sorted.
+
+        longest: bases of the longest contig.
+        """
+        if not self._compress or not self._is_sorted:
+            return None
+        csi = longest > LONGEST_TABIX
+        pysam_module().tabix_index(str(self._file), preset="vcf", csi=csi, force=True)
+        return self._file.with_name(self._file.name + INDICES[csi])
 
 
 def _is_bcf(path: Path) -> bool:
     return path.suffix.lower() == ".bcf"
 
 
+def _header(path: Path, lines: Iterator[str]) -> list[str]:
+    """The lines up to the names of the columns."""
+    found: list[str] = []
+    for line in lines:
+        found.append(line)
+        if line.startswith(COLUMNS_LINE):
+            return found
+        if not line.startswith("#"):
+            break
+    raise _unreadable(path, f"expected a header that ends in a line {COLUMNS_LINE}, found none")
+
+
+def _from_vcf(path: Path, lines: Iterator[str], keep_lines: bool) -> Iterator[Variant]:
+    for number, line in enumerate(lines, 1):
+        cells = line.split("\t", INFO + 1)
+        if len(cells) <= INFO:
+            raise _invalid(path, number, f"expected at least {INFO + 1} columns, got {len(cells)}")
+        contig, position, name, ref, alts, *_ = cells
+        if not (position.isascii() and position.isdecimal()):
+            raise _invalid(path, number, f"expected a position, got {shown(position)!r}")
+        if not line.isascii() and SURROGATE.search(f"{contig}{name}{ref}{alts}"):
+            raise _invalid(path, number, "expected text in UTF-8")
+        alleles = () if alts == MISSING else tuple(alts.split(","))
+        yield Variant(contig, int(position) - 1, name, ref, alleles, line if keep_lines else "")
+
+
 def _opened(path: Path) -> Any:
     try:
         return pysam_module().VariantFile(str(path))
-    except NotImplementedError:  # raised by pysam for gzip, which has no random access
-        raise ZooError(
-            f"{path}: expected VCF compressed by bgzip, got gzip; gunzip -c {path.name} | bgzip > new.vcf.gz makes one"
-        ) from None
-    except (OSError, ValueError) as error:
-        with path.open("rb") as content:
-            marked = content.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
-        reason = text_input.BYTE_ORDER_MARK if marked else f"cannot be read as VCF or BCF ({_reason(error)})"
-        raise ZooError(f"{path}: {reason}") from None
+    except (OSError, ValueError, NotImplementedError) as error:  # the last for gzip that is not bgzip
+        raise _unreadable(path, " ".join(str(error).split())) from None
 
 
-def _records(path: Path, file: Any) -> Iterator[Any]:
+def _from_bcf(path: Path, file: Any, keep_lines: bool) -> Iterator[Variant]:
     number = 0
-    try:
-        for number, record in enumerate(file, 1):  # noqa: B007 - the number is for the message
-            yield record
-    except (OSError, ValueError) as error:
-        raise ZooError(f"{path}: record {number + 1:,} cannot be read as VCF ({_reason(error)})") from None
+    with contextlib.closing(file):
+        try:
+            for number, record in enumerate(file, 1):  # noqa: B007 - the number is for the message
+                line = str(record).removesuffix("\n") if keep_lines else ""
+                yield Variant(record.contig, record.pos - 1, record.id or MISSING, record.ref, record.alts or (), line)
+        except (OSError, ValueError) as error:
+            raise _invalid(path, number + 1, " ".join(str(error).split())) from None
 
 
-def _from_vcf(path: Path) -> Iterator[Variant]:
-    with contextlib.closing(_opened(path)) as file:
-        for record in _records(path, file):
-            yield Variant(record.contig, record.pos - 1, record.id or MISSING, record.ref, record.alts or ())
+def _unreadable(path: Path, reason: str) -> ZooError:
+    return ZooError(f"{path}: cannot be read as VCF or BCF ({reason})")
+
+
+def _invalid(path: Path, number: int, reason: str) -> ZooError:
+    return ZooError(f"{path}: record {number:,} cannot be read as VCF ({reason})")
 
 
 def _from_table(path: Path) -> Iterator[Variant]:
@@ -217,7 +303,3 @@ def _from_table(path: Path) -> Iterator[Variant]:
         if position != position or position < 1 or not float(position).is_integer():
             raise ZooError(f"{path}: column pos, row {row}: expected a whole number of at least 1, got {position}")
         yield Variant(contig, int(position) - 1, name, ref, tuple(alt.split(",")))
-
-
-def _reason(error: BaseException) -> str:
-    return " ".join(str(error).split())

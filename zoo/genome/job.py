@@ -18,7 +18,7 @@ from zoo.errors import ZooError
 from zoo.formats.indexed_fasta import INDEX, IndexedFasta
 from zoo.genome import shards
 from zoo.genome.options import ShardOptions
-from zoo.genome.shards import Arrays, Parts, Progress, Workers
+from zoo.genome.shards import Arrays, Compute, Parts, Progress, Workers
 from zoo.prediction import description
 from zoo.prediction.model import Model, ModelSource
 from zoo.spec import ModelSpec
@@ -37,7 +37,7 @@ class GenomeJob(abc.ABC):
 
     genome: Path
     output: Path
-    loading: ModelSource = dataclasses.field(default_factory=ModelSource, kw_only=True)
+    model_source: ModelSource = dataclasses.field(default_factory=ModelSource, kw_only=True)
     sharing: ShardOptions = dataclasses.field(default_factory=ShardOptions, kw_only=True)
     overwrite: bool = dataclasses.field(default=False, kw_only=True)
     command: str = dataclasses.field(default="", kw_only=True)
@@ -48,41 +48,33 @@ class GenomeJob(abc.ABC):
         kind of file that cannot be written."""
 
     @abc.abstractmethod
-    def open(self, genome: IndexedFasta, spec: ModelSpec, model: Model | None = None) -> GenomeWork:
-        """The parts of the job; without a model, they can be joined but not computed. Raises ZooError for bad input."""
+    def open(self, genome: IndexedFasta, spec: ModelSpec) -> GenomeWork:
+        """The parts of the job. Raises ZooError for bad input."""
 
-    def start(self, threads: int | None = None) -> GenomeWork:
-        model = self.loading.load(threads)
-        model.settle()
-        return self.open(IndexedFasta(self.genome), model.spec, model)
+    def start(self, threads: int | None = None) -> Compute:
+        model = self.model_source.load(threads, settled=True)
+        work = self.open(IndexedFasta(self.genome), model.spec)
+        work.model = model
+        return lambda part, on_progress: (work.compute(part, on_progress), model.runtime)
 
     def absolute(self) -> Self:
         genome, output = self.genome.absolute(), self.output.absolute()
-        return dataclasses.replace(self, genome=genome, output=output, loading=self.loading.absolute())
+        return dataclasses.replace(self, genome=genome, output=output, model_source=self.model_source.absolute())
 
     @property
     def inputs(self) -> tuple[Path | None, ...]:
         """Files that are read, and never replaced."""
-        return self.genome, self.genome.with_name(self.genome.name + INDEX), self.loading.file
+        return self.genome, self.genome.with_name(self.genome.name + INDEX), self.model_source.file
 
 
 class GenomeWork(abc.ABC):
-    """A job in parts; a Work of shards.py."""
+    """The parts of a job. model: set before parts are computed; parts are joined without it."""
 
     NAME: ClassVar[str]
+    model: Model
 
-    def __init__(self, genome: IndexedFasta, spec: ModelSpec, model: Model | None) -> None:
-        self.genome, self.spec, self._model = genome, spec, model
-
-    @property
-    def model(self) -> Model:
-        if self._model is None:
-            raise RuntimeError("parts are joined without a model, but computed with one")
-        return self._model
-
-    @property
-    def runtime(self) -> str:
-        return self.model.runtime
+    def __init__(self, genome: IndexedFasta, spec: ModelSpec) -> None:
+        self.genome, self.spec = genome, spec
 
     @property
     @abc.abstractmethod
@@ -94,11 +86,16 @@ class GenomeWork(abc.ABC):
         """What decides the numbers, other than the model, the genome and the size of parts."""
 
     @abc.abstractmethod
-    def compute(self, part: int, on_progress: Progress) -> Arrays: ...
+    def compute(self, part: int, on_progress: Progress) -> Arrays:
+        """The numbers of a part, regardless of what was computed before."""
 
     @abc.abstractmethod
     def write(self, parts: Iterator[Arrays], files: Mapping[Path, Path]) -> dict[str, Any]:
         """Write the outputs. files: each output -> its temporary file. Returns their entries in the description."""
+
+    def run(self, on_progress: Progress, files: Mapping[Path, Path]) -> dict[str, Any]:
+        """Compute and write a run of one part."""
+        return self.write(iter([self.compute(0, on_progress)]), files)
 
 
 def run_job(
@@ -107,9 +104,10 @@ def run_job(
     """Do a job, or its shard. Returns the description of the whole run, or of a shard, with the entry `shard`.
 
     on_progress: called with the number of windows or variants done, and to do.  workers: who computes, see shards.py.
+    A run of one part that this process computes needs no folder of parts.
     Raises ZooError if an input is invalid, the output cannot be written, or parts are missing.
     """
-    spec, sharing = job.loading.spec(), job.sharing
+    spec, sharing = job.model_source.spec(), job.sharing
     folder = shards.folder_of(job.output)
     # with --resume, outputs beside a folder of parts are those of the same run
     replaced = job.overwrite or (sharing.resume and folder.is_dir())
@@ -118,7 +116,40 @@ def run_job(
         check_target(path, replaced, job.inputs)
     with IndexedFasta(job.genome) as genome:
         work = job.open(genome, spec)
-        parts = Parts(folder, _identity(job, work), len(work.sizes))
+        identity = {
+            "command": work.NAME,
+            "weights": spec.weights_id,
+            "targets": list(spec.targets),
+            GENOME_DIGEST: genome.digest(),
+            **work.identity(),
+            "rc": job.model_source.rc,
+            "precision": job.model_source.running.precision,
+            "part_size": sharing.part_size,
+        }
+        parts = Parts(folder, identity, len(work.sizes))
+
+        def finish(runtime: str, write: Callable[[dict[Path, Path]], dict[str, Any]]) -> dict[str, Any]:
+            with replacing_together(outputs, job.inputs) as (described_file, *partial):
+                written = write(dict(zip(list(outputs)[1:], partial, strict=True)))
+                described = {
+                    "command": job.command,
+                    "version": zoo.__version__,
+                    "runtime": runtime,
+                    "weights": description.of_weights(spec),
+                    "genome": {"file": str(job.genome), "sha256": identity[GENOME_DIGEST]},
+                    "rc": job.model_source.rc,
+                    "sequence_length": spec.sequence_length,
+                    "targets": list(spec.targets),
+                    **written,
+                }
+                described_file.write_text(json.dumps(described, indent=2) + "\n")
+            return described
+
+        is_whole = sharing.shard is None and not sharing.merge
+        if is_whole and workers is shards.alone and parts.count == 1 and not parts.exists():
+            work.model = job.model_source.load(settled=True)
+            on_done = _counted(on_progress, work.sizes[0])
+            return finish(work.model.runtime, lambda files: work.run(on_done, files))
         if sharing.merge:
             parts.check_run()
         else:
@@ -126,60 +157,37 @@ def run_job(
         if sharing.shard is not None:
             return {"shard": sharing.shard, "parts": parts.count, "missing": len(parts.missing())}
         parts.check_complete()
-        with replacing_together(outputs, job.inputs) as (described_file, *files):
-            described = {
-                "command": job.command,
-                "version": zoo.__version__,
-                "runtime": ", ".join(parts.runtimes()),
-                "weights": description.of_weights(spec),
-                "genome": {"file": str(job.genome), "sha256": parts.identity[GENOME_DIGEST]},
-                "rc": job.loading.rc,
-                "sequence_length": spec.sequence_length,
-                "targets": list(spec.targets),
-                **work.write(map(parts.read, range(parts.count)), dict(zip(list(outputs)[1:], files, strict=True))),
-            }
-            described_file.write_text(json.dumps(described, indent=2) + "\n")
+        stored = map(parts.read, range(parts.count))
+        described = finish(", ".join(parts.runtimes()), lambda files: work.write(stored, files))
     parts.remove()
     return described
-
-
-def _identity(job: GenomeJob, work: GenomeWork) -> dict[str, Any]:
-    return {
-        "command": work.NAME,
-        "weights": work.spec.weights_id,
-        "targets": list(work.spec.targets),
-        GENOME_DIGEST: work.genome.digest(),
-        **work.identity(),
-        "rc": job.loading.rc,
-        "precision": job.loading.running.precision,
-        "part_size": job.sharing.part_size,
-    }
 
 
 def _compute(
     job: GenomeJob, work: GenomeWork, parts: Parts, workers: Workers, on_progress: Callable[[int, int], None]
 ) -> None:
     """Do the parts of the shard, or all, that are not done yet."""
-    shared = job.sharing.shard is not None
-    in_memory = parts.count == 1 and not shared and not (parts.folder.exists() or parts.folder.is_symlink())
-    if not in_memory:
-        parts.begin(job.sharing.resume or shared, job.overwrite)
+    is_shard = job.sharing.shard is not None
+    parts.begin(job.sharing.resume or is_shard, job.overwrite)
     number, count = job.sharing.share()
-    wanted = [part for part in range(number, parts.count, count) if in_memory or not parts.has(part)]
-    total, done = sum(work.sizes[part] for part in wanted), 0
+    wanted = [part for part in range(number, parts.count, count) if not parts.has(part)]
+    on_done = _counted(on_progress, sum(work.sizes[part] for part in wanted))
+    try:
+        for part, arrays, runtime in workers(job, wanted, on_done):
+            parts.write(part, arrays, runtime)
+    except ZooError:
+        if not is_shard and len(parts.missing()) == parts.count:  # nothing to resume
+            parts.remove()
+        raise
+
+
+def _counted(on_progress: Callable[[int, int], None], total: int) -> Progress:
+    """Call `on_progress` with the sum of what is done, and the total."""
+    done = 0
 
     def on_done(count: int) -> None:
         nonlocal done
         done += count
         on_progress(done, total)
 
-    try:
-        for part, arrays, runtime in workers(job, wanted, on_done):
-            if in_memory:
-                parts.keep(arrays, runtime)
-            else:
-                parts.write(part, arrays, runtime)
-    except ZooError:
-        if not (in_memory or shared) and len(parts.missing()) == parts.count:  # nothing to resume
-            parts.remove()
-        raise
+    return on_done

@@ -10,12 +10,11 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from zoo.errors import ZooError, require
-from zoo.genome.options import RayOptions
-from zoo.genome.shards import Arrays, Done, Progress, Task, Work, Workers, alone
+from zoo.genome.shards import Arrays, Compute, Progress, Task, Workers, alone
 
 LOCAL = "local"
 """Address of a Ray that is started on this machine for this work."""
@@ -27,21 +26,21 @@ PATIENCE_SECONDS = 120.0
 """Seconds to wait for a cluster that has no room for any worker."""
 
 
-def workers(address: str) -> Workers:
-    """Workers of the Ray cluster at an address, see LOCAL, or of the cluster that this process is connected to."""
+def workers(address: str | None) -> Workers:
+    """Workers of the Ray cluster at an address, see LOCAL, or of the cluster that this process is connected to.
+
+    None: this process.
+    """
+    if address is None:
+        return alone
     require("ray", "ray", "--ray")
 
-    def do(task: Task, wanted: Sequence[int], on_progress: Progress) -> Iterator[Done]:
+    def do(task: Task, wanted: Sequence[int], on_progress: Progress) -> Iterator[tuple[int, Arrays, str]]:
         if wanted:
             with _connected(address) as ray:
                 yield from _Pool(ray, task.absolute(), list(wanted)).run(on_progress)
 
     return do
-
-
-def chosen(options: RayOptions) -> Workers:
-    """Workers of the cluster in the options, or this process."""
-    return alone if options.ray is None else workers(options.ray)
 
 
 @contextlib.contextmanager
@@ -68,16 +67,15 @@ class _Worker:
     """Runs in a Ray process."""
 
     def __init__(self, task: Task, threads: int | None) -> None:
-        self._start: Callable[[], Work] = lambda: task.start(threads)
-        self._work: Work | None = None
+        self._task, self._threads = task, threads
+        self._compute: Compute | None = None
 
     def compute(self, part: int) -> tuple[Arrays, str, int]:
         """Numbers of a part, what computed them, and its number of windows or variants."""
-        if self._work is None:
-            self._work = self._start()  # here, so that its errors reach the caller
+        if self._compute is None:  # started here, not when it is made: its errors reach the caller
+            self._compute = self._task.start(self._threads)
         counts: list[int] = []
-        arrays = self._work.compute(part, counts.append)
-        return arrays, self._work.runtime, sum(counts)
+        return *self._compute(part, counts.append), sum(counts)
 
 
 class _Pool:
@@ -90,7 +88,7 @@ class _Pool:
         self._lost = dict.fromkeys(todo, 0)
         self._at_work: dict[Any, tuple[Any, str, int]] = {}
 
-    def run(self, on_progress: Progress) -> Iterator[Done]:
+    def run(self, on_progress: Progress) -> Iterator[tuple[int, Arrays, str]]:
         """Every part once, in the order in which they finish. Raises the ZooError of a part."""
         try:
             while self._todo or self._at_work:

@@ -1,7 +1,8 @@
 """A genome's windows to tracks: every window that is wholly inside a contig or a region, in parts.
 
-A part holds the values of consecutive windows, NaN for those with too many Ns. Joining the parts makes the tracks, see
-aggregate.py, so the track can be made in another way from the same parts.
+A part holds the values of consecutive windows, NaN in all targets for those with too many Ns. Joining the parts makes
+the tracks: the bases around the centre of a window get its value, or every base the mean over all windows that cover
+it. Memory does not grow with a contig. Axes: W windows, K intervals, T targets.
 """
 
 from __future__ import annotations
@@ -15,25 +16,29 @@ from typing import Any, Self
 import numpy as np
 
 from zoo.dna import windows
-from zoo.dna.windows import unknown_bases
+from zoo.dna.windows import before_centre, unknown_bases
 from zoo.errors import CheckFailed, ZooError, require
 from zoo.formats import bed, table_writer, tracks
 from zoo.formats.bed import BadInterval, Interval
 from zoo.formats.indexed_fasta import IndexedFasta
 from zoo.genome import shards
-from zoo.genome.aggregate import Aggregator, Stretch
 from zoo.genome.intervals import outside
 from zoo.genome.job import GenomeJob, GenomeWork
 from zoo.genome.options import ScanOptions
 from zoo.genome.shards import Arrays, Progress
 from zoo.prediction import description
-from zoo.prediction.model import Model
 from zoo.prediction.run import description_path
 from zoo.spec import ModelSpec
 
 BLOCK_BASES = 1 << 18
 """Bases whose windows are predicted together, the number that a Session hands to its engine at once; progress is
 reported after each block."""
+
+CHUNK = 1 << 17
+"""Windows that become intervals of a track in one step."""
+
+Intervals = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Starts and ends, int64 (K,), sorted and without overlap, and values, float32 (K, T)."""
 
 VALUES = "values"
 
@@ -50,8 +55,8 @@ class ScanJob(GenomeJob):
 
     options: ScanOptions = dataclasses.field(default_factory=ScanOptions)
 
-    def open(self, genome: IndexedFasta, spec: ModelSpec, model: Model | None = None) -> Scan:
-        return Scan(self, genome, spec, model)
+    def open(self, genome: IndexedFasta, spec: ModelSpec) -> Scan:
+        return Scan(self, genome, spec)
 
     def absolute(self) -> Self:
         regions = self.options.regions
@@ -72,6 +77,15 @@ class ScanJob(GenomeJob):
 
 
 @dataclasses.dataclass(frozen=True)
+class Stretch:
+    """The bases [start, stop) of a contig; windows begin at start, start + stride and so on."""
+
+    contig: str
+    start: int
+    stop: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Piece:
     """Consecutive windows of a stretch, from its window number `first`. last: whether the stretch ends with them."""
 
@@ -86,9 +100,9 @@ class Scan(GenomeWork):
 
     NAME = "scan"
 
-    def __init__(self, job: ScanJob, genome: IndexedFasta, spec: ModelSpec, model: Model | None) -> None:
+    def __init__(self, job: ScanJob, genome: IndexedFasta, spec: ModelSpec) -> None:
         """Raises ZooError for invalid regions."""
-        super().__init__(genome, spec, model)
+        super().__init__(genome, spec)
         self.job, self.options = job, job.options
         self.stretches = _stretches(genome, job.options)
         self.parts = list(_planned(self.stretches, spec.sequence_length, job.options.stride, job.sharing.part_size))
@@ -209,3 +223,67 @@ def _planned(stretches: Sequence[Stretch], length: int, stride: int, part_size: 
                 pieces, room = [], part_size
     if pieces:
         yield pieces
+
+
+class Aggregator:
+    """The track of one stretch; `add` takes its windows in order."""
+
+    def __init__(self, stretch: Stretch, length: int, stride: int, aggregate: str, linear: bool) -> None:
+        """length: L of the windows.  aggregate: "window" or "mean".  linear: take 2 to the power of values first."""
+        self._stretch = stretch
+        self._length = length
+        self._stride = stride
+        self._linear = linear
+        self._mean = aggregate == "mean"
+        self._windows = 0
+        self._kept = np.empty((0, 0))
+        self._first_kept = self._done = 0
+
+    def add(self, values: np.ndarray, last: bool) -> Iterator[Intervals]:
+        """Further windows, float32 (W, T) -> the intervals that later windows do not change. last: these are the last
+        windows."""
+        for start in range(0, len(values), CHUNK):
+            part = values[start : start + CHUNK]
+            if self._linear:
+                part = np.exp2(part)
+            ends = last and start + CHUNK >= len(values)
+            yield self._means(part, ends) if self._mean else self._around_centres(part)
+            self._windows += len(part)
+
+    def _around_centres(self, values: np.ndarray) -> Intervals:
+        numbers = np.flatnonzero(~np.isnan(values[:, 0]))
+        centres = self._stretch.start + (self._windows + numbers) * self._stride + before_centre(self._length)
+        starts = centres - self._stride // 2
+        ends = starts + self._stride
+        bounds = self._stretch.start, self._stretch.stop
+        return np.clip(starts, *bounds), np.clip(ends, *bounds), values[numbers]
+
+    def _means(self, values: np.ndarray, last: bool) -> Intervals:
+        """Positions are relative to the start of the stretch."""
+        kept = np.concatenate([self._kept, values]) if self._kept.size else values
+        first, count = self._first_kept, self._windows + len(values)
+        end = (count - 1) * self._stride + self._length if last else count * self._stride
+        # a mean changes only where a window begins or ends
+        begins = np.arange(first, count) * self._stride
+        breaks = np.concatenate([begins, begins + self._length, [self._done, end]])
+        breaks = np.unique(breaks[(breaks >= self._done) & (breaks <= end)])
+        positions = breaks[:-1]
+        earliest = np.maximum(-((self._length - 1 - positions) // self._stride), first)
+        latest = np.minimum(positions // self._stride, count - 1)
+        means = _means_between(kept, earliest - first, latest + 1 - first)
+        keep_from = max(first, (end - self._length) // self._stride + 1)
+        self._kept, self._first_kept, self._done = kept[keep_from - first :], keep_from, end
+        valid = ~np.isnan(means[:, 0])
+        offset = self._stretch.start
+        return breaks[:-1][valid] + offset, breaks[1:][valid] + offset, means[valid].astype(np.float32)
+
+
+def _means_between(values: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
+    """Mean over the rows [start, stop) of values, (W, T), without NaNs: float64 (K, T), NaN if all are."""
+    there = ~np.isnan(values[:, :1])
+    rows = np.where(there, values, 0).astype(np.float64)
+    sums = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(rows, axis=0)])
+    counts = np.concatenate([np.zeros((1, 1)), np.cumsum(there, axis=0)])
+    stops = np.maximum(starts, stops)
+    with np.errstate(invalid="ignore"):
+        return (sums[stops] - sums[starts]) / (counts[stops] - counts[starts])

@@ -36,43 +36,34 @@ RUNTIME_KEY = "runtime"
 """Header of a part: the digest of its run, its number, and what computed it."""
 
 
-class Work(Protocol):
-    """Work in parts with its model loaded. runtime: what computes."""
-
-    @property
-    def runtime(self) -> str: ...
-
-    def compute(self, part: int, on_progress: Progress) -> Arrays:
-        """The numbers of a part, regardless of what was computed before."""
+Compute = Callable[[int, Progress], tuple[Arrays, str]]
+"""Does a part, regardless of what was done before: returns its numbers, and what computed them."""
 
 
 class Task(Protocol):
     """Work in parts before it begins; can be pickled."""
 
-    def start(self, threads: int | None = None) -> Work:
+    def start(self, threads: int | None = None) -> Compute:
         """Open the inputs and load the model. threads: number for the model, unless the task has its own."""
 
     def absolute(self) -> Task:
         """The same task, whatever the current folder is."""
 
 
-Done = tuple[int, Arrays, str]
-"""A part, its numbers, and what computed them."""
-
-Workers = Callable[[Task, Sequence[int], Progress], Iterator[Done]]
-"""Does parts of a task, in any order."""
+Workers = Callable[[Task, Sequence[int], Progress], Iterator[tuple[int, Arrays, str]]]
+"""Does parts of a task, in any order: yields each part, its numbers, and what computed them."""
 
 
-def alone(task: Task, wanted: Sequence[int], on_progress: Progress) -> Iterator[Done]:
+def alone(task: Task, wanted: Sequence[int], on_progress: Progress) -> Iterator[tuple[int, Arrays, str]]:
     """Workers: this process."""
     if wanted:
-        work = task.start()
+        compute = task.start()
         for part in wanted:
-            yield part, work.compute(part, on_progress), work.runtime
+            yield part, *compute(part, on_progress)
 
 
 class Parts:
-    """The parts of one run: a folder, or the memory for a run of one part.
+    """The folder with the parts of one run.
 
     identity: JSON types; all that decides the numbers, and nothing else.
     """
@@ -80,17 +71,20 @@ class Parts:
     def __init__(self, folder: Path, identity: dict[str, Any], count: int) -> None:
         self.folder, self.identity, self.count = folder, identity, count
         self._digest = digest(identity)
-        self._in_memory: tuple[Arrays, str] | None = None
 
     def path(self, part: int) -> Path:
         return self.folder / f"{part:07}{SUFFIX}"
+
+    def exists(self) -> bool:
+        """Whether something has the name of the folder."""
+        return self.folder.exists() or self.folder.is_symlink()
 
     def begin(self, resume: bool, overwrite: bool) -> None:
         """Make the folder, or find it. resume: it may hold parts of this run.  overwrite: remove what it holds.
 
         Raises ZooError if it exists and neither is given, or is another run's, or something else.
         """
-        if self.folder.exists() or self.folder.is_symlink():
+        if self.exists():
             self._check_ours()
             if resume:
                 self.check_run()
@@ -127,10 +121,6 @@ class Parts:
         with self._opened(part):
             return True
 
-    def keep(self, arrays: Arrays, runtime: str) -> None:
-        """Keep the only part of the run in memory."""
-        self._in_memory = arrays, runtime
-
     def write(self, part: int, arrays: Arrays, runtime: str) -> None:
         """Raises ZooError if it cannot be written."""
         from safetensors.numpy import save
@@ -141,15 +131,11 @@ class Parts:
 
     def read(self, part: int) -> Arrays:
         """Raises ZooError if the part is missing, another run's, or damaged."""
-        if self._in_memory:
-            return self._in_memory[0]
         with self._opened(part) as found:
             return {name: found.get_tensor(name) for name in found.keys()}  # noqa: SIM118 - not a dict
 
     def runtimes(self) -> list[str]:
         """Names of what computed the parts, sorted. Raises ZooError as `read` does."""
-        if self._in_memory:
-            return [self._in_memory[1]]
         found = set()
         for part in range(self.count):
             with self._opened(part) as opened:
@@ -157,7 +143,7 @@ class Parts:
         return sorted(found)
 
     def missing(self) -> list[int]:
-        return [] if self._in_memory else [part for part in range(self.count) if not self.path(part).is_file()]
+        return [part for part in range(self.count) if not self.path(part).is_file()]
 
     def check_complete(self) -> None:
         """Raise ZooError, which lists them, if parts are missing."""
@@ -170,10 +156,9 @@ class Parts:
             )
 
     def remove(self) -> None:
-        """Remove the folder, if there is one. Raises ZooError if it holds anything else than parts."""
-        if self._in_memory is None:
-            self._check_ours()
-            shutil.rmtree(self.folder)
+        """Remove the folder. Raises ZooError if it holds anything else than parts."""
+        self._check_ours()
+        shutil.rmtree(self.folder)
 
     def _check_ours(self) -> None:
         if self.folder.is_symlink() or not self.folder.is_dir():

@@ -15,7 +15,7 @@ from zoo.formats.fasta import Reader
 from zoo.formats.table_writer import Layout
 from zoo.formats.text_input import STANDARD_INPUT
 from zoo.genome import shards
-from zoo.genome.shards import Arrays, Parts, Progress, Workers
+from zoo.genome.shards import Arrays, Compute, Parts, Progress, Workers
 from zoo.prediction import description
 from zoo.prediction.model import Model, ModelSource
 from zoo.prediction.run import PredictionJob, chunk_of, outputs_of, write_description
@@ -27,40 +27,32 @@ class FilesTask:
     """The files of a PredictionJob; a Task of shards.py."""
 
     job: PredictionJob
-    loading: ModelSource
+    model_source: ModelSource
 
-    def start(self, threads: int | None = None) -> FilesWork:
-        model = self.loading.load(threads)
-        model.settle()
-        return FilesWork(self.job, model)
+    def start(self, threads: int | None = None) -> Compute:
+        model = self.model_source.load(threads, settled=True)
+        return lambda part, on_progress: (_predicted(self.job, part, model, on_progress), model.runtime)
 
     def absolute(self) -> FilesTask:
         job = dataclasses.replace(self.job, source=tuple(Path(source).absolute() for source in self.job.sources))
-        return FilesTask(job, self.loading.absolute())
+        return FilesTask(job, self.model_source.absolute())
 
 
-class FilesWork:
-    """The same with its model loaded; a Work of shards.py."""
-
-    def __init__(self, job: PredictionJob, model: Model) -> None:
-        self.runtime = model.runtime
-        self._job, self._model = job, model
-
-    def compute(self, part: int, on_progress: Progress) -> Arrays:
-        """values: float32 (N, T).  records: what Reader counts, what computed them, then the names of each batch."""
-        reader = Reader(
-            self._job.sources[part], self._model.spec.sequence_length, chunk_of(self._model), self._job.reading
-        )
-        names, values = [], []
-        for batch, codes in reader:
-            names.append(batch)
-            values.append(self._model.predict_codes(codes))
-            on_progress(len(codes))
-        records = [dataclasses.asdict(reader.counts), self._model.provider, *names]
-        return {"values": np.concatenate(values), "records": np.concatenate([*map(shards.pack, records)])}
+def _predicted(job: PredictionJob, part: int, model: Model, on_progress: Progress) -> Arrays:
+    """values: float32 (N, T).  records: what Reader counts, what computed them, then the names of each batch."""
+    reader = Reader(job.sources[part], model.spec.sequence_length, chunk_of(model), job.reading)
+    names, values = [], []
+    for batch, codes in reader:
+        names.append(batch)
+        values.append(model.predict_codes(codes))
+        on_progress(len(codes))
+    records = [dataclasses.asdict(reader.counts), model.provider, *names]
+    return {"values": np.concatenate(values), "records": np.concatenate([*map(shards.pack, records)])}
 
 
-def predict_files(job: PredictionJob, loading: ModelSource, workers: Workers, on_progress: Progress) -> dict[str, Any]:
+def predict_files(
+    job: PredictionJob, model_source: ModelSource, workers: Workers, on_progress: Progress
+) -> dict[str, Any]:
     """Predict files as run.predict_file does, by workers. Returns the run's description.
 
     on_progress: called with the number of records that were just predicted.
@@ -70,12 +62,12 @@ def predict_files(job: PredictionJob, loading: ModelSource, workers: Workers, on
         raise ZooError("--ray: needs -o, the table to write")
     if STANDARD_INPUT in map(str, job.sources):
         raise ZooError("--ray: standard input cannot be shared out; give files")
-    spec = loading.spec()
+    spec = model_source.spec()
     totals: Counter[str] = Counter()
     inputs, runtimes, providers = [], set(), set()
     with temporary_folder(job.output.absolute().parent) as room:
         parts = Parts(room, {"command": "predict"}, len(job.sources))
-        for part, arrays, runtime in workers(FilesTask(job, loading), range(parts.count), on_progress):
+        for part, arrays, runtime in workers(FilesTask(job, model_source), range(parts.count), on_progress):
             parts.write(part, arrays, runtime)
             runtimes.add(runtime)
         with outputs_of(job) as (written, description_file):
@@ -93,7 +85,7 @@ def predict_files(job: PredictionJob, loading: ModelSource, workers: Workers, on
             described = {
                 "command": job.command,
                 **description.of_run(", ".join(sorted(runtimes)), ", ".join(sorted(providers)), spec),
-                "rc": loading.rc,
+                "rc": model_source.rc,
                 "inputs": inputs,
                 "sequence_length": spec.sequence_length,
                 "targets": list(spec.targets),

@@ -1,8 +1,12 @@
 """Variants to effects: what the model predicts for each alternative allele, and for the genome without it, in parts.
 
+With 0-based position p and shift 0, the reference window of 249 bases is [p - 124, p + 125). The window of an allele is
+the same slice of the contig in which ALT replaces REF. Positions outside the contig are N. Positions are those of the
+VCF: an indel is at the base before it.
+
 Each allele has a row, in the order of the file. An allele that cannot be scored, or whose REF differs from the genome,
 has a row without numbers; the description counts and names it. The effects are written as a table, or as the VCF itself
-with further INFO fields and an index.
+with further INFO fields and an index. Axes: A alleles, N windows, T targets.
 """
 
 from __future__ import annotations
@@ -10,7 +14,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import cached_property
 from pathlib import Path
@@ -18,23 +23,22 @@ from typing import Any, Self
 
 import numpy as np
 
+from zoo.dna.encoding import ascii_codes
+from zoo.dna.windows import window_start
 from zoo.errors import CheckFailed, ZooError
 from zoo.formats import table_writer, vcf
 from zoo.formats.indexed_fasta import IndexedFasta
 from zoo.formats.table_writer import Digested, Layout
-from zoo.formats.vcf import InfoField, Variant
-from zoo.genome import haplotypes, shards
-from zoo.genome.haplotypes import REASONS, SCORED, Placements
+from zoo.formats.vcf import MISSING, InfoField, Variant
+from zoo.genome import shards
 from zoo.genome.job import GenomeJob, GenomeWork
 from zoo.genome.options import VariantOptions
 from zoo.genome.shards import Arrays, Progress
 from zoo.prediction import description
-from zoo.prediction.model import Model
 from zoo.prediction.run import description_path
 from zoo.spec import ModelSpec
 from zoo.system import pipeline
 from zoo.system.atomic import check_target, replacing
-from zoo.system.files import file_sha256
 
 CHUNK = 2048
 """Variants whose windows are predicted together."""
@@ -47,14 +51,21 @@ MATCH = {"ref_match": str}
 KINDS = {"ref": "Prediction of the genome", "alt": "Prediction of the allele", "delta": "Prediction, ALT less REF"}
 """Columns for each target, such as ref_dev, alt_dev, delta_dev. Predictions are logarithms: delta is alt - ref."""
 
+BASES = re.compile(r"[ACGTNacgtn]+")
+
+SCORED = "scored"
+
+REASONS = (SCORED, "symbolic", "overlapping_deletion", "breakend", "missing", "other_letters", "too_long")
+"""Why an allele is not scored. symbolic: such as <DEL>. overlapping_deletion: * or <*>. breakend: such as G[chr2:7[.
+missing: a point. other_letters: letters other than ACGTN. too_long: longer than the window. Arrays hold the index of
+the reason."""
+
 MISMATCH = "ref_mismatch"
 
 FLAG = "ZOO_REF_MISMATCH"
 
 NUMBERS = ("ref", "alt", "match", "reasons")
-"""Arrays of a part: float32 (A, T), twice, NaN where an allele is not scored; uint8 (A,), twice, the second an index of
-REASONS. A part also has `labels`: for every CHUNK variants, the columns LABELS of their alleles, and the number of
-alleles of each variant."""
+"""Arrays of a part, see Effects. A part also has `labels`: for every CHUNK variants, `columns` and `counts`."""
 
 MOST_NAMED = 1000
 """The description names at most this number of alleles for each reason why they are not scored."""
@@ -67,8 +78,8 @@ class VariantsJob(GenomeJob):
     variants: Path = dataclasses.field(kw_only=True)
     options: VariantOptions = dataclasses.field(default_factory=VariantOptions)
 
-    def open(self, genome: IndexedFasta, spec: ModelSpec, model: Model | None = None) -> Scoring:
-        return Scoring(self, genome, spec, model)
+    def open(self, genome: IndexedFasta, spec: ModelSpec) -> Scoring:
+        return Scoring(self, genome, spec)
 
     def absolute(self) -> Self:
         return dataclasses.replace(super().absolute(), variants=self.variants.absolute())
@@ -96,17 +107,25 @@ class VariantsJob(GenomeJob):
 
 
 @dataclasses.dataclass
-class _Chunk:
-    """Windows of some variants. windows: uint8 (N, L).  ref_at, alt_at: the first window of each allele's reference and
-    of its own, intp (A,), the latter -1 where it is not scored.  match, reasons, labels: see NUMBERS."""
+class Effects:
+    """A alleles of some variants.
 
-    variants: int
-    windows: np.ndarray
-    ref_at: np.ndarray
-    alt_at: np.ndarray
+    columns: LABELS of the alleles.  counts: alleles of each variant.  match: uint8 (A,), whether REF is that of the
+    genome.  reasons: uint8 (A,), indices of REASONS.  lines: the record of each variant, for VCF.
+    ref, alt: float32 (A, T), NaN where an allele is not scored; empty before the prediction.
+    """
+
+    columns: list[list[Any]]
+    counts: list[int]
     match: np.ndarray
     reasons: np.ndarray
-    labels: np.ndarray
+    lines: list[str]
+    ref: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, np.float32))
+    alt: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, np.float32))
+
+
+Add = Callable[[Effects], None]
+"""Takes the effects of the next variants."""
 
 
 class Scoring(GenomeWork):
@@ -114,56 +133,61 @@ class Scoring(GenomeWork):
 
     NAME = "variants"
 
-    def __init__(self, job: VariantsJob, genome: IndexedFasta, spec: ModelSpec, model: Model | None) -> None:
-        super().__init__(genome, spec, model)
+    def __init__(self, job: VariantsJob, genome: IndexedFasta, spec: ModelSpec) -> None:
+        super().__init__(genome, spec)
         self.job = job
-        self._placements = Placements(spec.sequence_length, job.options.shifts)
         self._reading: Iterator[Variant] = iter(())
         self._read = -1
 
     @cached_property
+    def _digest_and_count(self) -> tuple[str, int]:
+        return vcf.digest_and_count(self.job.variants)
+
+    @cached_property
     def sizes(self) -> list[int]:
-        count, size = vcf.count(self.job.variants), self.job.sharing.part_size
+        (_, count), size = self._digest_and_count, self.job.sharing.part_size
         if not count:
             raise ZooError(f"{self.job.variants}: expected variants, found none")
         return [min(size, count - first) for first in range(0, count, size)]
 
-    @cached_property
-    def sha256(self) -> str:
-        return file_sha256(self.job.variants)
-
     def identity(self) -> dict[str, Any]:
-        return {"variants sha256": self.sha256, "shifts": list(self.job.options.shifts)}
+        return {"variants sha256": self._digest_and_count[0], "shifts": list(self.job.options.shifts)}
 
     def compute(self, part: int, on_progress: Progress) -> Arrays:
         """See NUMBERS."""
-        found: list[Arrays] = []
+        found: list[Effects] = []
+        self._score(part, on_progress, found.append)
+        arrays = {name: np.concatenate([getattr(one, name) for one in found]) for name in NUMBERS}
+        return arrays | {"labels": np.concatenate([shards.pack([one.columns, one.counts]) for one in found])}
 
-        def work(chunk: _Chunk) -> tuple[_Chunk, Future[np.ndarray]]:
-            submitted = self.model.submit_codes(chunk.windows)
-            on_progress(chunk.variants)
-            return chunk, submitted
+    def _score(self, part: int, on_progress: Progress, add: Add) -> None:
+        """Predict the variants of a part, in order."""
 
-        def keep(result: tuple[_Chunk, Future[np.ndarray]]) -> None:
-            found.append(self._effects(result[0], result[1].result()))
+        def work(chunk: tuple[Effects, np.ndarray, np.ndarray]) -> tuple[Effects, np.ndarray, Future[np.ndarray]]:
+            effects, windows, places = chunk
+            submitted = self.model.submit_codes(windows)
+            on_progress(len(effects.counts))
+            return effects, places, submitted
 
-        pipeline.run(self._chunks(part), work, keep)
-        return {name: np.concatenate([one[name] for one in found]) for name in (*NUMBERS, "labels")}
+        def finish(result: tuple[Effects, np.ndarray, Future[np.ndarray]]) -> None:
+            effects, places, submitted = result
+            predicted = submitted.result()
+            if not np.isfinite(predicted).all():
+                raise CheckFailed(f"{self.job.variants}: the model gave an output that is not finite")
+            effects.ref, effects.alt = (self._means(predicted, first) for first in places)
+            add(effects)
 
-    def _effects(self, chunk: _Chunk, predicted: np.ndarray) -> Arrays:
-        """Predictions of a chunk's windows, float32 (N, T), to those of its alleles."""
-        if not np.isfinite(predicted).all():
-            raise CheckFailed(f"{self.job.variants}: the model gave an output that is not finite")
-        scored = chunk.alt_at >= 0
-        arrays: Arrays = {"match": chunk.match, "reasons": chunk.reasons, "labels": chunk.labels}
-        for name, places in (("ref", chunk.ref_at), ("alt", chunk.alt_at)):
-            values = np.full((len(places), predicted.shape[1]), np.nan, np.float32)
-            shifts = np.arange(len(self._placements.shifts))
-            values[scored] = predicted[places[scored, None] + shifts].mean(axis=1, dtype=np.float64)
-            arrays[name] = values
-        return arrays
+        pipeline.run(self._chunks(part), work, finish)
 
-    def _chunks(self, part: int) -> Iterator[_Chunk]:
+    def _means(self, predicted: np.ndarray, first: np.ndarray) -> np.ndarray:
+        """Predictions of windows, float32 (N, T), and the first window of each allele, intp (A,), or -1 -> (A, T)."""
+        scored = first >= 0
+        shifts = np.arange(len(self.job.options.shifts))
+        values = np.full((len(first), predicted.shape[1]), np.nan, np.float32)
+        values[scored] = predicted[first[scored, None] + shifts].mean(axis=1, dtype=np.float64)
+        return values
+
+    def _chunks(self, part: int) -> Iterator[tuple[Effects, np.ndarray, np.ndarray]]:
         size = self.job.sharing.part_size
         variants = itertools.islice(self._from(part * size), size)
         while chunk := list(itertools.islice(variants, CHUNK)):
@@ -172,13 +196,16 @@ class Scoring(GenomeWork):
     def _from(self, first: int) -> Iterator[Variant]:
         """The variants from number `first` on."""
         if self._read < 0 or self._read > first:
-            self._reading, self._read = vcf.read(self.job.variants), 0
+            self._reading, self._read = iter(vcf.Records(self.job.variants)), 0
         for variant in self._reading:
             self._read += 1
             if self._read > first:
                 yield variant
 
-    def _chunk(self, variants: list[Variant]) -> _Chunk:
+    def _chunk(self, variants: list[Variant]) -> tuple[Effects, np.ndarray, np.ndarray]:
+        """Effects without predictions; windows to predict, uint8 (N, L); and, intp (2, A), the first windows of each
+        allele's reference and of its own, -1 where it is not scored."""
+        length, shifts = self.spec.sequence_length, self.job.options.shifts
         windows: list[np.ndarray] = []
         rows: list[tuple[int, int, bool, int]] = []
         labels = []
@@ -186,36 +213,73 @@ class Scoring(GenomeWork):
         for variant in variants:
             if variant.contig not in self.genome.contigs:
                 raise ZooError(f"{self.job.variants}: {self.genome.unknown_contig(variant.contig)}")
-            match = haplotypes.genome_has(self.genome, variant)
+            match = genome_has(self.genome, variant)
             for alt in variant.alts:
-                reason = haplotypes.reason(alt, variant.ref, self._placements.length)
+                reason = reason_of(alt, variant.ref, length)
                 ref_at = alt_at = -1
                 if match and reason == SCORED:
                     place = variant.contig, variant.position
                     if place not in references:
                         references[place] = len(windows)
-                        windows += self._placements.windows(self.genome, variant)
+                        windows += windows_of(self.genome, variant, None, length, shifts)
                     ref_at, alt_at = references[place], len(windows)
-                    windows += self._placements.windows(self.genome, variant, alt)
+                    windows += windows_of(self.genome, variant, alt, length, shifts)
                 rows.append((ref_at, alt_at, match, REASONS.index(reason)))
                 labels.append((variant.contig, variant.position + 1, variant.name, variant.ref, alt))
-        codes = np.stack(windows) if windows else np.empty((0, self._placements.length), np.uint8)
-        table = np.array(rows, np.intp).reshape(-1, 4)
-        alleles = [len(variant.alts) for variant in variants]
+        codes = np.stack(windows) if windows else np.empty((0, length), np.uint8)
+        table = np.array(rows, np.intp).reshape(-1, 4).T
+        match, reasons = table[2:].astype(np.uint8)
         columns = [*map(list, zip(*labels, strict=True))] or [[]] * len(LABELS)
-        found = table[:, 2:].astype(np.uint8)
-        packed = shards.pack([columns, alleles])
-        return _Chunk(len(variants), codes, table[:, 0], table[:, 1], found[:, 0], found[:, 1], packed)
+        counts, lines = [len(variant.alts) for variant in variants], [variant.line for variant in variants]
+        return Effects(columns, counts, match, reasons, lines), codes, table[:2]
+
+    def run(self, on_progress: Progress, files: Mapping[Path, Path]) -> dict[str, Any]:
+        """Compute and write a run of one part: the effects are written while further ones are computed."""
+        source = self._lines_of_vcf()
+        if source:
+            self._reading, self._read = iter(source), 0
+        return self._write(source, lambda add: self._score(0, on_progress, add), files)
 
     def write(self, parts: Iterator[Arrays], files: Mapping[Path, Path]) -> dict[str, Any]:
-        """Raises ZooError if REF differs from the genome for every allele: it must be another genome."""
-        job, report = self.job, _Report()
-        chunks = (report.add(chunk) for arrays in parts for chunk in _chunks_of(arrays))
-        index = None
-        if vcf.is_vcf_output(job.output):
-            index = self._write_vcf(chunks, files[job.output])
+        source = self._lines_of_vcf()
+        lines = (variant.line for variant in source or ())
+
+        def join(add: Add) -> None:
+            for arrays in parts:
+                done = 0
+                for columns, counts in shards.unpack(arrays["labels"]):
+                    here = slice(done, done + sum(counts))
+                    numbers = {name: arrays[name][here] for name in NUMBERS}
+                    add(Effects(columns, counts, lines=list(itertools.islice(lines, len(counts))), **numbers))
+                    done = here.stop
+
+        return self._write(source, join, files)
+
+    def _lines_of_vcf(self) -> vcf.Records | None:
+        """The records for a VCF output; None for a table."""
+        return vcf.Records(self.job.variants, keep_lines=True) if vcf.is_vcf_output(self.job.output) else None
+
+    def _write(
+        self, source: vcf.Records | None, effects: Callable[[Add], None], files: Mapping[Path, Path]
+    ) -> dict[str, Any]:
+        """Write the output. effects: calls its argument with the effects of all variants, in order.
+
+        Raises ZooError if REF differs from the genome for every allele: it must be another genome.
+        """
+        job, report, file, index = self.job, _Report(), files[self.job.output], None
+        if source is None:
+            with _table(job.output, self.spec.targets, file) as add:
+                effects(lambda some: add(report.add(some)))
         else:
-            _write_table(job.output, self.spec.targets, chunks, files[job.output])
+            fields, targets = self._info_fields(), self.spec.targets
+            with vcf.Annotated(source, file, vcf.is_compressed_output(job.output), fields) as annotated:
+                effects(lambda some: annotated.write(some.lines, _fields_of_records(report.add(some), targets)))
+            index = annotated.index(max(self.genome.contigs.values()))
+        if report.variants != sum(self.sizes):
+            raise ZooError(
+                f"{job.variants}: had {sum(self.sizes):,} variants when they were counted and {report.variants:,} when "
+                "they were predicted; wait until it is written"
+            )
         if report.counts[MISMATCH] and report.counts[MISMATCH] == report.counts["records"]:
             raise ZooError(
                 f"{job.variants}: none of its {report.counts['records']:,} alleles has the REF of the genome "
@@ -223,44 +287,63 @@ class Scoring(GenomeWork):
             )
         _put_index(job.output, index)
         return {
-            "variants": {"file": str(job.variants), "sha256": self.sha256},
+            "variants": {"file": str(job.variants), "sha256": self._digest_and_count[0]},
             **dataclasses.asdict(job.options),
             "counts": report.counts,
             "not_scored": report.named,
             "index": index.suffix if index else None,
-            "table": description.facts(files[job.output]),
+            "table": description.facts(file),
         }
 
-    def _write_vcf(self, chunks: Iterator[_Effects], file: Path) -> Path | None:
-        """Returns the index, if there is one."""
-        fields = [InfoField(FLAG, "0", "Flag", "The genome has other bases than REF; the record is not scored")]
+    def _info_fields(self) -> Iterator[InfoField]:
+        yield InfoField(FLAG, "0", "Flag", "The genome has other bases than REF; the record is not scored")
         for target in self.spec.targets:
             for kind, text in KINDS.items():
                 described = f"{text}: {target}, model {self.spec.architecture}, weights {self.spec.weights_id[:12]}"
-                fields.append(InfoField(_field(kind, target), "1" if kind == "ref" else "A", "Float", described))
-        values = (text for chunk in chunks for text in _fields_of_records(chunk, self.spec.targets))
-        longest = max(self.genome.contigs.values())
-        return vcf.annotate(self.job.variants, file, vcf.is_compressed_output(self.job.output), fields, values, longest)
+                yield InfoField(_field(kind, target), "1" if kind == "ref" else "A", "Float", described)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Effects:
-    """Effects of some alleles. columns: LABELS.  counts: alleles of each variant.  The others: see NUMBERS."""
+def windows_of(
+    genome: IndexedFasta, variant: Variant, alt: str | None, length: int, shifts: Sequence[int]
+) -> list[np.ndarray]:
+    """Windows of the genome for None, or of the haplotype with an allele of ACGTN: uint8 (length,) for each shift."""
+    first = min(shifts)
+    start, total = window_start(variant.position + first, length), length + max(shifts) - first
+    if alt is None:
+        codes = genome.window(variant.contig, start, total)
+    else:
+        before = genome.window(variant.contig, start, variant.position - start)
+        allele = ascii_codes(alt.encode())
+        after = max(0, total - len(before) - len(allele))
+        behind = genome.window(variant.contig, variant.position + len(variant.ref), after)
+        codes = np.concatenate([before, allele, behind])
+    return [codes[shift - first : shift - first + length] for shift in shifts]
 
-    columns: list[list[Any]]
-    counts: list[int]
-    ref: np.ndarray
-    alt: np.ndarray
-    match: np.ndarray
-    reasons: np.ndarray
+
+def reason_of(alt: str, ref: str, length: int) -> str:
+    """The entry of REASONS for an allele, with windows of `length` bases."""
+    if alt in ("*", "<*>"):
+        return "overlapping_deletion"
+    if alt.startswith("<"):
+        return "symbolic"
+    if alt in (MISSING, ""):
+        return "missing"
+    if "[" in alt or "]" in alt or alt.startswith(MISSING) or alt.endswith(MISSING):
+        return "breakend"
+    if not BASES.fullmatch(alt) or not BASES.fullmatch(ref):
+        return "other_letters"
+    return "too_long" if max(len(ref), len(alt)) > length else SCORED
 
 
-def _chunks_of(arrays: Arrays) -> Iterator[_Effects]:
-    done = 0
-    for columns, counts in shards.unpack(arrays["labels"]):
-        here = slice(done, done + sum(counts))
-        yield _Effects(columns, counts, *(arrays[name][here] for name in NUMBERS))
-        done = here.stop
+def genome_has(genome: IndexedFasta, variant: Variant) -> bool:
+    """Whether the genome has REF at the position of a variant, in either case."""
+    if not 0 <= variant.position <= genome.contigs[variant.contig] - len(variant.ref):
+        return False
+    try:
+        ref = ascii_codes(variant.ref.encode("ascii"))
+    except UnicodeEncodeError:
+        return False
+    return bool((genome.codes(variant.contig, variant.position, variant.position + len(ref)) == ref).all())
 
 
 class _Report:
@@ -269,8 +352,10 @@ class _Report:
     def __init__(self) -> None:
         self.counts = dict.fromkeys(("records", MISMATCH, *REASONS[1:], "variants_without_alleles"), 0)
         self.named: dict[str, list[str]] = {}
+        self.variants = 0
 
-    def add(self, effects: _Effects) -> _Effects:
+    def add(self, effects: Effects) -> Effects:
+        self.variants += len(effects.counts)
         self.counts["records"] += len(effects.match)
         self.counts["variants_without_alleles"] += effects.counts.count(0)
         for row in np.flatnonzero((effects.match == 0) | (effects.reasons > 0)):
@@ -284,15 +369,20 @@ class _Report:
         return effects
 
 
-def _write_table(output: Path, targets: Sequence[str], chunks: Iterator[_Effects], file: Path) -> None:
+@contextlib.contextmanager
+def _table(output: Path, targets: Sequence[str], file: Path) -> Iterator[Add]:
+    """An open table of effects."""
     numbers = [f"{kind}_{target}" for target in targets for kind in KINDS]
     layout = Layout(numbers, LABELS, MATCH, missing=True)
     with file.open("wb") as content, table_writer.opened(output, Digested(content), layout) as table:
-        for chunk in chunks:
-            if len(chunk.match):
-                values = np.stack([chunk.ref, chunk.alt, chunk.alt - chunk.ref], axis=2)
-                matches = ["yes" if match else "no" for match in chunk.match]
-                table.write(chunk.columns, values.reshape(len(matches), len(numbers)), [matches])
+
+        def add(effects: Effects) -> None:
+            if len(effects.match):
+                values = np.stack([effects.ref, effects.alt, effects.alt - effects.ref], axis=2)
+                matches = ["yes" if match else "no" for match in effects.match]
+                table.write(effects.columns, values.reshape(len(matches), len(numbers)), [matches])
+
+        yield add
 
 
 def _check_fields(output: Path, targets: Sequence[str]) -> None:
@@ -312,7 +402,7 @@ def _field(kind: str, target: str) -> str:
     return vcf.info_name(f"ZOO_{kind.upper()}_{target}")
 
 
-def _fields_of_records(effects: _Effects, targets: Sequence[str]) -> Iterator[str]:
+def _fields_of_records(effects: Effects, targets: Sequence[str]) -> Iterator[str]:
     """INFO fields of each record: one value for the reference, the others for each allele, "." if it is not scored."""
     delta = effects.alt - effects.ref
     done = 0
@@ -330,7 +420,7 @@ def _fields_of_records(effects: _Effects, targets: Sequence[str]) -> Iterator[st
 
 def _number(value: np.float32) -> str:
     """The fewest digits that give the same float32 back; "." for NaN."""
-    return vcf.MISSING if np.isnan(value) else np.format_float_positional(value, trim="-")
+    return MISSING if np.isnan(value) else np.format_float_positional(value, trim="-")
 
 
 def _indices(output: Path) -> list[Path]:

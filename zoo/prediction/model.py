@@ -61,8 +61,11 @@ class ModelSource:
         path = lookup.path_of(self.name) if lookup.is_name(self.name) else self.file
         return lookup.read_spec(path or Path(self.name))
 
-    def load(self, threads: int | None = None) -> Model:
-        """Load the model. threads: used unless `running` has a number. Raises ZooError as `load` does."""
+    def load(self, threads: int | None = None, settled: bool = False) -> Model:
+        """Load the model. threads: used unless `running` has a number.  settled: see Session.settle.
+
+        Raises ZooError as `load` does.
+        """
         state = _state(self.file)
         options = dataclasses.replace(self.running, threads=self.running.threads or threads)
 
@@ -73,6 +76,8 @@ class ModelSource:
             running = session.open_automatic(weights, options)
         else:
             running = session.open_session(weights(session.files(self.runtime)), self.runtime, options)
+        if settled:
+            running.settle()
         return Model(with_strands(running, self.rc), self.reading, self.absolute(), state)
 
 

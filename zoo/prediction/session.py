@@ -98,13 +98,35 @@ class Session:
         are those of `predict` on each window, up to rounding; an engine may have a faster way. Raises ZooError as
         `predict` does, and if the stride is not a positive integer.
         """
-        blocks = self.window_blocks(codes, stride)
-        total = windows.count(len(codes), self.spec.sequence_length, stride)
+        windows.check(codes, stride)
+        length = self.spec.sequence_length
+        total = windows.count(len(codes), length, stride)
         out = np.empty((total, len(self.spec.targets)), np.float32)
-        done = 0
-        for block in blocks:
-            out[done : done + len(block)] = block
-            done += len(block)
+        shorter = getattr(self._engine, "windows", None)
+        batches = -(-WINDOWS // self.batch_size)
+        step = max(WINDOW_BASES // stride, self.batch_size) if shorter else batches * self.batch_size
+        pending: deque[tuple[int, Future[np.ndarray]]] = deque()
+
+        def submit(first: int) -> Future[np.ndarray]:
+            bases = codes[first * stride : (min(first + step, total) - 1) * stride + length]
+            if shorter:
+                return self._begin(lambda part: shorter(part, stride), [np.ascontiguousarray(bases)])
+            return self._begin(self._engine.run, self._batches(windows.cut(bases, length, stride)))
+
+        def collect() -> None:
+            first, block = pending.popleft()
+            out[first : first + step] = block.result()
+
+        try:
+            for first in range(0, total, step):
+                pending.append((first, submit(first)))
+                if len(pending) >= self._engine.concurrent_batches:  # more blocks would not keep the device busier
+                    collect()
+            while pending:
+                collect()
+        finally:
+            for _, block in pending:
+                block.cancel()
         return out
 
     def settle(self) -> None:
@@ -116,40 +138,6 @@ class Session:
         settle = getattr(self._engine, "settle", None)
         if settle:
             settle()
-
-    def window_blocks(self, codes: np.ndarray, stride: int = 1) -> Iterator[np.ndarray]:
-        """As `windows`, one block of consecutive windows at a time: memory does not grow with the contig.
-
-        `codes` may be a view, such as a reversed array, and must not change until the last block.
-        """
-        windows.check(codes, stride)
-        length = self.spec.sequence_length
-        total = windows.count(len(codes), length, stride)
-        shorter = getattr(self._engine, "windows", None)
-        batches = -(-WINDOWS // self.batch_size)
-        step = max(WINDOW_BASES // stride, self.batch_size) if shorter else batches * self.batch_size
-
-        def submit(first: int) -> Future[np.ndarray]:
-            bases = codes[first * stride : (min(first + step, total) - 1) * stride + length]
-            if shorter:
-                return self._begin(lambda part: shorter(part, stride), [np.ascontiguousarray(bases)])
-            return self._begin(self._engine.run, self._batches(windows.cut(bases, length, stride)))
-
-        return self._ahead(submit(first) for first in range(0, total, step))
-
-    def _ahead(self, blocks: Iterator[Future[np.ndarray]]) -> Iterator[np.ndarray]:
-        """Results in order; keeps `concurrent_batches` blocks submitted."""
-        begun: deque[Future[np.ndarray]] = deque()
-        try:
-            for block in blocks:
-                begun.append(block)
-                if len(begun) >= self._engine.concurrent_batches:
-                    yield begun.popleft().result()
-            while begun:
-                yield begun.popleft().result()
-        finally:
-            for block in begun:
-                block.cancel()
 
     def _batches(self, codes: np.ndarray) -> Iterator[np.ndarray]:
         starts = range(0, len(codes), self.batch_size)

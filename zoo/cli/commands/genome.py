@@ -41,7 +41,7 @@ def scan(
         genome,
         output,
         scanning,
-        loading=model.loading,
+        model_source=model.source,
         sharing=sharing,
         overwrite=overwrite,
         command=command_line(),
@@ -76,7 +76,7 @@ def variants(
         output,
         comparing,
         variants=variants,
-        loading=model.loading,
+        model_source=model.source,
         sharing=sharing,
         overwrite=overwrite,
         command=command_line(),
@@ -113,7 +113,7 @@ def _run(job: GenomeJob, others: RayOptions, unit: str, records: str) -> dict[st
     from zoo.prediction import description
 
     with notes.Bar(unit) as bar:
-        described = run_job(job, bar.update_of, ray_cluster.chosen(others))
+        described = run_job(job, bar.update_of, ray_cluster.workers(others.ray))
     if "shard" in described:
         notes.say(description.of_shard(described))
         return None

@@ -77,7 +77,7 @@ def _on_ray(job: PredictionJob, model: options.ModelOptions, address: str) -> di
             done += count
             bar.update(done, done)
 
-        return shared_files.predict_files(job, model.loading, ray_cluster.workers(address), on_progress)
+        return shared_files.predict_files(job, model.source, ray_cluster.workers(address), on_progress)
 
 
 def _size(files: list[Path] | None) -> int | None:
@@ -99,7 +99,7 @@ def prediction_job(
     from zoo.prediction.run import PredictionJob
 
     intervals.check()
-    rest = (output, reading, overwrite, command_line(), model.loading.file)
+    rest = (output, reading, overwrite, command_line(), model.source.file)
     if not intervals.given:
         if not files:
             raise ZooError(f"FILE is missing; see zoo {command} --help")
