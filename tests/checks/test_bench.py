@@ -1,4 +1,4 @@
-"""`zoo bench`: every runtime in a process of its own, and only one with the reference's numbers is recommended."""
+"""`zoo bench` runs every runtime in its own process and recommends only one with the numbers of the reference."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from checkpoints import ODD, random_checkpoint
 from command_line import Zoo
+from refusals import refuses
 
 from zoo.checks import agreement, bench
 from zoo.checks.bench import CALLS, CHECKED, Measurement, Result
@@ -78,15 +79,15 @@ def test_the_fastest_is_not_recommended_if_its_numbers_differ() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "facts"),
     [
-        ({"runtimes": ["gpu"]}, "'gpu'"),
-        ({"seconds": 0.0}, "seconds: expected more than 0, got 0"),
-        ({"weights": "absent.safetensors", "runtimes": ["torch-cpu"]}, "torch-cpu: absent.safetensors: no such"),
+        ({"runtimes": ["gpu"]}, ("'gpu'",)),
+        ({"seconds": 0.0}, ("seconds", "more than 0", "got 0")),
+        ({"weights": "absent.safetensors", "runtimes": ["torch-cpu"]}, ("torch-cpu: absent.safetensors: ",)),
     ],
 )
-def test_bad_input_is_one_line(arguments: dict[str, object], message: str, weights: Path) -> None:
-    with pytest.raises(ZooError, match=message):
+def test_bad_input_is_one_line(arguments: dict[str, object], facts: tuple[str, ...], weights: Path) -> None:
+    with refuses(*facts):
         bench.run(**{"weights": weights, **arguments})  # type: ignore[arg-type]
 
 
@@ -106,4 +107,4 @@ def test_the_command_prints_a_table(zoo: Zoo, weights: Path, monkeypatch: pytest
     assert lines[3].split()[-2:] == ["0.0e+00", "same"]
     assert lines[4].startswith("onnx-cuda")
     assert "no GPU" in lines[4]
-    assert lines[5].startswith("fastest with the same numbers: torch-cpu, 16,384 sequences a second")
+    assert all(fact in lines[5] for fact in ("torch-cpu", "16,384 sequences"))

@@ -32,7 +32,7 @@ from zoo.weights.importers import importer
 FILES = ("enhancers_500", "Sequences_example", "test_first10", "edge_cases")
 
 GOLDEN_TOLERANCE = 2e-5
-"""Largest absolute difference to what real Keras printed."""
+"""Largest allowed absolute difference from the output of real Keras."""
 
 pytest.importorskip("h5py")
 
@@ -60,13 +60,13 @@ def published_file(published: Checkpoint, tmp_path_factory: pytest.TempPathFacto
 
 @functools.cache
 def loaded(runtime: str, weights: Path) -> Model:
-    """A runtime takes seconds to start: one of each for all files."""
+    """One session of a runtime for all files, since it takes seconds to start."""
     return load(weights=weights, runtime=runtime)
 
 
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("runtime", [pytest.param(name, marks=usable(name)) for name in session.runtime_names()])
-def test_every_runtime_gives_what_keras_printed(data: Path, published_file: Path, runtime: str, file: str) -> None:
+def test_every_runtime_gives_the_numbers_of_keras(data: Path, published_file: Path, runtime: str, file: str) -> None:
     model = loaded(runtime, published_file)
     (names, codes), *rest = Reader(data / f"{file}.fa", model.spec.sequence_length)
     assert not rest
@@ -110,7 +110,8 @@ def test_every_known_mistake_of_a_port_is_caught(
     assert report["max_difference"] > 1e-3
     # correlation alone would let several of them pass
     assert correlation[0] < report["pearson"] <= correlation[1]
-    assert err.startswith("zoo: parity: differs from ")
+    assert err.startswith("zoo: parity: ")
+    assert "enhancers_500.keras.tsv" in err
     assert "torch-cpu (" in err
     assert err.count("\n") == 1
 
@@ -131,7 +132,7 @@ def test_all_runtimes_agree_with_keras_on_generated_sequences(zoo: Zoo, publishe
 
 
 @needs_torch
-def test_a_runtime_that_departs_from_the_others_is_named(
+def test_a_runtime_that_differs_from_the_others_is_named(
     zoo: Zoo, published_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded("onnx-cpu", published_file)  # exported before the mistake is made
@@ -153,8 +154,8 @@ def test_a_runtime_that_departs_from_the_others_is_named(
     )
     assert code == 1
     assert "DIFFERS" in out
-    assert "zoo: parity: differs from onnx-cpu (" in err
-    assert "torch-cpu (" in err
+    assert err.startswith("zoo: parity: ")
+    assert 0 < err.index("onnx-cpu (") < err.index("torch-cpu (")
 
 
 @needs_torch
@@ -181,7 +182,7 @@ def test_every_layer_agrees_with_keras(zoo: Zoo, data: Path, published_file: Pat
         (scaled("head.bias"), "Dense_Dev"),
     ],
 )
-def test_the_first_layer_that_departs_is_named(
+def test_the_first_layer_that_differs_is_named(
     data: Path,
     published: Checkpoint,
     tmp_path: Path,
@@ -194,7 +195,9 @@ def test_the_first_layer_that_departs_is_named(
     checkpoint.save(checkpoint.make("deepstarr", published.config, arrays, "a mistake", "none"), path)
     subject = parity.Subject(weights=path, sequences=data / "Sequences_example.fa")
     label, reports = parity.run_layers(subject, data / "Sequences_example.layers.npz")
-    with pytest.raises(CheckFailed, match=f"parity: {first} is the first layer that departs from .*layers.npz, by "):
+    differing = next(report for report in reports if not report.passed)
+    assert differing.name == first
+    with refuses(f"parity: {first} ", "Sequences_example.layers.npz", list(differing.index), kind=CheckFailed):
         parity.check_layers(label, reports)
 
 
@@ -216,15 +219,16 @@ def test_layers_of_a_network_with_odd_sizes_agree_with_keras(name: str, tmp_path
     assert [report.name for report in reports] == [layer.name for layer in keras_layers.of(weights.spec).layers]
 
 
-def test_keras_cpu_says_which_extra_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keras_cpu_names_the_extra_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     keras = registry.load("runtimes", "keras")
     monkeypatch.setattr(keras.importlib.util, "find_spec", lambda name: None if name == "tf_keras" else object())
-    assert keras.missing("cpu") == "tf_keras is not installed; pip install 'deepstarr-zoo[keras]'"
-    with pytest.raises(MissingDependency, match=r"keras-cpu cannot run here: tf_keras is not installed; pip install"):
+    reason = keras.missing("cpu")
+    assert all(fact in reason for fact in ("tf_keras", "pip install 'deepstarr-zoo[keras]'"))
+    with refuses("keras-cpu", reason, kind=MissingDependency):
         session.open_session(random_checkpoint(ODD), "keras-cpu")
 
 
-def test_compare_says_how_far_and_where() -> None:
+def test_compare_reports_the_differences_and_the_worst_value() -> None:
     expected = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]], np.float32)
     actual = expected + np.array([[0, 0], [0, 0.5], [1e-5, 0]], np.float32)
     report = agreement.compare(expected, actual, ["a", "b", "c"], ["dev", "hk"])
@@ -250,15 +254,13 @@ def test_compare_says_how_far_and_where() -> None:
         (math.inf, math.inf, False),
     ],
 )
-def test_the_verdict_is_that_of_numpy_and_nothing_that_is_not_finite_passes(
-    expected: float, actual: float, passed: bool
-) -> None:
+def test_the_verdict_is_that_of_numpy_and_only_finite_values_pass(expected: float, actual: float, passed: bool) -> None:
     report = agreement.compare(np.array([[expected]]), np.array([[actual]]), ["a"], ["dev"])
     assert report.passed is passed
     json.dumps(report.to_dict(), allow_nan=False)
 
 
-def test_the_worst_is_what_is_not_a_number() -> None:
+def test_a_value_that_is_not_a_number_is_the_worst() -> None:
     expected = np.array([[0.0], [0.0], [0.0]])
     report = agreement.compare(expected, np.array([[5.0], [math.nan], [9.0]]), ["a", "b", "c"], ["dev"])
     assert report.worst.record == "b"
@@ -268,9 +270,9 @@ def test_the_worst_is_what_is_not_a_number() -> None:
 
 def test_tables_of_other_shapes_and_bad_tolerances_are_refused() -> None:
     table = np.zeros((2, 2))
-    with pytest.raises(ZooError, match="actual: expected a table of 2 records and 2 targets, got"):
+    with refuses("actual: ", "2 records", "2 targets", (1, 2)):
         agreement.compare(table, table[:1], ["a", "b"], ["dev", "hk"])
-    with pytest.raises(ZooError, match="expected: expected a table of 0 records"):
+    with refuses("expected: ", "0 records", "2 targets", (0, 2)):
         agreement.compare(table[:0], table[:0], [], ["dev", "hk"])
     with refuses("absolute", "0", "nan"):
         Tolerance(absolute=math.nan)
@@ -278,39 +280,37 @@ def test_tables_of_other_shapes_and_bad_tolerances_are_refused() -> None:
 
 def test_a_reference_that_is_neither_runtime_nor_table_is_refused(tmp_path: Path, published_file: Path) -> None:
     subject = parity.Subject(weights=published_file)
-    with pytest.raises(
-        ZooError, match=r"none.tsv: expected a table of predictions or a runtime \(.*onnx-cpu.*\), found"
-    ):
+    with refuses("none.tsv", *session.runtime_names()):
         parity.run(subject, reference="none.tsv")
     table = tmp_path / "table.tsv"
     table.write_text("name\tdev\thk\n")
-    with pytest.raises(ZooError, match="needs the FASTA file that it was made from; give it with --sequences"):
+    with refuses(table, "FASTA", "--sequences"):
         parity.run(subject, reference=str(table))
-    with pytest.raises(ZooError, match="'abacus-cpu'"):
+    with refuses("'abacus-cpu'"):
         parity.run(subject, runtimes=["abacus-cpu"])
 
 
 @pytest.mark.parametrize(
     ("text", "facts"),
     [
-        ("name\tdev\thk\na\t1\t2\n", ["expected 2", "got 1"]),
-        ("name\tdev\thk\na\t1\t2\nc\t1\t2\n", ["row 2", "'b'", "'c'"]),
-        ("name\tdev\na\t1\nb\t1\n", ["'hk'", "name, dev"]),
-        ("name\tdev\thk\na\t1\t2\nb\t1\tx\n", ["column hk, row 2", "'x'"]),
-        ("name\tdev\thk\na\t1\t2\nb\t\t1\n", ["column dev, row 2", "missing"]),
-        ("name\tdev\thk\na\t1\t2\nb\t1\n", ["line 3", "expected 3", "got 2"]),
-        ('name\tdev\thk\n"a\t1\t2\nb"\t1\t2\n', ["row 1", "'a'", "'\"a'"]),
-        ("name\tdev\thk\tdev\na\t1\t2\t3\nb\t1\t2\t3\n", ["'dev'"]),
+        ("name\tdev\thk\na\t1\t2\n", ("expected 2", "got 1")),
+        ("name\tdev\thk\na\t1\t2\nc\t1\t2\n", ("row 2", "'b'", "'c'")),
+        ("name\tdev\na\t1\nb\t1\n", ("'hk'", "name, dev")),
+        ("name\tdev\thk\na\t1\t2\nb\t1\tx\n", ("column hk", "row 2", "number", "'x'")),
+        ("name\tdev\thk\na\t1\t2\nb\t\t1\n", ("column dev", "row 2", "number", "missing")),
+        ("name\tdev\thk\na\t1\t2\nb\t1\n", ("line 3", "3 fields", "got 2")),
+        ('name\tdev\thk\n"a\t1\t2\nb"\t1\t2\n', ("row 1", "'a'", "'\"a'")),
+        ("name\tdev\thk\tdev\na\t1\t2\t3\nb\t1\t2\t3\n", ("columns", "'dev'")),
     ],
 )
-def test_a_table_that_does_not_fit_the_sequences_is_refused(tmp_path: Path, text: str, facts: list[str]) -> None:
+def test_a_table_that_does_not_fit_the_sequences_is_refused(tmp_path: Path, text: str, facts: tuple[str, ...]) -> None:
     path = tmp_path / "table.tsv"
     path.write_text(text)
     with refuses(path, *facts):
         parity.read_table(path, ["a", "b"], ["dev", "hk"])
 
 
-def test_layer_outputs_with_other_numbers_in_their_names_go_by_order(tmp_path: Path) -> None:
+def test_layer_outputs_with_other_numbers_in_their_names_are_read_in_order(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     assert torch is not None
     weights = random_checkpoint(ODD)
@@ -319,10 +319,10 @@ def test_layer_outputs_with_other_numbers_in_their_names_go_by_order(tmp_path: P
     np.savez(path, **{f"layer_{99 - number}": output for number, output in enumerate(outputs.values())})
     assert list(parity.read_layers(path, weights)) == list(outputs)
     np.savez(path, Conv1D_1st=outputs["Conv1D_1st"])
-    with pytest.raises(ZooError, match="expected outputs of 20 layers, got 1; batch_normalization_60 is missing"):
+    with refuses(path, "20 layers", "got 1", "batch_normalization_60"):
         parity.read_layers(path, weights)
     path.write_bytes(b"PK\x03\x04 nothing")
-    with pytest.raises(ZooError, match=r"cannot be read as a \.npz of layer outputs"):
+    with refuses(path, ".npz"):
         parity.read_layers(path, weights)
 
 

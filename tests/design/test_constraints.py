@@ -28,7 +28,7 @@ def bases(number: int, seed: int) -> np.ndarray:
 
 
 def kept(one: Constraints, codes: np.ndarray, start: np.ndarray) -> bool:
-    """Whether a sequence meets each constraint on its bases, checked one by one on its text."""
+    """Whether a sequence meets every constraint on its bases, checked on its text."""
     text = "".join("ACGT"[code] for code in codes)
     strong = sum(letter in "GC" for letter in text)
     return (
@@ -39,7 +39,7 @@ def kept(one: Constraints, codes: np.ndarray, start: np.ndarray) -> bool:
     )
 
 
-def test_allowed_substitutions_are_those_after_which_everything_still_holds() -> None:
+def test_allowed_substitutions_keep_every_constraint() -> None:
     one = constraints(protect=("5-9",), avoid=("GAT", "homopolymer:4"), gc="0.4-0.6", distance=3)
     generator = np.random.default_rng(0)
     seen = set()
@@ -61,7 +61,7 @@ def test_allowed_substitutions_are_those_after_which_everything_still_holds() ->
     assert seen == {True, False}
 
 
-def test_edits_are_counted_from_the_start_so_that_a_base_may_change_back_or_again() -> None:
+def test_edits_are_counted_against_the_start() -> None:
     one = constraints(distance=1)
     start = bases(1, seed=2)
     codes = start.copy()
@@ -71,7 +71,7 @@ def test_edits_are_counted_from_the_start_so_that_a_base_may_change_back_or_agai
     assert allowed.sum() == 3
 
 
-def test_breach_is_by_how_much_bounds_are_missed() -> None:
+def test_breach_is_the_distance_from_the_bounds() -> None:
     one = constraints(keep=("hk<0.5", "dev>-1", "hk>0"))
     values = np.array([[0, 0.4], [0, 0.75], [-2, 0.25], [-3, -1], [0, 0.5], [0, 0]], np.float32)
     np.testing.assert_allclose(one.breach(values), [0, 0.25, 1, 3, 0, 0], atol=3e-6)
@@ -104,7 +104,7 @@ def test_a_start_that_needs_no_repair_has_none() -> None:
         ({"gc": "0.5-0.6", "distance": 3}, ["15 to 18", "0"]),
     ],
 )
-def test_the_reason_why_a_start_cannot_be_repaired(options: dict[str, Any], facts: list[str]) -> None:
+def test_a_start_that_cannot_be_repaired_is_refused_with_the_reason(options: dict[str, Any], facts: list[str]) -> None:
     one = constraints(**options)
     start = encode(["A" * LENGTH])[0]
     assert one.repair(start, np.random.default_rng(0)) is None
@@ -115,9 +115,9 @@ def test_the_reason_why_a_start_cannot_be_repaired(options: dict[str, Any], fact
 @pytest.mark.parametrize(
     ("options", "facts"),
     [
-        ({"protect": "20-30"}, ["protect: ", "list of texts", "one text"]),
-        ({"avoid": "GGG"}, ["avoid: ", "list of texts", "one text"]),
-        ({"keep": "hk<1"}, ["keep: ", "list of texts", "one text"]),
+        ({"protect": "20-30"}, ["protect: ", "list", "one text"]),
+        ({"avoid": "GGG"}, ["avoid: ", "list", "one text"]),
+        ({"keep": "hk<1"}, ["keep: ", "list", "one text"]),
         ({"protect": ("20-31",)}, ["protect: ", "1 to 30", "20-31"]),
         ({"protect": ("0-3",)}, ["protect: ", "'0-3'"]),
         ({"protect": ("9-3",)}, ["protect: ", "'9-3'"]),

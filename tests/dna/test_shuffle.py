@@ -1,4 +1,4 @@
-"""Dinucleotide shuffles: what they keep, what they depend on, and that compiled code and NumPy give the same."""
+"""Dinucleotide shuffles: their invariants and randomness, and the same result from compiled code and NumPy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pairs(sequence: np.ndarray) -> Counter[tuple[int, int]]:
 
 
 def some_codes() -> np.ndarray:
-    """Of all kinds: few bases and many, with Ns and without, ends that occur once."""
+    """Sequences of all kinds: few or many bases, with or without Ns, with ends that occur once."""
     random = np.random.default_rng(0)
     codes = random.integers(0, 5, (60, 50), np.uint8)
     codes[:20] = np.minimum(codes[:20], 1)
@@ -49,8 +49,8 @@ def test_every_dinucleotide_keeps_its_count_and_the_ends_stay() -> None:
 
 
 @pytest.mark.usefixtures("way")
-def test_every_arrangement_is_as_likely() -> None:
-    """ACAGATA: three loops through A; CACTC: two, and an end that is met on the way."""
+def test_all_arrangements_are_equally_likely() -> None:
+    """ACAGATA has three loops through A; CACTC has two, and its end also occurs inside."""
     for letters, arrangements in (([0, 1, 0, 2, 0, 3, 0], 6), ([1, 0, 1, 3, 1], 2), ([0, 1, 0, 1, 2, 0, 2], 4)):
         made = dinucleotide_shuffle(np.tile(np.array(letters, np.uint8), (6000, 1)), np.random.default_rng(1))
         _, counts = np.unique(made, axis=0, return_counts=True)
@@ -60,7 +60,7 @@ def test_every_arrangement_is_as_likely() -> None:
 
 
 @pytest.mark.usefixtures("way")
-def test_references_follow_from_the_seed_and_the_sequence_alone() -> None:
+def test_references_depend_only_on_the_seed_and_the_sequence() -> None:
     codes = some_codes()[42:]
     made = references(codes, 5, 1234)
     np.testing.assert_array_equal(references(codes[::-1], 5, 1234)[::-1], made)
@@ -78,7 +78,7 @@ def test_compiled_code_and_numpy_give_the_same(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.usefixtures("way")
-def test_a_sequence_without_another_arrangement_is_its_own_shuffle() -> None:
+def test_a_sequence_with_a_single_arrangement_is_its_own_shuffle() -> None:
     codes = np.array([[0] * 9, [0, 1, 2, 3, 3, 3, 3, 3, 3]], np.uint8)
     np.testing.assert_array_equal(references(codes, 4, 0), np.repeat(codes[:, None], 4, axis=1))
     assert references(np.empty((0, 9), np.uint8), 4, 0).shape == (0, 4, 9)
@@ -93,6 +93,7 @@ def test_fewer_than_one_shuffle_is_one_line() -> None:
 @pytest.mark.skipif(not shuffle.BUILT, reason="the compiled module was not built at installation")
 def test_the_compiled_module_refuses_arrays_that_do_not_fit() -> None:
     codes, keys, out = np.zeros((2, 9), np.uint8), np.zeros(2, np.uint64), np.empty((2, 9), np.uint8)
+    shuffle._shuffle.walks(codes, keys, out)
     for arguments in ((codes, keys, out[:1]), (codes[:, :1], keys, out[:, :1]), (codes + 5, keys, out)):
-        with pytest.raises(ValueError, match=r"expected codes and out \(N, L\)"):
+        with refuses("codes", "out", "(N, L)", "keys", kind=ValueError):
             shuffle._shuffle.walks(*map(np.ascontiguousarray, arguments))

@@ -1,4 +1,4 @@
-"""Evaluations: their numbers, what is compared with what, and the folder that they leave."""
+"""Evaluations: their numbers, their comparisons and their output folder."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_report_holds_the_metrics_of_every_model(split: Split) -> None:
     good, flat = report.evaluations
     assert good.scores == metrics.score(split.targets, Counter().predict_codes(split.codes))
     assert [score.n for score in good.scores] == [120, 118]
-    assert [score.note for score in flat.scores] == ["constant predictions: correlations are not defined"] * 2
+    assert ["constant predictions" in score.note for score in flat.scores] == [True] * 2
     assert report.sequences == 60
     (difference,) = report.comparisons
     assert (difference.first, difference.second) == ("flat", "good")
@@ -74,7 +74,7 @@ def test_a_report_holds_the_metrics_of_every_model(split: Split) -> None:
     assert good.diagnoses[0].one.means == pytest.approx(((residuals[:60] + residuals[60:]).mean() / 2,), abs=1e-6)
 
 
-def test_all_others_are_compared_with_the_one_that_is_named(split: Split, tmp_path: Path) -> None:
+def test_all_models_are_compared_with_the_reference(split: Split, tmp_path: Path) -> None:
     models = {"half": Counter(0.5), "good": Counter(), "flat": Counter(0.0), "again": Counter()}
     report = evaluate.evaluate(models, split, CHOSEN, QUICK, "good")
     assert [(one.first, one.second) for one in report.comparisons] == [
@@ -99,7 +99,7 @@ def test_all_others_are_compared_with_the_one_that_is_named(split: Split, tmp_pa
     ] * 3
 
 
-def test_the_reference_is_found_by_its_label_or_as_it_was_given() -> None:
+def test_the_reference_is_found_by_its_label_or_its_path() -> None:
     given = ["original", "runs/a.safetensors"]
     assert evaluate.reference(given, None) == "original"
     assert evaluate.reference(given, "a") == evaluate.reference(given, "runs/a.safetensors") == "a"
@@ -162,11 +162,11 @@ def test_a_constant_target_is_reported(split: Split, tmp_path: Path) -> None:
     assert target["pearson"] is None
     assert target["intervals"]["pearson"] is None
     assert target["mse"] > 0
-    assert target["note"] == "constant target: correlations and R2 are not defined"
+    assert "constant target" in target["note"]
     assert read_rows(tmp_path / "out" / "predictions.tsv")[2]["name"] == "3"
 
 
-def test_a_folder_is_replaced_when_asked_and_never_one_of_something_else(split: Split, tmp_path: Path) -> None:
+def test_overwrite_replaces_a_report_and_never_another_folder(split: Split, tmp_path: Path) -> None:
     report = evaluate.evaluate({"one": Counter()}, split, CHOSEN, QUICK)
     out = tmp_path / "out"
     results.save(report, out)
@@ -197,7 +197,7 @@ def test_a_failure_while_writing_leaves_no_folder(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_models_that_cannot_be_compared_say_what_differs(split: Split) -> None:
+def test_models_that_cannot_be_compared_are_refused_with_the_difference(split: Split) -> None:
     with refuses("dev, hk for a", "expression for b"):
         evaluate.choose({"a": Counter(), "b": Counter(targets=("expression",))})
     with refuses("20 for a", "10 for b"):
@@ -225,7 +225,7 @@ def test_targets_are_chosen_by_name_and_a_column_may_have_another() -> None:
 
 
 def test_outputs_are_found_by_name_never_by_position(split: Split) -> None:
-    """What `--targets hk,dev` gives each target is what `--targets dev,hk` gives it."""
+    """`--targets hk,dev` gives each target the numbers that `--targets dev,hk` gives it."""
     forward = evaluate.evaluate({"one": Counter()}, split, CHOSEN, QUICK)
     backward_split = Split(split.codes, split.targets[:, ::-1], split.names)
     backward = evaluate.evaluate({"one": Counter()}, backward_split, dict(reversed(CHOSEN.items())), QUICK)
@@ -235,7 +235,7 @@ def test_outputs_are_found_by_name_never_by_position(split: Split) -> None:
 
 def test_a_model_of_one_target_is_compared_with_one_of_two(split: Split) -> None:
     class Second(Counter):
-        """Predicts hk alone, which the two-target model has in its second place."""
+        """Predicts only hk, the second target of the other model."""
 
         def predict_codes(self, codes: np.ndarray) -> np.ndarray:
             return Counter().predict_codes(codes)[:, 1:]
@@ -255,7 +255,7 @@ def test_predictions_that_are_not_finite_fail_the_evaluation(split: Split) -> No
         evaluate.evaluate({"a": Counter(np.nan)}, split, CHOSEN, QUICK)
 
 
-def test_weights_are_called_by_the_shortest_name_that_tells_them_apart() -> None:
+def test_labels_are_the_shortest_names_that_differ() -> None:
     assert evaluate.labels(["original", "runs/a.safetensors"]) == ["original", "a"]
     assert evaluate.labels(["a/weights.onnx", "b/weights.onnx"]) == ["a/weights.onnx", "b/weights.onnx"]
     with refuses("original"):

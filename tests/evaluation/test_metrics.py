@@ -1,4 +1,4 @@
-"""Metrics against scipy, and against what a bootstrap must do."""
+"""Metrics agree with scipy, and their bootstrap intervals have the right properties."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def linear(n: int, noise: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return observed.astype(np.float32), predicted
 
 
-def test_scores_are_those_of_scipy() -> None:
+def test_scores_agree_with_scipy() -> None:
     observed, predicted = linear(501, 1.0, seed=1)
     for t, found in enumerate(metrics.score(observed, predicted)):
         o, p = observed[:, t].astype(float), predicted[:, t].astype(float)
@@ -42,7 +42,7 @@ def differences(observed: np.ndarray, first: np.ndarray, second: np.ndarray, **b
     return metrics.resample(observed, [first, second], **bootstrap).differences(0, 1)
 
 
-def test_spearman_with_ties_is_that_of_scipy() -> None:
+def test_spearman_with_ties_agrees_with_scipy() -> None:
     generator = np.random.default_rng(2)
     observed = generator.integers(0, 5, size=(200, 1)).astype(np.float32)
     predicted = (observed + generator.integers(0, 4, size=(200, 1))).astype(np.float32)
@@ -69,31 +69,31 @@ def test_missing_measurements_are_left_out_of_their_target_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("observed", "predicted", "note", "defined"),
+    ("observed", "predicted", "facts", "defined"),
     [
-        ([2, 2, 2], [1, 2, 3], "constant target: correlations and R2 are not defined", {"mse"}),
-        ([1, 2, 3], [0.1, 0.1, 0.1], "constant predictions: correlations are not defined", {"mse", "r2"}),
-        ([5, np.nan, np.nan], [1, 2, 3], "one measurement: correlations and R2 are not defined", {"mse"}),
-        ([np.nan] * 3, [1, 2, 3], "no measurements", set()),
-        ([1, 2, 3], [1, np.nan, 3], "predictions that are not finite", set()),
-        ([1, np.inf, 3], [1, 2, 3], "measurements that are not finite", set()),
+        ([2, 2, 2], [1, 2, 3], ("constant", "target"), {"mse"}),
+        ([1, 2, 3], [0.1, 0.1, 0.1], ("constant", "predictions"), {"mse", "r2"}),
+        ([5, np.nan, np.nan], [1, 2, 3], ("one", "measurement"), {"mse"}),
+        ([np.nan] * 3, [1, 2, 3], ("no", "measurements"), set()),
+        ([1, 2, 3], [1, np.nan, 3], ("predictions", "finite"), set()),
+        ([1, np.inf, 3], [1, 2, 3], ("measurements", "finite"), set()),
     ],
 )
-def test_what_is_not_defined_is_none_with_a_note_and_no_warning(
-    observed: list[float], predicted: list[float], note: str, defined: set[str]
+def test_a_metric_that_is_not_defined_is_none_with_a_note_and_no_warning(
+    observed: list[float], predicted: list[float], facts: tuple[str, ...], defined: set[str]
 ) -> None:
     o, p = np.array(observed, np.float32)[:, None], np.array(predicted, np.float32)[:, None]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = metrics.score(o, p)[0]
         spread = intervals(o, p, resamples=50)[0]
-    assert found.note == note
+    assert not [fact for fact in facts if fact not in found.note], found.note
     assert {name for name in metrics.METRICS if getattr(found, name) is not None} == defined
     assert {name for name in metrics.METRICS if spread[name] is not None} <= defined
 
 
-def test_the_bootstrap_is_the_one_that_draws_rows() -> None:
-    """Weights per row must give what the metrics give on the rows drawn one by one."""
+def test_the_bootstrap_draws_rows() -> None:
+    """Weights per row give the same metrics as the drawn rows one by one."""
     observed, predicted = (np.round(a, 1) for a in linear(40, 1.0, seed=5))
     draws = metrics.resample(observed[:, :1], [predicted[:, :1]], resamples=20, seed=9).draws[0, 0]
     generator = np.random.default_rng(9)
@@ -102,7 +102,7 @@ def test_the_bootstrap_is_the_one_that_draws_rows() -> None:
         np.testing.assert_allclose(found, [expected.pearson, expected.spearman, expected.mse, expected.r2], rtol=1e-9)
 
 
-def test_intervals_repeat_with_the_seed_and_hold_the_value() -> None:
+def test_intervals_depend_on_the_seed_and_contain_the_value() -> None:
     observed, predicted = linear(80, 1.0, seed=6)
     first = intervals(observed, predicted, resamples=200, seed=1)
     assert first == intervals(observed, predicted, resamples=200, seed=1)
@@ -120,7 +120,7 @@ def test_chunks_do_not_change_the_draws(monkeypatch: pytest.MonkeyPatch) -> None
             assert found[name].low == pytest.approx(expected[name].low, rel=1e-9)
 
 
-def test_intervals_cover_the_true_correlation_about_as_often_as_they_say() -> None:
+def test_intervals_contain_the_true_correlation_at_their_nominal_rate() -> None:
     truth = 0.8
     generator = np.random.default_rng(8)
     covered = 0
@@ -143,7 +143,7 @@ def test_both_strands_of_a_sequence_count_once_when_grouped() -> None:
     assert rows.high - rows.low < 0.8 * (once.high - once.low)
 
 
-def test_a_paired_difference_sees_what_two_intervals_cannot() -> None:
+def test_a_paired_difference_is_clear_where_two_intervals_overlap() -> None:
     generator = np.random.default_rng(11)
     truth, shared = generator.normal(size=(2, 300, 1))
     good = truth + shared
@@ -161,14 +161,14 @@ def test_a_prediction_does_not_differ_from_itself() -> None:
         assert all((found.value, found.low, found.high) == (0, 0, 0) for found in target.values())
 
 
-def test_draws_of_equal_values_do_not_blow_up_an_interval() -> None:
+def test_draws_of_equal_values_do_not_widen_an_interval() -> None:
     observed = np.array([[0.1], [0.7], [1.3]])
     found = intervals(observed, np.array([[0.3], [0.8], [1.2]]))[0]
     assert found["r2"].low > -50  # a draw of one row three times has no variance, and is left out
     assert found["pearson"].high == 1
 
 
-def test_bad_arguments_say_what_was_expected() -> None:
+def test_bad_arguments_are_refused() -> None:
     observed, predicted = linear(5, 1.0, seed=13)
     with refuses("(N, T)", (5, 2), (5, 1)):
         metrics.score(observed, predicted[:, :1])

@@ -30,7 +30,7 @@ def test_an_effect_is_the_activity_with_a_base_minus_the_activity_of_the_sequenc
     np.testing.assert_array_equal(zoo.explain.ism(model(), CODES), found)
 
 
-def test_both_strands_give_the_effects_of_the_model_that_is_the_mean() -> None:
+def test_effects_on_both_strands_are_those_of_the_mean_model() -> None:
     found = zoo.explain.ism(model(rc="average"), CODES)
     np.testing.assert_allclose(found, expected(CODES, both_strands(WEIGHTS)), atol=1e-5)
 
@@ -45,7 +45,7 @@ def test_centred_effects_of_a_position_sum_to_zero() -> None:
 def test_bad_input_is_refused() -> None:
     with refuses("sequence 2", LENGTH, "got 3"):
         zoo.explain.ism(model(), [texts(CODES)[0], "ACG"])
-    with refuses("a list of texts", "one text"):
+    with refuses("sequences", "list"):
         zoo.explain.ism(model(), "ACGT")
     with refuses("uint8", f"(N, {LENGTH})"):
         zoo.explain.ism(model(), CODES.astype(int))

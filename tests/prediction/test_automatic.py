@@ -1,4 +1,4 @@
-"""The runtime "auto": the first that can run, in the order of the defaults, and it says which."""
+"""The runtime "auto" is the first that can run, in the order of the defaults; the session names it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from checkpoints import ODD, random_checkpoint, random_codes
+from refusals import refuses
 
 from zoo.errors import MissingDependency, ZooError
 from zoo.models.deepstarr import Config
@@ -21,14 +22,14 @@ def no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_cuda")
-def test_without_a_gpu_the_tables_run_and_the_session_says_so() -> None:
+def test_without_a_gpu_kmer_cpu_runs_and_the_session_names_it() -> None:
     weights = random_checkpoint(ODD)
     running = open_automatic(lambda files: weights)  # noqa: ARG005
     assert running.runtime == "kmer-cpu"
     assert running.predict(random_codes(5, ODD.sequence_length)).shape == (5, 3)
 
 
-def test_every_candidate_is_asked_in_order_for_weights_in_its_own_form(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_candidates_are_tried_in_order_with_weights_in_their_own_format(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[tuple[str, Path]] = []
 
     def refusing(weights: Path, runtime: str, options: RunOptions | None) -> Session:
@@ -45,9 +46,9 @@ def test_every_candidate_is_asked_in_order_for_weights_in_its_own_form(monkeypat
 
 
 @pytest.mark.usefixtures("no_cuda")
-def test_a_network_that_fits_no_table_goes_on_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_too_wide_for_tables_runs_on_the_next_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     wide = random_checkpoint(Config((16,), (13,), (4,), 0.0, 40))
-    with pytest.raises(ZooError, match=r"^kmer-cpu: this network sees 14 bases"):
+    with refuses("kmer-cpu: ", "14 bases"):
         open_session(wide, "kmer-cpu")
     opened: list[str] = []
     start = session.open_session
@@ -62,7 +63,7 @@ def test_a_network_that_fits_no_table_goes_on_to_the_next(monkeypatch: pytest.Mo
 
 
 @pytest.mark.usefixtures("no_cuda")
-def test_weights_that_no_candidate_takes_raise_what_the_last_one_says() -> None:
+def test_weights_that_no_candidate_accepts_raise_the_error_of_the_last_one() -> None:
     def absent(files: tuple[str, ...]) -> Path:
         raise ZooError(f"no such file, {len(files)} suffixes")
 

@@ -1,4 +1,4 @@
-"""The public names: what a notebook types, and the same numbers as the command line."""
+"""The public functions of a notebook give the same numbers as the command line."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ def texts() -> list[str]:
     return ["".join("ACGTN"[code] for code in row) for row in random_codes(6, LENGTH)]
 
 
-def test_every_public_name_is_there() -> None:
+def test_every_public_name_can_be_imported() -> None:
     assert len(zoo.__all__) == 9
     for name in zoo.__all__:
         assert getattr(zoo, name).__name__.rpartition(".")[2] == name
         assert name in dir(zoo)
     assert issubclass(zoo.ZooError, Exception)
-    with pytest.raises(AttributeError, match="module 'zoo' has no attribute 'forecast'"):
+    with refuses("'zoo'", "'forecast'", kind=AttributeError):
         _ = zoo.forecast
 
 
 class TestOneHot:
-    def test_the_layout_is_positions_then_channels_or_the_other_way_round(self) -> None:
+    def test_the_layout_is_positions_and_channels_in_either_order(self) -> None:
         hot = zoo.one_hot(["ACGTN", "acgtn"])
         assert (hot.shape, hot.dtype) == ((2, 5, 4), np.float32)
         np.testing.assert_array_equal(hot[0], np.vstack([np.eye(4), np.zeros(4)]))
@@ -50,31 +50,26 @@ class TestOneHot:
         np.testing.assert_array_equal(zoo.one_hot(np.array(["ACGTN"])), hot[:1])
 
     @pytest.mark.parametrize(
-        ("given", "message"),
+        ("given", "facts"),
         [
-            ("ACGT", "sequences: expected a list of texts, got one text; put it in a list"),
-            (["ACGT", "ACG"], "sequence 2: expected 4 bases, got 3"),
-            (
-                np.zeros((2, 3), np.float32),
-                r"codes: expected a uint8 array \(N, 3\) of base codes, got float32",
-            ),
-            (np.full((2, 3), 5, np.uint8), r"codes\[0, 0\]: expected 0 to 4, got 5; see zoo.encode"),
+            ("ACGT", ("sequences", "list")),
+            (["ACGT", "ACG"], ("sequence 2", "4 bases", "got 3")),
+            (np.zeros((2, 3), np.float32), ("codes", "uint8", "(N, 3)", "float32")),
+            (np.full((2, 3), 5, np.uint8), ("codes[0, 0]", "0 to 4", "got 5", "zoo.encode")),
         ],
     )
-    def test_what_is_neither_texts_nor_codes_is_refused(self, given: object, message: str) -> None:
-        with pytest.raises(zoo.ZooError, match=message):
+    def test_input_that_is_neither_texts_nor_codes_is_refused(self, given: object, facts: tuple[str, ...]) -> None:
+        with refuses(*facts):
             zoo.one_hot(given)  # type: ignore[arg-type]
 
 
 def test_bare_text_is_refused_everywhere(file: Path) -> None:
     model = zoo.load(weights=file, runtime=RUNTIME)
     for take in (zoo.encode, zoo.one_hot, zoo.predict, model.predict):
-        for given, got in (("ACGT", "one text; put it in a list"), (None, "NoneType"), (5, "int"), ({"ACGT"}, "set")):
-            with pytest.raises(zoo.ZooError) as refused:
+        for given, got in (("ACGT", "list"), (None, "got NoneType"), (5, "got int"), ({"ACGT"}, "got set")):
+            with refuses("sequences: ", "list", got):
                 take(given)
-            assert str(refused.value).startswith("sequences: ")
-            assert got in str(refused.value)
-        with pytest.raises(zoo.ZooError, match="sequence 1: expected a text, got bytes"):
+        with refuses("sequence 1", "text", "bytes"):
             take([b"ACGT"])
 
 
@@ -85,7 +80,7 @@ WRONG = {
         ({"seed": 1.5}, ("seed", "whole number", 1.5)),
         ({"distance": 1.5}, ("distance", "whole number", 1.5)),
         ({"beam": True}, ("beam", "whole number", True)),
-        ({"lower": "no"}, ("lower", "true or false", "'no'")),
+        ({"lower": "no"}, ("lower", "true", "false", "'no'")),
         ({"keep": "hk<0.5"}, ("keep", "list")),
         ({"protect": [(1, 5)]}, ("protect", "list", "[(1, 5)]")),
         ({"gc": 0.5}, ("gc", "text", 0.5)),
@@ -108,7 +103,7 @@ WRONG = {
 @pytest.mark.parametrize(
     ("function", "wrong", "facts"), [(name, *case) for name, cases in WRONG.items() for case in cases]
 )
-def test_an_argument_of_another_kind_or_name_is_refused_in_one_line(
+def test_an_argument_of_a_wrong_type_or_name_is_refused_in_one_line(
     file: Path, texts: list[str], function: str, wrong: dict[str, object], facts: tuple[object, ...]
 ) -> None:
     arguments = {"model": zoo.load(weights=file, runtime=RUNTIME), "sequences": texts}
@@ -127,7 +122,7 @@ def test_an_argument_of_another_kind_or_name_is_refused_in_one_line(
         ({"thread": 2}, ("'thread'", "threads", "rc", "resize", "ambiguous")),
     ],
 )
-def test_what_is_loaded_is_asked_for_by_texts(wrong: dict[str, object], facts: tuple[object, ...]) -> None:
+def test_names_of_weights_and_runtimes_are_texts(wrong: dict[str, object], facts: tuple[object, ...]) -> None:
     for take in (zoo.load, functools.partial(zoo.predict, ["ACGT"])):
         with refuses(*facts):
             take(**wrong)
@@ -144,7 +139,7 @@ def test_numbers_of_numpy_are_numbers(file: Path) -> None:
 
 
 class TestChoices:
-    """Point: rc and resize mean what they mean on the command line, given to load or to one call."""
+    """rc and resize have the meaning of the command line, whether given to load or to one call."""
 
     def test_the_mean_of_both_strands(self, file: Path, texts: list[str]) -> None:
         plain, both = (zoo.load(weights=file, runtime=RUNTIME, rc=rc) for rc in (None, "average"))
@@ -167,25 +162,25 @@ class TestChoices:
         expected = plain.predict(["C" * LENGTH, "N" * LENGTH, f"N{'T' * (LENGTH - 2)}N"])
         np.testing.assert_array_equal(found, expected)
         np.testing.assert_array_equal(plain.predict(["T" * (LENGTH - 2)], resize="center"), expected[2:])
-        with pytest.raises(zoo.ZooError, match="sequence 1: expected 53 bases, got 300; cut it into windows"):
+        with refuses("sequence 1", "53 bases", "got 300", "windows", "zoo scan"):
             taking.predict(["A" * 300])
 
     @pytest.mark.parametrize(
         ("place", "length"), [(0, LENGTH + 60), (30, LENGTH + 60), (LENGTH + 59, LENGTH + 60), (3, 9)]
     )
-    def test_a_wrong_letter_is_refused_at_its_place_in_the_text_cropped_off_or_not(
+    def test_a_wrong_letter_is_refused_with_its_position_even_if_cropped(
         self, file: Path, tmp_path: Path, place: int, length: int
     ) -> None:
         text = "A" * place + "X" + "A" * (length - place - 1)
         model = zoo.load(weights=file, runtime=RUNTIME, resize="center")
-        message = f"position {place + 1}: expected a letter of ACGTN, got 'X'"
-        with pytest.raises(zoo.ZooError, match=f"sequence 2, {message}"):
+        facts = (f"position {place + 1}:", "ACGTN", "'X'")
+        with refuses("sequence 2", *facts):
             model.predict(["ACGT" * LENGTH, text])
         (tmp_path / "given.fa").write_text(f">one\n{text}\n")
-        with pytest.raises(zoo.ZooError, match=f"one.*, {message}"):
+        with refuses("given.fa", "one", *facts):
             list(Reader(tmp_path / "given.fa", LENGTH, 8, ReadOptions("center")))
 
-    def test_they_survive_a_pickle(self, file: Path, texts: list[str]) -> None:
+    def test_options_survive_a_pickle(self, file: Path, texts: list[str]) -> None:
         model = zoo.load(weights=file, runtime=RUNTIME, rc="average", resize="center", ambiguous="n")
         again = pickle.loads(pickle.dumps(model))
         assert (again.rc, again.reading) == (model.rc, model.reading)
@@ -194,17 +189,17 @@ class TestChoices:
     def test_a_wrong_choice_is_refused(self, file: Path, texts: list[str]) -> None:
         with refuses("rc", "average", "'mean'"):
             zoo.load(weights=file, runtime=RUNTIME, rc="mean")
-        with pytest.raises(zoo.ZooError, match=r"resize: expected .*center, got 'left'"):
+        with refuses("resize", "center", "'left'"):
             zoo.load(weights=file, runtime=RUNTIME, resize="left")
         model = zoo.load(weights=file, runtime=RUNTIME)
         with refuses("rc", "average", "'mean'"):
             model.predict(texts, rc="mean")
-        with pytest.raises(zoo.ZooError, match=r"resize: expected .*center, got 'left'"):
+        with refuses("resize", "center", "'left'"):
             model.predict(texts, resize="left")
 
 
 class TestPredict:
-    def test_the_rows_have_the_names_that_were_given(self, file: Path, texts: list[str]) -> None:
+    def test_the_rows_have_the_given_names(self, file: Path, texts: list[str]) -> None:
         pandas = pytest.importorskip("pandas")
         model = zoo.load(weights=file, runtime=RUNTIME)
         values = model.predict(texts)
@@ -238,7 +233,7 @@ class TestPredict:
 
     def test_a_loaded_model_takes_no_further_options(self, file: Path, texts: list[str]) -> None:
         model = zoo.load(weights=file, runtime=RUNTIME)
-        with pytest.raises(zoo.ZooError, match=r"threads: .*zoo\.load"):
+        with refuses("threads", "zoo.load"):
             zoo.predict(texts, model, threads=1)
 
 
@@ -254,7 +249,7 @@ class TestTorchModule:
         np.testing.assert_allclose(found.numpy(), model.predict(texts), rtol=1e-4, atol=1e-4)
         assert zoo.torch_module("tuned").config.sequence_length == 249
 
-    def test_what_names_no_weights_is_refused(self) -> None:
+    def test_an_unknown_name_of_weights_is_refused(self) -> None:
         pytest.importorskip("torch")
-        with pytest.raises(zoo.ZooError, match="tunned: no such weights file, did you mean tuned"):
+        with refuses("tunned: ", "mean tuned", "original"):
             zoo.torch_module("tunned")

@@ -1,4 +1,4 @@
-"""The compiled kernel of kmer-cpu stays inside the arrays that it is given, and refuses those that do not fit."""
+"""The compiled kernel of kmer-cpu reads and writes only inside its arrays, and refuses arrays that do not fit."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from checkpoints import ODD, random_checkpoint, random_codes
 from kmer_ways import SMALL, built_once
+from refusals import refuses
 from zoo_runtimes.kmer import kernel, sharing, tables
 from zoo_runtimes.kmer.kernel import Windows
 
@@ -99,6 +100,9 @@ def call(way: str, arguments: Arguments) -> np.ndarray:
     return arguments["out"]
 
 
+SIZE = "size"
+
+
 def longer(array: np.ndarray) -> np.ndarray:
     return np.concatenate([array.ravel(), array.ravel()[:1]])
 
@@ -111,80 +115,88 @@ def shorter(array: np.ndarray) -> np.ndarray:
 def test_arrays_of_a_wrong_size_are_refused(way: str, built: tables.Tables) -> None:
     right = WAYS[way](built)
     call(way, right)
-    wrong: list[tuple[str, Callable[[np.ndarray], np.ndarray], str]] = [
-        ("program", shorter, "bytes of the program: expected"),
-        ("program", longer, "bytes of the program: expected"),
-        ("program", lambda program: program[:5], "bytes of the program: expected at least"),
-        ("program", np.zeros_like, "the program is none"),
-        ("room", shorter, "bytes of the room: expected at least"),
-        ("out", shorter, "bytes of the result: expected" if way != "windows" else "."),
-        ("out", lambda out: out.view(np.uint8).ravel()[:-1].copy(), "bytes of the result: expected"),
-        ("codes", lambda codes: codes * 0 + 4, "codes: expected 0 to 3, got 4"),
+    # argument, how it is changed, and the facts in the error; SIZE stands for the size of the changed array
+    wrong: list[tuple[str, Callable[[np.ndarray], np.ndarray], tuple[str, ...]]] = [
+        ("program", shorter, ("program", SIZE)),
+        ("program", longer, ("program", SIZE)),
+        ("program", lambda program: program[:5], ("program", "at least", SIZE)),
+        ("program", np.zeros_like, ("program",)),
+        ("room", shorter, ("room", "at least", SIZE)),
+        ("out", shorter, ("result", SIZE) if way != "windows" else ()),
+        ("out", lambda out: out.view(np.uint8).ravel()[:-1].copy(), ("result", SIZE)),
+        ("codes", lambda codes: codes * 0 + 4, ("codes", "0 to 3", "got 4")),
     ]
     if way == "windows":
+        from_first = len(right["codes"]) - right["before"]
+        half = len(right["codes"]) // 2
         wrong += [
-            ("plan", longer, "the plan of the windows is none"),
-            ("plan", shorter, "the plan of the windows is none"),
-            ("plan", lambda plan: plan[:2], "the plan of the windows is none"),
-            ("plan", np.zeros_like, "the plan of the windows is none"),
-            ("codes", lambda codes: codes[: len(codes) // 2], "bases from the first window on: expected at least"),
-            ("before", lambda before: before - 1, "bases before the first window: expected at least"),
-            ("before", lambda before: -before, "bases before the first window: expected at least"),
-            ("before", lambda before: before + 10_000, "bases from the first window on: expected at least"),
+            ("plan", longer, ("plan",)),
+            ("plan", shorter, ("plan",)),
+            ("plan", lambda plan: plan[:2], ("plan",)),
+            ("plan", np.zeros_like, ("plan",)),
+            ("codes", lambda codes: codes[:half], ("first window", f"got {half - right['before']}")),
+            ("before", lambda before: before - 1, ("first window", f"got {right['before'] - 1}")),
+            ("before", lambda before: -before, ("first window", f"got {-right['before']}")),
+            ("before", lambda before: before + 10_000, ("first window", f"got {from_first - 10_000}")),
         ]
     else:
-        wrong += [("codes", shorter, "bases of the codes: expected"), ("codes", longer, "bases of the codes: expected")]
-        wrong += [("out", longer, "bytes of the result: expected")]
+        wrong += [("codes", shorter, ("codes", SIZE)), ("codes", longer, ("codes", SIZE))]
+        wrong += [("out", longer, ("result", SIZE))]
     if way == "contributions":
+        largest = int(right["references"].max()) + 4
         wrong += [
-            ("back", shorter, "bytes of the way back: expected"),
-            ("references", shorter, "bases of the references: expected"),
-            ("references", lambda references: references[:1], "bases of the references: expected"),
-            ("references", lambda references: references + 4, "codes: expected 0 to 3, got [4-7]"),
-            ("target", lambda _: -1, "target: expected at least 0, got -1"),
-            ("target", lambda _: T, f"targets: expected at least {T + 1}, got {T}"),
+            ("back", shorter, ("back", SIZE)),
+            ("references", shorter, ("references", SIZE)),
+            ("references", lambda references: references[:1], ("references", SIZE)),
+            ("references", lambda references: references + 4, ("codes", "0 to 3", f"got {largest}")),
+            ("target", lambda _: -1, ("target", "at least 0", "got -1")),
+            ("target", lambda _: T, ("targets", f"at least {T + 1}", f"got {T}")),
         ]
-    for name, change, message in wrong:
-        with pytest.raises(ValueError, match=message):
-            call(way, right | {name: change(right[name])})
-    with pytest.raises(ValueError, match="no instruction set is called 8086 here"):
+    for name, change, facts in wrong:
+        changed = change(right[name])
+        with refuses(*(f"got {changed.nbytes}" if fact == SIZE else fact for fact in facts), kind=ValueError):
+            call(way, right | {name: changed})
+    with refuses("8086", kind=ValueError):
         call(way, right | {"set": "8086"})
 
 
 @pytest.mark.parametrize("way", ["forward", "mutants", "contributions"])
-def test_an_n_is_a_code_where_nothing_is_looked_up(way: str) -> None:
+def test_an_n_is_a_valid_code_without_tables(way: str) -> None:
     right = WAYS[way](None)
     codes = right["codes"].copy()
     codes[0, 7] = 4
     assert np.isfinite(call(way, right | {"codes": codes})).all()
     codes[0, 7] = 5
-    with pytest.raises(ValueError, match="codes: expected 0 to 4, got 5"):
+    with refuses("codes", "0 to 4", "got 5", kind=ValueError):
         call(way, right | {"codes": codes})
 
 
 def test_windows_need_tables(built: tables.Tables) -> None:
     without = kernel.Kernel(LAYERS, None, kernel.instruction_sets()[0])
-    with pytest.raises(ValueError, match="the program has no tables"):
-        call("windows", windows(built) | {"program": without.program})
+    right = windows(built)
+    call("windows", right)
+    with refuses("program", "tables", kind=ValueError):
+        call("windows", right | {"program": without.program})
 
 
 @pytest.mark.parametrize("way", ["room", "room_of_mutants", "room_of_contributions"])
-def test_no_room_is_told_for_a_program_that_is_none(way: str) -> None:
-    with pytest.raises(ValueError, match="bytes of the program: expected at least"):
+def test_the_room_of_an_invalid_program_is_refused(way: str) -> None:
+    with refuses("program", "at least", "got 24", kind=ValueError):
         getattr(kernel._kernel, way)(np.zeros(3, np.int64))
 
 
-def test_no_room_is_told_for_a_plan_that_is_none(built: tables.Tables) -> None:
+def test_the_room_of_an_invalid_plan_is_refused(built: tables.Tables) -> None:
     right = windows(built)
-    with pytest.raises(ValueError, match="the plan of the windows is none"):
+    assert kernel._kernel.room_of_windows(right["program"], right["plan"]) > 0
+    with refuses("plan", kind=ValueError):
         kernel._kernel.room_of_windows(right["program"], right["plan"][:-1])
 
 
-@pytest.mark.skipif(not hasattr(mmap, "PROT_READ"), reason="this system protects no pages so")
+@pytest.mark.skipif(not hasattr(mmap, "PROT_READ"), reason="this system has no mprotect")
 @pytest.mark.parametrize("plan", PLANS, ids=[f"{plan.depth}-{plan.projected}" for plan in PLANS])
 @pytest.mark.parametrize("stride", [1, 3, 8, 50, 60])
-def test_windows_read_no_base_beyond_those_that_they_ask_for(stride: int, plan: tables.Plan) -> None:
-    """The fewest bases that are taken lie beside a page that nobody may read: a read beyond them would end the test."""
+def test_windows_read_no_base_beyond_those_that_they_require(stride: int, plan: tables.Plan) -> None:
+    """The fewest accepted bases are next to a protected memory page, where a read would crash the test."""
     right = windows(built_once(LAYERS, plan), stride, 9)
     codes, before = right["codes"], right["before"]
 

@@ -44,7 +44,7 @@ def refused(found: Answer | None, status: int) -> str:
     return message
 
 
-def test_a_body_that_comes_slowly_after_its_answer_holds_a_connection_for_a_moment_only(service: Running) -> None:
+def test_a_slow_body_after_its_answer_holds_a_connection_only_briefly(service: Running) -> None:
     with connected(service.port) as slow:
         slow.sendall(request(b"{", length=100).replace(b"mine", b"none"))
         refused(answer(slow), 404)
@@ -97,7 +97,7 @@ def test_200_connections_over_the_limit_get_503_and_none_hangs(weights: Path) ->
 
 
 def peak(process: int) -> int:
-    """Bytes of memory that a process has had at most."""
+    """Largest memory of a process so far, in bytes."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:"))
 
@@ -108,7 +108,7 @@ def test_2_gb_are_refused_early_and_take_no_memory(weights: Path) -> None:
     head = b"POST /v2/models/mine/infer HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
 
     def sent_of(first: bytes, part: bytes) -> tuple[int, Answer | None]:
-        """How many bytes of LARGE a client can send that does not stop for the response, and the response."""
+        """The number of bytes of LARGE that a client can send before the connection ends, and the response."""
         sent = 0
         with connected(service.port) as connection:
             connection.sendall(first)
@@ -163,7 +163,7 @@ PIECES = [
 
 
 def spoiled(generator: random.Random) -> bytes:
-    """A request in which bytes are changed, added or left out."""
+    """A request with changed, added or missing bytes."""
     text = bytearray(generator.choice(WHOLE))
     for _ in range(generator.choice([0, 0, 1, 2, 5])):
         at = generator.randrange(min(len(text), 200))
@@ -172,7 +172,7 @@ def spoiled(generator: random.Random) -> bytes:
     return bytes(text)
 
 
-def test_a_thousand_connections_that_send_nonsense_leave_no_trace(weights: Path) -> None:
+def test_a_thousand_invalid_connections_leave_no_trace(weights: Path) -> None:
     psutil = pytest.importorskip("psutil", reason="psutil is not installed")
     generator = random.Random(0)
     with serving(weights) as service:
@@ -195,6 +195,7 @@ def test_a_thousand_connections_that_send_nonsense_leave_no_trace(weights: Path)
             assert time.monotonic() < until, "connections stay open whose clients have left"
         log = service.end()
     (said,) = (line for line in log.splitlines() if not re.match(r"\d{4}-", line))
-    assert said.startswith("zoo: ended by SIGTERM")
+    assert said.startswith("zoo: ")
+    assert "SIGTERM" in said
     statuses = set(map(int, re.findall(r" (\d{3}) (?:\d+ sequences )?[\d.]+ ms", log)))
     assert {200, 400} < statuses <= {200, 400, 404, 405, 413, 421, 499}

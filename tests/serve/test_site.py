@@ -1,4 +1,4 @@
-"""`zoo page`: what it writes and refuses, and that the browser computes what `zoo predict` does."""
+"""`zoo page` writes the right files, refuses bad input, and its page gives the numbers of `zoo predict`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def held(folder: Path) -> set[str]:
 def test_the_files_are_the_page_the_graphs_and_the_runtime(zoo: Zoo, tmp_path: Path, ort: Path) -> None:
     status, out, err = zoo("page", *MODELS, "-o", tmp_path / "site", "--ort", ort)
     assert (status, err) == (0, "")
-    assert out.startswith(f"{tmp_path / 'site'}: a page of original, tuned, ")
+    assert out.startswith(f"{tmp_path / 'site'}: ")
+    assert "original, tuned" in out
     assert held(tmp_path / "site") == {
         "index.html",
         "models/original.onnx",
@@ -108,7 +109,7 @@ def drawn(count: int) -> list[str]:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_browser_predicts_what_zoo_predict_does(zoo: Zoo, tmp_path: Path, name: str) -> None:
+def test_the_browser_gives_the_numbers_of_zoo_predict(zoo: Zoo, tmp_path: Path, name: str) -> None:
     ort, content = onnxruntime_web(), "".join(f">s{i}\n{one}\n" for i, one in enumerate(drawn(300)))
     (tmp_path / "seqs.fa").write_text(content)
     assert zoo("predict", tmp_path / "seqs.fa", "--model", name, "-o", tmp_path / "seqs.tsv")[0] == 0
@@ -126,7 +127,7 @@ def test_the_browser_predicts_what_zoo_predict_does(zoo: Zoo, tmp_path: Path, na
     np.testing.assert_allclose(found, expected.to_numpy(), rtol=0, atol=1e-4)
 
 
-def test_every_network_computes_in_the_browser_what_it_does_here(tmp_path: Path) -> None:
+def test_every_network_gives_the_same_numbers_in_the_browser(tmp_path: Path) -> None:
     ort, files = onnxruntime_web(), {name: tmp_path / f"{name}.safetensors" for name in CONFIGS}
     for name, config in CONFIGS.items():
         checkpoint.save(random_checkpoint(config), files[name])
@@ -146,14 +147,14 @@ def test_every_network_computes_in_the_browser_what_it_does_here(tmp_path: Path)
             )
 
 
-def test_a_page_that_is_opened_as_a_file_says_what_to_do(tmp_path: Path, ort: Path) -> None:
+def test_a_page_opened_as_a_file_shows_the_command_that_serves_it(tmp_path: Path, ort: Path) -> None:
     page.write(["tuned"], tmp_path / "site", ort)
     with opened() as browser:
         browser.get((tmp_path / "site/index.html").as_uri())
         wait(browser, lambda: "python -m http.server" in text(browser, "#status"))
 
 
-def test_a_graph_that_is_not_there_is_said_and_the_page_goes_on(tmp_path: Path) -> None:
+def test_a_missing_graph_is_reported_and_the_page_still_works(tmp_path: Path) -> None:
     page.write(["tuned"], tmp_path / "site", onnxruntime_web())
     (tmp_path / "site/models/tuned.onnx").rename(tmp_path / "kept.onnx")
     with shown(tmp_path / "site") as url, opened() as browser:
@@ -161,7 +162,7 @@ def test_a_graph_that_is_not_there_is_said_and_the_page_goes_on(tmp_path: Path) 
         wait(browser, lambda: find(browser, "#model option"))
         find(browser, "#example")[0].click()
         wait(browser, lambda: "status 404" in text(browser, "#status"))
-        assert text(browser, "#status") == "models/tuned.onnx: the server answered with status 404"
+        assert text(browser, "#status").startswith("models/tuned.onnx: ")
         (tmp_path / "kept.onnx").rename(tmp_path / "site/models/tuned.onnx")
         find(browser, "#example")[0].click()
         wait(browser, lambda: text(browser, "#status").startswith("2 predicted"))

@@ -1,4 +1,4 @@
-"""Signals that end a program are exceptions where that is asked for, and nothing else is changed."""
+"""Inside `signals.raised`, signals that end a program are exceptions; nothing else changes."""
 
 from __future__ import annotations
 
@@ -25,23 +25,20 @@ def _handlers_are_left_as_found() -> object:
 
 
 @pytest.mark.parametrize(
-    ("number", "status", "text"),
-    [
-        (signal.SIGINT, 130, "interrupted"),
-        (signal.SIGTERM, 143, "ended by SIGTERM"),
-        (signal.SIGHUP, 129, "ended by SIGHUP"),
-    ],
+    ("number", "status", "fact"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "SIGTERM"), (signal.SIGHUP, 129, "SIGHUP")],
 )
-def test_each_is_an_interrupt_with_its_exit_status(number: int, status: int, text: str) -> None:
+def test_each_signal_is_an_interrupt_with_its_exit_status(number: int, status: int, fact: str) -> None:
     arrived = Arrived()
     with pytest.raises(KeyboardInterrupt) as caught, signals.raised(arrived):
         signal.raise_signal(number)
     assert caught.value is arrived.last
     assert isinstance(caught.value, Stopped)
-    assert (caught.value.status, str(caught.value)) == (status, text)
+    assert caught.value.status == status
+    assert fact in str(caught.value)
 
 
-def test_one_that_was_ignored_stays_so() -> None:
+def test_an_ignored_signal_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with signals.raised(Arrived()):
@@ -50,7 +47,7 @@ def test_one_that_was_ignored_stays_so() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
-def test_what_is_noted_is_raised_the_second_time() -> None:
+def test_a_noted_signal_is_raised_the_second_time() -> None:
     heard: list[Stopped] = []
 
     def twice() -> None:
@@ -77,7 +74,7 @@ def test_a_thread_changes_nothing() -> None:
     assert seen == [signal.getsignal(signal.SIGTERM)]
 
 
-def test_what_is_withheld_comes_at_the_end() -> None:
+def test_a_withheld_signal_is_raised_at_the_end() -> None:
     order: list[str] = []
 
     def wait() -> None:
@@ -90,7 +87,7 @@ def test_what_is_withheld_comes_at_the_end() -> None:
     assert order == ["after"]
 
 
-def test_what_another_thread_hears_is_withheld_too() -> None:
+def test_a_signal_raised_by_another_thread_is_withheld_too() -> None:
     order: list[str] = []
     now = threading.Event()
 
@@ -112,7 +109,7 @@ def test_what_another_thread_hears_is_withheld_too() -> None:
     assert order == ["after"]
 
 
-def test_one_that_comes_while_the_handlers_are_set_back_is_heard_after_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_during_the_reset_of_the_handlers_is_raised_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
     found = {number: signal.getsignal(number) for number in signals.ENDING}
     set_handler = signal.signal
 

@@ -1,4 +1,4 @@
-"""The trainer: the recipe, determinism, and what a run leaves behind."""
+"""The trainer: the recipe, determinism, and the files of a run."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_training_learns_and_leaves_a_whole_run_folder(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_receipts_of_a_resumed_run_keep_the_command_that_began_it(tmp_path: Path) -> None:
+def test_the_receipts_of_a_resumed_run_keep_its_first_command(tmp_path: Path) -> None:
     job = TrainingJob(
         "deepstarr",
         SMALL,
@@ -73,7 +73,7 @@ def test_the_receipts_of_a_resumed_run_keep_the_command_that_began_it(tmp_path: 
     assert receipts["seconds"] >= before["seconds"]
 
 
-def test_the_weights_kept_are_those_of_the_best_epoch_not_the_last(tmp_path: Path) -> None:
+def test_the_kept_weights_are_those_of_the_best_epoch_not_the_last(tmp_path: Path) -> None:
     made = trainer(tmp_path / "run", epochs=6, learning_rate=0.05)
     made.run()
     kept = network.from_checkpoint(checkpoint.load(tmp_path / "run" / "weights.safetensors"))
@@ -100,7 +100,7 @@ def test_same_seed_same_weights_bit_for_bit(tmp_path: Path) -> None:
     assert other.weights().spec.weights_id != first.weights().spec.weights_id
 
 
-def test_the_moving_average_soon_forgets_the_random_weights_of_the_beginning(tmp_path: Path) -> None:
+def test_the_moving_average_soon_forgets_the_random_initial_weights(tmp_path: Path) -> None:
     made = trainer(tmp_path / "run", epochs=5, batch_size=20, weight_average=0.999)
     begin = network.arrays(made.model)["conv1.weight"]
     made.run()
@@ -108,8 +108,8 @@ def test_the_moving_average_soon_forgets_the_random_weights_of_the_beginning(tmp
     assert 0 < np.abs(kept - end).mean() < 0.5 * np.abs(kept - begin).mean()
 
 
-def test_training_begins_with_the_weights_given(tmp_path: Path) -> None:
-    """With their head where the targets are the same, with a random head where they are others."""
+def test_training_begins_with_the_given_weights(tmp_path: Path) -> None:
+    """The head is that of the given weights if the targets are the same, and random otherwise."""
     trainer(tmp_path / "first", epochs=1).run()
     first = checkpoint.load(tmp_path / "first" / "weights.safetensors")
     begin = checkpoint.make("deepstarr", SMALL, {**first.arrays, "head.bias": np.ones(2, np.float32)}, "toy", "MIT")
@@ -124,7 +124,7 @@ def test_training_begins_with_the_weights_given(tmp_path: Path) -> None:
     second = checkpoint.load(tmp_path / "second" / "weights.safetensors")
     for name, array in begin.arrays.items():
         np.testing.assert_allclose(second.arrays[name], array, atol=0 if "running" in name else 1e-3)
-    assert f"beginning with weights {begin.spec.weights_id[:12]}" in second.spec.source
+    assert begin.spec.weights_id[:12] in second.spec.source
     receipts = json.loads((tmp_path / "second" / "run.json").read_text())
     assert receipts["start"] == {"weights_id": begin.spec.weights_id}
 
@@ -166,7 +166,7 @@ def test_rescaled_weights_are_as_large_as_fresh_ones_and_predict_the_same(tmp_pa
         run(job, Toy())
 
 
-def test_weights_of_another_network_are_no_beginning(tmp_path: Path) -> None:
+def test_weights_of_another_network_are_refused_as_a_start(tmp_path: Path) -> None:
     trainer(tmp_path / "first", epochs=1).run()
     begin = checkpoint.load(tmp_path / "first" / "weights.safetensors")
     wider = dataclasses.replace(SMALL, filters=(9, 6))
@@ -190,7 +190,7 @@ def test_a_run_folder_that_exists_is_not_touched(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_missing_labels_do_not_pull(tmp_path: Path) -> None:
+def test_missing_labels_have_no_gradient(tmp_path: Path) -> None:
     made = trainer(tmp_path / "run")
     predicted = torch.tensor([[1.0, 5.0], [3.0, 7.0]], requires_grad=True)
     loss = made._loss(predicted, torch.tensor([[0.0, math.nan], [1.0, 4.0]]))
@@ -242,7 +242,7 @@ def test_a_toml_file_gives_the_network_and_the_settings(tmp_path: Path) -> None:
         read_model("orignal")
 
 
-def test_trackers_log_every_epoch_or_say_what_is_missing(tmp_path: Path) -> None:
+def test_trackers_log_every_epoch_or_name_the_missing_library(tmp_path: Path) -> None:
     job = TrainingJob(
         "deepstarr", SMALL, TrainConfig(epochs=1), TrainingOptions(output=tmp_path / "run", track="tensorboard")
     )
@@ -256,7 +256,7 @@ def test_trackers_log_every_epoch_or_say_what_is_missing(tmp_path: Path) -> None
         assert list((tmp_path / "run" / "tensorboard").iterdir())
 
 
-def test_reporter_hears_steps_and_epochs(tmp_path: Path) -> None:
+def test_the_reporter_is_called_for_steps_and_epochs(tmp_path: Path) -> None:
     steps, rows = [], []
     trainer(tmp_path / "run", epochs=2).run(Reporter(lambda *now: steps.append(now), rows.append))
     assert [row["epoch"] for row in rows] == [1, 2]
@@ -277,7 +277,7 @@ run(TrainingJob("deepstarr", config, settings, TrainingOptions(output=Path(sys.a
 """
 
 
-def test_two_processes_make_the_step_of_one(tmp_path: Path) -> None:
+def test_two_processes_give_the_step_of_one(tmp_path: Path) -> None:
     here = str(ROOT / "tests")
     arguments = [sys.executable, "-c", DISTRIBUTED]
     base = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
