@@ -28,12 +28,12 @@ def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
 def test_a_student_is_trained_with_the_length_and_targets_of_its_teacher_and_says_so(
     zoo: Zoo, words: tuple[str, ...]
 ) -> None:
-    Path("student.toml").write_text(f'{STUDENT}sequence_length = 300\ntargets = ["x"]\n')
+    Path("student.toml").write_text(f'{STUDENT}sequence_length = 300\ntargets = ["petal"]\n')
     status, _, told = zoo(*words, *QUICK)
     assert status == 0, told
     for facts in (
         ("zoo: sequence_length: ", "53", "300", "student.toml"),
-        ("zoo: targets: ", "a, b, c", "x", "student.toml"),
+        ("zoo: targets: ", "a, b, c", "petal", "student.toml"),
     ):
         assert [line for line in told.splitlines() if all(fact in line for fact in facts)], told
     made = json.loads(Path("run/run.json").read_text())["model"]
