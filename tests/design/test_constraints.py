@@ -115,9 +115,9 @@ def test_a_start_that_cannot_be_repaired_is_refused_with_the_reason(options: dic
 @pytest.mark.parametrize(
     ("options", "facts"),
     [
-        ({"protect": "20-30"}, ["protect: ", "list", "one text"]),
-        ({"avoid": "GGG"}, ["avoid: ", "list", "one text"]),
-        ({"keep": "hk<1"}, ["keep: ", "list", "one text"]),
+        ({"protect": "20-30"}, ["protect: ", "list", "text"]),
+        ({"avoid": "GGG"}, ["avoid: ", "list", "text"]),
+        ({"keep": "hk<1"}, ["keep: ", "list", "text"]),
         ({"protect": ("20-31",)}, ["protect: ", "1 to 30", "20-31"]),
         ({"protect": ("0-3",)}, ["protect: ", "'0-3'"]),
         ({"protect": ("9-3",)}, ["protect: ", "'9-3'"]),
