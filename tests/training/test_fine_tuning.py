@@ -250,8 +250,8 @@ def test_a_note_names_the_targets_of_a_fresh_head_and_those_of_the_given_weights
     trained: Checkpoint, tmp_path: Path
 ) -> None:
     _, told = tune(trained, tmp_path / "run", Toy(targets=("leaf", "hk")), epochs=1)
-    (line,) = (line for line in told if "head" in line)
-    assert all(fact in line for fact in ("leaf, hk", "dev, hk"))
+    (line,) = (line for line in told if "leaf, hk" in line)
+    assert "dev, hk" in line
     assert not [line for line in told if "--freeze-batch-norm" in line]
 
 
