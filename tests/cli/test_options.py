@@ -153,7 +153,9 @@ def example(option: Argument) -> tuple[str, Any]:
         return TUPLES[option.name], (TUPLES[option.name],)
     if get_origin(kind) is tuple:
         return ("-3, 4", (-3, 4)) if get_args(kind)[0] is int else ("A, B", ("A", "B"))
-    text = {"--both-strands": "average", "--alphabet": "TGCA", "--gc": "0.35-0.55"}.get(option.name, "text")
+    text = {"--both-strands": "average", "--alphabet": "TGCA", "--gc": "0.35-0.55", "--shard": "3/20"}.get(
+        option.name, "text"
+    )
     return text, text
 
 

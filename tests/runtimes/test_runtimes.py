@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import subprocess
 import sys
 import threading
@@ -20,7 +21,6 @@ from zoo.options import RunOptions
 from zoo.prediction import session
 from zoo.prediction.session import Session, open_session
 from zoo.spec import ModelSpec
-from zoo.system import machine
 from zoo.weights.checkpoint import Checkpoint
 
 onnx_runtime = registry.load("runtimes", "onnx")
@@ -241,7 +241,7 @@ def test_a_machine_without_a_driver_is_one_clear_line(
     def no_driver(name: str, mode: int = 0) -> None:  # noqa: ARG001
         raise OSError(f"{name}: cannot open shared object file")
 
-    monkeypatch.setattr(machine.ctypes, "CDLL", no_driver)
+    monkeypatch.setattr(ctypes, "CDLL", no_driver)
     monkeypatch.setattr(onnx_runtime, "_cuda_wheel_missing", lambda: None)
     monkeypatch.setattr(onnx_runtime, "conflict", lambda: None)
     monkeypatch.setattr(torch_runtime.importlib.util, "find_spec", lambda name: name)
@@ -251,7 +251,7 @@ def test_a_machine_without_a_driver_is_one_clear_line(
 
 def test_two_wheels_of_onnx_runtime_are_named_with_the_command_that_helps(monkeypatch: pytest.MonkeyPatch) -> None:
     wheels = {"onnxruntime": "1.23.0", "onnxruntime-gpu": "1.23.0"}
-    monkeypatch.setattr(onnx_runtime.libraries, "version", wheels.get)
+    monkeypatch.setattr(onnx_runtime.machine, "version", wheels.get)
     command = "pip uninstall -y onnxruntime-gpu onnxruntime && pip install --no-cache-dir onnxruntime-gpu"
     assert str(onnx_runtime.missing("cuda")).endswith(command)
     assert onnx_runtime.missing("cpu") is None
