@@ -135,6 +135,10 @@ OWN_FORM: dict[str, tuple[str, Any]] = {
 """Option whose text has a form of its own -> an example, and what it becomes."""
 
 
+TEXTS = {"--both-strands": "average", "--alphabet": "TGCA", "--gc": "0.35-0.55", "--shard": "3/20"}
+"""Option whose text has a form of its own -> such a text."""
+
+
 def example(option: Argument) -> tuple[str, Any]:
     """A value of an option, as text and as what it becomes."""
     kind, default, choices = option.resolved_hint, option.field_info.default, option.get_choices(force=True)
