@@ -91,7 +91,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, float64: None) -> Trained:
         theirs = model.train_on_batch(one_hot(codes[rows]).astype(np.float64), [wanted[:, :1], wanted[:, 1:]])
         losses.append((float(ours), theirs[0]))
     model.save_weights(folder / "keras.h5")
-    options = ImportOptions(length=CONFIG.sequence_length)
+    options = ImportOptions(alphabet="ACGT", length=CONFIG.sequence_length)
     theirs = importer.read(folder / "keras.h5", options, architecture="deepstarr")
     return _single(trainer), theirs, np.array(losses)
 
