@@ -48,6 +48,8 @@ def test_narrow_peaks_have_a_summit_and_may_be_compressed(tmp_path: Path) -> Non
         ("c\t6\t5", ["start", "6 and 5"]),
         ("c\t-1\t5", ["start:", "'-1'"]),
         ("c\t1\t5.5", ["end:", "'5.5'"]),
+        ("c\t1\t5.0", ["end:", "'5.0'", "decimal"]),
+        ("c\t1\t5E+3", ["end:", "'5E+3'", "spreadsheet"]),
         ("c\t1\t99999999999999", ["end:", "'99999999999999'"]),
         ("c\t1\t5\tx\t0\tplus", ["strand", "+, -, .", "'plus'"]),
         ("c\t1\t5\t\x1b", ["control characters", "'\\\\x1b'"]),
@@ -64,8 +66,11 @@ def test_a_line_that_is_no_interval_says_why(tmp_path: Path, line: str, facts: l
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.bed"
-    path.write_text("# nothing\n\n")
+    path.write_text("\n")
     with refuses(path, "BED", "empty"):
+        list(bed.read(path))
+    path.write_text("# nothing\n\n#\ntrack name=x\n")
+    with refuses(path, "BED", "3 lines of comments"):
         list(bed.read(path))
 
 

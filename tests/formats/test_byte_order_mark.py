@@ -1,4 +1,4 @@
-"""A byte order mark before a text, as programs of Windows write it: no part of a name, whatever kind of text it is."""
+"""Texts as programs of Windows and old Macs write them: every reader takes a byte order mark, UTF-16 and other line ends."""
 
 from __future__ import annotations
 
@@ -52,6 +52,45 @@ def test_every_reader_leaves_it_out(tmp_path: Path, name: str) -> None:
     expected = read(path)
     path.write_bytes(MARK + text)
     assert read(path) == expected
+
+
+ENCODINGS = {
+    "UTF-16 with a mark": lambda text: b"\xff\xfe" + text.decode().encode("utf-16-le"),
+    "big-endian UTF-16": lambda text: b"\xfe\xff" + text.decode().encode("utf-16-be"),
+    "UTF-16 without a mark": lambda text: text.decode().encode("utf-16-le"),
+    "big-endian UTF-16 without a mark": lambda text: text.decode().encode("utf-16-be"),
+    "CR": lambda text: text.replace(b"\n", b"\r"),
+    "CR LF": lambda text: text.replace(b"\n", b"\r\n"),
+    "UTF-16 with CR": lambda text: gzip.compress(text.decode().replace("\n", "\r").encode("utf-16")),
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("name", [name for name in READERS if not name.endswith(("toml", "json", "yaml"))])
+def test_every_reader_takes_utf_16_and_other_line_ends(tmp_path: Path, name: str, encoding: str) -> None:
+    text, read = READERS[name]
+    path = tmp_path / name
+    path.write_bytes(text)
+    expected = read(path)
+    path.write_bytes(ENCODINGS[encoding](text))
+    assert read(path) == expected
+
+
+def test_long_texts_are_converted_piece_by_piece(tmp_path: Path) -> None:
+    path, text = tmp_path / "text", "".join(f"é{number}𝒜\n" for number in range(40_000))
+    for encoding in ("utf-16-le", "utf-16-be"):
+        path.write_bytes(f"\ufeff{text}".encode(encoding))
+        with open_text(path) as source:
+            assert source.readall() == text.encode()
+        path.write_bytes(f"\ufeff{text}".encode(encoding)[:-1])
+        with open_text(path) as source, refuses(path, "damaged", "truncated"):
+            source.readall()
+    path.write_bytes(text.replace("\n", "\r").encode())
+    with open_text(path) as source:
+        assert source.readall() == text.encode()
+    path.write_bytes(b"BCF\2\2\r\0")
+    with open_text(path) as source:
+        assert source.readall() == b"BCF\2\2\r\0"
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 100])

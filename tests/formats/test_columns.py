@@ -124,7 +124,6 @@ def test_two_columns_of_one_name_are_refused(table: Callable[..., Path], name: s
         ("dev\thk\na\t1\t2\n", ["line 2", "2 fields", "got 3"]),
         ("dev\thk\n1\t2\n\n3\t4\n", ["line 3", "empty"]),
         ("\ndev\thk\n1\t2\n", ["line 1", "empty"]),
-        ("dev\thk\r1\t2\r3\t4\r", ["carriage returns", "tr '\\r' '\\n'"]),
         ("name\tx\na\t2\n", ["'dev', 'hk'", "name, x"]),
         ("name\t#Dev\tHK\n", ["'dev', 'hk'", "name, #Dev, HK", "did you mean #Dev, HK?", "dev, hk"]),
         (

@@ -254,11 +254,6 @@ def test_more_than_half_unknown_is_counted(fasta: Callable[[bytes], Path]) -> No
     assert reader.counts.mostly_unknown == 1
 
 
-def test_lines_that_end_in_carriage_returns_alone_are_named(fasta: Callable[[bytes], Path]) -> None:
-    path = fasta(b">a\rACGTACGTACGT\r" * 50_000)
-    check_refused(path, "carriage returns", "tr '\\r' '\\n'")
-
-
 def test_a_compressed_file_that_changes_while_it_is_read_is_refused(
     fasta: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -123,8 +123,11 @@ def test_files_that_are_none_are_one_line(tmp_path: Path) -> None:
     empty = write(tmp_path, "MEME version 4\n")
     with refuses(empty, "motifs"):
         meme.read(empty)
+    empty.write_bytes(b"\n")
+    with refuses(empty, "MEME", "empty"):
+        meme.read(empty)
     binary = tmp_path / "binary.meme"
-    binary.write_bytes(b"\xff\xfe\x00")
+    binary.write_bytes(b"\xff\xfd\x00")
     with refuses(binary, "MEME", "UTF-8"):
         meme.read(binary)
     binary.write_bytes(TEXT.encode().replace(b"DRE", b"DR\xff"))

@@ -6,6 +6,7 @@ import dataclasses
 import gzip
 import hashlib
 import importlib
+import json
 import lzma
 import random
 from pathlib import Path
@@ -166,11 +167,12 @@ class TestParts:
 @pytest.mark.parametrize(
     ("content", "facts"),
     [
-        ("", ["v.vcf", "none"]),
-        ("chr2\t5\t.\tA\tC\t.\t.\t.\n", ["v.vcf", "VCF or BCF"]),
-        (HEADER, ["v.vcf", "none"]),
-        (HEADER + "chr2\t5\t.\tA\n", ["v.vcf", "record 1"]),
-        (HEADER + "chr2\tx\t.\tA\tC\t.\t.\t.\n", ["v.vcf", "record 1"]),
+        ("", ["v.vcf", "empty"]),
+        ("chr2\t5\t.\tA\tC\t.\t.\t.\n", ["v.vcf", "line 1", "#CHROM", "chr2"]),
+        (HEADER[: HEADER.index("#CHROM")] * 3, ["v.vcf", "#CHROM", "3 lines"]),
+        (HEADER, ["v.vcf", "variants", "2 lines"]),
+        (HEADER + "chr2\t5\t.\tA\n", ["v.vcf", "line 3", "ALT"]),
+        (HEADER + "chr2\tx\t.\tA\tC\t.\t.\t.\n", ["v.vcf", "line 3", "POS", "'x'"]),
         (HEADER + "10\t5\t.\tA\tC\t.\t.\t.\n", ["v.vcf", "g.fa", "'10'", "'chr10'"]),
         (HEADER + "x\t5\t.\tA\tC\t.\t.\t.\n", ["v.vcf", "g.fa", "'x'", "chr2, chr10"]),
     ],
@@ -240,9 +242,9 @@ def test_variants_are_read_twice_at_most(
         (["v.vcf", "-o", "out.xls"], ["out.xls", ".tsv, .txt, .csv, .parquet"]),
         (["t.tsv", "-o", "out.vcf.gz"], ["out.vcf.gz", "table", ".tsv"]),
         (["v.vcf", "-o", "out.bcf"], ["out.bcf", "out.vcf.gz"]),
-        (["bad.tsv"], ["bad.tsv", "pos", "row 1", "0.0"]),
+        (["bad.tsv"], ["bad.tsv", "pos", "row 1", "'0'"]),
         (["far.tsv"], ["far.tsv", "g.fa", "'chr77'"]),
-        (["head.tsv"], ["head.tsv", "'pos', 'chrom', 'ref', 'alt'", "#CHROM, POS, REF, ALT", "pos, chrom, ref, alt"]),
+        (["head.tsv"], ["head.tsv", "'chrom', 'pos'", "CHR, POSITION"]),
         (["v.vcf", "--shifts", "27"], ["shifts", "-26", "26", "53", "27"]),
         (["v.vcf", "--shifts", "-1,-1"], ["shifts", "[-1, -1]"]),
         (["v.vcf", "--max-mismatch", "2"], ["max-mismatch", "1", "2.0"]),
@@ -254,7 +256,7 @@ def test_usage(zoo: Zoo, contigs: dict[str, str], words: list[str], facts: list[
     Path("t.tsv").write_text("chrom\tpos\tref\talt\nchr2\t5\tA\tC\n")
     Path("bad.tsv").write_text("chrom\tpos\tref\talt\nchr2\t0\tA\tC\n")
     Path("far.tsv").write_text("chrom\tpos\tref\talt\nchr77\t5\tA\tC\n")
-    Path("head.tsv").write_text("#CHROM\tPOS\tREF\tALT\nchr2\t5\tA\tC\n")
+    Path("head.tsv").write_text("CHR\tPOSITION\tREF\tALT\nchr2\t5\tA\tC\n")
     one_line(zoo, facts, "variants", *WORDS, "-o", "out.tsv", *words)
     assert not list(Path().glob("out.*"))
 
@@ -335,21 +337,74 @@ def test_rows_of_parquet_are_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("record", "facts"),
     [
-        ("chr2\t5\t.\tA\tC\t.\t.", ["8 columns", "got 7"]),
-        ("chr2\t-5\t.\tA\tC\t.\t.\t.", ["position", "'-5'"]),
-        ("chr2\t1_0\t.\tA\tC\t.\t.\t.", ["position", "'1_0'"]),
-        ("chr2\t5\t\udcff\tA\tC\t.\t.\t.", ["UTF-8"]),
-        ("", ["8 columns", "got 1"]),
+        ("chr2\t5\t.\tA\tC\t.\t.", ["8 columns", "got 7", "INFO is missing"]),
+        ("chr2\t5001\t.\tC", ["got 4", "ALT is missing"]),
+        ("chr2 5 . A C . . .", ["got 1", "blanks"]),
+        ("chr2\t-5\t.\tA\tC\t.\t.\t.", ["POS", "whole number", "'-5'"]),
+        ("chr2\t1_0\t.\tA\tC\t.\t.\t.", ["POS", "'1_0'"]),
+        ("chr2\tpos123\t.\tA\tC\t.\t.\t.", ["POS", "'pos123'"]),
+        ("chr2\t5000.0\t.\tA\tC\t.\t.\t.", ["POS", "'5000.0'", "decimal point"]),
+        ("chr2\t5E+3\t.\tA\tC\t.\t.\t.", ["POS", "'5E+3'", "spreadsheet"]),
+        ("chr2\t5,000\t.\tA\tC\t.\t.\t.", ["POS", "'5,000'", "separators"]),
+        ("chr2\t5\t\udcff\tA\tC\t.\t.\t.", ["ID", "UTF-8"]),
+        ("", ["empty"]),
     ],
 )
-def test_an_invalid_record_is_named_by_its_number(tmp_path: Path, record: str, facts: list[str]) -> None:
+def test_an_invalid_record_is_named_by_its_line_and_field(tmp_path: Path, record: str, facts: list[str]) -> None:
     path = tmp_path / "v.vcf"
     text = f"{HEADER}chr2\t5\tid\tA\tC,<DEL>\t.\t.\t.\n{record}\n"
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
     reading = iter(vcf.Records(path))
     assert next(reading) == vcf.Variant("chr2", 4, "id", "A", ("C", "<DEL>"))
-    with refuses("v.vcf", "record 2", *facts):
+    with refuses("v.vcf", "line 4", *facts):
         next(reading)
+
+
+def test_positions_of_tables_are_whole_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    for text, hint in (
+        ("5.00E+03", "spreadsheet"),
+        ("5e3", "spreadsheet"),
+        ("5000.0", "decimal"),
+        ("NA", ""),
+        ("0", ""),
+    ):
+        path.write_text(f"chrom,pos,ref,alt\nchr2,7,A,C\nchr2,{text},A,C\n")
+        with refuses(path, "row 2", "pos", repr(text), hint):
+            list(vcf.Records(path))
+
+
+def test_words_for_a_missing_allele_of_a_table_are_rows_without_numbers(zoo: Zoo, contigs: dict[str, str]) -> None:
+    base = contigs["chr2"][4]
+    cells = ["", "NA", "nan", ".", "N/A", "null", "None", "-", "#N/A", "NaN"]
+    rows = [f"NA,chr2,5,{base},{cell}" for cell in cells] + [f",chr2,5,{cell},A" for cell in cells]
+    Path("t.csv").write_text("\n".join(["id,chrom,pos,ref,alt", *rows, f"NA,chr2,5,{base},T", ""]))
+    status, _, err = zoo("variants", "t.csv", *WORDS, "-o", "out.tsv")
+    assert status == 0, err
+    counts = json.loads(Path("out.tsv.json").read_text())["counts"]
+    assert (counts["missing"], counts["ref_mismatch"], counts["records"]) == (20, 0, 21)
+    found, numbers = read()
+    assert np.isnan(numbers[:20]).all()
+    assert np.isfinite(numbers[20]).all()
+    assert [row[4] for row in found[:10]] == [cell or "." for cell in cells]
+    assert [row[2] for row in found] == ["NA"] * 10 + ["."] * 10 + ["NA"]
+
+
+def test_a_bcf_that_cannot_be_read_says_after_which_record(tmp_path: Path, contigs: dict[str, str]) -> None:  # noqa: ARG001
+    with pysam.VariantFile("v.vcf") as source, pysam.VariantFile("b.bcf", "wbu", header=source.header) as written:
+        last = [(record.contig, record.pos) for record in source if not written.write(record)][-2]
+    Path("b.bcf").write_bytes(gzip.decompress(Path("b.bcf").read_bytes())[:-5])
+    with refuses("b.bcf", "record", f"{last[0]}:{last[1]}", "bcftools"):
+        list(vcf.Records(Path("b.bcf")))
+    Path("b.bcf").write_bytes(Path("v.vcf").read_bytes())
+    assert len(list(vcf.Records(Path("b.bcf")))) == vcf.digest_and_count(Path("b.bcf"))[1]
+    Path("b.bcf").write_text("chr2\t5\n")
+    with refuses("b.bcf", "line 1", "#CHROM"):
+        vcf.Records(Path("b.bcf"))
+    with pysam.VariantFile("v.vcf") as source, pysam.VariantFile("b.bcf", "wb", header=source.header) as written:
+        written.write(next(source))
+    with refuses("b.vcf", "BCF", ".bcf"):
+        vcf.Records(Path("b.bcf").rename("b.vcf"))
 
 
 def test_vcf_is_read_as_pysam_reads_it(zoo: Zoo, contigs: dict[str, str]) -> None:  # noqa: ARG001

@@ -91,6 +91,7 @@ ODD_ALLELES = {
     ".G": "breakend",
     "R": "other_letters",
     "A" * (L + 1): "too_long",
+    **dict.fromkeys(("NA", "nan", "NaN", "N/A", "null", "None", "-", "#N/A"), "missing"),
 }
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from zoo.dna.windows import centre_of
 from zoo.errors import ZooError
-from zoo.formats.names import CONTROL, shown
+from zoo.formats.names import CONTROL, none_among, shown
+from zoo.formats.positions import LAST_POSITION, position
 from zoo.formats.text_input import lines
 
 NARROW_PEAK_COLUMNS = 10
@@ -23,9 +24,6 @@ MISSING = "."
 """An unknown name or strand."""
 
 STRANDS = ("+", "-", MISSING)
-
-LAST_POSITION = 2**40
-"""Longer than any contig."""
 
 REGION = re.compile(r"(?P<contig>.+):(?P<first>[0-9,]+)-(?P<last>[0-9,]+)")
 
@@ -70,9 +68,10 @@ def read(path: Path) -> Iterator[Interval | BadInterval]:
 
     Raises ZooError if the file cannot be read or has no interval.
     """
-    empty = True
+    comments, empty = 0, True
     for number, line in lines(path):
         if not line or line.isspace() or COMMENT.match(line):
+            comments += bool(line)
             continue
         empty = False
         where = f"{path}, line {number}"
@@ -81,7 +80,7 @@ def read(path: Path) -> Iterator[Interval | BadInterval]:
         except ValueError as error:
             yield BadInterval(where, str(error))
     if empty:
-        raise ZooError(f"{path}: expected intervals (BED), found none; the file is empty")
+        raise ZooError(f"{path}: expected intervals (BED), {none_among(comments, 'comments')}")
 
 
 def _interval(line: str, where: str) -> Interval:
@@ -89,7 +88,7 @@ def _interval(line: str, where: str) -> Interval:
     fields = line.split("\t") if "\t" in line else line.split()
     if len(fields) < 3:
         raise ValueError(f"expected contig, start and end between tabs, got {shown(line)!r}")
-    contig, start, end = fields[0], _position(fields[1], "start"), _position(fields[2], "end")
+    contig, start, end = fields[0], position(fields[1], "start"), position(fields[2], "end")
     if start >= end:
         raise ValueError(f"expected a start below the end, got {start} and {end}")
     name = fields[3] if len(fields) > 3 and fields[3] else MISSING
@@ -105,13 +104,7 @@ def _interval(line: str, where: str) -> Interval:
 def _centre(fields: list[str], start: int, end: int) -> int:
     if len(fields) != NARROW_PEAK_COLUMNS or fields[-1] == "-1":
         return centre_of(start, end)
-    summit = _position(fields[-1], "summit")
+    summit = position(fields[-1], "summit")
     if start + summit >= end:
         raise ValueError(f"expected a summit within the interval of {end - start} bases, got {summit}")
     return start + summit
-
-
-def _position(text: str, field: str) -> int:
-    if not (text.isascii() and text.isdecimal()) or int(text) > LAST_POSITION:
-        raise ValueError(f"{field}: expected a whole number of at least 0, got {shown(text)!r}")
-    return int(text)

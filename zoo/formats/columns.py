@@ -33,8 +33,9 @@ SUFFIXES = (*SEPARATORS, *PARQUET)
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 """Suffixes that may follow the suffix of a format."""
 
-MISSING = frozenset(("", "na", "n/a", "#n/a", "<na>", "nan", "null", "none"))
-"""Cells that mean "no value" in a column of numbers, in upper or lower case."""
+MISSING = frozenset(("", ".", "-", "na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "null", "none"))
+"""Cells that mean "no value" in a column of numbers, of sequences or of alleles, in upper or lower case; not in a column
+of names. See `is_missing`."""
 
 Cells = list[str | None]
 """A column as text; None where Parquet has no value."""
@@ -55,6 +56,11 @@ class Table:
         return len(self.numbers)
 
 
+def is_missing(cell: str) -> bool:
+    """Whether a cell, or an allele, is a word for a missing value, in any case: empty, NA, nan, null, and others."""
+    return cell.strip().lower() in MISSING
+
+
 def suffix(path: Path) -> str:
     """The suffix of the format in lower case: ".tsv" for "a.tsv" and for "a.TSV.gz"."""
     suffixes = [part.lower() for part in path.suffixes[-2:]]
@@ -70,13 +76,15 @@ def read(
     optional: Sequence[str] = (),
     other_names: Mapping[str, Sequence[str]] | None = None,
     advice: Mapping[str, str] | None = None,
+    may_be_missing: Sequence[str] = (),
 ) -> Table:
     """Read the columns `numbers` and `text` of a table, and those text columns in `optional` that it has.
 
     path: a suffix in neither SEPARATORS nor PARQUET means tab-separated text. Text may be compressed.
     other_names: names to try, in order, if the table has no column with exactly the name in `numbers`.
     advice: column -> what to do if it is missing.
-    A number may be missing (see MISSING); text may not, and is read literally: NA is a name.
+    may_be_missing: columns of text whose cells may be empty.
+    A number may be missing (see MISSING). Other text may not, and is read literally: NA is a name.
     Raises ZooError if the file cannot be read or has no rows, if two columns have the same name, for missing columns
     (the message lists those that exist), and for the first line or value that is not valid.
     """
@@ -101,7 +109,7 @@ def read(
         raise ZooError(f"{path}: expected rows below the header, found none")
     parsed = [_numbers(cells[name], f"{path}: column {shown(name)}") for name in numbers]
     return Table(
-        {name: _words(cells[name], f"{path}: column {shown(name)}") for name in texts},
+        {name: _words(cells[name], f"{path}: column {shown(name)}", name in may_be_missing) for name in texts},
         np.stack(parsed, axis=1) if parsed else np.empty((count, 0)),
         tuple(numbers),
     )
@@ -210,10 +218,11 @@ class _Parquet:
         return ZooError(f"{self._path}: cannot be read as Parquet, the file may be damaged ({shown(reason)})")
 
 
-def _words(cells: Cells, where: str) -> list[str]:
+def _words(cells: Cells, where: str, may_be_missing: bool) -> list[str]:
     words: list[str] = []
-    for row, word in enumerate(cells, 1):
-        if not word:
+    for row, cell in enumerate(cells, 1):
+        word = cell or ""
+        if not word and not may_be_missing:
             raise ZooError(f"{where}, row {row}: expected text, the value is missing")
         if CONTROL.search(word):
             raise ZooError(f"{where}, row {row}: expected text without control characters, got {shown(word)!r}")
@@ -235,7 +244,7 @@ def _numbers(cells: Cells, where: str) -> np.ndarray:
 
 def _number(cell: str | None) -> float:
     """A number, NaN for a missing one, infinity for text that is not a number."""
-    if cell is None or cell.strip().lower() in MISSING:
+    if cell is None or is_missing(cell):
         return np.nan
     try:
         # Python reads 1_000 and digits of other scripts as numbers, which no other program writes

@@ -17,7 +17,7 @@ from zoo.dna.encoding import AMBIGUOUS, copy_spans, fitted, letter_table
 from zoo.dna.read_options import LONGEST, STRICT, ReadOptions, length_message, letter_message
 from zoo.errors import ZooError
 from zoo.formats.names import first_word, shown
-from zoo.formats.text_input import STANDARD_INPUT, check_line_ends, open_text, title
+from zoo.formats.text_input import STANDARD_INPUT, open_text, title
 from zoo.spec import UNKNOWN_BASE
 
 BLOCK_BYTES = 1 << 20
@@ -175,7 +175,6 @@ class _File:
                 if len(rest) > HEADER_BYTES:
                     self._check_unfinished(rest)
             if rest:
-                check_line_ends(rest.rstrip(), self._where)
                 yield rest + b"\n"
 
     def _check_unfinished(self, text: bytes) -> None:
@@ -183,7 +182,6 @@ class _File:
         record = _record_title(self._where, self.counts.records + 1, text[1:HEADER_BYTES])
         header = text.find(b"\n", 0, HEADER_BYTES + 2)
         if header < 0:
-            check_line_ends(text.rstrip(), self._where)
             raise ZooError(_long_header(record))
         most = LONGEST * self._length
         if len(text[header:].translate(None, LINE_END_BLANKS + b"\n")) > most:

@@ -123,7 +123,9 @@ class _Reader:
 
     def _version(self) -> None:
         line = self._next()
-        number = re.fullmatch(r"MEME version (\d+)(\.\S*)?( .*)?", line or "")
+        if line is None:
+            raise ZooError(f"{self._path}: expected motifs in the MEME format, the file is empty")
+        number = re.fullmatch(r"MEME version (\d+)(\.\S*)?( .*)?", line)
         if not number or int(number[1]) not in (4, 5):
             raise self._error('expected "MEME version 4" or 5', line)
 

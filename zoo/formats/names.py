@@ -32,3 +32,8 @@ def listed(texts: list[str], most: int = 8) -> str:
     """The first texts of a list for a message, and the number of the others."""
     more = f" and {len(texts) - most:,} more" if len(texts) > most else ""
     return ", ".join(map(shown, texts[:most])) + more
+
+
+def none_among(lines: int, kind: str) -> str:
+    """Part of a message for a file without records. lines: those that it has.  kind: what they are."""
+    return f"found none among {lines:,} lines of {kind}" if lines else "the file is empty"

@@ -1,7 +1,8 @@
 """Text files and standard input as plain bytes or as numbered lines.
 
-gzip, bgzip, zstd, bzip2 and xz are recognised by their first bytes, and decompressed by xopen in the calling thread. A
-byte order mark, which programs on Windows write before a text, is left out. Every failure is one line.
+gzip, bgzip, zstd, bzip2 and xz are recognised by their first bytes, and decompressed by xopen in the calling thread.
+UTF-16, with or without a byte order mark, becomes UTF-8, a byte order mark is left out, and line ends of old Macs (CR)
+become line feeds. Every failure is one line.
 """
 
 from __future__ import annotations
@@ -30,6 +31,12 @@ BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000
 
 BLOCK_BYTES = 1 << 20
 """Bytes read at once."""
+
+START_BYTES = 1 << 16
+"""Bytes at the start of a text that decide on its encoding and its line ends."""
+
+UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+"""Byte order mark -> encoding, as Python names it."""
 
 LINE_BYTES = 16 << 20
 """Longest line, unless the format allows longer ones."""
@@ -101,6 +108,66 @@ class _Digesting(io.RawIOBase):
         return count
 
 
+class _Converted(io.RawIOBase):
+    """A text whose pieces are converted while they are read."""
+
+    def __init__(self, start: bytes, text: BinaryIO) -> None:
+        """start: the bytes of `text` that were read already."""
+        self._rest, self._text = self._convert(start), text
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._rest:
+            piece = self._text.read(BLOCK_BYTES)
+            self._rest = self._convert(piece, final=not piece)
+            if not piece:
+                break
+        found, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
+        buffer[: len(found)] = found
+        return len(found)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._text.close()
+        super().close()
+
+    def _convert(self, piece: bytes, final: bool = False) -> bytes:
+        raise NotImplementedError
+
+
+class _Utf16(_Converted):
+    """UTF-16 as UTF-8."""
+
+    def __init__(self, start: bytes, text: BinaryIO, encoding: str) -> None:
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+        super().__init__(start, text)
+
+    def _convert(self, piece: bytes, final: bool = False) -> bytes:
+        return self._decoder.decode(piece, final).encode()
+
+
+class _LineFeeds(_Converted):
+    """Lines that end in CR, as lines that end in LF."""
+
+    def _convert(self, piece: bytes, final: bool = False) -> bytes:  # noqa: ARG002
+        return piece.replace(b"\r", b"\n")
+
+
+def utf16_of(start: bytes) -> str | None:
+    """The encoding, if the first bytes of a text are UTF-16, as Python names it; else None.
+
+    Without a byte order mark, the first four characters must be ASCII, as in every format that the zoo reads.
+    """
+    if start[:2] in UTF16:
+        return UTF16[start[:2]]
+    low, high = start[:8:2], start[1:8:2]
+    if len(start) >= 4 and not any(high) and all(low):
+        return UTF16[codecs.BOM_UTF16_LE]
+    return UTF16[codecs.BOM_UTF16_BE] if len(start) >= 4 and not any(low) and all(high) else None
+
+
 class TextInput(io.RawIOBase):
     """The plain bytes of an open file, as a raw stream."""
 
@@ -128,7 +195,7 @@ class TextInput(io.RawIOBase):
             return self.readall()
         try:
             if self._start is None:
-                self._start = self._text.read(len(codecs.BOM_UTF8)).removeprefix(codecs.BOM_UTF8)
+                self._start = self._begin()
             found, self._start = self._start[:size], self._start[size:]
             found += self._text.read(size - len(found))
             while not found and size and self._stored is not self._file and self._stored.read(BLOCK_BYTES):
@@ -147,6 +214,18 @@ class TextInput(io.RawIOBase):
             )
         return found
 
+    def _begin(self) -> bytes:
+        """The first bytes of the text, once it is known how to convert it."""
+        start = self._text.read(START_BYTES)
+        if encoding := utf16_of(start):
+            self._text = io.BufferedReader(_Utf16(start, self._text, encoding))
+            start = self._text.read(START_BYTES)
+        # a CR at the very end may belong to a CR LF; binary files have zero bytes
+        if b"\r" in start[:-1] and not (b"\n" in start or b"\0" in start):
+            self._text = io.BufferedReader(_LineFeeds(start, self._text))
+            start = self._text.read(START_BYTES)
+        return start.removeprefix(codecs.BOM_UTF8)
+
     def consumed(self) -> int:
         """Bytes of the file, as stored, that have been read; 0 for a pipe."""
         return self._file.tell() if self._file.seekable() else 0
@@ -159,18 +238,16 @@ class TextInput(io.RawIOBase):
 
 
 def lines(path: str | Path, longest: int = LINE_BYTES, digest: Digest | None = None) -> Iterator[tuple[int, str]]:
-    """Lines without their ends (LF or CR LF), numbered from 1. Bytes that are not UTF-8 become surrogate escapes.
+    """Lines without their ends (LF, CR LF or CR), numbered from 1. Bytes that are not UTF-8 become surrogate escapes.
 
     digest: as for open_text.
 
-    Raises ZooError as open_text and TextInput do, for lines over `longest` bytes, and if lines end in CR alone.
+    Raises ZooError as open_text and TextInput do, and for lines over `longest` bytes.
     """
     number, rest = 0, b""
     with open_text(path, digest) as source:
         while piece := source.read(BLOCK_BYTES):
             rest += piece
-            if not number and b"\n" not in rest:
-                check_line_ends(rest[:-1], title(str(path)))
             end = rest.rfind(b"\n") + 1
             whole, rest = _decoded(rest[:end]), rest[end:]
             yield from enumerate(whole, number + 1)
@@ -179,12 +256,6 @@ def lines(path: str | Path, longest: int = LINE_BYTES, digest: Digest | None = N
                 raise ZooError(f"{title(str(path))}: line {number + 1}: expected at most {longest:,} bytes, got more")
         if rest:
             yield number + 1, _decoded(rest + b"\n")[0]
-
-
-def check_line_ends(text: bytes, where: str) -> None:
-    """Raise ZooError for lines that end in CR alone, which make a whole file one line."""
-    if b"\n" not in text and b"\r" in text:
-        raise ZooError(f"{where}: its lines end in carriage returns alone; convert it with tr '\\r' '\\n'")
 
 
 def _decoded(text: bytes) -> list[str]:

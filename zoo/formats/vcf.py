@@ -21,7 +21,8 @@ from zoo.errors import ZooError
 from zoo.formats import columns, text_input
 from zoo.formats.columns import PARQUET, SEPARATORS
 from zoo.formats.indexed_fasta import pysam_module
-from zoo.formats.names import shown
+from zoo.formats.names import none_among, shown
+from zoo.formats.positions import position
 
 OUTPUT_SUFFIXES = (".vcf", ".vcf.gz", ".vcf.bgz")
 
@@ -32,13 +33,15 @@ TABLE_SUFFIXES = (*SEPARATORS, *PARQUET)
 MISSING = "."
 """A missing identifier, allele or INFO column."""
 
-TABLE_COLUMNS = ("chrom", "ref", "alt")
+TABLE_COLUMNS = ("chrom", "pos", "ref", "alt")
 
 COLUMNS_LINE = "#CHROM"
 """Start of the last line of the header."""
 
-INFO = 7
-"""Index of the column INFO."""
+FIELDS = ("CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
+"""Columns that every record has (VCF 4.3, section 1.6.1)."""
+
+INFO = FIELDS.index("INFO")
 
 INFO_ID = re.compile(r"##INFO=<ID=([^,>]+)")
 
@@ -129,16 +132,14 @@ def digest_and_count(path: Path) -> tuple[str, int]:
     digest = hashlib.sha256()
     with text_input.open_text(path, digest) as source:
         text = io.BufferedReader(source)
-        number = _count_of_bcf(text) if text.peek(len(BCF)).startswith(BCF) else _count_of_text(text, str(path))
+        number = _count_of_bcf(text) if text.peek(len(BCF)).startswith(BCF) else _count_of_text(text)
     return digest.hexdigest(), number
 
 
-def _count_of_text(text: io.BufferedReader[Any], where: str) -> int:
+def _count_of_text(text: io.BufferedReader[Any]) -> int:
     """Number of lines that do not begin with "#"."""
     number, before = 0, b"\n"
     while piece := text.read(text_input.BLOCK_BYTES):
-        if not number:
-            text_input.check_line_ends(piece[:-1], where)
         joined = before + piece
         number += joined.count(b"\n", 0, -1) - joined.count(b"\n#")
         before = piece[-1:]
@@ -168,12 +169,11 @@ class Records:
         self.path, self.header = path, list[str]()
         if not is_vcf(path):
             self._variants = _from_table(path)
-        elif _is_bcf(path):
-            file = _opened(path)
+        elif path.suffix.lower() == ".bcf" and (file := _opened(path)) is not None:
             self.header = str(file.header).splitlines()
             self._variants = _from_bcf(path, file, keep_lines)
         else:
-            lines = (line for _, line in text_input.lines(path, LINE_BYTES))
+            lines = text_input.lines(path, LINE_BYTES)
             self.header = _header(path, lines)
             self._variants = _from_vcf(path, lines, keep_lines)
 
@@ -238,68 +238,87 @@ class Annotated:
         return self._file.with_name(self._file.name + INDICES[csi])
 
 
-def _is_bcf(path: Path) -> bool:
-    return path.suffix.lower() == ".bcf"
-
-
-def _header(path: Path, lines: Iterator[str]) -> list[str]:
+def _header(path: Path, lines: Iterator[tuple[int, str]]) -> list[str]:
     """The lines up to the names of the columns."""
     found: list[str] = []
-    for line in lines:
+    number, line = 0, ""
+    for number, line in lines:
         found.append(line)
         if line.startswith(COLUMNS_LINE):
             return found
         if not line.startswith("#"):
             break
-    raise _unreadable(path, f"expected a header that ends in a line {COLUMNS_LINE}, found none")
+    expected = f"expected VCF, whose header ends in a line {COLUMNS_LINE}"
+    if not number or line.startswith("#"):
+        raise ZooError(f"{path}: {expected}, {none_among(number, 'header')}")
+    if line.startswith(BCF.decode()):
+        known = path.suffix.lower() == ".bcf"
+        raise ZooError(f"{path}: is BCF, {'and damaged' if known else 'give it a name that ends in .bcf'}")
+    raise ZooError(f"{path}: line {number}: {expected}, got {shown(line)!r}")
 
 
-def _from_vcf(path: Path, lines: Iterator[str], keep_lines: bool) -> Iterator[Variant]:
-    for number, line in enumerate(lines, 1):
+def _from_vcf(path: Path, lines: Iterator[tuple[int, str]], keep_lines: bool) -> Iterator[Variant]:
+    for number, line in lines:
         cells = line.split("\t", INFO + 1)
         if len(cells) <= INFO:
-            raise _invalid(path, number, f"expected at least {INFO + 1} columns, got {len(cells)}")
-        contig, position, name, ref, alts, *_ = cells
-        if not (position.isascii() and position.isdecimal()):
-            raise _invalid(path, number, f"expected a position, got {shown(position)!r}")
-        if not line.isascii() and SURROGATE.search(f"{contig}{name}{ref}{alts}"):
-            raise _invalid(path, number, "expected text in UTF-8")
+            raise ZooError(f"{path}: line {number}: {_too_few(cells)}")
+        contig, place, name, ref, alts, *_ = cells
+        try:
+            start = position(place, FIELDS[1]) - 1
+        except ValueError as error:
+            raise ZooError(f"{path}: line {number}: {error}") from None
+        if not line.isascii():
+            for field, text in zip(FIELDS, cells[:5], strict=False):
+                if SURROGATE.search(text):
+                    raise ZooError(f"{path}: line {number}: {field}: expected text in UTF-8, got {shown(text)!r}")
         alleles = () if alts == MISSING else tuple(alts.split(","))
-        yield Variant(contig, int(position) - 1, name, ref, alleles, line if keep_lines else "")
+        yield Variant(contig, start, name, ref, alleles, line if keep_lines else "")
+
+
+def _too_few(cells: list[str]) -> str:
+    """Message for a record with too few columns."""
+    if cells == [""]:
+        return "expected a record, the line is empty"
+    blanks = len(cells) == 1 and len(cells[0].split()) > INFO
+    hint = "they are separated by blanks" if blanks else f"{FIELDS[len(cells)]} is missing"
+    return f"expected the {len(FIELDS)} columns {' '.join(FIELDS)} between tabs, got {len(cells)}; {hint}"
 
 
 def _opened(path: Path) -> Any:
+    """An open BCF; None for a file that is not BCF in spite of its suffix."""
     try:
-        return pysam_module().VariantFile(str(path))
-    except (OSError, ValueError, NotImplementedError) as error:  # the last for gzip that is not bgzip
-        raise _unreadable(path, " ".join(str(error).split())) from None
+        file = pysam_module().VariantFile(str(path))
+    except (OSError, ValueError, NotImplementedError):  # the last for gzip that is not bgzip
+        return None
+    if file.format == BCF.decode():
+        return file
+    file.close()
+    return None
 
 
 def _from_bcf(path: Path, file: Any, keep_lines: bool) -> Iterator[Variant]:
-    number = 0
+    before, number = "", 0
     with contextlib.closing(file):
         try:
             for number, record in enumerate(file, 1):  # noqa: B007 - the number is for the message
                 line = str(record).removesuffix("\n") if keep_lines else ""
                 yield Variant(record.contig, record.pos - 1, record.id or MISSING, record.ref, record.alts or (), line)
-        except (OSError, ValueError) as error:
-            raise _invalid(path, number + 1, " ".join(str(error).split())) from None
-
-
-def _unreadable(path: Path, reason: str) -> ZooError:
-    return ZooError(f"{path}: cannot be read as VCF or BCF ({reason})")
-
-
-def _invalid(path: Path, number: int, reason: str) -> ZooError:
-    return ZooError(f"{path}: record {number:,} cannot be read as VCF ({reason})")
+                before = f", after {record.contig}:{record.pos}"
+        except (OSError, ValueError):
+            # pysam calls every record that it cannot read truncated
+            raise ZooError(
+                f"{path}: record {number + 1:,}{before}: cannot be read as BCF, it is invalid or cut off; bcftools view "
+                "says more"
+            ) from None
 
 
 def _from_table(path: Path) -> Iterator[Variant]:
-    table = columns.read(path, ["pos"], TABLE_COLUMNS, ["id"])
-    names = table.text.get("id", [MISSING] * len(table))
-    text = (table.text[name] for name in TABLE_COLUMNS)
-    rows = zip(*text, names, table.numbers[:, 0].tolist(), strict=True)
-    for row, (contig, ref, alt, name, position) in enumerate(rows, 1):
-        if position != position or position < 1 or not float(position).is_integer():
-            raise ZooError(f"{path}: column pos, row {row}: expected a whole number of at least 1, got {position}")
-        yield Variant(contig, int(position) - 1, name, ref, tuple(alt.split(",")))
+    table = columns.read(path, [], TABLE_COLUMNS, ["id"], may_be_missing=("ref", "alt", "id"))
+    names = table.text.get("id", [""] * len(table))
+    rows = zip(*(table.text[name] for name in TABLE_COLUMNS), names, strict=True)
+    for row, (contig, place, ref, alts, name) in enumerate(rows, 1):
+        try:
+            start = position(place, "pos", 1) - 1
+        except ValueError as error:
+            raise ZooError(f"{path}: row {row}: column {error}") from None
+        yield Variant(contig, start, name or MISSING, ref or MISSING, tuple(alt or MISSING for alt in alts.split(",")))

@@ -27,7 +27,9 @@ from zoo.dna.encoding import ascii_codes
 from zoo.dna.windows import window_start
 from zoo.errors import CheckFailed, ZooError
 from zoo.formats import table_writer, vcf
+from zoo.formats.columns import is_missing
 from zoo.formats.indexed_fasta import IndexedFasta
+from zoo.formats.names import none_among
 from zoo.formats.table_writer import Digested, Layout
 from zoo.formats.vcf import MISSING, InfoField, Variant
 from zoo.genome import shards
@@ -57,7 +59,7 @@ SCORED = "scored"
 
 REASONS = (SCORED, "symbolic", "overlapping_deletion", "breakend", "missing", "other_letters", "too_long")
 """Why an allele is not scored. symbolic: such as <DEL>. overlapping_deletion: * or <*>. breakend: such as G[chr2:7[.
-missing: a point. other_letters: letters other than ACGTN. too_long: longer than the window. Arrays hold the index of
+missing: a point or a word such as NA, as ALT or as REF. other_letters: letters other than ACGTN. too_long: longer than the window. Arrays hold the index of
 the reason."""
 
 MISMATCH = "ref_mismatch"
@@ -147,7 +149,10 @@ class Scoring(GenomeWork):
     def sizes(self) -> list[int]:
         (_, count), size = self._digest_and_count, self.job.sharing.part_size
         if not count:
-            raise ZooError(f"{self.job.variants}: expected variants, found none")
+            records = vcf.Records(self.job.variants)
+            next(iter(records), None)  # raises for a file that is not as expected
+            found = none_among(len(records.header), "header")
+            raise ZooError(f"{self.job.variants}: expected variants, {found}")
         return [min(size, count - first) for first in range(0, count, size)]
 
     def identity(self) -> dict[str, Any]:
@@ -326,7 +331,7 @@ def reason_of(alt: str, ref: str, length: int) -> str:
         return "overlapping_deletion"
     if alt.startswith("<"):
         return "symbolic"
-    if alt in (MISSING, ""):
+    if is_missing(alt) or is_missing(ref):
         return "missing"
     if "[" in alt or "]" in alt or alt.startswith(MISSING) or alt.endswith(MISSING):
         return "breakend"
@@ -361,7 +366,8 @@ class _Report:
         for row in np.flatnonzero((effects.match == 0) | (effects.reasons > 0)):
             contig, position, name, ref, alt = (column[row] for column in effects.columns)
             reason = REASONS[effects.reasons[row]]
-            for kind in (*([] if effects.match[row] else [MISMATCH]), *([] if reason == SCORED else [reason])):
+            differs = not effects.match[row] and not is_missing(ref)
+            for kind in (*([MISMATCH] if differs else []), *([] if reason == SCORED else [reason])):
                 self.counts[kind] += 1
                 names = self.named.setdefault(kind, [])
                 if len(names) < MOST_NAMED:
