@@ -1,4 +1,4 @@
-"""Texts as programs of Windows and old Macs write them: every reader takes a byte order mark, UTF-16 and other line ends."""
+"""Texts as Windows and old Macs write them: every reader takes a byte order mark, UTF-16 and other line ends."""
 
 from __future__ import annotations
 

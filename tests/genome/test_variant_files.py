@@ -391,7 +391,7 @@ def test_words_for_a_missing_allele_of_a_table_are_rows_without_numbers(zoo: Zoo
 
 
 def test_a_bcf_that_cannot_be_read_says_after_which_record(tmp_path: Path, contigs: dict[str, str]) -> None:  # noqa: ARG001
-    with pysam.VariantFile("v.vcf") as source, pysam.VariantFile("b.bcf", "wbu", header=source.header) as written:
+    with pysam.VariantFile("v.vcf") as source, pysam.VariantFile("b.bcf", "wb", header=source.header) as written:
         last = [(record.contig, record.pos) for record in source if not written.write(record)][-2]
     Path("b.bcf").write_bytes(gzip.decompress(Path("b.bcf").read_bytes())[:-5])
     with refuses("b.bcf", "record", f"{last[0]}:{last[1]}", "bcftools"):

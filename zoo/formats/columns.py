@@ -34,8 +34,8 @@ COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 """Suffixes that may follow the suffix of a format."""
 
 MISSING = frozenset(("", ".", "-", "na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "null", "none"))
-"""Cells that mean "no value" in a column of numbers, of sequences or of alleles, in upper or lower case; not in a column
-of names. See `is_missing`."""
+"""Cells that mean "no value" in a column of numbers, sequences or alleles, in upper or lower case; not in one of names.
+See `is_missing`."""
 
 Cells = list[str | None]
 """A column as text; None where Parquet has no value."""

@@ -241,20 +241,20 @@ class Annotated:
 def _header(path: Path, lines: Iterator[tuple[int, str]]) -> list[str]:
     """The lines up to the names of the columns."""
     found: list[str] = []
-    number, line = 0, ""
-    for number, line in lines:
+    line = ""
+    for _, line in lines:
         found.append(line)
         if line.startswith(COLUMNS_LINE):
             return found
         if not line.startswith("#"):
             break
     expected = f"expected VCF, whose header ends in a line {COLUMNS_LINE}"
-    if not number or line.startswith("#"):
-        raise ZooError(f"{path}: {expected}, {none_among(number, 'header')}")
+    if not found or line.startswith("#"):
+        raise ZooError(f"{path}: {expected}, {none_among(len(found), 'header')}")
     if line.startswith(BCF.decode()):
         known = path.suffix.lower() == ".bcf"
         raise ZooError(f"{path}: is BCF, {'and damaged' if known else 'give it a name that ends in .bcf'}")
-    raise ZooError(f"{path}: line {number}: {expected}, got {shown(line)!r}")
+    raise ZooError(f"{path}: line {len(found)}: {expected}, got {shown(line)!r}")
 
 
 def _from_vcf(path: Path, lines: Iterator[tuple[int, str]], keep_lines: bool) -> Iterator[Variant]:
@@ -307,8 +307,8 @@ def _from_bcf(path: Path, file: Any, keep_lines: bool) -> Iterator[Variant]:
         except (OSError, ValueError):
             # pysam calls every record that it cannot read truncated
             raise ZooError(
-                f"{path}: record {number + 1:,}{before}: cannot be read as BCF, it is invalid or cut off; bcftools view "
-                "says more"
+                f"{path}: record {number + 1:,}{before}: cannot be read as BCF, it is invalid or cut off; bcftools "
+                "view says more"
             ) from None
 
 

@@ -59,8 +59,8 @@ SCORED = "scored"
 
 REASONS = (SCORED, "symbolic", "overlapping_deletion", "breakend", "missing", "other_letters", "too_long")
 """Why an allele is not scored. symbolic: such as <DEL>. overlapping_deletion: * or <*>. breakend: such as G[chr2:7[.
-missing: a point or a word such as NA, as ALT or as REF. other_letters: letters other than ACGTN. too_long: longer than the window. Arrays hold the index of
-the reason."""
+missing: ALT or REF is a point, or a word such as NA. other_letters: letters other than ACGTN. too_long: longer than the
+window. Arrays hold the index of the reason."""
 
 MISMATCH = "ref_mismatch"
 
