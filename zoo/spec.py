@@ -20,6 +20,9 @@ ALPHABET = "ACGT"
 UNKNOWN_BASE = len(ALPHABET)
 """Base code of anything but A, C, G and T: a row of zeros in one-hot encoding."""
 
+UNIT = "log2 enrichment"
+"""Unit of activities, for the axes of figures: STARR-seq activity over input."""
+
 SPEC_KEY = "deepstarr_zoo"
 """Metadata key of the ModelSpec in a file."""
 

@@ -19,14 +19,15 @@ import numpy as np
 
 from zoo.design.design import Design
 from zoo.design.options import DesignOptions
-from zoo.errors import ZooError, require
+from zoo.errors import ZooError
 from zoo.formats import table_writer
 from zoo.formats.columns import COMPRESSIONS
 from zoo.formats.table_writer import NOT_AVAILABLE, Layout
 from zoo.prediction import description
 from zoo.prediction.model import Model
 from zoo.prediction.run import description_path
-from zoo.spec import ALPHABET
+from zoo.spec import ALPHABET, UNIT
+from zoo.system import figures
 from zoo.system.atomic import Inputs, check_target, replacing_together
 
 if TYPE_CHECKING:
@@ -37,16 +38,12 @@ COLUMNS = {"design": str, "round": int, "position": str, "from": str, "to": str}
 
 LETTERS = np.frombuffer(f"{ALPHABET}N".encode(), np.uint8)
 
-FIGURE_SUFFIXES = (".png", ".svg")
-
 PANEL_INCHES = (4.2, 3.2)
-
-DOTS_PER_INCH = 150
 
 MOST_LINES = 200
 """Designs to draw one by one; the median is of all designs."""
 
-LINE, MEDIAN, BOUND = "0.65", "#0072b2", "#d55e00"
+LINE, MEDIAN, BOUND = "0.65", *figures.COLOURS[:2]
 
 WIDEST = 24
 """Letters of a target's name that fit into a panel."""
@@ -74,9 +71,7 @@ class Outputs:
         for path in self.paths:
             check_target(path, self.overwrite, self.inputs)
         if self.figure is not None:
-            if self.figure.suffix.lower() not in FIGURE_SUFFIXES:
-                raise ZooError(f"{self.figure}: expected a picture's name, ending in {' or '.join(FIGURE_SUFFIXES)}")
-            require("matplotlib", "explain", "--figure")
+            figures.check_name(self.figure, extra="explain")
             if self.figure in self.paths[1:]:
                 raise ZooError(f"{self.figure}: expected different names for the picture and the designs")
 
@@ -182,19 +177,12 @@ def by_round(found: Sequence[Design]) -> np.ndarray:
 
 def draw(found: Sequence[Design], target: str, targets: Sequence[str], options: DesignOptions, path: Path) -> None:
     """Draw the predictions of each design by round, one panel for each target. The suffix of `path` is the format."""
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     values = by_round(found)
     order = sorted(range(len(targets)), key=lambda number: targets[number] != target)  # the designed target first
-    figure = Figure(figsize=(PANEL_INCHES[0] * len(order), PANEL_INCHES[1]), layout="constrained")
-    FigureCanvasAgg(figure)
-    for panel, number in zip(figure.subplots(1, len(order), squeeze=False)[0], order, strict=True):
+    figure, (panels,) = figures.new(PANEL_INCHES[0] * len(order), PANEL_INCHES[1], columns=len(order))
+    for panel, number in zip(panels, order, strict=True):
         _draw_panel(panel, values[..., number], targets[number], options, designed=targets[number] == target)
-    kind = path.suffix.lower()[1:]
-    with rc_context({"svg.hashsalt": "deepstarr-zoo"}):  # the same designs give the same file
-        figure.savefig(path, dpi=DOTS_PER_INCH, format=kind, metadata={"Date": None} if kind == "svg" else {})
+    figures.write(figure, path)
 
 
 def _draw_panel(panel: Axes, values: np.ndarray, name: str, options: DesignOptions, designed: bool) -> None:
@@ -209,9 +197,8 @@ def _draw_panel(panel: Axes, values: np.ndarray, name: str, options: DesignOptio
     limits += [(keep.bound, f"keep {'>' if keep.above else '<'}") for keep in options.bounds if keep.target == name]
     for bound, what in limits:
         panel.axhline(bound, color=BOUND, linewidth=1, linestyle="--", label=f"{what} {bound:g}")
-    panel.set(xlabel="round", ylabel=f"predicted {short}", title=f"{short}, the target" if designed else short)
+    panel.set(xlabel="round", ylabel=f"predicted {short} ({UNIT})", title=f"{short}, the target" if designed else short)
     panel.title.set_fontsize(10)
-    panel.spines[["top", "right"]].set_visible(False)
     panel.margins(x=0.02)
     panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     panel.legend(frameon=False, fontsize=8)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Protocol
@@ -20,7 +20,8 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 
 from zoo.errors import CheckFailed, ZooError, require
-from zoo.formats import table_writer
+from zoo.formats import bed, table_writer, text_input
+from zoo.formats.names import listed, shown
 from zoo.formats.table_writer import Digested, Layout
 
 SUFFIXES = {"bigwig": ".bw", "bedgraph": ".bedgraph", "parquet": ".parquet"}
@@ -71,6 +72,57 @@ def paths(output: Path, format_: str, targets: Sequence[str]) -> list[Path]:
         if "/" in target or "\0" in target:
             raise ZooError(f"target {target!r}: expected a name that can be part of a file name")
     return [output.with_name(f"{output.name}.{target}{SUFFIXES[format_]}") for target in targets]
+
+
+def read(path: Path, contig: str, start: int, end: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The intervals of a bigWig or bedGraph file that overlap [start, end) of a contig, in the order of the file.
+
+    Returns starts and ends, int64 (K,), and values, float64 (K,). A file whose name does not end in .bedgraph or .bg,
+    plain or compressed, is a bigWig file. Raises ZooError for a file that is neither, or has nothing on the contig.
+    """
+    is_text = any(suffix.lower() in (".bedgraph", ".bg") for suffix in path.suffixes)
+    rows, contigs = (_bedgraph_rows if is_text else _bigwig_rows)(path, contig, start, end)
+    if contig not in contigs:
+        raise ZooError(f"{path}: has nothing on {shown(contig)}; its contigs are {listed(list(contigs))}")
+    found = np.array(rows, np.float64).reshape(-1, 3)
+    return found[:, 0].astype(np.int64), found[:, 1].astype(np.int64), found[:, 2]
+
+
+Rows = list[tuple[int, int, float]]
+
+
+def _bigwig_rows(path: Path, contig: str, start: int, end: int) -> tuple[Rows, Collection[str]]:
+    require("pyBigWig", "genome", "bigWig")
+    import pyBigWig
+
+    if not path.is_file():
+        raise ZooError(f"{path}: no such file")
+    try:
+        with pyBigWig.open(str(path)) as file:
+            contigs = file.chroms()
+            last = min(end, contigs.get(contig, 0))
+            return list(file.intervals(contig, start, last) or []) if start < last else [], contigs
+    except (RuntimeError, TypeError, AttributeError):
+        raise ZooError(f"{path}: expected a bigWig file, or bedGraph with a name that ends in .bedgraph") from None
+
+
+def _bedgraph_rows(path: Path, contig: str, start: int, end: int) -> tuple[Rows, Collection[str]]:
+    rows: Rows = []
+    contigs: dict[str, None] = {}
+    for number, line in text_input.lines(path):
+        if not line or bed.COMMENT.match(line):
+            continue
+        fields = line.split()
+        contigs[fields[0]] = None
+        try:
+            first, last, value = int(fields[1]), int(fields[2]), float(fields[3])
+        except (ValueError, IndexError):
+            raise ZooError(
+                f"{path}, line {number}: expected contig, start, end and value, got {shown(line)!r}"
+            ) from None
+        if fields[0] == contig and first < end and last > start:
+            rows.append((first, last, value))
+    return rows, contigs
 
 
 @contextlib.contextmanager

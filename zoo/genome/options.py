@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from zoo.errors import ZooError
 from zoo.options import Bounds, check
+from zoo.system import figures
 
 MOST_STRIDE = 1 << 30
 """Longer than any contig."""
@@ -75,10 +76,20 @@ class ScanOptions:
     max_n: Annotated[float, Bounds(0, 1)] = 0.5
     """Largest share of Ns in a window that gets a value."""
 
+    figure: Path | None = None
+    """Also draw the tracks of the region as this .png, .svg or .pdf."""
+
+    genes: Path | None = None
+    """Genes to draw below the tracks: GTF or GFF3, plain or compressed."""
+
     def __post_init__(self) -> None:
         check(self)
         if self.region is not None and self.regions is not None:
             raise ZooError("expected --region or --regions, got both")
+        if self.figure is not None:
+            figures.check_name(self.figure)
+        elif self.genes is not None:
+            raise ZooError(f"--genes {self.genes}: also needs --figure, which shows them")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,10 +102,15 @@ class VariantOptions:
     max_mismatch: Annotated[float, Bounds(0, 1)] = 0.01
     """Largest share of alleles whose REF differs from the genome; with more, the exit status is 1."""
 
+    figure: Path | None = None
+    """Also draw the effects along the genome as this .png, .svg or .pdf."""
+
     def __post_init__(self) -> None:
         check(self)
         if not self.shifts or len(set(self.shifts)) != len(self.shifts):
             raise ZooError(f"shifts: expected one or more different numbers of bases, got {list(self.shifts)}")
+        if self.figure is not None:
+            figures.check_name(self.figure)
 
     def check(self, length: int) -> None:
         """Raise ZooError unless the variant's first base is in every window of `length` bases."""

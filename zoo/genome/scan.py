@@ -18,17 +18,17 @@ import numpy as np
 from zoo.dna import windows
 from zoo.dna.windows import before_centre, unknown_bases
 from zoo.errors import CheckFailed, ZooError, require
-from zoo.formats import bed, table_writer, tracks
+from zoo.formats import bed, genes, table_writer, tracks
 from zoo.formats.bed import BadInterval, Interval
 from zoo.formats.indexed_fasta import IndexedFasta
-from zoo.genome import shards
+from zoo.genome import figures, shards
 from zoo.genome.intervals import outside
 from zoo.genome.job import GenomeJob, GenomeWork
 from zoo.genome.options import ScanOptions
 from zoo.genome.shards import Arrays, Progress
 from zoo.prediction import description
 from zoo.prediction.run import description_path
-from zoo.spec import ModelSpec
+from zoo.spec import UNIT, ModelSpec
 
 BLOCK_BASES = 1 << 18
 """Bases whose windows are predicted together, the number that a Session hands to its engine at once; progress is
@@ -59,13 +59,13 @@ class ScanJob(GenomeJob):
         return Scan(self, genome, spec)
 
     def absolute(self) -> Self:
-        regions = self.options.regions
-        options = dataclasses.replace(self.options, regions=regions and regions.absolute())
+        paths = {name: getattr(self.options, name) for name in ("regions", "figure", "genes")}
+        options = dataclasses.replace(self.options, **{name: path and path.absolute() for name, path in paths.items()})
         return dataclasses.replace(super().absolute(), options=options)
 
     @property
     def inputs(self) -> tuple[Path | None, ...]:
-        return *super().inputs, self.options.regions
+        return *super().inputs, self.options.regions, self.options.genes
 
     def outputs(self, spec: ModelSpec) -> list[Path]:
         found = tracks.paths(self.output, self.options.format, spec.targets)
@@ -73,7 +73,7 @@ class ScanJob(GenomeJob):
             require("pyBigWig", "genome", "--format bigwig")
         if self.options.format == "parquet":
             table_writer.check_name(found[-1])
-        return [description_path(self.output), *found]
+        return [description_path(self.output), *([self.options.figure] if self.options.figure else []), *found]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +109,19 @@ class Scan(GenomeWork):
         if not self.parts:
             searched = job.options.regions or job.options.region or job.genome
             raise ZooError(f"{searched}: holds no window of {spec.sequence_length} bases")
+        self._drawn = self._columns() if job.options.figure else None
+
+    def _columns(self) -> figures.Columns:
+        """What the figure will show. Raises ZooError, before any work, for a region that cannot be drawn."""
+        if len(self.stretches) != 1:
+            raise ZooError(
+                f"--figure: shows one region, and this scan has {len(self.stretches):,}; name one with --region"
+            )
+        (one,) = self.stretches
+        region = figures.Region(one.contig, one.start, one.stop)
+        if self.options.genes is not None:
+            genes.read(self.options.genes, one.contig, one.start, one.stop)
+        return figures.Columns(region, self.spec.targets)
 
     @property
     def sizes(self) -> list[int]:
@@ -154,14 +167,20 @@ class Scan(GenomeWork):
         if self.options.regions is not None:
             sizes = [stretch.stop - stretch.start for stretch in self.stretches]
             counts[TOO_SHORT] = sum(size < self.spec.sequence_length for size in sizes)
-        with tracks.opened([*files.values()], self.options.format, self.genome.contigs, self.spec.targets) as track:
+        options = dataclasses.asdict(self.options)
+        of_tracks = [file for path, file in files.items() if path != self.options.figure]
+        with tracks.opened(of_tracks, self.options.format, self.genome.contigs, self.spec.targets) as track:
             for contig, starts, ends, values in self._intervals(parts, counts):
                 track.write(contig, starts, ends, values)
-        options = dataclasses.asdict(self.options)
+                if self._drawn is not None:
+                    self._drawn.add(starts, ends, values)
+        if self._drawn is not None and self.options.figure is not None:
+            unit = UNIT if self.options.scale == "log2" else UNIT.removeprefix("log2 ")
+            figures.draw(self._drawn, files[self.options.figure], self.options.genes, unit)
         return {
             "scan": {name: str(value) if isinstance(value, Path) else value for name, value in options.items()},
             "counts": counts,
-            "tracks": {path.name: description.facts(file) for path, file in files.items()},
+            "tracks": {file.name: description.facts(file) for file in of_tracks},
         }
 
     def _intervals(

@@ -32,7 +32,7 @@ from zoo.formats.indexed_fasta import IndexedFasta
 from zoo.formats.names import none_among
 from zoo.formats.table_writer import Digested, Layout
 from zoo.formats.vcf import MISSING, InfoField, Variant
-from zoo.genome import shards
+from zoo.genome import figures, shards
 from zoo.genome.job import GenomeJob, GenomeWork
 from zoo.genome.options import VariantOptions
 from zoo.genome.shards import Arrays, Progress
@@ -84,7 +84,9 @@ class VariantsJob(GenomeJob):
         return Scoring(self, genome, spec)
 
     def absolute(self) -> Self:
-        return dataclasses.replace(super().absolute(), variants=self.variants.absolute())
+        figure = self.options.figure
+        options = dataclasses.replace(self.options, figure=figure and figure.absolute())
+        return dataclasses.replace(super().absolute(), variants=self.variants.absolute(), options=options)
 
     @property
     def inputs(self) -> tuple[Path | None, ...]:
@@ -105,7 +107,8 @@ class VariantsJob(GenomeJob):
                 if index.is_dir():
                     check_target(index)
             _check_fields(output, spec.targets)
-        return [description_path(output), output]
+        figure = self.options.figure
+        return [description_path(output), *([figure] if figure else []), output]
 
 
 @dataclasses.dataclass
@@ -271,7 +274,10 @@ class Scoring(GenomeWork):
 
         Raises ZooError if REF differs from the genome for every allele: it must be another genome.
         """
-        job, report, file, index = self.job, _Report(), files[self.job.output], None
+        job, file, index = self.job, files[self.job.output], None
+        figure = job.options.figure
+        plot = figures.EffectPlot(self.genome.contigs, self.spec.targets) if figure else None
+        report = _Report(plot)
         if source is None:
             with _table(job.output, self.spec.targets, file) as add:
                 effects(lambda some: add(report.add(some)))
@@ -290,10 +296,13 @@ class Scoring(GenomeWork):
                 f"{job.variants}: none of its {report.counts['records']:,} alleles has the REF of the genome "
                 f"{job.genome}; is it another assembly?"
             )
+        if plot is not None and figure is not None:
+            plot.draw(files[figure])
         _put_index(job.output, index)
         return {
             "variants": {"file": str(job.variants), "sha256": self._digest_and_count[0]},
             **dataclasses.asdict(job.options),
+            "figure": figure and str(figure),
             "counts": report.counts,
             "not_scored": report.named,
             "index": index.suffix if index else None,
@@ -352,9 +361,10 @@ def genome_has(genome: IndexedFasta, variant: Variant) -> bool:
 
 
 class _Report:
-    """Counts of alleles, and the names of those without numbers by the reason."""
+    """Counts of alleles, the names of those without numbers by the reason, and the effects for a figure."""
 
-    def __init__(self) -> None:
+    def __init__(self, plot: figures.EffectPlot | None) -> None:
+        self._plot = plot
         self.counts = dict.fromkeys(("records", MISMATCH, *REASONS[1:], "variants_without_alleles"), 0)
         self.named: dict[str, list[str]] = {}
         self.variants = 0
@@ -372,6 +382,8 @@ class _Report:
                 names = self.named.setdefault(kind, [])
                 if len(names) < MOST_NAMED:
                     names.append(Variant(contig, position - 1, name, ref, ()).shown(alt))
+        if self._plot is not None and len(effects.match):
+            self._plot.add(effects.columns, effects.alt - effects.ref)
         return effects
 
 

@@ -137,7 +137,7 @@ class RunFolder:
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         # below the panels, where it hides no curve
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-        figures.save(figure, self.curves, 120)
+        figures.save(figure, self.curves)
 
     def _is_new(self) -> bool:
         """Whether the folder was made for a run that was killed before it wrote anything."""

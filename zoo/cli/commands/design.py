@@ -16,7 +16,7 @@ def design(
     target: Annotated[str, options.under(options.DESIGNING, "Target of the model whose prediction is raised.")],
     output: Annotated[Path, options.output("FASTA file for the designs; the trace is written beside it.")],
     figure: Annotated[
-        Path | None, options.output("Plot of the rounds, .png or .svg; needs the extra `explain`.")
+        Path | None, options.output("Plot of the rounds: .png, .svg or .pdf; needs the extra `explain`.")
     ] = None,
     overwrite: options.Overwrite = False,
     start: Annotated[Path | None, options.input_("FASTA file of start sequences; by default random DNA.")] = None,
