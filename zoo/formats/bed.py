@@ -13,6 +13,7 @@ from pathlib import Path
 
 from zoo.dna.windows import centre_of
 from zoo.errors import ZooError
+from zoo.formats import kinds
 from zoo.formats.names import CONTROL, none_among, shown
 from zoo.formats.positions import LAST_POSITION, position
 from zoo.formats.text_input import lines
@@ -68,18 +69,20 @@ def read(path: Path) -> Iterator[Interval | BadInterval]:
 
     Raises ZooError if the file cannot be read or has no interval.
     """
-    comments, empty = 0, True
+    comments, first = 0, True
     for number, line in lines(path):
         if not line or line.isspace() or COMMENT.match(line):
             comments += bool(line)
             continue
-        empty = False
         where = f"{path}, line {number}"
         try:
             yield _interval(line, where)
         except ValueError as error:
+            if first and (kind := kinds.of_file(path)) not in (None, kinds.BED, kinds.NARROW_PEAK):
+                raise ZooError(f"{path}: expected intervals (BED), found {kind}") from None
             yield BadInterval(where, str(error))
-    if empty:
+        first = False
+    if first:
         raise ZooError(f"{path}: expected intervals (BED), {none_among(comments, 'comments')}")
 
 

@@ -16,8 +16,9 @@ import numpy as np
 from zoo.dna.encoding import AMBIGUOUS, copy_spans, fitted, letter_table
 from zoo.dna.read_options import LONGEST, STRICT, ReadOptions, length_message, letter_message
 from zoo.errors import ZooError
-from zoo.formats.names import first_word, shown
-from zoo.formats.text_input import STANDARD_INPUT, open_text, title
+from zoo.formats import kinds
+from zoo.formats.names import first_word, none_among, shown
+from zoo.formats.text_input import STANDARD_INPUT, START_BYTES, open_text, title
 from zoo.spec import UNKNOWN_BASE
 
 BLOCK_BYTES = 1 << 20
@@ -197,11 +198,12 @@ def _check_start(text: bytes, where: str) -> None:
     if text.startswith(b">"):
         return
     expected = f"{where}: expected FASTA, whose first line starts with '>'"
-    line = text.split(b"\n", 1)[0].rstrip()
-    if line.startswith(b"@"):
-        raise ZooError(f"{expected}, this looks like FASTQ; convert it, for example with seqtk seq -A")
-    if line.startswith(b"%PDF"):
-        raise ZooError(f"{expected}, this is a PDF")
+    if (kind := kinds.of_text(text[:START_BYTES])) is not None:
+        raise ZooError(f"{expected}, found {kind}")
+    lines = text.split(b"\n")
+    if all(line.startswith((b"#", b";")) for line in lines if line):
+        raise ZooError(f"{expected}, {none_among(sum(map(bool, lines)), 'comments')}")
+    line = lines[0].rstrip()
     if any(byte < 32 and byte not in b"\t\r" for byte in line[:80]) or not line.isascii():
         raise ZooError(f"{expected}, this is not a text file")
     raise ZooError(f"{expected}, got {shown(line.decode())!r}: a sequence before the first header?")

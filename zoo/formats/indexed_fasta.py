@@ -25,7 +25,7 @@ import numpy as np
 from zoo.dna.encoding import ASCII_TO_CODE, INVALID
 from zoo.dna.windows import padded
 from zoo.errors import ZooError, require
-from zoo.formats import text_input
+from zoo.formats import kinds, text_input
 from zoo.formats.names import listed, shown
 from zoo.spec import UNKNOWN_BASE
 from zoo.system.atomic import replacing
@@ -207,7 +207,9 @@ def _check_file(path: Path) -> bool:
         if beginning.startswith(codecs.BOM_UTF8):
             raise ZooError(f"{path}: {text_input.BYTE_ORDER_MARK}")
         if not beginning.startswith(b">"):
-            raise ZooError(f"{path}: expected a genome in FASTA, whose first line starts with '>'")
+            kind = kinds.of_file(path)
+            found = f", found {kind}" if kind else ""
+            raise ZooError(f"{path}: expected a genome in FASTA, whose first line starts with '>'{found}")
         return False
     if beginning[12:14] != b"BC":
         raise ZooError(f"{path}: gzip has no random access; gunzip it, or compress it with bgzip")

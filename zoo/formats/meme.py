@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.errors import ZooError
+from zoo.formats import kinds
 from zoo.formats.text_input import lines
 from zoo.spec import ALPHABET
 from zoo.system.atomic import replacing
@@ -127,6 +128,8 @@ class _Reader:
             raise ZooError(f"{self._path}: expected motifs in the MEME format, the file is empty")
         number = re.fullmatch(r"MEME version (\d+)(\.\S*)?( .*)?", line)
         if not number or int(number[1]) not in (4, 5):
+            if (kind := kinds.of_file(self._path)) not in (None, kinds.MEME):
+                raise ZooError(f"{self._path}: expected motifs in the MEME format, found {kind}")
             raise self._error('expected "MEME version 4" or 5', line)
 
     def _alphabet(self, line: str) -> None:

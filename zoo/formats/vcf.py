@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from zoo.errors import ZooError
-from zoo.formats import columns, text_input
+from zoo.formats import columns, kinds, text_input
 from zoo.formats.columns import PARQUET, SEPARATORS
 from zoo.formats.indexed_fasta import pysam_module
 from zoo.formats.names import none_among, shown
@@ -251,10 +251,10 @@ def _header(path: Path, lines: Iterator[tuple[int, str]]) -> list[str]:
     expected = f"expected VCF, whose header ends in a line {COLUMNS_LINE}"
     if not found or line.startswith("#"):
         raise ZooError(f"{path}: {expected}, {none_among(len(found), 'header')}")
-    if line.startswith(BCF.decode()):
-        known = path.suffix.lower() == ".bcf"
-        raise ZooError(f"{path}: is BCF, {'and damaged' if known else 'give it a name that ends in .bcf'}")
-    raise ZooError(f"{path}: line {len(found)}: {expected}, got {shown(line)!r}")
+    kind = kinds.of_file(path)
+    if kind is kinds.BCF and path.suffix.lower() == ".bcf":
+        raise ZooError(f"{path}: cannot be read as BCF, the file may be damaged")
+    raise ZooError(f"{path}: line {len(found)}: {expected}, {f'found {kind}' if kind else f'got {shown(line)!r}'}")
 
 
 def _from_vcf(path: Path, lines: Iterator[tuple[int, str]], keep_lines: bool) -> Iterator[Variant]:
