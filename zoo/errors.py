@@ -49,6 +49,11 @@ class ZooWarning(UserWarning):
     """A warning for the user; the command line prints it as one line and continues."""
 
 
+class ImitationWarning(ZooWarning):
+    """Numbers come from bundled weights and can be taken for those of the weights that they imitate; the command line
+    prints it last."""
+
+
 class CheckFailed(ZooError):  # noqa: N818
     """A check of results failed on valid input (parity, export validation): exit status 1."""
 

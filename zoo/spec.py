@@ -7,6 +7,7 @@ another file beside it.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -36,7 +37,8 @@ class ModelSpec:
     architecture: name of a model plug-in, such as deepstarr.
     config: fields of that architecture's Config, JSON types only.
     sequence_length: L, in bases.  targets: names of the T output columns, in order.
-    weights_id: sha256 (hex) of the canonical arrays, see checkpoint.weights_id.
+    weights_id: sha256 (hex) of the canonical arrays, see checkpoint.weights_id. Predictions are the same
+        if `network_id` is the same too.
     source, licence: where the weights come from and their licence; free text.
     imported: for weights from another program, how its file was read; free text, "" for others.
     Raises ZooError for a field of another type, and for target names that a table cannot have.
@@ -70,6 +72,11 @@ class ModelSpec:
             return int(target)
         hint = did_you_mean(target, self.targets) if isinstance(target, str) else ""
         raise ZooError(f"targets: these weights predict {', '.join(self.targets)}, got {target!r}{hint}")
+
+    @property
+    def network_id(self) -> str:
+        """sha256 (hex) of the architecture and its config, which say what is computed with the arrays."""
+        return hashlib.sha256(json.dumps([self.architecture, self.config], sort_keys=True).encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
         """The fields; `imported` is left out if it is empty."""

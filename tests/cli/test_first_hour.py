@@ -45,27 +45,54 @@ def refused(zoo: Zoo, facts: list[str], *arguments: object) -> None:
 
 
 class TestNote:
-    """Point: one short line names the weights, what they are and how good they are."""
+    """Point: one line names the weights, and a last one says how far bundled ones are from the published ones."""
 
-    def test_bundled_weights_say_that_they_imitate_and_how_closely(self, zoo: Zoo, folder: Path) -> None:  # noqa: ARG002
-        err = zoo("predict", "a.fa", *KMER)[2]
-        near = lookup.catalog()["original"]["fidelity"]
-        dev, hk = near["windows_dev_pearson"], near["windows_hk_pearson"]
-        for fact in ("3 sequences", "kmer-cpu", "bundled", f"{dev:.2f} dev", f"{hk:.2f} hk", "zoo pull original"):
-            assert fact in err
-        assert err.count("\n") == 1
-        assert len(err) < 160
+    @pytest.mark.parametrize("name", sorted(lookup.catalog()))
+    def test_bundled_weights_say_that_they_imitate_and_how_closely(self, zoo: Zoo, folder: Path, name: str) -> None:
+        shutil.copy(lookup.path_of(name), folder / "copied.safetensors")
+        near = lookup.catalog()[name]["fidelity"]
+        typical, largest = (
+            max(near[f"strong_enhancers_{target}_{measure}"] for target in ("dev", "hk"))
+            for measure in ("rmse", "largest")
+        )
+        assert 0.3 < typical < 1 < largest < 3
+        for given in ([name, "a.fa"], ["copied.safetensors", "a.fa", "--crop-or-pad", "--ambiguous-as-n"]):
+            summary, caution = zoo("predict", *given[1:], "--weights", given[0], *KMER)[2].splitlines()
+            for fact in ("3 sequences", "kmer-cpu", f"bundled weights {name}"):
+                assert fact in summary
+            for fact in (f" {name} ", f"{typical:.1f}", f"{largest:.1f} log2 on strong enhancers", "zoo pull original"):
+                assert fact in caution
 
-    def test_the_line_stays_short_whatever_was_changed(self) -> None:
-        from zoo.prediction import description
-
-        for count in (0, 1_234_567, 10**12):
-            names = ("records", "resized", "ambiguous_letters", "mostly_unknown")
-            weights = {"bundled": "original", "imitates": "original", "fidelity": {"dev": 0.95, "hk": 0.9}, "id": "0"}
-            described = {"weights": weights, "counts": dict.fromkeys(names, count), "runtime": "onnx-cuda"}
-            line = description.summary(described)
-            assert len(f"zoo: {line}") < 160
-            assert line.startswith(f"{count:,} sequences")
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ("parity", "--runtimes", "kmer-cpu,onnx-cpu", "--weights"),
+            ("evaluate", "--data", "labelled.tsv", "--split", "all", *KMER, "--weights"),
+            ("design", "--target", "dev", "-n", "1", "--rounds", "1", "-o", "d.fa", "--overwrite", *KMER, "--weights"),
+            ("variants", "v.tsv", "--genome", "g.fa", "-o", "v.out.tsv", "--overwrite", *KMER, "--weights"),
+            ("scan", "g.fa", "-o", "scanned", "--overwrite", *KMER, "--weights"),
+            ("explain", "a.fa", "--method", "ism", "-o", "e", "--overwrite", *KMER, "--weights"),
+            ("export", "--onnx", "-o", "x.onnx", "--overwrite", "--weights"),
+            ("predict", "a.fa", *KMER, "--model"),
+        ],
+    )
+    def test_every_command_that_uses_them_says_so_once_and_last(
+        self, zoo: Zoo, folder: Path, words: tuple[str, ...]
+    ) -> None:
+        text = "".join("ACGT"[code] for code in random_codes(1, 300)[0] % 4)
+        (folder / "g.fa").write_text(f">c\n{text}\n")
+        (folder / "v.tsv").write_text(
+            f"chrom\tpos\tref\talt\nc\t150\t{text[149]}\t{'C' if text[149] == 'A' else 'A'}\n"
+        )
+        rows = [f"{text[n : n + LENGTH]}\t{n}\t{n % 3}\n" for n in range(9)]
+        (folder / "labelled.tsv").write_text("sequence\tdev\thk\n" + "".join(rows))
+        checkpoint.save(random_checkpoint(lookup.load("tuned").config), folder / "other.safetensors")
+        for weights, told in (("tuned", 1), ("other.safetensors", 0)):
+            status, _, err = zoo(*words, weights)
+            assert status == 0, err
+            lines = err.splitlines()
+            assert ["imitate" in line for line in lines].count(True) == told
+            assert not told or "imitate" in lines[-1]
 
     @pytest.mark.parametrize("switch", ["-q", "--quiet"])
     @pytest.mark.parametrize("before", [True, False])
@@ -100,6 +127,18 @@ class TestNote:
             assert capsys.readouterr().err == shown
         notes.without_switches([])
 
+    def test_a_terminal_shows_three_decimals_and_a_file_all_digits(
+        self, zoo: Zoo, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        whole = zoo("predict", "a.fa", *KMER)[1]
+        assert zoo("predict", "a.fa", *KMER, "-o", "a.tsv")[0] == 0
+        assert (folder / "a.tsv").read_text() == whole
+        monkeypatch.setattr("zoo.prediction.run.os.isatty", lambda descriptor: descriptor == 1)
+        header, *rows = whole.splitlines()
+        short = [[f"{float(text):.3f}" for text in row.split("\t")[1:]] for row in rows]
+        shown = zoo("predict", "a.fa", *KMER)[1].splitlines()
+        assert shown == [header, *("\t".join([f"s{n}", *numbers]) for n, numbers in enumerate(short))]
+
 
 class TestNames:
     """Point: an error about a name with a typo suggests the right name; every command knows the same names."""
@@ -107,7 +146,8 @@ class TestNames:
     @pytest.mark.parametrize(
         ("arguments", "facts"),
         [
-            (["predict", "a.fa", "--model", "orignal"], ["'orignal'", "original?"]),
+            (["predict", "a.fa", "--model", "orignal"], ["orignal: ", "original?"]),
+            (["predict", "a.fa", "--model", "orignal", "--weights", "tuned"], ["orignal: ", "original?"]),
             (["predict", "a.fa", "--weights", "tunned"], ["tunned", "tuned?"]),
             (["predict", "a.fa", "--runtime", "onx-cpu"], ["'onx-cpu'", "onnx-cpu?"]),
             (["export", "original", "--format", "onn"], ["'onn'", "onnx?"]),

@@ -181,7 +181,8 @@ def test_every_help_fits_the_terminal(zoo: Zoo, monkeypatch: pytest.MonkeyPatch,
         assert zoo(command, "-h") == (0, out, "")
         for argument in arguments(command):
             if argument.show:
-                assert out.count(f" {argument.names[0]} ") + out.count(f" {argument.names[0]}\n") >= 1
+                name = argument.names[0] if argument.index is None else argument.names[0].removeprefix("--")
+                assert out.count(f" {name} ") + out.count(f" {name}\n") >= 1
     assert "None" not in out
     assert "[]" not in out
 

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import pages
-import pytest
 from command_line import Zoo
+
+from zoo.prediction.run import TERMINAL_DECIMALS
+from zoo.weights import lookup
 
 SHOWN = next(block.text for block in pages.blocks(pages.ROOT / "README.md") if block.language == "console")
 
 
 def test_the_first_example_prints_what_the_page_shows(zoo: Zoo) -> None:
     status, out, err = zoo("predict", "--runtime", "kmer-cpu", pages.ROOT / "docs" / "example.fa")
-    *rows, note = [line for line in SHOWN.splitlines() if not line.startswith(("$", "..."))]
+    *rows, note, caution = [line for line in SHOWN.splitlines() if not line.startswith(("$", "..."))]
     assert status == 0
-    assert err == f"{note}\n"
+    assert err == f"{note}\n{caution}\n"
     for shown, printed in zip(rows[1:], out.splitlines()[1:], strict=False):
         assert shown.split("\t")[0] == printed.split("\t")[0]
         numbers = [[float(value) for value in line.split("\t")[1:]] for line in (shown, printed)]
-        assert numbers[0] == pytest.approx(numbers[1], abs=2e-5)
+        assert numbers[0] == [round(number, TERMINAL_DECIMALS) for number in numbers[1]]
+        assert all(len(number.partition(".")[2]) == TERMINAL_DECIMALS for number in shown.split("\t")[1:])
+
+
+def test_the_error_of_the_bundled_weights_stands_above_the_numbers() -> None:
+    text = (pages.ROOT / "README.md").read_text("utf-8")
+    error = lookup.error(lookup.catalog()["original"]["fidelity"], ("dev", "hk"))
+    assert 0 < text.find(error) < text.find(SHOWN)

@@ -27,7 +27,7 @@ DESCRIBED = {
     "sequence_length": LENGTH,
     "counts": {"records": 250},
     "options": {"method": "deeplift", "shuffles": 100},
-    "weights": {"bundled": None, "id": "f" * 64, "source": "random numbers"},
+    "weights": {"bundled": None, "published": None, "id": "f" * 64, "source": "random numbers", "caution": "slow"},
 }
 
 

@@ -9,8 +9,9 @@ import pytest
 from checkpoints import ODD, random_checkpoint
 from refusals import refuses
 
+from zoo.errors import ImitationWarning
 from zoo.prediction import description
-from zoo.prediction.model import load
+from zoo.prediction.model import ModelSource, load
 from zoo.prediction.run import PredictionJob, predict_file
 from zoo.weights import checkpoint, lookup
 
@@ -52,14 +53,62 @@ class TestWeights:
     def test_who_runs_bundled_weights_hears_how_to_get_the_published_ones(self, bundled: Path) -> None:
         fasta = bundled / "one.fa"
         fasta.write_text(f">one\n{'A' * ODD.sequence_length}\n")
-        model = load("tuned", runtime="kmer-cpu")
-        line = description.summary(predict_file(model, PredictionJob(fasta, bundled / "out.tsv")))
-        assert line.startswith("1 sequences; kmer-cpu; ")
-        assert "zoo pull original" in line
+        with pytest.warns(ImitationWarning, match="zoo pull original"):
+            model = load("tuned", runtime="kmer-cpu")
+        described = predict_file(model, PredictionJob(fasta, bundled / "out.tsv"))
+        assert description.summary(described).startswith("1 sequences; kmer-cpu; bundled weights tuned")
+        assert "zoo pull original" in described["weights"]["caution"]
 
-    def test_the_published_weights_are_the_pulled_ones(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("ZOO_HOME", str(tmp_path))
-        checkpoint.save(random_checkpoint(ODD), lookup.published_path("original"))
+    @pytest.fixture
+    def pulled(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """A cache with published weights."""
+        monkeypatch.setenv("ZOO_HOME", str(tmp_path / "home"))
+        path = lookup.published_path("original")
+        path.parent.mkdir(parents=True)
+        checkpoint.save(random_checkpoint(ODD), path)
+        return path
+
+    def test_without_a_name_the_pulled_weights_are_used(self, pulled: Path) -> None:
+        ids = [lookup.load(*names).spec.weights_id for names in ((), ("original:published",), (pulled,))]
+        assert ids == [random_checkpoint(ODD).spec.weights_id] * 3
+        assert (lookup.default(), lookup.by_name([])) == (
+            "original:published",
+            {"original:published": lookup.default()},
+        )
+        assert (ModelSource().name, ModelSource().file) == ("original:published", pulled)
+        source = ModelSource()
+        pulled.unlink()
+        assert source.name == "original:published"  # what a run uses is chosen once
+        assert (ModelSource().name, lookup.default()) == ("original", "original")
+
+    def test_a_pipeline_can_pin_either(self, pulled: Path) -> None:
+        for name in ("original", "original:bundled"):
+            assert ModelSource(name).file is None
+            with pytest.warns(ImitationWarning, match="--weights original:published") as told:
+                assert lookup.load(name).spec.weights_id == lookup.catalog()["original"]["weights_id"]
+            assert "zoo pull" not in str(told[0].message)
+        pulled.write_bytes(pulled.read_bytes()[:-1])
+        with refuses(pulled, "zoo pull original"):
+            lookup.load("original:published")
+
+    def test_the_default_makes_no_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("ZOO_HOME", str(tmp_path / "home"))
+        assert lookup.default() == "original"
+        assert not (tmp_path / "home").exists()
+
+    def test_a_name_that_is_a_file_too_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "tuned").mkdir()
+        assert lookup.resolve("tuned")  # an empty folder holds no weights
+        checkpoint.save(random_checkpoint(ODD), tmp_path / "tuned" / lookup.RUN_WEIGHTS)
+        for arguments in (("tuned",), (None, "tuned")):
+            with refuses("./tuned", "tuned:bundled"):
+                lookup.resolve(*arguments)
+        for name in ("./tuned", "tuned/weights.safetensors"):
+            assert lookup.load(name).config == ODD
+        assert lookup.load("tuned:bundled").config != ODD
+
+    def test_the_published_weights_are_the_pulled_ones(self, pulled: Path) -> None:  # noqa: ARG002
         loaded = lookup.resolve("original:published")
         assert isinstance(loaded, checkpoint.Checkpoint)
         assert loaded.spec == random_checkpoint(ODD).spec
@@ -89,9 +138,10 @@ class TestWeights:
     @pytest.mark.parametrize(
         ("arguments", "facts"),
         [
-            (("small",), ["'small'", NAMES]),
-            (("small", "w.onnx"), ["'small'", NAMES]),
-            (("w.onnx",), ["'w.onnx'", NAMES, "--weights"]),
+            (("small",), ["small: ", NAMES]),
+            (("small", "w.onnx"), ["small: ", "w.onnx", NAMES]),
+            (("w.onnx", "w.h5"), ["w.onnx: ", "w.h5", NAMES]),
+            (("w.onnx",), ["w.onnx: ", ".safetensors", "zoo list"]),
             (("original:mine",), ["original:published", "'original:mine'"]),
             (("tuned:published",), ["original:published", "'tuned:published'"]),
             (("original:published",), ["original", "zoo pull original"]),

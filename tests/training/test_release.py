@@ -60,10 +60,10 @@ def test_a_run_becomes_the_bundled_weights_of_a_name(
         (folder / "original.txt").write_text("of another name")
     entry = release.add("tuned", [run], teacher, *drawn_from, pretrained, receipts)
     assert entry["commands"] == ["zoo distill tuned"]
-    assert len(entry["fidelity"]) == 20
+    assert len(entry["fidelity"]) == 30
     assert {value for name, value in entry["fidelity"].items() if name.endswith("pearson")} == {1.0}
-    assert {value for name, value in entry["fidelity"].items() if name.endswith("rmse")} == {0.0}
-    for fact in ("deepstarr-zoo", "1.00 (dev)", "1.00 (hk)", TUNED.spec.weights_id[:12]):
+    assert {value for name, value in entry["fidelity"].items() if name.endswith(("rmse", "largest"))} == {0.0}
+    for fact in ("deepstarr-zoo", "error 0.0", "0.0 log2", TUNED.spec.weights_id[:12]):
         assert fact in entry["source"]
 
     monkeypatch.setattr(lookup, "PRETRAINED", pretrained)
@@ -163,8 +163,11 @@ def test_the_distance_of_bundled_weights_from_the_published_ones_is_that_of_the_
     ours = load(name, runtime="kmer-cpu").predict_codes(codes)
     fidelity = lookup.catalog()[name]["fidelity"]
     for column, target in enumerate(("dev", "hk")):
-        pearson = np.corrcoef(ours[:, column], published[:, column])[0, 1]
-        assert pearson == pytest.approx(fidelity[f"enhancers_500_{target}_pearson"], abs=1e-3)
+        pair = ours[:, column], published[:, column]
+        error = np.abs(pair[0] - pair[1])
+        found = {"pearson": np.corrcoef(*pair)[0, 1], "rmse": (error**2).mean() ** 0.5, "largest": error.max()}
+        for measure, value in found.items():
+            assert value == pytest.approx(fidelity[f"{lookup.ENHANCERS}_{target}_{measure}"], abs=1e-3)
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/bundled-weights.md"])
@@ -172,10 +175,10 @@ def test_the_pages_show_the_figures_of_the_catalog(page: str) -> None:
     text = (ROOT / page).read_text("utf-8")
     shown = {row for row in text.splitlines() if row.startswith("| ")}
     fidelity = [lookup.catalog()[name]["fidelity"] for name in ("original", "tuned")]
-    labels = {"enhancers_500": "strong enhancers", "windows": "windows", "variants": "variants"}
+    labels = {lookup.ENHANCERS: "strong enhancers", "windows": "windows", "variants": "variants"}
     measures: tuple[str, ...] = ("pearson",)
     if page.startswith("docs"):
-        measures = ("pearson", "rmse")
+        measures = ("pearson", "rmse", "largest")
         labels |= {"training_windows": "training windows", "shuffled_windows": "shuffled windows"}
     for label, title in labels.items():
         for target in ("dev", "hk"):

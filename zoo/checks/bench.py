@@ -11,6 +11,7 @@ import multiprocessing
 import re
 import sys
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,10 +21,11 @@ import numpy as np
 
 from zoo.checks import agreement
 from zoo.checks.agreement import TableReport
-from zoo.errors import ZooError
+from zoo.errors import ImitationWarning, ZooError
 from zoo.prediction import session
 from zoo.prediction.model import load
 from zoo.system import signals
+from zoo.weights import lookup
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -108,7 +110,7 @@ def run(
 
     runtimes: names; None takes all that can run here.  seconds: time for each call size.  threads: CPU threads of each
     runtime.  report: called with the name of each runtime before it is measured.
-    Raises ZooError for bad input, or if a runtime fails that is named in `runtimes`.
+    Warns of bundled weights. Raises ZooError for bad input, or if a runtime fails that is named in `runtimes`.
     """
     if not seconds > 0:
         raise ZooError(f"seconds: expected more than 0, got {seconds:g}")
@@ -127,6 +129,7 @@ def run(
             skipped[name] = reason
     if not measurements:
         raise ZooError(f"no runtime could be measured: {'; '.join(f'{n}: {why}' for n, why in skipped.items())}")
+    lookup.warn_of_imitation(measurements[0].weights_id)
     by_name = {measurement.runtime: measurement for measurement in measurements}
     trusted = [name for name in session.references() if name in by_name]
     reference = by_name[trusted[0] if trusted else measurements[0].runtime]
@@ -190,6 +193,7 @@ def _in_a_process(
 
 def _send(sender: Connection, *arguments: Any) -> None:
     signals.hear_end()
+    warnings.simplefilter("ignore", ImitationWarning)  # the process that waits warns
     try:
         sender.send(measure(*arguments))
     except Exception as error:  # noqa: BLE001 - raised again in the process that waits

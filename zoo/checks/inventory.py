@@ -48,7 +48,7 @@ def known_weights() -> list[Entry]:
     entries = []
     for name in lookup.variants():
         if name in bundled:
-            entries.append(Entry(name, f"bundled; {bundled[name].get('source', 'source unknown')}"))
+            entries.append(Entry(name, lookup.caution(bundled[name]["weights_id"]) or "bundled"))
         else:
             entries.append(Entry(name, "bundled", "not bundled; give a file with --weights"))
     for name in lookup.published():
@@ -95,7 +95,9 @@ def describe(weights: str | Path) -> dict[str, Any]:
     imitated = lookup.published_instead(spec.architecture) if bundled else None
     return {
         "bundled": bundled,
+        "published": lookup.published_as(spec.weights_id),
         "imitates": imitated and f"{imitated}:{lookup.PUBLISHED}",
+        "caution": lookup.caution(spec.weights_id),
         "fidelity": lookup.catalog()[bundled].get("fidelity", {}) if bundled else {},
         "file": path and str(path),
         "bytes": path and path.stat().st_size,

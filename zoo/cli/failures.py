@@ -85,15 +85,20 @@ def _usage_failure(error: CycloptsError, commands: Iterable[str]) -> str:
         known = [name for argument in error.argument_collection if argument.show for name in argument.names]
         return f"unknown option {name}{did_you_mean(name, known)}"
     if isinstance(error, MissingArgumentError) and error.argument is not None:
-        return f"{error.keyword} needs a value" if error.keyword else f"{error.argument.name} is missing"
+        return f"{error.keyword} needs a value" if error.keyword else f"{_named(error.argument)} is missing"
     if isinstance(error, CoercionError) and error.argument is not None and error.token is not None:
         place = "" if error.token.source in ("", "cli", "env") else f"{error.token.source}: "
-        name = error.token.keyword or error.argument.name
+        name = error.token.keyword or _named(error.argument)
         return f"{place}{name}: expected {_expected(error.argument)}, got {error.token.value!r}"
     if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
         return f"unexpected argument {error.unused_tokens[0]!r}"
     error.verbose = False
     return " ".join(str(error).split()).rstrip(".")
+
+
+def _named(argument: Argument) -> str:
+    """The name of an argument in messages; a positional one may also be given by an option."""
+    return argument.name if argument.index is None else argument.name.removeprefix("--")
 
 
 def _expected(argument: Argument) -> str:

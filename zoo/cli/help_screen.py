@@ -23,6 +23,10 @@ PLACEHOLDERS = {"STR": "TEXT", "INT": "N", "FLOAT": "X", "STR...": "A,B", "INT..
 """Placeholder for a value in cyclopts, made from the Python type -> ours."""
 
 
+ALIAS = "--model"
+"""Second name of --weights, which no help shows."""
+
+
 class HelpScreen:
     """Called by cyclopts to print the parts of a help in order."""
 
@@ -54,7 +58,8 @@ def _names(entry: HelpEntry) -> str:
         return entry.positional_label
     if flag := _flag(entry):
         return flag[0]
-    names = ", ".join((*entry.positive_shorts, *entry.positive_names))
+    shown = [name for name in entry.positive_names if name != ALIAS or len(entry.positive_names) == 1]
+    names = ", ".join((*entry.positive_shorts, *shown))
     kind = entry.metavar or ""
     if list in (get_origin(entry.type), *map(get_origin, get_args(entry.type))):
         # the option takes one value each time that it is given

@@ -14,7 +14,7 @@ import zoo
 from zoo.cli import failures, notes, options, parsing
 from zoo.cli.commands import COMMANDS
 from zoo.cli.help_screen import HelpScreen
-from zoo.errors import ZooError, ZooWarning
+from zoo.errors import CheckFailed, ImitationWarning, ZooError, ZooWarning
 from zoo.system import signals
 
 DEBUG = "ZOO_DEBUG"
@@ -99,8 +99,11 @@ def _run(arguments: list[str]) -> int:
     arrived = signals.Arrived()
     try:
         with signals.raised(arrived):
-            app(parsing.full_forms(notes.without_switches(arguments)) or ["--help"])
+            with warnings.catch_warnings():
+                warnings.simplefilter("always", ZooWarning)  # whatever PYTHONWARNINGS says
+                app(parsing.full_forms(notes.without_switches(arguments)) or ["--help"])
             sys.stdout.flush()
+            notes.say_what_is_left()
         return 0
     except BrokenPipeError:
         # the reader closed the pipe (`| head`): nothing to report, and nothing more to flush
@@ -113,6 +116,8 @@ def _run(arguments: list[str]) -> int:
         cause = error if isinstance(error, KeyboardInterrupt) else arrived.last or error
         text, status = failures.line_and_status(cause, NAMES)
         print(text, file=sys.stderr)
+        if isinstance(cause, CheckFailed):  # there are results
+            notes.say_what_is_left()
         for note in getattr(cause, "__notes__", ()):
             notes.say(note)
         return status
@@ -120,7 +125,9 @@ def _run(arguments: list[str]) -> int:
 
 def _show_warning(message: Warning | str, category: type[Warning], *where: object) -> None:
     """Print a ZooWarning as one line, and warnings of libraries as Python does."""
-    if issubclass(category, ZooWarning):
+    if issubclass(category, ImitationWarning):
+        notes.say_last(str(message))
+    elif issubclass(category, ZooWarning):
         notes.say(str(message))
     else:
         _python_shows(message, category, *where)  # type: ignore[arg-type]

@@ -29,11 +29,15 @@ LOG_SECONDS = 60.0
 _level = 0
 """-1 with --quiet, 1 with --verbose."""
 
+_last: dict[str, None] = {}
+"""Notes to print when the command ends, each once."""
+
 
 def without_switches(arguments: list[str]) -> list[str]:
     """The words of a command line without SWITCHES, after setting the level. The last switch before a -- counts."""
     global _level
     _level = 0
+    _last.clear()
     end = arguments.index("--") if "--" in arguments else len(arguments)
     rest = []
     for word in arguments[:end]:
@@ -52,6 +56,18 @@ def say(text: str) -> None:
     """Print a note, one line."""
     if not quiet():
         print(f"zoo: {one_line(text)}", file=sys.stderr)
+
+
+def say_last(text: str) -> None:
+    """Print a note when the command has done its work, below all others."""
+    _last[text] = None
+
+
+def say_what_is_left() -> None:
+    """Print the notes of `say_last`, each once."""
+    for text in _last:
+        say(text)
+    _last.clear()
 
 
 def detail(text: str) -> None:

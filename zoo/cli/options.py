@@ -62,9 +62,18 @@ PLUGINS = next(_order)
 """Sort key of the groups that plug-ins add."""
 
 
+DEFAULT_WEIGHTS = f"{MODEL}:published if zoo pull has fetched it, else {MODEL}"
+"""The default weights in a help."""
+
+
 def under(place: Parameter, text: str, **rest: Any) -> Parameter:
     """An option with this help in the group of `place`."""
     return Parameter(help=text, group=place.group, **rest)
+
+
+def weights_argument(text: str) -> Parameter:
+    """Weights as an argument of the command, or by the options that other commands have for them."""
+    return Parameter(name=("WEIGHTS", "--weights", "--model"), help=text, group=ARGUMENTS)
 
 
 def input_(text: str, **rest: Any) -> Parameter:
@@ -78,10 +87,15 @@ def output(text: str, **rest: Any) -> Parameter:
 
 
 Model = Annotated[
-    str | None, under(RUNNING, f"Model whose bundled weights are used; see zoo list. By default {MODEL}.")
+    str | None,
+    under(RUNNING, "As --weights; beside it, the name of the network that the weights must be of.", show=False),
 ]
 Weights = Annotated[
-    str | None, under(RUNNING, "Weights to use instead: a .safetensors or .onnx file, or a run folder.")
+    str | None,
+    under(
+        RUNNING,
+        f"Weights: a name (see zoo list), a .safetensors or .onnx file, or a run folder. By default {DEFAULT_WEIGHTS}.",
+    ),
 ]
 Runtime = Annotated[str, under(RUNNING, "Runtime, such as onnx-cpu, or auto; see zoo list.")]
 Runtimes = Annotated[tuple[str, ...], under(RUNNING, "Runtimes to compare; by default all that can run here.")]

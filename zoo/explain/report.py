@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from zoo.explain.logos import COLOURS
+from zoo.prediction import description
 from zoo.spec import ALPHABET
 
 FILE = "report.html"
@@ -64,7 +65,8 @@ def write(path: Path, rows: Sequence[Row], described: dict[str, Any]) -> None:
         "strands": described["rc"],
         "targets": described["targets"],
         "explained": described["explained"],
-        "weights": described["weights"]["bundled"] or described["weights"]["id"][:12],
+        "weights": description.name(described["weights"]),
+        "caution": described["weights"]["caution"],
         "source": described["weights"]["source"],
         "version": described["version"],
         "command": described["command"],

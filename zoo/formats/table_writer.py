@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import hashlib
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
@@ -62,12 +63,14 @@ class Layout:
     """The columns of a table: labels, numbers, and those after the numbers. A label is text or a whole number.
 
     missing: a number may be missing: NA in text, null in Parquet.
+    decimals: decimals of a number in text; None writes all its digits.
     """
 
     numbers: Sequence[str]
     labels: Mapping[str, type] = dataclasses.field(default_factory=lambda: dict.fromkeys(NAME, str))
     after: Mapping[str, type] = dataclasses.field(default_factory=dict)
     missing: bool = False
+    decimals: int | None = None
 
 
 def check_name(output: Path) -> None:
@@ -156,15 +159,19 @@ class _Text:
 
     def __init__(self, file: BinaryIO, layout: Layout, separator: str, flush: bool) -> None:
         self._file = file
-        self._separator, self._missing, self._flush = separator, layout.missing, flush
+        self._separator, self._layout, self._flush = separator, layout, flush
         self._header = header(layout.numbers, separator, tuple(layout.labels), tuple(layout.after))
 
     def write(self, labels: Sequence[Column], values: np.ndarray, after: Sequence[Column] = ()) -> None:
         names, *more = labels
-        self._file.write(self._header + rows(names, values, self._separator, more, after, self._missing))
+        self._file.write(self._header + self._rows(names, values, more, after))
         self._header = b""
         if self._flush:
             self._file.flush()
+
+    def _rows(self, names: Column, values: np.ndarray, more: Sequence[Column], after: Sequence[Column]) -> bytes:
+        layout = self._layout
+        return rows(names, values, self._separator, more, after, layout.missing, layout.decimals)
 
     def end_group(self) -> None:
         """Text has no row groups."""
@@ -185,12 +192,13 @@ def rows(
     more: Sequence[Sequence[object]] = (),
     after: Sequence[Sequence[object]] = (),
     missing: bool = False,
+    decimals: int | None = None,
 ) -> bytes:
     """Names of N records and float32 (N, T) -> N lines of text.
 
     separator: if it is a comma, fields with a comma or a quotation mark are quoted.
     more, after: further columns of N texts or whole numbers, after the names and after the values.
-    missing: write NaN as NA instead of refusing it.
+    missing: write NaN as NA instead of refusing it.  decimals: round to so many, for a reader at a terminal.
     Raises CheckFailed for a value that is not finite, ZooError for a name with control characters.
     """
     import orjson  # the fastest writer of shortest float32 digits that has wheels for every platform
@@ -200,6 +208,8 @@ def rows(
     if not len(names):
         return b""
     numbers = orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY).decode()
+    if decimals is not None:
+        numbers = re.sub(r"-?\d[^,\]]*", lambda digits: f"{float(digits[0]):.{decimals}f}", numbers)
     if missing:
         numbers = numbers.replace("null", NOT_AVAILABLE)
     labels, behind = (names, *map(_texts, more)), [_texts(column) for column in after]

@@ -119,6 +119,7 @@ def run_job(
         identity = {
             "command": work.NAME,
             "weights": spec.weights_id,
+            "network": spec.network_id,
             "targets": list(spec.targets),
             GENOME_DIGEST: genome.digest(),
             **work.identity(),

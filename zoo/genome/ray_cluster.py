@@ -10,10 +10,11 @@ import contextlib
 import logging
 import os
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from zoo.errors import ZooError, require
+from zoo.errors import ImitationWarning, ZooError, require
 from zoo.genome.shards import Arrays, Compute, Progress, Task, Workers, alone
 
 LOCAL = "local"
@@ -73,7 +74,9 @@ class _Worker:
     def compute(self, part: int) -> tuple[Arrays, str, int]:
         """Numbers of a part, what computed them, and its number of windows or variants."""
         if self._compute is None:  # started here, not when it is made: its errors reach the caller
-            self._compute = self._task.start(self._threads)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ImitationWarning)  # the process that shares out the work warns
+                self._compute = self._task.start(self._threads)
         counts: list[int] = []
         return *self._compute(part, counts.append), sum(counts)
 

@@ -31,6 +31,7 @@ from zoo.motifs import patterns
 from zoo.motifs.options import MotifOptions
 from zoo.motifs.patterns import Pattern
 from zoo.system.atomic import check_folder_target, replacing_folder
+from zoo.weights import lookup
 
 FOLDER = "motifs"
 """Default folder of the results, in the folder of zoo explain."""
@@ -82,9 +83,11 @@ def find(
     """Find the patterns in an output folder of `zoo explain`, and return the description of the run.
 
     known: a MEME file; each pattern gets the name of the most similar motif.
+    Warns of bundled weights.
     Raises ZooError for another folder, a target that was not explained, too few seqlets, or files that cannot be used.
     """
     explained = files.read(folder)
+    lookup.warn_of_imitation(explained.description["weights"]["id"])
     available = explained.description["explained"]
     targets = options.targets or tuple(available)
     for target in targets:

@@ -1,6 +1,6 @@
 """Descriptions of runs: entries that all have in common, and lines for the terminal.
 
-Bundled weights imitate published ones; the description and the line say so, and how well.
+Bundled weights imitate published ones; the description says so, and how well.
 """
 
 from __future__ import annotations
@@ -15,9 +15,6 @@ from zoo.weights import lookup
 if TYPE_CHECKING:
     from zoo.spec import ModelSpec
 
-LINE = 150
-"""Longest line at a terminal, in characters; `details` has the rest."""
-
 
 def of_run(runtime: str, provider: str, spec: ModelSpec) -> dict[str, Any]:
     """Release, runtime, device and weights."""
@@ -25,16 +22,21 @@ def of_run(runtime: str, provider: str, spec: ModelSpec) -> dict[str, Any]:
 
 
 def of_weights(spec: ModelSpec) -> dict[str, Any]:
-    """Identity of weights; for bundled ones, what they imitate and how well."""
+    """Identity of weights; for bundled ones, what they imitate and how well.
+
+    published: the name of published weights.  caution: see lookup.caution.
+    """
     bundled = lookup.bundled_as(spec.weights_id)
     return {
         "id": spec.weights_id,
         "architecture": spec.architecture,
         "source": spec.source,
         "licence": spec.licence,
+        "network": spec.network_id,
         "bundled": bundled,
+        "published": lookup.published_as(spec.weights_id),
         "imitates": lookup.published_instead(spec.architecture) if bundled else None,
-        "fidelity": lookup.fidelity(bundled, spec.targets) if bundled else {},
+        "caution": lookup.caution(spec.weights_id),
     }
 
 
@@ -44,28 +46,17 @@ def facts(file: Path) -> dict[str, Any]:
 
 
 def summary(description: dict[str, Any], unit: str = "sequences") -> str:
-    """One line of at most LINE characters: number of records, runtime and weights. unit: plural name of a record."""
+    """One line: number of records, runtime and weights. unit: plural name of a record."""
     records, *others = description["counts"].items()
     changed = "".join(f", {count:,} {name.replace('_', ' ')}" for name, count in others if count)
-    line = f"{records[1]:,} {unit}{changed}; {description['runtime']}"
-    for more in _about(description["weights"]):
-        if len(line) + len(more) <= LINE:
-            line += more
-    return line
+    return f"{records[1]:,} {unit}{changed}; {description['runtime']}; {name(description['weights'])}"
 
 
-def _about(weights: dict[str, Any]) -> list[str]:
-    """Parts of the line about weights, the most important first."""
-    if not weights["bundled"]:
-        return [f"; weights {weights['id'][:12]}"]
-    r = ", ".join(f"{value:.2f} {target}" for target, value in weights["fidelity"].items())
-    spelled = f" (r {r})" if r else ""
-    if weights["imitates"] is None:
-        return [f"; bundled weights {weights['bundled']}{spelled}"]
-    return [
-        f"; bundled weights, which imitate the published model{spelled}",
-        f"; zoo pull {weights['imitates']} fetches the published one",
-    ]
+def name(weights: dict[str, Any]) -> str:
+    """Which weights these are, in a few words."""
+    if weights["bundled"]:
+        return f"bundled weights {weights['bundled']}"
+    return f"published weights {weights['published']}" if weights["published"] else f"weights {weights['id'][:12]}"
 
 
 def details(description: dict[str, Any]) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from zoo.defaults import AUTO, MODEL, RUNTIME
+from zoo.defaults import AUTO, RUNTIME
 from zoo.dna.encoding import check_codes, encode_as, sequence_list
 from zoo.dna.read_options import PYTHON, STRICT, ReadOptions
 from zoo.errors import ZooError
@@ -30,9 +30,12 @@ from zoo.weights.checkpoint import Checkpoint
 
 @dataclasses.dataclass(frozen=True)
 class ModelSource:
-    """The arguments of `load`, from which a model can be loaded later, or once more in another process."""
+    """The arguments of `load`, from which a model can be loaded later, or once more in another process.
 
-    model: str | None = None
+    Default weights are chosen when this is made, so that all processes of a run use the same.
+    """
+
+    model: str | Path | None = None
     weights: str | Path | None = None
     runtime: str = RUNTIME
     running: RunOptions = dataclasses.field(default_factory=RunOptions)
@@ -41,11 +44,13 @@ class ModelSource:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.model is None and self.weights is None:
+            object.__setattr__(self, "weights", lookup.default())
 
     @property
     def name(self) -> str:
         """The file or name of the weights."""
-        return str(self.weights or self.model or MODEL)
+        return str(self.model if self.weights is None else self.weights)
 
     @property
     def file(self) -> Path | None:
@@ -54,12 +59,15 @@ class ModelSource:
 
     def absolute(self) -> ModelSource:
         """The same source, whatever the current folder is."""
-        return dataclasses.replace(self, weights=str(self.file or self.weights)) if self.weights else self
+        return dataclasses.replace(self, weights=str(self.file)) if self.file else self
 
     def spec(self) -> ModelSpec:
-        """Read the spec of the weights, without a runtime. Raises ZooError as zoo.weights.lookup does."""
+        """Read the spec of the weights, without a runtime, and warn of bundled ones. Raises ZooError as
+        zoo.weights.lookup does."""
         path = lookup.path_of(self.name) if lookup.is_name(self.name) else self.file
-        return lookup.read_spec(path or Path(self.name))
+        spec = lookup.read_spec(path or Path(self.name))
+        lookup.warn_of_imitation(spec.weights_id)
+        return spec
 
     def load(self, threads: int | None = None, settled: bool = False) -> Model:
         """Load the model. threads: used unless `running` has a number.  settled: see Session.settle.
@@ -82,7 +90,7 @@ class ModelSource:
 
 
 def load(
-    model: str | None = None,
+    model: str | Path | None = None,
     weights: str | Path | None = None,
     runtime: str = RUNTIME,
     *,
@@ -93,9 +101,10 @@ def load(
 ) -> Model:
     """Start a model.
 
-    model: a name such as "original", which is the default, for its bundled weights, or "original:published" for the
-        published ones.
-    weights: a file instead: .safetensors, or .onnx where the runtime takes it. The file says which network it holds.
+    model: the weights: a name such as "original" or "original:bundled", "original:published"; a file, .safetensors, or
+        .onnx where the runtime takes it; or a run folder. By default the published weights of "original" if zoo pull
+        has fetched them, else the bundled ones.
+    weights: the same; beside it, `model` is the name of the network that they must be of.
     runtime: engine and device, such as "onnx-cpu" or "torch-cuda"; see `zoo list`. "auto" takes the fastest that can
         run here.
     rc: "average" for the mean over a sequence and its reverse complement, for twice the time, as --both-strands does.
@@ -103,6 +112,7 @@ def load(
     ambiguous: "n" to take any other letter, such as the IUPAC codes R or Y, as N, as --ambiguous-as-n does.
     options: batch_size, threads, precision; see zoo.options.RunOptions.
 
+    Gives a zoo.errors.ImitationWarning for bundled weights that imitate published ones.
     Raises ZooError for unknown names, options and files, and for weights of another model than the one that is named;
     MissingDependency where the runtime cannot run here.
     """
@@ -211,7 +221,7 @@ class Model:
 
 def predict(
     sequences: Mapping[Any, str] | Sequence[str],
-    model: str | Model | None = None,
+    model: str | Path | Model | None = None,
     weights: str | Path | None = None,
     **options: Any,
 ) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -29,6 +30,9 @@ CHUNK_RECORDS = 4096
 
 STANDARD_OUTPUT = 1
 """File descriptor. sys.stdout has a lock that a blocked thread would hold when the program ends."""
+
+TERMINAL_DECIMALS = 3
+"""Decimals of a number at a terminal, where people read. Files and pipes get all digits."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,7 +159,8 @@ def predict_file(
 ) -> dict[str, Any]:
     """Predict every record of a job: a table with a row for each, in order. Returns the description of the run.
 
-    The table has the columns LABELS of the job and one for each target; its numbers read back as the same float32. The
+    The table has the columns LABELS of the job and one for each target; its numbers read back as the same float32,
+    except at a terminal, which shows TERMINAL_DECIMALS. The
     description has the number of records of each input, which shows the file that a row comes from.
     Files appear whole or not at all. On standard output, rows may be written before an error is found, but none before
     the first records are predicted.
@@ -177,7 +182,9 @@ def predict_file(
             labels, activities = result
             table.write(labels, activities.result())
 
-        with table_writer.opened(job.output, written, Layout(model.spec.targets, job.LABELS)) as table:
+        decimals = TERMINAL_DECIMALS if job.output is None and os.isatty(STANDARD_OUTPUT) else None
+        layout = Layout(model.spec.targets, job.LABELS, decimals=decimals)
+        with table_writer.opened(job.output, written, layout) as table:
             pipeline.run(records, work, write)
         described = describe(model, job, records) | {"table": written.facts()}
         write_description(described, description_file)

@@ -23,6 +23,7 @@ from zoo.errors import MissingDependency, ZooError, did_you_mean
 from zoo.options import RunOptions
 from zoo.spec import ALPHABET, ModelSpec
 from zoo.system import futures, machine
+from zoo.weights import lookup
 from zoo.weights.checkpoint import SUFFIX, Checkpoint
 
 FORKED = (
@@ -292,7 +293,8 @@ def _ranked(name: str) -> list[str]:
 def open_session(weights: Checkpoint | Path, runtime: str, options: RunOptions | None = None) -> Session:
     """Start `runtime` on a checkpoint, or on a file that the runtime runs without conversion (see `files`).
 
-    Raises ZooError for an unknown runtime, and for weights or a precision that it does not support; MissingDependency
+    Warns of bundled weights. Raises ZooError for an unknown runtime, and for weights or a precision that it does not
+    support; MissingDependency
     if it cannot run here. There is no fallback.
     """
     options = options or RunOptions()
@@ -306,11 +308,16 @@ def open_session(weights: Checkpoint | Path, runtime: str, options: RunOptions |
     if isinstance(weights, Path):
         if weights.suffix.lower() not in files(runtime):
             raise ZooError(f"{weights}: {runtime} cannot run {weights.suffix} files; give it a {SUFFIX} file")
-        return Session(module.start_file(weights, device, options), runtime, options.batch_size)
+        return _opened(module.start_file(weights, device, options), runtime, options)
     reason = module.refuses(weights.spec)
     if reason:
         raise ZooError(f"{runtime}: {reason}")
-    return Session(module.start(weights, device, options), runtime, options.batch_size)
+    return _opened(module.start(weights, device, options), runtime, options)
+
+
+def _opened(engine: Engine, runtime: str, options: RunOptions) -> Session:
+    lookup.warn_of_imitation(engine.spec.weights_id)
+    return Session(engine, runtime, options.batch_size)
 
 
 def open_automatic(find: Callable[[tuple[str, ...]], Checkpoint | Path], options: RunOptions | None = None) -> Session:

@@ -8,16 +8,19 @@ from pathlib import Path
 
 
 def cache_folder(name: str) -> Path:
-    """A folder, such as "exports" or "pulled", for files that can be made or fetched again; created if missing.
+    """A folder, such as "exports" or "pulled", for files that can be made or fetched again; created if missing."""
+    path = cache_path(name)
+    path.mkdir(parents=True, exist_ok=True)
+    return path
 
-    It is in ZOO_HOME, else in the user's cache folder (XDG on Linux).
-    """
+
+def cache_path(name: str) -> Path:
+    """The path of `cache_folder(name)`, which may not exist: in ZOO_HOME, else in the user's cache folder (XDG on
+    Linux)."""
     from platformdirs import user_cache_path
 
     home = os.environ.get("ZOO_HOME")
-    path = (Path(home) if home else user_cache_path("deepstarr-zoo", appauthor=False)) / name
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+    return (Path(home) if home else user_cache_path("deepstarr-zoo", appauthor=False)) / name
 
 
 def file_sha256(file: Path) -> str:

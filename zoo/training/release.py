@@ -56,7 +56,7 @@ def add(
     """Bundle the best weights of the last run as `name`. Returns the new entry of the catalog.
 
     runs: in the order of training, each begun with the weights of the run before it.
-    sequences: FASTA of real sequences that were not used in training.  genome_path: FASTA for windows.
+    sequences: FASTA of strong enhancers that were not used in training.  genome_path: FASTA for windows.
     folder: for the weights and catalog.toml.  receipts_folder: for the receipts. Files of earlier weights of this name
         are removed from both.
 
@@ -121,17 +121,16 @@ def _is_variant(made: Checkpoint, name: str) -> bool:
 
 
 def _source(made: Checkpoint, teacher: Path, near: dict[str, float]) -> str:
-    """A line about the weights that every prediction with them shows."""
+    """Where the weights come from, which every file made from them carries."""
     taught = checkpoint.load(teacher).spec
-    figures = " and ".join(f"{near[f'windows_{target}_pearson']:.2f} ({target})" for target in made.spec.targets)
     return (
-        f"distilled by deepstarr-zoo, r {figures} on genome windows with the outputs of weights "
-        f"{taught.weights_id[:12]} ({taught.source})"
+        f"distilled by deepstarr-zoo to imitate the weights {taught.weights_id[:12]}, "
+        f"{lookup.error(near, made.spec.targets)} ({taught.source})"
     )
 
 
 def fidelity(student: Path, teacher: Path, genome_path: Path, sequences: Path) -> dict[str, float]:
-    """Pearson r and root mean squared error against the teacher, for each target.
+    """Pearson r, root mean squared error and largest error against the teacher, for each target.
 
     Measured on the sequences, on the effects of single-base variants of them, and on windows of the genome's test
     region. Windows of its training region, and the same windows shuffled, show how much was memorised: shuffled windows
@@ -148,8 +147,8 @@ def fidelity(student: Path, teacher: Path, genome_path: Path, sequences: Path) -
     def both(codes: np.ndarray) -> np.ndarray:
         return np.stack([model.predict_codes(codes).astype(np.float64) for model in models])
 
-    sets = {sequences.stem: both(real), "windows": both(drawn)}
-    sets["variants"] = both(variants) - np.repeat(sets[sequences.stem], VARIANTS, 1)
+    sets = {lookup.ENHANCERS: both(real), "windows": both(drawn)}
+    sets["variants"] = both(variants) - np.repeat(sets[lookup.ENHANCERS], VARIANTS, 1)
     trained = windows.windows(windows.train, HELD_OUT_WINDOWS, generator)
     sets["training_windows"] = both(trained)
     sets["shuffled_windows"] = both(dinucleotide_shuffle(trained, generator))
@@ -158,7 +157,9 @@ def fidelity(student: Path, teacher: Path, genome_path: Path, sequences: Path) -
         for column, target in enumerate(models[0].spec.targets):
             pair = expected[:, column], got[:, column]
             found[f"{label}_{target}_pearson"] = round(float(np.corrcoef(*pair)[0, 1]), 4)
-            found[f"{label}_{target}_rmse"] = round(float(np.sqrt(np.mean((pair[0] - pair[1]) ** 2))), 4)
+            error = np.abs(pair[0] - pair[1])
+            found[f"{label}_{target}_rmse"] = round(float(np.sqrt(np.mean(error**2))), 4)
+            found[f"{label}_{target}_largest"] = round(float(error.max()), 4)
     return found
 
 

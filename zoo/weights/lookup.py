@@ -1,4 +1,5 @@
-"""Look up weights by name or path: "original" (bundled), "original:published" (pulled), a file, or a run folder.
+"""Look up weights by name or path: "original" or "original:bundled", "original:published" (pulled), a file, or a run
+folder. Without a name, the published weights of the default model are used if they are on this machine.
 
 Reads files and knows no runtime; the caller says which file suffixes its runtime reads itself.
 """
@@ -7,15 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from zoo import registry
 from zoo.defaults import MODEL
-from zoo.errors import ZooError, did_you_mean
+from zoo.errors import ImitationWarning, ZooError, did_you_mean
 from zoo.spec import ModelSpec
-from zoo.system.files import cache_folder
+from zoo.system.files import cache_path
 from zoo.weights import checkpoint
 from zoo.weights.checkpoint import Checkpoint
 
@@ -26,6 +29,12 @@ CATALOG = "catalog.toml"
 
 PUBLISHED = "published"
 """Follows the colon in the name of published weights, which `zoo pull` downloads."""
+
+BUNDLED = "bundled"
+"""May follow the colon in the name of bundled weights."""
+
+ENHANCERS = "strong_enhancers"
+"""Sequences on which the error of bundled weights is quoted, as the start of names in `fidelity` of catalog.toml."""
 
 RUN_WEIGHTS = "weights.safetensors"
 """The best weights in a run folder."""
@@ -56,7 +65,13 @@ def published_instead(architecture: str) -> str | None:
 
 def published_path(name: str) -> Path:
     """Where `zoo pull NAME` stores the published weights of a model."""
-    return cache_folder("pulled") / f"{name}{checkpoint.SUFFIX}"
+    return cache_path("pulled") / f"{name}{checkpoint.SUFFIX}"
+
+
+def default() -> str:
+    """The weights that are used if none are named: the published ones of the default model if they are on this machine,
+    else its bundled ones."""
+    return f"{MODEL}:{PUBLISHED}" if published_path(MODEL).is_file() else MODEL
 
 
 def catalog(folder: Path | None = None) -> dict[str, dict[str, Any]]:
@@ -66,7 +81,16 @@ def catalog(folder: Path | None = None) -> dict[str, dict[str, Any]]:
     `licence`, `commands` and `fidelity`, agreement with the imitated model.
     """
     path = (folder or PRETRAINED) / CATALOG
-    return tomllib.loads(path.read_text("utf-8")) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    state = path.stat()
+    return _catalog(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=1)
+def _catalog(path: Path, *_: int) -> dict[str, dict[str, Any]]:
+    """Parse a catalog, which takes 15 ms, once for each state of the file."""
+    return tomllib.loads(path.read_text("utf-8"))
 
 
 def bundled_as(weights_id: str) -> str | None:
@@ -74,58 +98,104 @@ def bundled_as(weights_id: str) -> str | None:
     return next((name for name, entry in catalog().items() if entry.get("weights_id") == weights_id), None)
 
 
-def fidelity(name: str, targets: Sequence[str]) -> dict[str, float]:
-    """Target -> Pearson r of bundled weights with the model that they imitate, on windows outside its training.
+def published_as(weights_id: str) -> str | None:
+    """The name of published weights, such as "original:published"; None if they are not published."""
+    for module in registry.working("models").values():
+        offer = getattr(module, "PUBLISHED", None)
+        if offer and offer.weights_id == weights_id:
+            return f"{offer.variant}:{PUBLISHED}"
+    return None
 
-    Targets that catalog.toml does not list are omitted.
+
+def error(fidelity: Mapping[str, float], targets: Sequence[str]) -> str:
+    """The typical error on strong enhancers, a root mean square, and the largest, each of the worst target, in words.
+
+    fidelity: agreement with the imitated model, as in catalog.toml.
     """
-    entry = catalog()[name].get("fidelity", {})
-    keys = {target: f"windows_{target}_pearson" for target in targets}
-    return {target: entry[key] for target, key in keys.items() if key in entry}
+    typical, largest = (
+        max(fidelity[f"{ENHANCERS}_{target}_{measure}"] for target in targets) for measure in ("rmse", "largest")
+    )
+    return f"typical error {typical:.1f}, up to {largest:.1f} log2 on strong enhancers"
+
+
+def caution(weights_id: str) -> str | None:
+    """What users of bundled weights must know: how far they are from the published ones, and how to get those.
+
+    None for other weights, and if there are no published ones.
+    """
+    name = bundled_as(weights_id)
+    imitated = published_instead(variants()[name]) if name else None
+    if name is None or imitated is None:
+        return None
+    entry, architecture = catalog()[name], registry.load("models", variants()[name])
+    pulled = published_path(imitated).is_file()
+    far = f": {error(entry['fidelity'], architecture.VARIANTS[name].targets)}" if "fidelity" in entry else ""
+    instead = f"--weights {imitated}:{PUBLISHED} uses" if pulled else f"zoo pull {imitated} brings"
+    return f"the bundled weights of {name} imitate the published model{far}; {instead} the published ones"
+
+
+def warn_of_imitation(weights_id: str) -> None:
+    """Give an ImitationWarning for bundled weights that imitate published ones."""
+    text = caution(weights_id)
+    if text:
+        warnings.warn(ImitationWarning(text), stacklevel=2)
 
 
 def resolve(
-    model: str | None = None, weights: str | Path | None = None, files: tuple[str, ...] = ()
+    model: str | Path | None = None, weights: str | Path | None = None, files: tuple[str, ...] = ()
 ) -> Checkpoint | Path:
     """The weights to run: a Checkpoint, or the path of a file that the runtime reads itself.
 
-    model: a variant such as "original", for its bundled weights, or "original:published" for the pulled ones. None
-        takes the network of `weights`, or the default model without them.
-    weights: a file, a run folder, or a name as for `model`.
+    weights: a name such as "original", which is the same as "original:bundled", or "original:published" for the pulled
+        ones; a file; or a run folder. None takes `model`, or `default()` without it.
+    model: the same. Beside `weights`, the name of the network that they must be of.
     files: suffixes that the runtime reads itself. Bundled weights are used in such a form if there is one, so ONNX
         Runtime needs no PyTorch for them.
 
     Raises ZooError for an unknown name, a missing file, a file that cannot be run, and weights of another network than
     `model`.
     """
-    if model is not None:
-        _check_name(model)
     if weights is None:
-        return _by_name(model or MODEL, files)
+        weights = model if model is not None else default()
+        model = None
+    if model is not None:
+        if not is_name(model):
+            known = ", ".join(sorted(variants()))
+            hint = did_you_mean(str(model), variants())
+            raise ZooError(f"{model}: expected the name of a model beside the weights {weights}{hint}; known: {known}")
+        _check_name(str(model))
     result = _by_name(str(weights), files) if is_name(weights) else _in_file(Path(weights), files)
     if model is not None:
-        _check_network(model, weights, result.spec if isinstance(result, Checkpoint) else read_spec(result))
+        _check_network(str(model), weights, result.spec if isinstance(result, Checkpoint) else read_spec(result))
     return result
 
 
-def load(model: str | None = None, weights: str | Path | None = None) -> Checkpoint:
-    """Same as `resolve`, for callers that need the arrays."""
+def load(model: str | Path | None = None, weights: str | Path | None = None) -> Checkpoint:
+    """Same as `resolve`, for callers that need the arrays; warns of bundled weights."""
     result = resolve(model, weights)
     assert isinstance(result, Checkpoint), result
+    warn_of_imitation(result.spec.weights_id)
     return result
 
 
 def is_name(weights: str | Path) -> bool:
-    """Whether these are weights by name, rather than a file."""
-    return isinstance(weights, str) and weights.partition(":")[0] in variants() and not Path(weights).exists()
+    """Whether these are weights by name, rather than a file. Raises ZooError if they could be either."""
+    if not isinstance(weights, str) or weights.partition(":")[0] not in variants():
+        return False
+    if _in_run(Path(weights)).is_file():
+        raise ZooError(
+            f"{weights}: is the name of weights, and a file or run folder here; write ./{weights} for the file, or "
+            f"{weights.partition(':')[0]}:{BUNDLED}"
+        )
+    return True
 
 
 def by_name(weights: Sequence[str]) -> dict[str, str]:
     """Short name -> weights, for several: "original" for that name, "mine" for mine.safetensors, "run.1" for that run
-    folder. The default model if `weights` is empty. Raises ZooError for two with the same short name.
+    folder. `default()` if `weights` is empty. Raises ZooError for two with the same short name.
     """
     result: dict[str, str] = {}
-    for one in weights or [MODEL]:
+    for one in weights or [default()]:
         path = Path(one)
         name = one if is_name(one) else path.name if path.is_dir() else path.stem
         if name in result:
@@ -137,8 +207,8 @@ def by_name(weights: Sequence[str]) -> dict[str, str]:
 def file_of(weights: str | Path) -> Path | None:
     """The absolute path of weights by name or path; None for bundled weights."""
     if is_name(weights):
-        variant, colon, _ = str(weights).partition(":")
-        return published_path(variant) if colon else None
+        variant, _, kind = str(weights).partition(":")
+        return published_path(variant) if kind == PUBLISHED else None
     return _in_run(Path(weights)).absolute()
 
 
@@ -147,7 +217,7 @@ def path_of(weights: str | Path) -> Path:
     if not is_name(weights):
         return _in_run(Path(weights))
     _by_name(str(weights), ())
-    return file_of(weights) or PRETRAINED / f"{catalog()[str(weights)]['file']}{checkpoint.SUFFIX}"
+    return file_of(weights) or PRETRAINED / f"{catalog()[str(weights).partition(':')[0]]['file']}{checkpoint.SUFFIX}"
 
 
 def run_of(weights: str | Path) -> Path | None:
@@ -183,15 +253,12 @@ def _published_names() -> list[str]:
 
 
 def _check_name(model: str) -> None:
-    name, colon, _ = model.partition(":")
-    known = sorted(variants())
-    if name not in known:
-        advice = "; give a file as weights (--weights)" if Path(model).exists() else ""
-        raise ZooError(f"unknown model {name!r}{did_you_mean(name, known)}; known: {', '.join(known)}{advice}")
-    if colon and model not in _published_names():
+    """Raise ZooError unless a name that begins with that of a model is one of weights."""
+    name, colon, kind = model.partition(":")
+    if colon and kind != BUNDLED and model not in _published_names():
         raise ZooError(
-            f"expected {name} for the bundled weights or {' or '.join(_published_names())} for the published ones, "
-            f"got {model!r}"
+            f"expected {name} or {name}:{BUNDLED} for the bundled weights, or {' or '.join(_published_names())} for "
+            f"the published ones, got {model!r}"
         )
 
 
@@ -224,12 +291,15 @@ def _sizes(module: Any, config: Any) -> tuple[int, dict[str, tuple[int, ...]]]:
 def _by_name(model: str, files: tuple[str, ...]) -> Checkpoint | Path:
     """Bundled or published weights."""
     _check_name(model)
-    name, colon, _ = model.partition(":")
-    if colon:
+    name, _, kind = model.partition(":")
+    if kind == PUBLISHED:
         path = published_path(name)
         if not path.is_file():
             raise ZooError(f"the published weights of {name} are not on this machine; run zoo pull {name}")
-        return checkpoint.load(path)
+        try:
+            return checkpoint.load(path)
+        except ZooError as error:
+            raise ZooError(f"{error}; zoo pull {name} writes it again") from None
     if name not in catalog():
         variant = published_instead(variants()[name])
         pulled = f", or run zoo pull {variant} and use {variant}:{PUBLISHED}" if variant else ""
@@ -269,5 +339,8 @@ def _in_file(path: Path, files: tuple[str, ...]) -> Checkpoint | Path:
     if suffix in FOREIGN:
         raise ZooError(f"{path}: weights of another program; run zoo import {path} -o {path.stem}{checkpoint.SUFFIX}")
     if suffix == ".onnx":
-        raise ZooError(f"{path}: this runtime does not run .onnx files; give the {checkpoint.SUFFIX}, or see zoo list")
+        raise ZooError(
+            f"{path}: no arrays can be read from an .onnx file, which only some runtimes run (see zoo list); give the "
+            f"{checkpoint.SUFFIX} file that it was exported from"
+        )
     raise ZooError(f"{path}: expected a {' or '.join((checkpoint.SUFFIX, *files))} file, got {suffix or 'no suffix'}")

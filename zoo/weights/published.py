@@ -30,6 +30,7 @@ class Published:
     """What the authors of a model published.
 
     variant: the name in VARIANTS that `weights` belong to.  weights: see ModelExtras.read_published.
+    weights_id: their id once they are imported.
     data: labelled sequences.  files: names of its FASTA files and of their labels, with {} for the word of a split.
     splits: side ("train", "validation", "test") -> its word.
     columns: target -> the column of the labels that holds it.
@@ -38,6 +39,7 @@ class Published:
 
     variant: str
     weights: PublishedFiles
+    weights_id: str
     data: PublishedFiles
     files: tuple[str, str]
     splits: Mapping[str, str]

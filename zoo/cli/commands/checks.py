@@ -95,6 +95,8 @@ def _verdict(passed: bool) -> str:
 
 
 def bench(
+    named: Annotated[str | None, Parameter(name="WEIGHTS", help="The same as --weights.")] = None,
+    /,
     *,
     seconds: Annotated[float, options.under(options.RUNNING, "Seconds for each batch size.")] = 1.0,
     model: options.Model = None,
@@ -108,7 +110,7 @@ def bench(
     def announce(name: str) -> None:
         notes.say(f"measuring {name}")
 
-    result = bench.run(model, weights, runtimes or None, seconds, running.threads, announce)
+    result = bench.run(model, weights or named, runtimes or None, seconds, running.threads, announce)
     print(result.to_json()) if as_json else _print_speeds(result)
 
 

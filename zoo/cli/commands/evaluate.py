@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from zoo.cli import notes, options, tables
 from zoo.cli.parsing import command_line
 from zoo.data.labelled import Layout
-from zoo.defaults import MODEL, RUNTIME
+from zoo.defaults import RUNTIME
 from zoo.evaluation.evaluate import EvaluationOptions
 from zoo.options import RunOptions, StrandOptions
 
@@ -23,13 +23,17 @@ if TYPE_CHECKING:
 
 def evaluate(
     model: Annotated[
-        str | None, Parameter(help=f"Model whose bundled weights are measured; see zoo list. By default {MODEL}.")
+        str | None,
+        Parameter(name="WEIGHTS", help=f"As a single --weights. By default {options.DEFAULT_WEIGHTS}."),
     ] = None,
     /,
     *,
     weights: Annotated[
         list[str] | None,
-        options.input_("Weights file, run folder or name to measure instead; repeat to compare several."),
+        options.input_(
+            "Weights to measure: a name (see zoo list), a file or a run folder; repeat to compare several.",
+            name=("--weights", "--model"),
+        ),
     ] = None,
     against: Annotated[
         str | None, options.input_("The --weights to compare all others with; by default the first.")
@@ -68,14 +72,14 @@ def evaluate(
         raise ZooError(f"--sequences {sequences}: needs the measurements, --labels TABLE")
     if diagnosis and output is None:
         raise ZooError("--diagnosis: needs --output, the folder for its figure")
-    given = weights or [model or MODEL]
+    given = weights or [lookup.default() if model is None else model]
     if output is not None:
         results.check_output(output, overwrite, [source, layout.labels, *map(lookup.file_of, given)])
     names = evaluate.labels(given)
     reference = evaluate.reference(given, against)
     models = {
-        name: load(model, one, runtime, rc=strands.rc, **dataclasses.asdict(running))
-        for name, one in zip(names, weights or [None], strict=True)  # type: ignore[list-item]
+        name: load(model if weights else None, one, runtime, rc=strands.rc, **dataclasses.asdict(running))
+        for name, one in zip(names, given, strict=True)
     }
     columns = evaluate.choose(models, targets)
     if not targets and (left_out := evaluate.not_shared(models)):
@@ -87,7 +91,7 @@ def evaluate(
         length=evaluate.sequence_length(models),
         layout=layout,
     )
-    for name, one in zip(names, weights or [], strict=False):
+    for name, one in zip(names, given, strict=True):
         if (warning := evaluate.already_seen(one, name, measured)) is not None:
             notes.say(warning)
     report = evaluate.evaluate(models, measured, columns, settings, reference)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from cyclopts import Parameter
-
 from zoo.cli import options, tables
 
 LONGEST = 200
@@ -43,8 +41,9 @@ def doctor(*, as_json: options.Json = False) -> None:
 
 
 def info(
-    weights: Annotated[str, Parameter(help="A name (see zoo list), a .safetensors or .onnx file, or a run folder.")],
-    /,
+    weights: Annotated[
+        str, options.weights_argument("A name (see zoo list), a .safetensors or .onnx file, or a run folder.")
+    ],
     *,
     as_json: options.Json = False,
 ) -> None:
@@ -75,6 +74,10 @@ def _lines(description: dict[str, Any]) -> dict[str, str]:
     if description["recipe"]:
         options = (f"--{name.replace('_', '-')} {value}" for name, value in description["recipe"].items())
         lines["recipe"] = f"{' '.join(options)}; options of zoo train replace these"
+    if description["published"]:
+        lines["published"] = f"these are {description['published']}"
+    if description["caution"]:
+        lines["caution"] = description["caution"]
     if description["imitates"]:
         lines["imitates"] = f"{description['imitates']}; agreement with it, Pearson r and root mean square error:"
         lines |= {f"  {name}": value for name, value in _agreement(description).items()}

@@ -5,22 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from zoo.cli import notes, options
-from zoo.defaults import MODEL, RUNTIME
+from zoo.defaults import RUNTIME
 from zoo.options import RunOptions
 from zoo.serve.options import ServeOptions
 
 Models = Annotated[
     list[str] | None,
-    Parameter(name="MODEL", help=f"Models by name, weights files or run folders. By default {MODEL}."),
+    options.weights_argument(f"Names (see zoo list), files or run folders. By default {options.DEFAULT_WEIGHTS}."),
 ]
 
 
 def serve(
     models: Models = None,
-    /,
     *,
     serving: Annotated[ServeOptions, options.SERVING] = ServeOptions(),
     runtime: options.Runtime = RUNTIME,
@@ -28,12 +25,15 @@ def serve(
 ) -> None:
     from zoo.serve import server
 
-    server.serve(models or [], runtime, running, serving, notes.say, notes.quiet())
+    def say(text: str) -> None:
+        notes.say_what_is_left()  # the command ends when the service does
+        notes.say(text)
+
+    server.serve(models or [], runtime, running, serving, say, notes.quiet())
 
 
 def page(
     models: Models = None,
-    /,
     *,
     output: Annotated[Path, options.output("Folder to write, for any web server.")],
     overwrite: options.Overwrite = False,

@@ -67,12 +67,20 @@ def import_(
 
 
 def export(
-    model: Annotated[str, Parameter(help="Name of the weights to export; see zoo list.")],
+    model: Annotated[
+        str | None,
+        Parameter(
+            name="WEIGHTS",
+            help="Weights to export: a name (see zoo list), a file or a run folder. By default "
+            f"{options.DEFAULT_WEIGHTS}.",
+        ),
+    ] = None,
     /,
     *,
-    weights: Annotated[str | None, options.input_("Weights file, run folder or name to export instead.")] = None,
+    weights: Annotated[str | None, options.input_("The same, as an option.", name=("--weights", "--model"))] = None,
     output: Annotated[
-        Path | None, options.output("File or folder to write; by default MODEL with the suffix of the format.")
+        Path | None,
+        options.output("File or folder to write; by default the name of WEIGHTS with the suffix of the format."),
     ] = None,
     overwrite: options.Overwrite = False,
     format: Annotated[str | None, options.output("Format; see zoo list.")] = None,  # noqa: A002
@@ -89,12 +97,14 @@ def export(
     name = wanted.pop()
     exporter = registry.load("exporters", name)
     options.check_known(given, exporter.export, f"the format {name}")
-    path = output or Path(f"{model.replace(':', '-')}{exporter.SUFFIX}")
+    chosen = weights or model or lookup.default()
+    (short,) = lookup.by_name([model or chosen])
+    path = output or Path(f"{short.replace(':', '-')}{exporter.SUFFIX}")
     if exporter.SUFFIX and path.suffix != exporter.SUFFIX:
         raise ZooError(f"{path}: expected an output name that ends in {exporter.SUFFIX}")
     if exporter.SUFFIX:
-        check_target(path, overwrite, [lookup.file_of(weights or model)])
-    source = lookup.load(model, weights)
+        check_target(path, overwrite, [lookup.file_of(chosen)])
+    source = lookup.load(model if weights else None, chosen)
     exporter.export(source, path, overwrite=overwrite, **given)
     written = sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
     print(f"{path}: {name}, {written:,} bytes, weights id {source.spec.weights_id[:12]}")

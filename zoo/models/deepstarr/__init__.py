@@ -102,6 +102,7 @@ PUBLISHED = Published(
         # only says how the layers are connected, which is the same for every DeepSTARR
         optional=("DeepSTARR.model.json",),
     ),
+    weights_id="b8a0c2cf12fc0cc5ca2ea1bf2eafa093d1b5ce82238e420cbc5156848498863a",
     data=PublishedFiles(
         "pulled/data",
         {
