@@ -74,13 +74,43 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
         list(bed.read(path))
 
 
-def test_regions_are_one_based_and_inclusive() -> None:
-    found = bed.region("chr2L:100,001-100,249")
-    assert (found.contig, found.start, found.end, found.centre) == ("chr2L", 100_000, 100_249, 100_124)
-    assert bed.region("HLA:A:1-1").contig == "HLA:A"
+CONTIGS = {"chr2L": 200_000, "HLA:A": 70, "HLA:A:5-10": 40, "HLA": 30}
 
 
-@pytest.mark.parametrize("text", ["chr2L", "chr2L:0-5", "chr2L:6-5", "chr2L:a-b", ":1-2", "c:-5-2", "c:,-,"])
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("chr2L:100,001-100,249", ("chr2L", 100_000, 100_249)),
+        ("chr2L", ("chr2L", 0, 200_000)),
+        ("chr2L:5-", ("chr2L", 4, 200_000)),
+        ("chr2L:5", ("chr2L", 4, 200_000)),
+        ("chr2L:-5", ("chr2L", 0, 5)),
+        ("chr2L:1,000-2,000", ("chr2L", 999, 2000)),
+        ("HLA:A", ("HLA:A", 0, 70)),
+        ("HLA:A:1-1", ("HLA:A", 0, 1)),
+        ("HLA:A:5-", ("HLA:A", 4, 70)),
+        ("{HLA:A}:5-10", ("HLA:A", 4, 10)),
+        ("{HLA:A:5-10}", ("HLA:A:5-10", 0, 40)),
+        ("{HLA:A:5-10}:2-3", ("HLA:A:5-10", 1, 3)),
+        ("other:1-3", ("other", 0, 3)),
+        ("other", ("other", 0, bed.LAST_POSITION)),
+    ],
+)
+def test_regions_are_one_based_and_inclusive_as_samtools_takes_them(text: str, found: tuple[str, int, int]) -> None:
+    region = bed.region(text, CONTIGS)
+    assert (region.contig, region.start, region.end) == found
+    assert region.centre == (region.start + region.end) // 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["chr2L:0-5", "chr2L:6-5", "chr2L:a-b", "chr2L:", "chr2L:-", "chr2L:1-2-", "c:-5-2", "c:,-,", "chr2L:200001-"],
+)
 def test_what_is_no_region_is_refused(text: str) -> None:
     with refuses("region", "chr2L:100,001-100,249", repr(text)):
-        bed.region(text)
+        bed.region(text, CONTIGS)
+
+
+def test_a_region_of_two_readings_is_refused() -> None:
+    with refuses("HLA:A:5-10", "'HLA:A'", "{HLA:A}:5-10", "{HLA:A:5-10}"):
+        bed.region("HLA:A:5-10", CONTIGS)

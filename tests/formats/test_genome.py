@@ -37,3 +37,17 @@ def test_what_is_no_genome_is_one_line(tmp_path: Path, content: bytes, fact: str
     path.write_bytes(content)
     with refuses(path, fact):
         genome.read(path, 20)
+
+
+def test_other_letters_are_counted_or_refused_with_contig_and_line(tmp_path: Path) -> None:
+    path = tmp_path / "g.fa"
+    half = TEXT[3:].strip()
+    path.write_bytes(b">a\n" + half + b"\n>b x\n" + half[:60] + b"\nACry\n" + half + b"\n")
+    found = genome.read(path, 20)
+    assert found.ambiguous_letters == 2
+    assert found.first_ambiguous == "r at contig b, position 63 (line 5)"
+    assert (found.codes == 4).sum() == 2
+    with refuses(path, "contig b", "position 63", "line 5", "'r'"):
+        genome.read(path, 20, "refuse")
+    path.write_bytes(TEXT)
+    assert genome.read(path, 20, "refuse").ambiguous_letters == 0

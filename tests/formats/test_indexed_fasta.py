@@ -15,7 +15,7 @@ from refusals import refuses
 from zoo.dna.encoding import encode
 from zoo.errors import ZooError
 from zoo.formats import indexed_fasta
-from zoo.formats.indexed_fasta import IndexedFasta
+from zoo.formats.indexed_fasta import IndexedFasta, OtherLetter
 
 pysam = pytest.importorskip("pysam", reason="pysam is not installed; the extra genome brings it")
 
@@ -51,6 +51,31 @@ def test_other_letters_are_n(tmp_path: Path) -> None:
     (tmp_path / "g.fa").write_text(">c\nARYN*-T\n")
     with IndexedFasta(tmp_path / "g.fa") as genome:
         assert genome.codes("c", 0, 7).tolist() == [0, 4, 4, 4, 4, 4, 3]
+
+
+@pytest.mark.parametrize("blocks", [1, 3, 1 << 20])
+def test_other_letters_are_known_with_their_lines_and_refused_if_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int
+) -> None:
+    monkeypatch.setattr(indexed_fasta, "BLOCK_BASES", blocks)
+    (tmp_path / "g.fa").write_text(">c\nACGT\nAryN\nac*\n>d x\nAC\nGM\n")
+    for name in ("g.fa", "g.fa.gz"):
+        with IndexedFasta(tmp_path / name) as genome:
+            assert genome.ambiguous("c", 0, 11) == [(5, "R"), (6, "Y"), (10, "*")]
+            assert genome.ambiguous("c", -9, 6) == [(5, "R")]
+            assert genome.ambiguous("c", 90, 99) == []
+            assert genome.letters("c", 3, 11) == "TARYNAC*"
+            assert genome.letters("c", 3, 3) == ""
+            assert [genome.place("c", place) for place in (0, 4, 10)] == [
+                f"contig c, position {place} (line {line})" for place, line in ((1, 2), (5, 3), (11, 4))
+            ]
+            assert genome.named("d", genome.ambiguous("d", 0, 4)) == ["M at contig d, position 4 (line 7)"]
+        with IndexedFasta(tmp_path / name, "refuse") as genome:
+            assert genome.codes("c", 0, 5).tolist() == [0, 1, 2, 3, 0]
+            assert genome.letters("c", 5, 6) == "R"
+            with refuses(name, "contig c", "position 7", "line 3", "'Y'", kind=OtherLetter):
+                genome.window("c", 6, 20)
+        pysam.tabix_compress(str(tmp_path / "g.fa"), str(tmp_path / "g.fa.gz"), force=True)
 
 
 def test_a_missing_index_is_made_beside_the_genome(path: Path) -> None:
@@ -106,11 +131,21 @@ CHANGES = {
 }
 
 
+WHERE = {
+    "a base more": "contig chr10, near line 13",
+    "a base less": "contig chrM, near line 16",
+    "another name": "contig chr10, near line 13",
+    "a contig more": "after line 19",
+    "a contig less": "contig chrM, near line 16",
+    "other lines": "contig chr2, near line 1",
+}
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_genome_that_changed_since_its_index_is_refused(path: Path, change: str) -> None:
     IndexedFasta(path)
     path.write_text(CHANGES[change](path.read_text()), newline="")
-    with refuses(path, f"{path}.fai", "changed"):
+    with refuses(path, f"{path}.fai", "changed", WHERE[change]):
         IndexedFasta(path)
 
 
@@ -153,14 +188,19 @@ def test_an_index_of_other_blocks_is_refused(tmp_path: Path) -> None:
     [
         (b"", "empty"),
         (b"ACGT\n", "'>'"),
-        (b">a\nACGT\nAC\nACGT\n", "lines"),
-        (b">a\nACGT\n>a\nACGT\n", "different names"),
+        (b">a\nACGT\nAC\nACGT\n", "line 4|contig a|4 after 2"),
+        (b">a\nACGT\nACGTA\n", "line 3|contig a|lines of 4|5"),
+        (b">a\n\nACGT\n", "line 3|contig a|blank line"),
+        (b">a\nACGT\n\nACG\n", "line 4|contig a|blank line"),
+        (b">x\nACGT\n>a\nACGT\n>a\nACGT\n", "line 5|different names|a"),
+        (b">a\nACGT\n>b\n>c\nACGT\n", "line 3|contig b|none"),
+        (b">a\nACGT\n>b\n", "line 3|contig b|none"),
     ],
 )
 def test_what_is_no_genome_is_one_line(tmp_path: Path, content: bytes, fact: str) -> None:
     path = tmp_path / "g.fa"
     path.write_bytes(content)
-    with refuses(path, fact):
+    with refuses(path, *fact.split("|")):
         IndexedFasta(path)
 
 

@@ -100,7 +100,7 @@ def test_a_window_stands_around_its_centre(zoo: Zoo, made: dict[str, str], strid
     described = json.loads(Path("t.json").read_text())
     there = sum((len(sequence) - L) // stride + 1 for sequence in made.values() if len(sequence) >= L)
     left = there - len(list(windows(made, stride)))
-    assert described["counts"] == {"records": there, "left_out_for_Ns": left}
+    assert described["counts"] == {"records": there, "left_out_for_Ns": left, "ambiguous_letters": 0}
     assert sorted(path.name for path in Path().iterdir() if path.name.startswith("t")) == [
         "t.a.bw", "t.b.bw", "t.c.bw", "t.json",
     ]  # fmt: skip
@@ -124,6 +124,27 @@ def test_windows_with_many_unknown_bases_are_left_out(zoo: Zoo, made: dict[str, 
     assert status == 0
     assert "left out" not in err
     same(read(made), around_centres(made, 1, most=1))
+
+
+def test_other_letters_are_counted_once_in_parts_of_any_size(zoo: Zoo, made: dict[str, str]) -> None:
+    expected = []
+    for place in (0, 130, 131, 290, 700, 899):
+        made["chr2"] = f"{made['chr2'][:place]}k{made['chr2'][place + 1 :]}"
+        expected.append(f"K at contig chr2, position {place + 1} (line {place // 60 + 2})")
+    genomes.write(Path("g.fa"), made)
+    for words in ((), ("--part-size", 17), ("--stride", 60, "--part-size", 3)):
+        status, _, err = zoo(*SCAN, *words, "--overwrite")
+        assert status == 0
+        described = json.loads(Path("t.json").read_text())
+        last = expected if "--stride" not in words else expected[:-1]
+        assert described["read_as_n"] == last
+        assert described["counts"]["ambiguous_letters"] == len(last)
+        assert all(fact in err for fact in (f"{len(last)} ambiguous letters", expected[0], "others"))
+    for words in ((), ("--shard", "1/2", "--part-size", 17)):
+        facts = ["g.fa", "chr2", "position 1 ", "line 2", "'K'", "--ambiguous"]
+        one_line(zoo, facts, *SCAN, "--overwrite", "--ambiguous", "refuse", *words)
+    assert not Path("t.parts").exists()
+    assert zoo(*SCAN, "--overwrite", "--ambiguous", "refuse", "--region", "chr2:292-600")[0] == 0
 
 
 def test_regions_have_windows_of_their_own(zoo: Zoo, made: dict[str, str]) -> None:
@@ -274,7 +295,7 @@ class TestParts:
         (["--region", "10:1-300"], ["10:1-300", "g.fa", "'10'", "'chr10'"]),
         (["--region", "chr2:1-20"], ["chr2:1-20", "53"]),
         (["--regions", "short.bed"], ["short.bed", "53"]),
-        (["--region", "chr2"], ["region", "contig:first-last"]),
+        (["--region", "chr2:5-4"], ["region", "contig:first-last"]),
         (["--regions", "e.bed"], ["e.bed", "empty"]),
         (["--regions", "bad.bed"], ["bad.bed, line 1", "5", "4"]),
         (["--regions", "o.bed"], ["o.bed, line 1", "o.bed, line 2", "bedtools merge"]),

@@ -103,7 +103,7 @@ def encode_as(
             return ZooError(f"{name}, position {column + 1}: {letter_message(part[row][column], spelling)}")
 
         text = "".join(part).encode("ascii", "replace")
-        letters = np.frombuffer(bytearray(text.translate(letter_table(bool(reading.ambiguous)))), np.uint8)
+        letters = np.frombuffer(bytearray(text.translate(letter_table(reading.ambiguous == "n"))), np.uint8)
         bounds = np.cumsum([0, *map(len, part)])
         codes[start : start + len(part)] = fitted(letters, bounds, length, reading, refusal)
     return codes

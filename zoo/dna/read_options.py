@@ -5,6 +5,10 @@ from typing import Literal, NamedTuple
 
 from zoo.options import check
 
+Ambiguous = Literal["n", "refuse"]
+"""What a reader does with letters other than ACGTN, such as the IUPAC codes R or Y: reads them as N and counts them, or
+refuses them."""
+
 
 @dataclasses.dataclass(frozen=True)
 class ReadOptions:
@@ -14,8 +18,8 @@ class ReadOptions:
     """Crop longer sequences to their middle and pad shorter ones with N on both sides; sequences over four times the
     model's length are refused. An odd base is cut from, or padded at, the right."""
 
-    ambiguous: Literal["n"] | None = None
-    """Read any other letter, such as the IUPAC codes R or Y, as N."""
+    ambiguous: Ambiguous | None = None
+    """Read any other letter, such as the IUPAC codes R or Y, as N and count it; by default it is refused."""
 
     def __post_init__(self) -> None:
         check(self)

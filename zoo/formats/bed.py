@@ -1,14 +1,15 @@
 """Intervals: BED of three to six columns, narrowPeak with its summits, and regions as samtools writes them.
 
 BED is 0-based and half-open; chr2L:100,001-100,249 is 1-based and inclusive, and equals 100000 to 100249 in BED.
-Comments, `track` and `browser` lines are skipped.
+A region may also be a whole contig, chr2L, or lack an end, chr2L:5-, or a start, chr2L:-10. Comments, `track` and
+`browser` lines are skipped.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from zoo.dna.windows import centre_of
@@ -26,7 +27,11 @@ MISSING = "."
 
 STRANDS = ("+", "-", MISSING)
 
-REGION = re.compile(r"(?P<contig>.+):(?P<first>[0-9,]+)-(?P<last>[0-9,]+)")
+RANGE = re.compile(r"(?P<first>[0-9][0-9,]*)?(?:-(?P<last>[0-9][0-9,]*)?)?")
+"""Positions of a region, after the last colon."""
+
+QUOTED = re.compile(r"\{(?P<contig>[^{}]+)\}(?::(?P<range>.+))?")
+"""A region whose contig is in braces, for names that contain a colon (samtools view, "Regions")."""
 
 COMMENT = re.compile(r"#|(track|browser)\s")
 
@@ -52,16 +57,44 @@ class BadInterval:
     reason: str
 
 
-def region(text: str) -> Interval:
-    """chr2L:100,001-100,249 -> interval. Raises ZooError for anything else."""
-    match = REGION.fullmatch(text)
-    first, last = (int(match[name].replace(",", "") or 0) for name in ("first", "last")) if match else (0, 0)
-    if not match or not 1 <= first <= last <= LAST_POSITION:
+def region(text: str, contigs: Mapping[str, int]) -> Interval:
+    """A region as samtools takes it -> interval; its contig may be unknown. contigs: name -> bases.
+
+    chr2L is the whole contig, chr2L:5- and chr2L:5 go to its end, chr2L:-10 starts at its first base. The name of a
+    contig may contain a colon; if two readings are possible, {name}:5-10 chooses.
+    Raises ZooError for anything else.
+    """
+    name, positions = _parts_of_region(text, contigs)
+    match = RANGE.fullmatch(positions) if positions is not None else None
+    first, last = 1, contigs.get(name, LAST_POSITION)
+    if match:
+        first, last = (
+            int(match[group].replace(",", "")) if match[group] else whole
+            for group, whole in (("first", first), ("last", last))
+        )
+    if (positions is not None and (not match or positions in ("", "-"))) or not 1 <= first <= last <= LAST_POSITION:
+        bases = f", whose last base is {contigs[name]:,}" if name in contigs else ""
         raise ZooError(
-            f"region: expected contig:first-last, 1-based and inclusive as chr2L:100,001-100,249, got {shown(text)!r}"
+            "region: expected a contig, contig:first- or contig:first-last, 1-based and inclusive as "
+            f"chr2L:100,001-100,249, got {shown(text)!r}{bases}"
         )
     start = first - 1
-    return Interval(match["contig"], start, last, MISSING, MISSING, centre_of(start, last), f"region {shown(text)}")
+    return Interval(name, start, last, MISSING, MISSING, centre_of(start, last), f"region {shown(text)}")
+
+
+def _parts_of_region(text: str, contigs: Mapping[str, int]) -> tuple[str, str | None]:
+    """The contig and the positions of a region; None for a whole contig."""
+    if quoted := QUOTED.fullmatch(text):
+        return quoted["contig"], quoted["range"]
+    name, colon, positions = text.rpartition(":")
+    if text in contigs:
+        if name in contigs and RANGE.fullmatch(positions):
+            raise ZooError(
+                f"region {shown(text)}: the genome has the contigs {shown(name)!r} and {shown(text)!r}; give "
+                f"{{{name}}}:{positions} or {{{text}}}"
+            )
+        return text, None
+    return (name, positions) if colon else (text, None)
 
 
 def read(path: Path) -> Iterator[Interval | BadInterval]:

@@ -262,7 +262,7 @@ class _Block:
         lengths = ends - starts
         line_ends = np.cumsum(lengths)
         letters = np.empty(int(lengths.sum()), np.uint8)
-        text = np.frombuffer(self._text.translate(letter_table(bool(reading.ambiguous))), np.uint8)
+        text = np.frombuffer(self._text.translate(letter_table(reading.ambiguous == "n")), np.uint8)
         copy_spans(text, starts, lengths, letters, line_ends - lengths)
         bounds = np.concatenate(([0], line_ends))[self._line_bounds]
 
@@ -276,7 +276,7 @@ class _Block:
                 f"{record}: {length_message(size, length, reading) if size else 'a header without a sequence'}"
             )
 
-        ambiguous = int((letters == AMBIGUOUS).sum()) if reading.ambiguous else 0
+        ambiguous = int((letters == AMBIGUOUS).sum())
         codes = fitted(letters, bounds, length, reading, refusal)
         self._counts.records += len(codes)
         self._counts.ambiguous_letters += ambiguous

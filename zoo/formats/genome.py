@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from zoo.dna.encoding import INVALID, ascii_codes, reverse_complement
+from zoo.dna.read_options import Ambiguous, letter_message
 from zoo.errors import ZooError
-from zoo.formats.text_input import open_text
+from zoo.formats.names import first_word, shown
+from zoo.formats.text_input import lines, open_text
 from zoo.spec import UNKNOWN_BASE
 
 HELD_OUT = 0.05
@@ -33,6 +36,7 @@ class Genome:
     """Contigs joined end to end, uint8 (bases,), and the windows of `length` bases in each part.
 
     No window crosses two contigs or two parts.
+    ambiguous_letters: letters other than ACGTN, which are N.  first_ambiguous: the first of them and its place.
     """
 
     codes: np.ndarray
@@ -41,6 +45,8 @@ class Genome:
     validation: Region
     test: Region
     sha256: str
+    ambiguous_letters: int = 0
+    first_ambiguous: str = ""
 
     def windows(self, region: Region, count: int, generator: np.random.Generator) -> np.ndarray:
         """`count` windows at random starts, each on a random strand, uint8 (count, length)."""
@@ -50,20 +56,27 @@ class Genome:
         return np.where(flip[:, None], reverse_complement(codes), codes)
 
 
-def read(path: Path, length: int) -> Genome:
+def read(path: Path, length: int, ambiguous: Ambiguous | None = None) -> Genome:
     """Read a genome from FASTA (compressed or not). Letters other than ACGT become N.
 
-    Raises ZooError if the file is not FASTA, or has no window for one of the parts.
+    ambiguous: "refuse" to refuse letters other than ACGTN.
+    Raises ZooError if the file is not FASTA, has such a letter, or has no window for one of the parts.
     """
     import dnaio
 
     try:
         with io.BufferedReader(open_text(path)) as file:
-            contigs = [record.sequence.encode("ascii", "replace") for record in dnaio.readers.FastaReader(file)]
+            records = [(one.name, one.sequence.encode("ascii", "replace")) for one in dnaio.readers.FastaReader(file)]
     except (dnaio.FileFormatError, UnicodeDecodeError) as error:
         raise ZooError(f"{path}: expected a genome in FASTA ({error})") from None
+    contigs = [sequence for _, sequence in records]
     codes = ascii_codes(b"".join(contigs))
-    codes[codes == INVALID] = UNKNOWN_BASE
+    others = np.flatnonzero(codes == INVALID)
+    first = _named(path, records, int(others[0])) if len(others) else ("", "")
+    if len(others) and ambiguous == "refuse":
+        expected = letter_message(first[0], None)
+        raise ZooError(f"{path}: {first[1]}: {expected}; omit --ambiguous refuse to read it as N")
+    codes[others] = UNKNOWN_BASE
     known = np.concatenate([[0], np.cumsum(codes < UNKNOWN_BASE)])
     parts: dict[str, list[np.ndarray]] = {"train": [], "validation": [], "test": []}
     offset = 0
@@ -79,4 +92,23 @@ def read(path: Path, length: int) -> Genome:
         if not len(starts):
             raise ZooError(f"{path}: has no window of {length} known bases for the {part} part; give a longer genome")
         regions[part] = Region(starts)
-    return Genome(codes, length, **regions, sha256=hashlib.sha256(codes.tobytes()).hexdigest())
+    sha256 = hashlib.sha256(codes.tobytes()).hexdigest()
+    return Genome(
+        codes, length, **regions, sha256=sha256, ambiguous_letters=len(others), first_ambiguous=" at ".join(first)
+    )
+
+
+def _named(path: Path, records: Sequence[tuple[str, bytes]], offset: int) -> tuple[str, str]:
+    """The letter at an offset into all contigs joined, and its contig, position and line."""
+    for number, (name, sequence) in enumerate(records):  # noqa: B007 - the number is for the line
+        if offset < len(sequence):
+            break
+        offset -= len(sequence)
+    headers, bases, line = 0, 0, 0
+    for line, text in lines(path):  # noqa: B007 - the number is for the message
+        headers += text.startswith(">")
+        if headers == number + 1 and not text.startswith(">"):
+            bases += len(text.strip())
+            if bases > offset:
+                break
+    return chr(sequence[offset]), f"contig {shown(first_word(name))}, position {offset + 1:,} (line {line:,})"

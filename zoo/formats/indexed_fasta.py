@@ -18,16 +18,17 @@ import zlib
 from collections import OrderedDict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from zoo.dna.encoding import ASCII_TO_CODE, INVALID
+from zoo.dna.read_options import Ambiguous, letter_message
 from zoo.dna.windows import padded
 from zoo.errors import ZooError, require
 from zoo.formats import kinds, text_input
-from zoo.formats.names import listed, shown
-from zoo.spec import UNKNOWN_BASE
+from zoo.formats.names import first_word, listed, shown
+from zoo.spec import ALPHABET, UNKNOWN_BASE
 from zoo.system.atomic import replacing
 from zoo.system.files import cache_folder, file_sha256
 
@@ -46,8 +47,24 @@ HEADER_BYTES = 1 << 16
 
 CHR = "chr"
 
+LETTERS = np.frombuffer(f"{ALPHABET}N".encode(), np.uint8)
+"""uint8 (5,): base code -> ASCII letter."""
+
 Entry = tuple[str, int, int, int, int]
 """A contig in an index: name, bases, offset of its first base, bases a line, bytes a line."""
+
+
+class OtherLetter(ZooError):  # noqa: N818
+    """Bases of a genome hold a letter other than ACGTN, and are to be refused."""
+
+
+class _Block(NamedTuple):
+    """codes: uint8 (B,).  places: positions in the contig of letters other than ACGTN, int64 (K,).  letters: those
+    letters in upper case, uint8 (K,)."""
+
+    codes: np.ndarray
+    places: np.ndarray
+    letters: np.ndarray
 
 
 def pysam_module() -> Any:
@@ -65,21 +82,26 @@ class IndexedFasta:
     made_index: the index, if it was made now; else None.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        """Raises ZooError if `path` is not FASTA, has no random access, or has changed since its index was made."""
+    def __init__(self, path: str | Path, ambiguous: Ambiguous | None = None) -> None:
+        """ambiguous: "refuse" to raise OtherLetter for bases with letters other than ACGTN; by default they are N.
+
+        Raises ZooError if `path` is not FASTA, has no random access, or has changed since its index was made.
+        """
         self.path = Path(path)
+        self._refuses = ambiguous == "refuse"
         self._pysam = pysam_module()
         packed = _check_file(self.path)
         index, self.made_index = self._index(packed)
         blocks = {"filepath_index_compressed": str(index.with_suffix(BLOCK_INDEX))} if packed else {}
         entries = _entries(index)
         self.contigs = {name: bases for name, bases, *_ in entries}
-        self._check_index(index, entries, packed)
+        self._line_bases = {name: line_bases for name, _, _, line_bases, _ in entries}
+        self._first_lines = dict(zip(self.contigs, self._checked_index(index, entries, packed), strict=True))
         try:
             self._file = self._pysam.FastaFile(str(self.path), filepath_index=str(index), **blocks)
         except (OSError, ValueError) as error:
             raise ZooError(f"{self.path}: cannot be read with its index {index} ({_reason(error)})") from None
-        self._blocks: OrderedDict[tuple[str, int], np.ndarray] = OrderedDict()
+        self._blocks: OrderedDict[tuple[str, int], _Block] = OrderedDict()
 
     def __enter__(self) -> IndexedFasta:
         return self
@@ -92,18 +114,44 @@ class IndexedFasta:
     def codes(self, contig: str, start: int, stop: int) -> np.ndarray:
         """The bases [start, stop) of a contig, uint8 (stop - start,). Letters other than ACGT are N.
 
-        Raises ZooError if the contig does not have all of them, or they cannot be read.
+        Raises ZooError if the contig does not have all of them, or they cannot be read, and OtherLetter for the first
+        letter that is to be refused.
         """
-        if contig not in self.contigs:
-            raise ZooError(self.unknown_contig(contig))
-        if not 0 <= start <= stop <= self.contigs[contig]:
-            raise ZooError(f"{contig}: expected bases within 0 to {self.contigs[contig]:,}, got {start:,} to {stop:,}")
-        if start == stop:
-            return np.empty(0, np.uint8)
-        first, last = start // BLOCK_BASES, (stop - 1) // BLOCK_BASES
-        parts = [self._block(contig, number) for number in range(first, last + 1)]
-        offset = first * BLOCK_BASES
-        return (parts[0] if first == last else np.concatenate(parts))[start - offset : stop - offset]
+        if self._refuses:
+            for position, letter in self.ambiguous(contig, start, stop):
+                expected = letter_message(letter, None)
+                raise OtherLetter(
+                    f"{self.path}: {self.place(contig, position)}: {expected}; omit --ambiguous refuse to read it as N"
+                )
+        return self._codes(contig, start, stop)
+
+    def ambiguous(self, contig: str, start: int, stop: int) -> list[tuple[int, str]]:
+        """The letters other than ACGTN among the bases [start, stop) that the contig has: 0-based positions, letters in
+        upper case. They are N in `codes` and `window`."""
+        start, stop = (min(max(0, place), self.contigs[contig]) for place in (start, stop))
+        found: list[tuple[int, str]] = []
+        for block in self._span(contig, start, stop):
+            if len(block.places):
+                here = slice(block.places.searchsorted(start), block.places.searchsorted(stop))
+                found += zip(block.places[here].tolist(), map(chr, block.letters[here]), strict=True)
+        return found
+
+    def letters(self, contig: str, start: int, stop: int) -> str:
+        """The letters [start, stop) of a contig as they are in the file, in upper case. Raises as `codes` does, but
+        for no letter."""
+        text = LETTERS[self._codes(contig, start, stop)]
+        for position, letter in self.ambiguous(contig, start, stop):
+            text[position - start] = ord(letter)
+        return text.tobytes().decode("latin-1")
+
+    def named(self, contig: str, found: list[tuple[int, str]]) -> list[str]:
+        """What `ambiguous` found in a contig, for descriptions and notes."""
+        return [f"{letter} at {self.place(contig, position)}" for position, letter in found]
+
+    def place(self, contig: str, position: int) -> str:
+        """A 0-based position for messages, counted from 1, with the line of the file."""
+        line = self._first_lines[contig] + position // self._line_bases[contig]
+        return f"contig {shown(contig)}, position {position + 1:,} (line {line:,})"
 
     def window(self, contig: str, start: int, length: int) -> np.ndarray:
         """The bases [start, start + length), uint8 (length,), with N outside the contig."""
@@ -115,7 +163,23 @@ class IndexedFasta:
         before = min(length, max(0, -start))
         return padded(inside, before, length - before - len(inside))
 
-    def _block(self, contig: str, number: int) -> np.ndarray:
+    def _codes(self, contig: str, start: int, stop: int) -> np.ndarray:
+        parts = [block.codes for block in self._span(contig, start, stop)] or [np.empty(0, np.uint8)]
+        offset = start // BLOCK_BASES * BLOCK_BASES
+        return (parts[0] if len(parts) == 1 else np.concatenate(parts))[start - offset : stop - offset]
+
+    def _span(self, contig: str, start: int, stop: int) -> list[_Block]:
+        """The blocks that hold the bases [start, stop)."""
+        if contig not in self.contigs:
+            raise ZooError(self.unknown_contig(contig))
+        if not 0 <= start <= stop <= self.contigs[contig]:
+            raise ZooError(
+                f"{self.path}: contig {shown(contig)}: expected bases within 0 to {self.contigs[contig]:,}, got "
+                f"{start:,} to {stop:,}"
+            )
+        return [self._block(contig, number) for number in range(start // BLOCK_BASES, -(-stop // BLOCK_BASES))]
+
+    def _block(self, contig: str, number: int) -> _Block:
         key = contig, number
         found = self._blocks.get(key)
         if found is not None:
@@ -123,12 +187,15 @@ class IndexedFasta:
             return found
         start = number * BLOCK_BASES
         try:
-            text = self._file.fetch(contig, start, min(start + BLOCK_BASES, self.contigs[contig]))
+            fetched = self._file.fetch(contig, start, min(start + BLOCK_BASES, self.contigs[contig]))
         except (OSError, ValueError) as error:
             raise ZooError(f"{self.path}: contig {contig} cannot be read ({_reason(error)})") from None
-        found = ASCII_TO_CODE[np.frombuffer(text.encode("latin-1"), np.uint8)]
-        found[found == INVALID] = UNKNOWN_BASE
-        self._blocks[key] = found
+        text = np.frombuffer(fetched.encode("latin-1"), np.uint8)
+        codes = ASCII_TO_CODE[text]
+        places = np.flatnonzero(codes == INVALID)
+        codes[places] = UNKNOWN_BASE
+        letters = np.frombuffer(text[places].tobytes().upper(), np.uint8)
+        found = self._blocks[key] = _Block(codes, places + start, letters)
         if len(self._blocks) > BLOCKS:
             self._blocks.popitem(last=False)
         return found
@@ -174,25 +241,26 @@ class IndexedFasta:
             try:
                 self._pysam.faidx(str(self.path), "--fai-idx", str(partial), *blocks)
             except self._pysam.SamtoolsError:
-                raise ZooError(
-                    f"{self.path}: cannot be indexed; expected a genome in FASTA, plain or compressed with bgzip, "
-                    "all lines of a contig equally long"
-                ) from None
+                raise ZooError(f"{self.path}: cannot be indexed; {_fault(self.path)}") from None
             if packed:
                 with replacing(block, overwrite=True) as partial_block:
                     partial.with_suffix(BLOCK_INDEX).replace(partial_block)
 
-    def _check_index(self, index: Path, entries: list[Entry], packed: bool) -> None:
-        """Raise ZooError unless the contigs are where the index says."""
+    def _checked_index(self, index: Path, entries: list[Entry], packed: bool) -> list[int]:
+        """The line on which each contig has its first base. Raises ZooError unless all are where the index says."""
         with self.path.open("rb") as content:
             try:
-                fits = _fits(_Unpacked(content, _block_index(index)) if packed else content, entries)
+                lines, misplaced = _located(_Unpacked(content, _block_index(index)) if packed else content, entries)
             except (EOFError, gzip.BadGzipFile, zlib.error, struct.error):  # the blocks are not where the index says
-                fits = False
-        if not fits and self.made_index:
-            raise ZooError(f"{self.path}: expected contigs of different names, none of them empty")
-        if not fits:
-            raise ZooError(f"{self.path}: has changed since its index {index} was made; remove the index to renew it")
+                lines, misplaced = [], "its first contig"
+        if misplaced is None:
+            return lines
+        if self.made_index:
+            raise ZooError(f"{self.path}: {_fault(self.path)}")
+        raise ZooError(
+            f"{self.path}: has changed since its index {index} was made, which does not fit {misplaced}; remove the "
+            "index to renew it"
+        )
 
 
 def _check_file(path: Path) -> bool:
@@ -268,23 +336,64 @@ class _Unpacked:
         return gzip.decompress(self._content.read(-1 if last is None else last - first))
 
 
-def _fits(content: BinaryIO | _Unpacked, entries: list[Entry]) -> bool:
-    """Whether each contig is where the index says, and the file has nothing else."""
-    end = 0
+def _located(content: BinaryIO | _Unpacked, entries: list[Entry]) -> tuple[list[int], str | None]:
+    """The line of the first base of each contig, and, in words, the first place that is not as the index says.
+
+    Nothing may lie between the contigs, or after the last.
+    """
+    lines: list[int] = []
+    end, line = 0, 1
     for name, bases, offset, line_bases, line_bytes in entries:
+        misplaced = f"contig {shown(name)}, near line {line:,}"
         if not 0 < offset - end <= HEADER_BYTES or not bases or not line_bases:
-            return False
+            return lines, misplaced
         content.seek(end)
-        words = content.read(offset - end).decode("utf-8", "surrogateescape").split()
+        before = content.read(offset - end)
+        words = before.decode("utf-8", "surrogateescape").split()
         if not words or words[0] != f">{name}":
-            return False
+            return lines, misplaced
+        line += before.count(b"\n")
+        lines.append(line)
         # the last line may be shorter, and its line end is not counted
         whole = (bases - 1) // line_bases
+        line += whole
         end = offset + whole * line_bytes + bases - whole * line_bases
         if not _is_line_end(content, end):
-            return False
+            return lines, misplaced
     content.seek(end)
-    return not content.read(HEADER_BYTES).strip()
+    return lines, f"the text after line {line:,}" if content.read(HEADER_BYTES).strip() else None
+
+
+def _fault(path: Path) -> str:
+    """The first contig and line that make a genome one without an index, for messages; reads the file."""
+    expected = "expected a genome in FASTA, plain or compressed with bgzip, all lines of a contig equally long"
+    empty = "expected bases after the name of contig {}, found none"
+    seen: set[str] = set()
+    contig, sizes = "", list[int]()  # bases of the contig's first line, and of the line before
+    number = 0
+    for number, line in text_input.lines(path):
+        where = f"line {number:,}, contig {shown(contig)}"
+        if line.startswith(">"):
+            if contig and not any(sizes):
+                return f"line {number - 1:,}: {empty.format(shown(contig))}"
+            contig, sizes = first_word(line[1:]), []
+            if not contig:
+                return f"line {number:,}: expected the name of a contig, found none"
+            if contig in seen:
+                return f"line {number:,}: expected contigs of different names, got {shown(contig)} again"
+            seen.add(contig)
+            continue
+        if line and 0 in sizes:
+            return f"{where}: expected no blank line before it"
+        if line.split() not in ([], [line]):
+            return f"{where}: expected bases without blanks, got {shown(line)!r}"
+        if line and sizes and (sizes[1] < sizes[0] or len(line) > sizes[0]):
+            got = f"{len(line):,} after {sizes[1]:,}" if sizes[1] < sizes[0] else f"{len(line):,}"
+            return f"{where}: expected lines of {sizes[0]:,} bases in this contig, the last may be shorter, got {got}"
+        sizes = [*sizes[:1], len(line)] if sizes else [len(line), len(line)]
+    if contig and not any(sizes):
+        return f"line {number:,}: {empty.format(shown(contig))}"
+    return expected
 
 
 def _is_line_end(content: BinaryIO | _Unpacked, end: int) -> bool:

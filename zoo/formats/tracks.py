@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Protocol
@@ -80,18 +80,27 @@ def read(path: Path, contig: str, start: int, end: int) -> tuple[np.ndarray, np.
     Returns starts and ends, int64 (K,), and values, float64 (K,). A file whose name does not end in .bedgraph or .bg,
     plain or compressed, is a bigWig file. Raises ZooError for a file that is neither, or has nothing on the contig.
     """
-    is_text = any(suffix.lower() in (".bedgraph", ".bg") for suffix in path.suffixes)
-    rows, contigs = (_bedgraph_rows if is_text else _bigwig_rows)(path, contig, start, end)
-    if contig not in contigs:
-        raise ZooError(f"{path}: has nothing on {shown(contig)}; its contigs are {listed(list(contigs))}")
+    rows, known = _rows(path, contig, start, end)
+    if contig not in known:
+        raise ZooError(f"{path}: has nothing on {shown(contig)}; its contigs are {listed(list(known))}")
     found = np.array(rows, np.float64).reshape(-1, 3)
     return found[:, 0].astype(np.int64), found[:, 1].astype(np.int64), found[:, 2]
+
+
+def contigs(path: Path) -> Mapping[str, int]:
+    """Name -> bases of a bigWig file; of bedGraph, the end of the last interval. Raises ZooError as `read` does."""
+    return _rows(path, "", 0, 0)[1]
 
 
 Rows = list[tuple[int, int, float]]
 
 
-def _bigwig_rows(path: Path, contig: str, start: int, end: int) -> tuple[Rows, Collection[str]]:
+def _rows(path: Path, contig: str, start: int, end: int) -> tuple[Rows, Mapping[str, int]]:
+    is_text = any(suffix.lower() in (".bedgraph", ".bg") for suffix in path.suffixes)
+    return (_bedgraph_rows if is_text else _bigwig_rows)(path, contig, start, end)
+
+
+def _bigwig_rows(path: Path, contig: str, start: int, end: int) -> tuple[Rows, Mapping[str, int]]:
     require("pyBigWig", "genome", "bigWig")
     import pyBigWig
 
@@ -106,16 +115,16 @@ def _bigwig_rows(path: Path, contig: str, start: int, end: int) -> tuple[Rows, C
         raise ZooError(f"{path}: expected a bigWig file, or bedGraph with a name that ends in .bedgraph") from None
 
 
-def _bedgraph_rows(path: Path, contig: str, start: int, end: int) -> tuple[Rows, Collection[str]]:
+def _bedgraph_rows(path: Path, contig: str, start: int, end: int) -> tuple[Rows, Mapping[str, int]]:
     rows: Rows = []
-    contigs: dict[str, None] = {}
+    contigs: dict[str, int] = {}
     for number, line in text_input.lines(path):
         if not line or bed.COMMENT.match(line):
             continue
         fields = line.split()
-        contigs[fields[0]] = None
         try:
             first, last, value = int(fields[1]), int(fields[2]), float(fields[3])
+            contigs[fields[0]] = max(last, contigs.get(fields[0], 0))
         except (ValueError, IndexError):
             raise ZooError(
                 f"{path}, line {number}: expected contig, start, end and value, got {shown(line)!r}"

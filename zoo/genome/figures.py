@@ -125,7 +125,7 @@ def of_tracks(region: str, files: Mapping[str, Path]) -> Columns:
 
     Raises ZooError for a file that cannot be read, or that does not have the contig.
     """
-    found = bed.region(region)
+    found = bed.region(region, tracks.contigs(next(iter(files.values()))))
     columns = Columns(Region(found.contig, found.start, found.end), list(files))
     for number, path in enumerate(files.values()):
         starts, ends, values = tracks.read(path, found.contig, found.start, found.end)

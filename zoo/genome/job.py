@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import zoo
+from zoo.dna.read_options import Ambiguous
 from zoo.errors import ZooError
 from zoo.formats.indexed_fasta import INDEX, IndexedFasta
 from zoo.genome import shards
@@ -47,13 +48,18 @@ class GenomeJob(abc.ABC):
         """The files to write, the description first. Raises ZooError for options that do not fit the model, and for a
         kind of file that cannot be written."""
 
+    @property
+    @abc.abstractmethod
+    def ambiguous(self) -> Ambiguous:
+        """What is done with letters of the genome other than ACGTN."""
+
     @abc.abstractmethod
     def open(self, genome: IndexedFasta, spec: ModelSpec) -> GenomeWork:
         """The parts of the job. Raises ZooError for bad input."""
 
     def start(self, threads: int | None = None) -> Compute:
         model = self.model_source.load(threads, settled=True)
-        work = self.open(IndexedFasta(self.genome), model.spec)
+        work = self.open(IndexedFasta(self.genome, self.ambiguous), model.spec)
         work.model = model
         return lambda part, on_progress: (work.compute(part, on_progress), model.runtime)
 
@@ -80,6 +86,10 @@ class GenomeWork(abc.ABC):
     @abc.abstractmethod
     def sizes(self) -> Sequence[int]:
         """Windows or variants of each part."""
+
+    def check(self) -> None:
+        """Raise ZooError for bad input that can be found before anything is computed or written."""
+        return
 
     @abc.abstractmethod
     def identity(self) -> dict[str, Any]:
@@ -114,7 +124,7 @@ def run_job(
     outputs = dict.fromkeys(job.outputs(spec), replaced)
     for path in outputs:
         check_target(path, replaced, job.inputs)
-    with IndexedFasta(job.genome) as genome:
+    with IndexedFasta(job.genome, job.ambiguous) as genome:
         work = job.open(genome, spec)
         identity = {
             "command": work.NAME,
@@ -123,11 +133,13 @@ def run_job(
             "targets": list(spec.targets),
             GENOME_DIGEST: genome.digest(),
             **work.identity(),
+            "ambiguous": job.ambiguous,
             "rc": job.model_source.rc,
             "precision": job.model_source.running.precision,
             "part_size": sharing.part_size,
         }
         parts = Parts(folder, identity, len(work.sizes))
+        work.check()
 
         def finish(runtime: str, write: Callable[[dict[Path, Path]], dict[str, Any]]) -> dict[str, Any]:
             with replacing_together(outputs, job.inputs) as (described_file, *partial):

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
+from zoo.dna.read_options import Ambiguous
 from zoo.errors import ZooError
 from zoo.options import Bounds, check
 from zoo.system import figures
@@ -28,10 +29,11 @@ class IntervalOptions:
     """Intervals to predict: BED of 3 to 6 columns, or narrowPeak with its summits; plain or compressed."""
 
     region: str | None = None
-    """One interval instead, 1-based and inclusive: chr2L:100,001-100,249."""
+    """One interval instead, 1-based and inclusive: chr2L:100,001-100,249, chr2L:5- to its end, or chr2L whole."""
 
     genome: Path | None = None
-    """Genome of the intervals: FASTA, plain or compressed with bgzip."""
+    """Genome of the intervals: FASTA, plain or compressed with bgzip. Letters other than ACGTN are N and are counted;
+    --ambiguous refuse refuses them."""
 
     skip_bad: bool = False
     """Skip lines that are not valid intervals or lie outside the genome, and list them."""
@@ -51,6 +53,23 @@ class IntervalOptions:
 
 
 @dataclasses.dataclass(frozen=True)
+class SummaryOptions:
+    """How an interval that is longer than the model gets its numbers."""
+
+    summary: Literal["center", "max", "mean"] = "center"
+    """For intervals that are longer than the model. center: the window around the middle or the summit. max, mean: over
+    all windows in the interval; max also gives the position of each maximum."""
+
+    stride: Annotated[int, Bounds(1, MOST_STRIDE)] = 1
+    """Bases from one of these windows to the next."""
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.summary == "center" and self.stride != 1:
+            raise ZooError("--stride: only applies with --summary max or mean")
+
+
+@dataclasses.dataclass(frozen=True)
 class ScanOptions:
     """Which windows of a genome are predicted, and how their values become a track."""
 
@@ -58,7 +77,7 @@ class ScanOptions:
     """Bases from one window to the next."""
 
     region: str | None = None
-    """Only this region, 1-based and inclusive: chr2L:100,001-200,000."""
+    """Only this region, 1-based and inclusive: chr2L:100,001-200,000, chr2L:5- to its end, or chr2L whole."""
 
     regions: Path | None = None
     """Only the intervals of this BED file, which must not overlap."""
@@ -82,6 +101,9 @@ class ScanOptions:
     genes: Path | None = None
     """Genes to draw below the tracks: GTF or GFF3, plain or compressed."""
 
+    ambiguous: Ambiguous = "n"
+    """Letters of the genome other than ACGTN, such as the IUPAC code R: n reads them as N and counts them."""
+
     def __post_init__(self) -> None:
         check(self)
         if self.region is not None and self.regions is not None:
@@ -104,6 +126,9 @@ class VariantOptions:
 
     figure: Path | None = None
     """Also draw the effects along the genome as this .png, .svg or .pdf."""
+
+    ambiguous: Ambiguous = "n"
+    """Letters of the genome other than ACGTN, such as the IUPAC code R: n reads them as N and counts them."""
 
     def __post_init__(self) -> None:
         check(self)

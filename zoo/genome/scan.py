@@ -8,14 +8,15 @@ it. Memory does not grow with a contig. Axes: W windows, K intervals, T targets.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from zoo.dna import windows
+from zoo.dna.read_options import Ambiguous
 from zoo.dna.windows import before_centre, unknown_bases
 from zoo.errors import CheckFailed, ZooError, require
 from zoo.formats import bed, genes, table_writer, tracks
@@ -42,6 +43,12 @@ Intervals = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 VALUES = "values"
 
+AS_N = "as_n"
+"""Letters of the genome that are read as N, for each step a list of contig, position and letter; see shards.pack."""
+
+MOST_NAMED = 1000
+"""The description names at most this number of letters that are read as N."""
+
 LEFT_OUT = "left_out_for_Ns"
 """Windows without a value."""
 
@@ -54,6 +61,10 @@ class ScanJob(GenomeJob):
     """Which windows of a genome to scan; `output` is the beginning of the tracks' names, tracks/dm6."""
 
     options: ScanOptions = dataclasses.field(default_factory=ScanOptions)
+
+    @property
+    def ambiguous(self) -> Ambiguous:
+        return self.options.ambiguous
 
     def open(self, genome: IndexedFasta, spec: ModelSpec) -> Scan:
         return Scan(self, genome, spec)
@@ -134,18 +145,29 @@ class Scan(GenomeWork):
             "regions": shards.digest([dataclasses.astuple(stretch) for stretch in self.stretches]),
         }
 
+    def check(self) -> None:
+        if self.options.ambiguous == "refuse":
+            for stretch in self.stretches:
+                for start in range(stretch.start, stretch.stop, BLOCK_BASES):
+                    self.genome.codes(stretch.contig, start, min(start + BLOCK_BASES, stretch.stop))
+
     def compute(self, part: int, on_progress: Progress) -> Arrays:
         stride, length = self.options.stride, self.spec.sequence_length
         step = max(1, BLOCK_BASES // stride)
-        values = []
+        values, as_n = [], []
         for piece in self.parts[part]:
             for first in range(piece.first, piece.first + piece.count, step):
                 count = min(step, piece.first + piece.count - first)
                 start = piece.stretch.start + first * stride
-                codes = self.genome.codes(piece.stretch.contig, start, start + (count - 1) * stride + length)
+                stop = start + (count - 1) * stride + length
+                codes = self.genome.codes(piece.stretch.contig, start, stop)
                 values.append(self._values(codes))
+                # the windows before have counted the bases up to the end of the last one
+                uncounted = start + (max(0, length - stride) if first else 0)
+                found = self.genome.ambiguous(piece.stretch.contig, uncounted, stop)
+                as_n.append(shards.pack([(piece.stretch.contig, *one) for one in found]))
                 on_progress(count)
-        return {VALUES: np.concatenate(values)}
+        return {VALUES: np.concatenate(values), AS_N: np.concatenate(as_n)}
 
     def _values(self, codes: np.ndarray) -> np.ndarray:
         """Base codes, uint8 (B,) -> float32 (W, T), NaN for windows with too many Ns."""
@@ -163,14 +185,15 @@ class Scan(GenomeWork):
         return values
 
     def write(self, parts: Iterator[Arrays], files: Mapping[Path, Path]) -> dict[str, Any]:
-        counts = {"records": 0, LEFT_OUT: 0}
+        counts = {"records": 0, LEFT_OUT: 0, "ambiguous_letters": 0}
+        as_n: list[str] = []
         if self.options.regions is not None:
             sizes = [stretch.stop - stretch.start for stretch in self.stretches]
             counts[TOO_SHORT] = sum(size < self.spec.sequence_length for size in sizes)
         options = dataclasses.asdict(self.options)
         of_tracks = [file for path, file in files.items() if path != self.options.figure]
         with tracks.opened(of_tracks, self.options.format, self.genome.contigs, self.spec.targets) as track:
-            for contig, starts, ends, values in self._intervals(parts, counts):
+            for contig, starts, ends, values in self._intervals(parts, counts, as_n):
                 track.write(contig, starts, ends, values)
                 if self._drawn is not None:
                     self._drawn.add(starts, ends, values)
@@ -180,18 +203,24 @@ class Scan(GenomeWork):
         return {
             "scan": {name: str(value) if isinstance(value, Path) else value for name, value in options.items()},
             "counts": counts,
+            "read_as_n": as_n,
             "tracks": {file.name: description.facts(file) for file in of_tracks},
         }
 
     def _intervals(
-        self, parts: Iterator[Arrays], counts: dict[str, int]
+        self, parts: Iterator[Arrays], counts: dict[str, int], as_n: list[str]
     ) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
-        """Contig, starts, ends and values of the tracks, from the parts in order; counts the windows."""
+        """Contig, starts, ends and values of the tracks, from the parts in order; counts the windows, and counts and
+        names the letters that are read as N."""
         options, aggregator = self.options, None
         for pieces, arrays in zip(self.parts, parts, strict=True):
             values = arrays[VALUES]
             counts["records"] += len(values)
             counts[LEFT_OUT] += int(np.isnan(values[:, 0]).sum())
+            for contig, position, letter in itertools.chain.from_iterable(shards.unpack(arrays[AS_N])):
+                counts["ambiguous_letters"] += 1
+                if len(as_n) < MOST_NAMED:
+                    as_n += self.genome.named(contig, [(position, letter)])
             done = 0
             for piece in pieces:
                 if piece.first == 0 or aggregator is None:
@@ -206,7 +235,7 @@ def _stretches(genome: IndexedFasta, options: ScanOptions) -> list[Stretch]:
     """Contigs, or regions in the order of the genome. Raises ZooError for an invalid region, or where two overlap."""
     if options.region is None and options.regions is None:
         return [Stretch(name, 0, bases) for name, bases in genome.contigs.items()]
-    found = bed.read(options.regions) if options.regions else iter([bed.region(options.region or "")])
+    found = bed.read(options.regions) if options.regions else iter([bed.region(options.region or "", genome.contigs)])
     regions: list[Interval] = []
     for one in found:
         reason = one.reason if isinstance(one, BadInterval) else outside(genome, one)
@@ -216,7 +245,7 @@ def _stretches(genome: IndexedFasta, options: ScanOptions) -> list[Stretch]:
             regions.append(one)
     order = {name: place for place, name in enumerate(genome.contigs)}
     regions.sort(key=lambda one: (order[one.contig], one.start))
-    for one, following in pairwise(regions):
+    for one, following in itertools.pairwise(regions):
         if one.contig == following.contig and following.start < one.end:
             raise ZooError(
                 f"{following.where}: overlaps with {one.where}, but a base has one value; merge them first, for "

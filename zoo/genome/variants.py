@@ -24,6 +24,7 @@ from typing import Any, Self
 import numpy as np
 
 from zoo.dna.encoding import ascii_codes
+from zoo.dna.read_options import Ambiguous
 from zoo.dna.windows import window_start
 from zoo.errors import CheckFailed, ZooError
 from zoo.formats import table_writer, vcf
@@ -79,6 +80,10 @@ class VariantsJob(GenomeJob):
 
     variants: Path = dataclasses.field(kw_only=True)
     options: VariantOptions = dataclasses.field(default_factory=VariantOptions)
+
+    @property
+    def ambiguous(self) -> Ambiguous:
+        return self.options.ambiguous
 
     def open(self, genome: IndexedFasta, spec: ModelSpec) -> Scoring:
         return Scoring(self, genome, spec)

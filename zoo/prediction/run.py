@@ -22,11 +22,14 @@ from zoo.formats.fasta import Counts, Reader, check_readable
 from zoo.formats.table_writer import Column, Digested, Layout
 from zoo.prediction import description
 from zoo.prediction.model import Model
-from zoo.system import pipeline
+from zoo.system import futures, pipeline
 from zoo.system.atomic import check_target, replacing_together
 
 CHUNK_RECORDS = 4096
 """Records that go through the pipeline together, rounded to whole batches of the runtime."""
+
+Predicted = tuple[np.ndarray, Sequence[Column]]
+"""Activities of N records, float32 (N, T), and the columns after them."""
 
 STANDARD_OUTPUT = 1
 """File descriptor. sys.stdout has a lock that a blocked thread would hold when the program ends."""
@@ -62,6 +65,14 @@ class PredictionJob:
     def records(self, length: int, batch_size: int) -> Records:
         """The records to predict, for a model that takes `length` bases."""
         return FastaRecords(Reader(self.sources, length, batch_size, self.reading))
+
+    def after(self, targets: Sequence[str]) -> Mapping[str, type]:  # noqa: ARG002
+        """Columns of the table after the targets, with their types."""
+        return {}
+
+    def submit(self, model: Model, batch: Any) -> Future[Predicted]:
+        """Start to predict a batch of `records`: base codes, uint8 (N, L)."""
+        return futures.joined([model.submit_codes(batch)], lambda parts: (parts[0], ()))
 
     def check_output(self) -> None:
         """Raise ZooError if the outputs could not be written."""
@@ -111,7 +122,7 @@ def _is_alone(description: Path, table: Path) -> bool:
 
 
 class Records(Protocol):
-    """Records to predict: iterate over them once for batches of label columns and base codes, uint8 (N, L).
+    """Records to predict: iterate over them once for batches of label columns and what `submit` of the job takes.
 
     counts: a dataclass of what has been read so far, with `records` first.  bytes_read: bytes of the files so far.
     """
@@ -122,7 +133,7 @@ class Records(Protocol):
     @property
     def bytes_read(self) -> int: ...
 
-    def __iter__(self) -> Iterator[tuple[Sequence[Column], np.ndarray]]: ...
+    def __iter__(self) -> Iterator[tuple[Sequence[Column], Any]]: ...
 
     def described(self) -> dict[str, Any]:
         """Entries for the description of the run, once all is read: `inputs` and others."""
@@ -171,19 +182,20 @@ def predict_file(
     records = job.records(model.spec.sequence_length, chunk_of(model))
     with outputs_of(job) as (written, description_file):
 
-        def work(batch: tuple[Sequence[Column], np.ndarray]) -> tuple[Sequence[Column], Future[np.ndarray]]:
-            labels, codes = batch
-            activities = model.submit_codes(codes)
+        def work(batch: tuple[Sequence[Column], Any]) -> tuple[Sequence[Column], Future[Predicted]]:
+            labels, sequences = batch
+            predicted = job.submit(model, sequences)
             if on_progress is not None:
                 on_progress(records)
-            return labels, activities
+            return labels, predicted
 
-        def write(result: tuple[Sequence[Column], Future[np.ndarray]]) -> None:
-            labels, activities = result
-            table.write(labels, activities.result())
+        def write(result: tuple[Sequence[Column], Future[Predicted]]) -> None:
+            labels, predicted = result
+            table.write(labels, *predicted.result())
 
+        targets = model.spec.targets
         decimals = TERMINAL_DECIMALS if job.output is None and os.isatty(STANDARD_OUTPUT) else None
-        layout = Layout(model.spec.targets, job.LABELS, decimals=decimals)
+        layout = Layout(targets, job.LABELS, job.after(targets), decimals=decimals)
         with table_writer.opened(job.output, written, layout) as table:
             pipeline.run(records, work, write)
         described = describe(model, job, records) | {"table": written.facts()}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from zoo.cli import notes, options
+from zoo.cli.commands.predict import say_read_as_n
 from zoo.cli.parsing import command_line
 from zoo.errors import CheckFailed
 from zoo.genome.options import RayOptions, ScanOptions, ShardOptions, VariantOptions
@@ -118,4 +119,5 @@ def _run(job: GenomeJob, others: RayOptions, unit: str, records: str) -> dict[st
         notes.say(description.of_shard(described))
         return None
     notes.summarize(described, records)
+    say_read_as_n(described)
     return described

@@ -11,13 +11,16 @@ from zoo.cli import notes, options
 from zoo.cli.parsing import command_line
 from zoo.dna.read_options import STRICT, ReadOptions
 from zoo.errors import ZooError
-from zoo.genome.options import IntervalOptions, RayOptions
+from zoo.genome.options import IntervalOptions, RayOptions, SummaryOptions
 
 if TYPE_CHECKING:
     from zoo.prediction.run import PredictionJob
 
 SHOWN_INTERVALS = 5
 """Skipped intervals in a note; the description lists more."""
+
+SHOWN_LETTERS = 3
+"""Letters of a genome in a note; the description lists more."""
 
 Files = Annotated[
     list[Path] | None,
@@ -40,6 +43,7 @@ def predict(
     overwrite: options.Overwrite = False,
     reading: Annotated[ReadOptions, options.READING] = STRICT,
     intervals: Annotated[IntervalOptions, options.INTERVALS] = IntervalOptions(),
+    summarizing: Annotated[SummaryOptions, options.INTERVALS] = SummaryOptions(),
     model: options.Loaded = options.DEFAULT,
     sharing: Annotated[RayOptions, options.SHARING] = RayOptions(),
 ) -> None:
@@ -47,7 +51,7 @@ def predict(
 
     if output == Path("-"):
         output = None
-    job = prediction_job("predict", files, intervals, reading, output, overwrite, model)
+    job = prediction_job("predict", files, intervals, reading, output, overwrite, model, summarizing)
     job.check_output()
     job.check_sources()
     if sharing.ray is None:
@@ -93,6 +97,7 @@ def prediction_job(
     output: Path | None,
     overwrite: bool,
     model: options.ModelOptions,
+    summarizing: SummaryOptions = SummaryOptions(),
 ) -> PredictionJob:
     """What a command reads and writes. Raises ZooError if both FASTA files and intervals are given, or neither."""
     from zoo.genome.intervals import IntervalJob
@@ -103,16 +108,36 @@ def prediction_job(
     if not intervals.given:
         if not files:
             raise ZooError(f"FILE is missing; see zoo {command} --help")
+        if summarizing.summary != "center":
+            raise ZooError("--summary: only applies to intervals of a genome, with --bed or --region")
         return PredictionJob(tuple(files), *rest)
     if files:
         raise ZooError(f"{files[0]}: expected FASTA files or intervals of a genome, got both")
-    if reading != STRICT:
-        raise ZooError("--crop-or-pad and --ambiguous-as-n only apply to FASTA files; omit them with intervals")
-    return IntervalJob((), *rest, intervals)
+    if reading.resize:
+        raise ZooError("--crop-or-pad only applies to FASTA files; omit it with intervals")
+    return IntervalJob((), *rest, intervals, summarizing)
 
 
 def say_finished(described: dict[str, Any], unit: str) -> None:
-    """Say what ran, and which intervals --skip-bad skipped. unit: plural name of a record."""
+    """Say what ran, which intervals --skip-bad skipped, and how the others were read. unit: plural name of a record."""
     notes.summarize(described, unit)
+    counts = described["counts"]
+    if longer := counts.get("longer_than_the_model"):
+        numbers = (
+            f"those of the {described['sequence_length']} bases around the middle or summit; zoo predict --summary max "
+            "or mean uses all windows"
+            if described["summary"] == "center"
+            else f"the {described['summary']} over all windows, with --stride {described['stride']}"
+        )
+        notes.say(f"longer than the model: {longer:,} of {counts['records']:,} intervals; their numbers are {numbers}")
     for line in described.get("skipped", [])[:SHOWN_INTERVALS]:
         notes.say(f"skipped: {line}")
+    say_read_as_n(described)
+
+
+def say_read_as_n(described: dict[str, Any]) -> None:
+    """Say which letters of a genome were read as N."""
+    names = described.get("read_as_n", [])
+    if names:
+        more = ", and others" if len(names) > SHOWN_LETTERS else ""
+        notes.say(f"read as N: {', '.join(names[:SHOWN_LETTERS])}{more}")

@@ -20,6 +20,7 @@ from zoo.cli import notes, options
 from zoo.cli.parsing import command_line
 from zoo.data.labelled import Layout
 from zoo.defaults import RUNTIME
+from zoo.dna.read_options import Ambiguous
 from zoo.errors import require
 from zoo.system import machine
 from zoo.training.config import StudentConfig, TrainConfig, TrainingOptions
@@ -84,6 +85,7 @@ def distill(
     *,
     teacher: Annotated[str, options.input_("Weights of the teacher: a name (see zoo list) or a file.")],
     genome: Annotated[Path, options.input_("FASTA of the genome that sequences are drawn from.")],
+    ambiguous: Annotated[Ambiguous, options.input_("Letters of the genome other than ACGTN: n reads them as N.")] = "n",
     runtime: Annotated[
         str, options.input_("Runtime of the teacher, such as onnx-cuda, or auto; see zoo list.")
     ] = RUNTIME,
@@ -109,8 +111,11 @@ def distill(
         if own != teachers:
             notes.say(f"{name}: {teachers} as in the teacher, instead of {own} as in {model}")
     notes.detail(f"the teacher's labels are computed by {loaded.runtime}")
+    read = genomes.read(genome, loaded.spec.sequence_length, ambiguous)
+    if read.ambiguous_letters:
+        notes.say(f"{genome}: {read.ambiguous_letters:,} ambiguous letters read as N, the first {read.first_ambiguous}")
     source = DistillSource(
-        genomes.read(genome, loaded.spec.sequence_length),
+        read,
         loaded.predict_codes,
         f"weights {loaded.spec.weights_id[:12]} ({loaded.spec.source})",
         loaded.spec.targets,
