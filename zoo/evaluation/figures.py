@@ -11,6 +11,7 @@ import numpy as np
 from zoo.evaluation.diagnosis import Diagnosis, Mixture, by_sequence
 from zoo.evaluation.intervals import VERDICTS, Verdict, verdict
 from zoo.evaluation.metrics import SHOWN_AS, Interval, Score
+from zoo.spec import UNIT
 from zoo.system import figures
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PANEL_INCHES = 3.4
+
+MOST_COLUMNS = 4
+"""Panels beside each other for the targets of one model; those of several models have a row for each model."""
 
 COLOURS = "viridis"
 IDENTITY: dict[str, Any] = {"color": "0.35", "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 3}
@@ -39,28 +43,34 @@ def scatter(
     scores: dict[str, list[Score]],
     targets: tuple[str, ...],
     path: Path,
+    names: tuple[str, str] = ("observed", "predicted"),
+    unit: str = UNIT,
 ) -> None:
     """Predicted against observed: a row of panels for each model, a column for each target.
 
-    observed, predicted: float32 (N, T), NaN for a missing measurement. All panels of a column have the same axes.
+    observed, predicted: float (N, T), NaN for a missing measurement. All panels of a column have the same axes.
+    names: what the two axes show.  unit: of both.
     """
-    figure, panels = _grid(len(predicted), len(targets))
+    columns = len(targets) if len(predicted) > 1 else min(len(targets), MOST_COLUMNS)
+    figure, panels = _grid(-(-len(predicted) * len(targets) // columns), columns)
+    for panel in panels.flat[len(predicted) * len(targets) :]:
+        panel.set_axis_off()
     shades = None
     for row, (label, values) in enumerate(predicted.items()):
         for column, target in enumerate(targets):
-            panel, score = panels[row, column], scores[label][column]
+            panel, score = panels.flat[row * len(targets) + column], scores[label][column]
             present = ~np.isnan(observed[:, column])
             limits = _limits(observed[present, column], *(p[present, column] for p in predicted.values()))
             shades = _points(panel, observed[present, column], values[present, column], shades)
-            panel.plot(limits, limits, **IDENTITY, label="predicted = observed")
-            panel.set(
-                xlim=limits, ylim=limits, xlabel=f"observed {_short(target)}", ylabel=f"predicted {_short(target)}"
-            )
+            panel.plot(limits, limits, **IDENTITY, label="equal values")
+            x, y = (f"{_short(target, 16)}, {_short(name, 20)} ({unit})" for name in names)
+            panel.set(xlim=limits, ylim=limits)
+            panel.set_xlabel(x, fontsize=9, parse_math=False)
+            panel.set_ylabel(y, fontsize=9, parse_math=False)
             panel.set_aspect("equal")
             name = f"{_short(label)}\n" if len(predicted) > 1 else ""
-            panel.set_title(
-                f"{name}{_short(target, 16)}: {_correlation(score.pearson)}, n = {score.n:,} rows", fontsize=10
-            )
+            title = f"{name}{_short(target, 16)}: {_correlation(score.pearson)}, n = {score.n:,} rows"
+            panel.set_title(title, fontsize=10, parse_math=False)
     panels[0, 0].legend(frameon=False, fontsize=7, loc="upper left")
     _shade_legend(figure, shades, panels)
     figures.save(figure, path)

@@ -141,11 +141,12 @@ def read(
 def _column(names: Sequence[str], present: Sequence[str]) -> str | None:
     """The column with the first of these names, else the only one that differs from one of them in case or a #."""
     exact = next((name for name in names if name in present), None)
-    near = [column for column in present if _plain(column) in map(_plain, names)]
+    near = [column for column in present if plain(column) in map(plain, names)]
     return exact or (near[0] if len(near) == 1 else None)
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """A column's name as it is compared with another if none is the same: without case and without a # before it."""
     return name.strip().removeprefix("#").lower()
 
 
@@ -161,6 +162,13 @@ def _lacking(path: Path, missing: Sequence[str], present: Sequence[str], advice:
         hints.append(f"did you mean {', '.join(map(shown, near.values()))}? rename it to {', '.join(near)}")
     what_to_do = "".join(f"; {hint}" for hint in hints)
     return f"{title(str(path))}: has no column {names}; its columns are {listed(list(present))}{what_to_do}"
+
+
+def names(path: Path) -> list[str]:
+    """Names of all columns of a table. Raises ZooError as `read`, which checks the rows."""
+    if not path.is_file():
+        raise ZooError(f"{path}: {'expected a table, this is a folder' if path.is_dir() else 'no such file'}")
+    return list((_Parquet(path) if suffix(path) in PARQUET else _Text(path, ())).columns)
 
 
 def digest_and_count(path: Path) -> tuple[str, int]:
@@ -210,8 +218,8 @@ class _Text:
             with contextlib.suppress(ZooError):
                 by_separator.setdefault(other, self._fields(*header, other))
         fitting = [one for one, present in by_separator.items() if all(_column(names, present) for names in wanted)]
-        if not fitting and len(by_separator[usual]) == 1:
-            fitting = [max(by_separator, key=lambda one: len(by_separator[one]))]  # the message lists these columns
+        if len(fitting) != 1 and len(by_separator[usual]) == 1:
+            fitting = [max(by_separator, key=lambda one: len(by_separator[one]))]
         self._separator = fitting[0] if len(fitting) == 1 else usual
         self.columns = by_separator[self._separator]
 

@@ -91,6 +91,11 @@ COMMANDS = {
             docs/evaluate.md""",
     },
     "Check": {
+        "evaluate:compare": """Compare two tables of predictions: correlations, differences, and a scatter plot.
+            zoo compare one.tsv other.tsv
+            zoo compare one.tsv other.tsv --figure scatter.pdf -o differences.tsv
+            zoo compare measured.tsv one.tsv --targets dev,hk -n 20
+            docs/evaluate.md""",
         "checks:parity": """Check that all runtimes give the same predictions; if not, the exit status is 1.
             zoo parity
             zoo parity --sequences seqs.fa --runtimes kmer-cpu,onnx-cpu

@@ -1,4 +1,4 @@
-"""`zoo evaluate`: how well models agree with measurements."""
+"""`zoo evaluate`, how well models agree with measurements, and `zoo compare`, how two tables agree."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from zoo.cli import notes, options, tables
 from zoo.cli.parsing import command_line
 from zoo.data.labelled import Layout
 from zoo.defaults import RUNTIME
+from zoo.evaluation.compare import CompareOptions
 from zoo.evaluation.evaluate import EvaluationOptions
 from zoo.options import RunOptions, StrandOptions
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from zoo.evaluation.compare import Comparison
     from zoo.evaluation.evaluate import Report
     from zoo.evaluation.metrics import Interval
 
@@ -151,3 +153,59 @@ def _cell(value: float | None, interval: Interval | None, sign: str = "") -> str
         return "not defined"
     spread = f" ({interval.low:{sign}.3f} to {interval.high:{sign}.3f})" if interval is not None else ""
     return f"{value:{sign}.3f}{spread}"
+
+
+def compare(
+    first: Annotated[Path, Parameter(name="A", help="Table: .tsv, .csv, either compressed, or .parquet.")],
+    second: Annotated[Path, Parameter(name="B", help="The other table; rows are joined by name or position.")],
+    /,
+    *,
+    output: Annotated[
+        Path | None, options.output("Table of all rows in both, with their differences, the largest first.")
+    ] = None,
+    figure: Annotated[Path | None, options.output("Scatter plot of each target: .png, .svg or .pdf.")] = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
+    comparing: Annotated[CompareOptions, options.MEASURE] = CompareOptions(),
+) -> None:
+    import json
+
+    from zoo.evaluation import compare
+
+    compare.check_outputs(output, figure, overwrite, (first, second))
+    found = compare.compare(first, second, comparing)
+    if output is not None:
+        compare.save(found, output, overwrite)
+    if figure is not None:
+        compare.draw(found, figure, comparing.unit)
+    if as_json:
+        print(json.dumps(found.to_dict(), indent=2))
+    else:
+        _show_comparison(found, comparing.number)
+    for name, count in zip(found.names, (found.only_first, found.only_second), strict=True):
+        if count:
+            notes.say(f"{count:,} rows are only in {name}")
+    if found.left_out:
+        notes.say(f"not compared, since they are not numbers in both: {', '.join(found.left_out)}")
+
+
+def _show_comparison(found: Comparison, number: int) -> None:
+    from zoo.formats.names import shown
+
+    first, second = found.names
+    print(f"A {first}\nB {second}\n{len(found):,} rows in both, joined by {', '.join(found.key)}")
+    rows = [["target", "n", "Pearson r", "Spearman r", "slope", "mean B - A", "RMS B - A"]]
+    for one in found.agreements:
+        numbers = (one.score.pearson, one.score.spearman, one.slope, one.mean, one.rms)
+        cells = ("not defined" if value is None else f"{value:.4g}" for value in numbers)
+        rows.append([one.target, f"{one.score.n:,}", *cells])
+    tables.print_columns(rows, numbers="123456")
+    largest = found.largest(number)
+    if largest:
+        print("\nthe largest differences")
+        rows = [[" ".join(found.key), "target", "A", "B", "B - A"]]
+        for row, target in largest:
+            a, b = found.first[row, target], found.second[row, target]
+            label = shown(" ".join(column[row] for column in found.labels))
+            rows.append([label, found.targets[target], f"{a:.4g}", f"{b:.4g}", f"{b - a:+.4g}"])
+        tables.print_columns(rows, numbers="234")
