@@ -11,6 +11,7 @@ from command_line import Zoo, one_line
 from refusals import refuses
 from tables import read_rows
 
+from zoo.errors import ZooWarning
 from zoo.evaluation import compare
 from zoo.evaluation.compare import CompareOptions
 
@@ -103,6 +104,16 @@ def test_a_table_is_joined_by_what_identifies_its_rows(folder: Path, header: str
     assert found.key == key
     assert len(found) == 5
     np.testing.assert_array_equal((found.second - found.first)[:, -1], np.ones(5))
+
+
+def test_tables_of_spreadsheets_are_read_as_elsewhere(folder: Path) -> None:
+    del folder
+    write("x.csv", "Name;dev", ["a;1,5", "b;2,5", "c;4"])
+    write("y.tsv", "name\tdev", ["c\t4", "b\t2.5", "a\t1.5"])
+    with pytest.warns(ZooWarning, match="2 numbers with a decimal comma"):
+        found = compare.compare(Path("x.csv"), Path("y.tsv"))
+    np.testing.assert_array_equal(found.first, [[1.5], [2.5], [4]])
+    np.testing.assert_array_equal(found.second, found.first)
 
 
 def test_keys_that_repeat_in_the_same_order_are_joined_row_by_row(folder: Path) -> None:

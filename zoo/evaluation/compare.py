@@ -8,13 +8,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 
-from zoo.errors import ZooError
+from zoo.errors import ZooError, ZooWarning
 from zoo.evaluation import figures as drawing
 from zoo.evaluation import metrics
 from zoo.evaluation.metrics import Score
@@ -203,7 +204,9 @@ def _columns_of_numbers(files: Sequence[Path], names: Sequence[str]) -> list[str
     """Those of some columns whose first value that is not missing is a number in both tables."""
     found = list(names)
     for path in files:
-        text = columns.read(path, (), found, may_be_missing=found).text if found else {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ZooWarning)  # the second reading gives them
+            text = columns.read(path, (), found, may_be_missing=found).text if found else {}
         first = {name: next((cell for cell in cells if not is_missing(cell)), "") for name, cells in text.items()}
         found = [name for name in found if NUMBER.fullmatch(first[name])]
     return found
