@@ -238,6 +238,7 @@ WITH_PYTORCH = {
     "zoo.search.confirm",
     "zoo.search.report",
     "zoo.search.run",
+    "zoo_runtimes._deeplift_rules",
 }
 """Files outside the models that need PyTorch throughout; all others import it inside the function that needs it."""
 

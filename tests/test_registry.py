@@ -18,6 +18,7 @@ from zoo.checks import doctor, inventory
 from zoo.dna.encoding import encode
 from zoo.errors import BadPlugin
 from zoo.prediction import session
+from zoo.prediction.automatic import open_automatic
 from zoo.weights import lookup
 
 
@@ -127,7 +128,7 @@ def test_a_runtime_that_does_not_work_is_one_line_and_stops_no_other(
     with refuses("runtime", "'broken'", fact, kind=BadPlugin):
         session.open_session(random_checkpoint(ODD), "broken-cpu")
     assert "onnx-cpu" in session.runtime_names()
-    assert session.open_automatic(lambda _: random_checkpoint(ODD)).predict(encode(["A" * 53])).shape == (1, 3)
+    assert open_automatic(lambda _: random_checkpoint(ODD)).predict(encode(["A" * 53])).shape == (1, 3)
     (entry,) = [entry for entry in inventory.everything()["runtimes"] if entry.name == "broken"]
     assert entry.obstacle == problem
     assert "broken" in doctor.report()["plug-ins left out"]["runtime broken"]

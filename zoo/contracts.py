@@ -87,6 +87,10 @@ class EngineExtras(Protocol):
     def settle(self) -> None:
         """Make results bit-identical regardless of earlier batches, for an engine that adapts to its first batches."""
 
+    def check_way(self, way: str) -> None:
+        """Raise ZooError if the engine cannot compute `way`, a method of ShorterWays, for its model; MissingDependency
+        if a library is not installed."""
+
 
 class Runtime(Protocol):
     """A module in runtimes/zoo_runtimes/, named after its engine.

@@ -23,6 +23,11 @@ def one_line(text: str) -> str:
     return line if len(line) <= LONGEST else f"{line[:half]} ... {line[-half:]}"
 
 
+def counted(number: int, things: str) -> str:
+    """ "1 interval", "2,500 intervals". things: a plural that ends in s."""
+    return f"{number:,} {things.removesuffix('s') if number == 1 else things}"
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that is most similar to `name`, regardless of case; None if none is similar."""
     by_letters = {one.lower(): one for one in known}

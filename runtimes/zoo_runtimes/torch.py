@@ -8,6 +8,7 @@ only during a run, for the sake of programs that use PyTorch themselves.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import threading
 import warnings
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 DEVICES = ("cpu", "cuda")
 LIBRARIES = ("torch",)
-AUTOMATIC = {"cuda": 30}
+AUTOMATIC = {"cuda": 30, "cpu": 5}
 TRUST = {"cpu": 20}
 SHORTER_WAYS = ("windows", "contributions", "gradient")
 
@@ -122,15 +123,17 @@ class TorchEngine:
             raise ZooError(f"the GPU: {machine.out_of_memory(sequences * self.concurrent_batches)}") from None
 
     def contributions(self, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:
-        """Computed by tangermeme.deep_lift_shap, for any architecture whose activations and poolings are modules."""
-        require("tangermeme", "explain", "contributions of PyTorch networks")
+        """Computed by tangermeme.deep_lift_shap, for any architecture whose activations and poolings are modules, and
+        whose tensors have the sequences as first axis."""
         import torch
         from tangermeme.deep_lift_shap import deep_lift_shap
+
+        from zoo_runtimes._deeplift_rules import RULES, MidpointProducts
 
         def channels_first(array: np.ndarray) -> torch.Tensor:
             return torch.from_numpy(np.ascontiguousarray(ONE_HOT[array].swapaxes(-1, -2)))
 
-        with self._to_explain(references.shape[1]), warnings.catch_warnings():
+        with self._to_explain(references.shape[1]), MidpointProducts(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about N, which is not one-hot, and about deltas, which the caller checks
             scores = deep_lift_shap(
                 self._module,
@@ -139,6 +142,7 @@ class TorchEngine:
                 batch_size=self.batch_size,
                 references=channels_first(references),
                 hypothetical=True,
+                additional_nonlinear_ops=RULES,
                 only_warn=True,
                 device=self._device,
             )
@@ -163,21 +167,27 @@ class TorchEngine:
 
         try:
             with self._launch, self._settings():
-                self._check_differentiable()
                 yield
         except torch.OutOfMemoryError:
             raise ZooError(f"the GPU: {machine.out_of_memory(sequences)}") from None
 
-    def _check_differentiable(self) -> None:
+    def check_way(self, way: str) -> None:
+        if way == "contributions":
+            require("tangermeme", "explain", "contributions of PyTorch networks")
+        if way in ("contributions", "gradient") and not self._differentiable:
+            raise ZooError(
+                f"{self.spec.architecture}: this architecture counts words, so that contributions and gradient do not "
+                "exist; compute mutants instead (--method ism)"
+            )
+
+    @functools.cached_property
+    def _differentiable(self) -> bool:
         import torch
 
         bases = torch.zeros(1, len(ALPHABET), self.spec.sequence_length, device=self._device, requires_grad=True)
-        (found,) = torch.autograd.grad(self._module(bases).sum(), bases, allow_unused=True)
-        if found is None:
-            raise ZooError(
-                f"{self.spec.architecture}: this architecture counts words, so that contributions and gradient do not "
-                "exist; compute mutants instead"
-            )
+        with self._to_explain(1):
+            (found,) = torch.autograd.grad(self._module(bases).sum(), bases, allow_unused=True)
+        return found is not None
 
     def _buffers(self) -> _Buffers:
         if not hasattr(self._local, "buffers"):

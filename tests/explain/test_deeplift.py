@@ -56,7 +56,7 @@ def test_n_gets_no_contribution() -> None:
 
 
 def test_delta_is_by_how_much_contributions_miss_the_difference() -> None:
-    found = zoo.explain.contributions(model(factor=1.5), CODES, "dev", REFERENCES)
+    found = zoo.explain.contributions(model(factor=1.5), CODES, "dev", REFERENCES, force=True)
     activities = model().predict_codes(CODES)[:, 0]
     against = model().predict_codes(REFERENCES.reshape(-1, LENGTH))[:, 0].reshape(6, 5).mean(1)
     np.testing.assert_allclose(found.delta, 0.5 * (activities - against), atol=1e-5)

@@ -10,13 +10,16 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from checkpoints import ODD, random_codes
-from command_line import RUNTIME, Zoo
+from checkpoints import CONFIGS, ODD, random_checkpoint, random_codes
+from command_line import RUNTIME, Zoo, one_line
+from refusals import refuses
 
 import zoo as package
 from zoo.dna.encoding import ONE_HOT
 from zoo.prediction.model import Model, load
 from zoo.prediction.run import PredictionJob
+from zoo.prediction.session import Session
+from zoo.weights import checkpoint
 
 CODES = random_codes(10, ODD.sequence_length)
 """The sequences of seqs.fa in `folder`: bases, some Ns, and a last sequence of Ns only."""
@@ -147,16 +150,52 @@ def test_notable_results_are_printed_and_stored(zoo: Zoo, folder: Path) -> None:
         assert file["hyp_contrib_scores/a"][1:].any((1, 2)).all()
 
 
-def test_a_delta_above_rounding_is_reported(
+def test_contributions_that_do_not_add_up_are_refused_unless_forced(
     zoo: Zoo, folder: Path, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = type(model.session)
     honest = session.contributions
     monkeypatch.setattr(session, "contributions", lambda *arguments: 1.5 * honest(*arguments))
     (folder / "one.fa").write_text(f">c\n{'ACGTCA' * 8}GATTA\n")
-    status, _, err = zoo("explain", "one.fa", *COMMON)
+    one_line(zoo, ["delta", "0.001", "--method ism", "--force"], "explain", "one.fa", *COMMON)
+    assert not (folder / "out").exists()
+    with refuses("delta", "zoo.explain.ism", "force=True"):
+        package.explain.contributions(model, CODES, "a", 7)
+    assert np.abs(package.explain.contributions(model, CODES, "a", 7, force=True).delta).max() > 1e-3
+    status, _, err = zoo("explain", "one.fa", *COMMON, "--force")
     assert status == 0
-    assert re.search(r"^zoo: 1 sequences? .*delta.* 0\.001", err, re.MULTILINE)
+    assert re.search(r"^zoo: 1 sequence with .*delta.* 0\.\d+; .*summary.tsv", err, re.MULTILINE)
+
+
+def test_the_effect_of_an_n_is_no_reason_to_refuse(zoo: Zoo, folder: Path) -> None:
+    (folder / "n.fa").write_text(f">n\n{'ACGTCA' * 8}GANNA\n")
+    status, _, err = zoo("explain", "n.fa", *COMMON)
+    assert status == 0, err
+    assert np.abs(column(folder / "out" / "summary.tsv", "a_delta")).max() > 1e-3
+
+
+def test_no_substitutions_predicts_none(zoo: Zoo, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one_line(zoo, ["--no-substitutions", "ism"], "explain", "seqs.fa", *COMMON, "--no-substitutions", "--method", "ism")
+    monkeypatch.delattr(Session, "mutants")
+    assert zoo("explain", "seqs.fa", *COMMON, "--no-substitutions")[0] == 0
+    assert '"effects":[]' in (folder / "out" / "report.html").read_text()
+    assert zoo("explain", "seqs.fa", *COMMON, "--overwrite", "--rows", "0", "--logos", "1")[0] == 0
+
+
+def test_auto_takes_a_runtime_with_gradients_and_another_one_for_substitutions(
+    zoo: Zoo, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setattr("zoo.system.machine.driver_missing", lambda: "no GPU")
+    checkpoint.save(random_checkpoint(CONFIGS["odd basset"]), folder / "basset.safetensors")
+    length = CONFIGS["odd basset"].sequence_length
+    (folder / "b.fa").write_text(f">b\n{'ACGTTGCAAT' * length}"[: length + 3] + "\n")
+    words = ("explain", "b.fa", "--weights", "basset.safetensors", "-o", "out", "--method", "gradient")
+    status, _, err = zoo(*words)
+    assert status == 0, err
+    described = json.loads((folder / "out" / "explain.json").read_text())
+    assert (described["runtime"], described["scoring_runtime"]) == ("onnx-cpu", "torch-cpu")
+    assert "gradient was computed by torch-cpu" in err
 
 
 def test_results_do_not_depend_on_the_number_of_sequences_at_once(
@@ -195,7 +234,6 @@ def test_targets_whose_names_are_not_file_names_are_written(folder: Path) -> Non
 
     from zoo.explain import explanation
     from zoo.explain.options import ExplainOptions
-    from zoo.prediction.session import Session
 
     engine = Sum(WEIGHTS)
     object.__setattr__(engine.spec, "targets", ("a/b", "c d"))

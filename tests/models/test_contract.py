@@ -23,7 +23,7 @@ from zoo.dna.encoding import one_hot  # noqa: E402
 from zoo.errors import ZooError  # noqa: E402
 from zoo.layers import keras_layers, plain  # noqa: E402
 from zoo.prediction import session  # noqa: E402
-from zoo.prediction.session import open_automatic  # noqa: E402
+from zoo.prediction.automatic import open_automatic  # noqa: E402
 from zoo.training.config import (  # noqa: E402
     TrainConfig,
     make,

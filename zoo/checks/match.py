@@ -17,10 +17,11 @@ from zoo.checks import agreement
 from zoo.checks.agreement import TableReport
 from zoo.checks.parity import read_table
 from zoo.dna.encoding import encode
-from zoo.errors import CheckFailed, MissingDependency, ZooError
+from zoo.errors import CheckFailed, ZooError
 from zoo.formats import columns
 from zoo.formats.fasta import Reader
 from zoo.prediction import session
+from zoo.prediction.automatic import open_automatic
 from zoo.prediction.session import Session
 from zoo.spec import ALPHABET, UNKNOWN_BASE, ModelSpec
 from zoo.weights.checkpoint import Checkpoint
@@ -121,11 +122,8 @@ class _Readings:
 
 def _open(weights: Checkpoint) -> Session:
     """A session on the first automatic runtime that can run; runtimes that need an export come last."""
-    names = session.automatic()
-    for name in sorted(names, key=lambda name: bool(session.files(name))):
-        if session.missing(name) is None and session.refuses(name, weights.spec) is None:
-            return session.open_session(weights, name)
-    raise MissingDependency(f"none of {', '.join(names)} can run here to check the import")
+    names = sorted(session.automatic(), key=lambda name: bool(session.files(name)))
+    return open_automatic(lambda _: weights, runtimes=names)
 
 
 def _only_one(

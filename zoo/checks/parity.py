@@ -24,7 +24,7 @@ from zoo.formats import columns
 from zoo.formats.fasta import Reader
 from zoo.formats.names import shown
 from zoo.layers import keras_layers
-from zoo.prediction import session
+from zoo.prediction import automatic, session
 from zoo.prediction.session import Session
 from zoo.spec import ALPHABET
 from zoo.weights import lookup, network
@@ -141,7 +141,7 @@ def run(
         except ZooError as error:
             if runtimes is not None or isinstance(error, CheckFailed):
                 raise
-            skipped[name] = _reason(error, name)
+            skipped[name] = automatic.reason(error, name)
             continue
         if running.spec.weights_id != spec.weights_id:
             mine, its = spec.weights_id[:12], running.spec.weights_id[:12]
@@ -207,15 +207,7 @@ def _first_usable(subject: Subject, names: Sequence[str]) -> Session:
             return subject.open(name)
         except ZooError as error:
             reasons[name] = error
-    if len({str(error) for error in reasons.values()}) == 1:
-        raise next(iter(reasons.values()))  # the runtimes are not the cause
-    listed = "; ".join(f"{name}: {_reason(error, name)}" for name, error in reasons.items())
-    raise MissingDependency(f"parity: none of these can run here: {listed}")
-
-
-def _reason(error: ZooError, runtime: str) -> str:
-    """The message of an error, without the name of the runtime at its start."""
-    return str(error).removeprefix(f"{runtime} cannot run here: ").removeprefix(f"{runtime}: ")
+    raise automatic.refusal("parity: none of these can run here", reasons)
 
 
 def _read(path: Path, length: int, limit: int | None) -> tuple[list[str], np.ndarray]:

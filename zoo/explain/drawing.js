@@ -82,9 +82,10 @@ function drawHeat(canvas, bases, effects, alphabet) {
   }
 }
 
-// the text about one position
+// the text about one position; effects: null without substitutions
 function positionText(bases, at, contributions, effects, alphabet) {
   const own = bases[at];
-  const changes = [...alphabet].map((base, b) => base === own ? null : `${own}→${base} ${signed(effects[4 * at + b])}`);
+  const changes = [...effects ? alphabet : ""].map((base, b) =>
+    base === own ? null : `${own}→${base} ${signed(effects[4 * at + b])}`);
   return `${at + 1} ${own}  contribution ${signed(contributions[at])}\n${changes.filter(Boolean).join("  ")}`;
 }

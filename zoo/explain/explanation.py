@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from zoo.dna.encoding import ONE_HOT
-from zoo.errors import ZooError, require
+from zoo.errors import ZooError, counted, require
 from zoo.explain import files, logos, methods, report
 from zoo.explain.files import DESCRIPTION, SUMMARY
 from zoo.explain.options import ExplainOptions
@@ -59,9 +59,11 @@ def explain(
     """
     targets = _target_indices(model.spec, options.targets)
     method = methods.METHODS[options.method](model, targets, options)
+    scoring_runtime = model.session.runtime_of(method.way)  # refuses before anything is read
     with replacing_folder(output, job.overwrite, OURS, job.inputs) as folder:
         labels, codes, records = _read(model, job)
         described = describe(model, job, records) | {
+            "scoring_runtime": scoring_runtime,
             "explained": [model.spec.targets[target] for target in targets],
             "options": dataclasses.asdict(options),
         }
@@ -76,7 +78,7 @@ def explain(
                 table.write(part_labels, np.concatenate([activities, scores.values], 1), scores.labels)
                 shown = codes[part][: max(0, max(options.rows, options.logos) - len(rows))]
                 if len(shown):
-                    effects = scores.effects if scores.effects is not None else model.session.mutants(shown)
+                    effects = _effects(model, shown, scores, options)
                     rows += _rows(_titles(job.LABELS, part_labels), shown, activities, scores, effects, targets)
                 if on_progress is not None:
                     on_progress(min(part.stop, len(codes)), len(codes))
@@ -92,22 +94,28 @@ def explain(
     return described
 
 
+def _effects(model: Model, codes: np.ndarray, scores: methods.Scores, options: ExplainOptions) -> np.ndarray | None:
+    """The effects of all substitutions for the report, float32 (N, L, 4, T); None without them."""
+    if scores.effects is not None or options.no_substitutions or not options.rows:
+        return scores.effects
+    return model.session.mutants(codes)
+
+
 def findings(described: dict[str, Any]) -> list[str]:
     """Notable results of a run, from its description, one line each."""
     found = methods.Findings(**described["findings"])
-    lines = []
-    if found.without_shuffles:
-        lines.append(
-            f"{found.without_shuffles:,} sequences have no other dinucleotide shuffle, such as a run of one base; "
-            "their scores are zero"
-        )
-    if found.unknown:
-        lines.append(f"{found.unknown:,} sequences contain N, which gets no score")
-    if found.above:
-        lines.append(
-            f"{found.above:,} sequences have a convergence delta above {methods.LARGEST_DELTA:g}, the largest "
-            f"{found.largest:.2g}; see {SUMMARY}"
-        )
+    scoring_runtime, method = described["scoring_runtime"], described["options"]["method"]
+    lines = [f"{method} was computed by {scoring_runtime}"] if scoring_runtime != described["runtime"] else []
+    for number, about in (
+        (
+            found.without_shuffles,
+            "without another dinucleotide shuffle, such as a run of one base; their scores are zero",
+        ),
+        (found.unknown, "with N, which gets no score"),
+        (found.above, f"with a convergence delta that is too large, up to {found.largest:.2g}; see {SUMMARY}"),
+    ):
+        if number:
+            lines.append(f"{counted(number, 'sequences')} {about}")
     return lines
 
 
@@ -160,13 +168,14 @@ def _rows(
     codes: np.ndarray,
     activities: np.ndarray,
     scores: methods.Scores,
-    effects: np.ndarray,
+    effects: np.ndarray | None,
     targets: Sequence[int],
 ) -> list[Row]:
     """Rows of the report for the sequences of `codes`, the first of a batch."""
     actual = np.stack([(one[: len(codes)] * ONE_HOT[codes]).sum(2) for one in scores.hypothetical], 1)
+    of_targets = None if effects is None else np.moveaxis(effects[..., targets], -1, 1)
     return [
-        Row(titles[row], codes[row], activities[row], actual[row], np.moveaxis(effects[row][..., targets], -1, 0))
+        Row(titles[row], codes[row], activities[row], actual[row], None if of_targets is None else of_targets[row])
         for row in range(len(codes))
     ]
 

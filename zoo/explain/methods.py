@@ -28,7 +28,8 @@ from zoo.prediction.model import Model
 from zoo.spec import ALPHABET, UNKNOWN_BASE
 
 LARGEST_DELTA = 1e-3
-"""Convergence deltas above this are reported; rounding alone gives about 1e-6."""
+"""Contributions with a larger convergence delta are refused; for predictions above 1, a larger share of the prediction.
+Rounding in float32 gives about 1e-6."""
 
 PAIRS_AT_ONCE = 1 << 11
 """Pairs of a sequence and a reference in one batch of DeepLIFT."""
@@ -60,15 +61,18 @@ def contributions(
     target: str | int,
     references: int | np.ndarray = ExplainOptions.shuffles,
     seed: int = ExplainOptions.seed,
+    force: bool = False,
 ) -> Contributions:
     """Return the DeepLIFT contributions of the bases of N sequences to one target.
 
     sequences: N texts, or base codes, uint8 (N, L).  target: name, or number from 0.
     references: number of dinucleotide shuffles of each sequence, or base codes, uint8 (N, R, L).
     seed: seed of the shuffles, which depend only on it and on their own sequence.
+    force: return contributions even if they do not add up to the prediction.
     A sequence without another shuffle, such as poly-A, gets zeros. For a model that was loaded with rc="average", the
     contributions are to the mean of both strands; the references are reversed with their sequence.
-    Raises ZooError for an unknown target, and for sequences or references of the wrong shape.
+    Raises ZooError for an unknown target, for sequences or references of the wrong shape, if no runtime can compute
+    contributions of the model, and for a convergence delta above LARGEST_DELTA of a sequence without N.
     """
     check_kind("model", model, Model)
     codes = model.codes(sequences)
@@ -87,7 +91,12 @@ def contributions(
         part = codes[start : start + step]
         given = references[start : start + step] if isinstance(references, np.ndarray) else None
         against = shuffles_of(part, number, seed) if given is None else given
-        parts += _deeplift(model, part, model.predict_codes(part), against, [index])[0]
+        activities = model.predict_codes(part)
+        found, means = _deeplift(model, part, activities, against, [index])
+        if not force:
+            above = _above(part, activities, means, [index], found)
+            _refuse_above(above, found, "zoo.explain.ism, or force=True to get them anyway")
+        parts += found
     if not parts:
         empty = np.empty((0, codes.shape[1], 4), np.float32)
         return Contributions(empty, empty, np.empty(0, np.float32))
@@ -124,6 +133,33 @@ def _deeplift(
         delta = actual.sum((1, 2), dtype=np.float64) - difference[:, target]
         found.append(Contributions(hypothetical, actual, delta.astype(np.float32)))
     return found, means
+
+
+def _above(
+    codes: np.ndarray,
+    activities: np.ndarray,
+    means: np.ndarray,
+    targets: Sequence[int],
+    found: Sequence[Contributions],
+) -> np.ndarray:
+    """Sequences without N whose contributions to a target do not add up to its prediction, bool (N,).
+
+    activities: float32 (N, T).  means: mean predictions of the references, float64 (N, T).  found: for each of targets.
+    """
+    scale = np.maximum(np.abs(activities), np.abs(means)).clip(1)[:, list(targets)]
+    deltas = np.abs(np.stack([one.delta for one in found], 1))
+    return ~(codes == UNKNOWN_BASE).any(1) & ~(deltas <= LARGEST_DELTA * scale).all(1)
+
+
+def _refuse_above(above: np.ndarray, found: Sequence[Contributions], advice: str) -> None:
+    """Raise ZooError if contributions do not add up. above: bool (N,), of _above.  advice: what to use instead."""
+    if above.any():
+        largest = max(float(np.abs(one.delta[above]).max()) for one in found)
+        raise ZooError(
+            f"DeepLIFT contributions of this network do not add up to its prediction: the convergence delta is "
+            f"{largest:.2g} (allowed {LARGEST_DELTA:g}), since its rule covers activations, poolings and products only "
+            f"(docs/explain.md), or for a low precision; use {advice}"
+        )
 
 
 def _not_shuffled(codes: np.ndarray, references: np.ndarray) -> np.ndarray:
@@ -180,9 +216,11 @@ class Findings:
 class Method:
     """A way to score bases. The scores of a sequence do not depend on other sequences.
 
-    columns: float32 columns of the table.  labels: further columns, with their types.  at_once: sequences in a batch.
+    way: the method of contracts.ShorterWays that it needs.  columns: float32 columns of the table.  labels: further
+    columns, with their types.  at_once: sequences in a batch.
     """
 
+    way = ""
     columns: Sequence[str] = ()
     labels: Mapping[str, type] = {"unknown": int}
     at_once = SEQUENCES_AT_ONCE
@@ -206,6 +244,8 @@ class Method:
 class DeepLift(Method):
     """DeepLIFT against dinucleotide shuffles."""
 
+    way = "contributions"
+
     def __init__(self, model: Model, targets: Sequence[int], options: ExplainOptions) -> None:
         super().__init__(model, targets, options)
         self.columns = [f"{name}_{column}" for name in self._names for column in ("shuffled", "delta")]
@@ -218,16 +258,20 @@ class DeepLift(Method):
         deltas = np.stack([one.delta for one in found], 1)
         values = np.stack([means[:, list(self._targets)].astype(np.float32), deltas], 2).reshape(len(codes), -1)
         not_shuffled, unknown = _not_shuffled(codes, references), self._count_unknown(codes)
-        largest = np.abs(deltas[np.equal(unknown, 0)]).max(1, initial=0)
+        above = _above(codes, activities, means, self._targets, found)
+        if not self._options.force:
+            _refuse_above(above, found, "--method ism, or --force to write them anyway")
         self.findings.without_shuffles += int(not_shuffled.sum())
-        self.findings.above += int((largest > LARGEST_DELTA).sum())
-        self.findings.largest = max(self.findings.largest, float(largest.max(initial=0)))
+        self.findings.above += int(above.sum())
+        self.findings.largest = max(self.findings.largest, float(np.abs(deltas[above]).max(initial=0)))
         shuffles = np.where(not_shuffled, 0, self._options.shuffles)
         return Scores([one.hypothetical for one in found], None, values, [shuffles.tolist(), unknown])
 
 
 class Mutagenesis(Method):
     """In silico mutagenesis. Contributions are effects minus the mean over the four bases."""
+
+    way = "mutants"
 
     def __init__(self, model: Model, targets: Sequence[int], options: ExplainOptions) -> None:
         super().__init__(model, targets, options)
@@ -250,6 +294,8 @@ class Mutagenesis(Method):
 
 class Gradient(Method):
     """The gradient of an output with respect to the one-hot bases."""
+
+    way = "gradient"
 
     def score(self, codes: np.ndarray, activities: np.ndarray) -> Scores:  # noqa: ARG002
         gradients = [self._model.session.gradient(codes, target) for target in self._targets]

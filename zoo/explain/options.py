@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated, Literal
 
+from zoo.errors import ZooError
 from zoo.options import Bounds, Seed, check
 
 MOST_SHUFFLES = 10_000
@@ -29,6 +30,12 @@ class ExplainOptions:
     seed: Seed = 1234
     """Seed for the shuffles, which depend only on this and on their own sequence."""
 
+    force: bool = False
+    """Write DeepLIFT contributions even if they do not add up to the prediction."""
+
+    no_substitutions: bool = False
+    """Leave the effects of substitutions out of the report, which saves their time; not with --method ism."""
+
     rows: Annotated[int, Bounds(0, MOST_ROWS)] = 100
     """Sequences in the report: the first N of the input."""
 
@@ -40,3 +47,5 @@ class ExplainOptions:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.no_substitutions and self.method == "ism":
+            raise ZooError("--no-substitutions: the method ism computes every substitution; leave one of the two out")

@@ -42,14 +42,14 @@ class Row:
     """A sequence in the report, for a model of T targets, K of which are explained.
 
     codes: uint8 (L,).  activities: float32 (T,).  contributions: those of its bases, float32 (K, L).
-    effects: those of substitutions, float32 (K, L, 4).
+    effects: those of substitutions, float32 (K, L, 4), or None without a heat map.
     """
 
     name: str
     codes: np.ndarray
     activities: np.ndarray
     contributions: np.ndarray
-    effects: np.ndarray
+    effects: np.ndarray | None
 
 
 def write(path: Path, rows: Sequence[Row], described: dict[str, Any]) -> None:
@@ -89,7 +89,7 @@ def packed(row: Row) -> dict[str, Any]:
         "bases": "".join((ALPHABET + "N")[code] for code in row.codes),
         "activities": [float(value) for value in row.activities],
         "contributions": [_integers(one) for one in row.contributions],
-        "effects": [_integers(one) for one in row.effects],
+        "effects": [] if row.effects is None else [_integers(one) for one in row.effects],
     }
 
 

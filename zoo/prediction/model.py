@@ -20,6 +20,7 @@ from zoo.dna.read_options import PYTHON, STRICT, ReadOptions
 from zoo.errors import ZooError
 from zoo.options import RunOptions, check, made
 from zoo.prediction import session
+from zoo.prediction.automatic import open_automatic
 from zoo.prediction.session import Session
 from zoo.prediction.strands import BothStrands, with_strands
 from zoo.spec import ModelSpec
@@ -81,7 +82,7 @@ class ModelSource:
             return lookup.resolve(self.model, self.weights, suffixes)
 
         if self.runtime == AUTO:
-            running = session.open_automatic(weights, options)
+            running: Session = open_automatic(weights, options)
         else:
             running = session.open_session(weights(session.files(self.runtime)), self.runtime, options)
         if settled:
@@ -106,7 +107,7 @@ def load(
         has fetched them, else the bundled ones.
     weights: the same; beside it, `model` is the name of the network that they must be of.
     runtime: engine and device, such as "onnx-cpu" or "torch-cuda"; see `zoo list`. "auto" takes the fastest that can
-        run here.
+        do the job here: contributions may be computed by another runtime than predictions.
     rc: "average" for the mean over a sequence and its reverse complement, for twice the time, as --both-strands does.
     resize: "center" to crop a longer text to its middle and pad a shorter one with N, as --crop-or-pad does.
     ambiguous: "n" to take any other letter, such as the IUPAC codes R or Y, as N, as --ambiguous-as-n does.

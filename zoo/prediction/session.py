@@ -39,6 +39,9 @@ done twice."""
 WINDOWS = 4096
 """Windows in one block, rounded up to whole batches, for an engine that predicts each window by itself."""
 
+GENERAL_WAYS = ("windows", "mutants")
+"""Methods of contracts.ShorterWays that the Session computes with `run` for an engine without them."""
+
 MUTANTS = 8192
 """Mutants predicted together, at least those of one sequence: enough to keep a GPU busy."""
 
@@ -188,14 +191,26 @@ class Session:
         check_codes(codes, self.spec.sequence_length)
         return self._explained("gradient", target, codes)
 
+    def runtime_of(self, way: str) -> str:
+        """The runtime that computes a method of contracts.ShorterWays: this session's own.
+
+        Raises ZooError if it cannot, MissingDependency if a library is not installed.
+        """
+        if not hasattr(self._engine, way) and way not in GENERAL_WAYS:
+            others = [name for name in runtimes_with(way) if refuses(name, self.spec) is None]
+            raise ZooError(f"{self.runtime}: cannot compute {way}; use {' or '.join(['--runtime auto', *others])}")
+        check_way = getattr(self._engine, "check_way", None)
+        if check_way:
+            check_way(way)
+        return self.runtime
+
     def _explained(self, way: str, target: int, *arrays: np.ndarray) -> np.ndarray:
         if not 0 <= target < len(self.spec.targets):
             raise ZooError(f"target: expected a number from 0 to {len(self.spec.targets) - 1}, got {target}")
-        compute = getattr(self._engine, way, None)
-        if compute is None:
-            raise ZooError(f"{self.runtime}: cannot compute {way}; use {' or '.join(runtimes_with(way))}")
+        self.runtime_of(way)
         if not len(arrays[0]):
             return np.empty((*arrays[0].shape, len(ALPHABET)), np.float32)
+        compute = getattr(self._engine, way)
         whole = [np.ascontiguousarray(array) for array in arrays]
         return self._begin(lambda codes: compute(codes, *whole[1:], target), whole[:1]).result()
 
@@ -255,6 +270,13 @@ def missing(runtime: str) -> str | None:
     return plugin(runtime).missing(split_name(runtime)[1])
 
 
+def check_here(runtime: str) -> None:
+    """Raise MissingDependency if `runtime` cannot run on this machine."""
+    reason = missing(runtime)
+    if reason:
+        raise MissingDependency(f"{runtime} cannot run here: {reason}")
+
+
 def refuses(runtime: str, spec: ModelSpec) -> str | None:
     """Why `runtime` cannot run this model on any machine; None if it can."""
     return plugin(runtime).refuses(spec)
@@ -265,13 +287,18 @@ def files(runtime: str) -> tuple[str, ...]:
     return getattr(plugin(runtime), "FILES", ())
 
 
+def ways(runtime: str) -> tuple[str, ...]:
+    """Methods of contracts.ShorterWays that the engines of `runtime` have."""
+    return getattr(plugin(runtime), "SHORTER_WAYS", ())
+
+
 def runtimes_with(way: str) -> list[str]:
     """Runtimes whose engines have a method of contracts.ShorterWays, usable here or not, sorted."""
-    return [name for name in runtime_names() if way in getattr(plugin(name), "SHORTER_WAYS", ())]
+    return [name for name in runtime_names() if way in ways(name)]
 
 
 def automatic() -> list[str]:
-    """Runtimes that "auto" tries, in this order, until one can run the weights on this machine."""
+    """Runtimes that "auto" tries, the fastest first, until one can do the job on this machine; see automatic.py."""
     return _ranked("AUTOMATIC")
 
 
@@ -294,45 +321,29 @@ def open_session(weights: Checkpoint | Path, runtime: str, options: RunOptions |
     """Start `runtime` on a checkpoint, or on a file that the runtime runs without conversion (see `files`).
 
     Warns of bundled weights. Raises ZooError for an unknown runtime, and for weights or a precision that it does not
-    support; MissingDependency
-    if it cannot run here. There is no fallback.
+    support; MissingDependency if it cannot run here. There is no fallback.
     """
     options = options or RunOptions()
-    module, device = plugin(runtime), split_name(runtime)[1]
-    reason = module.missing(device)
-    if reason:
-        raise MissingDependency(f"{runtime} cannot run here: {reason}")
-    if options.precision not in module.PRECISIONS[device]:
-        allowed = " or ".join(module.PRECISIONS[device])
-        raise ZooError(f"{runtime}: expected the precision {allowed}, got {options.precision}")
-    if isinstance(weights, Path):
-        if weights.suffix.lower() not in files(runtime):
-            raise ZooError(f"{weights}: {runtime} cannot run {weights.suffix} files; give it a {SUFFIX} file")
-        return _opened(module.start_file(weights, device, options), runtime, options)
-    reason = module.refuses(weights.spec)
-    if reason:
-        raise ZooError(f"{runtime}: {reason}")
-    return _opened(module.start(weights, device, options), runtime, options)
-
-
-def _opened(engine: Engine, runtime: str, options: RunOptions) -> Session:
+    engine = start(weights, runtime, options)
     lookup.warn_of_imitation(engine.spec.weights_id)
     return Session(engine, runtime, options.batch_size)
 
 
-def open_automatic(find: Callable[[tuple[str, ...]], Checkpoint | Path], options: RunOptions | None = None) -> Session:
-    """Start the first of `automatic()` that can run these weights here; `Session.runtime` says which it is.
-
-    find: suffixes of files that a runtime runs without conversion (see `files`) -> the weights in a form for it.
-    If none can, raises the error of the last one.
-    """
-    *preferred, last = automatic()
-    for runtime in preferred:
-        if missing(runtime):
-            continue
-        try:
-            return open_session(find(files(runtime)), runtime, options)
-        except ZooError:
-            # the device does not work, or the runtime does not support the weights or options: try the next
-            continue
-    return open_session(find(files(last)), last, options)
+def start(weights: Checkpoint | Path, runtime: str, options: RunOptions) -> Engine:
+    """Start the engine of a session, see open_session."""
+    check_here(runtime)
+    module, device = plugin(runtime), split_name(runtime)[1]
+    if options.precision not in module.PRECISIONS[device]:
+        allowed = " or ".join(module.PRECISIONS[device])
+        raise ZooError(f"{runtime}: expected the precision {allowed}, got {options.precision}")
+    engine: Engine
+    if isinstance(weights, Path):
+        if weights.suffix.lower() not in files(runtime):
+            raise ZooError(f"{weights}: {runtime} cannot run {weights.suffix} files; give it a {SUFFIX} file")
+        engine = module.start_file(weights, device, options)
+        return engine
+    reason = module.refuses(weights.spec)
+    if reason:
+        raise ZooError(f"{runtime}: {reason}")
+    engine = module.start(weights, device, options)
+    return engine

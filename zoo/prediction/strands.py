@@ -34,6 +34,7 @@ class BothStrands:
         self.batch_size = session.batch_size
         self.concurrent_batches = session.concurrent_batches
         self.settle = session.settle
+        self.runtime_of = session.runtime_of
 
     @property
     def spec(self) -> ModelSpec:
