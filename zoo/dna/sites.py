@@ -33,6 +33,18 @@ def pattern(text: str) -> np.ndarray:
     return np.array([[base in IUPAC[letter] for base in ALPHABET] for letter in text.upper()])
 
 
+def probabilities(consensus: str, allowed: float) -> np.ndarray:
+    """IUPAC letters -> frequencies of A, C, G, T, float64 (m, 4).
+
+    A consensus says which bases a position allows, but not how often each occurs: here the allowed bases of a position
+    have the probability `allowed` together, in equal shares, and the others the rest. Raises ZooError as `pattern`.
+    """
+    found = pattern(consensus)
+    count = found.sum(axis=1, keepdims=True)
+    share = np.where(count < len(ALPHABET), allowed, 1.0)
+    return np.where(found, share / count, (1 - share) / np.maximum(len(ALPHABET) - count, 1))
+
+
 def runs(length: int) -> list[np.ndarray]:
     """Patterns of `length` equal bases, one for each base."""
     return [pattern(base * length) for base in ALPHABET]

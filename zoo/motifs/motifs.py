@@ -27,7 +27,7 @@ import zoo
 from zoo.errors import ZooError, did_you_mean, require
 from zoo.explain import files, logos
 from zoo.formats import meme
-from zoo.motifs import patterns
+from zoo.motifs import known_motifs, patterns
 from zoo.motifs.options import MotifOptions
 from zoo.motifs.patterns import Pattern
 from zoo.system.atomic import check_folder_target, replacing_folder
@@ -60,6 +60,9 @@ PAGE_COLUMNS = ("pattern", "seqlets", "contributions", "consensus", "most simila
 LOGO_WIDTH, PAGE_LOGO_WIDTH = 4, 3.6
 """Inches of a logo in a file, and on the page."""
 
+BUNDLED = "bundled"
+"""In the description, for the known motifs of known_motifs.py."""
+
 LISTED = 4
 """Maximum number of patterns in a line on the terminal."""
 
@@ -76,13 +79,13 @@ def find(
     folder: Path,
     output: Path,
     options: MotifOptions,
-    known: Path | None = None,
+    known: Path | None = known_motifs.FILE,
     overwrite: bool = False,
     command: str = "",
 ) -> dict[str, Any]:
     """Find the patterns in an output folder of `zoo explain`, and return the description of the run.
 
-    known: a MEME file; each pattern gets the name of the most similar motif.
+    known: a MEME file; each pattern gets the name of the most similar motif. None compares with no motifs.
     Warns of bundled weights.
     Raises ZooError for another folder, a target that was not explained, too few seqlets, or files that cannot be used.
     """
@@ -102,7 +105,9 @@ def find(
         "version": zoo.__version__,
         "explanation": explained.description,
         "options": dataclasses.asdict(options),
-        "known": {"file": str(known), "motifs": len(motifs)} if known is not None else None,
+        "known": {"file": BUNDLED if known == known_motifs.FILE else str(known), "motifs": len(motifs)}
+        if known is not None
+        else None,
         "targets": {},
     }
     with replacing_folder(output, overwrite, OURS, [known]) as partial:

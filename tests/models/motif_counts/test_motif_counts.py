@@ -16,6 +16,7 @@ from toy import Toy, trainer
 
 from zoo import registry
 from zoo.dna.encoding import encode, one_hot, reverse_complement
+from zoo.dna.sites import IUPAC
 from zoo.formats import meme
 from zoo.models import motif_counts
 from zoo.models.motif_counts import Config, fly_motifs, scoring
@@ -182,7 +183,7 @@ def test_the_usual_motifs_are_their_published_consensus() -> None:
     config = motif_counts.VARIANTS["motif-counts"]
     assert config.names == tuple(fly_motifs.CONSENSUS)
     for motif, consensus in zip(config.motifs, fly_motifs.CONSENSUS.values(), strict=True):
-        word = encode(["".join(fly_motifs.IUPAC[letter][0] for letter in consensus)])[0]
+        word = encode(["".join(IUPAC[letter][0] for letter in consensus)])[0]
         assert score(word, motif) >= motif.threshold, motif.name
     expected = [[0.97, 0.01, 0.01, 0.01], [0.485, 0.015, 0.015, 0.485], [0.25] * 4]
     np.testing.assert_allclose(fly_motifs.probabilities("AWN"), expected)

@@ -15,6 +15,9 @@ from zoo.explain.options import ExplainOptions
 from zoo.genome.options import IntervalOptions
 from zoo.motifs.options import MotifOptions
 
+NO_MOTIFS = Path("none")
+"""The value of --known that switches the comparison off."""
+
 
 def explain(
     files: Files = None,
@@ -46,16 +49,23 @@ def motifs(
     folder: Annotated[Path, Parameter(name="DIR", help="Output folder of zoo explain.")],
     /,
     *,
-    known: Annotated[Path | None, options.input_("MEME file of known motifs, to name the patterns.")] = None,
+    known: Annotated[
+        Path | None,
+        options.input_(
+            "MEME file of known motifs, to name the patterns, or none; by default motifs of fly enhancers and core "
+            "promoters."
+        ),
+    ] = None,
     output: Annotated[Path | None, options.output("Folder for the motifs; by default motifs in DIR.")] = None,
     overwrite: options.Overwrite = False,
     finding: Annotated[MotifOptions, options.FINDING] = MotifOptions(),
 ) -> None:
-    from zoo.motifs import motifs
+    from zoo.motifs import known_motifs, motifs
 
     target = output or folder / motifs.FOLDER
-    motifs.check(folder, target, known, overwrite)
-    described = motifs.find(folder, target, finding, known, overwrite, command_line())
+    named_by = None if known == NO_MOTIFS else known or known_motifs.FILE
+    motifs.check(folder, target, named_by, overwrite)
+    described = motifs.find(folder, target, finding, named_by, overwrite, command_line())
     for line in motifs.findings(described):
         notes.say(line)
     notes.say(f"{target}: {motifs.PAGE_FILE}, tables, MEME files and logos")

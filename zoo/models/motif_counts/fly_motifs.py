@@ -9,13 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from zoo.spec import ALPHABET
-
-IUPAC = {
-    "A": "A", "C": "C", "G": "G", "T": "T",
-    "R": "AG", "Y": "CT", "S": "CG", "W": "AT", "K": "GT", "M": "AC",
-    "B": "CGT", "D": "AGT", "H": "ACT", "V": "ACG", "N": "ACGT",
-}  # fmt: skip
+from zoo.dna import sites
 
 CONSENSUS = {
     # Ohler, Liao, Niemann, Rubin 2002, doi:10.1186/gb-2002-3-12-research0087, motifs 1, 3 and 5 to 10
@@ -62,10 +56,4 @@ def motifs() -> list[tuple[str, np.ndarray, float]]:
 
 def probabilities(consensus: str) -> np.ndarray:
     """IUPAC letters -> float64 (width, 4), in the order A, C, G, T."""
-    rows = []
-    for letter in consensus:
-        allowed = np.array([base in IUPAC[letter] for base in ALPHABET])
-        others = (~allowed).sum()
-        share = ALLOWED if others else 1.0
-        rows.append(np.where(allowed, share / allowed.sum(), (1 - share) / max(others, 1)))
-    return np.array(rows)
+    return sites.probabilities(consensus, ALLOWED)
