@@ -14,10 +14,11 @@ from command_line import Zoo, one_line
 from refusals import refuses
 
 from zoo.dna.encoding import ONE_HOT, encode
+from zoo.dna.sites import IUPAC
 from zoo.explain import explanation, files
 from zoo.explain.options import ExplainOptions
 from zoo.formats import meme
-from zoo.motifs import motifs, patterns
+from zoo.motifs import known_motifs, motifs, patterns
 from zoo.motifs.options import MotifOptions
 from zoo.prediction.model import Model
 from zoo.prediction.run import PredictionJob
@@ -185,7 +186,7 @@ def test_few_sequences_give_too_few_seqlets_and_what_to_do(zoo: Zoo, explained: 
         (["."], [".: ", "zoo explain", "explain.json", "No such file"]),
         (["out", "--targets", "hk"], ["targets: ", "up, down", "'hk'"]),
         (["out", "--known", "none.meme"], ["none.meme: "]),
-        (["out", "--known", "seqs.fa"], ["seqs.fa, line 1: ", "MEME version 4"]),
+        (["out", "--known", "seqs.fa"], ["seqs.fa: ", "MEME", "FASTA"]),
         (["out", "--window", "-2"], ["window: ", "1", "-2"]),
         (["out", "--window", "400"], ["up: window: ", "82", "400"]),
         (["out", "--window", "21"], ["up: ", "25 bases", "20", "--size", "--flank"]),
@@ -237,3 +238,31 @@ def test_similarity_is_a_correlation_over_places_and_strands() -> None:
     expected = np.corrcoef(soft.ravel(), other.ravel())[0, 1]
     assert patterns.similarity(soft, other) == pytest.approx(expected)
     assert patterns.similarity(np.full((5, 4), 0.25), word) == 0
+
+
+def test_the_bundled_motifs_are_made_from_their_consensus(tmp_path: Path) -> None:
+    known_motifs.write(tmp_path / "known.meme")
+    assert (tmp_path / "known.meme").read_bytes() == known_motifs.FILE.read_bytes()
+    found = meme.read(known_motifs.FILE).motifs
+    assert len(found) >= patterns.FEW_MOTIFS
+    for motif in found:
+        assert known_motifs.CONSENSUS[motif.name] == motif.alternative
+        for row, letter in zip(motif.probabilities, motif.alternative, strict=True):
+            assert {"ACGT"[place] for place in np.flatnonzero(row > 0.2)} == set(IUPAC[letter])
+
+
+def test_patterns_are_named_by_default(zoo: Zoo, explained: Path, tmp_path: Path) -> None:
+    status, _, err = zoo("motifs", explained / "out", "--targets", "up", "-o", tmp_path / "named")
+    assert status == 0
+    assert "AP-1" in err
+    assert "p-values" not in err
+    rows = (tmp_path / "named" / "up.patterns.tsv").read_text().splitlines()
+    assert rows[1].split("\t")[3] == "AP-1 TGASTCA"
+    assert json.loads((tmp_path / "named" / "motifs.json").read_text())["known"]["file"] == "bundled"
+
+
+def test_none_compares_with_no_motifs(zoo: Zoo, explained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+    monkeypatch.setattr(motifs, "find", lambda *rest: given.append(rest) or {"targets": {}, "known": None})
+    assert zoo("motifs", explained / "out", "--known", "none", "-o", explained / "plain")[0] == 0
+    assert given[0][3] is None
