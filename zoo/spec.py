@@ -24,6 +24,9 @@ UNKNOWN_BASE = len(ALPHABET)
 UNIT = "log2 enrichment"
 """Unit of activities, for the axes of figures: STARR-seq activity over input."""
 
+MOST_SHOWN = 64
+"""Targets that lists and figures show one by one; of more, lists name the first few and figures show distributions."""
+
 SPEC_KEY = "deepstarr_zoo"
 """Metadata key of the ModelSpec in a file."""
 
@@ -71,7 +74,14 @@ class ModelSpec:
         if not isinstance(target, str) and 0 <= target < len(self.targets):
             return int(target)
         hint = did_you_mean(target, self.targets) if isinstance(target, str) else ""
-        raise ZooError(f"targets: these weights predict {', '.join(self.targets)}, got {target!r}{hint}")
+        raise ZooError(f"targets: these weights predict {listed(self.targets)}, got {target!r}{hint}")
+
+    def target_indices(self, targets: Sequence[str]) -> list[int]:
+        """The numbers of these targets; of all if none is given. Raises ZooError for an unknown one, or one twice."""
+        for place, target in enumerate(targets):
+            if target in targets[:place]:
+                raise ZooError(f"targets: expected each target once, got {target} twice")
+        return [self.target_index(target) for target in targets or self.targets]
 
     @property
     def network_id(self) -> str:
@@ -85,6 +95,13 @@ class ModelSpec:
 
     def to_json(self) -> str:
         return json.dumps(self.to_dict(), sort_keys=True)
+
+
+def listed(targets: Sequence[str]) -> str:
+    """The names of targets in a list or a message; only the first three of more than MOST_SHOWN."""
+    if len(targets) <= MOST_SHOWN:
+        return ", ".join(targets)
+    return f"{', '.join(targets[:3])} and {len(targets) - 3:,} others"
 
 
 def check_targets(targets: Sequence[Any]) -> None:

@@ -24,6 +24,7 @@ pytest.importorskip("matplotlib")
 LENGTH = 20
 CHOSEN = dict(zip(("dev", "hk"), COLUMNS, strict=True))
 QUICK = EvaluationOptions(resamples=50)
+DIAGNOSED = EvaluationOptions(resamples=50, diagnosis=True)
 
 
 class Counter:
@@ -55,7 +56,7 @@ def split() -> Split:
 
 def test_a_report_holds_the_metrics_of_every_model(split: Split) -> None:
     models = {"good": Counter(), "flat": Counter(0.0)}
-    report = evaluate.evaluate(models, split, CHOSEN, QUICK)
+    report = evaluate.evaluate(models, split, CHOSEN, DIAGNOSED)
     good, flat = report.evaluations
     assert good.scores == metrics.score(split.targets, Counter().predict_codes(split.codes))
     assert [score.n for score in good.scores] == [120, 118]
@@ -121,7 +122,9 @@ def test_a_folder_holds_numbers_table_and_figures(split: Split, tmp_path: Path) 
     results.save(report, tmp_path / "out", command="zoo evaluate", source="data.tsv")
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert written == ["comparison.png", "metrics.json", "predictions.tsv", "scatter.png"]
-    results.save(report, tmp_path / "out", True, command="zoo evaluate", source="data.tsv", with_diagnosis=True)
+    assert "residuals" not in (tmp_path / "out" / "metrics.json").read_text()
+    report = evaluate.evaluate(models, split, CHOSEN, DIAGNOSED)
+    results.save(report, tmp_path / "out", True, command="zoo evaluate", source="data.tsv")
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
     figures = ["comparison.png", "diagnosis-1.png", "diagnosis-2.png"]
     assert written == [*figures, "metrics.json", "predictions.tsv", "scatter.png"]

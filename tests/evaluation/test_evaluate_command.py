@@ -137,11 +137,27 @@ def test_the_evaluation_of_a_run_folder_gives_the_test_scores_of_the_training(zo
     status, printed, err = zoo(*typed, "-o", "out")
     assert (status, err) == (0, "")
     assert " first " in printed
+    assert "Gaussian" not in printed
+    assert "not decided" not in printed
     found = json.loads(Path("out/metrics.json").read_text())
     assert [one["label"] for one in found["weights"]] == ["first"]
     assert found["data"]["rows"] == tested["sequences"]
     assert found["weights"][0]["targets"]["dev"]["pearson"] == pytest.approx(tested["pearson_dev"], abs=1e-4)
-    one_line(zoo, ["--diagnosis", "--output"], "evaluate", "--weights", run, "--data", "data.tsv", "--diagnosis")
+    status, printed, _ = zoo(*typed, "--diagnosis")
+    assert status == 0
+    assert "dev: not decided" in printed
+
+
+@pytest.mark.usefixtures("run")
+def test_two_rows_have_no_correlation_and_no_interval(zoo: Zoo) -> None:
+    rows = Path("data.tsv").read_text().splitlines(keepends=True)
+    Path("two.tsv").write_text("".join(rows[:3]))
+    status, printed, _ = zoo("evaluate", "--weights", "runs/first", "--data", "two.tsv", "--split", "all")
+    assert status == 0
+    (line,) = [line for line in printed.splitlines() if " dev " in line]
+    assert line.count("not defined") == 4
+    assert "two measurements" in printed
+    assert "fewer than 5 sequences" in printed
 
 
 @pytest.mark.usefixtures("run")

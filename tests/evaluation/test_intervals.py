@@ -186,6 +186,10 @@ def test_a_difference_that_is_not_defined_has_no_verdict_but_a_note() -> None:
     nothing = paired_difference(np.full(len(labels), np.nan), good, bad, "mse")
     assert nothing == PairedDifference(None, None, None, "no clear difference", nothing.note)
     assert "no measurements" in nothing.note
+    few = paired_difference(labels[:4], good[:, :4], bad[:, :4], "mse")
+    assert few == PairedDifference(None, None, None, "no clear difference", few.note)
+    assert "few" in few.note
+    assert mean_score(labels[:4], good[:, :4], "mse") is None
 
 
 def test_a_smaller_error_and_a_larger_correlation_are_better() -> None:

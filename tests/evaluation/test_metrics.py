@@ -74,6 +74,10 @@ def test_missing_measurements_are_left_out_of_their_target_only() -> None:
         ([2, 2, 2], [1, 2, 3], ("constant", "target"), {"mse"}),
         ([1, 2, 3], [0.1, 0.1, 0.1], ("constant", "predictions"), {"mse", "r2"}),
         ([5, np.nan, np.nan], [1, 2, 3], ("one", "measurement"), {"mse"}),
+        ([5, 4, np.nan], [1, 2, 3], ("two measurements", "correlations"), {"mse", "r2"}),
+        ([5, 4, np.nan], [1, 1, 3], ("two measurements", "correlations"), {"mse", "r2"}),
+        ([5, 5, np.nan], [1, 2, 3], ("constant", "target"), {"mse"}),
+        ([5, 4, 1], [1, 2, 3], (), {"pearson", "spearman", "mse", "r2"}),
         ([np.nan] * 3, [1, 2, 3], ("no", "measurements"), set()),
         ([1, 2, 3], [1, np.nan, 3], ("predictions", "finite"), set()),
         ([1, np.inf, 3], [1, 2, 3], ("measurements", "finite"), set()),
@@ -89,7 +93,28 @@ def test_a_metric_that_is_not_defined_is_none_with_a_note_and_no_warning(
         spread = intervals(o, p, resamples=50)[0]
     assert not [fact for fact in facts if fact not in found.note], found.note
     assert {name for name in metrics.METRICS if getattr(found, name) is not None} == defined
-    assert {name for name in metrics.METRICS if spread[name] is not None} <= defined
+    assert set(spread.values()) == {None}
+
+
+@pytest.mark.parametrize(("rows", "defined"), [(2, False), (3, False), (4, False), (5, True)])
+def test_few_rows_or_few_sequences_have_no_interval(rows: int, defined: bool) -> None:
+    observed, predicted = linear(rows, 1.0, seed=1)
+    groups = np.arange(2 * rows) % rows
+    for found in (
+        metrics.resample(observed, [predicted, observed], resamples=100),
+        metrics.resample(np.tile(observed, (2, 1)), [np.tile(predicted, (2, 1))] * 2, resamples=100, groups=groups),
+    ):
+        for target in (*found.intervals(0), *found.differences(0, 1)):
+            assert (target["mse"] is not None) == defined
+
+
+def test_a_metric_that_many_draws_leave_undefined_has_no_interval() -> None:
+    """One row differs from all others; a third of the draws do not hold it."""
+    observed, predicted = linear(50, 1.0, seed=1)
+    observed[:, 0] = np.arange(50) == 7
+    found = metrics.resample(observed, [predicted]).intervals(0)[0]
+    assert metrics.score(observed, predicted)[0].pearson is not None
+    assert {name for name, interval in found.items() if interval is not None} == {"mse"}
 
 
 def test_the_bootstrap_draws_rows() -> None:
@@ -162,9 +187,9 @@ def test_a_prediction_does_not_differ_from_itself() -> None:
 
 
 def test_draws_of_equal_values_do_not_widen_an_interval() -> None:
-    observed = np.array([[0.1], [0.7], [1.3]])
-    found = intervals(observed, np.array([[0.3], [0.8], [1.2]]))[0]
-    assert found["r2"].low > -50  # a draw of one row three times has no variance, and is left out
+    observed = np.repeat([[0.1], [0.7], [1.3]], 2, axis=0)
+    found = intervals(observed, np.repeat([[0.3], [0.8], [1.2]], 2, axis=0))[0]
+    assert found["r2"].low > -50  # a draw of one value six times has no variance, and is left out
     assert found["pearson"].high == 1
 
 

@@ -29,6 +29,9 @@ from zoo.weights import network  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 
+SMALL = 'architecture = "deepstarr"\nfilters = [4]\nkernel_sizes = [3]\ndense_units = [4]\nsequence_length = 40'
+"""A table [model] to compare with."""
+
 
 def searched(
     folder: Path, output: str = "study", reporter: run.SearchReporter | None = None, **options: Any
@@ -128,6 +131,24 @@ def test_a_trial_that_fails_is_recorded_and_the_search_goes_on(tmp_path: Path, m
     assert rows[0]["reason"] == reason
 
 
+def test_trials_and_confirmations_that_diverge_do_not_end_the_search(tmp_path: Path) -> None:
+    tiny(tmp_path, **{"{ low = 1e-4, high = 1e-2, log = true }": "{ choices = [1e-3, 1e8] }"})
+    write_table(tmp_path / "mine.tsv")
+    wild = tmp_path / "wild.toml"
+    wild.write_text(f"[model]\n{SMALL}\n\n[train]\nlearning_rate = 1e8\n")
+    notes: list[str] = []
+    result = searched(
+        tmp_path, trials=4, confirm=1, against=(str(wild),), reporter=run.SearchReporter(note=notes.append)
+    )
+    rows = results.rows(result.study)
+    assert {(row["learning_rate"], row["state"]) for row in rows} == {(1e-3, "complete"), (1e8, "failed")}
+    assert all("diverges" in row["reason"] for row in rows if row["state"] == "failed")
+    (line,) = [line for line in notes if "diverged" in line]
+    assert "wild" in line
+    assert {(one.found.verdict, one.second_score) for one in result.comparisons} == {("no clear difference", None)}
+    assert all(confirm.NO_WEIGHTS in one.words for one in result.comparisons)
+
+
 def test_out_of_memory_is_recorded_with_the_option_that_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: not enough memory")
@@ -192,9 +213,8 @@ def test_arithmetic_is_that_of_the_paper() -> None:
 
 
 def test_two_processes_train_each_trial_once_and_confirm_with_other_seeds(tmp_path: Path) -> None:
-    model = 'architecture = "deepstarr"\nfilters = [4]\nkernel_sizes = [3]\ndense_units = [4]\nsequence_length = 40'
     other = tmp_path / "other.toml"
-    other.write_text(f"[model]\n{model}\n")
+    other.write_text(f"[model]\n{SMALL}\n")
     result = searched(tmp_path, trials=3, workers=2, confirm=2, against=(str(other),))
     rows = results.rows(result.study)
     assert [row["state"] for row in rows] == ["complete"] * 3

@@ -18,10 +18,11 @@ torch = pytest.importorskip("torch")
 from checkpoints import ODD_CONFIGS  # noqa: E402
 from toy import SMALL, Toy, trainer  # noqa: E402
 
+from zoo.data.labelled import Split  # noqa: E402
 from zoo.errors import CheckFailed  # noqa: E402
 from zoo.system import signals  # noqa: E402
 from zoo.training.run_folder import RunFolder  # noqa: E402
-from zoo.weights import network  # noqa: E402
+from zoo.weights import checkpoint, network  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 
@@ -112,23 +113,55 @@ def test_resuming_with_another_setting_or_other_data_says_what_differs(tmp_path:
         trainer(tmp_path / "run", epochs=1, source=Toy(seed=5)).resume()
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(tmp_path: Path) -> None:
+@pytest.mark.parametrize("bias", [math.nan, 1e4])
+def test_a_loss_that_diverges_stops_the_run_and_keeps_the_weights_and_state_of_the_epoch_before(
+    tmp_path: Path, bias: float
+) -> None:
     made = trainer(tmp_path / "run", epochs=3)
     step = made._step
 
     def broken(*arguments: object) -> object:
         if made.progress.epoch == 1:
             with torch.no_grad():
-                made.model.head.bias.fill_(math.nan)
+                made.model.head.bias.fill_(bias)
         return step(*arguments)
 
     made._step = broken  # type: ignore[method-assign]
-    with refuses("epoch 2", "step 1", "--learning-rate", kind=CheckFailed):
+    kept = tmp_path / "run" / "weights.safetensors"
+    with refuses("epoch 2", "step 1", "--learning-rate", 0.002, "weights of epoch 1", kind=CheckFailed):
         made.run()
+    assert np.abs(checkpoint.load(kept).arrays["head.bias"]).max() < 100
     again = trainer(tmp_path / "run", epochs=3)
     again.resume()
     assert again.progress.epoch == 1
-    assert np.isfinite(network.arrays(again.model)["head.bias"]).all()
+    assert np.abs(network.arrays(again.model)["head.bias"]).max() < 100
+    assert again.progress.first_loss == made.progress.first_loss
+
+
+def test_a_run_that_diverges_in_its_first_epoch_says_that_there_are_no_weights(tmp_path: Path) -> None:
+    with refuses("epoch 1", "step 2", "--learning-rate", "1e+06", "no weights", kind=CheckFailed):
+        trainer(tmp_path / "run", batch_size=32, learning_rate=1e6).run()
+
+
+def test_a_resumed_run_compares_with_the_loss_at_its_first_step(tmp_path: Path) -> None:
+    first = trainer(tmp_path / "run", epochs=1)
+    first.run()
+    again = trainer(tmp_path / "run", epochs=1)
+    again.resume()
+    with refuses("epoch 2", "diverges", kind=CheckFailed):
+        again._check_loss(1e4, np.zeros((2, 2), np.float32), 2, 0)
+
+
+def test_a_batch_with_an_outlier_does_not_count_as_divergence(tmp_path: Path) -> None:
+    class Outlier(Toy):
+        def _split(self, seed: int, size: int) -> Split:
+            split = super()._split(seed, size)
+            split.targets[0, 0] = 1e4
+            return split
+
+    made = trainer(tmp_path / "run", source=Outlier(), batch_size=20, epochs=1)
+    made.run()
+    assert made.progress.first_loss < 100 < made.progress.history[0]["train_loss"] / 1e3
 
 
 def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from zoo import registry
 from zoo.prediction import session
-from zoo.spec import ModelSpec
+from zoo.spec import ModelSpec, listed
 from zoo.weights import checkpoint, lookup
 
 
@@ -34,7 +34,7 @@ def models() -> list[Entry]:
         module = registry.load("models", architecture)
         config = module.VARIANTS[name]
         numbers = sum(math.prod(shape) for shape in module.array_shapes(config).values())
-        targets = ", ".join(config.targets)
+        targets = listed(config.targets)
         spec = checkpoint.describe(architecture, config)
         refusing = [runtime for runtime in session.runtime_names() if session.refuses(runtime, spec)]
         about = f"{architecture}, {config.sequence_length} bases to {targets}, {numbers:,} numbers"

@@ -24,7 +24,7 @@ from zoo.formats.columns import Table, is_missing
 from zoo.formats.names import listed, shown
 from zoo.formats.table_writer import Digested, Layout
 from zoo.options import Bounds, check
-from zoo.spec import UNIT
+from zoo.spec import MOST_SHOWN, UNIT
 from zoo.system import figures
 from zoo.system.atomic import check_target, replacing
 
@@ -243,7 +243,11 @@ def _agreement(target: str, first: np.ndarray, second: np.ndarray) -> Agreement:
 
 
 def draw(found: Comparison, path: Path, unit: str = UNIT) -> None:
-    """A scatter of the second table's values against the first's for each target, with r and the diagonal."""
+    """A scatter of the second table's values against the first's for each target, with r and the diagonal; for more
+    than MOST_SHOWN targets the distribution of each metric."""
+    if len(found.targets) > MOST_SHOWN:
+        drawing.distributions({found.names[1]: [one.score for one in found.agreements]}, path)
+        return
     first = np.where(np.isnan(found.second), np.nan, found.first)
     scores = {"": [one.score for one in found.agreements]}
     drawing.scatter(first, {"": found.second}, scores, found.targets, path, found.names, unit)

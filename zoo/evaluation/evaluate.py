@@ -23,7 +23,7 @@ from zoo.evaluation.intervals import Verdict
 from zoo.evaluation.metrics import Interval, Score
 from zoo.options import Bounds, check
 from zoo.prediction.model import Model
-from zoo.spec import ModelSpec
+from zoo.spec import MOST_SHOWN, ModelSpec, listed
 from zoo.weights import lookup
 
 
@@ -40,6 +40,7 @@ class Evaluation:
     scores: list[Score]
     intervals: list[dict[str, Interval | None]]
     diagnoses: list[Diagnosis]
+    """Empty unless requested."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +68,9 @@ class EvaluationOptions:
 
     seed: Annotated[int, Bounds(0)] = 0
     """Random seed of the bootstrap."""
+
+    diagnosis: bool = False
+    """Diagnose the residuals: whether they form two groups, and what they correlate with; --output also plots them."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -101,7 +105,7 @@ def choose(models: Mapping[str, Model], given: Sequence[str] = ()) -> dict[str, 
     first, *others = (_own_names(model) for model in models.values())
     shared = {target: name for target, name in first.items() if all(target in other for other in others)}
     if not shared:
-        predicted = " and ".join(f"{', '.join(model.spec.targets)} for {label}" for label, model in models.items())
+        predicted = " and ".join(f"{listed(model.spec.targets)} for {label}" for label, model in models.items())
         raise ZooError(f"expected models that share a target, got {predicted}; evaluate one at a time")
     if not given:
         alike = {target: all(other[target] == name for other in others) for target, name in shared.items()}
@@ -112,7 +116,7 @@ def choose(models: Mapping[str, Model], given: Sequence[str] = ()) -> dict[str, 
         target = published.target_of(named)
         if target not in shared:
             raise ZooError(
-                f"--targets {named}: expected a target that every model predicts, {', '.join(shared.values())}; "
+                f"--targets {named}: expected a target that every model predicts, {listed(list(shared.values()))}; "
                 "TARGET=COLUMN takes a column of another name"
             )
         if shared[target] in columns or not column:
@@ -214,6 +218,10 @@ def evaluate(
     not finite.
     """
     targets = tuple(columns)
+    if settings.diagnosis and len(targets) > MOST_SHOWN:
+        raise ZooError(
+            f"--diagnosis: expected at most {MOST_SHOWN} targets, got {len(targets):,}; choose with --targets"
+        )
     if data.targets.shape[1] != len(targets):
         raise ZooError(f"expected measurements of {', '.join(targets)}, got {data.targets.shape[1]} columns")
     predicted = {label: _predict(model, label, data, targets) for label, model in models.items()}
@@ -221,7 +229,7 @@ def evaluate(
     resampled = metrics.resample(
         data.targets, list(predicted.values()), resamples=settings.resamples, seed=settings.seed, groups=groups
     )
-    covariates, side = covariates_of(data, targets), strands_of(data)
+    covariates, side = covariates_of(data, targets) if settings.diagnosis else [], strands_of(data)
     evaluations = [
         Evaluation(
             label,
@@ -234,7 +242,7 @@ def evaluate(
             resampled.intervals(number),
             [
                 diagnosis.diagnose(data.targets[:, t] - predicted[label][:, t], covariates[t], side, groups)
-                for t in range(len(targets))
+                for t in range(len(targets) if settings.diagnosis else 0)
             ],
         )
         for number, (label, model) in enumerate(models.items())

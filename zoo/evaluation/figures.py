@@ -121,6 +121,32 @@ def comparison(
     figures.save(figure, path)
 
 
+def distributions(scores: dict[str, list[Score]], path: Path) -> None:
+    """Histograms over many targets, a panel for each metric. scores: label -> a Score for each target."""
+    figure, panels = _grid(1, len(SHOWN_AS), height=2.9)
+    for panel, (metric, name) in zip(panels[0], SHOWN_AS.items(), strict=True):
+        found = {
+            label: [value for one in of_targets if (value := getattr(one, metric)) is not None]
+            for label, of_targets in scores.items()
+        }
+        defined = np.concatenate(list(found.values()))
+        bins = np.linspace(*_limits(defined), 41)
+        for number, (label, values) in enumerate(found.items()):
+            colour = f"C{number}"
+            panel.hist(values, bins=bins, histtype="step", color=colour, linewidth=1.5, label=_short(label, 24))
+            if values:
+                panel.axvline(float(np.median(values)), color=colour, linewidth=1, linestyle=":")
+        panel.set(xlabel=name, ylabel="targets")
+        missing = sum(map(len, scores.values())) - len(defined)
+        panel.set_title(f"not defined for {missing:,}" if missing else "", fontsize=9)
+    targets = max(map(len, scores.values()))
+    figure.suptitle(f"{targets:,} targets; dotted: the median of each model", fontsize=10)
+    figure.legend(
+        *panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=8
+    )
+    figures.save(figure, path)
+
+
 def diagnosis(
     residuals: np.ndarray,
     covariates: list[dict[str, np.ndarray]],

@@ -14,7 +14,7 @@ import numpy as np
 
 from zoo.errors import ZooError
 from zoo.evaluation import metrics
-from zoo.evaluation.metrics import LEVEL, METRICS, RESAMPLES, SMALLER_IS_BETTER, Interval
+from zoo.evaluation.metrics import LEVEL, METRICS, RESAMPLES, SMALLER_IS_BETTER, Interval, percentiles
 
 Verdict = Literal["better", "worse", "no clear difference"]
 """What a difference says about the first model."""
@@ -113,16 +113,19 @@ def _interval(
     scores = [score[0] for score in resampled.scores]
     values = [getattr(score, metric) for score in scores]
     drawn = resampled.draws[:, 0, :, METRICS.index(metric)]
-    if None in values or np.isnan(drawn).all(axis=1).any():
+    if None in values:
         return None, next((score.note for score in scores if score.note), "")
     ends = np.cumsum([len(side) for side in sides.values()])[:-1]
     of_runs, on_draws = np.split(np.array(values), ends), np.split(drawn, ends)
     value = float(_difference([side.mean() for side in of_runs]))
-    found = _difference([_mean_of_drawn(*side, seed) for side in zip(of_runs, on_draws, strict=True)])
-    low, high = np.nanquantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    found = percentiles(
+        value, _difference([_mean_of_drawn(*side, seed) for side in zip(of_runs, on_draws, strict=True)])
+    )
+    if found is None:
+        return None, "too few sequences, or too few different values, for an interval"
     of_sequences = float(np.nanvar(_difference([side.mean(axis=0) for side in on_draws])))
     stretch = _stretch(of_runs, of_sequences)
-    return Interval(value, value + stretch * float(low - value), value + stretch * float(high - value)), ""
+    return Interval(value, value + stretch * (found.low - value), value + stretch * (found.high - value)), ""
 
 
 def _difference(sides: list[Any]) -> Any:

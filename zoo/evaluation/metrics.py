@@ -7,7 +7,7 @@ target. A value that is not defined, such as the correlation of a constant targe
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -24,6 +24,10 @@ SMALLER_IS_BETTER = ("mse",)
 
 RESAMPLES = 1000
 LEVEL = 0.95
+
+FEWEST = 5
+"""Minimum number of independent rows for an interval. Four rows have 35 different resamples, so that none of them is
+as rare as the 2.5% at each end of the interval; five have 126."""
 
 _CHUNK = 250_000  # resamples x rows computed at once: 2 MB for each float64 array, which fits a cache
 
@@ -52,6 +56,15 @@ class Interval:
         return self.low <= value <= self.high
 
 
+def typical(values: Iterable[float | None]) -> tuple[float | None, float | None, float | None]:
+    """Median of the values of many targets, and the values that 5% of them are below and above; None if undefined."""
+    defined = [value for value in values if value is not None]
+    if not defined:
+        return None, None, None
+    low, median, high = (float(value) for value in np.quantile(defined, [0.05, 0.5, 0.95]))
+    return median, low, high
+
+
 def score(observed: np.ndarray, predicted: np.ndarray) -> list[Score]:
     """Measurements (N, T), NaN where missing, and predictions (N, T) -> a Score for each target, over all rows at once.
 
@@ -65,7 +78,8 @@ def score(observed: np.ndarray, predicted: np.ndarray) -> list[Score]:
 class Resampled:
     """The metrics of P predictions on the same bootstrap draws, from `resample`.
 
-    draws: float64 (P, T, resamples, metrics), NaN where a draw leaves a metric undefined.
+    draws: float64 (P, T, resamples, metrics), NaN where a draw leaves a metric undefined, and everywhere for fewer than
+    FEWEST rows (or groups of rows).
     """
 
     scores: list[list[Score]]
@@ -74,7 +88,7 @@ class Resampled:
     def intervals(self, number: int) -> list[dict[str, Interval | None]]:
         """Percentile intervals of prediction `number`: for each target, metric -> Interval, None if not defined."""
         return [
-            {name: _interval(getattr(score, name), draws[:, i]) for i, name in enumerate(METRICS)}
+            {name: percentiles(getattr(score, name), draws[:, i]) for i, name in enumerate(METRICS)}
             for score, draws in zip(self.scores[number], self.draws[number], strict=True)
         ]
 
@@ -89,7 +103,7 @@ class Resampled:
             values = {name: (getattr(a, name), getattr(b, name)) for name in METRICS}
             found.append(
                 {
-                    name: None if x is None or y is None else _interval(x - y, draws[:, i])
+                    name: None if x is None or y is None else percentiles(x - y, draws[:, i])
                     for i, (name, (x, y)) in enumerate(values.items())
                 }
             )
@@ -120,8 +134,9 @@ def resample(
     for t in range(observed.shape[1]):
         rows = np.flatnonzero(~np.isnan(observed[:, t]))
         columns = [values[rows, t].astype(np.float64) for values in (observed, *predictions)]
-        if len(rows) > 1 and all(np.isfinite(column).all() for column in columns):
-            units = None if groups is None else np.unique(groups[rows], return_inverse=True)[1]
+        units = None if groups is None else np.unique(groups[rows], return_inverse=True)[1]
+        independent = len(rows) if units is None else units.max(initial=-1) + 1
+        if independent >= FEWEST and all(np.isfinite(column).all() for column in columns):
             draws[:, t] = _bootstrap(columns[0], columns[1:], units, resamples, seed, wanted)
     return Resampled(scores, draws)
 
@@ -145,6 +160,9 @@ def _score_target(observed: np.ndarray, predicted: np.ndarray) -> Score:
         return Score(1, None, None, float(mse), None, "one measurement: correlations and R2 are not defined")
     if np.ptp(o) == 0:
         return Score(n, None, None, float(mse), None, "constant target: correlations and R2 are not defined")
+    if n == 2:
+        why = "two measurements always lie on a line: correlations are not defined"
+        return Score(n, None, None, float(mse), float(r2), why)
     if np.ptp(p) == 0:
         return Score(n, None, None, float(mse), float(r2), "constant predictions: correlations are not defined")
     return Score(n, float(pearson), float(spearman), float(mse), float(r2))
@@ -260,9 +278,14 @@ def _variance(mean: np.ndarray, mean_square: np.ndarray) -> np.ndarray:
     return np.where(variance > 1e-12 * mean_square, variance, 0.0)
 
 
-def _interval(value: float | None, draws: np.ndarray) -> Interval | None:
-    draws = draws[~np.isnan(draws)]
-    if value is None or len(draws) == 0:
+def percentiles(value: float | None, draws: np.ndarray) -> Interval | None:
+    """A value with the interval of its draws, NaN where a draw leaves it undefined; None if it is not defined.
+
+    If a draw is undefined more often than a value lies beyond one end of the interval, the undefined draws could be
+    that end, and there is no interval.
+    """
+    defined = draws[~np.isnan(draws)]
+    if value is None or len(defined) < (1 + LEVEL) / 2 * len(draws):
         return None
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(value), float(low), float(high))

@@ -17,9 +17,10 @@ from zoo.evaluation import evaluate, figures, metrics
 from zoo.evaluation.evaluate import Evaluation, Report
 from zoo.evaluation.metrics import METRICS
 from zoo.formats import table_writer
+from zoo.spec import MOST_SHOWN
 from zoo.system.atomic import Inputs, check_folder_target, replacing_folder
 
-FILES = ("metrics.json", "predictions.tsv", "scatter.png", "comparison.png", "diagnosis*.png")
+FILES = ("metrics.json", "predictions.tsv", "scatter.png", "comparison.png", "targets.png", "diagnosis*.png")
 """Files that `save` writes; it replaces no others."""
 
 DRAWN = "pearson"
@@ -38,34 +39,43 @@ def save(
     overwrite: bool = False,
     command: str = "",
     source: str = "",
-    with_diagnosis: bool = False,
 ) -> None:
-    """Write metrics.json, predictions.tsv and scatter.png, comparison.png for several models, and `with_diagnosis` a
-    figure of the residuals of each: all files or none."""
+    """Write metrics.json, predictions.tsv and figures, all files or none.
+
+    Figures: scatter.png, comparison.png for several models, and the residuals of each if they were diagnosed. For more
+    than MOST_SHOWN targets, targets.png with the distribution of each metric instead.
+    """
     with replacing_folder(folder, overwrite, FILES) as partial:
         description = {"command": command, **to_json(report, source)}
         (partial / "metrics.json").write_text(json.dumps(description, indent=2, allow_nan=False) + "\n")
         (partial / "predictions.tsv").write_bytes(_predictions(report))
-        figures.scatter(
-            report.data.targets,
-            {one.label: one.predicted for one in report.evaluations},
-            {one.label: one.scores for one in report.evaluations},
+        _draw(report, partial)
+
+
+def _draw(report: Report, folder: Path) -> None:
+    if len(report.targets) > MOST_SHOWN:
+        figures.distributions({one.label: one.scores for one in report.evaluations}, folder / "targets.png")
+        return
+    figures.scatter(
+        report.data.targets,
+        {one.label: one.predicted for one in report.evaluations},
+        {one.label: one.scores for one in report.evaluations},
+        report.targets,
+        folder / "scatter.png",
+    )
+    if report.comparisons:
+        _draw_comparison(report, folder / "comparison.png")
+    for number, one in enumerate(report.evaluations if report.settings.diagnosis else [], 1):
+        figures.diagnosis(
+            report.data.targets - one.predicted,
+            evaluate.covariates_of(report.data, report.targets),
+            evaluate.strands_of(report.data),
+            report.groups,
+            one.diagnoses,
             report.targets,
-            partial / "scatter.png",
+            one.label,
+            folder / ("diagnosis.png" if len(report.evaluations) == 1 else f"diagnosis-{number}.png"),
         )
-        if report.comparisons:
-            _draw_comparison(report, partial / "comparison.png")
-        for number, one in enumerate(report.evaluations if with_diagnosis else [], 1):
-            figures.diagnosis(
-                report.data.targets - one.predicted,
-                evaluate.covariates_of(report.data, report.targets),
-                evaluate.strands_of(report.data),
-                report.groups,
-                one.diagnoses,
-                report.targets,
-                one.label,
-                partial / ("diagnosis.png" if len(report.evaluations) == 1 else f"diagnosis-{number}.png"),
-            )
 
 
 def _draw_comparison(report: Report, path: Path) -> None:
@@ -130,7 +140,7 @@ def _evaluation_json(one: Evaluation, report: Report) -> dict[str, Any]:
         targets[target] = {
             **dataclasses.asdict(one.scores[t]),
             "intervals": {name: [found.low, found.high] if found else None for name, found in spreads.items()},
-            "residuals": dataclasses.asdict(one.diagnoses[t]),
+            **({"residuals": dataclasses.asdict(one.diagnoses[t])} if one.diagnoses else {}),
         }
     return {
         "label": one.label,

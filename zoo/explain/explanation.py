@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from zoo.dna.encoding import ONE_HOT
-from zoo.errors import ZooError, counted, require
+from zoo.errors import counted, require
 from zoo.explain import files, logos, methods, report
 from zoo.explain.files import DESCRIPTION, SUMMARY
 from zoo.explain.options import ExplainOptions
@@ -26,7 +26,6 @@ from zoo.formats.table_writer import Column, Layout, Table
 from zoo.genome.intervals import IntervalJob, IntervalRecords
 from zoo.prediction.model import Model
 from zoo.prediction.run import CHUNK_RECORDS, PredictionJob, Records, describe
-from zoo.spec import ModelSpec
 from zoo.system.atomic import check_folder_target, replacing_folder
 
 OURS = (
@@ -57,7 +56,7 @@ def explain(
     on_progress: called with the numbers of finished and of all sequences.
     Raises ZooError for unreadable input, for an unknown target, or if the folder cannot be written.
     """
-    targets = _target_indices(model.spec, options.targets)
+    targets = model.spec.target_indices(options.targets)
     method = methods.METHODS[options.method](model, targets, options)
     scoring_runtime = model.session.runtime_of(method.way)  # refuses before anything is read
     with replacing_folder(output, job.overwrite, OURS, job.inputs) as folder:
@@ -117,14 +116,6 @@ def findings(described: dict[str, Any]) -> list[str]:
         if number:
             lines.append(f"{counted(number, 'sequences')} {about}")
     return lines
-
-
-def _target_indices(spec: ModelSpec, names: Sequence[str]) -> list[int]:
-    """The numbers of some targets, or of all. Raises ZooError for an unknown target, or the same one twice."""
-    for target in names:
-        if list(names).count(target) > 1:
-            raise ZooError(f"targets: expected each target once, got {target} twice")
-    return [spec.target_index(target) for target in names or spec.targets]
 
 
 def _read(model: Model, job: PredictionJob) -> tuple[list[list[Any]], np.ndarray, Records]:

@@ -82,6 +82,9 @@ class ScanOptions:
     regions: Path | None = None
     """Only the intervals of this BED file, which must not overlap."""
 
+    targets: tuple[str, ...] = ()
+    """Targets to write, A,B; default all targets of the model."""
+
     aggregate: Literal["window", "mean"] = "window"
     """window: the bases around a window's centre have its value. mean: every base has the mean over all windows that
     cover it."""

@@ -29,7 +29,7 @@ from zoo.genome.options import ScanOptions
 from zoo.genome.shards import Arrays, Progress
 from zoo.prediction import description
 from zoo.prediction.run import description_path
-from zoo.spec import UNIT, ModelSpec
+from zoo.spec import MOST_SHOWN, UNIT, ModelSpec
 
 BLOCK_BASES = 1 << 18
 """Bases whose windows are predicted together, the number that a Session hands to its engine at once; progress is
@@ -78,8 +78,17 @@ class ScanJob(GenomeJob):
     def inputs(self) -> tuple[Path | None, ...]:
         return *super().inputs, self.options.regions, self.options.genes
 
+    def targets(self, spec: ModelSpec) -> list[str]:
+        """The targets to write. Raises ZooError for an unknown one, or the same one twice."""
+        return [spec.targets[number] for number in spec.target_indices(self.options.targets)]
+
     def outputs(self, spec: ModelSpec) -> list[Path]:
-        found = tracks.paths(self.output, self.options.format, spec.targets)
+        found = tracks.paths(self.output, self.options.format, self.targets(spec))
+        if len(found) > MOST_SHOWN and not self.options.targets:
+            raise ZooError(
+                f"{self.output}: expected at most {MOST_SHOWN} tracks, got {len(found):,}, one for each target; choose "
+                "with --targets, or write one table with --format parquet"
+            )
         if self.options.format == "bigwig":
             require("pyBigWig", "genome", "--format bigwig")
         if self.options.format == "parquet":
@@ -115,6 +124,8 @@ class Scan(GenomeWork):
         """Raises ZooError for invalid regions."""
         super().__init__(genome, spec)
         self.job, self.options = job, job.options
+        self.targets = job.targets(spec)
+        self.columns = spec.target_indices(self.options.targets)
         self.stretches = _stretches(genome, job.options)
         self.parts = list(_planned(self.stretches, spec.sequence_length, job.options.stride, job.sharing.part_size))
         if not self.parts:
@@ -132,7 +143,7 @@ class Scan(GenomeWork):
         region = figures.Region(one.contig, one.start, one.stop)
         if self.options.genes is not None:
             genes.read(self.options.genes, one.contig, one.start, one.stop)
-        return figures.Columns(region, self.spec.targets)
+        return figures.Columns(region, self.targets)
 
     @property
     def sizes(self) -> list[int]:
@@ -142,6 +153,7 @@ class Scan(GenomeWork):
         return {
             "stride": self.options.stride,
             "max_n": self.options.max_n,
+            **({"written": self.targets} if self.options.targets else {}),
             "regions": shards.digest([dataclasses.astuple(stretch) for stretch in self.stretches]),
         }
 
@@ -173,12 +185,13 @@ class Scan(GenomeWork):
         """Base codes, uint8 (B,) -> float32 (W, T), NaN for windows with too many Ns."""
         stride, length = self.options.stride, self.spec.sequence_length
         wanted = unknown_bases(codes, length, stride) <= self.options.max_n * length
-        values = np.full((len(wanted), len(self.spec.targets)), np.nan, np.float32)
+        values = np.full((len(wanted), len(self.targets)), np.nan, np.float32)
         if wanted.any():
             # all windows from the first wanted to the last: gaps of an assembly are long, and mostly at the ends of a
             # block
             first, last = int(wanted.argmax()), len(wanted) - int(wanted[::-1].argmax())
-            values[first:last] = self.model.windows(codes[first * stride : (last - 1) * stride + length], stride)
+            found = self.model.windows(codes[first * stride : (last - 1) * stride + length], stride)
+            values[first:last] = found[:, self.columns] if self.options.targets else found
             if not np.isfinite(values[wanted]).all():
                 raise CheckFailed(f"{self.job.genome}: the model gave an output that is not finite")
             values[~wanted] = np.nan
@@ -192,7 +205,7 @@ class Scan(GenomeWork):
             counts[TOO_SHORT] = sum(size < self.spec.sequence_length for size in sizes)
         options = dataclasses.asdict(self.options)
         of_tracks = [file for path, file in files.items() if path != self.options.figure]
-        with tracks.opened(of_tracks, self.options.format, self.genome.contigs, self.spec.targets) as track:
+        with tracks.opened(of_tracks, self.options.format, self.genome.contigs, self.targets) as track:
             for contig, starts, ends, values in self._intervals(parts, counts, as_n):
                 track.write(contig, starts, ends, values)
                 if self._drawn is not None:
@@ -202,6 +215,7 @@ class Scan(GenomeWork):
             figures.draw(self._drawn, files[self.options.figure], self.options.genes, unit)
         return {
             "scan": {name: str(value) if isinstance(value, Path) else value for name, value in options.items()},
+            "targets": self.targets,
             "counts": counts,
             "read_as_n": as_n,
             "tracks": {file.name: description.facts(file) for file in of_tracks},

@@ -5,6 +5,7 @@ Nothing before this has read the test split. Needs PyTorch.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from zoo.data import splits
 from zoo.data.dataset import Dataset
 from zoo.data.labelled import Split
-from zoo.errors import ZooError
+from zoo.errors import CheckFailed, ZooError
 from zoo.evaluation import intervals
 from zoo.evaluation.intervals import PairedDifference
 from zoo.evaluation.metrics import METRICS, Interval
@@ -32,6 +33,9 @@ from zoo.training.run_folder import RunFolder
 from zoo.weights import checkpoint, network
 
 FOLDER, TABLE = "confirm", "confirm.tsv"
+
+NO_WEIGHTS = "has no training that finished an epoch"
+"""Why a contender is not compared."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +61,8 @@ class Training:
 class Confirmation:
     """Two contenders compared in one metric of one target.
 
-    first_score, second_score: means over trainings, with intervals.  trainings: number of trainings of each.
+    first_score, second_score: means over trainings, with intervals.  trainings: number of trainings of each that left
+    weights, of the one with fewer.
     """
 
     first: str
@@ -125,7 +130,8 @@ def trainings(contenders: list[Contender], folder: Path, options: SearchOptions)
 def run(
     training: Training, source: Dataset, options: SearchOptions, command: str, send: Callable[[Step], None]
 ) -> None:
-    """Train, or continue where it stopped. send: receives progress."""
+    """Train, or continue where it stopped; a training that diverges keeps its best weights so far, if it has any.
+    send: receives progress."""
     contender = training.contender
     settings = TrainConfig(**{**contender.settings, "seed": training.seed})
 
@@ -134,7 +140,21 @@ def run(
         job = TrainingJob(contender.architecture, contender.config, settings, where, command)
         return training_run.run(job, source, following(training.folder.name, settings.epochs, send))
 
-    resume_or_restart(train, training.folder)
+    with contextlib.suppress(CheckFailed):
+        resume_or_restart(train, training.folder)
+
+
+def diverged(done: list[Training]) -> list[str]:
+    """A line for each training that did not end because it diverged."""
+    lines = []
+    for one in done:
+        receipts = RunFolder(one.folder).read_receipts()
+        if receipts["status"] == "failed":
+            used = (
+                "it is left out" if receipts["best_epoch"] is None else f"compared as of epoch {receipts['best_epoch']}"
+            )
+            lines.append(f"{one.folder.name}: its training diverged; {used}")
+    return lines
 
 
 def compare(
@@ -152,15 +172,20 @@ def compare(
         labels = test.targets[:, number]
 
         def score(label: str, labels: np.ndarray = labels, number: int = number) -> Interval | None:
-            return intervals.mean_score(labels, predicted[label][:, :, number], metric, groups=groups)
+            runs = predicted[label][:, :, number]
+            return intervals.mean_score(labels, runs, metric, groups=groups) if len(runs) else None
 
         for first in ours:
             for second in others:
                 a, b = (predicted[one.label][:, :, number] for one in (first, second))
-                difference = intervals.paired_difference(labels, a, b, metric, groups=groups)
+                if len(a) and len(b):
+                    difference = intervals.paired_difference(labels, a, b, metric, groups=groups)
+                else:
+                    which = (second if len(a) else first).label
+                    difference = PairedDifference(None, None, None, "no clear difference", f"{which} {NO_WEIGHTS}")
                 found.append(
                     Confirmation(
-                        first.label, second.label, metric, target, len(predicted[first.label]),
+                        first.label, second.label, metric, target, min(len(a), len(b)),
                         score(first.label), score(second.label), difference,
                     )
                 )  # fmt: skip
@@ -184,12 +209,13 @@ def write(folder: Path, comparisons: list[Confirmation]) -> None:
 
 
 def _predictions(done: list[Training], contender: Contender, test: Split) -> np.ndarray:
-    """Predictions on the test split after each training of a contender, float32 (runs, N, T)."""
+    """Predictions on the test split after each training of a contender that left weights, float32 (runs, N, T)."""
     import torch
 
     found = []
     for training in done:
-        if training.contender.label == contender.label:
-            module = network.from_checkpoint(checkpoint.load(RunFolder(training.folder).weights))
+        weights = RunFolder(training.folder).weights
+        if training.contender.label == contender.label and weights.is_file():
+            module = network.from_checkpoint(checkpoint.load(weights))
             found.append(scores.predict(module, test.codes, torch.device("cpu")))
-    return np.stack(found)
+    return np.stack(found) if found else np.empty((0, *test.targets.shape), np.float32)

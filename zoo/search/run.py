@@ -237,6 +237,8 @@ def _confirm(
         shares = [(request, trainings[first::count]) for first in range(count)]
         if workers.in_processes(_confirm_in_process, shares, reporter.step):
             raise ZooError(f"{request.folder}: a confirming process was killed; run the command again with --resume")
+    for line in confirm.diverged(trainings):
+        reporter.note(line)
     comparisons = confirm.compare(study, data, trainings, ours, others)
     confirm.write(request.folder, comparisons)
     return comparisons

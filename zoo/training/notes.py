@@ -9,7 +9,8 @@ import numpy as np
 
 from zoo.data.dataset import Source
 from zoo.data.labelled import Split
-from zoo.evaluation.metrics import score
+from zoo.evaluation.metrics import score, typical
+from zoo.spec import MOST_SHOWN, listed
 from zoo.training import scores
 from zoo.training.trainer import Trainer
 from zoo.weights import checkpoint, network
@@ -28,7 +29,7 @@ def at_start(trainer: Trainer, device: str) -> list[str]:
     if missing:
         lines.append(f"labels are missing, which is allowed: {missing}")
     if trainer.start is not None and trainer.fresh_head:
-        theirs, ours = (", ".join(names) for names in (trainer.start.spec.targets, trainer.config.targets))
+        theirs, ours = (listed(names) for names in (trainer.start.spec.targets, trainer.config.targets))
         lines.append(f"the head starts fresh: the targets are {ours}, but the given weights have {theirs}")
     if _few(trainer):
         lines.append(
@@ -60,7 +61,9 @@ def test_scores(trainer: Trainer) -> tuple[dict[str, Any], str] | None:
 
 
 def correlations(pearson: Mapping[str, float | None]) -> str:
-    """Target -> Pearson r, as "r(dev) 0.6812, r(hk) undefined"."""
+    """Target -> Pearson r, as "r(dev) 0.6812, r(hk) undefined"; of more than MOST_SHOWN targets the median."""
+    if len(pearson) > MOST_SHOWN:
+        return f"median r {number(typical(pearson.values())[0])} of {len(pearson):,} targets"
     return ", ".join(f"r({name}) {number(value)}" for name, value in pearson.items())
 
 

@@ -24,6 +24,8 @@ import numpy as np
 from zoo.data import trained_sequences
 from zoo.data.dataset import Source
 from zoo.errors import ZooError
+from zoo.evaluation.metrics import typical
+from zoo.spec import MOST_SHOWN
 from zoo.system import figures
 from zoo.system.atomic import clear_left_over, replacing
 from zoo.weights.lookup import RUN_RECEIPTS, RUN_WEIGHTS
@@ -119,18 +121,25 @@ class RunFolder:
             raise ZooError(f"{self.path}: is not a run folder, its run.json is missing or damaged") from None
 
     def draw_curves(self, history: list[dict[str, Any]], targets: tuple[str, ...], best_epoch: int) -> None:
-        """Draw curves.png: loss and Pearson r of each target, training and validation, by epoch."""
+        """Draw curves.png: loss and Pearson r of each target, training and validation, by epoch.
+
+        For more than MOST_SHOWN targets, one panel has the median of Pearson r and the band of 90% of the targets.
+        """
         from matplotlib.ticker import MaxNLocator
 
-        figure, (panels,) = figures.new(4 * (1 + len(targets)), 3.7, columns=1 + len(targets))
+        drawn = {"loss": ["loss"], **{f"{target}: Pearson r": [f"pearson_{target}"] for target in targets}}
+        if len(targets) > MOST_SHOWN:
+            title = f"{len(targets):,} targets: Pearson r, median and 90%"
+            drawn = {"loss": ["loss"], title: [f"pearson_{target}" for target in targets]}
+        figure, (panels,) = figures.new(4 * len(drawn), 3.7, columns=len(drawn))
         epochs = [row["epoch"] for row in history]
-        for panel, column, title in zip(
-            panels, ["loss", *(f"pearson_{t}" for t in targets)], ["loss", *(f"{t}: Pearson r" for t in targets)],
-            strict=True,
-        ):  # fmt: skip
+        for panel, (title, columns) in zip(panels, drawn.items(), strict=True):
             for split, colour in (("train", "tab:grey"), ("validation", "tab:blue")):
-                values = np.array([row[f"{split}_{column}"] for row in history], np.float64)  # None becomes NaN
+                found = [typical(row[f"{split}_{column}"] for column in columns) for row in history]
+                values, low, high = np.array(found, np.float64).T  # None becomes NaN
                 marker = "o" if np.isfinite(values).sum() == 1 else None  # a line needs two points
+                if len(columns) > 1:
+                    panel.fill_between(epochs, low, high, color=colour, alpha=0.2, linewidth=0)
                 panel.plot(epochs, values, color=colour, label=split, marker=marker)
             panel.axvline(best_epoch, color="tab:orange", linestyle="--", label=f"best epoch: {best_epoch}", zorder=1)
             panel.set(title=title, xlabel="epoch (0: before training)" if epochs[0] == 0 else "epoch")

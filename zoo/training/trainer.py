@@ -41,8 +41,12 @@ from zoo.weights import network
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.checkpoint import save as save_weights
 
-CHECK_EVERY = 50
-"""Steps between checks that the loss is finite; on a GPU, each check waits for the device."""
+REPORT_EVERY = 50
+"""Steps between reports of progress."""
+
+DIVERGED = 1e3
+"""A run has diverged if the loss of a batch is this many times the first loss, and this many times the loss of a
+constant prediction of the same batch, so that a batch with an outlier is not mistaken for it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +138,8 @@ class Trainer:
     def run(self, reporter: Reporter | None = None) -> dict[str, Any]:
         """Train until the last epoch or until patience ends. Returns the row of the best epoch.
 
-        Raises CheckFailed if the loss is not finite, KeyboardInterrupt after the state was saved if interrupted.
+        Raises CheckFailed if the loss diverges: if it is not finite, or see DIVERGED. The folder then keeps the best
+        weights and the state of the epoch before. Raises KeyboardInterrupt after the state was saved if interrupted.
         """
         reporter = reporter or Reporter()
         with self._interruptible():
@@ -173,8 +178,8 @@ class Trainer:
             loss, predicted = self._step(split, batches[step], (self.settings.seed, number, step, 1))
             self._seen[batches[step]] = predicted
             self.progress.step = step + 1
-            if step % CHECK_EVERY == 0 or step + 1 == len(batches):
-                self._check_finite(loss, number, step)
+            self._check_loss(float(loss), split.targets[batches[step]], number, step)
+            if step % REPORT_EVERY == 0 or step + 1 == len(batches):
                 reporter.step(step + 1, len(batches))
             if self._stopped:
                 self._save()
@@ -280,14 +285,27 @@ class Trainer:
         for parameters in self.optimiser.param_groups:
             parameters["lr"] = rate
 
-    def _check_finite(self, loss: torch.Tensor, epoch: int, step: int) -> None:
-        if not math.isfinite(float(loss)):
-            raise CheckFailed(f"epoch {epoch}, step {step + 1}: the loss is not finite; {self._advice(epoch)}")
+    def _check_loss(self, loss: float, observed: np.ndarray, epoch: int, step: int) -> None:
+        """Raise CheckFailed if the loss of a batch shows that the run diverges. observed: its measurements (N, T)."""
+        where = f"epoch {epoch}, step {step + 1}"
+        if not math.isfinite(loss):
+            raise CheckFailed(f"{where}: the loss is not finite; {self._advice(epoch)}")
+        if self.progress.first_loss is None:
+            self.progress.first_loss = loss
+        first = self.progress.first_loss
+        if loss > DIVERGED * first and loss > DIVERGED * _loss_of_a_constant(observed):
+            raise CheckFailed(
+                f"{where}: the training diverges, the loss is {loss:.3g} and was {first:.3g} at first; "
+                f"{self._advice(epoch)}"
+            )
 
     def _advice(self, epoch: int) -> str:
         if epoch == 0:
             return "the weights given with --start do not fit this data"
-        return f"try a lower --learning-rate; the last good state is in {self.folder.checkpoints}"
+        lower, best = f"a --learning-rate below {self.settings.learning_rate:g}", self.progress.best_epoch
+        if best is None:
+            return f"try {lower}; no epoch was finished, so there are no weights yet"
+        return f"the weights of epoch {best} are kept; go on with --start {self.folder.path} and {lower}"
 
     def _begin_with(self, start: Checkpoint) -> bool:
         """Load initial weights. Returns whether the head starts fresh because the targets differ."""
@@ -353,13 +371,14 @@ class Trainer:
         torch.set_rng_state(tensors["generator"])
         self._seen = state.tensors.get("seen", self._seen)
         fields = [field.name for field in dataclasses.fields(Progress)]
-        self.progress = Progress(**{name: state.facts[name] for name in fields})
+        self.progress = Progress(**{name: state.facts[name] for name in fields if name in state.facts})
 
 
 @dataclasses.dataclass
 class Progress:
     """epoch: epochs done.  step: steps done of the next epoch.  updates: steps done in total.  history: one row per
-    epoch, from 0 if the run began with given weights.  best_epoch: by validation loss, None before the first one."""
+    epoch, from 0 if the run began with given weights.  best_epoch: by validation loss, None before the first one.
+    first_loss: of the first batch, before the first step."""
 
     epoch: int = 0
     step: int = 0
@@ -367,6 +386,13 @@ class Progress:
     best_loss: float = math.inf
     best_epoch: int | None = None
     history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    first_loss: float | None = None
+
+
+def _loss_of_a_constant(observed: np.ndarray) -> float:
+    """Sum over targets of the variance of their measurements, (N, T), NaN where missing."""
+    columns = (column[~np.isnan(column)] for column in observed.T.astype(np.float64))
+    return sum(float(column.var()) for column in columns if len(column))
 
 
 def one_cycle(done: float, peak: float) -> float:

@@ -51,7 +51,6 @@ def evaluate(
         options.input_("Targets to measure; TARGET=COLUMN if the column has another name. By default all."),
     ] = (),
     output: Annotated[Path | None, options.output("Folder for tables and figures.")] = None,
-    diagnosis: Annotated[bool, options.output("Also plot the residuals.")] = False,
     overwrite: options.Overwrite = False,
     settings: Annotated[EvaluationOptions, options.MEASURE] = EvaluationOptions(),
     layout: Annotated[Layout, options.LAYOUT] = Layout(),
@@ -72,8 +71,6 @@ def evaluate(
         raise ZooError("expected measured sequences: --data PATH, or --sequences FASTA --labels TABLE")
     if sequences is not None and layout.labels is None:
         raise ZooError(f"--sequences {sequences}: needs the measurements, --labels TABLE")
-    if diagnosis and output is None:
-        raise ZooError("--diagnosis: needs --output, the folder for its figure")
     given = weights or [lookup.default() if model is None else model]
     if output is not None:
         results.check_output(output, overwrite, [source, layout.labels, *map(lookup.file_of, given)])
@@ -98,30 +95,75 @@ def evaluate(
             notes.say(warning)
     report = evaluate.evaluate(models, measured, columns, settings, reference)
     if output is not None:
-        results.save(report, output, overwrite, command_line(), str(source), diagnosis)
+        results.save(report, output, overwrite, command_line(), str(source))
     _show(report, output)
 
 
 def _show(report: Report, output: Path | None) -> None:
+    from zoo.spec import MOST_SHOWN
+
     console = tables.console()
-    console.print(_scores(report))
-    if report.comparisons:
-        console.print(_comparisons(report))
+    if len(report.targets) > MOST_SHOWN:
+        console.print(_summary(report))
+    else:
+        console.print(_scores(report))
+        if report.comparisons:
+            console.print(_comparisons(report))
+    for line in _notes(report):
+        console.print(line, style="yellow", soft_wrap=True, markup=False)
     for evaluation in report.evaluations:
-        for target, score, diagnosis in zip(report.targets, evaluation.scores, evaluation.diagnoses, strict=True):
+        for target, diagnosis in zip(report.targets, evaluation.diagnoses, strict=False):
             name = f"{evaluation.label}, {target}" if len(report.evaluations) > 1 else target
-            if score.note:
-                console.print(f"{name}: {score.note}", style="yellow", markup=False)
             console.print(f"{name}: {diagnosis.statement}", soft_wrap=True, markup=False)
     if output is not None:
         console.print(f"{output}: metrics.json, predictions.tsv and figures", soft_wrap=True, markup=False)
 
 
+def _notes(report: Report) -> list[str]:
+    """Why metrics and intervals are not defined, with the targets."""
+    from zoo.evaluation.metrics import FEWEST, METRICS
+    from zoo.spec import listed
+
+    reasons: dict[str, list[str]] = {}
+    for evaluation in report.evaluations:
+        for target, score, intervals in zip(report.targets, evaluation.scores, evaluation.intervals, strict=True):
+            name = f"{evaluation.label}, {target}" if len(report.evaluations) > 1 else target
+            if score.note:
+                reasons.setdefault(score.note, []).append(name)
+            if any(getattr(score, metric) is not None and intervals[metric] is None for metric in METRICS):
+                why = f"fewer than {FEWEST} sequences, or almost all values are equal: intervals are not defined"
+                reasons.setdefault(why, []).append(name)
+    return [f"{listed(names)}: {why}" for why, names in reasons.items()]
+
+
+def _title(report: Report) -> str:
+    return f"{len(report.data):,} rows, {report.sequences:,} sequences"
+
+
+def _summary(report: Report) -> Table:
+    """Each metric over many targets, and over how many of them it is better or worse than that of the reference."""
+    from zoo.evaluation.metrics import METRICS, SHOWN_AS, typical
+
+    title = f"{_title(report)}; median of {len(report.targets):,} targets (5% to 95% of them)"
+    table = tables.titled(title, ["weights", "targets"], SHOWN_AS.values())
+    for evaluation in report.evaluations:
+        found = (typical(getattr(score, name) for score in evaluation.scores) for name in METRICS)
+        cells = [_shown(median, low, high) for median, low, high in found]
+        table.add_row(evaluation.label, f"{len(report.targets):,}", *cells)
+    for comparison in report.comparisons:
+        verdicts = [comparison.verdicts(place) for place in range(len(report.targets))]
+        words = [[verdict[name] for verdict in verdicts] for name in METRICS]
+        cells = [f"{one.count('better'):,} better, {one.count('worse'):,} worse" for one in words]
+        table.add_row(f"{comparison.first} against {comparison.second}", f"{len(report.targets):,}", *cells)
+    return table
+
+
 def _scores(report: Report) -> Table:
     from zoo.evaluation.metrics import METRICS, SHOWN_AS
 
-    title = f"{len(report.data):,} rows, {report.sequences:,} sequences; 95% intervals over sequences"
-    table = tables.titled(title, ["weights", "target", "n"], SHOWN_AS.values())
+    table = tables.titled(
+        f"{_title(report)}; 95% intervals over sequences", ["weights", "target", "n"], SHOWN_AS.values()
+    )
     for evaluation in report.evaluations:
         for target, score, intervals in zip(report.targets, evaluation.scores, evaluation.intervals, strict=True):
             cells = [_cell(getattr(score, name), intervals[name]) for name in METRICS]
@@ -149,10 +191,15 @@ def _comparisons(report: Report) -> Table:
 
 
 def _cell(value: float | None, interval: Interval | None, sign: str = "") -> str:
+    low, high = (interval.low, interval.high) if interval is not None else (None, None)
+    return _shown(value, low, high, sign)
+
+
+def _shown(value: float | None, low: float | None, high: float | None, sign: str = "") -> str:
     if value is None:
         return "not defined"
-    spread = f" ({interval.low:{sign}.3f} to {interval.high:{sign}.3f})" if interval is not None else ""
-    return f"{value:{sign}.3f}{spread}"
+    spread = "not defined" if low is None or high is None else f"{low:{sign}.3f} to {high:{sign}.3f}"
+    return f"{value:{sign}.3f} ({spread})"
 
 
 def compare(
@@ -191,11 +238,15 @@ def compare(
 
 def _show_comparison(found: Comparison, number: int) -> None:
     from zoo.formats.names import shown
+    from zoo.spec import MOST_SHOWN
 
     first, second = found.names
     print(f"A {first}\nB {second}\n{len(found):,} rows in both, joined by {', '.join(found.key)}")
     rows = [["target", "n", "Pearson r", "Spearman r", "slope", "mean B - A", "RMS B - A"]]
-    for one in found.agreements:
+    agreements = found.agreements
+    if len(agreements) > MOST_SHOWN:
+        notes.say(f"{len(agreements):,} targets: only the first {MOST_SHOWN} are printed; --json has all")
+    for one in agreements[:MOST_SHOWN]:
         numbers = (one.score.pearson, one.score.spearman, one.slope, one.mean, one.rms)
         cells = ("not defined" if value is None else f"{value:.4g}" for value in numbers)
         rows.append([one.target, f"{one.score.n:,}", *cells])

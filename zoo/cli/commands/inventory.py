@@ -6,6 +6,7 @@ import json
 from typing import Annotated, Any
 
 from zoo.cli import options, tables
+from zoo.spec import listed
 
 LONGEST = 200
 """Characters of a config field that are shown; --json shows all."""
@@ -65,7 +66,7 @@ def _lines(description: dict[str, Any]) -> dict[str, str]:
             long = f"{text[:LONGEST]}... ({len(text):,} characters)"
             lines[f"  {name}"] = text if len(text) <= LONGEST else long
     lines["sequence length"] = f"{description['sequence_length']} bases, alphabet {description['alphabet']}"
-    lines["targets"] = ", ".join(description["targets"])
+    lines["targets"] = listed(description["targets"])
     lines["numbers"] = f"{description['numbers']:,} in {len(description['arrays'])} arrays"
     if description["file"] is not None:
         lines["file"] = f"{description['file']} ({description['bytes']:,} bytes)"

@@ -22,6 +22,7 @@ from zoo.data.labelled import Layout
 from zoo.defaults import RUNTIME
 from zoo.dna.read_options import Ambiguous
 from zoo.errors import require
+from zoo.spec import listed
 from zoo.system import machine
 from zoo.training.config import StudentConfig, TrainConfig, TrainingOptions
 from zoo.training.distill import DistillConfig
@@ -130,7 +131,7 @@ def distill(
 
 
 def _shown(value: int | tuple[str, ...]) -> str:
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
+    return listed(value) if isinstance(value, tuple) else str(value)
 
 
 def _prepare(model: str, settings: TrainConfig, options: TrainingOptions, **changes: Any) -> TrainingJob:

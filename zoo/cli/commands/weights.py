@@ -15,6 +15,7 @@ from cyclopts import Parameter
 from zoo import registry
 from zoo.cli import notes, options
 from zoo.errors import ZooError
+from zoo.spec import listed
 from zoo.weights.importers.layers import ImportOptions
 
 UNSAID = ImportOptions()
@@ -59,7 +60,7 @@ def import_(
         weights = matching.read(file, unsaid, architecture, match, match_sequences)
     checkpoint.save(weights, output, overwrite)
     spec = weights.spec
-    print(f"{output}: {spec.architecture}, {spec.sequence_length} bases, targets {', '.join(spec.targets)}")
+    print(f"{output}: {spec.architecture}, {spec.sequence_length} bases, targets {listed(spec.targets)}")
     print(f"weights id {spec.weights_id[:12]}, {sum(array.size for array in weights.arrays.values()):,} numbers")
     if spec.imported:
         print(f"read with {spec.imported}")
