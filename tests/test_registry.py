@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from zoo.dna.encoding import encode
 from zoo.errors import BadPlugin
 from zoo.prediction import session
 from zoo.prediction.automatic import open_automatic
-from zoo.weights import lookup
+from zoo.weights import checkpoint, lookup
 
 
 @pytest.mark.parametrize("kind", registry.PACKAGES)
@@ -146,6 +147,69 @@ def test_a_model_and_an_exporter_that_do_not_work_are_left_out_too(install: Inst
     shown = inventory.everything()
     assert {entry.name: entry.obstacle is None for entry in shown["formats"]}["paper"] is False
     assert "alexnet" in {entry.name for entry in shown["models"]}
+
+
+SCALED = """
+from zoo.models.deepstarr import HEAD, Config, array_shapes, layer_norms
+from zoo.models import deepstarr
+
+VARIANTS = {"scaled": Config()}
+FACTOR = 1.0
+
+def network(config):
+    class Scaled(type(deepstarr.network(config))):
+        def forward(self, hot):
+            return FACTOR * super().forward(hot)
+
+    return Scaled(config)
+
+def plain_layers(config, arrays):
+    return deepstarr.plain_layers(config, {n: a * (FACTOR if n.startswith(HEAD) else 1) for n, a in arrays.items()})
+"""
+"""A model that scales the output of DeepSTARR."""
+
+
+def test_a_kept_export_is_not_that_of_a_plug_in_whose_code_changed(
+    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setenv("ZOO_HOME", str(tmp_path / "home"))
+    install("models", "scaled", SCALED)
+    arrays = random_checkpoint(ODD).arrays
+    codes = encode(["ACGTT" * 10 + "CCG"])
+    module = tmp_path / "scaled_of_another_package.py"
+    long_ago = module.stat().st_mtime_ns
+
+    def predicted(runtime: str) -> list[list[float]]:
+        weights = checkpoint.make("scaled", ODD, arrays, "random numbers", "none")
+        return [
+            [round(float(value), 4) for value in row] for row in session.open_session(weights, runtime).predict(codes)
+        ]
+
+    def kept() -> int:
+        return len(list((tmp_path / "home" / "exports").glob("*.onnx")))
+
+    def changed(text: str) -> None:
+        module.write_text(text)
+        os.utime(module, ns=(long_ago, long_ago))  # of the same size and age, as from an archive
+        shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
+
+    before = predicted("torch-cpu")
+    assert predicted("onnx-cpu") == predicted("onnx-cpu") == before
+    assert kept() == 1
+    changed(SCALED.replace("FACTOR = 1.0", "FACTOR = 2.0"))
+    sys.modules.pop(module.stem)
+    registry.forget()
+    after = predicted("torch-cpu")
+    assert after != before
+    assert predicted("onnx-cpu") == after
+    assert kept() == 2
+    # the file changes while the program runs: what is loaded is the old code, and its export is for nobody else
+    module.write_text(SCALED.replace("FACTOR = 1.0", "FACTOR = 3.0"))
+    assert predicted("onnx-cpu") == after
+    sys.modules.pop(module.stem)
+    registry.forget()
+    assert predicted("onnx-cpu") == predicted("torch-cpu") != after
 
 
 def test_an_entry_point_that_a_bundled_file_hides_is_reported(install: Install) -> None:

@@ -153,11 +153,9 @@ class Exporter(Protocol):
 class ExporterExtras(Protocol):
     """Optional for an exporter.
 
-    GRAPH_VERSION: a number, increased when the output of `export` changes; cached exports are then made again.
     GRAPH: pattern of the file that a runtime runs, in a folder that `export` writes, such as "*/1/model.onnx".
     """
 
-    GRAPH_VERSION: int
     GRAPH: str
 
     def read_spec(self, path: Path) -> ModelSpec:

@@ -9,10 +9,14 @@ contracts.py says what a plug-in offers. A plug-in that cannot be imported or la
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib.util
+import os
 import pkgutil
+import time
 from functools import cache
-from importlib import metadata
+from importlib import machinery, metadata
+from pathlib import Path
 from typing import Any
 
 from zoo.errors import BadPlugin, ZooError
@@ -20,6 +24,15 @@ from zoo.options import check_names
 
 PACKAGES = {"models": "zoo.models", "runtimes": "zoo_runtimes", "exporters": "zoo_exporters"}
 """Kind of plug-in -> package whose modules are the plug-ins."""
+
+LAYERS = "zoo.layers"
+"""Package with what several architectures share."""
+
+CODE = tuple(machinery.all_suffixes())
+"""Suffixes of source files and compiled modules."""
+
+_loaded_at: dict[tuple[str, str], int] = {}
+"""Kind and name of a plug-in -> when it was loaded, in nanoseconds as time.time_ns gives them."""
 
 REQUIRED = {
     "models": ("Config", "VARIANTS", "HEAD", "array_shapes", "layer_norms", "network"),
@@ -61,6 +74,36 @@ def problems(kind: str) -> dict[str, str]:
         if (used := _entry_points(kind)[point.name]) != point
     }
     return {**broken, **hidden}
+
+
+def code_digest(kind: str, name: str) -> str:
+    """sha256 (hex) of the code of a plug-in: its distribution and version, and every module of its package.
+
+    The package is the folder of all bundled plug-ins of this kind, or the top-level one of another package. What the
+    zoo's layers compute is part of it. If a file has changed since this program loaded the plug-in, the digest is one
+    that no other call returns, since the file is not what runs.
+    """
+    load(kind, name)
+    point = _entry_points(kind)[name]
+    made_of = hashlib.sha256(repr((point.value, point.dist and (point.dist.name, point.dist.version))).encode())
+    bundled = point.module.startswith(f"{PACKAGES[kind]}.")
+    for root in (PACKAGES[kind] if bundled else point.module.partition(".")[0], LAYERS):
+        for path in _code_files(root):
+            if path.stat().st_mtime_ns > _loaded_at.get((kind, name), 0):
+                made_of.update(os.urandom(made_of.digest_size))
+            made_of.update(repr((root, path.name, path.stat().st_size)).encode() + path.read_bytes())
+    return made_of.hexdigest()
+
+
+def _code_files(root: str) -> list[Path]:
+    """The source files and compiled modules of a package, or the file of a module, sorted."""
+    spec = importlib.util.find_spec(root)
+    if spec is None:
+        return []
+    if spec.submodule_search_locations is None:
+        return [Path(spec.origin)] if spec.origin and Path(spec.origin).is_file() else []
+    files = (path for folder in spec.submodule_search_locations for path in Path(folder).rglob("*") if path.is_file())
+    return sorted(path for path in files if path.name.endswith(CODE) and path.parent.name != "__pycache__")
 
 
 def forget() -> None:
@@ -105,6 +148,7 @@ def _installed(kind: str) -> metadata.EntryPoints:
 @cache
 def _load(kind: str, name: str) -> Any:
     """The module of a plug-in, or, as text, what is wrong with it."""
+    _loaded_at[kind, name] = time.time_ns()
     try:
         plugin = _entry_points(kind)[name].load()
         reason = complaint(kind, plugin)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,14 @@ def test_the_command_names_the_better_weights(zoo: Zoo) -> None:
         assert printed.partition(title)[2].count(f" {word}") == said.count(word)
     assert Path("out/comparison.png").read_bytes()[:4] == b"\x89PNG"
     one_line(zoo, ["--against nobody", "w, other"], *typed, "--against", "nobody", "--overwrite")
+
+
+@pytest.mark.usefixtures("odd")
+def test_a_model_is_not_compared_with_itself(zoo: Zoo) -> None:
+    shutil.copy("w.safetensors", "copy.safetensors")
+    typed = ["evaluate", "--data", "t.tsv", "--split", "all", "--runtime", "kmer-cpu"]
+    one_line(zoo, ["copy", " w "], *typed, "--weights", "w.safetensors", "--weights", "copy.safetensors")
+    one_line(zoo, ["original:bundled", "original "], *typed, "--weights", "original", "--weights", "original:bundled")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -228,6 +229,14 @@ def test_two_processes_train_each_trial_once_and_confirm_with_other_seeds(tmp_pa
         assert one.found.difference == pytest.approx(one.first_score.value - one.second_score.value)
     seeds = {json.loads(path.read_text())["train"]["seed"] for path in (tmp_path / "study").glob("confirm/*/run.json")}
     assert seeds == {1, 2}
+    best = tmp_path / "study" / results.BEST
+    copied = Path(shutil.copy(best, tmp_path / "copied.toml"))
+    for model, facts in ((best, ["best.toml"]), (copied, ["copied", f"trial {result.study.finished()[0].number}"])):
+        with refuses("--against", *facts):
+            searched(tmp_path, trials=3, resume=True, confirm=2, against=(str(model),))
+    with refuses("--against", "copied", "again"):
+        again = str(shutil.copy(best, tmp_path / "again.toml"))
+        searched(tmp_path, trials=3, resume=True, confirm=2, against=(str(copied), again))
     table = (tmp_path / "study" / confirm.TABLE).read_text().splitlines()
     assert len(table) == 3
     assert result.comparisons[0].words in (tmp_path / "study" / "report.html").read_text().replace("&#x27;", "'")

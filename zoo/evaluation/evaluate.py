@@ -167,6 +167,15 @@ def _label(name: str) -> str:
     return Path(name).stem if Path(name).suffix else name
 
 
+def check_different(models: Mapping[str, Model]) -> None:
+    """Raise ZooError if two models, by label, have the same arrays in the same network."""
+    seen: dict[tuple[str, str], str] = {}
+    for label, model in models.items():
+        first = seen.setdefault((model.spec.weights_id, model.spec.network_id), label)
+        if first != label:
+            raise ZooError(f"weights: {label} and {first} are the same; a comparison needs different weights")
+
+
 def reference(given: Sequence[str], against: str | None) -> str:
     """The label of the weights that all others are compared with: `against`, a name or a label, else the first.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,11 @@ class Contender:
     architecture: str
     config: Any
     settings: dict[str, Any]
+
+    @property
+    def trained_as(self) -> tuple[str, Any, dict[str, Any]]:
+        """All but the label and the seed."""
+        return self.architecture, self.config, {**self.settings, "seed": None}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,19 +95,34 @@ class Confirmation:
         )
 
 
-def against(space: Space, names: tuple[str, ...]) -> list[Contender]:
+def against(space: Space, names: tuple[str, ...], study: Path) -> list[Contender]:
     """The models to compare with: each with its own recipe, and the training settings that the space fixes.
 
-    Raises ZooError for an unknown model, and for two models with one name.
+    study: folder of the study, whose own best trial is none of them.
+    Raises ZooError for an unknown model, for two models with one name, and as `check_different` does.
     """
     found: list[Contender] = []
     for name in names:
+        if Path(name).resolve() == (study / results.BEST).resolve():
+            raise ZooError(f"--against {name}: is the best trial of this study; a comparison needs another model")
         architecture, config, own = read_model(name)
         settings = make(TrainConfig, {**own, **space.protocol}, name)
         found.append(Contender(Path(name).stem, architecture, config, settings.to_dict()))
         if Path(name).stem in {one.label for one in found[:-1]}:
             raise ZooError(f"--against: expected different names, got {Path(name).stem!r} twice")
+    check_different(found)
     return found
+
+
+def check_different(contenders: Sequence[Contender]) -> None:
+    """Raise ZooError if two have the same network and the same training, apart from its seed."""
+    for number, one in enumerate(contenders):
+        for other in contenders[:number]:
+            if one.trained_as == other.trained_as:
+                raise ZooError(
+                    f"--against: {one.label} and {other.label} are the same network, trained in the same way; a "
+                    "comparison needs different models"
+                )
 
 
 def best(study: Study) -> list[Contender]:

@@ -129,7 +129,7 @@ def run(
     objectives = objective.parse(options.objective or space.metrics, source.targets)
     if options.confirm is not None and whole.test is None:
         raise ZooError(f"--confirm: {whole.source} has no test split, which the confirmation needs")
-    others = confirm.against(space, options.against)
+    others = confirm.against(space, options.against, options.output)
     request = Request(space, objectives, options, data, command)
     with _new_study(request, whole):
         study = request.study()
@@ -227,6 +227,8 @@ def _confirm(
     ours = confirm.best(study)
     if not ours:
         raise ZooError(f"{request.folder}: no trial was trained to the end, so there is nothing to confirm")
+    for one in ours:
+        confirm.check_different([*others, one])
     trainings = confirm.trainings([*ours, *others], request.folder, request.options)
     count = min(request.options.workers, len(trainings))
     reporter.note(f"confirming: {len(trainings)} trainings, then the test split")

@@ -1,6 +1,7 @@
 """Exports that a runtime needs, made once and kept in the cache.
 
-The name of a kept file is a digest of all that it was made from, the ModelSpec included; exporters put a digest into
+The name of a kept file is a digest of all that it was made from, the ModelSpec and the code of the model and of the
+exporter included; exporters put a digest into
 the file itself, and a damaged one is made again. Exporters are found by name.
 """
 
@@ -26,9 +27,9 @@ def exported(weights: Checkpoint, name: str, **settings: Any) -> Path:
     Processes that make it at the same time write the same file; the last one wins. Raises what the exporter raises.
     """
     exporter = registry.load("exporters", name)
-    version = getattr(exporter, "GRAPH_VERSION", 0)
+    code = [registry.code_digest("models", weights.spec.architecture), registry.code_digest("exporters", name)]
     array_digest = checkpoint.weights_id(weights.arrays)
-    made_from = [array_digest, weights.spec.to_dict(), name, version, zoo.__version__, settings]
+    made_from = [array_digest, weights.spec.to_dict(), name, code, zoo.__version__, settings]
     key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
     folder = cache_folder("exports")
     path = folder / f"{key}{exporter.SUFFIX}"

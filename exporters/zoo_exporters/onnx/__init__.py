@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
 SUFFIX = ".onnx"
 
-GRAPH_VERSION = 2
-"""Increase this number when the graph that `export` writes changes; cached exports are then made again."""
-
 OPSET = 18
 """Default operator set: the one that PyTorch's exporter is made for, and old enough for every runtime."""
 

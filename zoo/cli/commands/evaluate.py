@@ -80,6 +80,7 @@ def evaluate(
         name: load(model if weights else None, one, runtime, rc=strands.rc, **dataclasses.asdict(running))
         for name, one in zip(names, given, strict=True)
     }
+    evaluate.check_different(models)
     columns = evaluate.choose(models, targets)
     if not targets and (left_out := evaluate.not_shared(models)):
         notes.say(f"compared on {', '.join(columns)}; not every model predicts {', '.join(left_out)}")
