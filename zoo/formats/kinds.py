@@ -115,6 +115,8 @@ def _table(line: str) -> Kind | None:
     """A table by its header: two or more names between tabs, commas or semicolons, or one such as "sequence"."""
     names = max((line.split(separator) for separator in "\t,;"), key=len)
     named = [word for name in names if (word := name.strip('" '))]
+    if any(re.fullmatch(r"-?[\d.,]+", word) for word in named):  # a row of numbers, not the names of columns
+        return None
     if len(named) < 2 and "seq" not in line.lower():
         return None
     column = next((name for name in named if "seq" in name.lower()), "NAME")
