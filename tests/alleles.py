@@ -16,7 +16,7 @@ from zoo.prediction.model import load
 L = ODD.sequence_length
 WORDS = ("--genome", "g.fa", "--weights", "w.safetensors", *RUNTIME)
 EFFECTS = [f"{kind}_{target}" for target in "abc" for kind in ("ref", "alt", "delta")]
-COLUMNS = ["chrom", "pos", "id", "ref", "alt", *EFFECTS, "ref_match"]
+COLUMNS = ["chrom", "pos", "id", "ref", "alt", *EFFECTS, "ref_match", "status"]
 HEADER = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 
 

@@ -59,6 +59,10 @@ class ImitationWarning(ZooWarning):
     prints it last."""
 
 
+class BadInput(ZooError):  # noqa: N818
+    """A record of an input is refused, in whichever part of the work it is found: exit status 2."""
+
+
 class CheckFailed(ZooError):  # noqa: N818
     """A check of results failed on valid input (parity, export validation): exit status 1."""
 

@@ -109,8 +109,19 @@ class TestFiles:
         assert sorted(path.name for path in Path().iterdir() if path.name.startswith("out")) == [
             "out.vcf.gz", "out.vcf.gz.json", "out.vcf.gz.tbi",
         ]  # fmt: skip
-        message = "out.vcf.gz: already has the field INFO/ZOO_REF_MISMATCH; remove it first"
-        one_line(zoo, message, "variants", "out.vcf.gz", *WORDS, "-o", "again.vcf.gz")
+        facts = ["out.vcf.gz", "INFO/ZOO_REF_MISMATCH", "--prefix"]
+        for words in ((), ("--part-size", 3), ("--shard", "1/2")):
+            one_line(zoo, facts, "variants", "out.vcf.gz", *WORDS, "-o", "again.vcf.gz", *words)
+        assert not list(Path().glob("again*"))
+        # a second model annotates the same file
+        assert (
+            zoo("variants", "out.vcf.gz", *WORDS, "-o", "again.vcf.gz", "--max-mismatch", 1, "--prefix", "B2")[0] == 0
+        )
+        with pysam.VariantFile("again.vcf.gz") as found:
+            again = list(found)
+        assert again[0].info["ZOO_STATUS"] == again[0].info["B2_STATUS"] == ("scored", "symbolic", "scored")
+        assert again[1].info["B2_REF_MISMATCH"] is True
+        assert all(record.info["ZOO_DELTA_c"] == record.info["B2_DELTA_c"] for record in again[2:])
 
     def test_an_unsorted_vcf_has_no_index(self, zoo: Zoo, contigs: dict[str, str]) -> None:
         write_vcf(Path("v.vcf"), random_alleles(contigs, 5)[::-1], contigs)
@@ -120,6 +131,87 @@ class TestFiles:
         assert not Path("out.vcf.gz.tbi").exists()
         with pysam.VariantFile("out.vcf.gz") as found:
             assert all("ZOO_DELTA_a" in record.info for record in found)
+
+
+class TestSkipBad:
+    """Records that cannot be read, or whose REF is not that of the genome, are left out and listed."""
+
+    @pytest.fixture
+    def bad(self, contigs: dict[str, str]) -> list[str]:
+        """Facts about the bad records of v.vcf and t.tsv, in order; every second record is good."""
+        self.good = [("chr2", place, contigs["chr2"][place - 1], "A,C") for place in (100, 110, 120, 130)]
+        wrong = next(letter for letter in "ACGT" if letter != contigs["chr2"][104].upper())
+        lines = ["chr2\tx\t.\tA\tC\t.\t.\t.", "chr9\t5\t.\tA\tC\t.\t.\t.", f"chr2\t105\t.\t{wrong}\tC\t.\t.\t."]
+        rows = [f"{c}\t{p}\trs\t{ref}\t{alt}\t.\t.\tAF=1" for c, p, ref, alt in self.good]
+        mixed = [rows[0], lines[0], rows[1], lines[1], lines[2], rows[2], "chr2\t5", rows[3]]
+        Path("v.vcf").write_text(HEADER + "\n".join([*mixed, ""]))
+        cells = [line.split("\t") for line in mixed if line.count("\t") > 1]
+        Path("t.tsv").write_text(
+            "\n".join(["\t".join(row[:5]) for row in [["chrom", "pos", "id", "ref", "alt"], *cells]])
+        )
+        return ["POS", "'chr9'", f"got {wrong}", "columns"]
+
+    @pytest.mark.parametrize("size", [1 << 20, 1, 3])
+    @pytest.mark.parametrize("name", ["v.vcf", "t.tsv"])
+    def test_the_others_are_scored(
+        self, zoo: Zoo, contigs: dict[str, str], bad: list[str], name: str, size: int
+    ) -> None:
+        words = ("variants", name, *WORDS, "-o", "out.tsv", "--part-size", size)
+        lines = (4, 6, 7, 9) if name == "v.vcf" else (2, 4, 5)
+        unit = "line" if name == "v.vcf" else "row"
+        one_line(zoo, [name, f"{unit} {lines[0]}", "--skip-bad"], *words)
+        assert not list(Path().glob("out*"))
+        status, _, err = zoo(*words, "--skip-bad")
+        assert status == 0
+        rows, numbers = read()
+        alleles = [Allele(c, p, ref, alt) for c, p, ref, alts in self.good for alt in alts.split(",")]
+        assert [(row[0], int(row[1]), row[3], row[4]) for row in rows] == [tuple(one) for one in alleles]
+        np.testing.assert_allclose(numbers, expected(contigs, alleles), atol=2e-5)
+        skipped = json.loads(Path("out.tsv.json").read_text())["skipped"]
+        assert len(skipped) == len(lines)
+        for line, number, fact in zip(skipped, lines, bad, strict=False):
+            assert f"{name}: {unit} {number}:" in line
+            assert fact.replace("POS", "POS" if name == "v.vcf" else "pos") in line
+            assert f"skipped: {line}"[:100] in err
+        assert f"{len(lines)} skipped" in err
+
+    @pytest.mark.parametrize("size", [1 << 20, 3])
+    @pytest.mark.usefixtures("bad")
+    def test_a_vcf_keeps_the_good_records(self, zoo: Zoo, size: int) -> None:
+        given = [line for line in Path("v.vcf").read_text().splitlines() if "AF=1" in line]
+        assert zoo("variants", "v.vcf", *WORDS, "-o", "out.vcf", "--skip-bad", "--part-size", size)[0] == 0
+        written = [line for line in Path("out.vcf").read_text().splitlines() if line[0] != "#"]
+        assert [line.split(";ZOO")[0] for line in written] == given
+        assert all("ZOO_DELTA_a=" in line for line in written)
+
+    def test_where_none_is_left_nothing_is_written(self, zoo: Zoo, contigs: dict[str, str]) -> None:  # noqa: ARG002
+        Path("v.vcf").write_text(f"{HEADER}chr9\t5\t.\tA\tC\t.\t.\t.\n")
+        one_line(zoo, ["v.vcf", "all of its 1", "'chr9'"], "variants", "v.vcf", *WORDS, "-o", "out.tsv", "--skip-bad")
+        assert not list(Path().glob("out*"))
+
+
+class TestRefused:
+    """A file that is refused midway leaves no folder of parts."""
+
+    @pytest.fixture
+    def midway(self, contigs: dict[str, str]) -> None:
+        rows = [("chr2", place, contigs["chr2"][place - 1], "<X>") for place in range(100, 110)]
+        write_vcf(Path("v.vcf"), [*rows, ("chr9", 1, "A", "C")], contigs)
+
+    @pytest.mark.usefixtures("midway")
+    @pytest.mark.parametrize("words", [("--part-size", 2), ("--part-size", 2, "--shard", "2/2"), ("--shard", "1/1")])
+    def test_leaves_nothing(self, zoo: Zoo, words: tuple[object, ...]) -> None:
+        one_line(zoo, ["v.vcf", "line 16", "'chr9'"], "variants", "v.vcf", *WORDS, "-o", "out.tsv", *words)
+        assert not list(Path().glob("*out*"))
+
+    @pytest.mark.usefixtures("midway")
+    def test_keeps_the_parts_of_other_shards(self, zoo: Zoo) -> None:
+        words = ("variants", "v.vcf", *WORDS, "-o", "out.tsv", "--part-size", 2)
+        assert zoo(*words, "--shard", "1/2")[0] == 0
+        one_line(zoo, ["v.vcf", "line 16"], *words, "--shard", "2/2")
+        assert sorted(path.name for path in Path("out.tsv.parts").glob("0*")) == [
+            f"{part:07}.safetensors" for part in (0, 2, 4)
+        ]
 
 
 class TestParts:
@@ -248,6 +340,8 @@ def test_variants_are_read_twice_at_most(
         (["v.vcf", "--shifts", "27"], ["shifts", "-26", "26", "53", "27"]),
         (["v.vcf", "--shifts", "-1,-1"], ["shifts", "[-1, -1]"]),
         (["v.vcf", "--max-mismatch", "2"], ["max-mismatch", "1", "2.0"]),
+        (["v.vcf", "--prefix", "B2"], ["--prefix", "out.tsv"]),
+        (["v.vcf", "--prefix", "2B", "-o", "out.vcf"], ["prefix", "'2B'"]),
         (["v.vcf", "--shard", "3/2"], ["shard", "i/n", "'3/2'"]),
         (["v.vcf", "-o", "v.vcf", "--overwrite"], ["v.vcf", "input"]),
     ],
@@ -355,7 +449,7 @@ def test_an_invalid_record_is_named_by_its_line_and_field(tmp_path: Path, record
     text = f"{HEADER}chr2\t5\tid\tA\tC,<DEL>\t.\t.\t.\n{record}\n"
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
     reading = iter(vcf.Records(path))
-    assert next(reading) == vcf.Variant("chr2", 4, "id", "A", ("C", "<DEL>"))
+    assert next(reading)[:6] == ("chr2", 4, "id", "A", ("C", "<DEL>"), f"{path}: line 3")
     with refuses("v.vcf", "line 4", *facts):
         next(reading)
 
@@ -411,4 +505,4 @@ def test_vcf_is_read_as_pysam_reads_it(zoo: Zoo, contigs: dict[str, str]) -> Non
     for variant, record in zip(vcf.Records(Path("v.vcf"), keep_lines=True), pysam.VariantFile("v.vcf"), strict=True):
         assert variant.line == str(record).removesuffix("\n")
         read = record.contig, record.pos - 1, record.id or ".", record.ref, record.alts or ()
-        assert read == variant[:-1]
+        assert read == variant[:5]

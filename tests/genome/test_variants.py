@@ -33,7 +33,11 @@ def test_every_effect_is_that_of_two_sequences_built_by_hand(
     assert [row[:5] for row in rows] == [
         [one.contig, str(one.position), f"rs{number}", one.ref, one.alt] for number, one in enumerate(alleles)
     ]
-    assert {row[-1] for row in rows} == {"yes"}
+    assert {row[-2] for row in rows} == {"yes"}
+    inside = L - L // 2 + min(shifts)
+    assert [row[-1] for row in rows] == [
+        "scored" if max(len(one.ref), len(one.alt)) <= inside else "partly_outside" for one in alleles
+    ]
     np.testing.assert_allclose(numbers, expected(contigs, alleles, shifts, rc), atol=2e-5)
     assert np.abs(numbers[:, 2]).max() > 0.1
 
@@ -104,7 +108,7 @@ def test_what_cannot_be_scored_is_counted_and_named(zoo: Zoo, contigs: dict[str,
     assert status == 0
     rows, numbers = read()
     assert [row[4] for row in rows] == [alt, other]
-    assert rows[0][5:] == ["NA"] * 9 + ["yes"]
+    assert rows[0][5:] == ["NA"] * 9 + ["yes", ODD_ALLELES[alt]]
     np.testing.assert_allclose(numbers[1:], expected(contigs, [Allele("chr2", 100, base, other)]), atol=2e-5)
     kind = ODD_ALLELES[alt]
     described = json.loads(Path("out.tsv.json").read_text())
@@ -128,7 +132,7 @@ class TestMismatch:
         status, _, err = zoo("variants", "v.vcf", *WORDS, "-o", "out.tsv")
         rows, _ = read()
         assert status == 0
-        assert rows[-1][5:] == ["NA"] * 9 + ["no"]
+        assert rows[-1][5:] == ["NA"] * 9 + ["no", "ref_mismatch"]
         assert "100 alleles, 1 ref mismatch" in err
         status, _, err = zoo("variants", "v.vcf", *WORDS, "-o", "out.tsv", "--overwrite", "--max-mismatch", 0.005)
         assert status == 1
@@ -139,7 +143,7 @@ class TestMismatch:
     def test_beyond_the_contig_is_one(self, zoo: Zoo, contigs: dict[str, str], row: tuple[str, int, str, str]) -> None:
         write_vcf(Path("v.vcf"), [("chr2", 5, contigs["chr2"][4], "A"), row], contigs)
         assert zoo("variants", "v.vcf", *WORDS, "-o", "out.tsv", "--max-mismatch", 1)[0] == 0
-        assert [line[-1] for line in read()[0]] == ["yes", "no"]
+        assert [line[-2] for line in read()[0]] == ["yes", "no"]
 
     def test_everywhere_is_exit_2_and_nothing_is_written(self, zoo: Zoo, contigs: dict[str, str]) -> None:
         write_vcf(Path("v.vcf"), [self.wrong(contigs, place) for place in (100, 101)], contigs)
@@ -151,3 +155,86 @@ def test_shifts_keep_the_variant_inside() -> None:
     VariantOptions((-124, 124)).check(249)
     with refuses("shifts", -124, 124, 249, -125):
         VariantOptions((-125,)).check(249)
+
+
+class TestShifted:
+    """Positions that are off by one base."""
+
+    def write(self, contigs: dict[str, str], places: range, by: int) -> None:
+        rows = [("chr2", place + by, contigs["chr2"][place - 1], "<X>") for place in places]
+        write_vcf(Path("v.vcf"), rows, contigs)
+
+    @pytest.mark.parametrize(("by", "facts"), [(-1, ["1 added", "counted from 0"]), (1, ["1 subtracted", "too high"])])
+    def test_are_said_with_the_direction(self, zoo: Zoo, contigs: dict[str, str], by: int, facts: list[str]) -> None:
+        self.write(contigs, range(100, 140), by)
+        status, _, err = zoo("variants", "v.vcf", *WORDS, "-o", "out.tsv")
+        assert status == 1
+        assert all(fact in err for fact in (*facts, "40 of 40")), err
+        status, _, err = zoo(
+            "variants", "v.vcf", *WORDS, "-o", "out.tsv", "--overwrite", "--skip-bad", "--part-size", 7
+        )
+        assert status == 0
+        assert all(fact in err for fact in (*facts, "skipped")), err
+
+    def test_are_said_where_none_matches(self, zoo: Zoo, contigs: dict[str, str]) -> None:
+        places = [
+            place for place in range(100, 200) if len({contigs["chr2"][place - by].upper() for by in (0, 1, 2)}) == 3
+        ]
+        self.write(contigs, places, -1)  # type: ignore[arg-type]
+        one_line(zoo, ["v.vcf", "g.fa", "1 added"], "variants", "v.vcf", *WORDS, "-o", "out.tsv")
+        one_line(zoo, ["v.vcf", "1 added"], "variants", "v.vcf", *WORDS, "-o", "out.tsv", "--skip-bad")
+
+    def test_are_not_said_of_another_genome(self, zoo: Zoo, contigs: dict[str, str]) -> None:
+        rows = [("chr2", place, "ACGT"[place % 4], "<X>") for place in range(100, 200)]
+        write_vcf(Path("v.vcf"), rows, contigs)
+        status, _, err = zoo("variants", "v.vcf", *WORDS, "-o", "out.tsv")
+        assert status == 1
+        assert "every POS" not in err
+
+
+class TestOtherLetters:
+    """A genome with IUPAC letters."""
+
+    @pytest.fixture
+    def place(self, contigs: dict[str, str]) -> int:
+        contigs["chr2"] = f"{contigs['chr2'][:99]}ACrTC{contigs['chr2'][104:]}"
+        genomes.write(Path("g.fa"), contigs)
+        return 102
+
+    def test_ref_is_compared_with_the_letter(self, zoo: Zoo, contigs: dict[str, str], place: int) -> None:
+        write_vcf(Path("v.vcf"), [("chr2", place, ref, "T") for ref in "RrNAGCT"] + [("chr2", 101, "Ca", "C")], contigs)
+        status, _, err = zoo("variants", "v.vcf", *WORDS, "-o", "out.tsv", "--max-mismatch", 1)
+        rows, numbers = read()
+        assert status == 0
+        assert [row[-2:] for row in rows] == [
+            *[["yes", "other_letters"]] * 2,
+            ["no", "ref_mismatch"],
+            ["yes", "scored"],
+            *[["no", "ref_mismatch"]] * 3,
+            ["yes", "scored"],
+        ]
+        # VCF writes R as A, the first of its bases
+        known = {**contigs, "chr2": contigs["chr2"].replace("r", "A")}
+        alleles = [Allele("chr2", place, "A", "T"), Allele("chr2", 101, "CA", "C")]
+        np.testing.assert_allclose(numbers[[3, 7]], expected(known, alleles), atol=2e-5)
+        assert "as N" not in err
+
+    def test_in_a_window_they_are_n_and_said_or_refused(self, zoo: Zoo, contigs: dict[str, str], place: int) -> None:
+        bases = contigs["chr2"]
+        rows = [("chr2", at, bases[at - 1], "T" if bases[at - 1].upper() != "T" else "A") for at in (90, 104, 300)]
+        write_vcf(Path("v.vcf"), rows, contigs)
+        for words in ((), ("--part-size", 1)):
+            status, _, err = zoo("variants", "v.vcf", *WORDS, "-o", "out.tsv", "--overwrite", *words)
+            assert status == 0
+            named = f"R at contig chr2, position {place} (line 3)"
+            assert all(fact in err for fact in ("2 ambiguous letters", named))
+            assert json.loads(Path("out.tsv.json").read_text())["read_as_n"] == [named]
+        alleles = [Allele(*row) for row in rows]
+        as_n = {**contigs, "chr2": bases.replace("r", "N")}
+        np.testing.assert_allclose(read()[1], expected(as_n, alleles), atol=2e-5)
+        words = ("variants", "v.vcf", *WORDS, "-o", "out.tsv", "--overwrite", "--ambiguous", "refuse")
+        one_line(zoo, ["v.vcf", "line 6", f"position {place}", "'R'", "--ambiguous", "--skip-bad"], *words)
+        status, _, err = zoo(*words, "--skip-bad")
+        assert status == 0
+        assert "1 alleles, 2 skipped" in err.replace("1 allele,", "1 alleles,")
+        np.testing.assert_allclose(read()[1], expected(contigs, alleles[2:]), atol=2e-5)

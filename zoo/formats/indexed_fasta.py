@@ -25,7 +25,7 @@ import numpy as np
 from zoo.dna.encoding import ASCII_TO_CODE, INVALID
 from zoo.dna.read_options import Ambiguous, letter_message
 from zoo.dna.windows import padded
-from zoo.errors import ZooError, require
+from zoo.errors import BadInput, ZooError, require
 from zoo.formats import kinds, text_input
 from zoo.formats.names import first_word, listed, shown
 from zoo.spec import ALPHABET, UNKNOWN_BASE
@@ -54,7 +54,7 @@ Entry = tuple[str, int, int, int, int]
 """A contig in an index: name, bases, offset of its first base, bases a line, bytes a line."""
 
 
-class OtherLetter(ZooError):  # noqa: N818
+class OtherLetter(BadInput):
     """Bases of a genome hold a letter other than ACGTN, and are to be refused."""
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from zoo.errors import ZooError
+from zoo.errors import BadInput, ZooError
 from zoo.formats import columns, kinds, text_input
 from zoo.formats.columns import PARQUET, SEPARATORS
 from zoo.formats.indexed_fasta import pysam_module
@@ -61,18 +61,28 @@ INDICES = (".tbi", ".csi")
 
 
 class Variant(NamedTuple):
-    """A record: 0-based position, and its alternative alleles. line: its line of VCF, if it was asked for."""
+    """A record: 0-based position, and its alternative alleles. where: its name in messages.  line: its line of VCF, if
+    it was asked for."""
 
     contig: str
     position: int
     name: str
     ref: str
     alts: tuple[str, ...]
+    where: str = ""
     line: str = ""
 
     def shown(self, alt: str) -> str:
         """For messages and descriptions, 1-based."""
         return f"{self.contig}:{self.position + 1} {shown(self.ref)}>{shown(alt)}"
+
+
+class BadVariant(NamedTuple):
+    """A record that is not valid, and why."""
+
+    where: str
+    reason: str
+    line: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,10 +173,14 @@ class Records:
     header: lines of the VCF header; of a BCF as htslib writes them; none for a table.
     """
 
-    def __init__(self, path: Path, keep_lines: bool = False) -> None:
-        """keep_lines: variants have their lines. Raises ZooError if the file or its header cannot be read."""
+    def __init__(self, path: Path, keep_lines: bool = False, skip_bad: bool = False) -> None:
+        """keep_lines: variants have their lines.  skip_bad: also yield records that are not valid.
+
+        Raises ZooError if the file or its header cannot be read.
+        """
         check(path)
-        self.path, self.header = path, list[str]()
+        self.path, self.header, self._skip_bad = path, list[str](), skip_bad
+        self._variants: Iterator[Variant | BadVariant]
         if not is_vcf(path):
             self._variants = _from_table(path)
         elif path.suffix.lower() == ".bcf" and (file := _opened(path)) is not None:
@@ -177,30 +191,36 @@ class Records:
             self.header = _header(path, lines)
             self._variants = _from_vcf(path, lines, keep_lines)
 
-    def __iter__(self) -> Iterator[Variant]:
-        """Raises ZooError for the first invalid record."""
-        return self._variants
+    def __iter__(self) -> Iterator[Variant | BadVariant]:
+        """Raises BadInput for the first record that is not valid, unless `skip_bad` is set."""
+        for variant in self._variants:
+            if isinstance(variant, BadVariant) and not self._skip_bad:
+                raise BadInput(f"{variant.where}: {variant.reason}")
+            yield variant
+
+    def check_new(self, fields: Iterable[InfoField]) -> None:
+        """Raise ZooError if the header has one of the fields already."""
+        names = {field.name for field in fields}
+        for line in self.header:
+            used = INFO_ID.match(line)
+            if used and used[1] in names:
+                raise ZooError(
+                    f"{self.path}: already has the field INFO/{used[1]}; give another --prefix, or remove it, for "
+                    f"example with bcftools annotate -x INFO/{used[1]}"
+                )
 
 
 class Annotated:
     """A VCF with further INFO fields, which is written record by record in the order of another one."""
 
     def __init__(self, source: Records, file: Path, compress: bool, fields: Iterable[InfoField]) -> None:
-        """compress: with bgzip. Raises ZooError if the header of the source has one of the fields already."""
-        more = {field.name: field.line() for field in fields}
-        for line in source.header:
-            used = INFO_ID.match(line)
-            if used and used[1] in more:
-                raise ZooError(
-                    f"{source.path}: already has the field INFO/{used[1]}; remove it first, for example with bcftools "
-                    f"annotate -x INFO/{used[1]}"
-                )
+        """compress: with bgzip."""
         self._file, self._compress = file, compress
         self._output = pysam_module().BGZFile(str(file), "wb") if compress else file.open("wb")
         self._contigs: set[str] = set()
         self._contig, self._position, self._is_sorted = "", 0, True
         *others, last = source.header
-        self._write("\n".join([*others, *more.values(), last]))
+        self._write("\n".join([*others, *(field.line() for field in fields), last]))
 
     def __enter__(self) -> Annotated:
         return self
@@ -257,22 +277,29 @@ def _header(path: Path, lines: Iterator[tuple[int, str]]) -> list[str]:
     raise ZooError(f"{path}: line {len(found)}: {expected}, {f'found {kind}' if kind else f'got {shown(line)!r}'}")
 
 
-def _from_vcf(path: Path, lines: Iterator[tuple[int, str]], keep_lines: bool) -> Iterator[Variant]:
+def _from_vcf(path: Path, lines: Iterator[tuple[int, str]], keep_lines: bool) -> Iterator[Variant | BadVariant]:
     for number, line in lines:
-        cells = line.split("\t", INFO + 1)
-        if len(cells) <= INFO:
-            raise ZooError(f"{path}: line {number}: {_too_few(cells)}")
-        contig, place, name, ref, alts, *_ = cells
+        where = f"{path}: line {number}"
         try:
+            contig, place, name, ref, alts = _cells(line)
             start = position(place, FIELDS[1]) - 1
         except ValueError as error:
-            raise ZooError(f"{path}: line {number}: {error}") from None
-        if not line.isascii():
-            for field, text in zip(FIELDS, cells[:5], strict=False):
-                if SURROGATE.search(text):
-                    raise ZooError(f"{path}: line {number}: {field}: expected text in UTF-8, got {shown(text)!r}")
+            yield BadVariant(where, str(error))
+            continue
         alleles = () if alts == MISSING else tuple(alts.split(","))
-        yield Variant(contig, start, name, ref, alleles, line if keep_lines else "")
+        yield Variant(contig, start, name, ref, alleles, where, line if keep_lines else "")
+
+
+def _cells(line: str) -> list[str]:
+    """The first five columns of a record. Raises ValueError that says what is wrong."""
+    cells = line.split("\t", INFO + 1)
+    if len(cells) <= INFO:
+        raise ValueError(_too_few(cells))
+    if not line.isascii():
+        for field, text in zip(FIELDS, cells[:5], strict=False):
+            if SURROGATE.search(text):
+                raise ValueError(f"{field}: expected text in UTF-8, got {shown(text)!r}")
+    return cells[:5]
 
 
 def _too_few(cells: list[str]) -> str:
@@ -296,29 +323,37 @@ def _opened(path: Path) -> Any:
     return None
 
 
-def _from_bcf(path: Path, file: Any, keep_lines: bool) -> Iterator[Variant]:
+def _from_bcf(path: Path, file: Any, keep_lines: bool) -> Iterator[Variant | BadVariant]:
     before, number = "", 0
     with contextlib.closing(file):
         try:
-            for number, record in enumerate(file, 1):  # noqa: B007 - the number is for the message
+            for number, record in enumerate(file, 1):
                 line = str(record).removesuffix("\n") if keep_lines else ""
-                yield Variant(record.contig, record.pos - 1, record.id or MISSING, record.ref, record.alts or (), line)
+                name, alleles = record.id or MISSING, record.alts or ()
+                where = f"{path}: record {number:,}"
+                yield Variant(record.contig, record.pos - 1, name, record.ref, alleles, where, line)
                 before = f", after {record.contig}:{record.pos}"
         except (OSError, ValueError):
             # pysam calls every record that it cannot read truncated
-            raise ZooError(
+            raise BadInput(
                 f"{path}: record {number + 1:,}{before}: cannot be read as BCF, it is invalid or cut off; bcftools "
                 "view says more"
             ) from None
 
 
-def _from_table(path: Path) -> Iterator[Variant]:
-    table = columns.read(path, [], TABLE_COLUMNS, ["id"], may_be_missing=("ref", "alt", "id"))
+def _from_table(path: Path) -> Iterator[Variant | BadVariant]:
+    table = columns.read(path, [], TABLE_COLUMNS, ["id"], may_be_missing=(*TABLE_COLUMNS, "id"))
     names = table.text.get("id", [""] * len(table))
     rows = zip(*(table.text[name] for name in TABLE_COLUMNS), names, strict=True)
     for row, (contig, place, ref, alts, name) in enumerate(rows, 1):
+        where = f"{path}: row {row}"
         try:
             start = position(place, "pos", 1) - 1
         except ValueError as error:
-            raise ZooError(f"{path}: row {row}: column {error}") from None
-        yield Variant(contig, start, name or MISSING, ref or MISSING, tuple(alt or MISSING for alt in alts.split(",")))
+            yield BadVariant(where, f"column {error}")
+            continue
+        if not contig:
+            yield BadVariant(where, "column chrom: expected text, the value is missing")
+            continue
+        alleles = tuple(alt or MISSING for alt in alts.split(","))
+        yield Variant(contig, start, name or MISSING, ref or MISSING, alleles, where)

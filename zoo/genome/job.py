@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 
 import zoo
 from zoo.dna.read_options import Ambiguous
-from zoo.errors import ZooError
+from zoo.errors import BadInput, ZooError
 from zoo.formats.indexed_fasta import INDEX, IndexedFasta
 from zoo.genome import shards
 from zoo.genome.options import ShardOptions
@@ -185,11 +185,16 @@ def _compute(
     number, count = job.sharing.share()
     wanted = [part for part in range(number, parts.count, count) if not parts.has(part)]
     on_done = _counted(on_progress, sum(work.sizes[part] for part in wanted))
+    written = []
     try:
         for part, arrays, runtime in workers(job, wanted, on_done):
             parts.write(part, arrays, runtime)
-    except ZooError:
-        if not is_shard and len(parts.missing()) == parts.count:  # nothing to resume
+            written.append(part)
+    except ZooError as error:
+        # a refused input leaves nothing to resume; other shards may have parts
+        for part in written if isinstance(error, BadInput) else ():
+            parts.path(part).unlink()
+        if len(parts.missing()) == parts.count and (isinstance(error, BadInput) or not is_shard):
             parts.remove()
         raise
 

@@ -127,6 +127,13 @@ class VariantOptions:
     max_mismatch: Annotated[float, Bounds(0, 1)] = 0.01
     """Largest share of alleles whose REF differs from the genome; with more, the exit status is 1."""
 
+    skip_bad: bool = False
+    """Leave out records that cannot be read, or whose REF differs from the genome, and list them."""
+
+    prefix: str = "ZOO"
+    """Start of the INFO fields of a VCF output, such as ZOO_DELTA_dev; with another, a second model can annotate a VCF
+    that has been annotated."""
+
     figure: Path | None = None
     """Also draw the effects along the genome as this .png, .svg or .pdf."""
 
@@ -137,6 +144,8 @@ class VariantOptions:
         check(self)
         if not self.shifts or len(set(self.shifts)) != len(self.shifts):
             raise ZooError(f"shifts: expected one or more different numbers of bases, got {list(self.shifts)}")
+        if not re.fullmatch(r"[A-Za-z_][0-9A-Za-z_.]*", self.prefix):
+            raise ZooError(f"prefix: expected a letter or _, then letters, digits, _ and ., got {self.prefix!r}")
         if self.figure is not None:
             figures.check_name(self.figure)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from zoo.cli import notes, options
-from zoo.cli.commands.predict import say_read_as_n
+from zoo.cli.commands.predict import SHOWN_INTERVALS, say_read_as_n
 from zoo.cli.parsing import command_line
 from zoo.errors import CheckFailed
 from zoo.genome.options import RayOptions, ScanOptions, ShardOptions, VariantOptions
@@ -70,6 +70,7 @@ def variants(
     others: Annotated[RayOptions, options.SHARING] = RayOptions(),
 ) -> None:
     from zoo.formats import vcf
+    from zoo.formats.names import listed
     from zoo.genome import variants as scoring
 
     job = scoring.VariantsJob(
@@ -89,19 +90,25 @@ def variants(
         count = described["counts"][kind]
         more = f" and {count - SHOWN_ALLELES:,} more" if count > SHOWN_ALLELES else ""
         notes.say(f"not scored, {kind.replace('_', ' ')}: {', '.join(names[:SHOWN_ALLELES])}{more}")
+    for line in described["skipped"][:SHOWN_INTERVALS]:
+        notes.say(f"skipped: {line}")
+    if names := described["partly_outside"]:
+        notes.say(f"longer than half the window, which holds a part of them: {listed(names, SHOWN_ALLELES)}")
     if vcf.is_compressed_output(output) and described["index"] is None:
         notes.say(f"{output}: has no index, because {variants} is not sorted")
-    _check_mismatches(described["counts"], comparing)
+    _check_mismatches(described, comparing)
 
 
-def _check_mismatches(counts: dict[str, Any], comparing: VariantOptions) -> None:
+def _check_mismatches(described: dict[str, Any], comparing: VariantOptions) -> None:
     """Raise CheckFailed if the genome differs from REF at more alleles than --max-mismatch allows."""
-    mismatches, alleles = counts["ref_mismatch"], counts["records"]
+    mismatches, alleles = described["counts"]["ref_mismatch"], described["counts"]["records"]
     if mismatches > comparing.max_mismatch * alleles:
         raise CheckFailed(
             f"the genome differs from REF at {mismatches:,} of {alleles:,} alleles, more than --max-mismatch "
-            f"{comparing.max_mismatch:g}; check that the assembly is the right one"
+            f"{comparing.max_mismatch:g}; {described['shift'] or 'check that the assembly is the right one'}"
         )
+    if described["shift"]:
+        notes.say(described["shift"])
 
 
 def _run(job: GenomeJob, others: RayOptions, unit: str, records: str) -> dict[str, Any] | None:
