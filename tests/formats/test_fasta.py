@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from refusals import refuses
 
-from zoo.dna.encoding import encode
+from zoo.dna.encoding import encode, encode_as
 from zoo.dna.read_options import STRICT, ReadOptions
 from zoo.errors import ZooError
 from zoo.formats import text_input
@@ -267,6 +267,16 @@ def test_a_compressed_file_that_changes_while_it_is_read_is_refused(
             file.write(content)
         with refuses(path, f"{len(content):,}", f"{2 * len(content):,}"):
             list(batches)
+
+
+@pytest.mark.parametrize("word", ["NA", "nan", "NaN", "null", "None", "NULL"])
+def test_a_word_for_a_missing_value_is_no_sequence(fasta: Callable[[bytes], Path], word: str) -> None:
+    path = fasta(f">a\nACGT\n>b\n{word[:2]}\n{word[2:]}\n>c\nA\n".encode())
+    for reading in (ReadOptions(resize="center"), ReadOptions(resize="center", ambiguous="n")):
+        check_refused(path, "record 2 (b)", repr(word), "missing", reading=reading)
+        with refuses("sequence 2", repr(word), "missing"):
+            encode_as(["ACGT", word], LENGTH, reading, lambda number: f"sequence {number}")
+    assert encode_as(["NAA", "NN"], LENGTH, ReadOptions(resize="center"), str).shape == (2, LENGTH)
 
 
 def test_resized_to_the_middle_like_the_text_itself(fasta: Callable[[bytes], Path]) -> None:

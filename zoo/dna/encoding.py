@@ -11,9 +11,22 @@ from collections.abc import Callable, Iterable, Sequence, Set
 
 import numpy as np
 
-from zoo.dna.read_options import COMMAND_LINE, LONGEST, STRICT, ReadOptions, Spelling, length_message, letter_message
+from zoo.dna.read_options import (
+    COMMAND_LINE,
+    LONGEST,
+    LONGEST_WORD,
+    MISSING_WORDS,
+    STRICT,
+    ReadOptions,
+    Spelling,
+    length_message,
+    letter_message,
+)
 from zoo.errors import ZooError
 from zoo.spec import ALPHABET, UNKNOWN_BASE
+
+BASES_AND_N = f"{ALPHABET}N{ALPHABET.lower()}n".encode()
+"""The letters that have a code of their own."""
 
 INVALID = 255
 """Code of a byte that is neither a base nor N, see `ascii_codes`."""
@@ -99,13 +112,14 @@ def encode_as(
         def refusal(row: int, column: int | None, part: Sequence[str] = part, start: int = start) -> ZooError:
             name = title(start + row + 1)
             if column is None:
-                return ZooError(f"{name}: {length_message(len(part[row]), length, reading, spelling)}")
+                text = part[row]
+                return ZooError(f"{name}: {length_message(len(text), length, reading, spelling, text[:LONGEST_WORD])}")
             return ZooError(f"{name}, position {column + 1}: {letter_message(part[row][column], spelling)}")
 
         text = "".join(part).encode("ascii", "replace")
         letters = np.frombuffer(bytearray(text.translate(letter_table(reading.ambiguous == "n"))), np.uint8)
         bounds = np.cumsum([0, *map(len, part)])
-        codes[start : start + len(part)] = fitted(letters, bounds, length, reading, refusal)
+        codes[start : start + len(part)] = fitted(letters, bounds, length, reading, part.__getitem__, refusal)
     return codes
 
 
@@ -114,18 +128,22 @@ def fitted(
     bounds: np.ndarray,
     length: int,
     reading: ReadOptions,
+    text_of: Callable[[int], str],
     refusal: Callable[[int, int | None], ZooError],
 ) -> np.ndarray:
     """Letters of N sequences -> base codes, uint8 (N, length), cropped and padded as `reading` says.
 
     letters: uint8, all sequences one after the other, translated by `letter_table`; AMBIGUOUS becomes N in place.
     bounds: N + 1 offsets into `letters`.
+    text_of: row -> its letters as they were; asked for short rows, since NA and nan mean that there is no sequence.
     refusal: (row, position) of an invalid letter, or (row, None) of an invalid length -> the error to raise.
     Letters are checked before anything is cropped. The error is that of the first invalid sequence.
     """
     sizes = np.diff(bounds)
     highest = int(letters.max(initial=0))
     wrong = (sizes == 0) | (sizes > LONGEST * length) if reading.resize else sizes != length
+    for row in np.flatnonzero(sizes <= LONGEST_WORD) if reading.resize else ():
+        wrong[row] |= text_of(int(row)).lower() in MISSING_WORDS
     first_wrong = int(np.argmax(wrong)) if wrong.any() else len(sizes)
     first_letter = int(np.argmax(letters == INVALID)) if highest == INVALID else len(letters)
     if first_letter < bounds[first_wrong]:

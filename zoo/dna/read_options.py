@@ -44,10 +44,26 @@ LONGEST = 4
 """Longest sequence that is cropped, in lengths of the model: the middle of a contig does not represent the contig."""
 
 
+MISSING_WORDS = frozenset(("na", "nan", "null", "none"))
+"""Words of letters, in any case, that programs write for a missing value: no sequences, though N and A are letters of
+DNA."""
+
+LONGEST_WORD = max(map(len, MISSING_WORDS))
+
+
 def length_message(
-    size: int | None, length: int, reading: ReadOptions, spelling: Spelling | None = COMMAND_LINE
+    size: int | None,
+    length: int,
+    reading: ReadOptions,
+    spelling: Spelling | None = COMMAND_LINE,
+    text: str = "",
 ) -> str:
-    """Message for a sequence of `size` bases, None for more than LONGEST lengths, where the model takes `length`."""
+    """Message for a sequence of `size` bases, None for more than LONGEST lengths, where the model takes `length`.
+
+    text: its first letters, at least LONGEST_WORD.
+    """
+    if size is not None and size <= LONGEST_WORD and text.lower() in MISSING_WORDS:
+        return f"expected a sequence of {length} bases, got {text!r}, a word for a missing value"
     most = LONGEST * length
     if size is None or size > most:
         got = f"more than {most:,}" if size is None else f"{size:,}"

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zoo.dna.read_options import MISSING_WORDS
 from zoo.errors import ZooError, ZooWarning, nearest, require
 from zoo.formats import kinds
 from zoo.formats.names import CONTROL, listed, none_among, shown
@@ -41,7 +42,7 @@ SUFFIXES = (*SEPARATORS, *PARQUET)
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 """Suffixes that may follow the suffix of a format."""
 
-MISSING = frozenset(("", ".", "-", "na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "null", "none"))
+MISSING = MISSING_WORDS | {"", ".", "-", "n/a", "#n/a", "#na", "<na>", "-nan"}
 """Cells that mean "no value" in a column of numbers, sequences or alleles, in upper or lower case; not in one of names.
 See `is_missing`."""
 
@@ -131,10 +132,10 @@ def read(
     parsed = [_numbers(with_points[column], f"{where}: column {shown(column)}") for column in columns]
     titles = {name: f"{where}: column {shown(found[name])}" for name in texts}
     words = {name: _words(cells[found[name]], titles[name], name in may_be_missing) for name in texts}
-    changes = [*table.changes, *([f"{commas:,} numbers with a decimal comma"] if commas else [])]
-    changes += [f"the column {shown(found[name])} as {name}" for name in found if found[name] not in names[name]]
+    changes = [*table.changes, *([f"decimal commas in {commas:,} numbers"] if commas else [])]
+    changes += [f"the column {shown(found[name])} for {name}" for name in found if found[name] not in names[name]]
     if changes:
-        warnings.warn(ZooWarning(f"{where}: read {', '.join(changes)}"), stacklevel=2)
+        warnings.warn(ZooWarning(f"{where}: has {', '.join(changes)}; read accordingly"), stacklevel=2)
     return Table(words, np.stack(parsed, axis=1) if parsed else np.empty((count, 0)), columns)
 
 
@@ -247,7 +248,7 @@ class _Text:
         if self._separator != self._usual:
             said.append(f"{SEPARATOR_NAMES[self._separator]} between the fields")
         if self._unquoted:
-            said.append(f"{self._unquoted:,} fields without their quotes")
+            said.append(f"quotes around {self._unquoted:,} fields")
         return said
 
     def _fields(self, number: int, line: str, separator: str) -> list[str]:

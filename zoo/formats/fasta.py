@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.dna.encoding import AMBIGUOUS, copy_spans, fitted, letter_table
-from zoo.dna.read_options import LONGEST, STRICT, ReadOptions, length_message, letter_message
+from zoo.dna.read_options import LONGEST, LONGEST_WORD, STRICT, ReadOptions, length_message, letter_message
 from zoo.errors import ZooError
 from zoo.formats import kinds
 from zoo.formats.names import first_word, none_among, shown
@@ -57,6 +57,13 @@ class Counts:
     ambiguous_letters: int = 0
     mostly_unknown: int = 0
     """Records with more than half of their bases unknown, after cropping and padding."""
+
+    def add(self, codes: np.ndarray, sizes: np.ndarray, ambiguous: int) -> None:
+        """Count N records: base codes, uint8 (N, L), bases before cropping and padding, (N,), and letters read as N."""
+        self.records += len(codes)
+        self.ambiguous_letters += ambiguous
+        self.resized += int(np.count_nonzero(sizes != codes.shape[1]))
+        self.mostly_unknown += _mostly_unknown(codes)
 
 
 class Reader:
@@ -272,16 +279,16 @@ class _Block:
                 letter = letter_message(self._letter(int(bounds[row]) + column))
                 return ZooError(f"{record}, position {column + 1}: {letter}")
             size = int(bounds[row + 1] - bounds[row])
-            return ZooError(
-                f"{record}: {length_message(size, length, reading) if size else 'a header without a sequence'}"
-            )
+            message = length_message(size, length, reading, text=word(row)) if size else "a header without a sequence"
+            return ZooError(f"{record}: {message}")
 
-        ambiguous = int((letters == AMBIGUOUS).sum())
-        codes = fitted(letters, bounds, length, reading, refusal)
-        self._counts.records += len(codes)
-        self._counts.ambiguous_letters += ambiguous
-        self._counts.resized += int(np.count_nonzero(np.diff(bounds) != length))
-        self._counts.mostly_unknown += _mostly_unknown(codes)
+        def word(row: int) -> str:
+            first, end = (int(bound) for bound in bounds[row : row + 2])
+            return "".join(map(self._letter, range(first, min(end, first + LONGEST_WORD))))
+
+        ambiguous = int((letters == AMBIGUOUS).sum()) if reading.ambiguous == "n" else 0
+        codes = fitted(letters, bounds, length, reading, word, refusal)
+        self._counts.add(codes, np.diff(bounds), ambiguous)
         return codes
 
     def _letter(self, number: int) -> str:

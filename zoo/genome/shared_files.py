@@ -11,7 +11,6 @@ import numpy as np
 
 from zoo.errors import ZooError
 from zoo.formats import table_writer
-from zoo.formats.fasta import Reader
 from zoo.formats.table_writer import Layout
 from zoo.formats.text_input import STANDARD_INPUT
 from zoo.genome import shards
@@ -39,10 +38,10 @@ class FilesTask:
 
 
 def _predicted(job: PredictionJob, part: int, model: Model, on_progress: Progress) -> Arrays:
-    """values: float32 (N, T).  records: what Reader counts, what computed them, then the names of each batch."""
-    reader = Reader(job.sources[part], model.spec.sequence_length, chunk_of(model), job.reading)
+    """values: float32 (N, T).  records: what the reader counts, what computed them, then the names of each batch."""
+    reader = dataclasses.replace(job, source=job.sources[part]).records(model.spec.sequence_length, chunk_of(model))
     names, values = [], []
-    for batch, codes in reader:
+    for (batch,), codes in reader:
         names.append(batch)
         values.append(model.predict_codes(codes))
         on_progress(len(codes))
@@ -87,6 +86,7 @@ def predict_files(
                 **description.of_run(", ".join(sorted(runtimes)), ", ".join(sorted(providers)), spec),
                 "rc": model_source.rc,
                 "inputs": inputs,
+                **(dataclasses.asdict(job.table) if job.table.column else {}),
                 "sequence_length": spec.sequence_length,
                 "targets": list(spec.targets),
                 "counts": dict(totals),

@@ -1,6 +1,6 @@
-"""Files of sequences, of any size, to tables of activities.
+"""Files of sequences to tables of activities.
 
-Files are checked before any work is done. Reading, inference and writing overlap; memory does not grow with the file.
+Files are checked before any work is done. Reading, inference and writing overlap. Memory does not grow with FASTA.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from zoo.formats.fasta import Counts, Reader, check_readable
 from zoo.formats.table_writer import Column, Digested, Layout
 from zoo.prediction import description
 from zoo.prediction.model import Model
+from zoo.prediction.options import TableOptions
+from zoo.prediction.tables import TableRecords
 from zoo.system import futures, pipeline
 from zoo.system.atomic import check_target, replacing_together
 
@@ -42,11 +44,12 @@ TERMINAL_DECIMALS = 3
 class PredictionJob:
     """What one prediction reads and writes.
 
-    source: a FASTA file, or several, whose records follow each other in the table; "-" is standard input.
+    source: a FASTA file or a table, or several, whose records follow each other; "-" is standard input.
     output: the table, in the format of its suffix, see zoo/formats/table_writer.py; None is standard output. A
         description of the run is written beside it, see `description_path`.
     weights: the file of the model, if it has one. Like `source`, it is never replaced.
     command: what the user typed, for the description.
+    table: the columns of the files, if they are tables.
     """
 
     source: str | Path | tuple[str | Path, ...]
@@ -55,6 +58,7 @@ class PredictionJob:
     overwrite: bool = False
     command: str = ""
     weights: str | Path | None = None
+    table: TableOptions = dataclasses.field(default_factory=TableOptions)
 
     UNIT: ClassVar[str] = "sequences"
     """Plural name of a record."""
@@ -64,6 +68,8 @@ class PredictionJob:
 
     def records(self, length: int, batch_size: int) -> Records:
         """The records to predict, for a model that takes `length` bases."""
+        if self.table.column is not None:
+            return TableRecords(self.sources, self.table, length, batch_size, self.reading)
         return FastaRecords(Reader(self.sources, length, batch_size, self.reading))
 
     def after(self, targets: Sequence[str]) -> Mapping[str, type]:  # noqa: ARG002

@@ -8,9 +8,9 @@ from zoo.defaults import MODEL
 
 COMMANDS = {
     "Predict": {
-        "predict:predict": """Predict the activity of sequences in FASTA files, or of intervals of a genome.
+        "predict:predict": """Predict the activity of sequences in FASTA files or tables, or of intervals of a genome.
             zoo predict seqs.fa
-            zoo predict seqs.fa more.fa --both-strands -o scores.tsv
+            zoo predict peaks.tsv --column seq --both-strands -o scores.tsv
             zoo predict --bed peaks.bed --genome dm6.fa -o activity.tsv
             docs/predict.md""",
         "genome:variants": """Predict the effect of variants: activity of each allele, and their difference.

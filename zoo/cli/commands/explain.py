@@ -14,6 +14,7 @@ from zoo.dna.read_options import STRICT, ReadOptions
 from zoo.explain.options import ExplainOptions
 from zoo.genome.options import IntervalOptions
 from zoo.motifs.options import MotifOptions
+from zoo.prediction.options import TableOptions
 
 NO_MOTIFS = Path("none")
 """The value of --known that switches the comparison off."""
@@ -26,6 +27,7 @@ def explain(
     output: Annotated[Path, options.output("Folder for the report, the table and the arrays.")],
     overwrite: options.Overwrite = False,
     explaining: Annotated[ExplainOptions, options.EXPLAINING] = ExplainOptions(),
+    table: Annotated[TableOptions, options.READING] = TableOptions(),
     reading: Annotated[ReadOptions, options.READING] = STRICT,
     intervals: Annotated[IntervalOptions, options.INTERVALS] = IntervalOptions(),
     model: options.Loaded = options.DEFAULT,
@@ -33,7 +35,7 @@ def explain(
     from zoo.explain import explanation, report
     from zoo.explain.files import SUMMARY
 
-    job = prediction_job("explain", files, intervals, reading, None, overwrite, model)
+    job = prediction_job("explain", files, table, intervals, reading, None, overwrite, model)
     explanation.check(output, explaining, job)
     job.check_sources()
     loaded = model.load()

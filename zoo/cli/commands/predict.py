@@ -1,4 +1,4 @@
-"""`zoo predict`: FASTA files, or intervals of a genome, to a table of activities."""
+"""`zoo predict`: FASTA files, tables, or intervals of a genome, to a table of activities."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from zoo.cli.parsing import command_line
 from zoo.dna.read_options import STRICT, ReadOptions
 from zoo.errors import ZooError
 from zoo.genome.options import IntervalOptions, RayOptions, SummaryOptions
+from zoo.prediction.options import TableOptions
 
 if TYPE_CHECKING:
     from zoo.prediction.run import PredictionJob
@@ -25,7 +26,7 @@ SHOWN_LETTERS = 3
 Files = Annotated[
     list[Path] | None,
     options.STREAM,
-    Parameter(name="FILE", help="FASTA files, plain or compressed; - is standard input."),
+    Parameter(name="FILE", help="FASTA files, or tables with --column, plain or compressed; - is standard input."),
 ]
 
 
@@ -41,6 +42,7 @@ def predict(
         ),
     ] = None,
     overwrite: options.Overwrite = False,
+    table: Annotated[TableOptions, options.READING] = TableOptions(),
     reading: Annotated[ReadOptions, options.READING] = STRICT,
     intervals: Annotated[IntervalOptions, options.INTERVALS] = IntervalOptions(),
     summarizing: Annotated[SummaryOptions, options.INTERVALS] = SummaryOptions(),
@@ -51,7 +53,7 @@ def predict(
 
     if output == Path("-"):
         output = None
-    job = prediction_job("predict", files, intervals, reading, output, overwrite, model, summarizing)
+    job = prediction_job("predict", files, table, intervals, reading, output, overwrite, model, summarizing)
     job.check_output()
     job.check_sources()
     if sharing.ray is None:
@@ -92,6 +94,7 @@ def _size(files: list[Path] | None) -> int | None:
 def prediction_job(
     command: str,
     files: list[Path] | None,
+    table: TableOptions,
     intervals: IntervalOptions,
     reading: ReadOptions,
     output: Path | None,
@@ -110,12 +113,14 @@ def prediction_job(
             raise ZooError(f"FILE is missing; see zoo {command} --help")
         if summarizing.summary != "center":
             raise ZooError("--summary: only applies to intervals of a genome, with --bed or --region")
-        return PredictionJob(tuple(files), *rest)
+        return PredictionJob(tuple(files), *rest, table)
     if files:
         raise ZooError(f"{files[0]}: expected FASTA files or intervals of a genome, got both")
+    if table.column is not None:
+        raise ZooError("--column: only applies to tables; omit it with intervals")
     if reading.resize:
         raise ZooError("--crop-or-pad only applies to FASTA files; omit it with intervals")
-    return IntervalJob((), *rest, intervals, summarizing)
+    return IntervalJob((), *rest, intervals=intervals, summarizing=summarizing)
 
 
 def say_finished(described: dict[str, Any], unit: str) -> None:
