@@ -142,8 +142,8 @@ def fitted(
     sizes = np.diff(bounds)
     highest = int(letters.max(initial=0))
     wrong = (sizes == 0) | (sizes > LONGEST * length) if reading.resize else sizes != length
-    for row in np.flatnonzero(sizes <= LONGEST_WORD) if reading.resize else ():
-        wrong[row] |= text_of(int(row)).lower() in MISSING_WORDS
+    for short in np.flatnonzero(sizes <= LONGEST_WORD).tolist() if reading.resize else ():
+        wrong[short] |= text_of(short).lower() in MISSING_WORDS
     first_wrong = int(np.argmax(wrong)) if wrong.any() else len(sizes)
     first_letter = int(np.argmax(letters == INVALID)) if highest == INVALID else len(letters)
     if first_letter < bounds[first_wrong]:
