@@ -170,6 +170,18 @@ def test_no_sequences_give_no_designs(model: Model) -> None:
         package.design.evolve(model, "d", [])
 
 
+def test_a_protected_n_is_refused_and_another_becomes_a_base(model: Model) -> None:
+    codes = CODES[:1].copy()
+    codes[0, [6, 30]] = 4
+    with refuses("sequence 1", "position 7 ", "1 more", "N", "protected"):
+        package.design.evolve(model, "b", codes, protect=("5-40",))
+    with refuses("sequence 1, shuffle 1", "1 more", "N", "protected"):
+        package.design.evolve(model, "b", codes, protect=("1-53",), shuffled=True)
+    (design,) = package.design.evolve(model, "b", codes, protect=("8-30", "32"), rounds=3)
+    assert (design.codes[7:30] == codes[0, 7:30]).all()
+    assert design.codes.max() < 4
+
+
 def test_protected_positions_stay(model: Model) -> None:
     found = package.design.evolve(model, "b", CODES, protect=("5-30", "53"), rounds=15)
     for design in found:

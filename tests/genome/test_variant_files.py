@@ -204,6 +204,16 @@ class TestRefused:
         one_line(zoo, ["v.vcf", "line 16", "'chr9'"], "variants", "v.vcf", *WORDS, "-o", "out.tsv", *words)
         assert not list(Path().glob("*out*"))
 
+    @pytest.mark.parametrize("words", [(), ("--skip-bad",)])
+    def test_leaves_nothing_where_no_ref_is_right(
+        self, zoo: Zoo, contigs: dict[str, str], words: tuple[str, ...]
+    ) -> None:
+        others = {"a": "C", "c": "G", "g": "T", "t": "A", "n": "A"}
+        rows = [("chr2", place, others[contigs["chr2"][place - 1].lower()], "<X>") for place in range(100, 108)]
+        write_vcf(Path("v.vcf"), rows, contigs)
+        one_line(zoo, ["v.vcf", "8"], "variants", "v.vcf", *WORDS, "-o", "out.tsv", "--part-size", 3, *words)
+        assert not list(Path().glob("*out*"))
+
     @pytest.mark.usefixtures("midway")
     def test_keeps_the_parts_of_other_shards(self, zoo: Zoo) -> None:
         words = ("variants", "v.vcf", *WORDS, "-o", "out.tsv", "--part-size", 2)

@@ -161,12 +161,19 @@ def _given_start(
     given: Sequence[tuple[str, np.ndarray]],
     generator: np.random.Generator,
 ) -> Start:
-    """Use the sequences in turn. An N becomes a random base."""
+    """Use the sequences in turn. An N becomes a random base. Raises ZooError for an N at a protected position."""
     name, codes = given[design % len(given)]
     if options.shuffled:
         turn = design // len(given)
         codes = shuffle.references(codes[None], turn + 1, options.seed)[0, turn]
         name = f"{name}, shuffle {turn + 1}"
+    protected = np.flatnonzero((codes == UNKNOWN_BASE) & ~constraints.free) + 1
+    if len(protected):
+        others = f" and {len(protected) - 1:,} more" if len(protected) > 1 else ""
+        raise ZooError(
+            f"start {name}: position {protected[0]}{others}: a protected base is N, which would become random; give "
+            "the base, or protect other positions"
+        )
     random_bases = generator.integers(0, len(ALPHABET), len(codes), np.uint8)
     codes = np.where(codes == UNKNOWN_BASE, random_bases, codes)
     edits = constraints.repair(codes, generator)

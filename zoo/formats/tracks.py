@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
-from zoo.errors import CheckFailed, ZooError, require
+from zoo.errors import BadInput, CheckFailed, ZooError, require
 from zoo.formats import bed, table_writer, text_input
 from zoo.formats.names import listed, shown
 from zoo.formats.table_writer import Digested, Layout
@@ -210,7 +210,7 @@ class BigWig:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if not self._entries and kind is None:
-            raise ZooError("no window has a value: a bigWig file without values cannot be written")
+            raise BadInput("no window has a value: a bigWig file without values cannot be written")
         self._file.close()  # even after an error: `write` has made sure that the end of the file fits
         if kind is None:
             self._check()

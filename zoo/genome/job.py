@@ -171,7 +171,11 @@ def run_job(
             return {"shard": sharing.shard, "parts": parts.count, "missing": len(parts.missing())}
         parts.check_complete()
         stored = map(parts.read, range(parts.count))
-        described = finish(", ".join(parts.runtimes()), lambda files: work.write(stored, files))
+        try:
+            described = finish(", ".join(parts.runtimes()), lambda files: work.write(stored, files))
+        except BadInput:
+            parts.remove()
+            raise
     parts.remove()
     return described
 
@@ -192,9 +196,11 @@ def _compute(
             written.append(part)
     except ZooError as error:
         # a refused input leaves nothing to resume; other shards may have parts
-        for part in written if isinstance(error, BadInput) else ():
+        refused = isinstance(error, BadInput)
+        for part in written if refused else ():
             parts.path(part).unlink()
-        if len(parts.missing()) == parts.count and (isinstance(error, BadInput) or not is_shard):
+        none_left = len(parts.missing()) == parts.count
+        if (refused or none_left) if not is_shard else (refused and none_left):
             parts.remove()
         raise
 

@@ -554,9 +554,9 @@ class _Report:
         alleles = self.counts["records"]
         hint = self.shift() or "is it another assembly?"
         if self.counts[MISMATCH] and self.counts[MISMATCH] == alleles:
-            raise ZooError(f"{variants}: none of its {alleles:,} alleles has the REF of the genome {genome}; {hint}")
+            raise BadInput(f"{variants}: none of its {alleles:,} alleles has the REF of the genome {genome}; {hint}")
         if self.skipped and not alleles:
-            raise ZooError(
+            raise BadInput(
                 f"{variants}: all of its {len(self.skipped):,} variants are skipped; "
                 f"{self.shift() or 'the first: ' + self.skipped[0]}"
             )
