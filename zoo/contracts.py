@@ -8,7 +8,7 @@ Axes: N sequences, L positions, T targets.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -196,7 +196,8 @@ class Model(Protocol):
 class ModelExtras(Protocol):
     """Optional for a model.
 
-    RECIPE: default training settings for the model: field of training.config.TrainConfig -> value.
+    RECIPE: default training settings for the model: field of training.config.TrainConfig -> value; or a function that
+        returns them for a Config.
     PUBLISHED: files that its authors published.
     SEARCH_SPACE: TOML file with a search space, see zoo/search/space_files.py; a sweep file may use the names of its
         parameters.
@@ -206,7 +207,7 @@ class ModelExtras(Protocol):
     with a Keras form has `keras_model`, see zoo.layers.keras_layers.HasKerasForm.
     """
 
-    RECIPE: Mapping[str, Any]
+    RECIPE: Mapping[str, Any] | Callable[[Any], Mapping[str, Any]]
     PUBLISHED: Published
     SEARCH_SPACE: Path
     LOGGED_AS: Mapping[str, str]

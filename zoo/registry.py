@@ -59,6 +59,12 @@ def load(kind: str, name: str) -> Any:
     return plugin
 
 
+def recipe(plugin: Any, config: Any) -> dict[str, Any]:
+    """Default training settings of a model's network: its RECIPE, see contracts.ModelExtras."""
+    found = getattr(plugin, "RECIPE", {})
+    return dict(found(config) if callable(found) else found)
+
+
 def working(kind: str) -> dict[str, Any]:
     """Name -> module of all plug-ins of a kind that work, sorted by name."""
     plugins = {name: _load(kind, name) for name in names(kind)}

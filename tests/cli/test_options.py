@@ -264,7 +264,8 @@ def test_the_command_line_wins_over_toml_and_toml_over_the_defaults(
 def test_a_models_recipe_goes_before_the_defaults_of_a_training_and_after_what_is_typed(
     settings: Any, model: str, tmp_path: Path
 ) -> None:
-    recipe = getattr(registry.load("models", lookup.variants()[model]), "RECIPE", {})
+    plugin = registry.load("models", lookup.variants()[model])
+    recipe = registry.recipe(plugin, plugin.VARIANTS[model])
     path = tmp_path / "mine.toml"
     path.write_text(f'[model]\nvariant = "{model}"\n[train]\nbatch_size = 77\n')
     assert settings("train", model) == {**TrainConfig().to_dict(), **recipe}

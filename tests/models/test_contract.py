@@ -19,6 +19,7 @@ from refusals import refuses  # noqa: E402
 from toy import Toy, trainer  # noqa: E402
 from zoo_exporters.keras import export as write_h5  # noqa: E402
 
+from zoo import registry  # noqa: E402
 from zoo.dna.encoding import one_hot  # noqa: E402
 from zoo.errors import ZooError  # noqa: E402
 from zoo.layers import keras_layers, plain  # noqa: E402
@@ -91,9 +92,9 @@ def test_a_config_survives_json_and_cannot_be_changed(name: str) -> None:
 @pytest.mark.parametrize("architecture", MODELS)
 def test_a_recipe_holds_settings_of_a_training_and_a_file_overrides_them(architecture: str, tmp_path: Path) -> None:
     model = MODELS[architecture]
-    recipe = getattr(model, "RECIPE", {})
-    assert make(TrainConfig, dict(recipe), architecture) == TrainConfig(**recipe)
     for variant, config in model.VARIANTS.items():
+        recipe = registry.recipe(model, config)
+        assert make(TrainConfig, recipe, architecture) == TrainConfig(**recipe)
         assert read_model(variant) == (architecture, config, recipe)
     path = tmp_path / "model.toml"
     path.write_text(f'[model]\nvariant = "{variant}"\n[train]\nlearning_rate = 0.125\n')
@@ -103,7 +104,7 @@ def test_a_recipe_holds_settings_of_a_training_and_a_file_overrides_them(archite
 @every_odd_config
 def test_an_epoch_of_training_changes_every_layer_and_gives_a_finite_loss(name: str, tmp_path: Path) -> None:
     model, config = made(name)
-    training = trainer(tmp_path / "run", config, **{**getattr(model, "RECIPE", {}), "epochs": 1})
+    training = trainer(tmp_path / "run", config, **{**registry.recipe(model, config), "epochs": 1})
     before = network.arrays(training.model)
     row = training.run()
     assert math.isfinite(row["train_loss"])

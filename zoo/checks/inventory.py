@@ -90,7 +90,8 @@ def describe(weights: str | Path) -> dict[str, Any]:
     bare = lookup.is_name(weights) and weights in lookup.variants() and weights not in lookup.catalog()
     path = None if bare else lookup.path_of(weights)
     spec = _of_model(str(weights)) if path is None else lookup.read_spec(path)
-    shapes = _array_shapes(spec)
+    architecture = registry.load("models", spec.architecture)
+    shapes = architecture.array_shapes(architecture.Config(**spec.config))
     bundled = lookup.bundled_as(spec.weights_id)
     imitated = lookup.published_instead(spec.architecture) if bundled else None
     return {
@@ -101,7 +102,7 @@ def describe(weights: str | Path) -> dict[str, Any]:
         "fidelity": lookup.catalog()[bundled].get("fidelity", {}) if bundled else {},
         "file": path and str(path),
         "bytes": path and path.stat().st_size,
-        "recipe": dict(getattr(registry.load("models", spec.architecture), "RECIPE", {})),
+        "recipe": registry.recipe(architecture, architecture.Config(**spec.config)),
         **dataclasses.asdict(spec),
         "targets": list(spec.targets),
         "arrays": {name: list(shape) for name, shape in shapes.items()},
@@ -112,8 +113,3 @@ def describe(weights: str | Path) -> dict[str, Any]:
 def _of_model(name: str) -> ModelSpec:
     architecture = lookup.variants()[name]
     return checkpoint.describe(architecture, registry.load("models", architecture).VARIANTS[name])
-
-
-def _array_shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
-    architecture = registry.load("models", spec.architecture)
-    return architecture.array_shapes(architecture.Config(**spec.config))

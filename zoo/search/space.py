@@ -216,10 +216,10 @@ class Space:
 
     def train_config(self, point: Mapping[str, Any], seed: int) -> TrainConfig:
         """The settings of a point's training. Raises ZooError for a setting that is invalid."""
-        return self._train_config({**self.settings(point)[1], SEED: seed})
+        return self._train_config(self.config(point), {**self.settings(point)[1], SEED: seed})
 
-    def _train_config(self, settings: Mapping[str, Any]) -> TrainConfig:
-        return make(TrainConfig, {**getattr(self.plugin, "RECIPE", {}), **settings}, self.source)
+    def _train_config(self, config: Any, settings: Mapping[str, Any]) -> TrainConfig:
+        return make(TrainConfig, {**registry.recipe(self.plugin, config), **settings}, self.source)
 
     @property
     def protocol(self) -> dict[str, Any]:
@@ -234,7 +234,7 @@ class Space:
                 if parameter.whole_numbers is None:
                     raise ZooError(f"{self.source}: epochs: expected whole numbers")
                 return parameter.whole_numbers[1]
-        return self._train_config(self.train).epochs
+        return self._train_config(next(iter(self.plugin.VARIANTS.values())), self.train).epochs
 
     def _layouts(self) -> Iterator[tuple[Point, list[Parameter]]]:
         """Each combination of numbers of entries, and the other parameters that have an effect beside it."""

@@ -139,8 +139,8 @@ def read_model(
     check_names(tables["train"], names(kind), f"{model}, [train]: unknown setting")
     general = TrainConfig()
     own = {field.name for field in dataclasses.fields(kind) if field.default != getattr(general, field.name)}
-    recipe = {name: value for name, value in getattr(plugin, "RECIPE", {}).items() if name not in own}
     config = make(plugin.Config, {**(base.to_dict() if base else {}), **fields, **(changes or {})}, where)
+    recipe = {name: value for name, value in registry.recipe(plugin, config).items() if name not in own}
     return architecture, config, {**recipe, **tables["train"]}
 
 

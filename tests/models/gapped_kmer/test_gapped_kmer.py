@@ -192,10 +192,8 @@ def test_training_finds_a_word(tmp_path: Path) -> None:
             counts = [brute_force(text, 4, 4)[pair("GATA")] for text in texts(codes)]
             return Split(codes, np.array([counts, counts], np.float32).T, None)
 
-    recipe = registry.load("models", "gapped_kmer").RECIPE
-    training = trainer(
-        tmp_path / "run", Config(4, 4, sequence_length=40), Words(), **{**recipe, "learning_rate": 0.02, "epochs": 15}
-    )
+    config = Config(4, 4, sequence_length=40)
+    training = trainer(tmp_path / "run", config, Words(), **{**registry.recipe(gapped_kmer, config), "epochs": 40})
     assert training.run()["validation_pearson_dev"] > 0.98
     weight = training.model.readout.weight[0].detach().numpy()
     assert weight.argmax() == columns(4, 4)[pair("GATA")]
@@ -228,3 +226,34 @@ def test_engines_of_convolutions_refuse_it_in_one_line() -> None:
     assert reason
     assert "gapped_kmer" in reason
     assert "onnx-cpu" in reason
+
+
+def test_the_recipe_is_as_good_as_the_best_ridge_regression(tmp_path: Path) -> None:
+    """Few sequences, a noisy label, and words of which most never matter."""
+    config = Config(6, 4, sequence_length=60)
+
+    class Noisy(Toy):
+        def _split(self, seed: int, size: int) -> Split:
+            generator = np.random.default_rng((7, seed))
+            codes = generator.integers(0, 4, (3 * size, 60), np.uint8)
+            counts = np.array([brute_force(text, 4, 4)[pair("GATA")] for text in texts(codes)], np.float64)
+            labels = counts + counts.std() * generator.normal(size=(2, len(codes)))
+            return Split(codes, labels.T.astype(np.float32), None)
+
+    source = Noisy(sequence_length=60)
+    found = trainer(tmp_path / "run", config, source, **{**registry.recipe(gapped_kmer, config), "epochs": 100}).run()
+    features = [counted(config, split.codes) / config.choices for split in (source.train, source.validation)]
+    train, validation = (one - features[0].mean(0) for one in features)
+    labels, observed = source.train.targets[:, 0], source.validation.targets[:, 0]
+    kernel = train @ train.T
+    correlations = []
+    for penalty in np.geomspace(0.1, 1000, 13):
+        dual = np.linalg.solve(kernel + penalty * np.eye(len(kernel)), labels - labels.mean())
+        correlations.append(np.corrcoef(validation @ (train.T @ dual), observed)[0, 1])
+    assert found["validation_pearson_dev"] > max(correlations) - 0.03
+    assert max(correlations) > 0.5
+
+
+def test_the_learning_rate_fits_words_of_any_length() -> None:
+    rates = [registry.recipe(gapped_kmer, Config(*sizes))["learning_rate"] for sizes in ((6, 6), (8, 6), (11, 7))]
+    assert rates == pytest.approx([4 / 244, 4 * 28 / 242, gapped_kmer.FASTEST])
