@@ -237,6 +237,14 @@ def test_errors_in_binary_data_are_found(
     refused(service, text + rest, facts, **{"Inference-Header-Content-Length": header or str(len(text))})
 
 
+def test_a_binary_body_without_its_header_says_what_is_missing(service: Running) -> None:
+    tensor = {"name": "sequence", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": len(ELEMENT)}}
+    text = json.dumps({"inputs": [tensor]}).encode()
+    refused(service, text + ELEMENT, ["Inference-Header-Content-Length", "binary tensor", "JSON"])
+    header = {"Inference-Header-Content-Length": str(len(text) - 1)}
+    refused(service, text + ELEMENT, ["Inference-Header-Content-Length", f"{len(text) - 1} bytes", "JSON"], **header)
+
+
 def test_no_sequences_as_bytes_have_no_activities(service: Running) -> None:
     for name, datatype, shape in (("sequence", "BYTES", [0]), ("codes", "UINT8", [0, LENGTH])):
         tensor = {"name": name, "datatype": datatype, "shape": shape, "parameters": {"binary_data_size": 0}}

@@ -140,7 +140,16 @@ def read(body: bytes, headers: Mapping[bytes, bytes]) -> InferenceRequest:
     """A request for predictions. Raises RequestError, status 400, that names the field."""
     view = memoryview(body)
     length = _json_length(headers.get(ASGI_HEADER), len(view))
-    fields = json_object(view[:length])
+    try:
+        fields = json_object(view[:length])
+    except RequestError as error:
+        if ASGI_HEADER in headers:
+            raise bad_request(f"{error}; {HEADER} says that the JSON has {length:,} bytes") from None
+        if not _has_tensor(body):
+            raise
+        raise bad_request(
+            f"{error}; a body with a binary tensor needs the header {HEADER}, the bytes of its JSON"
+        ) from None
     _check_names(fields, ("id", "parameters", "inputs", "outputs"), "the request")
     identity = fields.get("id")
     if identity is not None and len(_checked(identity, str, "id")) > LONGEST_ID:
@@ -210,6 +219,11 @@ def _json_length(header: bytes | None, most: int) -> int:
         got = header.decode("latin-1")
         raise bad_request(f"{HEADER}: expected at most {most:,}, the bytes of the body, got {got!r:.40}")
     return int(digits)
+
+
+def _has_tensor(body: bytes) -> bool:
+    """Whether a body that is not JSON may be JSON with the bytes of a tensor after it: it names their size."""
+    return body.lstrip().startswith(b"{") and SIZE.encode() in body
 
 
 def _tensor(given: Any, rest: memoryview) -> Tensor:
