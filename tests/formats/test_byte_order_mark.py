@@ -17,6 +17,7 @@ from zoo.formats.fasta import Reader
 from zoo.formats.indexed_fasta import IndexedFasta
 from zoo.formats.text_input import open_text
 from zoo.search import space_files
+from zoo.serve.options import read_tokens
 from zoo.training.config import read_toml
 
 MARK = b"\xef\xbb\xbf"
@@ -37,6 +38,7 @@ READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
     "a.csv": (b"chrom,pos\nc,3\n", lambda path: columns.read(path, ["pos"], ["chrom"]).text),
     "a.vcf": (VCF, lambda path: (vcf.digest_and_count(path)[1], vcf.Records(path).header, list(vcf.Records(path)))),
     "a.meme": (MOTIFS, lambda path: [motif.name for motif in meme.read(path).motifs]),
+    "tokens": (b"abc\ndef\n", read_tokens),
     "a.toml": (b"[model]\nfilters = 3\n", read_toml),
     "a.json": (SWEEP, lambda path: [one.name for one in space_files.read_sweep(path).parameters]),
     "a.yaml": (SWEEP, lambda path: [one.name for one in space_files.read_sweep(path).parameters]),
@@ -66,7 +68,7 @@ ENCODINGS = {
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-@pytest.mark.parametrize("name", [name for name in READERS if not name.endswith(("toml", "json", "yaml"))])
+@pytest.mark.parametrize("name", READERS)
 def test_every_reader_takes_utf_16_and_other_line_ends(tmp_path: Path, name: str, encoding: str) -> None:
     text, read = READERS[name]
     path = tmp_path / name

@@ -237,6 +237,16 @@ class TextInput(io.RawIOBase):
         super().close()
 
 
+def read_text(path: str | Path) -> str:
+    """A whole file as text, such as settings. Raises ZooError as open_text does, and for text that is not Unicode."""
+    with open_text(path) as source:
+        content = source.readall()
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise ZooError(f"{title(str(path))}: expected text in UTF-8 or UTF-16 ({error})") from None
+
+
 def lines(path: str | Path, longest: int = LINE_BYTES, digest: Digest | None = None) -> Iterator[tuple[int, str]]:
     """Lines without their ends (LF, CR LF or CR), numbered from 1. Bytes that are not UTF-8 become surrogate escapes.
 

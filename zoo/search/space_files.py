@@ -19,6 +19,7 @@ from typing import Any
 
 from zoo import registry
 from zoo.errors import ZooError, did_you_mean, require
+from zoo.formats.text_input import read_text
 from zoo.options import check_kind, check_names, names
 from zoo.search import objective
 from zoo.search.space import DATA_FIELDS, SEED, Choices, Parameter, Range, Space
@@ -153,10 +154,7 @@ def _metrics(table: Mapping[str, Any], source: str) -> tuple[str, ...]:
 
 def read_sweep(path: Path, model: str | None = None) -> Space:
     """A file with one of SWEEP_SUFFIXES. model: as in `from_sweep`."""
-    try:
-        text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ZooError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    text = read_text(path)
     if path.suffix != ".json":
         require("yaml", "search", str(path))
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 from zoo.errors import ZooError
+from zoo.formats.text_input import read_text
 from zoo.options import MOST_SEQUENCES, Bounds, check
 
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
@@ -112,12 +113,7 @@ def read_tokens(path: Path | None) -> tuple[str, ...]:
     """The bearer tokens of a file, one a line. Raises ZooError if it has none or cannot be read."""
     if path is None:
         return ()
-    try:
-        tokens = tuple(line.strip() for line in path.read_text("utf-8").splitlines() if line.strip())
-    except (OSError, UnicodeDecodeError) as error:
-        raise ZooError(
-            f"{path}: cannot read the tokens ({getattr(error, 'strerror', None) or 'not UTF-8 text'})"
-        ) from None
+    tokens = tuple(line.strip() for line in read_text(path).splitlines() if line.strip())
     if not tokens:
         raise ZooError(f"{path}: expected one token per line, got an empty file")
     for number, token in enumerate(tokens, 1):

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from zoo import registry
 from zoo.defaults import MODEL
 from zoo.errors import ZooError, did_you_mean
+from zoo.formats.text_input import read_text
 from zoo.options import MOST_SEQUENCES, Bounds, ThreadOptions, check, check_kind, check_names, names
 
 Augmentation = Literal["reverse-complement", "shift", "mutate"]
@@ -182,10 +183,8 @@ def _no_model(name: str) -> str:
 def read_toml(path: Path, tables: tuple[str, ...] = ("model", "train")) -> dict[str, dict[str, Any]]:
     """These tables of a TOML file, empty where absent. Raises ZooError for invalid TOML and for any other entry."""
     try:
-        document = tomllib.loads(path.read_text("utf-8-sig"))
-    except OSError as error:
-        raise ZooError(f"{path}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        document = tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as error:
         raise ZooError(f"{path}: expected a TOML file ({error})") from None
     return check_tables(document, tables, str(path))
 
