@@ -1,48 +1,72 @@
-"""Tables on standard output: plain columns, and titled tables that wrap at the width of the terminal."""
+"""Tables on standard output. At a terminal they fit its width: no number is cut, and lines break only between words.
+
+Where the output is not a terminal, each row is one line.
+"""
 
 from __future__ import annotations
 
+import re
+import shutil
+import sys
+import textwrap
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+GAP = "  "
+"""Between two columns."""
 
-PIPE_COLUMNS = 200
-"""Width where the output is not a terminal."""
+NUMBER = re.compile(r"[-+]?\.?\d")
+"""Start of a cell with a number."""
 
-
-def print_columns(rows: Iterable[Sequence[str]], numbers: str = "") -> None:
-    """Print rows in aligned columns. numbers: the columns to align at the right, such as "13"."""
-    table = list(rows)
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for row in table:
-        cells = (
-            text.rjust(width) if str(place) in numbers else text.ljust(width)
-            for place, (text, width) in enumerate(zip(row, widths, strict=True))
-        )
-        print("  ".join(cells).rstrip())
+NO_NUMBER = ("", "-", "not defined", "unknown")
+"""Cells of a column of numbers that hold none."""
 
 
-def console() -> Console:
-    """A console that prints text unchanged, PIPE_COLUMNS wide where the output is not a terminal."""
-    from rich.console import Console
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
+    """Print rows in aligned columns, those of numbers at the right. If the terminal is too narrow, each row is a block
+    of lines NAME: VALUE. Blocks and a table with a title end with an empty line."""
+    table = [list(header), *map(list, rows)]
+    columns = list(zip(*table, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    numbers = [all(NUMBER.match(cell) or cell.strip() in NO_NUMBER for cell in column[1:]) for column in columns]
+    if title:
+        print_text(title)
+    fits = sum(widths) + len(GAP) * (len(widths) - 1) <= _width()
+    for row in table if fits else []:
+        cells = zip(row, widths, numbers, strict=True)
+        print(GAP.join(text.rjust(width) if number else text.ljust(width) for text, width, number in cells).rstrip())
+    for row in [] if fits else table[1:]:
+        print_pairs((f"{name}:", cell.strip() or "-") for name, cell in zip(header, row, strict=True))
+        print()
+    if title and fits:
+        print()
 
-    made = Console(highlight=False)
-    if not made.is_terminal:
-        made.width = PIPE_COLUMNS
-    return made
+
+def print_pairs(pairs: Iterable[tuple[str, str]]) -> None:
+    """Print names, and texts beside them. A text that does not fit the terminal continues on the next line."""
+    table = list(pairs)
+    indent = max((len(name) for name, _ in table), default=0) + len(GAP)
+    for name, text in table:
+        if indent + max(map(len, text.split()), default=0) <= _width():
+            print_text(text, " " * indent, name.ljust(indent))
+        else:  # a long path begins below its name
+            print(name)
+            print_text(text, 2 * GAP)
 
 
-def titled(title: str, texts: Iterable[str], numbers: Iterable[str]) -> Table:
-    """An empty table with columns of texts, then of numbers."""
-    from rich import box
-    from rich.table import Table
+def print_text(text: str, indent: str = "", first: str | None = None) -> None:
+    """Print a line; at a terminal, as many as it takes. indent: of all lines.  first: the first one begins with it."""
+    start = indent if first is None else first
+    lines = textwrap.wrap(
+        text,
+        _width(),
+        initial_indent=start,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    print("\n".join(line.rstrip() for line in lines or [start]))
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for name in texts:
-        table.add_column(name)
-    for name in numbers:
-        table.add_column(name, justify="right", overflow="fold")
-    return table
+
+def _width() -> int:
+    """Columns of the terminal; no limit where the output is not one."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize

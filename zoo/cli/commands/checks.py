@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,8 +68,8 @@ def parity(
 
 
 def _print_result(result: Result) -> None:
-    print(f"reference {result.reference}; {result.records:,} sequences; weights {result.weights_id[:12]}")
-    rows = [["runtime", "max |diff|", "mean |diff|", "Pearson r", "verdict", "worst at"]]
+    tables.print_text(f"reference {result.reference}; {result.records:,} sequences; weights {result.weights_id[:12]}")
+    rows = []
     for row in result.comparisons:
         report, worst = row.report, row.report.worst
         rows.append([
@@ -79,15 +80,19 @@ def _print_result(result: Result) -> None:
             _verdict(report.passed),
             f"{worst.record} {worst.target}: {worst.expected:.9g}, got {worst.actual:.9g}",
         ])  # fmt: skip
-    tables.print_columns(rows, numbers="123")
-    for name, reason in result.skipped.items():
-        print(f"{name}: cannot run here, {reason}")
+    tables.print_table(["runtime", "max |diff|", "mean |diff|", "Pearson r", "verdict", "worst at"], rows)
+    _print_skipped(result.skipped)
 
 
 def _print_layers(label: str, reports: list[LayerReport]) -> None:
     print(f"PyTorch against {label}")
     rows = [[report.name, f"{report.max_difference:.2e}", _verdict(report.passed)] for report in reports]
-    tables.print_columns([["layer", "max |diff|", "verdict"], *rows], numbers="1")
+    tables.print_table(["layer", "max |diff|", "verdict"], rows)
+
+
+def _print_skipped(reasons: Mapping[str, str]) -> None:
+    for name, reason in reasons.items():
+        tables.print_text(f"{name}: cannot run here, {reason}")
 
 
 def _verdict(passed: bool) -> str:
@@ -117,8 +122,7 @@ def bench(
 def _print_speeds(result: Speeds) -> None:
     from zoo.checks.bench import CALLS
 
-    print("sequences a second, by sequences a call")
-    rows = [["runtime", *(f"{call:,}" for call in CALLS), "start", "memory", "max |diff|", "verdict"]]
+    rows = []
     for row in sorted(result.measurements, key=lambda measurement: -measurement.best):
         rates = [f"{row.rate(call):,.0f}" for call in CALLS]
         memory = "unknown" if row.memory is None else f"{row.memory / 1e6:,.0f} MB"
@@ -126,8 +130,8 @@ def _print_speeds(result: Speeds) -> None:
         verdict = "reference" if report is None else "same" if report.passed else "DIFFERS"
         difference = "" if report is None else f"{report.max_difference:.1e}"
         rows.append([row.runtime, *rates, f"{row.start:.1f} s", memory, difference, verdict])
-    tables.print_columns(rows, numbers="".join(map(str, range(1, len(CALLS) + 4))))
-    for name, reason in result.skipped.items():
-        print(f"{name}: cannot run here, {reason}")
+    header = ["runtime", *(f"{call:,}" for call in CALLS), "start", "memory", "max |diff|", "verdict"]
+    tables.print_table(header, rows, "sequences a second, by sequences a call")
+    _print_skipped(result.skipped)
     best = result.recommended
-    print(f"fastest with the same numbers: {best.runtime}, {best.best:,.0f} sequences a second")
+    tables.print_text(f"fastest with the same numbers: {best.runtime}, {best.best:,.0f} sequences a second")

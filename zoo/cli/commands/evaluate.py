@@ -11,13 +11,12 @@ from zoo.cli import notes, options, tables
 from zoo.cli.parsing import command_line
 from zoo.data.labelled import Layout
 from zoo.defaults import RUNTIME
+from zoo.errors import counted
 from zoo.evaluation.compare import CompareOptions
 from zoo.evaluation.evaluate import EvaluationOptions
 from zoo.options import RunOptions, StrandOptions
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from zoo.evaluation.compare import Comparison
     from zoo.evaluation.evaluate import Report
     from zoo.evaluation.metrics import Interval
@@ -103,21 +102,20 @@ def evaluate(
 def _show(report: Report, output: Path | None) -> None:
     from zoo.spec import MOST_SHOWN
 
-    console = tables.console()
     if len(report.targets) > MOST_SHOWN:
-        console.print(_summary(report))
+        _print_summary(report)
     else:
-        console.print(_scores(report))
+        _print_scores(report)
         if report.comparisons:
-            console.print(_comparisons(report))
+            _print_comparisons(report)
     for line in _notes(report):
-        console.print(line, style="yellow", soft_wrap=True, markup=False)
+        tables.print_text(line)
     for evaluation in report.evaluations:
         for target, diagnosis in zip(report.targets, evaluation.diagnoses, strict=False):
             name = f"{evaluation.label}, {target}" if len(report.evaluations) > 1 else target
-            console.print(f"{name}: {diagnosis.statement}", soft_wrap=True, markup=False)
+            tables.print_text(f"{name}: {diagnosis.statement}")
     if output is not None:
-        console.print(f"{output}: metrics.json, predictions.tsv and figures", soft_wrap=True, markup=False)
+        tables.print_text(f"{output}: metrics.json, predictions.tsv and figures")
 
 
 def _notes(report: Report) -> list[str]:
@@ -138,47 +136,44 @@ def _notes(report: Report) -> list[str]:
 
 
 def _title(report: Report) -> str:
-    return f"{len(report.data):,} rows, {report.sequences:,} sequences"
+    return f"{counted(len(report.data), 'rows')}, {counted(report.sequences, 'sequences')}"
 
 
-def _summary(report: Report) -> Table:
+def _print_summary(report: Report) -> None:
     """Each metric over many targets, and over how many of them it is better or worse than that of the reference."""
     from zoo.evaluation.metrics import METRICS, SHOWN_AS, typical
 
-    title = f"{_title(report)}; median of {len(report.targets):,} targets (5% to 95% of them)"
-    table = tables.titled(title, ["weights", "targets"], SHOWN_AS.values())
+    number, rows = f"{len(report.targets):,}", []
     for evaluation in report.evaluations:
         found = (typical(getattr(score, name) for score in evaluation.scores) for name in METRICS)
-        cells = [_shown(median, low, high) for median, low, high in found]
-        table.add_row(evaluation.label, f"{len(report.targets):,}", *cells)
+        rows.append([evaluation.label, number, *(_shown(median, low, high) for median, low, high in found)])
     for comparison in report.comparisons:
         verdicts = [comparison.verdicts(place) for place in range(len(report.targets))]
         words = [[verdict[name] for verdict in verdicts] for name in METRICS]
         cells = [f"{one.count('better'):,} better, {one.count('worse'):,} worse" for one in words]
-        table.add_row(f"{comparison.first} against {comparison.second}", f"{len(report.targets):,}", *cells)
-    return table
+        rows.append([f"{comparison.first} against {comparison.second}", number, *cells])
+    title = f"{_title(report)}; median of {number} targets (5% to 95% of them)"
+    tables.print_table(["weights", "targets", *SHOWN_AS.values()], rows, title)
 
 
-def _scores(report: Report) -> Table:
+def _print_scores(report: Report) -> None:
     from zoo.evaluation.metrics import METRICS, SHOWN_AS
 
-    table = tables.titled(
-        f"{_title(report)}; 95% intervals over sequences", ["weights", "target", "n"], SHOWN_AS.values()
-    )
+    rows = []
     for evaluation in report.evaluations:
         for target, score, intervals in zip(report.targets, evaluation.scores, evaluation.intervals, strict=True):
             cells = [_cell(getattr(score, name), intervals[name]) for name in METRICS]
-            table.add_row(evaluation.label, target, f"{score.n:,}", *cells)
-    return table
+            rows.append([evaluation.label, target, f"{score.n:,}", *cells])
+    tables.print_table(
+        ["weights", "target", "n", *SHOWN_AS.values()], rows, f"{_title(report)}; 95% intervals over sequences"
+    )
 
 
-def _comparisons(report: Report) -> Table:
+def _print_comparisons(report: Report) -> None:
     """Differences from the reference, with better or worse beside each interval that does not include 0."""
     from zoo.evaluation.metrics import METRICS, SHOWN_AS
 
-    reference = report.comparisons[0].second
-    title = f"differences from {reference}, paired bootstrap; better or worse if the interval does not include 0"
-    table = tables.titled(title, ["weights", "target"], SHOWN_AS.values())
+    rows = []
     for comparison in report.comparisons:
         for place, target in enumerate(report.targets):
             intervals, verdicts = comparison.differences[place], comparison.verdicts(place)
@@ -187,8 +182,10 @@ def _comparisons(report: Report) -> Table:
                 interval = intervals[name]
                 word = verdicts[name] if verdicts[name] in ("better", "worse") else ""
                 cells.append(f"{_cell(interval.value if interval else None, interval, '+')} {word:6}")
-            table.add_row(comparison.first, target, *cells)
-    return table
+            rows.append([comparison.first, target, *cells])
+    reference = report.comparisons[0].second
+    title = f"differences from {reference}, paired bootstrap; better or worse if the interval does not include 0"
+    tables.print_table(["weights", "target", *SHOWN_AS.values()], rows, title)
 
 
 def _cell(value: float | None, interval: Interval | None, sign: str = "") -> str:
@@ -243,7 +240,7 @@ def _show_comparison(found: Comparison, number: int) -> None:
 
     first, second = found.names
     print(f"A {first}\nB {second}\n{len(found):,} rows in both, joined by {', '.join(found.key)}")
-    rows = [["target", "n", "Pearson r", "Spearman r", "slope", "mean B - A", "RMS B - A"]]
+    rows = []
     agreements = found.agreements
     if len(agreements) > MOST_SHOWN:
         notes.say(f"{len(agreements):,} targets: only the first {MOST_SHOWN} are printed; --json has all")
@@ -251,13 +248,13 @@ def _show_comparison(found: Comparison, number: int) -> None:
         numbers = (one.score.pearson, one.score.spearman, one.slope, one.mean, one.rms)
         cells = ("not defined" if value is None else f"{value:.4g}" for value in numbers)
         rows.append([one.target, f"{one.score.n:,}", *cells])
-    tables.print_columns(rows, numbers="123456")
+    tables.print_table(["target", "n", "Pearson r", "Spearman r", "slope", "mean B - A", "RMS B - A"], rows)
     largest = found.largest(number)
     if largest:
-        print("\nthe largest differences")
-        rows = [[" ".join(found.key), "target", "A", "B", "B - A"]]
+        print()
+        rows = []
         for row, target in largest:
             a, b = found.first[row, target], found.second[row, target]
             label = shown(" ".join(column[row] for column in found.labels))
             rows.append([label, found.targets[target], f"{a:.4g}", f"{b:.4g}", f"{b - a:+.4g}"])
-        tables.print_columns(rows, numbers="234")
+        tables.print_table([" ".join(found.key), "target", "A", "B", "B - A"], rows, "the largest differences")

@@ -23,7 +23,7 @@ def list_(*, as_json: options.Json = False) -> None:
         return
     for title, entries in sections.items():
         print(f"{title}:")
-        tables.print_columns(
+        tables.print_pairs(
             (f"  {'-' if entry.obstacle else '+'} {entry.name}", entry.obstacle or entry.about) for entry in entries
         )
     print("+ can be used on this machine, - cannot, with the reason")
@@ -38,7 +38,7 @@ def doctor(*, as_json: options.Json = False) -> None:
         return
     for section, findings in report.items():
         print(f"{section}:")
-        tables.print_columns((f"  {item}", finding) for item, finding in findings.items())
+        tables.print_pairs((f"  {item}", finding) for item, finding in findings.items())
 
 
 def info(
@@ -51,7 +51,7 @@ def info(
     from zoo.checks import inventory
 
     description = inventory.describe(weights)
-    print(json.dumps(description, indent=2)) if as_json else tables.print_columns(_lines(description).items())
+    print(json.dumps(description, indent=2)) if as_json else tables.print_pairs(_lines(description).items())
 
 
 def _lines(description: dict[str, Any]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from zoo.cli import notes, options, tables
 from zoo.cli.parsing import command_line
 from zoo.data.labelled import Layout
-from zoo.errors import require
+from zoo.errors import counted, require
 from zoo.search.search_options import SearchOptions
 
 if TYPE_CHECKING:
@@ -100,17 +100,15 @@ def _show(result: Result) -> None:
     from zoo.search import results
     from zoo.search.report import REPORT
 
-    study, console = result.study, tables.console()
+    study = result.study
     rows = {row["trial"]: row for row in results.rows(study)}
     finished = [one.number for one in study.finished()][:SHOWN_TRIALS]
     names = [name for name in results.columns(study)[:-1] if name not in ("state", "best_epoch")]
-    table = tables.titled(f"the best {len(finished)} of {len(rows)} trials", [], names)
-    for number in finished:
-        table.add_row(*(_cell(name, rows[number].get(name)) for name in names))
-    console.print(table)
+    cells = [[_cell(name, rows[number].get(name)) for name in names] for number in finished]
+    tables.print_table(names, cells, f"the best {len(finished)} of {counted(len(rows), 'trials')}")
     for comparison in result.comparisons:
-        console.print(comparison.words, soft_wrap=True, markup=False)
-    console.print(f"{study.folder}: {results.TRIALS}, {results.BEST}, {REPORT}", soft_wrap=True, markup=False)
+        tables.print_text(comparison.words)
+    tables.print_text(f"{study.folder}: {results.TRIALS}, {results.BEST}, {REPORT}")
 
 
 def _cell(name: str, value: object) -> str:
