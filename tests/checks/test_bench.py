@@ -101,7 +101,7 @@ def test_the_command_prints_a_table(zoo: Zoo, weights: Path, monkeypatch: pytest
     monkeypatch.setattr(bench, "run", lambda *_: Result("torch-cpu", rows, reports, {"onnx-cuda": "no GPU"}))
     status, out, _ = zoo("bench", "--weights", weights)
     assert status == 0
-    lines = out.splitlines()
+    lines = [line for line in out.splitlines() if line]
     assert lines[1].split()[:3] == ["runtime", "1", "32"]
     assert lines[2].split()[-1] == "reference"
     assert lines[3].split()[-2:] == ["0.0e+00", "same"]

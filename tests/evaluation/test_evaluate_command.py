@@ -145,7 +145,7 @@ def test_the_evaluation_of_a_run_folder_gives_the_test_scores_of_the_training(zo
     typed = ["evaluate", "--weights", run, "--data", "data.tsv", "--split-by", "fraction", "--resamples", 10]
     status, printed, err = zoo(*typed, "-o", "out")
     assert (status, err) == (0, "")
-    assert " first " in printed
+    assert "\nfirst " in printed
     assert "Gaussian" not in printed
     assert "not decided" not in printed
     found = json.loads(Path("out/metrics.json").read_text())
