@@ -18,6 +18,8 @@ from zoo.explain.report import Row
 
 LENGTH = 249
 
+ROW_BASES = 83
+
 DESCRIBED = {
     "version": "0.0",
     "command": "zoo explain seqs.fa -o out",
@@ -99,14 +101,16 @@ def press(browser: Any, *keys: str) -> None:
 
 
 def drawn_letters(browser: Any, row: int) -> dict[str, int]:
-    """Letter -> number of its outlines in the logo of a row."""
+    """Letter -> number of its outlines in the logos of a sequence."""
     script = (
-        "const svg = document.querySelectorAll('article')[arguments[0]].querySelector('svg');"
-        "return [...svg.querySelectorAll('path')].map(path => [path.dataset.base, path.getAttribute('d')])"
+        "const paths = document.querySelectorAll('article')[arguments[0]].querySelectorAll('svg path');"
+        "return [...paths].map(path => [path.dataset.base, path.getAttribute('d')])"
     )
-    paths = browser.execute_script(script, row)
     one = {"A": 2, "C": 1, "G": 1, "T": 1}  # an A has a hole
-    return {base: path.count("M") // one[base] for base, path in paths}
+    found: dict[str, int] = {}
+    for base, path in browser.execute_script(script, row):
+        found[base] = found.get(base, 0) + path.count("M") // one[base]
+    return found
 
 
 def counted(row: int) -> dict[str, int]:
@@ -140,10 +144,12 @@ def test_rows_are_drawn_when_they_come_into_view(browser: Any) -> None:
 
 def test_the_heat_map_has_the_colours_of_effects(browser: Any) -> None:
     pixels = (
-        "const c = document.querySelector('canvas');"
-        "const all = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
-        "return arguments[0].map(([i, b]) => [0, 1, 2].map(part => "
-        "all[(Math.floor((b + .5) / 4 * c.height) * c.width + Math.floor((i + .5) / 249 * c.width)) * 4 + part]))"
+        "const all = [...document.querySelectorAll('article canvas')].slice(0, 3).map(c =>"
+        "[c, c.getContext('2d').getImageData(0, 0, c.width, c.height).data]);"
+        "return arguments[0].map(([i, b]) => {"
+        "const [c, data] = all[Math.floor(i / 83)];"
+        "const [x, y] = [(i % 83 + .5) / 83 * c.width, (b + .5) / 4 * c.height].map(Math.floor);"
+        "return [0, 1, 2].map(part => data[(y * c.width + x) * 4 + part])})"
     )
     effects = ROWS[0].effects[0].copy()
     effects[np.arange(LENGTH), np.minimum(ROWS[0].codes, 3)] = 0  # the bases that are there have a mark of their own
@@ -153,12 +159,31 @@ def test_the_heat_map_has_the_colours_of_effects(browser: Any) -> None:
     assert cold[0] < cold[2]
 
 
+def test_a_colour_scale_has_the_largest_effect_at_both_ends(browser: Any) -> None:
+    text = rows_of(browser)[0].find_element("css selector", ".scale").text.split()
+    largest = np.abs(ROWS[0].effects[0]).max()
+    assert text == ["effect", f"−{largest:.3f}", f"+{largest:.3f}"]
+    assert "log2 enrichment" in browser.find_element("id", "reading").text
+
+
+def test_a_sequence_has_rows_that_fit_the_page(browser: Any) -> None:
+    drawings = rows_of(browser)[0].find_elements("css selector", ".drawing")
+    assert len(drawings) == 3
+    rulers = [drawing.find_element("css selector", ".ruler").text.split() for drawing in drawings]
+    assert [number for ruler in rulers for number in ruler] == [str(at) for at in range(10, LENGTH, 10)]
+    widths = {drawing.size["width"] for drawing in drawings}
+    assert len(widths) == 1
+    assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+    scales = {drawing.find_element("xpath", "../..").text.split("\n")[1] for drawing in drawings}
+    assert len(scales) == 1
+
+
 def hover(browser: Any, row: int, position: int) -> str:
     from selenium.webdriver.common.action_chains import ActionChains
 
-    drawing = rows_of(browser)[row].find_element("css selector", ".drawing")
+    drawing = rows_of(browser)[row].find_elements("css selector", ".drawing")[position // ROW_BASES]
     width = drawing.size["width"]
-    offset = int((position + 0.5) / LENGTH * width - width / 2)
+    offset = int((position % ROW_BASES + 0.5) / ROW_BASES * width - width / 2)
     ActionChains(browser).move_to_element_with_offset(drawing, offset, 0).perform()
     return browser.find_element("id", "tip").text
 
@@ -199,6 +224,7 @@ def test_keys_move_between_sequences_and_bases_and_change_target_and_zoom(browse
     drawing = rows_of(browser)[0].find_element("css selector", ".drawing")
     assert drawing.size["width"] == 10 * LENGTH
     press(browser, "-", "-", "-", Keys.ESCAPE)
+    drawing = rows_of(browser)[0].find_element("css selector", ".drawing")
     assert drawing.size["width"] < 1300
     assert not browser.find_element("id", "tip").is_displayed()
 

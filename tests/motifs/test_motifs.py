@@ -259,6 +259,12 @@ def test_patterns_are_named_by_default(zoo: Zoo, explained: Path, tmp_path: Path
     rows = (tmp_path / "named" / "up.patterns.tsv").read_text().splitlines()
     assert rows[1].split("\t")[3] == "AP-1 TGASTCA"
     assert json.loads((tmp_path / "named" / "motifs.json").read_text())["known"]["file"] == "bundled"
+    page = (tmp_path / "named" / "motifs.html").read_text()
+    for fact in ("weights 111111111111", "made here", "deeplift", "28 known motifs", 'href="up.hits.tsv"'):
+        assert fact in page
+    hits = [line.split("\t") for line in (tmp_path / "named" / "up.hits.tsv").read_text().splitlines()[1:]]
+    for name, start, end, strand, *_ in hits[:: len(hits) // 20]:
+        assert f"<td>{name}</td><td class=number>{start}</td><td class=number>{end}</td><td>{strand}</td>" in page
 
 
 def test_none_compares_with_no_motifs(zoo: Zoo, explained: Path, monkeypatch: pytest.MonkeyPatch) -> None:

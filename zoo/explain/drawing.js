@@ -33,9 +33,9 @@ function letter(base, x, top, height, flipped) {
     : (left + value / 1000 * width).toFixed(2)).join(" ")).join("");
 }
 
-// scores: the contribution of each base
-function drawLogo(svg, axis, bases, scores, colours) {
-  const top = Math.max(0, ...scores), bottom = Math.min(0, ...scores), span = top - bottom || 1;
+// scores: the contribution of each base; scaled: the scores that decide on the scale, if these are a part of them
+function drawLogo(svg, axis, bases, scores, colours, scaled = scores) {
+  const top = Math.max(0, ...scaled), bottom = Math.min(0, ...scaled), span = top - bottom || 1;
   const y = value => (top - value) / span * LOGO.height;
   const paths = {};
   scores.forEach((score, i) => {
@@ -54,10 +54,11 @@ function drawLogo(svg, axis, bases, scores, colours) {
     .map(value => make("span", {style: `top:${share(value)}`}, value ? signed(value).replace(/0$/, "") : "0")));
 }
 
-// effects: of each base of the alphabet at each position, in the order of the sequence
-function drawHeat(canvas, bases, effects, alphabet) {
+const largestOf = values => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
+
+// effects: of each base of the alphabet at each position, in the order of the sequence; largest: the end of the scale
+function drawHeat(canvas, bases, effects, alphabet, largest = largestOf(effects)) {
   const style = getComputedStyle(document.documentElement);
-  const largest = effects.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
   const up = style.getPropertyValue("--up"), down = style.getPropertyValue("--down");
   // the pixels of the screen, with cells on whole pixels; browsers draw no canvas wider than MOST
   const box = canvas.getBoundingClientRect();
@@ -80,6 +81,16 @@ function drawHeat(canvas, bases, effects, alphabet) {
       context.fillRect(left, top, width, height);
     }
   }
+}
+
+// the colours of drawHeat for effects from -largest to largest, between these two numbers
+function drawScale(box, largest) {
+  const style = getComputedStyle(document.documentElement), steps = 16;
+  const stops = Array.from({length: 2 * steps + 1}, (_, i) => (i - steps) / steps).map(value =>
+    `rgba(${style.getPropertyValue(value < 0 ? "--down" : "--up")}, ${Math.sqrt(Math.abs(value)).toFixed(3)})`);
+  const bar = make("i", {style: `background: linear-gradient(to right, ${stops.join(", ")}), var(--zero)`});
+  const [text, low, high] = ["effect", signed(-largest), signed(largest)].map(text => make("span", {}, text));
+  box.replaceChildren(text, low, bar, high);
 }
 
 // the text about one position; effects: null without substitutions

@@ -188,5 +188,4 @@ def _write_logos(folder: Path, rows: Sequence[Row], targets: Sequence[str], kind
         for target, contributions in zip(targets, row.contributions, strict=True):
             scores = contributions[:, None] * ONE_HOT[row.codes]
             path = folder / logos.FOLDER / f"{number:04d}.{files.quoted(target)}.{kind}"
-            title, width = f"{row.name}: contributions to {target}", logos.BASE_WIDTH * len(scores) + 1
-            logos.save(scores, path, title, width, kind)
+            logos.save_sequence(scores, path, f"{row.name}: contributions to {target}")

@@ -42,7 +42,7 @@ class ExplainOptions:
     logos: Annotated[int, Bounds(0, MOST_ROWS)] = 0
     """Also draw logos of the first N sequences, one file for each target; needs the extra `explain`."""
 
-    logo_format: Literal["png", "svg"] = "png"
+    logo_format: Literal["png", "svg", "pdf"] = "png"
     """Image format of the logos."""
 
     def __post_init__(self) -> None:

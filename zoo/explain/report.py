@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from zoo.explain.logos import COLOURS
+from zoo.explain.logos import COLOURS, ROW_BASES
 from zoo.prediction import description
-from zoo.spec import ALPHABET
+from zoo.spec import ALPHABET, UNIT
 
 FILE = "report.html"
 
@@ -59,6 +59,8 @@ def write(path: Path, rows: Sequence[Row], described: dict[str, Any]) -> None:
         "alphabet": ALPHABET,
         "colours": COLOURS,
         "length": described["sequence_length"],
+        "rowBases": ROW_BASES,
+        "unit": UNIT,
         "sequences": described["counts"]["records"],
         "method": options["method"],
         "shuffles": options["shuffles"],

@@ -31,8 +31,9 @@ CONSENSUS = {
     "snail": "RWRACAGGTGYAC",
     # Blackwell, Kretzner, Blackwood, Eisenman, Weintraub 1990, Science 250:1149: Myc
     "E-box": "CACGTG",
-    # Briggs, Yokoyama, Wang, Brown, Goldstein 1993, J. Biol. Chem. 268:14490: the sterol regulatory element
-    "SREBP": "ATCACCCCAC",
+    # the sterol regulatory element, en.wikipedia.org/wiki/Sterol_regulatory_element-binding_protein; in the promoter of
+    # the LDL receptor it is ATCACCCCAC (Briggs, Yokoyama, Wang, Brown, Goldstein 1993, J. Biol. Chem. 268:14490)
+    "SREBP": "TCACNCCAC",
     # Perisic, Xiao, Lis 1989, doi:10.1016/0092-8674(89)90603-X: three units of the heat shock element
     "HSF": "GAANNTTCNNGAA",
     # Liang et al. 2008, doi:10.1038/nature07388: Zelda

@@ -20,6 +20,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -30,6 +31,8 @@ from zoo.formats import meme
 from zoo.motifs import known_motifs, patterns
 from zoo.motifs.options import MotifOptions
 from zoo.motifs.patterns import Pattern
+from zoo.prediction import description
+from zoo.spec import UNIT
 from zoo.system.atomic import check_folder_target, replacing_folder
 from zoo.weights import lookup
 
@@ -62,6 +65,9 @@ LOGO_WIDTH, PAGE_LOGO_WIDTH = 4, 3.6
 
 BUNDLED = "bundled"
 """In the description, for the known motifs of known_motifs.py."""
+
+MOST_HITS = 500
+"""Hits of a pattern on the page; the table has all."""
 
 LISTED = 4
 """Maximum number of patterns in a line on the terminal."""
@@ -111,7 +117,7 @@ def find(
         "targets": {},
     }
     with replacing_folder(output, overwrite, OURS, [known]) as partial:
-        content = f"<p>{html.escape(described['command'])} (zoo {described['version']})</p>\n"
+        content = _about(described)
         for target in targets:
             numbers, one_hot, hypothetical = explained.arrays(target, options.strongest)
             with _errors_of(target):
@@ -121,7 +127,7 @@ def find(
                 found = patterns.with_matches(found, motifs)
             _write(partial, target, explained.names, found)
             described["targets"][target] = {"sequences": len(numbers), "patterns": [_described(one) for one in found]}
-            content += _section(target, len(numbers), found)
+            content += _section(target, explained.names, len(numbers), found)
         (partial / PAGE_FILE).write_text(PAGE.read_text("utf-8").replace(CONTENT_MARK, content), "utf-8", "replace")
         (partial / DESCRIPTION).write_text(json.dumps(described, indent=2) + "\n")
     return described
@@ -168,7 +174,7 @@ def _write(folder: Path, target: str, names: Sequence[str], found: Sequence[Patt
     logos.overview(titles, [one.logo for one in found], folder / f"{stem}.patterns.png")
     (folder / logos.FOLDER).mkdir(exist_ok=True)
     for one in found:
-        logos.save(one.logo, folder / logos.FOLDER / f"{stem}.{one.name}.png", one.name, LOGO_WIDTH)
+        logos.save_motif(one.logo, folder / logos.FOLDER / f"{stem}.{one.name}.png", one.name, LOGO_WIDTH)
 
 
 def _write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -176,11 +182,29 @@ def _write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[obj
     path.write_text("".join(lines), "utf-8", "surrogateescape")
 
 
-def _section(target: str, sequences: int, found: Sequence[Pattern]) -> str:
+def _about(described: Mapping[str, Any]) -> str:
+    """What was explained with which weights, and what the patterns were compared with, as HTML."""
+    explanation, known = described["explanation"], described["known"]
+    weights, options = explanation["weights"], explanation["options"]
+    shuffles = f" against {options['shuffles']} shuffles" if options["method"] == "deeplift" else ""
+    compared = "patterns were compared with no known motifs"
+    if known:
+        name = "motifs of fly enhancers and core promoters" if known["file"] == BUNDLED else known["file"]
+        compared = f"compared with {known['motifs']:,} known motifs: {name}"
+    lines = [
+        f"{description.name(weights)} ({weights['architecture']}, {weights['id'][:12]}): {weights['source']}",
+        f"contributions by {options['method']}{shuffles}; {compared}",
+        f"{described['command'] or 'zoo motifs'} (zoo {described['version']})",
+    ]
+    return "".join(f"<p>{html.escape(line)}</p>\n" for line in lines)
+
+
+def _section(target: str, names: Sequence[str], sequences: int, found: Sequence[Pattern]) -> str:
     """The patterns of a target as HTML."""
     columns = "".join(f"<th>{name}</th>" for name in PAGE_COLUMNS)
-    rows = "".join(map(_row, found))
-    return f"<h2>{html.escape(target)}: {sequences:,} sequences</h2>\n<table>\n<tr>{columns}</tr>\n{rows}</table>\n"
+    rows = "".join(_row(one) + _positions(one, names, target) for one in found)
+    title = f"{html.escape(target)}: {len(found):,} patterns in {sequences:,} sequences"
+    return f"<h2>{title}</h2>\n<table class=patterns>\n<tr>{columns}</tr>\n{rows}</table>\n"
 
 
 def _row(one: Pattern) -> str:
@@ -195,10 +219,28 @@ def _row(one: Pattern) -> str:
     )
 
 
+def _positions(one: Pattern, names: Sequence[str], target: str) -> str:
+    """The hits of a pattern, which open on a click: a row of the table of patterns."""
+    hits = [hit for hit, _ in patterns.hits([one])]
+    table = f"{files.quoted(target)}.hits.tsv"
+    more = "" if len(hits) <= MOST_HITS else f"; the first {MOST_HITS:,} of them are here"
+    rows = "".join(
+        f"<tr><td>{html.escape(names[hit.sequence])}</td><td class=number>{hit.start + 1:,}</td>"
+        f"<td class=number>{hit.end:,}</td><td>{hit.strand}</td><td class=number>{hit.contribution:.3f}</td></tr>"
+        for hit in hits[:MOST_HITS]
+    )
+    columns = "".join(f"<th>{name}</th>" for name in (*HIT_COLUMNS[:4], f"contribution ({UNIT})"))
+    return (
+        f"<tr class=hits><td colspan={len(PAGE_COLUMNS)}><details><summary>{len(hits):,} positions of {one.consensus}"
+        f'</summary><p>All are in <a href="{html.escape(quote(table))}">{html.escape(table)}</a>{more}.</p>'
+        f"<table><tr>{columns}</tr>{rows}</table></details></td></tr>\n"
+    )
+
+
 def _image(scores: np.ndarray) -> str:
     """A logo of float (W, 4) as a data URL."""
     drawn = io.BytesIO()
-    logos.save(scores, drawn, "", PAGE_LOGO_WIDTH, "svg")
+    logos.save_motif(scores, drawn, "", PAGE_LOGO_WIDTH, "svg")
     return f"data:image/svg+xml;base64,{base64.b64encode(drawn.getvalue()).decode()}"
 
 

@@ -56,7 +56,8 @@ def name(weights: dict[str, Any]) -> str:
     """Which weights these are, in a few words."""
     if weights["bundled"]:
         return f"bundled weights {weights['bundled']}"
-    return f"published weights {weights['published']}" if weights["published"] else f"weights {weights['id'][:12]}"
+    published = weights.get("published")  # descriptions of earlier releases have no such entry
+    return f"published weights {published}" if published else f"weights {weights['id'][:12]}"
 
 
 def details(description: dict[str, Any]) -> list[str]:
