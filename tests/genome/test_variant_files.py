@@ -340,7 +340,7 @@ def test_variants_are_read_twice_at_most(
     ("words", "facts"),
     [
         (["none.vcf"], ["none.vcf"]),
-        (["g.fa"], ["g.fa", ".vcf, .vcf.gz, .vcf.bgz, .bcf", ".tsv, .txt, .csv"]),
+        (["g.fa"], ["g.fa", ".vcf, .vcf.gz, .vcf.bgz, .bcf", ".tsv, .txt, .csv", "FASTA"]),
         (["v.vcf", "-o", "out.xls"], ["out.xls", ".tsv, .txt, .csv, .parquet"]),
         (["t.tsv", "-o", "out.vcf.gz"], ["out.vcf.gz", "table", ".tsv"]),
         (["v.vcf", "-o", "out.bcf"], ["out.bcf", "out.vcf.gz"]),
@@ -476,6 +476,13 @@ def test_positions_of_tables_are_whole_numbers(tmp_path: Path) -> None:
         path.write_text(f"chrom,pos,ref,alt\nchr2,7,A,C\nchr2,{text},A,C\n")
         with refuses(path, "row 2", "pos", repr(text), hint):
             list(vcf.Records(path))
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    for values, facts in (([5.0, 6.0], ["row 1", "'5.0'", "decimal"]), ([5, None], ["row 2", "pos", "whole number"])):
+        frame = pandas.DataFrame({"chrom": "chr2", "pos": values, "ref": "A", "alt": "C"})
+        frame.astype({"pos": "Int64"} if None in values else {}).to_parquet(tmp_path / "t.parquet")
+        with refuses("t.parquet", *facts):
+            list(vcf.Records(tmp_path / "t.parquet"))
 
 
 def test_words_for_a_missing_allele_of_a_table_are_rows_without_numbers(zoo: Zoo, contigs: dict[str, str]) -> None:

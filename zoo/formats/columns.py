@@ -148,7 +148,7 @@ def _column(names: Sequence[str], present: Sequence[str]) -> str | None:
 
 def plain(name: str) -> str:
     """A column's name as it is compared with another if none is the same: without case and without a # before it."""
-    return name.strip().removeprefix("#").lower()
+    return name.strip(" ").removeprefix("#").lower()
 
 
 def _lacking(path: Path, missing: Sequence[str], present: Sequence[str], advice: Mapping[str, str]) -> str:
@@ -318,7 +318,7 @@ def _words(cells: Cells, where: str, may_be_missing: bool) -> list[str]:
     for row, cell in enumerate(cells, 1):
         word = cell or ""
         if not word and not may_be_missing:
-            raise ZooError(f"{where}, row {row}: expected text, the value is missing")
+            raise ZooError(f"{where}, row {row}: expected a value, it is missing")
         if CONTROL.search(word):
             raise ZooError(f"{where}, row {row}: expected text without control characters, got {shown(word)!r}")
         words.append(word)

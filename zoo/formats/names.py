@@ -36,4 +36,4 @@ def listed(texts: list[str], most: int = 8) -> str:
 
 def none_among(lines: int, kind: str) -> str:
     """Part of a message for a file without records. lines: those that it has.  kind: what they are."""
-    return f"found none among {lines:,} lines of {kind}" if lines else "the file is empty"
+    return f"found none among {lines:,} line{'s' * (lines > 1)} of {kind}" if lines else "the file is empty"

@@ -109,9 +109,10 @@ def is_vcf(path: Path) -> bool:
         return True
     if columns.suffix(path) in TABLE_SUFFIXES:
         return False
+    kind = kinds.of_file(path)
     raise ZooError(
         f"{path}: expected variants whose name ends in {', '.join(SUFFIXES)}, or in {', '.join(TABLE_SUFFIXES)} for a "
-        "table with the columns chrom, pos, ref and alt"
+        f"table with the columns chrom, pos, ref and alt{f'; found {kind}' if kind else ''}"
     )
 
 
