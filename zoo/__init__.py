@@ -5,6 +5,8 @@ zoo.predict(["ACGT..."])              # text -> a DataFrame with a column for ea
 model = zoo.load("original", runtime="onnx-cpu")
 model.predict(["ACGT..."])            # text -> float32 (N, T)
 model.predict_codes(codes)            # base codes, uint8 (N, L) -> float32 (N, T)
+zoo.predict_intervals("peaks.bed", "dm6.fa")   # intervals of a genome -> a DataFrame
+zoo.variant_effects("calls.vcf", "dm6.fa")     # variants -> a DataFrame with a row for each allele
 zoo.torch_module("original")          # the PyTorch network, float (N, 4, L) -> (N, T)
 zoo.explain.ism(model, ["ACGT..."])   # what each substitution does, float32 (N, L, 4, T); see zoo.explain
 """
@@ -19,10 +21,23 @@ if TYPE_CHECKING:
     from zoo import design, explain
     from zoo.dna.encoding import encode, one_hot
     from zoo.errors import ZooError
+    from zoo.genome.frames import predict_intervals, variant_effects
     from zoo.prediction.model import Model, load, predict
     from zoo.weights.network import torch_module
 
-__all__ = ["Model", "ZooError", "design", "encode", "explain", "load", "one_hot", "predict", "torch_module"]
+__all__ = [
+    "Model",
+    "ZooError",
+    "design",
+    "encode",
+    "explain",
+    "load",
+    "one_hot",
+    "predict",
+    "predict_intervals",
+    "torch_module",
+    "variant_effects",
+]
 __version__ = "0.1.0"
 
 
@@ -35,6 +50,8 @@ __getattr__, __dir__ = lazy.names(
         "encode": "zoo.dna.encoding",
         "explain": "zoo.explain",
         "load": "zoo.prediction.model",
+        "predict_intervals": "zoo.genome.frames",
+        "variant_effects": "zoo.genome.frames",
         "one_hot": "zoo.dna.encoding",
         "predict": "zoo.prediction.model",
         "torch_module": "zoo.weights.network",

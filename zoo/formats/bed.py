@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from zoo.dna.windows import centre_of
@@ -95,6 +95,14 @@ def _parts_of_region(text: str, contigs: Mapping[str, int]) -> tuple[str, str | 
             )
         return text, None
     return (name, positions) if colon else (text, None)
+
+
+def row(fields: Sequence[object], where: str) -> Interval | BadInterval:
+    """The columns of a BED line as an interval."""
+    try:
+        return _interval("\t".join(map(str, fields)), where)
+    except ValueError as error:
+        return BadInterval(where, str(error))
 
 
 def read(path: Path) -> Iterator[Interval | BadInterval]:

@@ -8,7 +8,7 @@ its centre or in all its windows (summaries.py).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, ClassVar
@@ -59,8 +59,8 @@ class IntervalJob(PredictionJob):
 
     intervals: IntervalOptions = dataclasses.field(default_factory=IntervalOptions)
     summarizing: SummaryOptions = dataclasses.field(default_factory=SummaryOptions)
-    found: Iterable[Interval | BadInterval] | None = None
-    """The intervals, if neither a file nor a region has them."""
+    found: Callable[[Mapping[str, int]], Iterable[Interval | BadInterval]] | None = None
+    """Gives the intervals of a genome's contigs (name -> bases), if neither a file nor a region has them."""
 
     UNIT: ClassVar[str] = "intervals"
     LABELS: ClassVar[Mapping[str, type]] = {"chrom": str, "start": int, "end": int, "name": str, "strand": str}
@@ -149,7 +149,7 @@ class IntervalRecords:
 
     def _found(self, genome: IndexedFasta) -> Iterable[Interval | BadInterval]:
         if self._job.found is not None:
-            return self._job.found
+            return self._job.found(genome.contigs)
         path = self._options.bed
         return bed.read(path) if path else [bed.region(self._options.region or "", genome.contigs)]
 

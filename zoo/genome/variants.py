@@ -16,7 +16,7 @@ import contextlib
 import dataclasses
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import cached_property
 from pathlib import Path
@@ -273,6 +273,14 @@ class Scoring(GenomeWork):
             found.add(variant)
         return found.effects([variant.line for variant in variants])
 
+    def in_memory(self, variants: Iterable[Variant | BadVariant]) -> tuple[list[Effects], Report]:
+        """The effects of some variants, and their counts. Raises ZooError as `compute` and `write` do."""
+        self._reading, self._read = iter(variants), 0
+        report, found = Report(), list[Effects]()
+        self._score(0, lambda _: None, lambda effects: found.append(report.add(effects)))
+        report.check(self.job.variants, self.job.genome)
+        return found, report
+
     def run(self, on_progress: Progress, files: Mapping[Path, Path]) -> dict[str, Any]:
         """Compute and write a run of one part: the effects are written while further ones are computed."""
         if self._source:
@@ -304,7 +312,7 @@ class Scoring(GenomeWork):
         job, source, file, index = self.job, self._source, files[self.job.output], None
         figure = job.options.figure
         plot = figures.EffectPlot(self.genome.contigs, self.spec.targets) if figure else None
-        report = _Report(plot)
+        report = Report(plot)
         if source is None:
             with _table(job.output, self.spec.targets, file) as add:
                 effects(lambda some: add(report.add(some)))
@@ -501,10 +509,10 @@ def genome_has(genome: IndexedFasta, variant: Variant) -> bool:
     )
 
 
-class _Report:
+class Report:
     """Counts of alleles, the names of those without numbers by the reason, and the effects for a figure."""
 
-    def __init__(self, plot: figures.EffectPlot | None) -> None:
+    def __init__(self, plot: figures.EffectPlot | None = None) -> None:
         self._plot = plot
         counted = ("records", MISMATCH, *REASONS[1:], "variants_without_alleles", "skipped", "ambiguous_letters")
         self.counts = dict.fromkeys(counted, 0)
@@ -574,18 +582,25 @@ def _statuses(effects: Effects) -> list[str]:
 @contextlib.contextmanager
 def _table(output: Path, targets: Sequence[str], file: Path) -> Iterator[Add]:
     """An open table of effects."""
-    numbers = [f"{kind}_{target}" for target in targets for kind in KINDS]
-    layout = Layout(numbers, LABELS, AFTER, missing=True)
+    layout = Layout(number_columns(targets), LABELS, AFTER, missing=True)
     with file.open("wb") as content, table_writer.opened(output, Digested(content), layout) as table:
 
         def add(effects: Effects) -> None:
             if len(effects.match):
-                values = np.stack([effects.ref, effects.alt, effects.alt - effects.ref], axis=2)
-                matches = ["yes" if match else "no" for match in effects.match]
-                statuses = _statuses(effects)
-                table.write(effects.columns, values.reshape(len(matches), len(numbers)), [matches, statuses])
+                table.write(*rows(effects))
 
         yield add
+
+
+def number_columns(targets: Sequence[str]) -> list[str]:
+    return [f"{kind}_{target}" for target in targets for kind in KINDS]
+
+
+def rows(effects: Effects) -> tuple[list[list[Any]], np.ndarray, list[list[str]]]:
+    """Columns of LABELS, numbers as in `number_columns`, float32 (A, 3T), and columns of AFTER."""
+    values = np.stack([effects.ref, effects.alt, effects.alt - effects.ref], axis=2)
+    matches = ["yes" if match else "no" for match in effects.match]
+    return effects.columns, values.reshape(len(matches), -1), [matches, _statuses(effects)]
 
 
 def _check_fields(output: Path, targets: Sequence[str], prefix: str) -> None:

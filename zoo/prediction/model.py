@@ -236,12 +236,7 @@ def predict(
     Without pandas: a dict of target -> float32 (N,). Raises ZooError as zoo.load and Model.predict do.
     """
     letters = list(sequences.values()) if isinstance(sequences, Mapping) else sequence_list(sequences)
-    if isinstance(model, Model):
-        if weights is not None or options:
-            raise ZooError(f"{next(iter(options), 'weights')}: give it to zoo.load; this model is loaded already")
-        loaded = model
-    else:
-        loaded = load(model, weights, **options)
+    loaded = loaded_model(model, weights, options)
     index = list(sequences) if isinstance(sequences, Mapping) else getattr(sequences, "index", None)
     activities = loaded.predict(letters)
     targets = loaded.spec.targets
@@ -251,6 +246,15 @@ def predict(
 
     labelled = isinstance(sequences, Mapping | pandas.Series)
     return pandas.DataFrame(activities, index=index if labelled else None, columns=list(targets))
+
+
+def loaded_model(model: str | Path | Model | None, weights: str | Path | None, options: Mapping[str, Any]) -> Model:
+    """A loaded model as it is, or `load(model, weights, **options)`. Raises ZooError for both."""
+    if not isinstance(model, Model):
+        return load(model, weights, **options)
+    if weights is not None or options:
+        raise ZooError(f"{next(iter(options), 'weights')}: give it to zoo.load; this model is loaded already")
+    return model
 
 
 def _state(file: Path | None) -> tuple[int, ...]:
