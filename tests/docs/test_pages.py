@@ -30,11 +30,13 @@ LEFT = {
     ],
     "design.md": ["designs.fa", "designs.fa.trace.tsv", "designs.fa.json", "climb.png", "mutated.fa", "example.fa"],
     "genome.md": [
+        "strongest.tsv",
         "activities.tsv", "activities.tsv.json", "dm6.fa.fai", "ush.png", "tracks/ush.dev.bw", "tracks/ush.hk.bw",
         "tracks/ush.json", "tracks/mean.dev.bw", "tracks/peaks.hk.bedgraph",
     ],
     "variants.md": [
         "effects.tsv", "effects.tsv.json", "effects.vcf.gz", "effects.vcf.gz.tbi", "effects.parquet", "effects.png",
+        "both.vcf.gz",
     ],
     "models.md": ["motifs.onnx", "gapped.tsv", "gapped/metrics.json", "compared/comparison.png"],
     "cluster.md": ["tracks/dm6.dev.bw", "tracks/dm6.hk.bw", "tracks/dm6.json"],
