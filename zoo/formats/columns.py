@@ -109,11 +109,9 @@ def read(
     was not read literally.
     """
     where = title(str(path))
-    if str(path) != STANDARD_INPUT and not path.is_file():
-        raise ZooError(f"{path}: {'expected a table, this is a folder' if path.is_dir() else 'no such file'}")
     names = {name: (name, *(other_names or {}).get(name, ())) for name in (*numbers, *text, *optional)}
     wanted = {name: names[name] for name in (*numbers, *text)}
-    table = _Parquet(path) if suffix(path) in PARQUET else _Text(path, wanted.values())
+    table = _opened(path, wanted.values())
     present = table.columns
     doubled = next((name for name in present if name and present.count(name) > 1), None)
     if doubled is not None:
@@ -167,9 +165,14 @@ def _lacking(path: Path, missing: Sequence[str], present: Sequence[str], advice:
 
 def names(path: Path) -> list[str]:
     """Names of all columns of a table. Raises ZooError as `read`, which checks the rows."""
-    if not path.is_file():
+    return list(_opened(path).columns)
+
+
+def _opened(path: Path, wanted: Collection[Sequence[str]] = ()) -> _Text | _Parquet:
+    """An open table. wanted: as for _Text. Raises ZooError if there is none."""
+    if str(path) != STANDARD_INPUT and not path.is_file():
         raise ZooError(f"{path}: {'expected a table, this is a folder' if path.is_dir() else 'no such file'}")
-    return list((_Parquet(path) if suffix(path) in PARQUET else _Text(path, ())).columns)
+    return _Parquet(path) if suffix(path) in PARQUET else _Text(path, wanted)
 
 
 def digest_and_count(path: Path) -> tuple[str, int]:

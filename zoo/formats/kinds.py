@@ -27,11 +27,11 @@ class Kind(NamedTuple):
 
 VCF = Kind("VCF (variants)", "zoo variants takes it, with a name that ends in .vcf or .vcf.gz")
 BCF = Kind("BCF (variants)", "zoo variants takes it, with a name that ends in .bcf")
-BED = Kind("BED (intervals)", "--bed takes it, with --genome")
-NARROW_PEAK = Kind("narrowPeak (intervals with summits)", "--bed takes it, with --genome")
+BED = Kind("BED (intervals)", "zoo predict and zoo explain take it with --bed and --genome")
+NARROW_PEAK = Kind("narrowPeak (intervals with summits)", "zoo predict and zoo explain take it with --bed and --genome")
 GTF = Kind("GTF or GFF (annotation)", "--bed takes intervals as BED; a GTF start is 1-based, that of BED is 0-based")
 BIG_WIG = Kind("bigWig (a track)", "it has no sequences; give the intervals with --bed and the genome with --genome")
-BIG_BED = Kind("bigBed (intervals)", "bigBedToBed converts it; then --bed takes it, with --genome")
+BIG_BED = Kind("bigBed (intervals)", "bigBedToBed writes BED, which --bed takes")
 TRACK = Kind(
     "a track (bedGraph or wig)", "it has no sequences; give intervals with --bed, and the genome with --genome"
 )
@@ -42,7 +42,9 @@ FASTA = Kind("FASTA (sequences)", "zoo predict takes it as FILE; a genome is giv
 MEME = Kind("motifs in the MEME format", "zoo motifs takes them with --known")
 JASPAR = Kind("motifs in the JASPAR format", "jaspar2meme converts them; then zoo motifs takes them with --known")
 GENBANK = Kind("GenBank", "seqret or another converter writes FASTA")
-PARQUET = Kind("Parquet (a table)", "give it a name that ends in .parquet, and --column NAME for its sequences")
+PARQUET = Kind(
+    "Parquet (a table)", "zoo predict and zoo explain take it with --column NAME, and a name that ends in .parquet"
+)
 EXCEL = Kind("an Excel workbook or another archive", "save the sheet as CSV")
 HDF5 = Kind("HDF5", "zoo import takes weights of Keras; sequences are read from FASTA or tables")
 PDF = Kind("PDF", "save it as plain text")
@@ -120,7 +122,11 @@ def _table(line: str) -> Kind | None:
     if len(named) < 2 and "seq" not in line.lower():
         return None
     column = next((name for name in named if "seq" in name.lower()), "NAME")
-    return Kind(f"a table, {', '.join(map(shown, named[:4]))}", f"--column {shown(column)} reads its sequences", True)
+    return Kind(
+        f"a table, {', '.join(map(shown, named[:4]))}",
+        f"zoo predict and zoo explain take it with --column {shown(column)}",
+        True,
+    )
 
 
 def of_file(path: str | Path) -> Kind | None:
