@@ -17,10 +17,14 @@ import requests
 from activity_page import find, predict, text, wait
 from browser import opened as browser_opened
 from checkpoints import ODD, ODD_CONFIGS, random_checkpoint
+from refusals import refuses
 from served import LENGTH, LOCAL, RUNTIME, Running, letters, opened, running
 from sites import made, onnxruntime_web, shown
 
 import zoo
+from zoo.dna.encoding import encode_as
+from zoo.dna.read_options import PAGE, ReadOptions
+from zoo.prediction import description
 from zoo.serve import page_api
 from zoo.serve.page import NO_STEP
 from zoo.weights import checkpoint
@@ -76,10 +80,10 @@ def page(browser: Any, place: Place) -> Any:
     return browser
 
 
-def choose(page: Any, name: str) -> None:
+def choose(page: Any, name: str, heading: str = "") -> None:
     (button,) = [one for one in find(page, "#body button") if one.text == name]
     button.click()
-    wait(page, lambda: text(page, "#name") == name)
+    wait(page, lambda: text(page, "#name") == (heading or name))
 
 
 def cells(page: Any) -> list[list[str]]:
@@ -238,12 +242,111 @@ def test_the_table_is_downloaded_with_every_digit(page: Any, place: Place, model
     np.testing.assert_allclose(found, model.predict(SEQUENCES), rtol=0, atol=place.tolerance)
 
 
-def test_the_page_names_the_weights_that_ran(page: Any, place: Place, model: zoo.Model) -> None:
-    about = text(page, "#about")
-    assert about.startswith(f"Weights {model.spec.weights_id[:12]} on {place.runtime}")
-    assert about.endswith(f"; sequences of {LENGTH} bases.")
-    find(page, "#origin summary")[0].click()
-    assert text(page, "#source") == model.spec.source
+def test_the_empty_page_says_what_is_predicted_from_what_and_by_which_weights(
+    page: Any, place: Place, model: zoo.Model
+) -> None:
+    assert all(target in text(page, "#about") for target in TARGETS)
+    assert text(page, "#caution") == ""
+    card = {one.get_attribute("data-about"): one.text for one in find(page, "#card dd")}
+    assert list(card) == ["Input", "Weights", "Source"]
+    assert f"{LENGTH} bases" in card["Input"]
+    assert model.spec.weights_id[:12] in card["Weights"]
+    assert place.runtime in card["Weights"]
+    assert card["Source"] == model.spec.source
+    predict(page, fasta(SEQUENCES))
+    assert not find(page, "#card")[0].is_displayed()
+
+
+def set_options(page: Any, strand: str = "given", resize: bool = False, ambiguous: bool = False) -> None:
+    script = "[$('strand').value, $('resize').checked, $('ambiguous').checked] = arguments"
+    page.execute_script(script, strand, resize, ambiguous)
+
+
+CASES = [
+    "A" * LENGTH, "acgtn" * LENGTH, "ACGT", "", "A" * (LENGTH + 3), "A" * (4 * LENGTH), "A" * (4 * LENGTH + 1), "NA",
+    "NaN", "none", "ACGR" + "A" * (LENGTH - 4), "ACGU" + "A" * (LENGTH - 4), "AC T" + "A" * (LENGTH - 4), "AC'", "ACé",
+    "ACG1" + "A" * (LENGTH - 4), "yR" + "G" * LENGTH, "AC*" + "A" * (LENGTH - 3), "CA" * (LENGTH // 2) + "G" * 20,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("resize", "ambiguous"), [(None, None), ("center", None), (None, "n"), ("center", "n")])
+def test_sequences_are_read_as_zoo_predict_reads_them(page: Any, resize: str | None, ambiguous: str | None) -> None:
+    set_options(page, resize=bool(resize), ambiguous=bool(ambiguous))
+    found = page.execute_script("return arguments[0].map(text => fit(text, wanted()))", CASES)
+    for case, one in zip(CASES, found, strict=True):
+        if "error" in one:
+            with refuses(one["error"]):
+                encode_as([case], LENGTH, ReadOptions(resize, ambiguous), lambda _: "s", PAGE)
+        else:
+            (codes,) = encode_as([case], LENGTH, ReadOptions(resize, ambiguous), lambda _: "s", PAGE)
+            assert one["fitted"] == "".join("ACGTN"[code] for code in codes)
+            assert one["resized"] == (len(case) != LENGTH)
+            assert one["asN"] == sum(letter.upper() not in "ACGTN" for letter in case)
+    assert {"error" in one for one in found} == {True, False}
+
+
+def test_the_options_give_the_numbers_of_zoo_predict(page: Any, place: Place, weights: Path, model: zoo.Model) -> None:
+    short, other = SEQUENCES[0][3:], "R" + SEQUENCES[1][1:]
+    given = fasta([short, other, SEQUENCES[2]])
+    wanted = ["N" + short + "NN", "N" + other[1:], SEQUENCES[2]]
+    reverse = [one.translate(str.maketrans("ACGT", "TGCA"))[::-1] for one in wanted]
+    expected = {
+        "given": model.predict(wanted),
+        "both": model.predict(wanted, rc="average"),
+        "reverse": model.predict(reverse),
+    }
+    for strand, values in expected.items():
+        set_options(page, strand, resize=True, ambiguous=True)
+        predict(page, given)
+        found = page.execute_script("return records.map(record => record.activities)")
+        np.testing.assert_allclose(np.array(found), values, rtol=0, atol=max(place.tolerance, 1e-6))
+        assert text(page, "#status").startswith("3 predicted, 1 cropped or padded, 1 letter read as N.")
+    assert np.abs(expected["both"] - expected["given"]).max() > 1e-3
+    set_options(page, "both", resize=True, ambiguous=True)
+    explained = page.execute_async_script(
+        "backend.explain($('model').value, arguments[0], true).then(found => arguments[1]([...found.effects[1]]))",
+        SEQUENCES[2],
+    )
+    both = zoo.load(weights=str(weights), runtime=RUNTIME, threads=1, rc="average")
+    effects = zoo.explain.ism(both, SEQUENCES[2:])[0, :, :, 1]
+    np.testing.assert_allclose(np.array(explained).reshape(LENGTH, 4), effects, rtol=0, atol=2e-3)
+
+
+def test_a_change_of_an_option_predicts_again(page: Any) -> None:
+    predict(page, fasta(SEQUENCES))
+    before = cells(page)
+    find(page, "#strand option")[1].click()
+    wait(page, lambda: text(page, "#status").startswith("3 predicted") and cells(page) != before)
+    choose(page, "s0", "s0, mean of both strands")
+
+
+def test_the_figure_has_the_method_positions_and_a_colour_scale(page: Any, place: Place) -> None:
+    predict(page, fasta(SEQUENCES))
+    choose(page, "s0")
+    assert text(page, "#method") == ("DeepLIFT" if place.runtime == "kmer-cpu" else "Mutations")
+    assert [one.text for one in find(page, "#ruler span")][:3] == ["1", "5", "10"]
+    effects = page.execute_script("return Math.max(...drawn.changes.map(Math.abs))")
+    assert f"+{effects:.3f}" in text(page, "#scale")
+    assert "log2 enrichment" in text(page, "#top")
+
+
+def test_more_targets_than_fit_are_left_to_the_file(page: Any) -> None:
+    predict(page, fasta(SEQUENCES))
+    page.execute_script("""
+        models[$("model").value].targets = Array.from({length: 70}, (_, i) => `t${i}`);
+        records.forEach(record => { record.activities = Array(70).fill(0); });
+        table();""")
+    assert len(cells(page)[0]) == 65
+    assert text(page, "#left-out").startswith("6 targets")
+
+
+def test_bundled_weights_say_what_they_predict_and_whom_to_cite() -> None:
+    for name in ("original", "tuned"):
+        about = description.of_weights(zoo.load(name, runtime=RUNTIME).spec)
+        for fact in ("Drosophila", "S2", "STARR-seq", "log2", "dev", "hk"):
+            assert fact in about["predicts"]
+        assert "10.1038/s41588-022-01048-5" in about["cite"]
+        assert "imitate" in about["caution"]
 
 
 def test_the_page_requests_no_other_host_and_the_console_is_silent(page: Any, place: Place) -> None:
@@ -315,6 +418,7 @@ def test_an_error_in_a_request_of_the_page_is_one_line(service: Running) -> None
         ("explain", {}, 400, "sequence"),
         ("explain", [], 400, "list of 0"),
         ("explain", {"sequence": "ACGT"}, 400, f"{LENGTH} bases, got 4"),
+        ("explain", {"sequence": SEQUENCES[0], "rc": "both"}, 400, "average"),
         ("stronger", {"sequence": SEQUENCES[0], "target": "d"}, 400, "d"),
         ("weaker", {"sequence": SEQUENCES[0]}, 404, "/openapi.json"),
     ]:

@@ -38,6 +38,8 @@ class Spelling(NamedTuple):
 
 COMMAND_LINE = Spelling("--crop-or-pad", "--ambiguous-as-n")
 
+PAGE = Spelling('"Crop or pad"', '"Other letters as N"')
+
 PYTHON = Spelling('resize="center"', 'ambiguous="n"')
 
 LONGEST = 4

@@ -24,9 +24,10 @@ def of_run(runtime: str, provider: str, spec: ModelSpec) -> dict[str, Any]:
 def of_weights(spec: ModelSpec) -> dict[str, Any]:
     """Identity of weights; for bundled ones, what they imitate and how well.
 
-    published: the name of published weights.  caution: see lookup.caution.
+    published: the name of published weights.  caution: see lookup.caution.  predicts, cite: what the targets of
+    published weights and their imitations are, and whom to cite; None for other weights.
     """
-    bundled = lookup.bundled_as(spec.weights_id)
+    bundled, about = lookup.bundled_as(spec.weights_id), lookup.about(spec.weights_id)
     return {
         "id": spec.weights_id,
         "architecture": spec.architecture,
@@ -37,6 +38,8 @@ def of_weights(spec: ModelSpec) -> dict[str, Any]:
         "published": lookup.published_as(spec.weights_id),
         "imitates": lookup.published_instead(spec.architecture) if bundled else None,
         "caution": lookup.caution(spec.weights_id),
+        "predicts": about and about.predicts,
+        "cite": about and about.citation,
     }
 
 

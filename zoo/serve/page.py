@@ -22,11 +22,13 @@ from typing import Any
 import orjson
 
 from zoo import registry
+from zoo.dna.read_options import LONGEST, MISSING_WORDS
+from zoo.dna.read_options import PAGE as PAGE_SPELLING
 from zoo.errors import ZooError
 from zoo.explain import report
 from zoo.explain.logos import COLOURS
 from zoo.prediction import description
-from zoo.spec import ALPHABET
+from zoo.spec import ALPHABET, MOST_SHOWN, UNIT
 from zoo.system.atomic import replacing_folder
 from zoo.weights import lookup
 
@@ -48,6 +50,17 @@ HEADERS = {
     "content-security-policy": f"{POLICY}; frame-ancestors 'none'",
 }
 """Headers of the response with the page."""
+
+SETTINGS = {
+    "alphabet": ALPHABET,
+    "colours": COLOURS,
+    "unit": UNIT,
+    "most_shown": MOST_SHOWN,
+    "longest": LONGEST,
+    "missing_words": sorted(MISSING_WORDS),
+    "spelling": PAGE_SPELLING._asdict(),
+}
+"""Constants of the zoo that the scripts need."""
 
 NO_STEP = "the sequence contains N, which zoo design would replace with random bases; replace each N first"
 """Why a sequence is not made stronger."""
@@ -82,9 +95,7 @@ def page(script: str, **settings: Any) -> str:
     parts = {
         "{{POLICY}}": POLICIES[script],
         "{{BACKEND}}": PAGE.with_name(script).read_text("utf-8"),
-        "{{SETTINGS}}": orjson.dumps({"alphabet": ALPHABET, "colours": COLOURS, **settings})
-        .decode()
-        .replace("<", "\\u003c"),
+        "{{SETTINGS}}": orjson.dumps({**SETTINGS, **settings}).decode().replace("<", "\\u003c"),
     }
     text = report.with_drawing(PAGE)
     for mark, part in parts.items():

@@ -16,12 +16,14 @@ from zoo.explain import methods, report
 from zoo.explain.options import ExplainOptions
 from zoo.prediction.model import Model
 from zoo.prediction.session import runtimes_with
+from zoo.prediction.strands import with_strands
 from zoo.serve.page import NO_STEP
 from zoo.serve.protocol import SPELLING, bad_request
 from zoo.spec import ALPHABET, UNKNOWN_BASE
 
 FIELDS = {"explain": ("sequence",), "stronger": ("sequence", "target")}
-"""Last part of the address /page/models/MODEL/... -> fields of the request, all strings."""
+"""Last part of the address /page/models/MODEL/... -> fields of the request, all strings. "rc": "average" explains the
+mean of both strands."""
 
 
 def answer(model: Model, action: str, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,6 +36,7 @@ def answer(model: Model, action: str, fields: Mapping[str, Any]) -> dict[str, An
         codes = encode_as([sequence], model.spec.sequence_length, STRICT, lambda _: "the sequence", SPELLING)
         for target in targets:
             model.spec.target_index(target)
+        model = Model(with_strands(model.session, fields.get("rc")))
     except ZooError as error:
         raise bad_request(str(error)) from None
     return make_stronger(model, codes, *targets) if action == "stronger" else explain(model, codes)

@@ -1,6 +1,5 @@
 // Requests of the page of zoo page, answered in the browser: ONNX Runtime in WebAssembly runs the graphs.
 const ROWS = 64;
-const LETTERS = "ACGTN";
 const sessions = {};
 let turn = Promise.resolve();
 
@@ -36,15 +35,23 @@ async function run(model, letters) {
   return activities;
 }
 
-function problem(sequence, length) {
-  const letters = [...sequence];
-  if (letters.length !== length) return `expected ${length} bases, got ${letters.length}`;
-  const wrong = letters.findIndex(letter => !LETTERS.includes(letter.toUpperCase()));
-  const advice = "Uu".includes(letters[wrong]) ? ": RNA? change U to T" : "";
-  return wrong < 0 ? null : `position ${wrong + 1}: expected a letter of ${LETTERS}, got '${letters[wrong]}'${advice}`;
+// the same for the other strand
+function otherStrand(letters, length) {
+  const found = new Uint8Array(letters.length);
+  letters.forEach((letter, i) => { found[i - i % length + length - 1 - i % length] = PAIRED[letter]; });
+  return found;
+}
+
+// activities as run gives them; both: the mean of both strands
+async function predicted(model, letters, both) {
+  const given = await run(model, letters);
+  if (!both) return given;
+  const other = await run(model, otherStrand(letters, settings.models[model].sequence_length));
+  return given.map((value, i) => (value + other[i]) / 2);
 }
 
 const ascii = text => new TextEncoder().encode(text);
+const PAIRED = Object.fromEntries(Object.entries(COMPLEMENT).map(([base, other]) => [ascii(base)[0], ascii(other)[0]]));
 
 const backend = {
   async models() {
@@ -53,23 +60,19 @@ const backend = {
       [name, {...about, runtime: `onnxruntime-web ${ort.env.versions.web}`}]));
   },
 
-  async predict(model, sequences) {
-    const {sequence_length: length, targets: {length: width}} = settings.models[model];
-    const found = sequences.map(sequence => ({error: problem(sequence, length)}));
-    const good = found.filter(one => !one.error);
-    const activities = await run(model, ascii(sequences.filter((_, i) => !found[i].error).join("")));
-    good.forEach((one, row) => { delete one.error; one.activities = [...activities.slice(row * width, (row + 1) * width)]; });
-    return found;
+  async predict(model, sequences, both) {
+    const width = settings.models[model].targets.length, activities = await predicted(model, ascii(sequences.join("")), both);
+    return sequences.map((_, row) => ({activities: [...activities.slice(row * width, (row + 1) * width)]}));
   },
 
   // predicts every substitution; contributions are substitutions minus the mean of the four bases
-  async explain(model, sequence) {
+  async explain(model, sequence, both) {
     const width = settings.models[model].targets.length, own = ascii(sequence), bases = ascii(settings.alphabet);
     const places = [...own].flatMap((letter, i) => [...bases].map((base, b) => [i, b]).filter(([, b]) => bases[b] !== letter));
     const letters = new Uint8Array((places.length + 1) * own.length);
     for (let row = 0; row <= places.length; row++) letters.set(own, row * own.length);
     places.forEach(([i, b], row) => { letters[(row + 1) * own.length + i] = bases[b]; });
-    const activities = await run(model, letters);
+    const activities = await predicted(model, letters, both);
     const effects = Array.from({length: width}, (_, target) => {
       const found = new Float32Array(own.length * bases.length);
       places.forEach(([i, b], row) => { found[i * bases.length + b] = activities[(row + 1) * width + target] - activities[target]; });
@@ -80,9 +83,9 @@ const backend = {
     return {bases: sequence, activities: [...activities.slice(0, width)], contributions, effects, method: "ism"};
   },
 
-  async stronger(model, sequence, target) {
+  async stronger(model, sequence, target, both) {
     if (sequence.includes("N")) throw new Error(settings.no_step);
-    const effects = (await backend.explain(model, sequence)).effects[settings.models[model].targets.indexOf(target)];
+    const effects = (await backend.explain(model, sequence, both)).effects[settings.models[model].targets.indexOf(target)];
     const best = effects.indexOf(Math.max(...effects)), at = Math.floor(best / settings.alphabet.length);
     const base = settings.alphabet[best % settings.alphabet.length];
     if (effects[best] <= 0) return {sequence, steps: []};

@@ -8,6 +8,8 @@ async function ask(path, body) {
   return found;
 }
 
+const strands = both => both ? {rc: "average"} : {};
+
 const at = model => `models/${encodeURIComponent(model)}`;
 
 const backend = {
@@ -18,13 +20,14 @@ const backend = {
     return found;
   },
 
-  // activities or an error for each sequence; an error does not stop the prediction of the others
-  async predict(model, sequences) {
+  // activities or an error for each sequence; an error does not stop the prediction of the others.
+  // both: whether to predict the mean of both strands
+  async predict(model, sequences, both) {
     const found = sequences.map(() => null);
     for (let left = [...sequences.keys()]; left.length; left = left.filter(i => !found[i])) {
       const tensor = {name: "sequence", datatype: "BYTES", shape: [left.length], data: left.map(i => sequences[i])};
       try {
-        const {data, shape} = (await ask(`v2/${at(model)}/infer`, {inputs: [tensor]})).outputs[0];
+        const {data, shape} = (await ask(`v2/${at(model)}/infer`, {inputs: [tensor], parameters: strands(both)})).outputs[0];
         left.forEach((i, row) => { found[i] = {activities: data.slice(row * shape[1], (row + 1) * shape[1])}; });
       } catch (error) {
         const number = /^sequence (\d+)(, position \d+)?: /.exec(error.message);
@@ -36,11 +39,11 @@ const backend = {
   },
 
   // for each target: contributions of the bases (L), effects of substitutions (4 L)
-  async explain(model, sequence) {
-    const found = await ask(`page/${at(model)}/explain`, {sequence});
+  async explain(model, sequence, both) {
+    const found = await ask(`page/${at(model)}/explain`, {sequence, ...strands(both)});
     return {...found, contributions: found.contributions.map(numbers), effects: found.effects.map(numbers)};
   },
 
   // the sequence after the substitution that raises a target most, and that substitution, if any raises it
-  stronger: (model, sequence, target) => ask(`page/${at(model)}/stronger`, {sequence, target}),
+  stronger: (model, sequence, target, both) => ask(`page/${at(model)}/stronger`, {sequence, target, ...strands(both)}),
 };

@@ -21,6 +21,7 @@ from zoo.spec import ModelSpec
 from zoo.system.files import cache_path
 from zoo.weights import checkpoint
 from zoo.weights.checkpoint import Checkpoint
+from zoo.weights.published import Published
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 """Folder of the bundled weights: NAME.safetensors and NAME.onnx, described by catalog.toml."""
@@ -96,6 +97,16 @@ def _catalog(path: Path, *_: int) -> dict[str, dict[str, Any]]:
 def bundled_as(weights_id: str) -> str | None:
     """The model name of bundled weights; None if they are not bundled."""
     return next((name for name, entry in catalog().items() if entry.get("weights_id") == weights_id), None)
+
+
+def about(weights_id: str) -> Published | None:
+    """What was published about weights that are published, or bundled and imitate those; None for all others."""
+    bundled = bundled_as(weights_id)
+    for architecture in published().values():
+        offer: Published = registry.load("models", architecture).PUBLISHED
+        if offer.weights_id == weights_id or (bundled is not None and variants()[bundled] == architecture):
+            return offer
+    return None
 
 
 def published_as(weights_id: str) -> str | None:

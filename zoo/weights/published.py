@@ -35,6 +35,7 @@ class Published:
     splits: side ("train", "validation", "test") -> its word.
     columns: target -> the column of the labels that holds it.
     citations: md5 (hex) of a weights file -> citation and licence.  alphabet: base order of these files.
+    predicts: what the targets are, in which cells, by which assay and in which unit, for readers.
     """
 
     variant: str
@@ -46,3 +47,9 @@ class Published:
     columns: Mapping[str, str]
     citations: Mapping[str, tuple[str, str]]
     alphabet: str = ALPHABET
+    predicts: str = ""
+
+    @property
+    def citation(self) -> str:
+        """Whom to cite."""
+        return next((citation for citation, _ in self.citations.values()), "")

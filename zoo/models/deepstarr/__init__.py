@@ -127,6 +127,8 @@ PUBLISHED = Published(
             "MIT",
         )
     },
+    predicts="enhancer activity in Drosophila melanogaster S2 cells, measured by STARR-seq, as log2 enrichment over "
+    "input: dev with a developmental core promoter (DSCP), hk with a housekeeping one (RpS12)",
 )
 
 SEARCH_SPACE = Path(__file__).with_name("search_space.toml")
