@@ -105,7 +105,8 @@ class ScanOptions:
     """Genes to draw below the tracks: GTF or GFF3, plain or compressed."""
 
     ambiguous: Ambiguous = "n"
-    """Letters of the genome other than ACGTN, such as the IUPAC code R: n reads them as N and counts them."""
+    """Read letters of the genome other than ACGTN, such as the IUPAC code R, as N, and count them; --ambiguous refuse
+    refuses them."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -138,7 +139,8 @@ class VariantOptions:
     """Also draw the effects along the genome as this .png, .svg or .pdf."""
 
     ambiguous: Ambiguous = "n"
-    """Letters of the genome other than ACGTN, such as the IUPAC code R: n reads them as N and counts them."""
+    """Read letters of the genome other than ACGTN, such as the IUPAC code R, as N, and count them; --ambiguous refuse
+    refuses them."""
 
     def __post_init__(self) -> None:
         check(self)

@@ -86,7 +86,10 @@ def distill(
     *,
     teacher: Annotated[str, options.input_("Weights of the teacher: a name (see zoo list) or a file.")],
     genome: Annotated[Path, options.input_("FASTA of the genome that sequences are drawn from.")],
-    ambiguous: Annotated[Ambiguous, options.input_("Letters of the genome other than ACGTN: n reads them as N.")] = "n",
+    ambiguous: Annotated[
+        Ambiguous,
+        options.input_("Read letters of the genome other than ACGTN as N; --ambiguous refuse refuses them."),
+    ] = "n",
     runtime: Annotated[
         str, options.input_("Runtime of the teacher, such as onnx-cuda, or auto; see zoo list.")
     ] = RUNTIME,
