@@ -77,7 +77,7 @@ def read(
     `options`. Order and names of outputs are never tried.
     Raises ZooError if no combination or several give the numbers, or the table does not fit; and as importer.read.
     """
-    file = importer.read_file(path, options.graph)
+    file = importer.read_file(path, options.graph, options.prefix)
     readings = _Readings(file, architecture)
     combinations = importer.combinations(file, options)
     expected = _read_expected(table, fasta, readings.weights(combinations[0]).spec)

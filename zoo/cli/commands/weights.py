@@ -22,7 +22,7 @@ UNSAID = ImportOptions()
 
 
 def import_(
-    file: Annotated[Path, Parameter(help="Keras .h5, or a PyTorch state dict: .pt, .pth, .ckpt, .safetensors.")],
+    file: Annotated[Path, Parameter(help="Keras .h5, or a PyTorch file: .pt, .pth, .ckpt, .safetensors.")],
     /,
     *,
     output: Annotated[Path, options.output("Weights file to write, .safetensors.")],

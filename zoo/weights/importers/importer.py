@@ -57,7 +57,7 @@ def read(path: Path, options: ImportOptions = DEFAULT, architecture: str | None 
     Raises ZooError if the file has another format, fits no model or several, an option is missing that it needs, or an
     option contradicts it.
     """
-    file = read_file(path, options.graph)
+    file = read_file(path, options.graph, options.prefix)
     weights = assemble(file, options, architecture)
     missing = [name for name in _open_options(file) if getattr(options, name) is None]
     if file.format == "Keras" or _has_our_names(file, weights):
@@ -68,15 +68,17 @@ def read(path: Path, options: ImportOptions = DEFAULT, architecture: str | None 
     return weights
 
 
-def read_file(path: Path, graph: Path | None = None) -> ImportedFile:
-    """Read a file, whatever network it holds. graph: the .json of a Keras model."""
+def read_file(path: Path, graph: Path | None = None, prefix: str | None = None) -> ImportedFile:
+    """Read a file, whatever network it holds. graph, prefix: see ImportOptions."""
     kind = _kind(path)
     if kind == "hdf5":
+        if prefix is not None:
+            raise ZooError(f"--prefix does not apply to {path.name}, a Keras file")
         file = keras.read(path, graph)
     elif graph is not None:
         raise ZooError(f"--graph does not apply to {path.name}, a PyTorch file")
     else:
-        file = pytorch.read(path, safetensors=kind == "safetensors")
+        file = pytorch.read(path, kind == "safetensors", prefix)
     md5 = file_md5(path)
     name = f"{path.name} (md5 {md5})"
     for module in registry.working("models").values():
@@ -88,7 +90,9 @@ def read_file(path: Path, graph: Path | None = None) -> ImportedFile:
 
 
 def assemble(file: ImportedFile, options: ImportOptions = DEFAULT, architecture: str | None = None) -> Checkpoint:
-    """Make the weights of a file under these options, without asking whether any is missing; `options.graph` is unused.
+    """Make the weights of a file under these options, without asking whether any is missing.
+
+    `graph` and `prefix` are unused, since they say how a file is read.
 
     Raises ZooError as `read` does otherwise.
     """
@@ -151,7 +155,8 @@ def _description(file: ImportedFile, options: ImportOptions) -> str:
         "epsilon": options.epsilon,
     }
     own = "as in Keras" if file.format == "Keras" else "as in the zoo's network"
-    return ", ".join(f"{name} {own if value is None else value}" for name, value in values.items())
+    prefix = [f"prefix {options.prefix}"] if options.prefix else []
+    return ", ".join([*prefix, *(f"{name} {own if value is None else value}" for name, value in values.items())])
 
 
 def _readers(architecture: str | None) -> dict[str, Any]:

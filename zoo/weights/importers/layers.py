@@ -48,6 +48,9 @@ class ImportOptions:
     targets: tuple[str, ...] = ()
     """Names of the outputs: dev,hk."""
 
+    prefix: str | None = None
+    """Start of the names of the arrays to read, such as ema_model., if a PyTorch file holds several networks."""
+
     graph: Path | None = None
     """The .json of a Keras model whose .h5 holds only weights."""
 

@@ -1,70 +1,122 @@
-"""State dicts of PyTorch networks (.pt, .pth, .ckpt, .safetensors of other programs) -> their layers in order.
+"""Weights of PyTorch networks (.pt, .pth, .ckpt, .safetensors of other programs) -> their layers in order.
 
-No pickle runs: torch.load reads with weights_only=True. Names do not matter, since every program has its own; layers
-are recognized by their shapes and taken in order. Knows no architecture.
+No pickle runs (pickles.py), and PyTorch is not needed. Names do not matter, since every program has its own; layers are
+recognized by their shapes and taken in order. Knows no architecture.
 """
 
 from __future__ import annotations
 
-import io
-import pickle
 import re
-import struct
-import warnings
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from zoo.errors import ZooError, require
+from zoo.errors import ZooError
 from zoo.spec import SPEC_KEY
 from zoo.weights import file_checks
+from zoo.weights.importers import torch_files
 from zoo.weights.importers.layers import NORM, ImportedFile, ImportedLayer
-
-if TYPE_CHECKING:
-    import torch
-
-CONTAINERS = ("state_dict", "model_state_dict", "model")
-"""Keys of the state dict in a training checkpoint, such as PyTorch Lightning's."""
 
 COUNTER = "num_batches_tracked"
 """Last part of the names of batch counters, which are not weights."""
 
-LOAD_ERRORS = (
-    *(RuntimeError, EOFError, OSError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ImportError),
-    *(ArithmeticError, MemoryError, struct.error, zipfile.BadZipFile, zlib.error),
-)
-"""Errors that torch.load and zipfile raise for a file that is damaged or has another format."""
-
 FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 """Accepted type of a .safetensors file -> NumPy type; BF16 is the upper half of an F32."""
 
+SHOWN_PREFIXES = 6
+"""Prefixes that a message lists."""
 
-def read(path: Path, safetensors: bool = False) -> ImportedFile:
-    """Read a state dict. safetensors: the file has that format, else that of torch.save.
+Shapes = Mapping[str, tuple[int, ...]]
+"""Name of an array -> its shape."""
 
-    Raises ZooError as `read_arrays` and `layers` do.
+
+def read(path: Path, safetensors: bool = False, prefix: str | None = None) -> ImportedFile:
+    """Read the weights of a network. safetensors: the file has that format, else that of torch.save.
+
+    prefix: see ImportOptions. Raises ZooError as `read_arrays` and `layers` do.
     """
-    return ImportedFile(path, "PyTorch", tuple(layers(read_arrays(path, safetensors), str(path))))
+    return ImportedFile(path, "PyTorch", tuple(layers(read_arrays(path, safetensors, prefix), str(path))))
 
 
-def read_arrays(path: Path, safetensors: bool = False) -> dict[str, np.ndarray]:
+def read_arrays(path: Path, safetensors: bool = False, prefix: str | None = None) -> dict[str, np.ndarray]:
     """Float32 arrays by name, in the order of the file, without batch counters and the prefix that all names share.
 
-    Raises ZooError for a file that is damaged, holds more than tensors, or is the zoo's own; MissingDependency if it
-    needs PyTorch and that is not installed.
+    prefix: only those whose names begin with it.
+    Raises ZooError for a file that is damaged, holds no tensors or several networks, or is the zoo's own.
     """
     file_checks.check_file(path)
-    arrays = _read_safetensors(path) if safetensors else _read_torch(path)
-    # prefixes such as "model.", "module." and "_orig_mod."; the layer's own name is kept
-    while len(arrays) > 1 and len({name.partition(".")[0] for name in arrays}) == 1:
-        if not all(name.count(".") > 1 for name in arrays):
+    if safetensors:
+        stored = _read_safetensors(path)
+        shapes = {name: tuple(tensor["shape"]) for name, tensor in stored.items()}
+        names = _chosen(path, shapes, prefix, "no floating point tensors")
+        return {new: _floats(stored[name], f"{path}: array {name}") for new, name in names.items()}
+    file = torch_files.read(path)
+    shapes = {name: tensor.shape for name, tensor in file.tensors.items()}
+    return file.arrays(_chosen(path, shapes, prefix, file.content))
+
+
+def _chosen(path: Path, shapes: Shapes, prefix: str | None, content: str) -> dict[str, str]:
+    """Names of the arrays of one network, without the parts that all share -> names in the file.
+
+    content: what the file holds, for the message that it is no network.
+
+    Raises ZooError if there is none, and for networks of one shape unless `prefix` chooses one.
+    """
+    names = _without_common({name: name for name in shapes if not name.endswith(COUNTER)})
+    if not names:
+        raise ZooError(
+            f"{path}: expected a state_dict, names with tensors, or a checkpoint or module that contains one; got "
+            f"{content} without one"
+        )
+    groups = _groups(names)
+    if prefix is not None:
+        start = f"{prefix.rstrip('.')}."
+        chosen = {new: name for new, name in names.items() if new.startswith(start) or name.startswith(start)}
+        if not chosen:
+            raise ZooError(f"{path}: --prefix {prefix}: no array begins with it; there are {_listed(groups)}")
+        return _without_common(chosen)
+    if _has_copies(groups, {new: shapes[name] for new, name in names.items()}):
+        raise ZooError(
+            f"{path}: holds networks of one shape, such as weights and their moving average: {_listed(groups)}; choose "
+            f"one by its prefix, as in --prefix {next(iter(groups))}"
+        )
+    return names
+
+
+def _without_common(names: dict[str, str]) -> dict[str, str]:
+    """Remove what all names begin with, such as "model.", "module." and "_orig_mod."; the layer's own name is kept."""
+    while len(names) > 1 and len({name.partition(".")[0] for name in names}) == 1:
+        if not all(name.count(".") > 1 for name in names):
             break
-        arrays = {name.partition(".")[2]: array for name, array in arrays.items()}
-    return arrays
+        names = {name.partition(".")[2]: full for name, full in names.items()}
+    return names
+
+
+def _groups(names: Mapping[str, str]) -> dict[str, list[str]]:
+    """Prefix, with its dot -> the names that begin with it; the prefix of names without a dot is empty."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        first, dot, _ = name.partition(".")
+        groups.setdefault(f"{first}." if dot else "", []).append(name)
+    return groups
+
+
+def _has_copies(groups: Mapping[str, list[str]], shapes: Shapes) -> bool:
+    """Whether the groups of names are networks, two or more kernels each, and two of them have kernels of one shape.
+
+    Layers that are alike do not count: a network has kernels beside them.
+    """
+    kernels = [sorted(shapes[name] for name in names if len(shapes[name]) > 1) for names in groups.values()]
+    networks = [one for one in kernels if one]
+    return all(len(one) > 1 for one in networks) and any(networks.count(one) > 1 for one in networks)
+
+
+def _listed(groups: Mapping[str, list[str]]) -> str:
+    shown = [f"{prefix or 'no prefix'} ({len(names)} arrays)" for prefix, names in groups.items()]
+    more = [f"and {len(shown) - SHOWN_PREFIXES} more"] if len(shown) > SHOWN_PREFIXES else []
+    return ", ".join([*shown[:SHOWN_PREFIXES], *more])
 
 
 def layers(arrays: Mapping[str, np.ndarray], where: str) -> list[ImportedLayer]:
@@ -108,7 +160,8 @@ def layers(arrays: Mapping[str, np.ndarray], where: str) -> list[ImportedLayer]:
     return found
 
 
-def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
+def _read_safetensors(path: Path) -> dict[str, dict[str, Any]]:
+    """The tensors of a file by name, unconverted."""
     from safetensors import SafetensorError, deserialize, safe_open
 
     try:
@@ -121,7 +174,7 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
             f"{path}: cannot be read as a .safetensors file; it is damaged or has another format ({error})"
         ) from None
     # this format keeps no order; numbers in the names give it, conv2 before conv10
-    return {name: _floats(found[name], f"{path}: array {name}") for name in sorted(found, key=_natural)}
+    return {name: found[name] for name in sorted(found, key=_natural)}
 
 
 def _floats(tensor: dict[str, Any], where: str) -> np.ndarray:
@@ -140,83 +193,6 @@ def _natural(name: str) -> list[tuple[int, str, str]]:
     """A key that sorts numbers in names by their size: by the length of their digits, then the digits."""
     parts = [(digits.lstrip("0"), text) for digits, text in re.findall(r"(\d+)|(\D+)", name)]
     return [(len(digits), digits, text) for digits, text in parts]
-
-
-def _read_torch(path: Path) -> dict[str, np.ndarray]:
-    require("torch", "train", "PyTorch files")
-    import torch
-
-    archive = _content(path)
-    try:
-        with warnings.catch_warnings():
-            # PyTorch warns about pickles that it then refuses
-            warnings.simplefilter("ignore", UserWarning)
-            content = torch.load(archive, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        culprit = re.search(r"GLOBAL (\S+)", str(error))
-        reason = f"it holds {culprit[1]}" if culprit else "or it is damaged"
-        raise ZooError(
-            f"{path}: refused, a pickle with more than tensors in it could run any code ({reason}); "
-            "save the weights alone with torch.save(model.state_dict(), ...)"
-        ) from None
-    except LOAD_ERRORS as error:
-        reason = str(error).partition("\n")[0]
-        raise ZooError(
-            f"{path}: cannot be read as a PyTorch file; it is damaged or has another format ({reason})"
-        ) from None
-    for key in CONTAINERS:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    tensors = content.items() if isinstance(content, Mapping) else ()
-    if not tensors or not all(isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in tensors):
-        raise ZooError(
-            f"{path}: expected a state dict, names with tensors, or one under {' or '.join(CONTAINERS)}; "
-            f"got {type(content).__name__} of something else"
-        )
-    found = {name: tensor.detach() for name, tensor in tensors if not name.endswith(COUNTER)}
-    for name, tensor in found.items():
-        _check_plain(tensor, f"{path}: array {name}")
-    file_checks.check_bytes(sum(tensor.numel() for tensor in found.values()) * np.dtype(np.float32).itemsize, str(path))
-    return {name: tensor.float().numpy() for name, tensor in found.items()}
-
-
-def _content(path: Path) -> io.BytesIO:
-    """The bytes for torch.load: an archive rewritten from records with correct checksums; an older format unchanged.
-
-    PyTorch's own reader accepts damage that Python's does not: for a record that is marked as a folder it returns
-    uninitialized memory. Raises ZooError for an archive that is damaged or larger than weights can be.
-    """
-    whole = io.BytesIO()
-    try:
-        if not zipfile.is_zipfile(path):
-            return io.BytesIO(path.read_bytes())
-        with zipfile.ZipFile(path) as archive, zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as copy:
-            names = archive.namelist()
-            if "model.weights.h5" in names:
-                raise ZooError(f"{path}: is a .keras archive; save the model as legacy .h5: model.save('model.h5')")
-            file_checks.check_bytes(sum(entry.file_size for entry in archive.infolist()), str(path))
-            if len(set(names)) != len(names):
-                raise zipfile.BadZipFile("two records have one name")
-            for name in names:
-                copy.writestr(name, archive.read(name))
-    except LOAD_ERRORS as error:
-        raise ZooError(f"{path}: cannot be read as a PyTorch file, it is damaged ({error})") from None
-    whole.seek(0)
-    return whole
-
-
-def _check_plain(tensor: torch.Tensor, where: str) -> None:
-    """Raise ZooError unless a tensor is dense and of floating point numbers."""
-    import torch
-
-    kind = str(tensor.dtype).removeprefix("torch.")
-    special = "meta" if tensor.is_meta else "quantized" if tensor.is_quantized else None
-    if tensor.layout is not torch.strided or tensor.is_nested:
-        special = "sparse"
-    if special:
-        raise ZooError(f"{where}: expected plain numbers, got a {special} tensor; save the model as float32")
-    if not tensor.is_floating_point():
-        raise ZooError(f"{where}: expected floating point numbers, got {kind}")
 
 
 def _array(arrays: Mapping[str, np.ndarray], name: str, where: str) -> np.ndarray:
