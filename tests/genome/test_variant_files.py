@@ -19,7 +19,9 @@ from checkpoints import ODD, random_checkpoint
 from command_line import Zoo, one_line
 from refusals import refuses
 
-from zoo.formats import text_input, vcf
+from zoo.formats import bed, text_input, vcf
+from zoo.formats.indexed_fasta import IndexedFasta
+from zoo.genome.intervals import outside
 from zoo.weights import checkpoint
 
 pysam = pytest.importorskip("pysam", reason="pysam is not installed; the extra genome brings it")
@@ -523,3 +525,21 @@ def test_vcf_is_read_as_pysam_reads_it(zoo: Zoo, contigs: dict[str, str]) -> Non
         assert variant.line == str(record).removesuffix("\n")
         read = record.contig, record.pos - 1, record.id or ".", record.ref, record.alts or ()
         assert read == variant[:5]
+
+
+def test_contigs_and_identifiers_may_be_called_like_missing_values(tmp_path: Path) -> None:
+    (tmp_path / "g.fa").write_text(">NA\nACGTACGTAC\n>nan\nTTTTTTTTTT\n")
+    (tmp_path / "t.tsv").write_text("chrom\tpos\tref\talt\tid\nNA\t1\tA\tC\tnull\nnan\t2\tT\tNA\t\n")
+    (tmp_path / "i.bed").write_text("NA\t0\t5\tNone\t0\t+\nnan\t1\t6\tNA\n")
+    assert [tuple(variant[:5]) for variant in vcf.Records(tmp_path / "t.tsv")] == [
+        ("NA", 0, "null", "A", ("C",)),
+        ("nan", 1, ".", "T", ("NA",)),
+    ]
+    intervals = list(bed.read(tmp_path / "i.bed"))
+    assert [(one.contig, one.name) for one in intervals if isinstance(one, bed.Interval)] == [
+        ("NA", "None"),
+        ("nan", "NA"),
+    ]
+    with IndexedFasta(tmp_path / "g.fa") as genome:
+        assert genome.contigs == {"NA": 10, "nan": 10}
+        assert [outside(genome, one) for one in intervals if isinstance(one, bed.Interval)] == [None, None]
