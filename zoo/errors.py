@@ -41,6 +41,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f", did you mean {close}?" if close else ""
 
 
+def nearest_first(name: str, known: Iterable[str]) -> list[str]:
+    """The known names, for a list in a message: the most similar to `name` first, the others in their order."""
+    names = list(known)
+    close = nearest(name, names)
+    return sorted(names, key=lambda one: one != close)
+
+
 class ZooError(Exception):
     """Bad input or usage: exit status 2. `str` of it is one line of at most LONGEST characters."""
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
-from zoo.errors import ZooError, did_you_mean
+from zoo.errors import ZooError, did_you_mean, nearest_first
 
 T = TypeVar("T")
 
@@ -43,7 +43,9 @@ def check_names(given: Iterable[str], known: Sequence[str], unknown: str) -> Non
     """Raise ZooError for the first unknown name, with the known ones. unknown: such as "unknown option"."""
     for name in given:
         if name not in known:
-            raise ZooError(f"{unknown} {name!r}{did_you_mean(name, known)}; known: {', '.join(known)}")
+            raise ZooError(
+                f"{unknown} {name!r}{did_you_mean(name, known)}; known: {', '.join(nearest_first(name, known))}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from zoo.errors import ZooError, did_you_mean
+from zoo.errors import ZooError, did_you_mean, nearest_first
 from zoo.options import Bounds, check, check_kind
 
 ALPHABET = "ACGT"
@@ -73,8 +73,9 @@ class ModelSpec:
         check_kind("target", target, str | int)
         if not isinstance(target, str) and 0 <= target < len(self.targets):
             return int(target)
-        hint = did_you_mean(target, self.targets) if isinstance(target, str) else ""
-        raise ZooError(f"targets: these weights predict {listed(self.targets)}, got {target!r}{hint}")
+        text = target if isinstance(target, str) else ""
+        known, hint = nearest_first(text, self.targets), did_you_mean(text, self.targets)
+        raise ZooError(f"targets: these weights predict {listed(known)}, got {target!r}{hint}")
 
     def target_indices(self, targets: Sequence[str]) -> list[int]:
         """The numbers of these targets; of all if none is given. Raises ZooError for an unknown one, or one twice."""

@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 import pytest
 from checkpoints import ODD, random_checkpoint
-from command_line import ROOT, RUNTIME, environment, heed_signals, predicting, run_zoo
+from command_line import ROOT, RUNTIME, Zoo, environment, heed_signals, predicting, run_zoo
 
 
 def limit_files(size: int) -> Callable[[], None]:
@@ -49,12 +49,12 @@ class TestEnds:
             assert process.stderr is not None
             process.send_signal(number)
             assert process.wait() == status
-            line = process.stderr.read().decode()
-            assert line.count("\n") == 1
+            line, advice = process.stderr.read().decode().splitlines()
             assert signal.Signals(number).name in line
+            assert "no output file was written" in advice
         assert sorted(folder.iterdir()) == before
 
-    def test_ctrl_c_while_libraries_are_imported_is_one_line(self, folder: Path) -> None:
+    def test_ctrl_c_while_libraries_are_imported_shows_no_traceback(self, folder: Path) -> None:
         """The library that is imported sends the signal, and one of them hides the exception of the signal."""
         for name, body in {
             "cyclopts": "os.kill(os.getpid(), signal.SIGINT)",
@@ -72,7 +72,10 @@ class TestEnds:
                 env={**environment(), "PYTHONPATH": os.pathsep.join([str(path), str(ROOT)])},
                 preexec_fn=heed_signals,
             )
-            assert (result.returncode, result.stderr, result.stdout) == (130, b"zoo: interrupted\n", b"")
+            assert (result.returncode, result.stdout) == (130, b"")
+            line, *more = result.stderr.splitlines()
+            assert line == b"zoo: interrupted"
+            assert all(b"no output file" in one for one in more)
 
     def test_bench_leaves_no_process_behind(self, folder: Path) -> None:
         command = [sys.executable, "-m", "zoo", "bench", "--weights", "w.safetensors"]
@@ -172,3 +175,35 @@ def write_training(folder: Path) -> list[Path]:
         "sequence_length = 40\n[train]\nepochs = 3\nbatch_size = 16\n"
     )
     return list(folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("shard", "words"), [((), "with --resume continues"), (("--shard", "1/2"), "command continues")]
+)
+def test_a_long_run_says_how_to_go_on(
+    zoo: Zoo, folder: Path, monkeypatch: pytest.MonkeyPatch, shard: tuple[str, ...], words: str
+) -> None:
+    from zoo.genome import scan
+
+    (folder / "genome.fa").write_text(f">chr\n{'ACGTTGCA' * 100}\n")
+    common = ("scan", "genome.fa", "--weights", "w.safetensors", *RUNTIME, "--format", "bedgraph", "-o", "out")
+    compute, done = scan.Scan.compute, []
+
+    def stopped(work: scan.Scan, part: int, *rest: object) -> object:
+        if done:
+            raise KeyboardInterrupt
+        done.append(part)
+        return compute(work, part, *rest)
+
+    monkeypatch.setattr(scan.Scan, "compute", stopped)
+    status, _, err = zoo(*common, "--part-size", "100", *shard)
+    line, advice = err.splitlines()
+    assert (status, line) == (130, "zoo: interrupted")
+    assert words in advice
+    assert "out.parts" in advice
+    done.append(0)
+    status, _, err = zoo(*common, "--overwrite", "-o", "whole")
+    assert (status, err.splitlines()) == (
+        130,
+        [line, "zoo: no output file was written; the same command starts again"],
+    )

@@ -9,12 +9,14 @@ import re
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from checkpoints import ODD, random_checkpoint, random_codes
-from command_line import Zoo, one_line
+from command_line import Zoo, environment, one_line
 
 from zoo.cli import main, notes, parsing
 from zoo.errors import ZooWarning
@@ -299,3 +301,95 @@ class TestCompletion:
             assert word in text
         if bash := shutil.which("bash"):
             assert subprocess.run([bash, "-n", "zoo.bash"], check=False).returncode == 0
+
+    @pytest.mark.parametrize(
+        ("words", "offered"),
+        [
+            (["predict", "--runtime", ""], {"auto", "kmer-cpu", "onnx-cpu", "torch-cpu"}),
+            (["bench", "--runtimes", "kmer-cpu,"], {"kmer-cpu,onnx-cpu"}),
+            (["predict", "--weights", ""], {"original", "original:published", "w.safetensors"}),
+            (["predict", "--model", ""], {"original"}),
+            (["info", ""], {"original", "tuned", "w.safetensors"}),
+            (["export", ""], {"original"}),
+            (["export", "original", "--format", ""], {"onnx", "keras", "triton"}),
+            (["train", ""], {"original", "gapped-kmer"}),
+            (["distill", "original", "--teacher", ""], {"original:published"}),
+            (["serve", "original", ""], {"tuned"}),
+        ],
+    )
+    def test_names_are_completed(self, zoo: Zoo, folder: Path, words: list[str], offered: set[str]) -> None:
+        (folder / "w.safetensors").touch()
+        status, out, err = zoo("__complete", *words)
+        assert (status, err) == (0, "")
+        assert offered <= {line.partition("\t")[0] for line in out.splitlines()}
+
+    def test_completion_imports_no_heavy_library(self) -> None:
+        heavy = ("torch", "onnxruntime", "tensorflow", "scipy", "matplotlib", "pandas", "pyarrow")
+        script = "import sys; sys.argv = ['zoo', '__complete', 'predict', '--weights', '']\nfrom zoo.cli import main\n"
+        script += f"try: main.main()\nexcept SystemExit: print([name for name in {heavy} if name in sys.modules])"
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, env=environment())
+        assert done.stdout.endswith(b"[]\n")
+
+
+class TestTyping:
+    def test_a_version_is_a_command_and_an_option(self, zoo: Zoo) -> None:
+        assert zoo("version") == zoo("--version")
+        assert zoo("version")[0] == 0
+
+    def test_a_mistyped_option_is_no_command(self, zoo: Zoo) -> None:
+        one_line(zoo, ["unknown option --verison", "--version"], "--verison")
+        one_line(zoo, ["unknown command 'verison'", "version"], "verison")
+
+    @pytest.mark.parametrize(
+        ("words", "nearest"),
+        [
+            (["info", "orignal"], "original, basset"),
+            (["predict", "seqs.fa", "--runtime", "onx-cpu"], "onnx-cpu, keras-cpu"),
+            (["export", "original", "--format", "tritn"], "triton, keras, onnx"),
+            (["train", "tunde", "--data", "x.tsv", "-o", "out"], "tuned, basset"),
+            (["design", "--target", "hkk", "-o", "out.fa"], "hk, dev"),
+        ],
+    )
+    def test_an_unknown_name_lists_the_known_ones_with_the_nearest_first(
+        self, zoo: Zoo, folder: Path, words: list[str], nearest: str
+    ) -> None:
+        (folder / "seqs.fa").write_text(f">a\n{'A' * 249}\n")
+        one_line(zoo, nearest, *words)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class TestSignsOfLife:
+    def test_a_command_that_shows_nothing_else_has_a_spinner_at_a_terminal(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(notes, "BAR_SECONDS", 0.01)
+        monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+        with notes.Activity("zoo motifs"):
+            notes.doing("patterns of dev")
+            until(lambda: "patterns of dev" in terminal.getvalue())
+            notes.doing("patterns of hk")
+            until(lambda: "patterns of hk" in terminal.getvalue())
+            with notes.Bar("sequences", 2) as bar:
+                until(lambda: bar.update(1, 1) or "1 sequence," in terminal.getvalue())
+            terminal.truncate(0)
+            until(lambda: "patterns of hk" in terminal.getvalue())
+
+    def test_nothing_is_shown_in_a_file_or_with_quiet(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for stream, words in ((io.StringIO(), []), (Terminal(), ["-q"])):
+            monkeypatch.setattr(sys, "stderr", stream)
+            notes.without_switches(words)
+            with notes.Activity("zoo motifs") as activity:
+                assert activity._timer is None
+            assert stream.getvalue() == ""
+        notes.without_switches([])
+
+
+def until(happened: Callable[[], object], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.01)

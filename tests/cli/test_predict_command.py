@@ -152,5 +152,8 @@ class TestProcess:
             assert process.stderr is not None
             process.send_signal(signal.SIGINT)
             assert process.wait() == 130
-            assert process.stderr.read() == b"zoo: interrupted\n"
+            assert (
+                process.stderr.read()
+                == b"zoo: interrupted\nzoo: no output file was written; the same command starts again\n"
+            )
         assert sorted(folder.iterdir()) == before

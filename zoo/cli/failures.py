@@ -16,6 +16,7 @@ from cyclopts import (
 from cyclopts.argument import Argument
 
 import zoo
+from zoo.cli.notes import SWITCHES
 from zoo.cli.parsing import command_line
 from zoo.errors import ZooError, did_you_mean, one_line
 from zoo.system import machine, signals
@@ -25,6 +26,9 @@ BUG = 1
 
 NO_THREAD = "can't start new thread"
 """Python's message if the limit of processes or memory is reached; this error has no class of its own."""
+
+BEFORE_COMMANDS = ("--help", "-h", "--version", "--debug", "--install-completion")
+"""Options of `zoo` itself."""
 
 KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false"}
 """Type -> its name in messages."""
@@ -79,6 +83,8 @@ def _import_failure(error: ImportError) -> str:
 def _usage_failure(error: CycloptsError, commands: Iterable[str]) -> str:
     if isinstance(error, UnknownCommandError):
         name = (error.unused_tokens or ["?"])[0]
+        if name.startswith("-"):
+            return f"unknown option {name}{did_you_mean(name, [*BEFORE_COMMANDS, *SWITCHES])}"
         return f"unknown command {name!r}{did_you_mean(name, commands)}"
     if isinstance(error, UnknownOptionError):
         name = error.token.keyword or error.token.value

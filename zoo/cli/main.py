@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,14 +13,18 @@ from cyclopts import App, Group, Parameter
 
 import zoo
 from zoo.cli import failures, notes, options, parsing
-from zoo.cli.commands import COMMANDS
+from zoo.cli.commands import COMMANDS, WRITE_AT_THE_END
 from zoo.cli.help_screen import HelpScreen
 from zoo.errors import CheckFailed, ImitationWarning, ZooError, ZooWarning
 from zoo.system import signals
 
 DEBUG = "ZOO_DEBUG"
 
-NAMES = [command.partition(":")[2].rstrip("_") for commands in COMMANDS.values() for command in commands]
+SILENT = ("serve", "--install-completion", "__complete")
+"""Commands without a sign of life: a service, and what a shell calls."""
+
+NAMES = ["version"]
+NAMES += [command.partition(":")[2].rstrip("_") for commands in COMMANDS.values() for command in commands]
 
 
 def _app() -> App:
@@ -45,6 +50,7 @@ def _app() -> App:
     app["--help"].help = "Show this help, or the help of a command."
     app["--version"].help = "Show the version."
     app.command(lambda: None, name="--debug", help=f"Before a command: show the traceback of an error, like {DEBUG}=1.")
+    app.command(lambda: print(f"zoo {zoo.__version__}"), name="version", show=False)
     app.command(_install_completion, name="--install-completion", help="Let the shell complete commands and options.")
     for place, (title, commands) in enumerate(COMMANDS.items()):
         group = Group(title, sort_key=place)
@@ -101,7 +107,9 @@ def _run(arguments: list[str]) -> int:
         with signals.raised(arrived):
             with warnings.catch_warnings():
                 warnings.simplefilter("always", ZooWarning)  # whatever PYTHONWARNINGS says
-                app(parsing.full_forms(notes.without_switches(arguments)) or ["--help"])
+                words = parsing.full_forms(notes.without_switches(arguments)) or ["--help"]
+                with notes.Activity(" ".join(["zoo", *words[:1]])) if words[0] not in SILENT else nullcontext():
+                    app(words)
             sys.stdout.flush()
             notes.say_what_is_left()
         return 0
@@ -118,9 +126,17 @@ def _run(arguments: list[str]) -> int:
         print(text, file=sys.stderr)
         if isinstance(cause, CheckFailed):  # there are results
             notes.say_what_is_left()
-        for note in getattr(cause, "__notes__", ()):
+        for note in getattr(cause, "__notes__", ()) or _after(cause, arguments):
             notes.say(note)
         return status
+
+
+def _after(cause: BaseException, arguments: list[str]) -> list[str]:
+    """How to go on after an interruption, for a command that has not said so itself."""
+    words = notes.without_switches(arguments)
+    if not isinstance(cause, KeyboardInterrupt) or words[:1] == [] or words[0] not in WRITE_AT_THE_END:
+        return []
+    return ["no output file was written; the same command starts again"]
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *where: object) -> None:

@@ -5,11 +5,12 @@ the progress of long work.
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import one_line
+from zoo.errors import counted, one_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -50,6 +51,76 @@ def without_switches(arguments: list[str]) -> list[str]:
 
 def quiet() -> bool:
     return _level < 0
+
+
+class Activity:
+    """A spinner at a terminal while a command works and shows nothing else; nothing elsewhere or with --quiet.
+
+    A bar takes its place, and it is back when the bar has ended.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._timer: threading.Timer | None = None
+        self._progress: Progress | None = None
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Activity:
+        global _activity
+        _activity = self
+        self.resume()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        global _activity
+        _activity = None
+        self.pause()
+
+    def resume(self) -> None:
+        """Show the spinner, unless something else is shown within BAR_SECONDS."""
+        if sys.stderr.isatty() and not quiet():
+            with self._lock:
+                self._timer = threading.Timer(BAR_SECONDS, self._start)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def pause(self) -> None:
+        with self._lock:
+            timer, progress, self._timer, self._progress = self._timer, self._progress, None, None
+        if timer is not None:
+            timer.cancel()
+        if progress is not None:
+            progress.stop()
+
+    def show(self, text: str) -> None:
+        """Show what the command does now."""
+        with self._lock:
+            self._text = text
+            if self._progress is not None:
+                self._progress.update(self._progress.task_ids[0], text=text)
+
+    def _start(self) -> None:
+        from rich.console import Console
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        columns = (SpinnerColumn(), TextColumn("{task.fields[text]}", markup=False), TimeElapsedColumn())
+        with self._lock:
+            if self._timer is not None:
+                self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
+                self._progress.add_task("", total=None, text=self._text)
+                self._progress.start()
+
+
+_activity: Activity | None = None
+"""That of the command that runs."""
+
+
+def doing(text: str) -> None:
+    """Show what the command does now, beside the spinner."""
+    if _activity is not None:
+        _activity.show(text)
 
 
 def say(text: str) -> None:
@@ -114,6 +185,8 @@ class Bar:
     ) -> None:
         if self._progress is not None:
             self._progress.stop()
+            if _activity is not None:
+                _activity.resume()
 
     def update(self, done: float, count: int, text: str | None = None) -> None:
         """Show `done` of the total, and beside it `count` units so far, or `text`."""
@@ -124,7 +197,7 @@ class Bar:
         terminal = sys.stderr.isatty()
         if not terminal and now - self._logged < LOG_SECONDS:
             return
-        text = text or f"{count:,} {self._unit}, {count / seconds:,.0f} a second"
+        text = text or f"{counted(count, self._unit)}, {count / seconds:,.0f} a second"
         if not terminal:
             self._logged = now
             say(text + self._time_left(done, seconds))
@@ -155,4 +228,6 @@ class Bar:
             transient=True,
         )
         self._task = self._progress.add_task("", total=self.total, text="")
+        if _activity is not None:
+            _activity.pause()
         self._progress.start()

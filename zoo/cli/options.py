@@ -12,15 +12,18 @@ import inspect
 import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 from cyclopts import Group, Parameter
 
-from zoo.defaults import MODEL, RUNTIME
+from zoo import registry
+from zoo.defaults import AUTO, MODEL, RUNTIME
 from zoo.errors import ZooError
 from zoo.options import RunOptions, StrandOptions
 
 if TYPE_CHECKING:
+    from cyclopts.completion import CompletionContext
+
     from zoo.prediction.model import Model as LoadedModel
     from zoo.prediction.model import ModelSource
 
@@ -71,9 +74,36 @@ def under(place: Parameter, text: str, **rest: Any) -> Parameter:
     return Parameter(help=text, group=place.group, **rest)
 
 
+def names_of(kind: Literal["weights", "models", "runtimes", "exporters"]) -> Callable[[CompletionContext], list[str]]:
+    """What a shell offers for an option or an argument, `Parameter(completer=...)`: names; for weights and models also
+    files. Imports no heavy library, since the user waits."""
+
+    def candidates(context: CompletionContext) -> list[str]:
+        from zoo.prediction import session
+        from zoo.weights import lookup
+
+        if kind == "runtimes":
+            names = [AUTO, *session.runtime_names()]
+        elif kind == "exporters":
+            names = registry.names(kind)
+        else:
+            names = lookup.names() if kind == "weights" else sorted(lookup.variants())
+            folder, slash, start = context.incomplete.rpartition("/")
+            here = Path(folder + slash)
+            found = sorted(here.iterdir()) if here.is_dir() else []
+            paths = [path for path in found if path.name.startswith(start) and not path.name.startswith(".")]
+            names += [f"{folder}{slash}{path.name}{'/' * path.is_dir()}" for path in paths]
+        before = context.incomplete.rpartition(",")[0]  # of a list A,B
+        return [f"{before},{name}" if before else name for name in names]
+
+    return candidates
+
+
 def weights_argument(text: str) -> Parameter:
     """Weights as an argument of the command, or by the options that other commands have for them."""
-    return Parameter(name=("WEIGHTS", "--weights", "--model"), help=text, group=ARGUMENTS)
+    return Parameter(
+        name=("WEIGHTS", "--weights", "--model"), help=text, group=ARGUMENTS, completer=names_of("weights")
+    )
 
 
 def input_(text: str, **rest: Any) -> Parameter:
@@ -88,17 +118,28 @@ def output(text: str, **rest: Any) -> Parameter:
 
 Model = Annotated[
     str | None,
-    under(RUNNING, "As --weights; beside it, the name of the network that the weights must be of.", show=False),
+    under(
+        RUNNING,
+        "As --weights; beside it, the name of the network that the weights must be of.",
+        show=False,
+        completer=names_of("weights"),
+    ),
 ]
 Weights = Annotated[
     str | None,
     under(
         RUNNING,
         f"Weights: a name (see zoo list), a .safetensors or .onnx file, or a run folder. By default {DEFAULT_WEIGHTS}.",
+        completer=names_of("weights"),
     ),
 ]
-Runtime = Annotated[str, under(RUNNING, "Runtime, such as onnx-cpu, or auto; see zoo list.")]
-Runtimes = Annotated[tuple[str, ...], under(RUNNING, "Runtimes to compare; by default all that can run here.")]
+Runtime = Annotated[
+    str, under(RUNNING, "Runtime, such as onnx-cpu, or auto; see zoo list.", completer=names_of("runtimes"))
+]
+Runtimes = Annotated[
+    tuple[str, ...],
+    under(RUNNING, "Runtimes to compare; by default all that can run here.", completer=names_of("runtimes")),
+]
 Data = Annotated[Path, input_("Folder of the published data, a table (.tsv, .csv, .parquet) or a FASTA file.")]
 AllowLeakage = Annotated[bool, input_("Continue even if splits share sequences.")]
 Json = Annotated[bool, output("Print JSON.", name="--json")]

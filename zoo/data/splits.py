@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from zoo.dna.encoding import COMPLEMENT
-from zoo.errors import ZooError
+from zoo.errors import ZooError, did_you_mean, nearest_first
 
 SIDES = ("train", "validation", "test")
 """The sides of a division; a side array, uint8 (N,), holds indices into it. Train comes before the held-out sides."""
@@ -39,7 +39,8 @@ def side(word: str) -> str:
     """One of SIDES, from any of its spellings in upper or lower case. Raises ZooError for another word."""
     known = SPELLINGS.get(word.strip().lower())
     if known is None:
-        raise ZooError(f"expected a split, one of {', '.join(SPELLINGS)}, got {word!r}")
+        names = ", ".join(nearest_first(word, SPELLINGS))
+        raise ZooError(f"expected a split, one of {names}, got {word!r}{did_you_mean(word, SPELLINGS)}")
     return known
 
 

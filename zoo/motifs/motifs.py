@@ -17,7 +17,7 @@ import dataclasses
 import html
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,7 +25,7 @@ from urllib.parse import quote
 import numpy as np
 
 import zoo
-from zoo.errors import ZooError, did_you_mean, require
+from zoo.errors import ZooError, did_you_mean, nearest_first, require
 from zoo.explain import files, logos
 from zoo.formats import meme
 from zoo.motifs import known_motifs, patterns
@@ -88,10 +88,12 @@ def find(
     known: Path | None = known_motifs.FILE,
     overwrite: bool = False,
     command: str = "",
+    on_progress: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Find the patterns in an output folder of `zoo explain`, and return the description of the run.
 
     known: a MEME file; each pattern gets the name of the most similar motif. None compares with no motifs.
+    on_progress: called with what is done next.
     Warns of bundled weights.
     Raises ZooError for another folder, a target that was not explained, too few seqlets, or files that cannot be used.
     """
@@ -102,7 +104,9 @@ def find(
     for target in targets:
         if target not in available:
             hint = did_you_mean(target, available)
-            raise ZooError(f"targets: {folder} explains {', '.join(available)}, got {target!r}{hint}")
+            raise ZooError(
+                f"targets: {folder} explains {', '.join(nearest_first(target, available))}, got {target!r}{hint}"
+            )
     motifs = {}
     if known is not None:
         motifs = {f"{one.name} {one.alternative}".strip(): one.probabilities for one in meme.read(known).motifs}
@@ -118,12 +122,14 @@ def find(
     }
     with replacing_folder(output, overwrite, OURS, [known]) as partial:
         content = _about(described)
-        for target in targets:
+        for place, target in enumerate(targets, 1):
             numbers, one_hot, hypothetical = explained.arrays(target, options.strongest)
+            on_progress(f"patterns of {target}, {len(numbers):,} sequences; target {place} of {len(targets)}")
             with _errors_of(target):
                 path = partial / f"{files.quoted(target)}.modisco.h5"
                 found = patterns.find(one_hot, hypothetical, options, path, numbers)
             if motifs:
+                on_progress(f"names of {len(found)} patterns of {target}")
                 found = patterns.with_matches(found, motifs)
             _write(partial, target, explained.names, found)
             described["targets"][target] = {"sequences": len(numbers), "patterns": [_described(one) for one in found]}

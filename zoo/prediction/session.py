@@ -19,7 +19,7 @@ from zoo import registry
 from zoo.contracts import Engine
 from zoo.dna import windows
 from zoo.dna.encoding import check_codes
-from zoo.errors import MissingDependency, ZooError, did_you_mean
+from zoo.errors import MissingDependency, ZooError, did_you_mean, nearest_first
 from zoo.options import RunOptions
 from zoo.spec import ALPHABET, ModelSpec
 from zoo.system import futures, machine
@@ -250,7 +250,8 @@ def split_name(runtime: str) -> tuple[str, str]:
         registry.load("runtimes", engine)  # raises BadPlugin for one that does not work
     if not engine or device not in getattr(registry.working("runtimes").get(engine), "DEVICES", ()):
         known = runtime_names()
-        raise ZooError(f"unknown runtime {runtime!r}{did_you_mean(runtime, known)}; known: {', '.join(known)}")
+        listed = ", ".join(nearest_first(runtime, known))
+        raise ZooError(f"unknown runtime {runtime!r}{did_you_mean(runtime, known)}; known: {listed}")
     return engine, device
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from zoo.errors import did_you_mean
+from zoo.errors import did_you_mean, nearest_first
 from zoo.options import RunOptions
 from zoo.prediction.model import Model, load
 from zoo.serve.batching import Batcher
@@ -52,7 +52,8 @@ class Models:
         """Raises RequestError, status 404, that lists the models."""
         if name not in self._served:
             near = did_you_mean(name[:100], self._served)
-            raise RequestError(404, f"unknown model {name!r:.100}{near}; known models: {', '.join(self._served)}")
+            known = ", ".join(nearest_first(name[:100], self._served))
+            raise RequestError(404, f"unknown model {name!r:.100}{near}; known models: {known}")
         return self._served[name]
 
     def close(self) -> None:

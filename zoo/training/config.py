@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from zoo import registry
 from zoo.defaults import MODEL
-from zoo.errors import ZooError, did_you_mean
+from zoo.errors import ZooError, did_you_mean, nearest_first
 from zoo.formats.text_input import read_text
 from zoo.options import MOST_SEQUENCES, Bounds, ThreadOptions, check, check_kind, check_names, names
 
@@ -177,7 +177,7 @@ def model_names() -> dict[str, str]:
 
 def _no_model(name: str) -> str:
     known = sorted(model_names())
-    return f"unknown model {name!r}{did_you_mean(name, known)}; known models: {', '.join(known)}"
+    return f"unknown model {name!r}{did_you_mean(name, known)}; known models: {', '.join(nearest_first(name, known))}"
 
 
 def read_toml(path: Path, tables: tuple[str, ...] = ("model", "train")) -> dict[str, dict[str, Any]]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from zoo import registry
 from zoo.defaults import MODEL
-from zoo.errors import ImitationWarning, ZooError, did_you_mean
+from zoo.errors import ImitationWarning, ZooError, did_you_mean, nearest_first
 from zoo.spec import ModelSpec
 from zoo.system.files import cache_path
 from zoo.weights import checkpoint
@@ -171,7 +171,7 @@ def resolve(
         model = None
     if model is not None:
         if not is_name(model):
-            known = ", ".join(sorted(variants()))
+            known = ", ".join(nearest_first(str(model), sorted(variants())))
             hint = did_you_mean(str(model), variants())
             raise ZooError(f"{model}: expected the name of a model beside the weights {weights}{hint}; known: {known}")
         _check_name(str(model))
@@ -259,6 +259,11 @@ def read_spec(path: Path) -> ModelSpec:
     )
 
 
+def names() -> list[str]:
+    """Names of bundled and published weights, on this machine or not."""
+    return [*sorted(variants()), *_published_names()]
+
+
 def _published_names() -> list[str]:
     return [f"{variant}:{PUBLISHED}" for variant in published()]
 
@@ -334,7 +339,7 @@ def _check_file(path: Path) -> None:
     if path.is_dir():
         raise ZooError(f"{path}: expected a weights file, this is a folder")
     if not path.is_file():
-        known = [*sorted(variants()), *_published_names()]
+        known = nearest_first(str(path), names())
         raise ZooError(f"{path}: no such weights file{did_you_mean(str(path), known)}; names are {', '.join(known)}")
 
 

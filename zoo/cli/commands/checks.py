@@ -28,7 +28,10 @@ def parity(
     sequences: Annotated[Path | None, options.input_("FASTA file; by default random sequences and edge cases.")] = None,
     reference: Annotated[
         str | None,
-        options.input_("Runtime or table of predictions to compare with; by default keras-cpu if it can run."),
+        options.input_(
+            "Runtime or table of predictions to compare with; by default keras-cpu if it can run.",
+            completer=options.names_of("runtimes"),
+        ),
     ] = None,
     as_json: options.Json = False,
     layers: Annotated[bool, options.under(options.CHECKED, "Compare PyTorch with Keras layer by layer.")] = False,
@@ -100,7 +103,9 @@ def _verdict(passed: bool) -> str:
 
 
 def bench(
-    named: Annotated[str | None, Parameter(name="WEIGHTS", help="The same as --weights.")] = None,
+    named: Annotated[
+        str | None, Parameter(name="WEIGHTS", help="The same as --weights.", completer=options.names_of("weights"))
+    ] = None,
     /,
     *,
     seconds: Annotated[float, options.under(options.RUNNING, "Seconds for each batch size.")] = 1.0,

@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 def evaluate(
     model: Annotated[
         str | None,
-        Parameter(name="WEIGHTS", help=f"As a single --weights. By default {options.DEFAULT_WEIGHTS}."),
+        Parameter(
+            name="WEIGHTS",
+            help=f"As a single --weights. By default {options.DEFAULT_WEIGHTS}.",
+            completer=options.names_of("weights"),
+        ),
     ] = None,
     /,
     *,
@@ -34,6 +38,7 @@ def evaluate(
         options.input_(
             "Weights to measure: a name (see zoo list), a file or a run folder; repeat to compare several.",
             name=("--weights", "--model"),
+            completer=options.names_of("weights"),
         ),
     ] = None,
     against: Annotated[

@@ -67,7 +67,7 @@ def motifs(
     target = output or folder / motifs.FOLDER
     named_by = None if known == NO_MOTIFS else known or known_motifs.FILE
     motifs.check(folder, target, named_by, overwrite)
-    described = motifs.find(folder, target, finding, named_by, overwrite, command_line())
+    described = motifs.find(folder, target, finding, named_by, overwrite, command_line(), notes.doing)
     for line in motifs.findings(described):
         notes.say(line)
     notes.say(f"{target}: {motifs.PAGE_FILE}, tables, MEME files and logos")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -111,6 +113,21 @@ def _check_mismatches(described: dict[str, Any], comparing: VariantOptions) -> N
         notes.say(described["shift"])
 
 
+@contextlib.contextmanager
+def _kept_parts(job: GenomeJob) -> Iterator[None]:
+    """A context that adds to an interruption how to continue, if there are finished parts."""
+    from zoo.genome import shards
+
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        folder = shards.folder_of(job.output)
+        if folder.is_dir():
+            how = "the same command" if job.sharing.shard else "the same command with --resume"
+            stopped.add_note(f"{how} continues; finished parts are in {folder}")
+        raise
+
+
 def _run(job: GenomeJob, others: RayOptions, unit: str, records: str) -> dict[str, Any] | None:
     """Do a long job, or a shard of it, with a progress bar. Returns the description of the whole run; None for a shard.
 
@@ -120,7 +137,7 @@ def _run(job: GenomeJob, others: RayOptions, unit: str, records: str) -> dict[st
     from zoo.genome.job import run_job
     from zoo.prediction import description
 
-    with notes.Bar(unit) as bar:
+    with notes.Bar(unit) as bar, _kept_parts(job):
         described = run_job(job, bar.update_of, ray_cluster.workers(others.ray))
     if "shard" in described:
         notes.say(description.of_shard(described))

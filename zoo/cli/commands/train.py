@@ -35,7 +35,11 @@ if TYPE_CHECKING:
 
 def train(
     model: Annotated[
-        str, Parameter(help="A model's name (see zoo list), or a .toml file with tables [model] and [train].")
+        str,
+        Parameter(
+            help="A model's name (see zoo list), or a .toml file with tables [model] and [train].",
+            completer=options.names_of("models"),
+        ),
     ],
     /,
     *,
@@ -80,18 +84,29 @@ options.extend(
 def distill(
     model: Annotated[
         str,
-        Parameter(help="The student: a model's name (see zoo list), or a .toml file with tables [model] and [train]."),
+        Parameter(
+            help="The student: a model's name (see zoo list), or a .toml file with tables [model] and [train].",
+            completer=options.names_of("models"),
+        ),
     ],
     /,
     *,
-    teacher: Annotated[str, options.input_("Weights of the teacher: a name (see zoo list) or a file.")],
+    teacher: Annotated[
+        str,
+        options.input_(
+            "Weights of the teacher: a name (see zoo list) or a file.", completer=options.names_of("weights")
+        ),
+    ],
     genome: Annotated[Path, options.input_("FASTA of the genome that sequences are drawn from.")],
     ambiguous: Annotated[
         Ambiguous,
         options.input_("Read letters of the genome other than ACGTN as N; --ambiguous refuse refuses them."),
     ] = "n",
     runtime: Annotated[
-        str, options.input_("Runtime of the teacher, such as onnx-cuda, or auto; see zoo list.")
+        str,
+        options.input_(
+            "Runtime of the teacher, such as onnx-cuda, or auto; see zoo list.", completer=options.names_of("runtimes")
+        ),
     ] = RUNTIME,
     dropout: Annotated[
         float, options.under(options.TRAINING, "Dropout of the student; labels without noise need none.")

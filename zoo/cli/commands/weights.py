@@ -14,7 +14,7 @@ from cyclopts import Parameter
 
 from zoo import registry
 from zoo.cli import notes, options
-from zoo.errors import ZooError
+from zoo.errors import ZooError, did_you_mean
 from zoo.spec import listed
 from zoo.weights.importers.layers import ImportOptions
 
@@ -74,17 +74,23 @@ def export(
             name="WEIGHTS",
             help="Weights to export: a name (see zoo list), a file or a run folder. By default "
             f"{options.DEFAULT_WEIGHTS}.",
+            completer=options.names_of("weights"),
         ),
     ] = None,
     /,
     *,
-    weights: Annotated[str | None, options.input_("The same, as an option.", name=("--weights", "--model"))] = None,
+    weights: Annotated[
+        str | None,
+        options.input_("The same, as an option.", name=("--weights", "--model"), completer=options.names_of("weights")),
+    ] = None,
     output: Annotated[
         Path | None,
         options.output("File or folder to write; by default the name of WEIGHTS with the suffix of the format."),
     ] = None,
     overwrite: options.Overwrite = False,
-    format: Annotated[str | None, options.output("Format; see zoo list.")] = None,  # noqa: A002
+    format: Annotated[  # noqa: A002
+        str | None, options.output("Format; see zoo list.", completer=options.names_of("exporters"))
+    ] = None,
     **given: Any,
 ) -> None:
     from zoo.system.atomic import check_target
@@ -147,7 +153,8 @@ def pull(
 
     variants = published()
     if what not in ("data", *variants):
-        raise ZooError(f"expected {' or '.join(('data', *variants))} to pull, got {what!r}")
+        known = ("data", *variants)
+        raise ZooError(f"expected {' or '.join(known)} to pull, got {what!r}{did_you_mean(what, known)}")
     origin = pull.Origin(source, tuple(mirror or ()), offline)
     bars: dict[str, notes.Bar] = {}
     with contextlib.ExitStack() as shown:
