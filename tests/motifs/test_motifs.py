@@ -80,7 +80,9 @@ def explained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines = (f">s{number}\n{''.join('ACGT'[code] for code in row)}\n" for number, row in enumerate(sequences()))
     (folder / "seqs.fa").write_text("".join(lines))
     model = Model(Session(Planted(), "planted"))
-    explanation.explain(model, PredictionJob(folder / "seqs.fa"), folder / "out", ExplainOptions(shuffles=1, rows=0, force=True))
+    explanation.explain(
+        model, PredictionJob(folder / "seqs.fa"), folder / "out", ExplainOptions(shuffles=1, rows=0, force=True)
+    )
     known = [
         meme.Motif("AP1", ONE_HOT[encode(["TGACTCA"])[0]].astype(float)),
         meme.Motif("MYC", ONE_HOT[encode(["ACCACGTG"])[0]].astype(float), "E-box"),

@@ -25,7 +25,7 @@ MOST_COLUMNS = 4
 
 COLOURS = "viridis"
 IDENTITY: dict[str, Any] = {"color": "0.35", "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 3}
-ONE_COLOUR, TWO_COLOUR = "0.25", "tab:red"
+ONE_COLOUR, TWO_COLOUR = "0.25", figures.COLOURS[1]
 
 WIDEST_TITLE = 36
 """Characters of a user's name that fit over a panel; the middle of a longer one is left out."""
@@ -102,6 +102,7 @@ def comparison(
             panel.set_yticks(range(len(scores)), [_short(label, 24) for label in scores])
             panel.set_ylim(len(scores) - 0.4, -0.6)
             panel.margins(x=0.2)
+            panel.locator_params(axis="x", nbins=5)
         panels[row, 1].axvline(0, **IDENTITY)
         panels[row, 1].tick_params(labelleft=False)
         panels[row, 0].set_xlabel(f"{name} {_short(target, 16)}, 95% interval", fontsize=9)
@@ -174,8 +175,8 @@ def diagnosis(
         every = by_sequence(residuals[:, row], groups)
         present = np.isfinite(every)
         values = every[present]
-        label = f"residual {_short(target, 16)}"
-        _histogram(panels[row, 0], values, diagnoses[row], f"{label} (observed - predicted)")
+        label = f"residual {_short(target, 16)} ({UNIT})"
+        _histogram(panels[row, 0], values, diagnoses[row], f"{label}\nobserved - predicted")
         limits = _limits(residuals[measured, row], np.zeros(1))
         for column, (name, by_row) in enumerate(covariates[row].items(), 1):
             panel, correlation = panels[row, column], diagnoses[row].correlations[name]

@@ -134,14 +134,16 @@ class RunFolder:
         figure, (panels,) = figures.new(4 * len(drawn), 3.7, columns=len(drawn))
         epochs = [row["epoch"] for row in history]
         for panel, (title, columns) in zip(panels, drawn.items(), strict=True):
-            for split, colour in (("train", "tab:grey"), ("validation", "tab:blue")):
+            for split, colour in (("train", "0.5"), ("validation", figures.COLOURS[0])):
                 found = [typical(row[f"{split}_{column}"] for column in columns) for row in history]
                 values, low, high = np.array(found, np.float64).T  # None becomes NaN
                 marker = "o" if np.isfinite(values).sum() == 1 else None  # a line needs two points
                 if len(columns) > 1:
                     panel.fill_between(epochs, low, high, color=colour, alpha=0.2, linewidth=0)
                 panel.plot(epochs, values, color=colour, label=split, marker=marker)
-            panel.axvline(best_epoch, color="tab:orange", linestyle="--", label=f"best epoch: {best_epoch}", zorder=1)
+            panel.axvline(
+                best_epoch, color=figures.COLOURS[1], linestyle="--", label=f"best epoch: {best_epoch}", zorder=1
+            )
             panel.set(title=title, xlabel="epoch (0: before training)" if epochs[0] == 0 else "epoch")
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         # below the panels, where it hides no curve
