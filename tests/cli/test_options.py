@@ -106,7 +106,13 @@ def holds(value: Any, kind: type) -> bool:
     return dataclasses.is_dataclass(value) and any(isinstance(inner, kind) for inner in vars(value).values())
 
 
-NEEDS = {"--against": ["--confirm", "2"], "--best": ["--confirm", "2"], "--name": ["--storage", "x"]}
+NEEDS = {
+    "--against": ["--confirm", "2"],
+    "--best": ["--confirm", "2"],
+    "--name": ["--storage", "x"],
+    "--name-column": ["--column", "x"],
+    "--genes": ["--figure", "x.png"],
+}
 """Option -> what has to be typed with it."""
 
 TUPLES = {"--keep": "hk<0.5", "--protect": "100-120", "--avoid": "GAATTC"}
@@ -152,7 +158,8 @@ def example(option: Argument) -> tuple[str, Any]:
     if option.name in OWN_FORM:
         return OWN_FORM[option.name]
     if kind is Path:
-        return "some/file", Path("some/file")
+        name = "some/file.png" if option.name == "--figure" else "some/file"
+        return name, Path(name)
     if option.name in TUPLES:
         return TUPLES[option.name], (TUPLES[option.name],)
     if get_origin(kind) is tuple:
