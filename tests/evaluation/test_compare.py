@@ -110,7 +110,7 @@ def test_tables_of_spreadsheets_are_read_as_elsewhere(folder: Path) -> None:
     del folder
     write("x.csv", "Name;dev", ["a;1,5", "b;2,5", "c;4"])
     write("y.tsv", "name\tdev", ["c\t4", "b\t2.5", "a\t1.5"])
-    with pytest.warns(ZooWarning, match="2 numbers with a decimal comma"):
+    with pytest.warns(ZooWarning, match="decimal commas in 2 numbers"):
         found = compare.compare(Path("x.csv"), Path("y.tsv"))
     np.testing.assert_array_equal(found.first, [[1.5], [2.5], [4]])
     np.testing.assert_array_equal(found.second, found.first)
