@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -217,11 +217,13 @@ def evaluate(
     columns: Mapping[str, str],
     settings: EvaluationOptions,
     against: str | None = None,
+    on_progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Report:
     """Predict `data` with every model, compute the metrics of each, and compare all others with one.
 
     models: by label.  against: the label of the model to compare with, by default the first.
     columns: target -> column, see `choose`, in the order of the measurements in `data`.
+    on_progress: called with the number of targets whose intervals are computed, and of all.
     Intervals are a bootstrap over sequences that draws the two strands of a sequence together.
     Raises ZooError unless there is one column of measurements for each target, CheckFailed for a prediction that is
     not finite.
@@ -236,7 +238,12 @@ def evaluate(
     predicted = {label: _predict(model, label, data, targets) for label, model in models.items()}
     groups = np.unique(keys(data.codes), return_inverse=True)[1]
     resampled = metrics.resample(
-        data.targets, list(predicted.values()), resamples=settings.resamples, seed=settings.seed, groups=groups
+        data.targets,
+        list(predicted.values()),
+        resamples=settings.resamples,
+        seed=settings.seed,
+        groups=groups,
+        on_progress=on_progress,
     )
     covariates, side = covariates_of(data, targets) if settings.diagnosis else [], strands_of(data)
     evaluations = [

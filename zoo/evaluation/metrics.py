@@ -7,7 +7,7 @@ target. A value that is not defined, such as the correlation of a constant targe
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -118,12 +118,14 @@ def resample(
     seed: int = 0,
     groups: np.ndarray | None = None,
     wanted: Sequence[str] = METRICS,
+    on_progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Resampled:
     """Bootstrap the metrics of one or more predictions (N, T) of the same measurements (N, T), NaN where missing.
 
     Rows are drawn with replacement. With `groups`, int (N,), whole groups are drawn instead, for rows that are not
     independent, such as both strands of one sequence. wanted: the metrics to draw; the draws of the others are NaN.
-    Ranks take most of the time. Raises ZooError for a bad shape or number of resamples.
+    on_progress: called with the number of targets done, and of all. Ranks take most of the time.
+    Raises ZooError for a bad shape or number of resamples.
     """
     if resamples < 1:
         raise ZooError(f"bootstrap resamples: expected at least 1, got {resamples}")
@@ -138,6 +140,7 @@ def resample(
         independent = len(rows) if units is None else units.max(initial=-1) + 1
         if independent >= FEWEST and all(np.isfinite(column).all() for column in columns):
             draws[:, t] = _bootstrap(columns[0], columns[1:], units, resamples, seed, wanted)
+        on_progress(t + 1, observed.shape[1])
     return Resampled(scores, draws)
 
 

@@ -98,7 +98,8 @@ def evaluate(
     for name, one in zip(names, given, strict=True):
         if (warning := evaluate.already_seen(one, name, measured)) is not None:
             notes.say(warning)
-    report = evaluate.evaluate(models, measured, columns, settings, reference)
+    with notes.Bar("targets") as bar:
+        report = evaluate.evaluate(models, measured, columns, settings, reference, bar.update_of)
     if output is not None:
         results.save(report, output, overwrite, command_line(), str(source))
     _show(report, output)
