@@ -56,7 +56,7 @@ class TestBadInput:
         [
             (["none.fa"], ["none.fa: ", "no such file"]),
             (["."], [".: ", "folder"]),
-            (["seqs.fa", "--model", "small"], ["'small'", NAMES]),
+            (["seqs.fa", "--model", "small"], ["small: ", NAMES]),
             (["seqs.fa", "--runtime", "tensorrt-cuda"], ["'tensorrt-cuda'", "torch-cuda?"]),
             (["seqs.fa", "--runtime", "onnx"], ["'onnx'", "onnx-cpu?"]),
             (["seqs.fa", "--weights", "none.onnx"], ["none.onnx: ", NAMES]),
