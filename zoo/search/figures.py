@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 HISTORY, IMPORTANCE, PARALLEL, FRONT = "history.png", "importance.png", "parallel.png", "cost.png"
 
-BEST, OTHER, BAD = figures.COLOURS[4], figures.COLOURS[0], "0.6"
+BEST, OTHER, BAD = figures.COLOURS[1], figures.COLOURS[0], "0.6"
 COLOURS = "viridis"
 
 LEGIBLE: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
@@ -95,7 +95,7 @@ def _history(study: Study) -> Figure | None:
     if failed:
         bottom = axes.get_ylim()[0]
         axes.plot(
-            failed, [bottom] * len(failed), "v", color=figures.COLOURS[1], markersize=5, clip_on=False, label="failed"
+            failed, [bottom] * len(failed), "v", color=figures.COLOURS[3], markersize=5, clip_on=False, label="failed"
         )
     best = np.maximum if objective.maximised else np.minimum
     so_far = best.accumulate([one.values[0] / by for one in done])
