@@ -85,9 +85,10 @@ def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     printed = ["".join(output.get("text", "") for output in cell.get("outputs", ())) for cell in run.cells]
     kinds, effects = (next(text for text in printed if word in text) for word in ("kind", "where"))
     means = {line.split()[0]: [float(value) for value in line.split()[1:]] for line in kinds.splitlines()[2:]}
-    assert means["dev"][0] > means["hk"][0] + 1
-    assert means["hk"][1] > means["dev"][1] + 1
+    assert means["hk"][1] > means["dev"][1] + 2
+    assert min(means["hk"][0], means["dev"][0]) > 2
     sizes = {line.split()[0]: [float(value) for value in line.split()[1:]] for line in effects.splitlines()[2:]}
     assert min(sizes["motif"]) > 2 * max(sizes["flank"])
+    assert "AP-1" in next(text for text in printed if "consensus" in text)
     for file in ("explained/motifs/motifs.html", "tracks.png", "effects.png", "compared.png", "designs.fa", "mine.onnx"):
         assert (tmp_path / "tutorial" / file).stat().st_size
