@@ -90,5 +90,6 @@ def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     sizes = {line.split()[0]: [float(value) for value in line.split()[1:]] for line in effects.splitlines()[2:]}
     assert min(sizes["motif"]) > 2 * max(sizes["flank"])
     assert "AP-1" in next(text for text in printed if "consensus" in text)
-    for file in ("explained/motifs/motifs.html", "tracks.png", "effects.png", "compared.png", "designs.fa", "mine.onnx"):
+    made = ("explained/motifs/motifs.html", "tracks.png", "effects.png", "compared.png", "designs.fa", "mine.onnx")
+    for file in made:
         assert (tmp_path / "tutorial" / file).stat().st_size
