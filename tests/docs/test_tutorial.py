@@ -28,7 +28,7 @@ _BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def cells(page: str) -> list[tuple[str, str]]:
-    """(kind, source) of each cell. A shell block is a cell of bash; `cd` in it is a cell that the kernel itself runs."""
+    """(kind, source) of each cell. A shell block is a cell of bash; `cd` in it is a cell of its own."""
     found, end = [], 0
     for block in _BLOCK.finditer(page):
         found.append(("markdown", page[end : block.start()].strip()))
