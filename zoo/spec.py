@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from zoo.errors import ZooError, did_you_mean, nearest_first
+from zoo.errors import ZooError, counted, did_you_mean, nearest_first
 from zoo.options import Bounds, check, check_kind
 
 ALPHABET = "ACGT"
@@ -102,7 +102,7 @@ def listed(targets: Sequence[str]) -> str:
     """The names of targets in a list or a message; only the first three of more than MOST_SHOWN."""
     if len(targets) <= MOST_SHOWN:
         return ", ".join(targets)
-    return f"{', '.join(targets[:3])} and {len(targets) - 3:,} others"
+    return f"{', '.join(targets[:3])} and {counted(len(targets) - 3, 'others')}"
 
 
 def check_targets(targets: Sequence[Any]) -> None:

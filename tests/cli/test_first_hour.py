@@ -378,6 +378,23 @@ class TestSignsOfLife:
             terminal.truncate(0)
             until(lambda: "patterns of hk" in terminal.getvalue())
 
+    def test_what_is_printed_ends_the_spinner_and_reaches_a_file(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(notes, "BAR_SECONDS", 0.01)
+        monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+        for stdout in (Terminal(), io.StringIO()):
+            monkeypatch.setattr(sys, "stdout", stdout)
+            with notes.Activity("zoo parity") as activity:
+                until(lambda activity=activity: activity._progress is not None and activity._progress.live.is_started)
+                print("12 rows")
+                assert (activity._progress is None) == stdout.isatty()
+            assert sys.stdout is stdout
+            with notes.Bar("rows") as bar:
+                bar.update(1, 1)
+                until(lambda bar=bar: bar.update(1, 1) or bar._progress is not None)
+                print("1 row" if not stdout.isatty() else "", end="")
+            assert stdout.getvalue() == ("12 rows\n" if stdout.isatty() else "12 rows\n1 row")
+        assert "rows\n1 row" not in terminal.getvalue()
+
     def test_nothing_is_shown_in_a_file_or_with_quiet(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for stream, words in ((io.StringIO(), []), (Terminal(), ["-q"])):
             monkeypatch.setattr(sys, "stderr", stream)

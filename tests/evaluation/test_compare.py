@@ -40,8 +40,8 @@ def write(name: str, header: str, rows: list[str]) -> None:
 def test_the_numbers_are_those_of_the_joined_rows(zoo: Zoo, folder: Path) -> None:  # noqa: ARG001
     status, out, err = zoo("compare", "a.tsv", "b.csv", "--json", "-o", "d.tsv")
     assert status == 0
-    assert "3 rows are only in a.tsv" in err
-    assert "1 rows are only in b.csv" in err
+    assert "only in a.tsv: 3 rows" in err
+    assert "only in b.csv: 1 row" in err
     assert "group" in err
     found = json.loads(out)
     assert (found["rows"], found["only_first"], found["only_second"], found["left_out"]) == (N - 3, 3, 1, ["group"])

@@ -60,7 +60,7 @@ def test_what_the_command_notes_is_a_warning(contigs: dict[str, str]) -> None:
     assert len(found) == 1
     messages = [str(one.message) for one in caught]
     assert [message.split(":")[0] for message in messages] == [
-        "1 intervals are skipped", "1 letters of the genome are read as N",
+        "1 interval skipped", "1 letter of the genome read as N",
     ]  # fmt: skip
     with refuses("position 111", "'Y'"):
         package.predict_intervals(["chr2:1-200"], "g.fa", ambiguous="refuse", summary="max", **LOADED)
@@ -89,7 +89,7 @@ def test_variants_that_are_left_out_are_a_warning(contigs: dict[str, str]) -> No
         found = package.variant_effects([rows[0], rows[2]], "g.fa", **LOADED)
     assert found["status"].tolist() == ["scored", "ref_mismatch"]
     assert found["delta_a"].isna().tolist() == [False, True]
-    with pytest.warns(ZooWarning, match="2 variants are left out"):
+    with pytest.warns(ZooWarning, match="2 variants left out"):
         found = package.variant_effects(rows, "g.fa", skip_bad=True, **LOADED)
     assert found["status"].tolist() == ["scored"]
     for bad, facts in (([], ["none"]), ([("chr2", 5)], ["variants[0]", "chrom"]), ("none.vcf", ["none.vcf"])):

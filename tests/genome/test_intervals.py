@@ -251,7 +251,7 @@ def test_a_bad_interval_is_one_line_or_skipped_and_named(zoo: Zoo, made: dict[st
     ("words", "facts"),
     [
         (["--bed", "e.bed", "--genome", "g.fa"], ["e.bed", "empty"]),
-        (["--bed", "bad.bed", "--genome", "g.fa", "--skip-bad"], ["bad.bed", "1 intervals"]),
+        (["--bed", "bad.bed", "--genome", "g.fa", "--skip-bad"], ["bad.bed", "1 interval"]),
         (["--bed", "p.bed"], ["--bed", "--genome"]),
         (["--region", "chr2:1-5"], ["--region", "--genome"]),
         (["--genome", "g.fa"], ["--genome", "--bed", "--region", "zoo scan"]),

@@ -56,7 +56,7 @@ class TestWeights:
         with pytest.warns(ImitationWarning, match="zoo pull original"):
             model = load("tuned", runtime="kmer-cpu")
         described = predict_file(model, PredictionJob(fasta, bundled / "out.tsv"))
-        assert description.summary(described).startswith("1 sequences; kmer-cpu; bundled weights tuned")
+        assert description.summary(described).startswith("1 sequence; kmer-cpu; bundled weights tuned")
         assert "zoo pull original" in described["weights"]["caution"]
 
     @pytest.fixture

@@ -147,7 +147,7 @@ def test_a_gpu_without_memory_left_is_one_line(odd: Checkpoint, monkeypatch: pyt
     monkeypatch.setattr(engine, "_module", full)
     with refuses("GPU", "5 sequences", "--batch-size"):
         engine.run(random_codes(5, 53))
-    with refuses("GPU", "1 sequences") as alone:
+    with refuses("GPU", "1 sequence") as alone:
         engine.run(random_codes(1, 53))
     assert "--batch-size" not in str(alone.value)
     with refuses("GPU", "128 sequences", "--batch-size"):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import zoo
 from zoo import registry
+from zoo.errors import counted
 from zoo.prediction import session
 from zoo.system import machine
 from zoo.system.files import cache_folder
@@ -40,7 +41,7 @@ def _cache() -> str:
     root = cache_folder("exports").parent
     files = [path for path in root.rglob("*") if path.is_file()]
     megabytes = sum(path.stat().st_size for path in files) / 1e6
-    return f"{root} ({len(files)} files, {megabytes:.1f} MB; ZOO_HOME moves it)"
+    return f"{root} ({counted(len(files), 'files')}, {megabytes:.1f} MB; ZOO_HOME moves it)"
 
 
 def _libraries() -> dict[str, str]:

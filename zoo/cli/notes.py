@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from zoo.errors import counted, one_line
 
@@ -64,6 +64,8 @@ class Activity:
         self._timer: threading.Timer | None = None
         self._progress: Progress | None = None
         self._lock = threading.Lock()
+        self._stdout = sys.stdout
+        self._pausing: Any = None  # kept, since print() holds no reference to the standard output that it uses
 
     def __enter__(self) -> Activity:
         global _activity
@@ -92,6 +94,7 @@ class Activity:
         if timer is not None:
             timer.cancel()
         if progress is not None:
+            sys.stdout = self._stdout
             progress.stop()
 
     def show(self, text: str) -> None:
@@ -108,9 +111,24 @@ class Activity:
         columns = (SpinnerColumn(), TextColumn("{task.fields[text]}", markup=False), TimeElapsedColumn())
         with self._lock:
             if self._timer is not None:
-                self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
+                console = Console(stderr=True)
+                self._progress = Progress(*columns, console=console, transient=True, redirect_stdout=False)
                 self._progress.add_task("", total=None, text=self._text)
+                self._stdout = sys.stdout
+                if self._stdout.isatty():
+                    self._pausing = sys.stdout = _Pausing(self, self._stdout)
                 self._progress.start()
+
+
+class _Pausing:
+    """Standard output while a spinner is shown on the same terminal: its first use ends the spinner."""
+
+    def __init__(self, activity: Activity, stdout: TextIO) -> None:
+        self._activity, self._stdout = activity, stdout
+
+    def __getattr__(self, name: str) -> Any:
+        self._activity.pause()
+        return getattr(self._stdout, name)
 
 
 _activity: Activity | None = None
@@ -121,6 +139,12 @@ def doing(text: str) -> None:
     """Show what the command does now, beside the spinner."""
     if _activity is not None:
         _activity.show(text)
+
+
+def hide_activity() -> None:
+    """Show no spinner from now on, for a command that writes its output as it goes."""
+    if _activity is not None:
+        _activity.pause()
 
 
 def say(text: str) -> None:
@@ -226,6 +250,7 @@ class Bar:
             TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
+            redirect_stdout=sys.stdout.isatty(),  # else a bar takes what is meant for a file
         )
         self._task = self._progress.add_task("", total=self.total, text="")
         if _activity is not None:

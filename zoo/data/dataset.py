@@ -18,7 +18,7 @@ import numpy as np
 from zoo.data import labelled, published, splits
 from zoo.data.labelled import DIVISIONS, Layout, Records, Split
 from zoo.data.splits import SIDES
-from zoo.errors import ZooError
+from zoo.errors import ZooError, counted
 
 __all__ = ["Dataset", "Layout", "Source", "Split", "read", "read_split"]
 
@@ -251,7 +251,7 @@ def _by_chromosome(records: Records, path: Path, layout: Layout) -> tuple[np.nda
         sides, moved = splits.by_chromosome(keys, chromosomes, layout.validation_chromosomes, layout.test_chromosomes)
     except ZooError as error:
         raise ZooError(f"{path}: {error}") from None
-    note = f"{moved:,} sequences are on several chromosomes; all their copies went to the held-out side"
+    note = f"{counted(moved, 'sequences')} on several chromosomes; all copies went to the held-out side"
     return sides, [note] if moved else []
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from zoo.design.design import Design
 from zoo.design.options import DesignOptions
-from zoo.errors import ZooError
+from zoo.errors import ZooError, counted
 from zoo.formats import table_writer
 from zoo.formats.columns import COMPRESSIONS
 from zoo.formats.table_writer import NOT_AVAILABLE, Layout
@@ -155,11 +155,11 @@ def findings(described: dict[str, Any], found: Sequence[Design]) -> list[str]:
     if len(missed):
         worst = missed.max() if options["lower"] else missed.min()
         lines.append(
-            f"{len(missed):,} of {len(found):,} designs did not reach {options['reach']:g} and have their best "
-            f"sequence, the worst with {worst:.3g}"
+            f"{len(missed):,} of {counted(len(found), 'designs')} did not reach {options['reach']:g} and have their "
+            f"best sequence, the worst with {worst:.3g}"
         )
     if repaired:
-        lines.append(f"{repaired:,} starts were repaired to meet the constraints; see round 0 of the trace")
+        lines.append(f"{counted(repaired, 'starts')} repaired to meet the constraints; see round 0 of the trace")
     return lines
 
 

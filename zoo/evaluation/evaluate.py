@@ -16,7 +16,7 @@ import numpy as np
 from zoo.data import published, trained_sequences
 from zoo.data.dataset import Split
 from zoo.data.splits import keys
-from zoo.errors import CheckFailed, ZooError
+from zoo.errors import CheckFailed, ZooError, counted
 from zoo.evaluation import diagnosis, intervals, metrics
 from zoo.evaluation.diagnosis import Diagnosis
 from zoo.evaluation.intervals import Verdict
@@ -281,7 +281,7 @@ def _predict(model: Model, label: str, data: Split, targets: tuple[str, ...]) ->
     wrong = ~np.isfinite(predicted).all(axis=1)
     if wrong.any():
         raise CheckFailed(
-            f"{label}: {wrong.sum():,} predictions are not finite, the first for row {wrong.argmax() + 1}"
+            f"{label}: {counted(wrong.sum(), 'predictions')} not finite, the first for row {wrong.argmax() + 1}"
         )
     return predicted
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo.dna.read_options import MISSING_WORDS
-from zoo.errors import ZooError, ZooWarning, nearest, require
+from zoo.errors import ZooError, ZooWarning, counted, nearest, require
 from zoo.formats import kinds
 from zoo.formats.names import CONTROL, listed, none_among, shown
 from zoo.formats.text_input import STANDARD_INPUT, Digest, lines, title
@@ -130,7 +130,7 @@ def read(
     parsed = [_numbers(with_points[column], f"{where}: column {shown(column)}") for column in columns]
     titles = {name: f"{where}: column {shown(found[name])}" for name in texts}
     words = {name: _words(cells[found[name]], titles[name], name in may_be_missing) for name in texts}
-    changes = [*table.changes, *([f"decimal commas in {commas:,} numbers"] if commas else [])]
+    changes = [*table.changes, *([f"decimal commas in {counted(commas, 'numbers')}"] if commas else [])]
     changes += [f"the column {shown(found[name])} for {name}" for name in found if found[name] not in names[name]]
     if changes:
         warnings.warn(ZooWarning(f"{where}: has {', '.join(changes)}; read accordingly"), stacklevel=2)
@@ -251,7 +251,7 @@ class _Text:
         if self._separator != self._usual:
             said.append(f"{SEPARATOR_NAMES[self._separator]} between the fields")
         if self._unquoted:
-            said.append(f"quotes around {self._unquoted:,} fields")
+            said.append(f"quotes around {counted(self._unquoted, 'fields')}")
         return said
 
     def _fields(self, number: int, line: str, separator: str) -> list[str]:

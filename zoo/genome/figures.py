@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.errors import ZooError
+from zoo.errors import ZooError, counted
 from zoo.formats import bed, genes, tracks, vcf
 from zoo.formats.genes import Gene
 from zoo.spec import UNIT
@@ -280,7 +280,9 @@ def _draw_genes(panel: Axes, stack: _Stack, region: Region) -> None:
     panel.tick_params(labelsize=8)
     count = len(stack.genes) + stack.hidden
     note = (
-        f"{stack.hidden:,} of {count:,} genes are not shown" if stack.hidden else f"{count:,} genes, too many to name"
+        f"{stack.hidden:,} of {counted(count, 'genes')} not shown"
+        if stack.hidden
+        else f"{count:,} genes, too many to name"
     )
     if stack.hidden or not stack.named:
         panel.set_title(note, fontsize=8, loc="right", color="0.4", pad=2)
@@ -341,7 +343,9 @@ class EffectPlot:
                     x[some], values[some], size, color=colour, alpha=0.45 if odd else 0.9, linewidths=0, rasterized=True
                 )
             panel.set_ylabel(f"effect ({UNIT})")
-            panel.set_title(f"{target}: ALT less REF of {len(x):,} alleles", fontsize=9, loc="left", parse_math=False)
+            panel.set_title(
+                f"{target}: ALT less REF of {counted(len(x), 'alleles')}", fontsize=9, loc="left", parse_math=False
+            )
             panel.tick_params(labelsize=8)
             panel.margins(x=0.02, y=0.14)
             if not len(x):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from zoo.dna.read_options import Ambiguous, ReadOptions
-from zoo.errors import ZooError, ZooWarning
+from zoo.errors import ZooError, ZooWarning, counted
 from zoo.formats import bed, vcf
 from zoo.formats.bed import BadInterval, Interval
 from zoo.formats.indexed_fasta import IndexedFasta
@@ -82,8 +82,8 @@ def predict_intervals(
             for column, part in zip(columns, found, strict=True):
                 column.extend(part)
     counts, described = records.counts, records.described()
-    _warn("intervals are skipped", counts.skipped, described["skipped"])
-    _warn("letters of the genome are read as N", counts.ambiguous_letters, described["read_as_n"])
+    _warn("intervals", "skipped", counts.skipped, described["skipped"])
+    _warn("letters", "of the genome read as N", counts.ambiguous_letters, described["read_as_n"])
     if counts.longer_than_the_model and summary == "center":
         _warn(
             'intervals are longer than the model; see the argument summary: "max" or "mean"',
@@ -135,13 +135,13 @@ def variant_effects(
     names = [*scoring.LABELS, *scoring.number_columns(loaded.spec.targets), *scoring.AFTER]
     if not report.variants:
         raise ZooError(f"{path}: expected variants, found none")
-    _warn("variants are left out", report.counts["skipped"], report.skipped)
+    _warn("variants", "left out", report.counts["skipped"], report.skipped)
     _warn(
         "alleles have another REF than the genome",
         report.counts[scoring.MISMATCH],
         report.named.get(scoring.MISMATCH, []),
     )
-    _warn("letters of the genome are read as N", report.counts["ambiguous_letters"], report.read_as_n)
+    _warn("letters", "of the genome read as N", report.counts["ambiguous_letters"], report.read_as_n)
     if shift := report.shift():
         warnings.warn(ZooWarning(shift), stacklevel=2)
     parts = [scoring.rows(effects) for effects in found]
@@ -174,9 +174,10 @@ def _variants(rows: Iterable[Sequence[Any]]) -> Iterator[Variant | BadVariant]:
         yield Variant(contig, start, name[0] if name else vcf.MISSING, ref, tuple(alts.split(",")), where)
 
 
-def _warn(what: str, count: int, names: Sequence[str] = ()) -> None:
+def _warn(things: str, what: str, count: int, names: Sequence[str] = ()) -> None:
     if count:
-        warnings.warn(ZooWarning(f"{count:,} {what}{': ' if names else ''}{listed(list(names), SHOWN)}"), stacklevel=3)
+        which = f": {listed(list(names), SHOWN)}" if names else ""
+        warnings.warn(ZooWarning(f"{counted(count, things)} {what}{which}"), stacklevel=3)
 
 
 def _frame(columns: Mapping[str, Any]) -> Any:

@@ -17,7 +17,7 @@ import numpy as np
 
 from zoo.dna.encoding import reverse_complement
 from zoo.dna.windows import window_start
-from zoo.errors import ZooError
+from zoo.errors import ZooError, counted
 from zoo.formats import bed
 from zoo.formats.bed import BadInterval, Interval
 from zoo.formats.indexed_fasta import IndexedFasta, OtherLetter
@@ -117,7 +117,7 @@ class IntervalRecords:
                 yield self._batch(rows, pieces)
         if not self.counts.records:
             where = self._options.bed or "intervals"
-            raise ZooError(f"{where}: none of its {self.counts.skipped:,} intervals can be predicted")
+            raise ZooError(f"{where}: none of its {counted(self.counts.skipped, 'intervals')} can be predicted")
 
     def described(self) -> dict[str, Any]:
         source = self._options.bed or self._options.region

@@ -28,7 +28,7 @@ from zoo.dna.encoding import ascii_codes
 from zoo.dna.read_options import Ambiguous
 from zoo.dna.sites import IUPAC
 from zoo.dna.windows import window_start
-from zoo.errors import BadInput, CheckFailed, ZooError
+from zoo.errors import BadInput, CheckFailed, ZooError, counted
 from zoo.formats import table_writer, vcf
 from zoo.formats.columns import is_missing
 from zoo.formats.indexed_fasta import IndexedFasta, OtherLetter
@@ -562,10 +562,12 @@ class Report:
         alleles = self.counts["records"]
         hint = self.shift() or "is it another assembly?"
         if self.counts[MISMATCH] and self.counts[MISMATCH] == alleles:
-            raise BadInput(f"{variants}: none of its {alleles:,} alleles has the REF of the genome {genome}; {hint}")
+            raise BadInput(
+                f"{variants}: none of its {counted(alleles, 'alleles')} has the REF of the genome {genome}; {hint}"
+            )
         if self.skipped and not alleles:
             raise BadInput(
-                f"{variants}: all of its {len(self.skipped):,} variants are skipped; "
+                f"{variants}: all of its {counted(len(self.skipped), 'variants')} are skipped; "
                 f"{self.shift() or 'the first: ' + self.skipped[0]}"
             )
 

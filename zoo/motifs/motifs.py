@@ -25,7 +25,7 @@ from urllib.parse import quote
 import numpy as np
 
 import zoo
-from zoo.errors import ZooError, did_you_mean, nearest_first, require
+from zoo.errors import ZooError, counted, did_you_mean, nearest_first, require
 from zoo.explain import files, logos
 from zoo.formats import meme
 from zoo.motifs import known_motifs, patterns
@@ -258,7 +258,10 @@ def findings(described: Mapping[str, Any]) -> list[str]:
             f"{one['consensus']} ({one['seqlets']}{' ' + one['like']['name'] if one['like'] else ''})"
             for one in found["patterns"][:LISTED]
         )
-        lines.append(f"{target}: {len(found['patterns'])} patterns in {found['sequences']:,} sequences; {first}")
+        lines.append(
+            f"{target}: {counted(len(found['patterns']), 'patterns')} in {counted(found['sequences'], 'sequences')}; "
+            f"{first}"
+        )
     known = described["known"]
     if known and known["motifs"] < patterns.FEW_MOTIFS:
         lines.append(

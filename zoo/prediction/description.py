@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import zoo
+from zoo.errors import counted
 from zoo.system.files import file_sha256
 from zoo.weights import lookup
 
@@ -52,7 +53,7 @@ def summary(description: dict[str, Any], unit: str = "sequences") -> str:
     """One line: number of records, runtime and weights. unit: plural name of a record."""
     records, *others = description["counts"].items()
     changed = "".join(f", {count:,} {name.replace('_', ' ')}" for name, count in others if count)
-    return f"{records[1]:,} {unit}{changed}; {description['runtime']}; {name(description['weights'])}"
+    return f"{counted(records[1], unit)}{changed}; {description['runtime']}; {name(description['weights'])}"
 
 
 def name(weights: dict[str, Any]) -> str:
@@ -79,4 +80,4 @@ def of_shard(description: dict[str, Any]) -> str:
     """One line about a finished shard."""
     missing = description["missing"]
     rest = f"{missing:,} are missing" if missing else "none is missing; join them with --merge"
-    return f"shard {description['shard']} is done; of {description['parts']:,} parts, {rest}"
+    return f"shard {description['shard']} is done; of {counted(description['parts'], 'parts')}, {rest}"

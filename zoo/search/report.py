@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import zoo
+from zoo.errors import counted
 from zoo.evaluation.metrics import Interval
 from zoo.search import figures, results
 from zoo.search.confirm import Confirmation
@@ -50,8 +51,9 @@ def _page(study: Study, comparisons: Sequence[Confirmation], command: str, pictu
     options = study.options
     parts = [
         f"<h1>{html.escape(title)}</h1>",
-        f"<p>{len(states)} trials ({counts}) of {points}; objective: {html.escape(objectives)}, on the validation "
-        f"split; {options.sampler}, pruner {options.pruner}, seed {options.seed}; deepstarr-zoo {zoo.__version__}.</p>",
+        f"<p>{counted(len(states), 'trials')} ({counts}) of {points}; objective: {html.escape(objectives)}, on the "
+        f"validation split; {options.sampler}, pruner {options.pruner}, seed {options.seed}; deepstarr-zoo "
+        f"{zoo.__version__}.</p>",
         f"<p><code>{html.escape(command)}</code></p>" if command else "",
         _confirmation(comparisons, len(states)),
     ]
@@ -92,7 +94,7 @@ def _trials(study: Study) -> str:
     rows = {row["trial"]: row for row in results.rows(study)}
     names = results.columns(study)[:-1]
     cells = [[_cell(rows[number].get(name)) for name in names] for number in order]
-    return f"<h2>The best {len(cells)} trials</h2>{_table(names, cells)}" if cells else ""
+    return f"<h2>The best {counted(len(cells), 'trials')}</h2>{_table(names, cells)}" if cells else ""
 
 
 def _cell(value: Any) -> str:

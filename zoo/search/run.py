@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from zoo.data import dataset
 from zoo.data.dataset import Dataset
 from zoo.data.labelled import Layout
-from zoo.errors import ZooError, require
+from zoo.errors import ZooError, counted, require
 from zoo.search import confirm, objective, report, results, space_files, trial, workers
 from zoo.search import space as spaces
 from zoo.search.confirm import Confirmation, Contender, Training
@@ -231,7 +231,7 @@ def _confirm(
         confirm.check_different([*others, one])
     trainings = confirm.trainings([*ours, *others], request.folder, request.options)
     count = min(request.options.workers, len(trainings))
-    reporter.note(f"confirming: {len(trainings)} trainings, then the test split")
+    reporter.note(f"confirming: {counted(len(trainings), 'trainings')}, then the test split")
     reporter.began(len(trainings))
     if count == 1:
         confirm_each(request, trainings, data, reporter.step)

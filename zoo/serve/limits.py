@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from starlette.types import Receive, Scope
 
+from zoo.errors import counted
 from zoo.serve.options import ServeOptions
 from zoo.serve.protocol import RequestError
 
@@ -40,7 +41,7 @@ class Admission:
 
     def __enter__(self) -> None:
         if self._now >= self._most:
-            message = f"{self._name}: too busy with {self._most:,} requests; retry in {RETRY_SECONDS} s"
+            message = f"{self._name}: too busy with {counted(self._most, 'requests')}; retry in {RETRY_SECONDS} s"
             raise RequestError(503, message, RETRY_SECONDS)
         self._now += 1
 

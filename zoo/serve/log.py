@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import orjson
 
-from zoo.errors import one_line
+from zoo.errors import counted, one_line
 
 MOST_LINES = 10_000
 """Maximum number of queued lines; further lines are dropped and counted."""
@@ -48,7 +48,7 @@ Log = Callable[[Line], None]
 
 
 def as_text(line: Line) -> str:
-    count = f" {line.sequences:,} sequences" if line.sequences else ""
+    count = f" {counted(line.sequences, 'sequences')}" if line.sequences else ""
     error = f" {line.error}" if line.error else ""
     path = one_line(line.path)
     return f"{_now()} {line.client} {line.method} {path} {line.status}{count} {line.seconds * 1000:.1f} ms{error}"
@@ -123,7 +123,7 @@ class _Writer:
     def handle(self, record: logging.LogRecord) -> None:
         self._write(record.getMessage())
         if (dropped := self._handler.dropped) > self._reported:
-            self._write(f"zoo: {dropped - self._reported:,} lines were not written")
+            self._write(f"zoo: {counted(dropped - self._reported, 'lines')} not written")
             self._reported = dropped
 
     def _write(self, line: str) -> None:

@@ -21,7 +21,7 @@ import orjson
 import zoo
 from zoo.dna.encoding import ONE_HOT, encode_as
 from zoo.dna.read_options import ReadOptions, Spelling
-from zoo.errors import ZooError, did_you_mean
+from zoo.errors import ZooError, counted, did_you_mean
 from zoo.options import StrandOptions
 from zoo.prediction import description
 from zoo.prediction.model import Model
@@ -186,7 +186,9 @@ def codes(tensor: Tensor, spec: ModelSpec, reading: ReadOptions, most: int) -> n
             f"{tensor.name}: shape: expected {[-1, *one]}, -1 for any number, got {list(tensor.shape)!s:.60}"
         )
     if shape[0] > most:
-        raise RequestError(413, f"{tensor.name}: expected at most {most:,} sequences in a request, got {shape[0]:,}")
+        raise RequestError(
+            413, f"{tensor.name}: expected at most {counted(most, 'sequences')} in a request, got {shape[0]:,}"
+        )
     return kind.read(tensor._replace(shape=shape), spec.sequence_length, reading)
 
 

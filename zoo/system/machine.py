@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.errors import counted
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -110,7 +112,7 @@ def memory_limit_note() -> str:
 def out_of_memory(batch: int) -> str:
     """Message for a batch of sequences that did not fit into memory."""
     advice = "; a smaller --batch-size helps" if batch > 1 else ""
-    return f"out of memory over {batch:,} sequences at once{advice}"
+    return f"out of memory over {counted(batch, 'sequences')} at once{advice}"
 
 
 def keep_memory() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from zoo.data.dataset import Source
 from zoo.data.labelled import Split
+from zoo.errors import counted
 from zoo.evaluation.metrics import score, typical
 from zoo.spec import MOST_SHOWN, listed
 from zoo.training import scores
@@ -57,7 +58,7 @@ def test_scores(trainer: Trainer) -> tuple[dict[str, Any], str] | None:
     found = score(test.targets, scores.predict(module, test.codes, trainer.device))
     pearson = {name: one.pearson for name, one in zip(trainer.source.targets, found, strict=True)}
     numbers = {"sequences": len(test), **{f"pearson_{name}": value for name, value in pearson.items()}}
-    return numbers, f"test, {len(test):,} sequences: {correlations(pearson)}"
+    return numbers, f"test, {counted(len(test), 'sequences')}: {correlations(pearson)}"
 
 
 def correlations(pearson: Mapping[str, float | None]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from zoo.cli import notes, options, tables
-from zoo.errors import ZooError
+from zoo.errors import ZooError, counted
 from zoo.options import ThreadOptions
 
 if TYPE_CHECKING:
@@ -71,7 +71,9 @@ def parity(
 
 
 def _print_result(result: Result) -> None:
-    tables.print_text(f"reference {result.reference}; {result.records:,} sequences; weights {result.weights_id[:12]}")
+    tables.print_text(
+        f"reference {result.reference}; {counted(result.records, 'sequences')}; weights {result.weights_id[:12]}"
+    )
     rows = []
     for row in result.comparisons:
         report, worst = row.report, row.report.worst

@@ -235,7 +235,7 @@ def compare(
         _show_comparison(found, comparing.number)
     for name, count in zip(found.names, (found.only_first, found.only_second), strict=True):
         if count:
-            notes.say(f"{count:,} rows are only in {name}")
+            notes.say(f"only in {name}: {counted(count, 'rows')}")
     if found.left_out:
         notes.say(f"not compared, since they are not numbers in both: {', '.join(found.left_out)}")
 
@@ -245,7 +245,7 @@ def _show_comparison(found: Comparison, number: int) -> None:
     from zoo.spec import MOST_SHOWN
 
     first, second = found.names
-    print(f"A {first}\nB {second}\n{len(found):,} rows in both, joined by {', '.join(found.key)}")
+    print(f"A {first}\nB {second}\n{counted(len(found), 'rows')} in both, joined by {', '.join(found.key)}")
     rows = []
     agreements = found.agreements
     if len(agreements) > MOST_SHOWN:

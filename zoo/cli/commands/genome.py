@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from zoo.cli import notes, options
 from zoo.cli.commands.predict import SHOWN_INTERVALS, say_read_as_n
 from zoo.cli.parsing import command_line
-from zoo.errors import CheckFailed
+from zoo.errors import CheckFailed, counted
 from zoo.genome.options import RayOptions, ScanOptions, ShardOptions, VariantOptions
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _check_mismatches(described: dict[str, Any], comparing: VariantOptions) -> N
     mismatches, alleles = described["counts"]["ref_mismatch"], described["counts"]["records"]
     if mismatches > comparing.max_mismatch * alleles:
         raise CheckFailed(
-            f"the genome differs from REF at {mismatches:,} of {alleles:,} alleles, more than --max-mismatch "
+            f"the genome differs from REF at {mismatches:,} of {counted(alleles, 'alleles')}, more than --max-mismatch "
             f"{comparing.max_mismatch:g}; {described['shift'] or 'check that the assembly is the right one'}"
         )
     if described["shift"]:

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from zoo.cli import notes, options
 from zoo.cli.parsing import command_line
 from zoo.dna.read_options import STRICT, ReadOptions
-from zoo.errors import ZooError
+from zoo.errors import ZooError, counted
 from zoo.genome.options import IntervalOptions, RayOptions, SummaryOptions
 from zoo.prediction.options import TableOptions
 
@@ -53,6 +53,8 @@ def predict(
 
     if output == Path("-"):
         output = None
+    if output is None:
+        notes.hide_activity()
     job = prediction_job("predict", files, table, intervals, reading, output, overwrite, model, summarizing)
     job.check_output()
     job.check_sources()
@@ -134,7 +136,10 @@ def say_finished(described: dict[str, Any], unit: str) -> None:
             if described["summary"] == "center"
             else f"the {described['summary']} over all windows, with --stride {described['stride']}"
         )
-        notes.say(f"longer than the model: {longer:,} of {counts['records']:,} intervals; their numbers are {numbers}")
+        notes.say(
+            f"longer than the model: {longer:,} of {counted(counts['records'], 'intervals')}; their numbers are "
+            f"{numbers}"
+        )
     for line in described.get("skipped", [])[:SHOWN_INTERVALS]:
         notes.say(f"skipped: {line}")
     say_read_as_n(described)

@@ -21,7 +21,7 @@ from zoo.cli.parsing import command_line
 from zoo.data.labelled import Layout
 from zoo.defaults import RUNTIME
 from zoo.dna.read_options import Ambiguous
-from zoo.errors import require
+from zoo.errors import counted, require
 from zoo.spec import listed
 from zoo.system import machine
 from zoo.training.config import StudentConfig, TrainConfig, TrainingOptions
@@ -132,7 +132,10 @@ def distill(
     notes.detail(f"the teacher's labels are computed by {loaded.runtime}")
     read = genomes.read(genome, loaded.spec.sequence_length, ambiguous)
     if read.ambiguous_letters:
-        notes.say(f"{genome}: {read.ambiguous_letters:,} ambiguous letters read as N, the first {read.first_ambiguous}")
+        notes.say(
+            f"{genome}: {counted(read.ambiguous_letters, 'ambiguous letters')} read as N, the first "
+            f"{read.first_ambiguous}"
+        )
     source = DistillSource(
         read,
         loaded.predict_codes,
