@@ -73,7 +73,7 @@ def test_the_figure_and_the_largest_differences(zoo: Zoo, folder: Path) -> None:
     words = ("compare", "a.tsv", "b.csv", "--targets", "hk=dev", "-n", 2, "--figure", "s.svg", "--unit", "log2 counts")
     status, out, _ = zoo(*words)
     assert status == 0
-    lines = out.splitlines()
+    lines = [line for line in out.splitlines() if line]
     last = [line.split() for line in lines[lines.index("the largest differences") + 2 :]]
     assert len(last) == 2
     for name, target, a, b, difference in last:

@@ -137,7 +137,8 @@ def variant_effects(
         raise ZooError(f"{path}: expected variants, found none")
     _warn("variants", "left out", report.counts["skipped"], report.skipped)
     _warn(
-        "alleles have another REF than the genome",
+        "alleles",
+        "with another REF than the genome",
         report.counts[scoring.MISMATCH],
         report.named.get(scoring.MISMATCH, []),
     )
