@@ -86,7 +86,8 @@ def predict_intervals(
     _warn("letters", "of the genome read as N", counts.ambiguous_letters, described["read_as_n"])
     if counts.longer_than_the_model and summary == "center":
         _warn(
-            'intervals are longer than the model; see the argument summary: "max" or "mean"',
+            "intervals",
+            'longer than the model; see the argument summary: "max" or "mean"',
             counts.longer_than_the_model,
         )
     targets = dict(zip(loaded.spec.targets, np.concatenate(values).T, strict=True))
