@@ -161,6 +161,9 @@ class ExporterExtras(Protocol):
     def read_spec(self, path: Path) -> ModelSpec:
         """The spec in an exported file. Raises ZooError if it has none."""
 
+    def convert(self, source: Path, path: Path, *, overwrite: bool = False) -> ModelSpec:
+        """Write `path` from an exported file, with the options of `export`, for `zoo export FILE`. Returns the spec."""
+
     def read(self, path: Path) -> Checkpoint:
         """The weights in an exported file, for a format that no runtime runs and `zoo import` does not read."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from checkpoints import CONFIGS, MODELS, ODD, random_checkpoint, random_codes
+from command_line import Zoo, one_line
 from refusals import refuses
 from zoo_exporters.onnx.widen import widen
 
@@ -17,6 +18,7 @@ from zoo import registry
 from zoo.dna import encoding
 from zoo.errors import CheckFailed, MissingDependency
 from zoo.layers import onnx_graph
+from zoo.prediction.model import load
 from zoo.spec import SPEC_KEY
 from zoo.weights import network
 from zoo.weights.checkpoint import Checkpoint, save
@@ -364,3 +366,21 @@ def test_widening_any_graph_keeps_its_numbers(layers: list[onnx.NodeProto], expe
     assert [node.op_type for node in model.graph.node] == expected
     after = plain_session(model.SerializeToString()).run(None, inputs)
     np.testing.assert_allclose(after[0], before[0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("before", ["onehot", "bytes", "codes"])
+@pytest.mark.parametrize("after", ["onehot", "bytes"])
+def test_an_onnx_file_is_exported_with_another_input(zoo: Zoo, tmp_path: Path, before: str, after: str) -> None:
+    weights, codes = random_checkpoint(ODD), random_codes(7, ODD.sequence_length)
+    exporter = registry.load("exporters", "onnx")
+    exporter.export(weights, tmp_path / "a.onnx", input=before)
+    status, out, err = zoo("export", tmp_path / "a.onnx", "--onnx", "--input", after, "-o", tmp_path / "b.onnx")
+    assert status == 0, err
+    assert weights.spec.weights_id[:12] in out
+    assert exporter.read_spec(tmp_path / "b.onnx") == weights.spec
+    first, second = (load(tmp_path / name, runtime="onnx-cpu") for name in ("a.onnx", "b.onnx"))
+    np.testing.assert_array_equal(first.predict_codes(codes), second.predict_codes(codes))
+    one_line(zoo, ["a.onnx"], "export", tmp_path / "a.onnx", "--onnx", "-o", tmp_path / "a.onnx", "--overwrite")
+    one_line(
+        zoo, ["opset", "18", "20"], "export", tmp_path / "a.onnx", "--onnx", "--opset", 20, "-o", tmp_path / "c.onnx"
+    )

@@ -149,6 +149,43 @@ def export(
         _check(partial, name, reference, path)
 
 
+def convert(
+    source: Path,
+    path: Path,
+    *,
+    opset: int | None = None,
+    input: str = "onehot",  # noqa: A002
+    overwrite: bool = False,
+) -> ModelSpec:
+    """Write another file from one that `export` wrote, with an input as in INPUTS. Returns its spec.
+
+    The arrays of the checkpoint cannot be read from it: batch normalizations are folded into the graph. Raises ZooError
+    for another operator set than that of the file, and as `export` and `read_spec` do.
+    """
+    import onnx
+
+    if input not in INPUTS:
+        raise ZooError(f"input: expected one of {', '.join(INPUTS)}, got {input!r}")
+    spec = read_spec(source)
+    check_target(path, overwrite, [source])
+    model = onnx.load(source)
+    own = model.opset_import[0].version
+    if opset not in (None, own):
+        raise ZooError(f"opset: {source} has the operator set {own}, got {opset}; export the {checkpoint.SUFFIX} file")
+    graph, length = model.graph, spec.sequence_length
+    if graph.input[0].name != TENSORS.input:
+        _remove_input(graph, length)
+    _set_input(graph, INPUTS[input], length)
+    del model.metadata_props[:]
+    _describe(model, spec, INPUTS[input])
+    engine = registry.load("runtimes", "onnx").start_file(source, "cpu", RunOptions(batch_size=max(CHECKED_BATCHES)))
+    with replacing(path, overwrite) as partial:
+        onnx.save_model(model, partial)
+        file_checks.write_digest(partial)
+        _check(partial, str(source), engine.run, path)
+    return spec
+
+
 def _plain(weights: Checkpoint) -> Plain | None:
     model, config, arrays = registry.load("models", weights.spec.architecture), weights.config, weights.arrays
     fold = getattr(model, "plain_layers", None)
@@ -185,6 +222,19 @@ def _describe(model: onnx.ModelProto, spec: ModelSpec, kind: Input) -> None:
     model.graph.input[0].doc_string = kind.about
     model.graph.output[0].doc_string = f"float32 (batch, {len(spec.targets)}): {', '.join(spec.targets)}"
     model.metadata_props.add(key=SPEC_KEY, value=file_checks.spec_json(spec.to_dict()))
+
+
+def _remove_input(graph: onnx.GraphProto, length: int) -> None:
+    """Undo `_set_input`: the graph takes one-hot bases again."""
+    from onnx import TensorProto, helper
+
+    rest = [node for node in graph.node if not {"index", "one_hot_rows", TENSORS.input} & set(node.output)]
+    kept = [tensor for tensor in graph.initializer if tensor.name != "base_table"]
+    del graph.node[:], graph.initializer[:], graph.input[:]
+    graph.node.extend(rest)
+    graph.initializer.extend(kept)
+    shape = ["batch", len(ALPHABET), length]
+    graph.input.append(helper.make_tensor_value_info(TENSORS.input, TensorProto.FLOAT, shape))
 
 
 def _set_input(graph: onnx.GraphProto, kind: Input, length: int) -> None:

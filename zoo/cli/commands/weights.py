@@ -111,10 +111,16 @@ def export(
         raise ZooError(f"{path}: expected an output name that ends in {exporter.SUFFIX}")
     if exporter.SUFFIX:
         check_target(path, overwrite, [lookup.file_of(chosen)])
-    source = lookup.load(model if weights else None, chosen)
-    exporter.export(source, path, overwrite=overwrite, **given)
+    file = lookup.file_of(chosen)
+    if file is not None and file.suffix.lower() == exporter.SUFFIX and hasattr(exporter, "convert"):
+        spec = exporter.convert(Path(chosen), path, overwrite=overwrite, **given)
+        lookup.warn_of_imitation(spec.weights_id)
+    else:
+        source = lookup.load(model if weights else None, chosen)
+        exporter.export(source, path, overwrite=overwrite, **given)
+        spec = source.spec
     written = sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
-    print(f"{path}: {name}, {written:,} bytes, weights id {source.spec.weights_id[:12]}")
+    print(f"{path}: {name}, {written:,} bytes, weights id {spec.weights_id[:12]}")
 
 
 def plugin_options() -> Iterator[inspect.Parameter]:
