@@ -20,6 +20,7 @@ COMMANDS = {
         "genome:scan": """Predict every window of a genome and write tracks for a genome browser.
             zoo scan dm6.fa --stride 50 -o dm6
             zoo scan dm6.fa --region chr2L:100,001-200,000 --aggregate mean -o part
+            zoo scan dm6.fa --region chr2L:470,001-550,000 --stride 50 -o ush --figure ush.pdf --genes genes.gtf
             docs/genome.md""",
         "serve:serve": f"""Answer prediction requests over HTTP (Open Inference Protocol v2), and show a web page.
             zoo serve
