@@ -23,8 +23,7 @@ DEBUG = "ZOO_DEBUG"
 SILENT = ("serve", "--install-completion", "__complete")
 """Commands without a sign of life: a service, and what a shell calls."""
 
-NAMES = ["version"]
-NAMES += [command.partition(":")[2].rstrip("_") for commands in COMMANDS.values() for command in commands]
+NAMES = [command.partition(":")[2].rstrip("_") for commands in COMMANDS.values() for command in commands]
 
 
 def _app() -> App:
@@ -122,7 +121,7 @@ def _run(arguments: list[str]) -> int:
             raise
         # some libraries turn the exception of a signal that arrives during their import into one of their own
         cause = error if isinstance(error, KeyboardInterrupt) else arrived.last or error
-        text, status = failures.line_and_status(cause, NAMES)
+        text, status = failures.line_and_status(cause, [*NAMES, "version"])
         print(text, file=sys.stderr)
         if isinstance(cause, CheckFailed):  # there are results
             notes.say_what_is_left()

@@ -104,6 +104,9 @@ def fetch(collection: PublishedFiles, origin: Origin, report: Report | None = No
                 )
             else:
                 _download(_Wanted(collection, name), folder, mirrors, report or (lambda *_: None))
+    except KeyboardInterrupt as stopped:
+        stopped.add_note("the same command continues the download")
+        raise
     except ZooError as error:
         names = [name for name in collection.md5 if name not in collection.optional and not (folder / name).is_file()]
         if names and origin.folder is None:
