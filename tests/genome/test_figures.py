@@ -148,7 +148,7 @@ def test_variants_draw_all_effects_and_name_the_largest(zoo: Zoo, contigs: dict[
     assert status == 0, err
     said = texts(drawn[0])
     points = sum(len(one.get_offsets()) for one in drawn[0].axes[0].collections)
-    for text in ("effect (log2 enrichment)", f"a: ALT less REF of {points:,} alleles", "chr2", "chr10", "rs"):
+    for text in ("effect (log2 enrichment)", f"a: ALT minus REF of {points:,} alleles", "chr2", "chr10", "rs"):
         assert text in said
     rows = [line.split("\t") for line in Path("e.tsv").read_text().splitlines()]
     deltas = [float(row[rows[0].index("delta_a")]) for row in rows[1:] if row[rows[0].index("delta_a")] != "NA"]

@@ -344,7 +344,7 @@ class EffectPlot:
                 )
             panel.set_ylabel(f"effect ({UNIT})")
             panel.set_title(
-                f"{target}: ALT less REF of {counted(len(x), 'alleles')}", fontsize=9, loc="left", parse_math=False
+                f"{target}: ALT minus REF of {counted(len(x), 'alleles')}", fontsize=9, loc="left", parse_math=False
             )
             panel.tick_params(labelsize=8)
             panel.margins(x=0.02, y=0.14)

@@ -53,7 +53,7 @@ LABELS = {"chrom": str, "pos": int, "id": str, "ref": str, "alt": str}
 AFTER = {"ref_match": str, "status": str}
 """The last columns: yes, or no where REF differs from the genome; and one of REASONS, or MISMATCH."""
 
-KINDS = {"ref": "Prediction of the genome", "alt": "Prediction of the allele", "delta": "Prediction, ALT less REF"}
+KINDS = {"ref": "Prediction of the genome", "alt": "Prediction of the allele", "delta": "Prediction, ALT minus REF"}
 """Columns for each target, such as ref_dev, alt_dev, delta_dev. Predictions are logarithms: delta is alt - ref."""
 
 BASES = re.compile(r"[ACGTNacgtn]+")

@@ -31,7 +31,7 @@ CONSENSUS = {
     "GATA": "WGATAAGR",
     # the ETS core GGAA with the flanks of Wei et al. 2010, doi:10.1038/emboj.2010.106
     "ETS": "ACCGGAAGT",
-    # Yan et al. 1996, doi:10.1016/S0092-8674(00)81287-X: Stat92E
+    # Yan, Small, Desplan, Dearolf, Darnell 1996, Cell 84:421: Stat92E
     "STAT": "TTCCCGGAA",
     # van Steensel, Delrow, Bussemaker 2003, doi:10.1073/pnas.0438000100: the GAGA factor
     "Trl": "GAGAGAGA",
