@@ -75,14 +75,14 @@ class AutomaticSession(Session):
                 continue
             try:
                 if way not in (*GENERAL_WAYS, *session.ways(runtime)):
-                    raise ZooError(f"it has no {way}")
+                    raise ZooError("has none")
                 one = self if runtime == self.runtime else self._open(runtime)
                 Session.runtime_of(one, way)
             except ZooError as error:
                 reasons[runtime] = error
             else:
                 return one
-        raise refusal(f"no runtime can compute {way} of {self.spec.architecture} here (use --method ism)", reasons)
+        raise refusal(f"no runtime has {way} of {self.spec.architecture} (use --method ism)", reasons)
 
     def _open(self, runtime: str) -> Session:
         if runtime not in self._others:
