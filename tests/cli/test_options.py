@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import re
 import types
@@ -27,6 +28,7 @@ from zoo.weights import checkpoint, lookup
 NAMES = sorted(main.NAMES)
 
 
+@functools.cache
 def arguments(command: str) -> ArgumentCollection:
     _, apps, _ = main.app.parse_commands([command])
     with main.app.app_stack(apps):
@@ -89,7 +91,8 @@ def test_every_field_takes_its_value_from_the_command_line(command: str, group: 
         # a number below zero is joined to its option, see parsing.full_forms
         typed = [option.name] if value is True else [option.name, text]
         typed = [f"{option.name}={text}"] if text.startswith("-") else typed
-        typed += NEEDS.get(option.name, [])
+        with_it = NEEDS.get(option.name, [])
+        typed += with_it if any(name in other.names for other in arguments(command) for name in with_it[:1]) else []
         _, bound, _ = main.app.parse_args([command, *required, *typed], exit_on_error=False, print_error=False)
         assert bound_value(bound.arguments, group, field.name) == value
 

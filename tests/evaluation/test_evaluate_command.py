@@ -38,7 +38,9 @@ def test_the_command_gives_the_pearson_of_the_published_predictions(
 ) -> None:
     arguments = ["--sequences", data / "test_first10.fa", "--labels", data / "test_first10_activity.txt"]
     out = tmp_path / "out"
-    status, printed, _ = zoo("evaluate", "--weights", published, *arguments, "--runtime", "torch-cpu", "-o", out)
+    arguments += ["--weights", published, "--runtime", "torch-cpu"]
+    assert "not decided" not in zoo("evaluate", *arguments)[1]
+    status, printed, _ = zoo("evaluate", *arguments, "--diagnosis", "-o", out)
     assert status == 0
     (line,) = (line for line in printed.splitlines() if "not decided" in line and "dev" in line)
     assert "10 measurements" in line

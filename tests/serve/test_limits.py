@@ -256,5 +256,5 @@ def test_tokens_are_read_one_a_line(tmp_path: Path) -> None:
     path.write_text("with blank\n")
     with refuses(path, "token 1"):
         read_tokens(path)
-    with refuses(tmp_path / "none", "No such file"):
+    with refuses(tmp_path / "none", "no such file"):
         read_tokens(tmp_path / "none")
