@@ -323,7 +323,7 @@ class Full(Slow):
 
 @pytest.mark.parametrize("count", [4, 1])
 def test_out_of_memory_in_an_engine_advises_smaller_batches_where_they_can_be_smaller(count: int) -> None:
-    with refuses("full-cpu: ", "memory", f"{count} sequences") as refused:
+    with refuses("full-cpu: ", "memory", f"{count} sequence") as refused:
         Session(Full(), "full-cpu").predict(np.zeros((count, 4), np.uint8))
     assert ("--batch-size" in str(refused.value)) == (count > 1)
 
