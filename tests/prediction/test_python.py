@@ -116,7 +116,7 @@ def test_an_argument_of_a_wrong_type_or_name_is_refused_in_one_line(
 @pytest.mark.parametrize(
     ("wrong", "facts"),
     [
-        ({"model": Path("original")}, ("model", "text")),
+        ({"model": Path("original")}, ("original", "text", "Path")),
         ({"weights": 5}, ("weights", "Path", 5)),
         ({"runtime": None}, ("runtime", "text", None)),
         ({"thread": 2}, ("'thread'", "threads", "rc", "resize", "ambiguous")),

@@ -339,6 +339,8 @@ def _check_file(path: Path) -> None:
     if path.is_dir():
         raise ZooError(f"{path}: expected a weights file, this is a folder")
     if not path.is_file():
+        if str(path) in names():
+            raise ZooError(f"{path}: no such weights file; the weights of this name are given as text, not as a Path")
         known = nearest_first(str(path), names())
         raise ZooError(f"{path}: no such weights file{did_you_mean(str(path), known)}; names are {', '.join(known)}")
 
