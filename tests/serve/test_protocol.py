@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import struct
 from pathlib import Path
@@ -240,9 +241,30 @@ def test_errors_in_binary_data_are_found(
 def test_a_binary_body_without_its_header_says_what_is_missing(service: Running) -> None:
     tensor = {"name": "sequence", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": len(ELEMENT)}}
     text = json.dumps({"inputs": [tensor]}).encode()
-    refused(service, text + ELEMENT, ["Inference-Header-Content-Length", "binary tensor", "JSON"])
+    for start in (b"", b"\n"):
+        refused(
+            service,
+            start + text + struct.pack("<I", 0xFF) + ELEMENT,
+            ["the header Inference-Header-Content-Length", len(start + text), "binary tensor", "JSON"],
+        )
     header = {"Inference-Header-Content-Length": str(len(text) - 1)}
     refused(service, text + ELEMENT, ["Inference-Header-Content-Length", f"{len(text) - 1} bytes", "JSON"], **header)
+
+
+@pytest.mark.parametrize(
+    ("body", "facts"),
+    [
+        (gzip.compress(b"{}"), ["compressed (gzip)"]),
+        ("{}".encode("utf-16"), ["UTF-16"]),
+        ("{}".encode("utf-16-be"), ["UTF-16"]),
+        ("{}".encode("utf-8-sig"), ["byte order mark"]),
+        (b'{"id": "\xff"}', ["byte 9", "UTF-8"]),
+        (b"[" * 5000 + b"\xff", ["byte 5,001", "UTF-8"]),
+        (b'{"a":' * 5000 + b"\xff", ["byte 25,001", "UTF-8"]),
+    ],
+)
+def test_a_body_that_is_no_text_says_what_it_is(service: Running, body: bytes, facts: list[object]) -> None:
+    refused(service, body, ["not JSON", *facts])
 
 
 def test_no_sequences_as_bytes_have_no_activities(service: Running) -> None:

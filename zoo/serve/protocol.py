@@ -10,6 +10,7 @@ Unknown fields, fields of a wrong type, and sequences that are not DNA are error
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import struct
 from collections.abc import Callable, Mapping
@@ -51,6 +52,17 @@ PARAMETERS = ("rc", "resize", "ambiguous", BINARY_OUTPUT)
 """Parameters of a request."""
 
 SPELLING = Spelling('the parameter "resize": "center"', 'the parameter "ambiguous": "n"')
+
+OTHER_STARTS = {
+    b"\x1f\x8b": "compressed (gzip)",
+    b"\x28\xb5\x2f\xfd": "compressed (zstd)",
+    b"\xff\xfe": "text in UTF-16",
+    b"\xfe\xff": "text in UTF-16",
+    b"{\0": "text in UTF-16",
+    b"\0{": "text in UTF-16",
+    b"\xef\xbb\xbf": "UTF-8 with a byte order mark",
+}
+"""First bytes of a body that is no JSON -> what it is."""
 
 LONGEST_ID = 1000
 
@@ -132,7 +144,7 @@ def json_object(text: bytes | memoryview) -> dict[str, Any]:
     try:
         fields = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise bad_request(f"the request is not JSON: {error.msg}") from None
+        raise bad_request(f"the request is not JSON: {_why_not(bytes(text), error)}") from None
     return _checked(fields, dict, "the request")
 
 
@@ -145,10 +157,11 @@ def read(body: bytes, headers: Mapping[bytes, bytes]) -> InferenceRequest:
     except RequestError as error:
         if ASGI_HEADER in headers:
             raise bad_request(f"{error}; {HEADER} says that the JSON has {length:,} bytes") from None
-        if not _has_tensor(body):
+        json_bytes = _before_tensor(body)
+        if json_bytes is None:
             raise
         raise bad_request(
-            f"{error}; a body with a binary tensor needs the header {HEADER}, the bytes of its JSON"
+            f"the header {HEADER} is missing: expected {json_bytes}, the bytes of the JSON before the binary tensor"
         ) from None
     _check_names(fields, ("id", "parameters", "inputs", "outputs"), "the request")
     identity = fields.get("id")
@@ -223,9 +236,29 @@ def _json_length(header: bytes | None, most: int) -> int:
     return int(digits)
 
 
-def _has_tensor(body: bytes) -> bool:
-    """Whether a body that is not JSON may be JSON with the bytes of a tensor after it: it names their size."""
-    return body.lstrip().startswith(b"{") and SIZE.encode() in body
+def _why_not(text: bytes, error: orjson.JSONDecodeError) -> str:
+    """Why a text is no JSON, in words for who sent it."""
+    for start, kind in OTHER_STARTS.items():
+        if text.startswith(start):
+            return f"it is {kind}; expected plain UTF-8"
+    try:
+        text.decode()
+    except UnicodeDecodeError as undecodable:
+        return f"byte {undecodable.start + 1:,} is not text in UTF-8"
+    return error.msg
+
+
+def _before_tensor(body: bytes) -> int | None:
+    """Bytes of the JSON object that a body begins with, if it names the size of a tensor or bytes that are no text
+    follow it; None for other bodies."""
+    if not body.lstrip().startswith(b"{"):
+        return None
+    try:
+        end = json.JSONDecoder().raw_decode(body.decode("latin-1"), body.index(b"{"))[1]
+    except (ValueError, RecursionError):
+        return None
+    rest = body[end:].strip()
+    return end if rest and (SIZE.encode() in body[:end] or not rest.isascii()) else None
 
 
 def _tensor(given: Any, rest: memoryview) -> Tensor:
