@@ -42,6 +42,18 @@ class TestWeights:
         assert isinstance(lookup.resolve("tuned"), checkpoint.Checkpoint)
         assert isinstance(lookup.resolve("original", "tuned"), checkpoint.Checkpoint)
 
+    @pytest.mark.parametrize("status", ["failed", "interrupted", "running", "finished"])
+    def test_a_run_folder_without_weights_says_what_became_of_its_training(self, status: str, tmp_path: Path) -> None:
+        run = tmp_path / "run"
+        run.mkdir()
+        for content in ("", "[1]", "{}"):
+            (run / "run.json").write_text(content)
+            with refuses(run, "another folder"):
+                lookup.load(None, run)
+        (run / "run.json").write_text(f'{{"status": "{status}"}}')
+        with refuses(run, "run folder without weights", lookup.WITHOUT_WEIGHTS.get(status, lookup.RUN_WEIGHTS)):
+            lookup.load(None, run)
+
     def test_damaged_bundled_weights_are_refused(self, bundled: Path) -> None:
         (bundled / "tuned.onnx").write_bytes(b"another graph")
         with refuses(bundled / "tuned.onnx", "sha256"):

@@ -143,6 +143,16 @@ def test_a_run_that_diverges_in_its_first_epoch_says_that_there_are_no_weights(t
         trainer(tmp_path / "run", batch_size=32, learning_rate=1e6).run()
 
 
+def test_a_failed_run_is_not_resumed_without_thought(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    with refuses(folder.path, "--output", "--resume"):
+        folder.create()
+    folder.write_receipts({"status": "failed"})
+    with refuses(folder.path, "failed", "remove the folder", "--learning-rate"):
+        folder.create()
+
+
 def test_a_resumed_run_compares_with_the_loss_at_its_first_step(tmp_path: Path) -> None:
     first = trainer(tmp_path / "run", epochs=1)
     first.run()

@@ -101,5 +101,50 @@ def test_a_file_without_a_state_dict_is_refused(tmp_path: Path, content: Any) ->
 @pytest.mark.parametrize("size", [5, 100, 2000])
 def test_a_file_that_is_cut_off_is_refused_in_one_line(path: Path, size: int) -> None:
     path.write_bytes(path.read_bytes()[:size])
-    with refuses(path, "PyTorch"):
+    with refuses(path, "PyTorch", "cut off"):
         pytorch.read(path)
+
+
+def test_bytes_that_are_no_text_give_plain_words(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    path.write_bytes(b"\x80\x02" + b"cmodule\n\x80\n.")  # the name of a class is not ASCII
+    with refuses(path, "damaged") as raised:
+        pytorch.read(path)
+    assert "can't decode" not in str(raised.value)
+
+
+def grouped() -> dict[str, np.ndarray]:
+    """Dense layers in branches, whose biases have three dimensions."""
+    return {"branch.weight": np.ones((3, 4, 2), np.float32), "branch.bias": np.ones((3, 1, 2), np.float32)}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "facts"),
+    [
+        (grouped(), ["no architecture", "branch.bias of shape [3, 1, 2]"]),
+        ({"lstm.weight_ih_l0": np.ones((8, 4), np.float32)}, ["no architecture", "lstm.weight_ih_l0 of shape [8, 4]"]),
+        ({"stem.0.weight": np.ones((8, 4), np.float32)}, ["no architecture", "stem.0.weight without stem.0.bias"]),
+        ({"weight": np.ones((8, 4), np.float32)}, ["no architecture", "weight without bias"]),
+        ({"x": np.ones(3, np.float32)}, ["kernels", "x of shape [3]"]),
+        ({"0": np.ones((8, 4), np.float32)}, ["the file is a list of parameters without names"]),
+        ({"shadow_params.0": np.ones((8, 4), np.float32), "shadow_params.1": np.ones(8, np.float32)},
+         ["shadow_params is a list of parameters without names"]),
+    ],
+)  # fmt: skip
+def test_only_arrays_that_exist_are_said_to_be_unknown(arrays: dict[str, np.ndarray], facts: list[str]) -> None:
+    with refuses("here", *facts) as raised:
+        pytorch.layers(arrays, "here")
+    assert "is missing" not in str(raised.value)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_parameters_without_statistics_are_no_network(bias: bool, tmp_path: Path) -> None:
+    whole = {name: tensor for name, tensor in small().items() if bias or name != "0.bias"}
+    alone = {name: tensor for name, tensor in whole.items() if "running" not in name and "tracked" not in name}
+    path = tmp_path / "both.pt"
+    torch.save({"ema": alone, "state_dict": whole}, path)
+    with refuses(path, "kernels of the same shapes", "--prefix state_dict."):
+        pytorch.read(path)
+    assert len(pytorch.read(path, prefix="state_dict").layers) == 3
+    with refuses(path, "1.weight", "running_mean", "running_var", "moving average"):
+        pytorch.read(path, prefix="ema")

@@ -28,7 +28,7 @@ from zoo.evaluation.metrics import typical
 from zoo.spec import MOST_SHOWN
 from zoo.system import figures
 from zoo.system.atomic import clear_left_over, replacing
-from zoo.weights.lookup import RUN_RECEIPTS, RUN_WEIGHTS
+from zoo.weights.lookup import RUN_RECEIPTS, RUN_WEIGHTS, run_status
 
 KEPT_CHECKPOINTS = 2
 
@@ -54,6 +54,11 @@ class RunFolder:
 
     def create(self) -> None:
         """Make the folder. Raises ZooError if it exists, so that no run is lost by mistake."""
+        if run_status(self.path) == "failed":
+            raise ZooError(
+                f"{self.path}: exists already, and its training failed; --resume would repeat a loss that diverged; "
+                "give another --output or remove the folder, and try a lower --learning-rate"
+            )
         if self.path.exists():
             raise ZooError(f"{self.path}: exists already; give another --output, or continue the run with --resume")
         try:

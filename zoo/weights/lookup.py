@@ -7,6 +7,7 @@ Reads files and knows no runtime; the caller says which file suffixes its runtim
 from __future__ import annotations
 
 import hashlib
+import json
 import tomllib
 import warnings
 from collections.abc import Mapping, Sequence
@@ -42,6 +43,16 @@ RUN_WEIGHTS = "weights.safetensors"
 
 RUN_RECEIPTS = "run.json"
 """The log of a run in its folder."""
+
+WITHOUT_WEIGHTS = {
+    "failed": "its training failed before the first epoch was finished",
+    "interrupted": "its training was interrupted before the first epoch was finished; --resume continues it",
+    "running": "its training has not finished the first epoch, or was killed before; --resume continues a killed one",
+}
+"""Status of a run -> why it has no weights."""
+
+MOVED = f"its {RUN_WEIGHTS} was moved or removed"
+"""Why a run of any other status has none."""
 
 FOREIGN = (".h5", ".hdf5", ".keras", ".pt", ".pth", ".ckpt", ".bin")
 """Suffixes of weights files of other programs."""
@@ -330,6 +341,15 @@ def _by_name(model: str, files: tuple[str, ...]) -> Checkpoint | Path:
     raise ZooError(f"{PRETRAINED}: the bundled weights of {name} are missing; reinstall deepstarr-zoo")
 
 
+def run_status(folder: Path) -> str | None:
+    """Status in the receipts of a run folder, such as "failed"; None if it has none that can be read."""
+    try:
+        status = json.loads((folder / RUN_RECEIPTS).read_text())["status"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return status if isinstance(status, str) else None
+
+
 def _in_run(path: Path) -> Path:
     """The weights in a run folder; any other path unchanged."""
     return path / RUN_WEIGHTS if (path / RUN_WEIGHTS).is_file() else path
@@ -337,7 +357,9 @@ def _in_run(path: Path) -> Path:
 
 def _check_file(path: Path) -> None:
     if path.is_dir():
-        raise ZooError(f"{path}: expected a weights file, this is a folder")
+        if (status := run_status(path)) is not None:
+            raise ZooError(f"{path}: is a run folder without weights; {WITHOUT_WEIGHTS.get(status, MOVED)}")
+        raise ZooError(f"{path}: expected a weights file or a run folder, this is another folder")
     if not path.is_file():
         if str(path) in names():
             raise ZooError(f"{path}: no such weights file; the weights of this name are given as text, not as a Path")

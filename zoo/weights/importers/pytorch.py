@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.errors import ZooError
+from zoo.errors import OtherArchitecture, ZooError
 from zoo.spec import SPEC_KEY
 from zoo.weights import file_checks
 from zoo.weights.importers import torch_files
@@ -78,9 +78,10 @@ def _chosen(path: Path, shapes: Shapes, prefix: str | None, content: str) -> dic
             raise ZooError(f"{path}: --prefix {prefix}: no array begins with it; there are {_listed(groups)}")
         return _without_common(chosen)
     if _has_copies(groups, {new: shapes[name] for new, name in names.items()}):
+        largest = max(groups, key=lambda one: len(groups[one]))  # a copy of the parameters alone has fewer arrays
         raise ZooError(
-            f"{path}: holds networks of one shape, such as weights and their moving average: {_listed(groups)}; choose "
-            f"one by its prefix, as in --prefix {next(iter(groups))}"
+            f"{path}: holds networks with kernels of the same shapes, such as weights and their moving average: "
+            f"{_listed(groups)}; choose one by its prefix, as in --prefix {largest}"
         )
     return names
 
@@ -124,20 +125,24 @@ def layers(arrays: Mapping[str, np.ndarray], where: str) -> list[ImportedLayer]:
 
     Biases are zeros if no convolution has one: batch normalization makes them superfluous. A kernel (filter, channel,
     position, 1) of a two-dimensional convolution loses its last axis.
-    Raises ZooError that names the first array that is missing or has no place.
+    Raises ZooError that names the first array that no architecture has or that has no place, and for a copy without
+    the names of its arrays or without the statistics of its batch normalizations.
     """
     arrays = {
         name: array[..., 0] if array.ndim == 4 and array.shape[3] == 1 else array for name, array in arrays.items()
     }
     kernels = [name for name, array in arrays.items() if array.ndim > 1]
     kernels.sort(key=lambda name: -arrays[name].ndim)
+    biases = {name: _bias(name) for name in kernels}
     norms = [name.rpartition("running_mean")[0] for name in arrays if name.endswith("running_mean")]
+    _check_names(arrays, biases, where)
+    if not norms:
+        _check_statistics(arrays, where)
     if len(norms) >= len(kernels):
         raise ZooError(
             f"{where}: expected outputs without batch normalization, got {len(norms)} batch normalizations "
             f"for {len(kernels)} kernels"
         )
-    biases = {name: f"{name.removesuffix('.weight')}.bias" for name in kernels}
     without_bias = not any(biases[name] in arrays for name in kernels if arrays[name].ndim == 3)
     used: set[str] = set()
     found = []
@@ -146,12 +151,12 @@ def layers(arrays: Mapping[str, np.ndarray], where: str) -> list[ImportedLayer]:
         if position < len(norms):
             names = {end: f"{norms[position]}{end}" for end in NORM}
             norm_name = norms[position].removesuffix(".")
-            norm = {end: _array(arrays, full, where) for end, full in names.items()}
+            norm = {end: _array(arrays, full, f"{norms[position]}running_mean", where) for end, full in names.items()}
             used |= set(names.values())
         if without_bias and norm and biases[name] not in arrays:
             bias = np.zeros(len(kernel), np.float32)
         else:
-            bias = _array(arrays, biases[name], where)
+            bias = _array(arrays, biases[name], name, where)
         used |= {name, biases[name]}
         found.append(ImportedLayer(name.removesuffix(".weight"), kernel, bias, norm, norm_name))
     superfluous = [name for name in arrays if name not in used]
@@ -195,7 +200,51 @@ def _natural(name: str) -> list[tuple[int, str, str]]:
     return [(len(digits), digits, text) for digits, text in parts]
 
 
-def _array(arrays: Mapping[str, np.ndarray], name: str, where: str) -> np.ndarray:
+def _array(arrays: Mapping[str, np.ndarray], name: str, beside: str, where: str) -> np.ndarray:
+    """An array that belongs to the array `beside`."""
     if name not in arrays:
-        raise ZooError(f"{where}: the array {name} is missing")
+        raise _unknown(f"{beside} without {name}", where)
     return arrays[name]
+
+
+def _unknown(what: str, where: str) -> OtherArchitecture:
+    return OtherArchitecture(
+        f"{where}: no architecture of the zoo has arrays such as {what}; zoo list names the architectures"
+    )
+
+
+def _bias(kernel: str) -> str:
+    """Name of a kernel -> name of its bias."""
+    start, dot, end = kernel.rpartition(".")
+    return f"{start}{dot}bias" if end == "weight" else f"{kernel}.bias"
+
+
+def _check_names(arrays: Mapping[str, np.ndarray], biases: Mapping[str, str], where: str) -> None:
+    """Raise ZooError for a file without kernels, a list of parameters, and kernels with names of other layers."""
+    if not biases:
+        name, array = next(iter(arrays.items()))
+        raise ZooError(
+            f"{where}: expected kernels of convolutions and dense layers, arrays of two or three dimensions; got "
+            f"{len(arrays)} without any, the first is {name} of shape {list(array.shape)}"
+        )
+    lists = {name.rpartition(".")[0]: name for name in biases if name.rpartition(".")[2].isdigit()}
+    if len(lists) == 1 and all(name.rpartition(".")[2].isdigit() for name in arrays):
+        name = next(iter(lists)) or "the file"
+        raise ZooError(
+            f"{where}: {name} is a list of parameters without names, as some programs keep a moving average, and "
+            "cannot be read; save a state_dict, model.state_dict(), after the parameters were copied into the model"
+        )
+    for name, bias in biases.items():
+        if bias not in arrays and bias == f"{name}.bias":
+            raise _unknown(f"{name} of shape {list(arrays[name].shape)}", where)
+
+
+def _check_statistics(arrays: Mapping[str, np.ndarray], where: str) -> None:
+    """Raise ZooError for a normalization, a weight and a bias of one dimension; no array holds statistics."""
+    for name, array in arrays.items():
+        if array.ndim == 1 and _bias(name) in arrays:
+            raise ZooError(
+                f"{where}: the normalization of {name} has no running_mean and running_var; a copy of the parameters "
+                "alone, such as a moving average, lacks the statistics of the batch normalizations and cannot be used "
+                "alone"
+            )

@@ -152,7 +152,13 @@ def read(path: Path) -> TorchFile:
     Raises ZooError for a file that is damaged or has another format.
     """
     try:
-        content, numbers, order = _archive(path) if zipfile.is_zipfile(path) else _legacy(path)
+        whole = zipfile.is_zipfile(path)
+        if not whole and _begins_as_archive(path):
+            raise ZooError(
+                f"{path}: cannot be read as a PyTorch file; it is cut off: it begins as a zip archive and lacks its "
+                "end; copy or download it again"
+            )
+        content, numbers, order = _archive(path) if whole else _legacy(path)
         found = dict(named_tensors(content))
     except LOAD_ERRORS as error:
         raise _damaged(path, error) from None
@@ -160,8 +166,15 @@ def read(path: Path) -> TorchFile:
     return TorchFile(path, name, found, numbers, order)
 
 
+def _begins_as_archive(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\x03\x04"
+
+
 def _damaged(path: Path, error: BaseException) -> ZooError:
-    reason = str(error).partition("\n")[0]
+    reason = (
+        "it has other bytes where a text belongs" if isinstance(error, UnicodeError) else str(error).partition("\n")[0]
+    )
     return ZooError(f"{path}: cannot be read as a PyTorch file; it is damaged or has another format ({reason})")
 
 
