@@ -15,6 +15,8 @@ from browser import opened
 
 from zoo.explain import report
 from zoo.explain.report import Row
+from zoo.prediction import description
+from zoo.weights import lookup
 
 LENGTH = 249
 
@@ -65,6 +67,14 @@ def test_the_page_makes_no_requests_and_names_cannot_end_its_data(page: Path) ->
     assert not re.search(r"(?:src|href)\s*=|url\(|@import|fetch\(", text)
     assert text.count("</script>") == 2
     assert "default-src 'none'" in text
+
+
+def test_the_error_of_bundled_weights_is_said_once(tmp_path: Path) -> None:
+    for name in ("original", "tuned"):
+        weights = description.of_weights(lookup.load(name).spec)
+        report.write(tmp_path / report.FILE, ROWS[:1], {**DESCRIBED, "weights": weights})
+        text = (tmp_path / report.FILE).read_text("utf-8")
+        assert (text.count("typical error"), text.count("to imitate the weights")) == (1, 1)
 
 
 def test_the_letters_are_those_of_the_named_font(page: Path) -> None:

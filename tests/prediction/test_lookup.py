@@ -69,7 +69,10 @@ class TestWeights:
             model = load("tuned", runtime="kmer-cpu")
         described = predict_file(model, PredictionJob(fasta, bundled / "out.tsv"))
         assert description.summary(described).startswith("1 sequence; kmer-cpu; bundled weights tuned")
-        assert "zoo pull original" in described["weights"]["caution"]
+        caution = described["weights"]["caution"]
+        assert "imitate" in caution
+        assert "zoo" not in caution
+        assert "--" not in caution
 
     @pytest.fixture
     def pulled(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -347,6 +347,9 @@ def test_bundled_weights_say_what_they_predict_and_whom_to_cite() -> None:
             assert fact in about["predicts"]
         assert "10.1038/s41588-022-01048-5" in about["cite"]
         assert "imitate" in about["caution"]
+        assert "typical error" in about["caution"]
+        assert "zoo " not in about["caution"]
+        assert "--" not in about["caution"]
 
 
 def test_the_page_requests_no_other_host_and_the_console_is_silent(page: Any, place: Place) -> None:

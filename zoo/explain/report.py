@@ -54,7 +54,8 @@ class Row:
 
 def write(path: Path, rows: Sequence[Row], described: dict[str, Any]) -> None:
     """Write the page of some sequences. described: the description of the run."""
-    options = described["options"]
+    options, weights = described["options"], described["weights"]
+    error = (weights["caution"] or "").partition(": ")[2]
     data = {
         "alphabet": ALPHABET,
         "colours": COLOURS,
@@ -67,9 +68,9 @@ def write(path: Path, rows: Sequence[Row], described: dict[str, Any]) -> None:
         "strands": described["rc"],
         "targets": described["targets"],
         "explained": described["explained"],
-        "weights": description.name(described["weights"]),
-        "caution": described["weights"]["caution"],
-        "source": described["weights"]["source"],
+        "weights": description.name(weights),
+        "caution": weights["caution"],
+        "source": weights["source"].replace(f", {error}", "") if error else weights["source"],  # said once
         "version": described["version"],
         "command": described["command"],
         "rows": [packed(row) for row in rows],

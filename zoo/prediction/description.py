@@ -25,7 +25,7 @@ def of_run(runtime: str, provider: str, spec: ModelSpec) -> dict[str, Any]:
 def of_weights(spec: ModelSpec) -> dict[str, Any]:
     """Identity of weights; for bundled ones, what they imitate and how well.
 
-    published: the name of published weights.  caution: see lookup.caution.  predicts, cite: what the targets of
+    published: the name of published weights.  caution: see lookup.imitation.  predicts, cite: what the targets of
     published weights and their imitations are, and whom to cite; None for other weights.
     """
     bundled, about = lookup.bundled_as(spec.weights_id), lookup.about(spec.weights_id)
@@ -38,7 +38,7 @@ def of_weights(spec: ModelSpec) -> dict[str, Any]:
         "bundled": bundled,
         "published": lookup.published_as(spec.weights_id),
         "imitates": lookup.published_instead(spec.architecture) if bundled else None,
-        "caution": lookup.caution(spec.weights_id),
+        "caution": lookup.imitation(spec.weights_id),
         "predicts": about and about.predicts,
         "cite": about and about.citation,
     }

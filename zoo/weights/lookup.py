@@ -140,20 +140,26 @@ def error(fidelity: Mapping[str, float], targets: Sequence[str]) -> str:
     return f"typical error {typical:.1f}, up to {largest:.1f} log2 on strong enhancers"
 
 
-def caution(weights_id: str) -> str | None:
-    """What users of bundled weights must know: how far they are from the published ones, and how to get those.
-
-    None for other weights, and if there are no published ones.
-    """
+def imitation(weights_id: str) -> str | None:
+    """How far bundled weights are from the published ones that they imitate, the same on every machine; None for other
+    weights, and if there are no published ones."""
     name = bundled_as(weights_id)
-    imitated = published_instead(variants()[name]) if name else None
-    if name is None or imitated is None:
+    if name is None or published_instead(variants()[name]) is None:
         return None
     entry, architecture = catalog()[name], registry.load("models", variants()[name])
-    pulled = published_path(imitated).is_file()
     far = f": {error(entry['fidelity'], architecture.VARIANTS[name].targets)}" if "fidelity" in entry else ""
+    return f"the bundled weights of {name} imitate the published model{far}"
+
+
+def caution(weights_id: str) -> str | None:
+    """`imitation`, and how to get the published weights on this machine."""
+    text, name = imitation(weights_id), bundled_as(weights_id)
+    imitated = published_instead(variants()[name]) if name else None
+    if text is None or imitated is None:
+        return None
+    pulled = published_path(imitated).is_file()
     instead = f"--weights {imitated}:{PUBLISHED} uses" if pulled else f"zoo pull {imitated} brings"
-    return f"the bundled weights of {name} imitate the published model{far}; {instead} the published ones"
+    return f"{text}; {instead} the published ones"
 
 
 def warn_of_imitation(weights_id: str) -> None:
