@@ -13,14 +13,22 @@ LONGEST = 300
 """Maximum number of characters in a message. A longer one loses its middle, since the ends say what is wrong and what
 to do."""
 
+LONGEST_WORD = 40
+"""A longer word may be cut: a path, or letters that are no words."""
+
 
 def one_line(text: str) -> str:
-    """Any text -> one line of at most LONGEST printable characters."""
+    """Any text -> one line of at most LONGEST printable characters. A cut is at a blank, or in a word of more than
+    LONGEST_WORD characters."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text[: 100 * LONGEST]).split())
     if len(text) > 100 * LONGEST:
         line += one_line(text[-LONGEST:])
     half = (LONGEST - len(" ... ")) // 2
-    return line if len(line) <= LONGEST else f"{line[:half]} ... {line[-half:]}"
+    if len(line) <= LONGEST:
+        return line
+    first = line.rfind(" ", half - LONGEST_WORD, half + 1)
+    last = line.find(" ", len(line) - half - 1, len(line) - half + LONGEST_WORD)
+    return f"{line[: first if first > 0 else half]} ... {line[last + 1 if last > 0 else -half :]}"
 
 
 def counted(number: int, things: str) -> str:

@@ -15,7 +15,7 @@ from zoo.errors import MissingDependency, ZooError
 from zoo.models.deepstarr import Config
 from zoo.options import RunOptions
 from zoo.prediction import session
-from zoo.prediction.automatic import open_automatic
+from zoo.prediction.automatic import open_automatic, refusal
 from zoo.prediction.session import open_session
 from zoo.prediction.strands import with_strands
 from zoo.weights.checkpoint import Checkpoint
@@ -111,6 +111,19 @@ def test_every_job_is_done_by_a_runtime_that_can_or_refused_with_the_reason_of_e
         assert way in session.ways(chosen)
         assert session.refuses(chosen, weights.spec) is None
         assert compute(*arguments).any()
+
+
+@pytest.mark.parametrize("gpu", [MissingDependency, ZooError])
+def test_a_missing_gpu_is_left_out_if_the_reasons_do_not_fit(gpu: type[ZooError]) -> None:
+    reasons = {
+        "onnx-cuda": gpu("no GPU " + "z" * 30),
+        "kmer-cpu": ZooError("x " * 60 + "(why)"),
+        "torch-cpu": ZooError("y " * 60),
+    }
+    message = str(refusal("none", reasons))
+    assert ("no GPU" in message) == (gpu is ZooError)
+    assert ("(why)" in message) == (gpu is MissingDependency)
+    assert "no GPU" in str(refusal("none", reasons | {"kmer-cpu": ZooError("x")}))
 
 
 @pytest.mark.usefixtures("no_cuda")

@@ -188,6 +188,14 @@ def test_messages_are_one_printable_line() -> None:
     assert message.isprintable()
     assert message.startswith("a b [31mxxx")
     assert message.endswith("xxx what to do")
+
+
+def test_a_long_message_is_cut_at_blanks() -> None:
+    for length in range(60, 100):
+        for word in ("architecture", "ab"):
+            words = str(ZooError(" ".join([word] * length * 3))).split()
+            assert set(words) <= {word, "..."}
+            assert len(" ".join(words)) > LONGEST - 4 * len(word)
     assert str(ZooError("short")) == "short"
 
 

@@ -111,14 +111,19 @@ def open_automatic(
 def refusal(start: str, reasons: Mapping[str, ZooError]) -> ZooError:
     """The error for a job that none of some runtimes can do. start: of the message.  reasons: runtime -> why it cannot.
 
-    The message gives every reason; if they do not fit, each one without its details. If all reasons are the same error,
-    the runtimes are not the cause, and it is returned.
+    The message gives every reason. If they do not fit, it leaves out a GPU that is missing, unless all reasons are of
+    this kind; then the details of each reason. If all reasons are the same error, the runtimes are not the cause, and
+    it is returned.
     """
     if len({str(error) for error in reasons.values()}) == 1:
         return next(iter(reasons.values()))
     missing = all(isinstance(error, MissingDependency) for error in reasons.values())
     texts = {name: reason(error, name) for name, error in reasons.items()}
     line = _listed(start, texts)
+    if len(line) > LONGEST and not missing:
+        gpus = [name for name in texts if name.endswith("-cuda") and isinstance(reasons[name], MissingDependency)]
+        texts = {name: text for name, text in texts.items() if name not in gpus}
+        line = _listed(start, texts)
     if len(line) > LONGEST:
         line = _listed(start, {name: re.split(r"[;(,]", text)[0].strip() for name, text in texts.items()})
     return (MissingDependency if missing else ZooError)(line)
