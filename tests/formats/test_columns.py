@@ -241,7 +241,7 @@ def test_a_line_that_never_ends_is_refused(table: Callable[..., Path]) -> None:
 @pytest.mark.parametrize("letter", list("\r\v\f\0\x1b\x85\u2028"))
 def test_control_characters_in_text_are_refused(table: Callable[..., Path], letter: str) -> None:
     path = table(f"name\tdev\na{letter}b\t1\n")
-    shown = repr(f"a{ascii(letter)[1:-1]}b")
+    shown = f"'a{ascii(letter)[1:-1]}b'"
     check_refused(path, "column name, row 1", "control characters", shown, numbers=("dev",), text=("name",))
 
 

@@ -132,7 +132,7 @@ every_float32 = arrays.arrays(
 
 @pytest.mark.parametrize("letter", list("\t\n\r\v\f\0\x1b"))
 def test_a_name_that_would_not_stay_in_its_field_is_an_error(letter: str) -> None:
-    shown = ascii(letter)[1:-1].replace("\\", "\\\\")
+    shown = ascii(letter)[1:-1]
     with refuses(f"'y{shown}z'", "control characters"):
         table_writer.rows(["x", f"y{letter}z"], np.zeros((2, 2), np.float32))
 

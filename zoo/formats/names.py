@@ -22,10 +22,18 @@ def first_word(text: str) -> str:
     return next(filter(None, END.split(text)), "")
 
 
-def shown(text: str) -> str:
+class Shown(str):
+    """Text that is escaped already: its repr only adds quotes."""
+
+    def __repr__(self) -> str:
+        quote = '"' if "'" in self else "'"
+        return f"{quote}{self}{quote}"
+
+
+def shown(text: str) -> Shown:
     """Text of a file for a message, short and on one line."""
     text = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
-    return END.sub(lambda found: " " if found[0] == " " else ascii(found[0])[1:-1], text)
+    return Shown(END.sub(lambda found: " " if found[0] == " " else ascii(found[0])[1:-1], text))
 
 
 def listed(texts: list[str], most: int = 8) -> str:

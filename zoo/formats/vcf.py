@@ -17,11 +17,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from zoo.errors import BadInput, ZooError
+from zoo.errors import BadInput, ZooError, counted
 from zoo.formats import columns, kinds, text_input
 from zoo.formats.columns import PARQUET, SEPARATORS
 from zoo.formats.indexed_fasta import pysam_module
-from zoo.formats.names import none_among, shown
+from zoo.formats.names import listed, none_among, shown
 from zoo.formats.positions import position
 
 OUTPUT_SUFFIXES = (".vcf", ".vcf.gz", ".vcf.bgz")
@@ -42,6 +42,9 @@ FIELDS = ("CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 """Columns that every record has (VCF 4.3, section 1.6.1)."""
 
 INFO = FIELDS.index("INFO")
+
+LONGEST_SHOWN = 20
+"""Bases of an allele whose letters a message shows."""
 
 INFO_ID = re.compile(r"##INFO=<ID=([^,>]+)")
 
@@ -73,8 +76,15 @@ class Variant(NamedTuple):
     line: str = ""
 
     def shown(self, alt: str) -> str:
-        """For messages and descriptions, 1-based."""
-        return f"{self.contig}:{self.position + 1} {shown(self.ref)}>{shown(alt)}"
+        """For messages and descriptions, 1-based. Of long alleles the number of bases, such as "deletes 300 bases"."""
+        place, ref = f"{self.contig}:{self.position + 1}", self.ref
+        if max(len(ref), len(alt)) <= LONGEST_SHOWN or not (ref + alt).isalpha():
+            return f"{place} {shown(ref)}>{shown(alt)}"
+        if ref.upper().startswith(alt.upper()):
+            return f"{place} (deletes {counted(len(ref) - len(alt), 'bases')})"
+        if alt.upper().startswith(ref.upper()):
+            return f"{place} (inserts {counted(len(alt) - len(ref), 'bases')})"
+        return f"{place} (replaces {counted(len(ref), 'bases')} by {len(alt):,})"
 
 
 class BadVariant(NamedTuple):
@@ -202,13 +212,12 @@ class Records:
     def check_new(self, fields: Iterable[InfoField]) -> None:
         """Raise ZooError if the header has one of the fields already."""
         names = {field.name for field in fields}
-        for line in self.header:
-            used = INFO_ID.match(line)
-            if used and used[1] in names:
-                raise ZooError(
-                    f"{self.path}: already has the field INFO/{used[1]}; give another --prefix, or remove it, for "
-                    f"example with bcftools annotate -x INFO/{used[1]}"
-                )
+        there = [used[1] for line in self.header if (used := INFO_ID.match(line)) and used[1] in names]
+        if there:
+            raise ZooError(
+                f"{self.path}: already has {len(there)} of the INFO fields to add, {listed(there, 3)}; give another "
+                "--prefix, or a VCF without them"
+            )
 
 
 class Annotated:
@@ -275,7 +284,9 @@ def _header(path: Path, lines: Iterator[tuple[int, str]]) -> list[str]:
     kind = kinds.of_file(path)
     if kind is kinds.BCF and path.suffix.lower() == ".bcf":
         raise ZooError(f"{path}: cannot be read as BCF, the file may be damaged")
-    raise ZooError(f"{path}: line {len(found)}: {expected}, {f'found {kind}' if kind else f'got {shown(line)!r}'}")
+    got = f"found {kind}" if kind else f"got {shown(line)!r}"
+    missing = "" if kind or len(found) > 1 else "; the header is missing, from ##fileformat to the names of the columns"
+    raise ZooError(f"{path}: line {len(found)}: {expected}, {got}{missing}")
 
 
 def _from_vcf(path: Path, lines: Iterator[tuple[int, str]], keep_lines: bool) -> Iterator[Variant | BadVariant]:

@@ -343,17 +343,18 @@ class EffectPlot:
                     x[some], values[some], size, color=colour, alpha=0.45 if odd else 0.9, linewidths=0, rasterized=True
                 )
             panel.set_ylabel(f"effect ({UNIT})")
-            panel.set_title(
-                f"{target}: ALT minus REF of {counted(len(x), 'alleles')}", fontsize=9, loc="left", parse_math=False
-            )
+            _title_effects(panel, target, len(x))
             panel.tick_params(labelsize=8)
             panel.margins(x=0.02, y=0.14)
             if not len(x):
                 panel.text(0.5, 0.5, "no allele is scored", transform=panel.transAxes, ha="center", color="0.5")
         figure.draw_without_rendering()  # sets the scales, which labels need to stay apart
-        for panel, values in zip(panels[:, 0], effects.T, strict=False):
+        for panel, target, values in zip(panels[:, 0], shown, effects.T, strict=False):
             largest = sorted(self._labels, key=lambda row: -abs(values[row]))[:MOST_LABELS]
-            figures.label_points(panel, [(float(x[row]), float(values[row]), self._labels[row]) for row in largest])
+            named = figures.label_points(
+                panel, [(float(x[row]), float(values[row]), self._labels[row]) for row in largest]
+            )
+            _title_effects(panel, target, len(x), named)
         figures.write(figure, path)
 
     def _axis(self, panel: Axes, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -372,6 +373,13 @@ class EffectPlot:
         panel.tick_params("x", length=0, labelrotation=60 if crowded else 0)
         panel.set_xlabel("position, contigs in the order of the genome")
         return starts[contigs] + places[:, 1], contigs
+
+
+def _title_effects(panel: Axes, target: str, alleles: int, named: int = 0) -> None:
+    """named: alleles with a label, the largest effects regardless of the sign."""
+    largest = f"; the {named} largest by size are named" if 1 < named < alleles else ""
+    text = f"{target}: ALT minus REF of {counted(alleles, 'alleles')}{largest}"
+    panel.set_title(text, fontsize=9, loc="left", parse_math=False)
 
 
 def _allele(position: int, name: str, ref: str, alt: str) -> str:

@@ -377,12 +377,24 @@ class _Chunk:
                 raise BadInput(f"{variant.where}: {variant.reason}")
             if variant.contig not in self._genome.contigs:
                 raise BadInput(f"{variant.where}: {self._genome.unknown_contig(variant.contig)}")
+            self._check_inside(variant)
             self._add(variant)
         except BadInput as error:
             if not self._options.skip_bad:
                 raise BadInput(f"{error}; --skip-bad leaves such records out") from None
             self._counts.append(LEFT_OUT)
             self._skipped.append(str(error))
+
+    def _check_inside(self, variant: Variant) -> None:
+        """Raise BadInput for a position beyond the contig. The one behind its last base is a telomere if REF is N or
+        missing (VCF 4.3, section 1.6.1, POS)."""
+        bases = self._genome.contigs[variant.contig]
+        telomere = variant.position == bases and (variant.ref.upper() == "N" or is_missing(variant.ref))
+        if variant.position >= bases and not telomere:
+            raise BadInput(
+                f"{variant.where}: POS {variant.position + 1:,} is beyond {shown(variant.contig)}, which has "
+                f"{counted(bases, 'bases')} in the genome {self._genome.path}"
+            )
 
     def _add(self, variant: Variant) -> None:
         genome, length, shifts = self._genome, self._length, self._options.shifts
@@ -563,12 +575,14 @@ class Report:
         hint = self.shift() or "is it another assembly?"
         if self.counts[MISMATCH] and self.counts[MISMATCH] == alleles:
             raise BadInput(
-                f"{variants}: none of its {counted(alleles, 'alleles')} has the REF of the genome {genome}; {hint}"
+                f"{variants}: the genome {genome} differs from REF at "
+                f"{'its only allele' if alleles == 1 else f'all of its {alleles:,} alleles'}; {hint}"
             )
         if self.skipped and not alleles:
+            count = self.counts["skipped"]
             raise BadInput(
-                f"{variants}: all of its {counted(len(self.skipped), 'variants')} are skipped; "
-                f"{self.shift() or 'the first: ' + self.skipped[0]}"
+                f"{variants}: {'its only variant is' if count == 1 else f'all of its {count:,} variants are'} skipped; "
+                f"{self.shift() or ('it is' if count == 1 else 'the first is') + ' ' + self.skipped[0]}"
             )
 
 

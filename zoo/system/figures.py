@@ -65,11 +65,15 @@ def thousands(axes: Axes, most: int = 7) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
 
 
-def label_points(axes: Axes, points: Sequence[tuple[float, float, str]], size: float = 7) -> None:
-    """Write a text beside each point (x, y, text), the first first: one that would overlap an earlier text, or leave
-    the axes, is left out. The figure must have been drawn, so that its scales are final. size: of the text, in points.
+def label_points(axes: Axes, points: Sequence[tuple[float, float, str]], size: float = 7) -> int:
+    """Write a text beside each point (x, y, text), the first first, or farther away with a line to the point. At the
+    first text that would overlap an earlier one, or leave the axes, wherever it is put, this ends.
+
+    The figure must have been drawn, so that its scales are final. size: of the text, in points.  Returns the number of
+    points that have a text.
     """
     from matplotlib.patheffects import withStroke
+    from matplotlib.text import Text
     from matplotlib.transforms import Bbox
 
     renderer = axes.figure.canvas.get_renderer()  # type: ignore[attr-defined]
@@ -77,20 +81,33 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float, str]], size: f
     # the points themselves stay free too
     centres = [axes.transData.transform((x, y)) for x, y, _ in points]
     taken = [Bbox.from_extents(x - 3, y - 3, x + 3, y + 3) for x, y in centres]
-    for x, y, text in points:
+    for done, (x, y, text) in enumerate(points):
         out = 4 if y >= 0 else -4  # away from the other points, which are mostly around 0
-        for dx, dy, ha in ((0, out, "center"), (5, 0, "left"), (-5, 0, "right"), (0, -out, "center")):
+        beside = [(0, out, "center"), (5, 0, "left"), (-5, 0, "right"), (0, -out, "center")]
+        for dx, dy, ha in beside + [
+            (sign * aside, steps * out, "left" if sign > 0 else "right")
+            for aside in (12, 30, 60)
+            for steps in (2, 4, 0, -2, 6, -4)
+            for sign in (1, -1)
+        ]:
             label = axes.annotate(
                 text, (x, y), (dx, dy), textcoords="offset points", fontsize=size, ha=ha, parse_math=False,
                 va="bottom" if dy > 0 else "top" if dy < 0 else "center", in_layout=False,
                 path_effects=[withStroke(linewidth=1.5, foreground="white")],
+                arrowprops={"arrowstyle": "-", "linewidth": 0.5, "color": "0.4", "shrinkA": 0, "shrinkB": 1}
+                if abs(dx) > 5 else None,
+                zorder=3 - 0.1 * (abs(dx) > 5),  # a line lies below the other texts
             )  # fmt: skip
-            box = label.get_window_extent(renderer)
+            label.get_window_extent(renderer)  # puts the text where its offset says
+            box = Text.get_window_extent(label, renderer)
             fits = inside.x0 <= box.x0 and box.x1 <= inside.x1 and inside.y0 <= box.y0 and box.y1 <= inside.y1
             if fits and not any(box.overlaps(other) for other in taken):
                 taken.append(box)
                 break
             label.remove()
+        else:
+            return done
+    return len(points)
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -72,7 +72,6 @@ def variants(
     others: Annotated[RayOptions, options.SHARING] = RayOptions(),
 ) -> None:
     from zoo.formats import vcf
-    from zoo.formats.names import listed
     from zoo.genome import variants as scoring
 
     job = scoring.VariantsJob(
@@ -89,20 +88,26 @@ def variants(
     if described is None:
         return
     for kind, names in described["not_scored"].items():
-        count = described["counts"][kind]
-        more = f" and {count - SHOWN_ALLELES:,} more" if count > SHOWN_ALLELES else ""
-        notes.say(f"not scored, {kind.replace('_', ' ')}: {', '.join(names[:SHOWN_ALLELES])}{more}")
+        notes.say(f"not scored, {kind.replace('_', ' ')}: {_first(names, described['counts'][kind])}")
     for line in described["skipped"][:SHOWN_INTERVALS]:
         notes.say(f"skipped: {line}")
     if names := described["partly_outside"]:
-        notes.say(f"longer than half the window, which holds a part of them: {listed(names, SHOWN_ALLELES)}")
+        count = described["counts"]["partly_outside"]
+        notes.say(f"longer than half the window, which holds a part of them: {_first(names, count)}")
     if vcf.is_compressed_output(output) and described["index"] is None:
         notes.say(f"{output}: has no index, because {variants} is not sorted")
     _check_mismatches(described, comparing)
 
 
+def _first(names: list[str], count: int) -> str:
+    """The first of `count` alleles, and the number of the others."""
+    more = f" and {count - SHOWN_ALLELES:,} more" if count > SHOWN_ALLELES else ""
+    return ", ".join(names[:SHOWN_ALLELES]) + more
+
+
 def _check_mismatches(described: dict[str, Any], comparing: VariantOptions) -> None:
-    """Raise CheckFailed if the genome differs from REF at more alleles than --max-mismatch allows."""
+    """Raise CheckFailed if the genome differs from REF at more alleles than --max-mismatch allows, or if positions are
+    off by one: where such variants are skipped, the others match by chance."""
     mismatches, alleles = described["counts"]["ref_mismatch"], described["counts"]["records"]
     if mismatches > comparing.max_mismatch * alleles:
         raise CheckFailed(
@@ -110,6 +115,8 @@ def _check_mismatches(described: dict[str, Any], comparing: VariantOptions) -> N
             f"{comparing.max_mismatch:g}; {described['shift'] or 'check that the assembly is the right one'}"
         )
     if described["shift"]:
+        if comparing.skip_bad and comparing.max_mismatch < 1:
+            raise CheckFailed(f"{described['shift']} Then each effect that is written belongs to another base")
         notes.say(described["shift"])
 
 
