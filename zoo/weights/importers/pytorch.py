@@ -246,5 +246,5 @@ def _check_statistics(arrays: Mapping[str, np.ndarray], where: str) -> None:
             raise ZooError(
                 f"{where}: the normalization of {name} has no running_mean and running_var; a copy of the parameters "
                 "alone, such as a moving average, lacks the statistics of the batch normalizations and cannot be used "
-                "alone"
+                "by itself"
             )
