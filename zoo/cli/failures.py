@@ -83,11 +83,15 @@ def _import_failure(error: ImportError) -> str:
 def _usage_failure(error: CycloptsError, commands: Iterable[str]) -> str:
     if isinstance(error, UnknownCommandError):
         name = (error.unused_tokens or ["?"])[0]
+        if name == "-":
+            return "expected the name of a command, got -"
         if name.startswith("-"):
             return f"unknown option {name}{did_you_mean(name, [*BEFORE_COMMANDS, *SWITCHES])}"
         return f"unknown command {name!r}{did_you_mean(name, commands)}"
     if isinstance(error, UnknownOptionError):
         name = error.token.keyword or error.token.value
+        if name == "-":
+            return "-: expected a file, since this command does not read standard input"
         known = [name for argument in error.argument_collection if argument.show for name in argument.names]
         return f"unknown option {name}{did_you_mean(name, known)}"
     if isinstance(error, MissingArgumentError) and error.argument is not None:

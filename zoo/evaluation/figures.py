@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo.errors import counted
 from zoo.evaluation.diagnosis import Diagnosis, Mixture, by_sequence
 from zoo.evaluation.intervals import VERDICTS, Verdict, verdict
 from zoo.evaluation.metrics import SHOWN_AS, Interval, Score
@@ -69,7 +70,7 @@ def scatter(
             panel.set_ylabel(y, fontsize=9, parse_math=False)
             panel.set_aspect("equal")
             name = f"{_short(label)}\n" if len(predicted) > 1 else ""
-            title = f"{name}{_short(target, 16)}: {_correlation(score.pearson)}, n = {score.n:,} rows"
+            title = f"{name}{_short(target, 16)}: {_correlation(score.pearson)}, n = {counted(score.n, 'rows')}"
             panel.set_title(title, fontsize=10, parse_math=False)
     panels[0, 0].legend(frameon=False, fontsize=7, loc="upper left")
     _shade_legend(figure, shades, panels)
@@ -304,7 +305,7 @@ def _histogram(panel: Axes, values: np.ndarray, found: Diagnosis, label: str) ->
         panel.legend(frameon=False, fontsize=7, loc="upper left")
         panel.set_ylim(top=1.3 * panel.get_ylim()[1])
     verdict = {True: "split in two", False: "no split", None: "not decided"}[found.split]
-    panel.set_title(f"{verdict}, n = {found.n:,} sequences", fontsize=10)
+    panel.set_title(f"{verdict}, n = {counted(found.n, 'sequences')}", fontsize=10)
 
 
 def _by_strand(panel: Axes, values: np.ndarray, strands: np.ndarray, label: str, limits: tuple[float, float]) -> None:

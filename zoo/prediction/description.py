@@ -16,6 +16,16 @@ from zoo.weights import lookup
 if TYPE_CHECKING:
     from zoo.spec import ModelSpec
 
+ONE_AND_MANY = {
+    "ambiguous_letters": ("ambiguous letter", "ambiguous letters"),
+    "breakend": ("breakend", "breakends"),
+    "other_letters": ("with other letters", "with other letters"),
+    "overlapping_deletion": ("overlapping deletion", "overlapping deletions"),
+    "ref_mismatch": ("ref mismatch", "ref mismatches"),
+    "variants_without_alleles": ("variant without alleles", "variants without alleles"),
+}
+"""Name of a count -> its words for one and for more, where they are not the name itself."""
+
 
 def of_run(runtime: str, provider: str, spec: ModelSpec) -> dict[str, Any]:
     """Release, runtime, device and weights."""
@@ -52,8 +62,14 @@ def facts(file: Path) -> dict[str, Any]:
 def summary(description: dict[str, Any], unit: str = "sequences") -> str:
     """One line: number of records, runtime and weights. unit: plural name of a record."""
     records, *others = description["counts"].items()
-    changed = "".join(f", {count:,} {name.replace('_', ' ')}" for name, count in others if count)
+    changed = "".join(f", {count:,} {_words(name, count)}" for name, count in others if count)
     return f"{counted(records[1], unit)}{changed}; {description['runtime']}; {name(description['weights'])}"
+
+
+def _words(name: str, count: int) -> str:
+    """The name of a count for a sentence."""
+    one, many = ONE_AND_MANY.get(name, (name, name))
+    return (one if count == 1 else many).replace("_", " ")
 
 
 def name(weights: dict[str, Any]) -> str:

@@ -129,16 +129,23 @@ def _notes(report: Report) -> list[str]:
     from zoo.evaluation.metrics import FEWEST, METRICS
     from zoo.spec import listed
 
-    reasons: dict[str, list[str]] = {}
+    reasons: dict[str, dict[str, list[str]]] = {}
     for evaluation in report.evaluations:
         for target, score, intervals in zip(report.targets, evaluation.scores, evaluation.intervals, strict=True):
-            name = f"{evaluation.label}, {target}" if len(report.evaluations) > 1 else target
             if score.note:
-                reasons.setdefault(score.note, []).append(name)
+                reasons.setdefault(score.note, {}).setdefault(evaluation.label, []).append(target)
             if any(getattr(score, metric) is not None and intervals[metric] is None for metric in METRICS):
                 why = f"fewer than {FEWEST} sequences, or almost all values are equal: intervals are not defined"
-                reasons.setdefault(why, []).append(name)
-    return [f"{listed(names)}: {why}" for why, names in reasons.items()]
+                reasons.setdefault(why, {}).setdefault(evaluation.label, []).append(target)
+    lines = []
+    for why, of_weights in reasons.items():
+        alike: dict[str, list[str]] = {}
+        for label, names in of_weights.items():
+            alike.setdefault(listed(names), []).append(label)
+        several = len(report.evaluations) > 1
+        groups = (f"{names} of {' and '.join(labels)}" if several else names for names, labels in alike.items())
+        lines.append(f"{'; '.join(groups)}: {why}")
+    return lines
 
 
 def _title(report: Report) -> str:

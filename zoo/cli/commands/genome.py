@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from zoo.cli import notes, options
 from zoo.cli.commands.predict import SHOWN_INTERVALS, say_read_as_n
 from zoo.cli.parsing import command_line
-from zoo.errors import CheckFailed, counted
+from zoo.errors import CheckFailed, ZooError, counted
 from zoo.genome.options import RayOptions, ScanOptions, ShardOptions, VariantOptions
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ def variants(
     variants: Annotated[
         Path,
         Parameter(
-            name="VARIANTS", help="VCF (plain or compressed), BCF, or a table with columns chrom, pos, ref, alt."
+            name="VARIANTS",
+            allow_leading_hyphen=True,
+            help="VCF (plain or compressed), BCF, or a table with columns chrom, pos, ref, alt.",
         ),
     ],
     /,
@@ -74,6 +76,8 @@ def variants(
     from zoo.formats import vcf
     from zoo.genome import variants as scoring
 
+    if str(variants) == "-":
+        raise ZooError("-: expected a file, since the variants are read twice; standard input can be read only once")
     job = scoring.VariantsJob(
         genome,
         output,

@@ -130,9 +130,9 @@ def say_finished(described: dict[str, Any], unit: str) -> None:
     notes.summarize(described, unit)
     counts = described["counts"]
     if longer := counts.get("longer_than_the_model"):
+        others = "" if "explained" in described else "; zoo predict --summary max or mean uses all windows"
         numbers = (
-            f"those of the {described['sequence_length']} bases around the middle or summit; zoo predict --summary max "
-            "or mean uses all windows"
+            f"those of the {described['sequence_length']} bases around the middle or summit{others}"
             if described["summary"] == "center"
             else f"the {described['summary']} over all windows, with --stride {described['stride']}"
         )
