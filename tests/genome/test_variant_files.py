@@ -189,6 +189,8 @@ class TestSkipBad:
     def test_where_none_is_left_nothing_is_written(self, zoo: Zoo, contigs: dict[str, str]) -> None:  # noqa: ARG002
         Path("v.vcf").write_text(f"{HEADER}chr9\t5\t.\tA\tC\t.\t.\t.\n")
         one_line(zoo, ["v.vcf", "only variant", "'chr9'"], "variants", "v.vcf", *WORDS, "-o", "out.tsv", "--skip-bad")
+        one_line(zoo, ["-: ", "file", "read twice"], "variants", "-", *WORDS, "-o", "out.tsv")
+        one_line(zoo, ["-: ", "file", "standard input"], "evaluate", "-")
         assert not list(Path().glob("out*"))
 
 

@@ -69,6 +69,12 @@ class TestWeights:
             model = load("tuned", runtime="kmer-cpu")
         described = predict_file(model, PredictionJob(fasta, bundled / "out.tsv"))
         assert description.summary(described).startswith("1 sequence; kmer-cpu; bundled weights tuned")
+        for number, words in (
+            (1, "1 ambiguous letter, 1 ref mismatch;"),
+            (2, "2 ambiguous letters, 2 ref mismatches;"),
+        ):
+            counts = {"records": 1, "ambiguous_letters": number, "ref_mismatch": number}
+            assert f"1 sequence, {words}" in description.summary({**described, "counts": counts})
         caution = described["weights"]["caution"]
         assert "imitate" in caution
         assert "zoo" not in caution
