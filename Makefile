@@ -28,9 +28,10 @@ help:
 demo: .venv/base
 	.venv/bin/zoo predict docs/example.fa
 
+# Files are taken in their order: those of few but long tests must not come last (--no-loadscope-reorder).
 # The examples that hypothesis draws are the same in every run (its profile `ci`); `pytest` alone draws others each time.
 test: lint
-	.venv/bin/python -m pytest -n 2 --dist loadfile --hypothesis-profile=ci
+	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --hypothesis-profile=ci
 
 lint: .venv/dev
 	.venv/bin/ruff check .
