@@ -5,7 +5,6 @@ What the commands print as notes are ZooWarnings here.
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,7 +24,7 @@ from zoo.genome import variants as scoring
 from zoo.genome.intervals import IntervalJob
 from zoo.genome.options import MOST_PART_SIZE, IntervalOptions, ShardOptions, SummaryOptions, VariantOptions
 from zoo.options import made
-from zoo.prediction.model import Model, loaded_model
+from zoo.prediction.model import Model, data_frame, loaded_model
 from zoo.prediction.run import chunk_of
 
 SHOWN = 3
@@ -91,7 +90,7 @@ def predict_intervals(
             counts.longer_than_the_model,
         )
     targets = dict(zip(loaded.spec.targets, np.concatenate(values).T, strict=True))
-    return _frame(
+    return data_frame(
         dict(zip(job.LABELS, labels, strict=True))
         | targets
         | dict(zip(job.after(loaded.spec.targets), after, strict=True))
@@ -149,7 +148,9 @@ def variant_effects(
     parts = [scoring.rows(effects) for effects in found]
     labels = [[cell for part, _, _ in parts for cell in part[column]] for column in range(len(scoring.LABELS))]
     after = [[cell for _, _, part in parts for cell in part[column]] for column in range(len(scoring.AFTER))]
-    return _frame(dict(zip(names, [*labels, *np.concatenate([part for _, part, _ in parts]).T, *after], strict=True)))
+    return data_frame(
+        dict(zip(names, [*labels, *np.concatenate([part for _, part, _ in parts]).T, *after], strict=True))
+    )
 
 
 def _intervals(rows: Sequence[str | Sequence[Any]], contigs: Mapping[str, int]) -> Iterator[Interval | BadInterval]:
@@ -180,11 +181,3 @@ def _warn(things: str, what: str, count: int, names: Sequence[str] = ()) -> None
     if count:
         which = f": {listed(list(names), SHOWN)}" if names else ""
         warnings.warn(ZooWarning(f"{counted(count, things)} {what}{which}"), stacklevel=3)
-
-
-def _frame(columns: Mapping[str, Any]) -> Any:
-    if importlib.util.find_spec("pandas") is None:
-        return dict(columns)
-    import pandas
-
-    return pandas.DataFrame(columns)

@@ -239,13 +239,17 @@ def predict(
     loaded = loaded_model(model, weights, options)
     index = list(sequences) if isinstance(sequences, Mapping) else getattr(sequences, "index", None)
     activities = loaded.predict(letters)
-    targets = loaded.spec.targets
+    columns = {target: activities[:, column].copy() for column, target in enumerate(loaded.spec.targets)}
+    return data_frame(columns, None if callable(index) else index)  # the index of a list is a method
+
+
+def data_frame(columns: Mapping[str, Any], index: Any = None) -> Any:
+    """A pandas DataFrame of columns; without pandas, a dict of them. index: names of the rows, numbers if None."""
     if importlib.util.find_spec("pandas") is None:
-        return {target: activities[:, column].copy() for column, target in enumerate(targets)}
+        return dict(columns)
     import pandas
 
-    labelled = isinstance(sequences, Mapping | pandas.Series)
-    return pandas.DataFrame(activities, index=index if labelled else None, columns=list(targets))
+    return pandas.DataFrame(columns, index=index)
 
 
 def loaded_model(model: str | Path | Model | None, weights: str | Path | None, options: Mapping[str, Any]) -> Model:
