@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from zoo.card import Card
     from zoo.layers.onnx_graph import Tensors
     from zoo.layers.plain import PlainLayers, PlainShape
     from zoo.options import RunOptions
@@ -205,6 +206,8 @@ class ModelExtras(Protocol):
     SEARCH_SPACE: TOML file with a search space, see zoo/search/space_files.py; a sweep file may use the names of its
         parameters.
     LOGGED_AS: word in a column name of metrics.csv -> the word for it in logs of a search and in sweep files.
+    CARD: what the published weights were trained on; without published weights, what the data of the default targets
+        are.
 
     A model that reads files of other programs also has the function of zoo.weights.importers.importer.Reader; one
     with a Keras form has `keras_model`, see zoo.layers.keras_layers.HasKerasForm.
@@ -214,6 +217,7 @@ class ModelExtras(Protocol):
     PUBLISHED: Published
     SEARCH_SPACE: Path
     LOGGED_AS: Mapping[str, str]
+    CARD: Card
 
     def configure(self) -> Mapping[str, Any]:
         """Fields of the Config that the user's options change, for example by a file.

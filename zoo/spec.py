@@ -12,8 +12,9 @@ import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
+from zoo.card import Card
 from zoo.errors import ZooError, counted, did_you_mean, nearest_first
-from zoo.options import Bounds, check, check_kind
+from zoo.options import Bounds, check, check_kind, made
 
 ALPHABET = "ACGT"
 """Base order of every one-hot axis and base code in the zoo."""
@@ -22,7 +23,10 @@ UNKNOWN_BASE = len(ALPHABET)
 """Base code of anything but A, C, G and T: a row of zeros in one-hot encoding."""
 
 UNIT = "log2 enrichment"
-"""Unit of activities, for the axes of figures: STARR-seq activity over input."""
+"""Unit of activities, for the axes of figures: STARR-seq activity over input. See ModelSpec.unit for other units."""
+
+NO_UNIT = "activity"
+"""What axes show if the unit is unknown."""
 
 MOST_SHOWN = 64
 """Targets that lists and figures show one by one; of more, lists name the first few and figures show distributions."""
@@ -44,6 +48,7 @@ class ModelSpec:
         if `network_id` is the same too.
     source, licence: where the weights come from and their licence; free text.
     imported: for weights from another program, how its file was read; free text, "" for others.
+    card: what the network was trained on, and whether it may be passed on; a dict of its fields becomes a Card.
     Raises ZooError for a field of another type, and for target names that a table cannot have.
     """
 
@@ -57,8 +62,11 @@ class ModelSpec:
     alphabet: str = ALPHABET
     version: int = SPEC_VERSION
     imported: str = ""
+    card: Card | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.card, dict):
+            object.__setattr__(self, "card", made(Card, self.card))
         check(self, "model spec: ", "_")
         check_targets(self.targets)
         if self.alphabet != ALPHABET:
@@ -89,10 +97,15 @@ class ModelSpec:
         """sha256 (hex) of the architecture and its config, which say what is computed with the arrays."""
         return hashlib.sha256(json.dumps([self.architecture, self.config], sort_keys=True).encode()).hexdigest()
 
+    @property
+    def unit(self) -> str:
+        """Unit of the activities, for the axes of figures. A spec without a card is of STARR-seq data."""
+        return UNIT if self.card is None else self.card.unit or NO_UNIT
+
     def to_dict(self) -> dict[str, Any]:
-        """The fields; `imported` is left out if it is empty."""
-        fields = dataclasses.asdict(self)
-        return fields if self.imported else {name: value for name, value in fields.items() if name != "imported"}
+        """The fields; `imported` and `card` are left out if they are empty."""
+        fields = {**dataclasses.asdict(self), "card": self.card and self.card.to_dict()}
+        return {name: value for name, value in fields.items() if value or name not in ("imported", "card")}
 
     def to_json(self) -> str:
         return json.dumps(self.to_dict(), sort_keys=True)

@@ -92,7 +92,7 @@ def describe(weights: str | Path) -> dict[str, Any]:
     spec = _of_model(str(weights)) if path is None else lookup.read_spec(path)
     architecture = registry.load("models", spec.architecture)
     shapes = architecture.array_shapes(architecture.Config(**spec.config))
-    bundled = lookup.bundled_as(spec.weights_id)
+    bundled, card = lookup.bundled_as(spec.weights_id), lookup.card(spec)
     imitated = lookup.published_instead(spec.architecture) if bundled else None
     return {
         "bundled": bundled,
@@ -104,6 +104,7 @@ def describe(weights: str | Path) -> dict[str, Any]:
         "bytes": path and path.stat().st_size,
         "recipe": registry.recipe(architecture, architecture.Config(**spec.config)),
         **dataclasses.asdict(spec),
+        "card": card and card.to_dict(),
         "targets": list(spec.targets),
         "arrays": {name: list(shape) for name, shape in shapes.items()},
         "numbers": sum(math.prod(shape) for shape in shapes.values()),

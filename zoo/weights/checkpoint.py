@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from zoo import registry
+from zoo.card import Card
 from zoo.errors import ZooError
 from zoo.spec import SPEC_KEY, ModelSpec
 from zoo.system.atomic import replacing
@@ -97,17 +98,19 @@ def make(
     licence: str,
     imported: str = "",
     where: Path | None = None,
+    card: Card | None = None,
 ) -> Checkpoint:
     """Make a Checkpoint of arrays and their network.
 
-    source, licence, imported: see ModelSpec.  where: the file that errors name.
+    source, licence, imported, card: see ModelSpec.  where: the file that errors name.
 
     Raises ZooError that names the first array that is missing, unexpected, misshapen or not finite.
     """
     _check_arrays(arrays, registry.load("models", architecture).array_shapes(config), str(where or architecture))
     arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
     spec = dataclasses.replace(describe(architecture, config), weights_id=weights_id(arrays))
-    return Checkpoint(dataclasses.replace(spec, source=source, licence=licence, imported=imported), arrays)
+    spec = dataclasses.replace(spec, source=source, licence=licence, imported=imported, card=card)
+    return Checkpoint(spec, arrays)
 
 
 def describe(architecture: str, config: Any) -> ModelSpec:

@@ -6,6 +6,7 @@ Reads files and knows no runtime; the caller says which file suffixes its runtim
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import tomllib
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo import registry
+from zoo.card import Card
 from zoo.defaults import MODEL
 from zoo.errors import ImitationWarning, ZooError, did_you_mean, nearest_first
 from zoo.spec import ModelSpec
@@ -118,6 +120,20 @@ def about(weights_id: str) -> Published | None:
         if offer.weights_id == weights_id or (bundled is not None and variants()[bundled] == architecture):
             return offer
     return None
+
+
+def card(spec: ModelSpec) -> Card | None:
+    """The card of weights: their own, or, for published and bundled weights in a file of an earlier release, that of
+    their model. None for other files without one."""
+    if spec.card is not None:
+        return spec.card
+    bundled = bundled_as(spec.weights_id)
+    own: Card | None = getattr(registry.load("models", spec.architecture), "CARD", None)
+    if own is None or (bundled is None and published_as(spec.weights_id) is None):
+        return None
+    if bundled and published_instead(spec.architecture):
+        return dataclasses.replace(own, training_data="predictions of the published weights", held_out=())
+    return own
 
 
 def published_as(weights_id: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
+from zoo.card import Card
 from zoo.cli import options, tables
 from zoo.spec import listed
 
@@ -72,6 +73,7 @@ def _lines(description: dict[str, Any]) -> dict[str, str]:
         lines["file"] = f"{description['file']} ({description['bytes']:,} bytes)"
         lines["weights id"] = description["weights_id"]
         lines |= {name: description[name] for name in ("source", "licence", "imported") if description[name]}
+        lines |= Card(**description["card"] or {}).lines()
     if description["recipe"]:
         options = (f"--{name.replace('_', '-')} {value}" for name, value in description["recipe"].items())
         lines["recipe"] = f"{' '.join(options)}; options of zoo train replace these"

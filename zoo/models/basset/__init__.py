@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
+from zoo.card import Card
 from zoo.models import _convolutional
 from zoo.models._convolutional import (
     Conventions,
@@ -25,6 +26,7 @@ from zoo.models._convolutional import (
     plain_shape,
 )
 from zoo.options import Bounds
+from zoo.spec import UNIT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,8 +35,8 @@ if TYPE_CHECKING:
     from zoo.weights.importers.layers import ImportedFile, ImportOptions
 
 __all__ = [
-    "HEAD", "RECIPE", "VARIANTS", "Config", "array_shapes", "keras_model", "layer_norms", "network", "plain_layers",
-    "plain_shape", "read_layers",
+    "CARD", "HEAD", "RECIPE", "VARIANTS", "Config", "array_shapes", "keras_model", "layer_norms", "network",
+    "plain_layers", "plain_shape", "read_layers",
 ]  # fmt: skip
 
 HEAD = "output"
@@ -71,6 +73,15 @@ class Config(ConvolutionalConfig):
 
 
 VARIANTS = {"basset": Config()}
+
+CARD = Card(
+    species="Drosophila melanogaster",
+    tissue="S2 cells",
+    assay="STARR-seq",
+    unit=UNIT,
+    citation="Kelley et al., Genome Research 2016, doi:10.1101/gr.200535.115",
+)
+"""The data are those of the targets dev and hk, not the accessibility in the paper."""
 
 RECIPE = {"learning_rate": 0.001, "epsilon": 1e-8, "batch_size": 128}
 """The paper's batch size. Its learning rate of 0.002 is for RMSprop (momentum 0.98); the zoo trains with Adam, here

@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
+from zoo.card import Card
 from zoo.errors import ZooError
 from zoo.layers.keras_layers import KerasLayer, KerasModel
 from zoo.models import _convolutional
@@ -25,6 +26,7 @@ from zoo.models._convolutional import (
     plain_shape,
 )
 from zoo.options import Bounds
+from zoo.spec import UNIT
 from zoo.weights.published import Published, PublishedFiles
 
 if TYPE_CHECKING:
@@ -36,9 +38,9 @@ if TYPE_CHECKING:
     from zoo.weights.importers.layers import ImportedFile, ImportOptions
 
 __all__ = [
-    "HEAD", "LOGGED_AS", "PUBLISHED", "RECIPE", "SEARCH_SPACE", "VARIANTS", "Config", "array_shapes", "findings",
-    "keras_model", "layer_norms", "network", "plain_layers", "plain_shape", "read_layers", "read_published",
-    "training_forward",
+    "CARD", "HEAD", "LOGGED_AS", "PUBLISHED", "RECIPE", "SEARCH_SPACE", "VARIANTS", "Config", "array_shapes",
+    "findings", "keras_model", "layer_norms", "network", "plain_layers", "plain_shape", "read_layers",
+    "read_published", "training_forward",
 ]  # fmt: skip
 
 HEAD = "head"
@@ -129,6 +131,16 @@ PUBLISHED = Published(
     },
     predicts="enhancer activity in Drosophila melanogaster S2 cells, measured by STARR-seq, as log2 enrichment over "
     "input: dev with a developmental core promoter (DSCP), hk with a housekeeping one (RpS12)",
+)
+
+CARD = Card(
+    species="Drosophila melanogaster",
+    tissue="S2 cells",
+    assay="STARR-seq with the core promoters DSCP (dev) and RpS12 (hk)",
+    unit=UNIT,
+    training_data="UMI-STARR-seq of the genome (dm3), 249 bp windows, both strands; Zenodo record 5502060",
+    held_out=("chr2R",),  # one half validates, the other tests
+    citation=PUBLISHED.citation.partition(";")[0],
 )
 
 SEARCH_SPACE = Path(__file__).with_name("search_space.toml")

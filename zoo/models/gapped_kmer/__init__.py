@@ -24,12 +24,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
+from zoo.card import Card
 from zoo.errors import ZooError
 from zoo.layers import onnx_graph
 from zoo.layers.onnx_graph import Tensors
 from zoo.models.gapped_kmer import words
 from zoo.options import Bounds, check
-from zoo.spec import ALPHABET, check_targets
+from zoo.spec import ALPHABET, UNIT, check_targets
 
 if TYPE_CHECKING:
     import onnx
@@ -106,6 +107,14 @@ def recipe(config: Config) -> dict[str, Any]:
     """
     return {"learning_rate": min(FASTEST, 4 * config.choices / config.positions), "epsilon": 1.0, "patience": 5}
 
+
+CARD = Card(
+    species="Drosophila melanogaster",
+    tissue="S2 cells",
+    assay="STARR-seq",
+    unit=UNIT,
+    citation="Ghandi et al., PLoS Computational Biology 2014, doi:10.1371/journal.pcbi.1003711",
+)
 
 RECIPE = recipe
 

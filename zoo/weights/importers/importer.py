@@ -85,7 +85,8 @@ def read_file(path: Path, graph: Path | None = None, prefix: str | None = None) 
         published = getattr(module, "PUBLISHED", None)
         if published and md5 in published.citations:
             citation, licence = published.citations[md5]
-            return dataclasses.replace(file, source=f"{citation}; {name}", licence=licence, alphabet=published.alphabet)
+            source, card = f"{citation}; {name}", getattr(module, "CARD", None)
+            return dataclasses.replace(file, source=source, licence=licence, alphabet=published.alphabet, card=card)
     return dataclasses.replace(file, source=f"imported from {name}")
 
 
@@ -99,11 +100,11 @@ def assemble(file: ImportedFile, options: ImportOptions = DEFAULT, architecture:
     _check_agreement(file, options)
     spec = file.spec
     name, (config, arrays) = _only_one(file, options, _readers(architecture or (spec.architecture if spec else None)))
-    source, licence, imported = file.source, file.licence, _description(file, options)
+    source, licence, imported, card = file.source, file.licence, _description(file, options), file.card
     if spec and checkpoint.weights_id(arrays) == spec.weights_id:
-        source, licence, imported = spec.source, spec.licence, spec.imported
+        source, licence, imported, card = spec.source, spec.licence, spec.imported, spec.card
     source, licence = options.source or source, options.licence or licence
-    return checkpoint.make(name, config, arrays, source, licence, imported, file.path)
+    return checkpoint.make(name, config, arrays, source, licence, imported, file.path, card)
 
 
 def combinations(file: ImportedFile, options: ImportOptions = DEFAULT) -> list[ImportOptions]:

@@ -18,6 +18,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
+from zoo.card import Card
 from zoo.errors import OtherArchitecture, ZooError
 from zoo.options import Bounds, check
 from zoo.spec import ALPHABET, ModelSpec
@@ -86,7 +87,7 @@ class ImportedFile:
     """What a weights file of another program holds.
 
     layers: in the order of the network.  graph: JSON graph of a Keras model, if known.  spec: ModelSpec in a file that
-    the zoo exported.  source, licence: see ModelSpec.  alphabet: base order, if the file is a published one.
+    the zoo exported.  source, licence, card: see ModelSpec.  alphabet: base order, if the file is a published one.
     """
 
     path: Path
@@ -97,6 +98,7 @@ class ImportedFile:
     source: str = ""
     licence: str = "unknown"
     alphabet: str | None = None
+    card: Card | None = None
 
     @property
     def sequence_length(self) -> int | None:
