@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ from command_line import Zoo, runner
 if "PYTEST_XDIST_WORKER" in os.environ:
     # the workers share the cores: the threads of each would wait for those of the other; children inherit it
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# where no process may keep what it compiled, each that a test starts would compile PyTorch or TensorFlow anew
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 DATA = Path(os.environ.get("ZOO_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
