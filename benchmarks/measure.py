@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from zoo import registry
-from zoo.weights import checkpoint, lookup
+from zoo.weights import checkpoint, lookup, model_arrays
 
 ROOT = Path(__file__).parents[1]
 
@@ -120,7 +120,7 @@ def random_weights(variant: str) -> checkpoint.Checkpoint:
     config = model.VARIANTS[variant]
     arrays = {
         name: random.uniform(0.5, 1.5, shape) if name.endswith("running_var") else random.normal(0, 0.05, shape)
-        for name, shape in model.array_shapes(config).items()
+        for name, shape in model_arrays.shapes(architecture, config).items()
     }
     arrays = {name: values.astype(np.float32) for name, values in arrays.items()}
     return checkpoint.make(architecture, config, arrays, "random numbers", "none")

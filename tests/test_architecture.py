@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from zoo import registry
-from zoo.weights import lookup
+from zoo.weights import lookup, model_arrays
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("zoo", "exporters/zoo_exporters", "runtimes/zoo_runtimes")
@@ -197,7 +197,7 @@ def words_of(name: str) -> re.Pattern[str]:
     module = registry.load("models", name)
     published = getattr(module, "PUBLISHED", None)
     files = [*published.weights.md5, *published.data.md5, *published.columns.values()] if published else []
-    arrays = [array for config in module.VARIANTS.values() for array in module.array_shapes(config)]
+    arrays = [array for config in module.VARIANTS.values() for array in model_arrays.shapes(name, config)]
     words = sorted({re.escape(word) for word in (*files, *arrays)})
     return re.compile("|".join([rf"(?i:\b{name}\b)", *(rf"\b{word}\b" for word in words)]))
 

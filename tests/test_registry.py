@@ -139,7 +139,7 @@ def test_a_runtime_that_does_not_work_is_one_line_and_stops_no_other(
 def test_a_model_and_an_exporter_that_do_not_work_are_left_out_too(install: Install) -> None:
     install("models", "alexnet", "Config = dict\nVARIANTS = {}\nHEAD = 'fc8'\n")
     install("exporters", "paper", "SUFFIX = '.txt'\ndef refuses(spec): return None\n")
-    for kind, name, missing in (("models", "alexnet", "array_shapes"), ("exporters", "paper", "export")):
+    for kind, name, missing in (("models", "alexnet", "network"), ("exporters", "paper", "export")):
         assert registry.problems(kind).keys() == {name}
         with refuses(f"'{name}'", missing, kind=BadPlugin):
             registry.load(kind, name)

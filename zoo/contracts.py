@@ -172,34 +172,31 @@ class ExporterExtras(Protocol):
 class Model(Protocol):
     """A folder in zoo/models/: an architecture.
 
-    Config: a frozen dataclass of dimensions. It accepts JSON types (lists for tuples) and raises ZooError for bad
-        values. It has the fields `sequence_length` (L, bases) and `targets` (names of the T outputs), and `to_dict()`,
-        which returns JSON types: Config(**config.to_dict()) == config.
+    Config: a frozen dataclass of dimensions; zoo.layers.config.NetworkConfig is its base class. It accepts JSON types
+        (lists for tuples) and raises ZooError for bad values. It has the fields `sequence_length` (L, bases) and
+        `targets` (names of the T outputs), and `to_dict()`, which returns JSON types:
+        Config(**config.to_dict()) == config.
     VARIANTS: name that a user types -> Config.
-    HEAD: name of the output layer. Its arrays are HEAD.weight (T, features) and HEAD.bias (T,).
     """
 
     Config: type
     VARIANTS: Mapping[str, Any]
-    HEAD: str
-
-    def array_shapes(self, config: Any) -> Mapping[str, tuple[int, ...]]:
-        """Name -> shape of every float32 array of a weights file, first layer first, as in the network's state dict.
-
-        Kernels are (output, input) or (filter, channel, position). Names of running variances end in running_var.
-        """
-
-    def layer_norms(self, config: Any) -> Mapping[str, str]:
-        """Layer -> the batch norm after it, by their names in the network."""
 
     def network(self, config: Any) -> nn.Module:
         """The PyTorch network with initial weights and the attribute `config`: float (N, 4, L), channels in the order
-        A, C, G, T -> float (N, T). Needs the extra `train`."""
+        A, C, G, T -> float (N, T). Needs the extra `train`.
+
+        Its state dict, without batch counters, is the weights file: floating point numbers alone. A constant such as a
+        flank is a buffer with persistent=False. Sequences are the first axis; their number is x.shape[0], since len(x)
+        would fix it in an export. Activations and poolings are modules, which DeepLIFT attaches to.
+        """
 
 
 class ModelExtras(Protocol):
     """Optional for a model.
 
+    HEAD: name of the output layer, or several: the layers whose arrays depend on the targets. Needed to begin a
+        training with weights for other targets.
     RECIPE: default training settings for the model: field of training.config.TrainConfig -> value; or a function that
         returns them for a Config.
     PUBLISHED: files that its authors published.
@@ -213,11 +210,25 @@ class ModelExtras(Protocol):
     with a Keras form has `keras_model`, see zoo.layers.keras_layers.HasKerasForm.
     """
 
+    HEAD: str | Sequence[str]
     RECIPE: Mapping[str, Any] | Callable[[Any], Mapping[str, Any]]
     PUBLISHED: Published
     SEARCH_SPACE: Path
     LOGGED_AS: Mapping[str, str]
     CARD: Card
+
+    def array_shapes(self, config: Any) -> Mapping[str, tuple[int, ...]]:
+        """Name -> shape of every float32 array of a weights file, in the order of the network's state dict.
+
+        With it, weights files are checked without PyTorch; else the network says it (zoo/weights/model_arrays.py).
+        Names of running variances end in running_var.
+        """
+
+    def layer_norms(self, config: Any) -> Mapping[str, str]:
+        """Layer -> the batch norm right after it, by their names in the network, for training with rescale_start.
+
+        Layers that no batch norm follows directly, or that another kind of norm follows, are left out.
+        """
 
     def configure(self) -> Mapping[str, Any]:
         """Fields of the Config that the user's options change, for example by a file.

@@ -35,7 +35,7 @@ _loaded_at: dict[tuple[str, str], int] = {}
 """Kind and name of a plug-in -> when it was loaded, in nanoseconds as time.time_ns gives them."""
 
 REQUIRED = {
-    "models": ("Config", "VARIANTS", "HEAD", "array_shapes", "layer_norms", "network"),
+    "models": ("Config", "VARIANTS", "network"),
     "runtimes": ("DEVICES", "PRECISIONS", "missing", "refuses", "start"),
     "exporters": ("SUFFIX", "refuses", "export"),
 }

@@ -30,7 +30,7 @@ from zoo.training.config import (  # noqa: E402
     make,
     read_model,
 )
-from zoo.weights import network  # noqa: E402
+from zoo.weights import model_arrays, network  # noqa: E402
 from zoo.weights.checkpoint import Checkpoint  # noqa: E402
 
 every_config = pytest.mark.parametrize("name", CONFIGS)
@@ -52,28 +52,40 @@ def torch_numbers(weights: Checkpoint, codes: np.ndarray, dtype: torch.dtype = t
 @every_config
 def test_array_shapes_are_those_of_the_state_dict_in_its_order(name: str) -> None:
     model, config = made(name)
-    arrays = network.arrays(model.network(config))
-    expected = [(array, tuple(shape)) for array, shape in model.array_shapes(config).items()]
-    assert [(array, values.shape) for array, values in arrays.items()] == expected
-    assert all(values.dtype == np.float32 for values in arrays.values())
     module = model.network(config)
     assert module.config == config
-    variances = [f"{norm}.running_var" for norm in model.layer_norms(config).values()]
-    assert [array for array in arrays if array.endswith("running_var")] == variances
+    arrays = network.arrays(module)
+    expected = list(model_arrays.shapes(checkpoints.architecture_of(config), config).items())
+    assert [(array, values.shape) for array, values in arrays.items()] == expected
+    assert all(values.dtype == np.float32 for values in arrays.values())
 
 
 @every_config
-def test_head_and_layer_norms_name_layers_of_the_network(name: str) -> None:
+def test_a_head_holds_the_arrays_that_depend_on_the_targets(name: str) -> None:
+    _, config = made(name)
+    architecture = checkpoints.architecture_of(config)
+    other = dataclasses.replace(config, targets=(*config.targets, "one more"))
+    shapes, others = (model_arrays.shapes(architecture, one).items() for one in (config, other))
+    changed = {array for array, _ in set(shapes) ^ set(others)}
+    assert changed
+    heads = model_arrays.heads(architecture)
+    if heads:
+        assert all(any(array.startswith(f"{head}.") for head in heads) for array in changed)
+        assert all(any(array.startswith(f"{head}.") for array, _ in shapes) for head in heads)
+
+
+@every_config
+def test_layer_norms_are_layers_with_the_batch_norm_right_after_them(name: str) -> None:
     model, config = made(name)
-    layers = dict(model.network(config).named_modules())
-    norms = model.layer_norms(config)
-    batch_norms = [layer for layer, module in layers.items() if isinstance(module, torch.nn.BatchNorm1d)]
-    assert list(norms.values()) == batch_norms
+    module = model.network(config).eval()
+    norms = model_arrays.layer_norms(checkpoints.architecture_of(config), config)
+    layers, results, inputs = dict(module.named_modules()), {}, {}
     for layer, norm in norms.items():
-        assert layers[layer].weight.shape[0] == layers[norm].num_features
-    assert model.HEAD not in norms
-    assert layers[model.HEAD].weight.shape[0] == len(config.targets)
-    assert layers[model.HEAD].bias.shape == (len(config.targets),)
+        assert isinstance(layers[norm], torch.nn.BatchNorm1d)
+        layers[layer].register_forward_hook(lambda *given, to=layer: results.update({to: given[2]}))
+        layers[norm].register_forward_pre_hook(lambda *given, to=layer: inputs.update({to: given[1][0]}))
+    module(torch.zeros(2, 4, config.sequence_length))
+    assert all(results[layer] is inputs[layer] for layer in norms)
 
 
 @every_config
@@ -110,10 +122,9 @@ def test_an_epoch_of_training_changes_every_layer_and_gives_a_finite_loss(name: 
     assert math.isfinite(row["train_loss"])
     assert math.isfinite(row["validation_loss"])
     after = network.arrays(training.model)
-    for layer, norm in model.layer_norms(config).items():
-        for array in (f"{layer}.weight", *(f"{norm}.{end}" for end in ("weight", "bias", "running_mean"))):
-            assert not np.array_equal(after[array], before[array]), array
-    assert not np.array_equal(after[f"{model.HEAD}.weight"], before[f"{model.HEAD}.weight"])
+    trained = {array for array, one in training.model.named_parameters() if one.requires_grad and one.ndim > 1}
+    for array in trained | {array for array in after if array.endswith(("running_mean", "running_var"))}:
+        assert not np.array_equal(after[array], before[array]), array
 
 
 @every_odd_config
@@ -130,29 +141,33 @@ def test_a_moving_average_of_the_weights_predicts_the_same_as_its_file(name: str
 
 @every_odd_config
 def test_given_weights_keep_their_head_only_for_the_same_targets(name: str, tmp_path: Path) -> None:
-    model, config = made(name)
+    _, config = made(name)
+    architecture = checkpoints.architecture_of(config)
     source = Toy(sequence_length=config.sequence_length)
     begin = random_checkpoint(dataclasses.replace(config, targets=source.targets))
     other = random_checkpoint(config)
-    head = f"{model.HEAD}.weight"
     for start, kept in ((begin, True), (other, False)):
         training = trainer(tmp_path / str(kept), config, source)
         fresh = network.arrays(training.model)
-        network.begin_with(training.model, start)
-        arrays = network.arrays(training.model)
-        np.testing.assert_array_equal(arrays[head], start.arrays[head] if kept else fresh[head])
-        for array in (array for array in start.arrays if not array.startswith(f"{model.HEAD}.")):
-            np.testing.assert_array_equal(arrays[array], start.arrays[array])
+        if not kept and not model_arrays.heads(architecture):
+            with refuses("HEAD", *other.spec.targets):
+                network.begin_with(training.model, start)
+            continue
+        assert network.begin_with(training.model, start) != kept
+        for array, values in network.arrays(training.model).items():
+            from_start = kept or not model_arrays.in_head(architecture, array)
+            np.testing.assert_array_equal(values, (start.arrays if from_start else fresh)[array], array)
 
 
 @every_odd_config
 def test_rescaled_weights_are_as_large_as_fresh_ones_and_predict_the_same(name: str) -> None:
     model, config = made(name)
     grown = random_checkpoint(config)
-    norms = model.layer_norms(config)
+    norms = model_arrays.layer_norms(checkpoints.architecture_of(config), config)
     for layer, norm in norms.items():
-        for array, factor in ((f"{layer}.weight", 30), (f"{layer}.bias", 30), (f"{norm}.running_mean", 30)):
-            grown.arrays[array] *= factor
+        for array in (f"{layer}.weight", f"{layer}.bias", f"{norm}.running_mean"):
+            if array in grown.arrays:
+                grown.arrays[array] *= 30
         grown.arrays[f"{norm}.running_var"] *= 900
     fresh = network.sizes(model.network(config), norms)
     module = network.from_checkpoint(grown)

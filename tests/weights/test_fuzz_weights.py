@@ -30,7 +30,7 @@ from zoo.errors import LONGEST, ZooError
 from zoo.layers import keras_layers
 from zoo.prediction import session
 from zoo.spec import SPEC_KEY
-from zoo.weights import checkpoint, file_checks
+from zoo.weights import checkpoint, file_checks, model_arrays
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.importers import importer
 from zoo.weights.importers.layers import ImportOptions
@@ -191,7 +191,7 @@ def test_a_keras_file_of_the_zoo_comes_back_exactly_or_not_at_all(tmp_path: Path
 def whole(found: Checkpoint | None, seed: int) -> None:
     """A model whose arrays are those of its Config, and finite, came of it."""
     if found is not None:
-        shapes = registry.load("models", found.spec.architecture).array_shapes(found.config)
+        shapes = model_arrays.shapes(found.spec.architecture, found.config)
         assert {name: array.shape for name, array in found.arrays.items()} == shapes, f"seed {seed}"
         assert all(np.isfinite(array).all() for array in found.arrays.values()), f"seed {seed}"
 

@@ -10,7 +10,7 @@ from typing import Any
 from zoo import registry
 from zoo.prediction import session
 from zoo.spec import ModelSpec, listed
-from zoo.weights import checkpoint, lookup
+from zoo.weights import checkpoint, lookup, model_arrays
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,11 +33,12 @@ def models() -> list[Entry]:
     for name, architecture in lookup.variants().items():
         module = registry.load("models", architecture)
         config = module.VARIANTS[name]
-        numbers = sum(math.prod(shape) for shape in module.array_shapes(config).values())
+        shapes = model_arrays.known_shapes(architecture, config)
+        numbers = "" if shapes is None else f", {sum(map(math.prod, shapes.values())):,} numbers"
         targets = listed(config.targets)
         spec = checkpoint.describe(architecture, config)
         refusing = [runtime for runtime in session.runtime_names() if session.refuses(runtime, spec)]
-        about = f"{architecture}, {config.sequence_length} bases to {targets}, {numbers:,} numbers"
+        about = f"{architecture}, {config.sequence_length} bases to {targets}{numbers}"
         entries.append(Entry(name, about + (f"; not on {', '.join(refusing)}" if refusing else "")))
     return [*entries, *_left_out("models")]
 
@@ -84,14 +85,15 @@ def describe(weights: str | Path) -> dict[str, Any]:
     """Describe weights: what the file says and, for bundled weights, what catalog.toml says; JSON types only.
 
     weights: a file or a name. For a model whose weights are not bundled, only the network is described.
-    recipe: the model's default training settings, by the fields of TrainConfig.
+    recipe: the model's default training settings, by the fields of TrainConfig.  arrays, numbers: None if only the
+    network knows them and PyTorch is not installed.
     Raises ZooError as lookup.read_spec does, and for published weights that are not on this machine.
     """
     bare = lookup.is_name(weights) and weights in lookup.variants() and weights not in lookup.catalog()
     path = None if bare else lookup.path_of(weights)
     spec = _of_model(str(weights)) if path is None else lookup.read_spec(path)
     architecture = registry.load("models", spec.architecture)
-    shapes = architecture.array_shapes(architecture.Config(**spec.config))
+    shapes = model_arrays.known_shapes(spec.architecture, checkpoint.config_of(spec))
     bundled, card = lookup.bundled_as(spec.weights_id), lookup.card(spec)
     imitated = lookup.published_instead(spec.architecture) if bundled else None
     return {
@@ -106,8 +108,8 @@ def describe(weights: str | Path) -> dict[str, Any]:
         **dataclasses.asdict(spec),
         "card": card and card.to_dict(),
         "targets": list(spec.targets),
-        "arrays": {name: list(shape) for name, shape in shapes.items()},
-        "numbers": sum(math.prod(shape) for shape in shapes.values()),
+        "arrays": shapes and {name: list(shape) for name, shape in shapes.items()},
+        "numbers": shapes and sum(map(math.prod, shapes.values())),
     }
 
 

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from zoo.errors import OtherArchitecture, ZooError
 from zoo.layers import plain
+from zoo.layers.config import NetworkConfig
 from zoo.layers.keras_layers import KerasLayer, KerasModel
 from zoo.layers.plain import PlainLayers, PlainShape
-from zoo.options import Bounds, check, names
-from zoo.spec import ALPHABET, check_targets
+from zoo.options import Bounds, names
+from zoo.spec import ALPHABET
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,11 +47,11 @@ class Conventions:
 
 
 @dataclasses.dataclass(frozen=True)
-class ConvolutionalConfig:
+class ConvolutionalConfig(NetworkConfig):
     """Dimensions of one network; raises ZooError for values that do not make a network.
 
     filters, kernel_sizes: one entry for each convolution.  dense_units: one entry for each hidden dense layer.
-    dropout: probability after each hidden dense layer.  sequence_length: L, bases.  targets: names of the T outputs.
+    dropout: probability after each hidden dense layer.
     """
 
     conventions: ClassVar[Conventions]
@@ -59,12 +60,9 @@ class ConvolutionalConfig:
     kernel_sizes: Annotated[tuple[int, ...], Bounds(1)]
     dense_units: Annotated[tuple[int, ...], Bounds(1)]
     dropout: Annotated[float, Bounds(0, below=1)]
-    sequence_length: int
-    targets: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        check(self, separator="_")
-        check_targets(self.targets)
+        super().__post_init__()
         if not self.filters or not self.dense_units:
             raise ZooError(
                 f"filters and dense_units: expected one or more layers of each, got {len(self.filters)} and "
@@ -98,10 +96,6 @@ class ConvolutionalConfig:
     def flat_features(self) -> int:
         """Inputs of the first dense layer, in (channel, position) order."""
         return self.filters[-1] * self.positions[-1]
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON types only; `Config(**config.to_dict()) == config`."""
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(self).items()}
 
 
 def array_shapes(config: ConvolutionalConfig) -> dict[str, tuple[int, ...]]:

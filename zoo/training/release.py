@@ -29,7 +29,7 @@ from zoo.formats.fasta import Reader
 from zoo.prediction.model import load
 from zoo.training.distill import HELD_OUT_WINDOWS
 from zoo.training.run_folder import RunFolder
-from zoo.weights import checkpoint, lookup
+from zoo.weights import checkpoint, lookup, model_arrays
 from zoo.weights.checkpoint import SUFFIX, Checkpoint
 
 RECEIPTS = Path("docs", "bundled-weights")
@@ -114,7 +114,8 @@ def _is_variant(made: Checkpoint, name: str) -> bool:
     plugin = registry.load("models", made.spec.architecture)
 
     def network_of(config: Any) -> tuple[Any, ...]:
-        return plugin.array_shapes(config), config.sequence_length, config.targets
+        shapes = model_arrays.shapes(made.spec.architecture, config)
+        return shapes, config.sequence_length, config.targets
 
     variant = plugin.VARIANTS.get(name)
     return variant is not None and network_of(variant) == network_of(made.config)

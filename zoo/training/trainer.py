@@ -37,7 +37,7 @@ from zoo.training.config import TrainConfig, difference
 from zoo.training.distributed import Group
 from zoo.training.run_folder import RunFolder, State
 from zoo.training.scores import one_hot
-from zoo.weights import network
+from zoo.weights import model_arrays, network
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.checkpoint import save as save_weights
 
@@ -309,11 +309,14 @@ class Trainer:
 
     def _begin_with(self, start: Checkpoint) -> bool:
         """Load initial weights. Returns whether the head starts fresh because the targets differ."""
-        norms = registry.load("models", self.architecture).layer_norms(self.config)
+        if not self.settings.rescale_start:
+            return network.begin_with(self.model, start)
+        norms = model_arrays.layer_norms(self.architecture, self.config)
+        if not norms:
+            raise ZooError(f"rescale_start: {self.architecture} names no layers with a batch norm right after them")
         fresh = network.sizes(self.model, norms)
         fresh_head = network.begin_with(self.model, start)
-        if self.settings.rescale_start:
-            network.rescale(self.model, norms, fresh)
+        network.rescale(self.model, norms, fresh)
         return fresh_head
 
     def _make_forward(self, compiled: bool) -> Callable[[torch.Tensor], torch.Tensor]:

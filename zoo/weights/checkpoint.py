@@ -17,7 +17,7 @@ from zoo.card import Card
 from zoo.errors import ZooError
 from zoo.spec import SPEC_KEY, ModelSpec
 from zoo.system.atomic import replacing
-from zoo.weights import file_checks
+from zoo.weights import file_checks, model_arrays
 from zoo.weights.file_checks import DIGEST
 
 SUFFIX = ".safetensors"
@@ -25,7 +25,7 @@ SUFFIX = ".safetensors"
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A model: arrays are float32, with the names and shapes of the architecture's `array_shapes`."""
+    """A model: arrays are float32, with the names and shapes that model_arrays.shapes gives."""
 
     spec: ModelSpec
     arrays: dict[str, np.ndarray]
@@ -106,7 +106,7 @@ def make(
 
     Raises ZooError that names the first array that is missing, unexpected, misshapen or not finite.
     """
-    _check_arrays(arrays, registry.load("models", architecture).array_shapes(config), str(where or architecture))
+    _check_arrays(arrays, model_arrays.shapes(architecture, config), str(where or architecture))
     arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
     spec = dataclasses.replace(describe(architecture, config), weights_id=weights_id(arrays))
     spec = dataclasses.replace(spec, source=source, licence=licence, imported=imported, card=card)
@@ -131,6 +131,7 @@ def save(checkpoint: Checkpoint, path: Path, overwrite: bool = False) -> None:
 def load(path: Path) -> Checkpoint:
     """Read and check a .safetensors file: its digest, and the spec against its config, every array and the weights id.
 
+    Names and shapes are checked unless only the network says them and PyTorch is not installed.
     Raises ZooError if the file is missing, cut off, changed, of another program, or contradicts its spec.
     """
     arrays, metadata = _read(path)
@@ -140,7 +141,7 @@ def load(path: Path) -> Checkpoint:
         )
     spec, found = _checked_spec(metadata[SPEC_KEY], path)
     checkpoint = Checkpoint(spec, arrays)
-    _check_arrays(arrays, registry.load("models", spec.architecture).array_shapes(checkpoint.config), str(path))
+    _check_arrays(arrays, model_arrays.known_shapes(spec.architecture, checkpoint.config), str(path))
     if weights_id(arrays) != spec.weights_id:
         raise ZooError(f"{path}: its arrays do not match its weights id {spec.weights_id[:12]}; the file is damaged")
     file_checks.warn_without_digest(path, found)
@@ -160,18 +161,21 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         ) from None
 
 
-def _check_arrays(arrays: dict[str, np.ndarray], shapes: dict[str, tuple[int, ...]], where: str) -> None:
-    for name, shape in shapes.items():
+def _check_arrays(arrays: dict[str, np.ndarray], shapes: model_arrays.Shapes | None, where: str) -> None:
+    """Raise ZooError for the first array that is missing, misshapen, unexpected or has bad values. shapes: None if they
+    are unknown."""
+    for name, shape in (shapes or {}).items():
         if name not in arrays:
             raise ZooError(f"{where}: the array {name} {list(shape)} is missing")
         if arrays[name].shape != shape:
             raise ZooError(f"{where}: array {name}: expected shape {list(shape)}, got {list(arrays[name].shape)}")
-        if arrays[name].dtype != np.float32:
-            raise ZooError(f"{where}: array {name}: expected float32, got {arrays[name].dtype}")
-        if not np.isfinite(arrays[name]).all():
-            raise ZooError(f"{where}: array {name} holds values that are not finite")
-        if name.endswith("running_var") and not (arrays[name] > 0).all():
-            raise ZooError(f"{where}: array {name}: expected variances above 0, got {arrays[name].min():g}")
-    extra = sorted(set(arrays) - set(shapes))
+    extra = sorted(set(arrays) - set(arrays if shapes is None else shapes))
     if extra:
         raise ZooError(f"{where}: unexpected array {extra[0]}; the network has no such array")
+    for name, array in arrays.items():
+        if array.dtype != np.float32:
+            raise ZooError(f"{where}: array {name}: expected float32, got {array.dtype}")
+        if not np.isfinite(array).all():
+            raise ZooError(f"{where}: array {name} holds values that are not finite")
+        if name.endswith("running_var") and not (array > 0).all():
+            raise ZooError(f"{where}: array {name}: expected variances above 0, got {array.min():g}")

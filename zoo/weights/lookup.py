@@ -22,7 +22,7 @@ from zoo.defaults import MODEL
 from zoo.errors import ImitationWarning, ZooError, did_you_mean, nearest_first
 from zoo.spec import ModelSpec
 from zoo.system.files import cache_path
-from zoo.weights import checkpoint
+from zoo.weights import checkpoint, model_arrays
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.published import Published
 
@@ -319,9 +319,9 @@ def _check_network(model: str, weights: str | Path, spec: ModelSpec) -> None:
     name = model.partition(":")[0]
     held = spec.architecture
     if held == variants()[name]:
-        module = registry.load("models", held)
-        sizes = _sizes(module, module.Config(**spec.config))
-        same = [variant for variant, config in module.VARIANTS.items() if _sizes(module, config) == sizes]
+        config = checkpoint.config_of(spec)
+        known = registry.load("models", held).VARIANTS
+        same = [variant for variant in known if _same_sizes(held, known[variant], config)]
         if not same or name in same:
             return
         held = same[0]
@@ -331,10 +331,13 @@ def _check_network(model: str, weights: str | Path, spec: ModelSpec) -> None:
     )
 
 
-def _sizes(module: Any, config: Any) -> tuple[int, dict[str, tuple[int, ...]]]:
-    """Sequence length and array shapes, without those of the head, which depend on the number of targets."""
-    shapes = module.array_shapes(config).items()
-    return config.sequence_length, {name: shape for name, shape in shapes if not name.startswith(f"{module.HEAD}.")}
+def _same_sizes(architecture: str, variant: Any, config: Any) -> bool:
+    """Whether a network has the sequence length and the arrays of a variant, but for the number of targets. Configs are
+    compared if only the network says its arrays and PyTorch is not installed."""
+    variant = dataclasses.replace(variant, targets=config.targets)
+    shapes = [model_arrays.known_shapes(architecture, one) for one in (variant, config)]
+    same: bool = variant == config if None in shapes else shapes[0] == shapes[1]
+    return same and variant.sequence_length == config.sequence_length
 
 
 def _by_name(model: str, files: tuple[str, ...]) -> Checkpoint | Path:

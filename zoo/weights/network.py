@@ -12,8 +12,8 @@ import numpy as np
 from zoo import registry
 from zoo.errors import ZooError, require
 from zoo.options import check_kind
-from zoo.spec import ALPHABET
-from zoo.weights import checkpoint, lookup
+from zoo.spec import ALPHABET, listed
+from zoo.weights import checkpoint, lookup, model_arrays
 from zoo.weights.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
@@ -29,9 +29,12 @@ def from_checkpoint(weights: Checkpoint) -> nn.Module:
     module = registry.load("models", weights.spec.architecture).network(weights.config)
     state = {name: torch.from_numpy(array.copy()) for name, array in weights.arrays.items()}
     missing, unexpected = module.load_state_dict(state, strict=False)
-    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+    missing = [name for name in missing if not name.endswith(model_arrays.COUNTER)]
     if missing or unexpected:
-        raise RuntimeError(f"{weights.spec.architecture}: array_shapes and network disagree: {missing} {unexpected}")
+        raise ZooError(
+            f"{weights.spec.architecture}: the arrays are not those of the network: "
+            f"{f'it lacks {unexpected[0]}' if unexpected else f'{missing[0]} is missing'}"
+        )
     return module.eval()
 
 
@@ -51,67 +54,80 @@ def begin_with(module: nn.Module, weights: Checkpoint) -> bool:
     """Copy weights into a network before training, except the head if the targets differ.
 
     Returns whether the head kept its own weights.
-    Raises ZooError if the weights are of another architecture or of other sizes.
+    Raises ZooError if the weights are of another architecture or of other sizes, or if the targets differ and the model
+    does not say which layers are its head.
     """
     import torch
 
-    begin = weights.spec.weights_id[:12]
+    architecture, other = weights.spec.architecture, f"weights {weights.spec.weights_id[:12]} are of another network"
     if not isinstance(module.config, type(weights.config)):
+        raise ZooError(f"{other} than the one to train: their architecture is {architecture}")
+    fresh_head = module.config.targets != weights.config.targets
+    if fresh_head and not model_arrays.heads(architecture):
         raise ZooError(
-            f"weights {begin} are of another network than the one to train: their architecture is "
-            f"{weights.spec.architecture}"
+            f"{other} than the one to train: they predict {listed(weights.config.targets)}, and the model "
+            f"{architecture} does not say which layers depend on the targets (HEAD)"
         )
-    head = registry.load("models", weights.spec.architecture).HEAD
-    same_targets = module.config.targets == weights.config.targets
-    state = module.state_dict()
-    for name, array in weights.arrays.items():
-        if name.startswith(f"{head}.") and not same_targets:
+    state = model_arrays.state(module)
+    for name in {**state, **weights.arrays}:
+        if fresh_head and model_arrays.in_head(architecture, name):
             continue
-        shape = tuple(state[name].shape) if name in state else None
+        if name not in weights.arrays:
+            raise ZooError(f"{other} than the one to train: they lack {name}")
+        shape, array = tuple(state[name].shape) if name in state else None, weights.arrays[name]
         if shape != array.shape:
-            raise ZooError(
-                f"weights {begin} are of another network than the one to train: "
-                f"{name} is {array.shape} there, {shape or 'absent'} here"
-            )
+            raise ZooError(f"{other} than the one to train: {name} is {array.shape} there, {shape or 'absent'} here")
         state[name].copy_(torch.from_numpy(array))
-    absent = sorted(name for name in arrays(module) if name not in weights.arrays)
-    if absent:
-        raise ZooError(f"weights {begin} are of another network than the one to train: they lack {absent[0]}")
-    return not same_targets
+    return fresh_head
 
 
 def sizes(module: nn.Module, norms: Mapping[str, str]) -> dict[str, float]:
     """Layer before a batch norm -> root mean square of the lengths of its filters or units. norms: see rescale."""
-    layers = dict(module.named_modules())
-    return {name: float(_lengths(layers[name]).square().mean().sqrt()) for name in norms}
+    return {name: float(_lengths(layer).square().mean().sqrt()) for name, layer, _ in _pairs(module, norms)}
 
 
 def rescale(module: nn.Module, norms: Mapping[str, str], fresh: Mapping[str, float]) -> None:
     """Make each filter and dense unit before a batch norm as large as a fresh one, in place.
 
-    norms: layer -> the batch norm behind it (contracts.Model.layer_norms).  fresh: `sizes` of a fresh network.
+    norms: layer -> the batch norm right after it (contracts.ModelExtras.layer_norms).  fresh: `sizes` of a fresh
+    network.
 
     In evaluation mode the network computes the same, since the batch norm divides by the size. In training, a step then
     changes their direction as much as that of fresh ones: before a batch norm, weights only grow (van Laarhoven 2017,
     arXiv:1706.05350), up to a hundredfold in a long run, and the larger they are, the less a step changes their
     direction.
+    Raises ZooError as `sizes` does if a batch norm cannot correct its layer's size.
     """
     import torch
 
-    layers = dict(module.named_modules())
     with torch.no_grad():
-        for name, norm in ((name, layers[norm]) for name, norm in norms.items()):
-            layer = layers[name]
+        for name, layer, norm in _pairs(module, norms):
             length = _lengths(layer)
             factor = torch.where(length > 0, fresh[name] / length, 1.0)
             variance = norm.running_var.double()
             # the gain corrects for epsilon, which is not scaled
             gain = ((factor.square() * variance + norm.eps) / (factor.square() * (variance + norm.eps))).sqrt()
             layer.weight.mul_(factor.view(-1, *[1] * (layer.weight.ndim - 1)))
-            layer.bias.mul_(factor)
+            if layer.bias is not None:
+                layer.bias.mul_(factor)
             norm.running_mean.mul_(factor)
             norm.running_var.mul_(factor.square())
             norm.weight.mul_(gain)
+
+
+def _pairs(module: nn.Module, norms: Mapping[str, str]) -> list[tuple[str, Any, Any]]:
+    """Name of a layer, the layer, and its batch norm. Raises ZooError unless the norm has a scale and statistics for
+    each filter of the layer."""
+    layers = dict(module.named_modules())
+    for name, norm in norms.items():
+        scale, mean = (getattr(layers.get(norm), array, None) for array in ("weight", "running_mean"))
+        filters = len(getattr(layers.get(name), "weight", ()))
+        if scale is None or mean is None or not len(scale) == len(mean) == filters:
+            raise ZooError(
+                f"layer_norms: expected a batch norm with a scale and statistics for each of the {filters} filters of "
+                f"{name}, {norm} is {type(layers.get(norm)).__name__}"
+            )
+    return [(name, layers[name], layers[norm]) for name, norm in norms.items()]
 
 
 def _lengths(layer: Any) -> torch.Tensor:
@@ -120,12 +136,12 @@ def _lengths(layer: Any) -> torch.Tensor:
 
 
 def arrays(module: nn.Module) -> dict[str, np.ndarray]:
-    """Canonical arrays of a network: its state dict as float32 NumPy copies, without BatchNorm's batch counters."""
-    return {
-        name: tensor.detach().cpu().float().numpy().copy()
-        for name, tensor in module.state_dict().items()
-        if not name.endswith("num_batches_tracked")
-    }
+    """Canonical arrays of a network: its state dict as float32 NumPy copies, without BatchNorm's batch counters.
+
+    Raises BadPlugin for a tensor that is not of floating point numbers.
+    """
+    state = model_arrays.state(module)
+    return {name: tensor.detach().cpu().float().numpy().copy() for name, tensor in state.items()}
 
 
 def to_checkpoint(module: nn.Module, architecture: str, source: str, licence: str) -> Checkpoint:

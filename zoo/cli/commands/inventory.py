@@ -68,7 +68,8 @@ def _lines(description: dict[str, Any]) -> dict[str, str]:
             lines[f"  {name}"] = text if len(text) <= LONGEST else long
     lines["sequence length"] = f"{description['sequence_length']} bases, alphabet {description['alphabet']}"
     lines["targets"] = listed(description["targets"])
-    lines["numbers"] = f"{description['numbers']:,} in {len(description['arrays'])} arrays"
+    if description["arrays"]:
+        lines["numbers"] = f"{description['numbers']:,} in {len(description['arrays'])} arrays"
     if description["file"] is not None:
         lines["file"] = f"{description['file']} ({description['bytes']:,} bytes)"
         lines["weights id"] = description["weights_id"]

@@ -27,10 +27,11 @@ import numpy as np
 from zoo.card import Card
 from zoo.errors import ZooError
 from zoo.layers import onnx_graph
+from zoo.layers.config import NetworkConfig
 from zoo.layers.onnx_graph import Tensors
 from zoo.models.gapped_kmer import words
-from zoo.options import Bounds, check
-from zoo.spec import ALPHABET, UNIT, check_targets
+from zoo.options import Bounds
+from zoo.spec import ALPHABET, UNIT
 
 if TYPE_CHECKING:
     import onnx
@@ -47,11 +48,10 @@ MOST_WEIGHTS = 1 << 24
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(NetworkConfig):
     """Dimensions of one network; raises ZooError for values that do not make a network.
 
     word_length: bases of a word, gaps included.  informative: number of positions that a gapped word fixes.
-    sequence_length: L, bases.  targets: names of the T outputs.
     """
 
     word_length: Annotated[int, Bounds(1, LONGEST_WORD)] = 8
@@ -60,8 +60,7 @@ class Config:
     targets: tuple[str, ...] = ("dev", "hk")
 
     def __post_init__(self) -> None:
-        check(self, separator="_")
-        check_targets(self.targets)
+        super().__post_init__()
         if self.informative > self.word_length:
             raise ZooError(f"informative: expected at most the word_length, {self.word_length}, got {self.informative}")
         if self.sequence_length < self.word_length:
@@ -84,10 +83,6 @@ class Config:
     def choices(self) -> int:
         """Number of gapped words in a window."""
         return math.comb(self.word_length, self.informative)
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON types only; `Config(**config.to_dict()) == config`."""
-        return {**dataclasses.asdict(self), "targets": list(self.targets)}
 
 
 VARIANTS = {"gapped-kmer": Config(), "gapped-kmer-11": Config(word_length=11, informative=7)}
@@ -123,11 +118,6 @@ def array_shapes(config: Config) -> dict[str, tuple[int, ...]]:
     """readout.weight: (T, gapped words), columns in the order of words.blocks. readout.bias: (T,)."""
     targets = len(config.targets)
     return {f"{HEAD}.weight": (targets, words.features(config)), f"{HEAD}.bias": (targets,)}
-
-
-def layer_norms(config: Config) -> dict[str, str]:  # noqa: ARG001
-    """Empty, since the network has no batch norm."""
-    return {}
 
 
 def network(config: Config) -> GappedKmer:

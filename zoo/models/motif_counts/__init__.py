@@ -25,11 +25,11 @@ import numpy as np
 from zoo.card import Card
 from zoo.errors import ZooError
 from zoo.layers import onnx_graph
+from zoo.layers.config import NetworkConfig
 from zoo.layers.onnx_graph import Tensors
 from zoo.models.motif_counts import fly_motifs, scoring
 from zoo.models.motif_counts.scoring import P_VALUE, ScoredMotif
-from zoo.options import check
-from zoo.spec import ALPHABET, UNIT, check_targets
+from zoo.spec import ALPHABET, UNIT
 
 if TYPE_CHECKING:
     import onnx
@@ -43,11 +43,10 @@ MOST_MOTIFS = 2_000
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(NetworkConfig):
     """Motifs and dimensions of one network; raises ZooError for values that do not make a network.
 
-    motifs: one or more with different names; default those in fly_motifs.py.  sequence_length: L, bases.
-    targets: names of the T outputs.
+    motifs: one or more with different names; default those in fly_motifs.py.
     """
 
     motifs: tuple[ScoredMotif, ...] = dataclasses.field(default_factory=lambda: fly(P_VALUE))
@@ -57,8 +56,7 @@ class Config:
     def __post_init__(self) -> None:
         if isinstance(self.motifs, list | tuple):
             object.__setattr__(self, "motifs", tuple(scoring.motif_of(motif) for motif in self.motifs))
-        check(self, separator="_")
-        check_targets(self.targets)
+        super().__post_init__()
         if not 1 <= len(self.motifs) <= MOST_MOTIFS:
             raise ZooError(f"motifs: expected 1 to {MOST_MOTIFS:,}, got {len(self.motifs):,}")
         if len(set(self.names)) < len(self.names):
@@ -77,14 +75,6 @@ class Config:
     def widest(self) -> int:
         """Bases of the widest motif."""
         return max(len(motif.scores) for motif in self.motifs)
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON types only; `Config(**config.to_dict()) == config`."""
-        return {
-            "motifs": [motif.to_dict() for motif in self.motifs],
-            "sequence_length": self.sequence_length,
-            "targets": list(self.targets),
-        }
 
 
 def fly(p_value: float) -> tuple[ScoredMotif, ...]:
@@ -134,11 +124,6 @@ def array_shapes(config: Config) -> dict[str, tuple[int, ...]]:
     """effects.weight: (T, motifs). effects.bias: (T,)."""
     targets = len(config.targets)
     return {f"{HEAD}.weight": (targets, len(config.motifs)), f"{HEAD}.bias": (targets,)}
-
-
-def layer_norms(config: Config) -> dict[str, str]:  # noqa: ARG001
-    """Empty, since the network has no batch norm."""
-    return {}
 
 
 def network(config: Config) -> MotifCounts:

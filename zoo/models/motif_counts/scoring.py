@@ -63,10 +63,6 @@ class ScoredMotif:
         """Number that is added to the score of each base. An N scores 0, so a site with an N cannot be a hit."""
         return max(0, (len(self.scores) - 1) * RANGE - self.threshold + 1)
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON types only."""
-        return {"name": self.name, "scores": [list(row) for row in self.scores], "threshold": self.threshold}
-
 
 def motif_of(value: Any) -> ScoredMotif:
     """A motif, or its JSON -> the motif. Raises ZooError for anything else."""

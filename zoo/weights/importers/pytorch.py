@@ -18,18 +18,13 @@ from zoo.spec import SPEC_KEY
 from zoo.weights import file_checks
 from zoo.weights.importers import torch_files
 from zoo.weights.importers.layers import NORM, ImportedFile, ImportedLayer
-
-COUNTER = "num_batches_tracked"
-"""Last part of the names of batch counters, which are not weights."""
+from zoo.weights.model_arrays import COUNTER, Shapes
 
 FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 """Accepted type of a .safetensors file -> NumPy type; BF16 is the upper half of an F32."""
 
 SHOWN_PREFIXES = 6
 """Prefixes that a message lists."""
-
-Shapes = Mapping[str, tuple[int, ...]]
-"""Name of an array -> its shape."""
 
 
 def read(path: Path, safetensors: bool = False, prefix: str | None = None) -> ImportedFile:
