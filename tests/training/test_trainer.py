@@ -173,7 +173,7 @@ def test_weights_of_another_network_are_refused_as_a_start(tmp_path: Path) -> No
     job = TrainingJob(
         "deepstarr", wider, TrainConfig(epochs=1), TrainingOptions(output=tmp_path / "second"), start=begin
     )
-    with refuses("conv1.bias", (8,), (9,)):
+    with refuses("conv1.weight", (8, 4, 5), (9, 4, 5)):
         run(job, Toy())
     deeper = dataclasses.replace(SMALL, dense_units=(8, 8))
     with refuses("dense2"):

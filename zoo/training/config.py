@@ -23,6 +23,10 @@ Augmentation = Literal["reverse-complement", "shift", "mutate"]
 
 Schedule = Literal["constant", "one-cycle"]
 
+Optimizer = Literal["adam", "adamw"]
+
+Loss = Literal["mse", "l1"]
+
 TrainPrecision = Literal["fp32", "bf16", "fp64"]
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -35,10 +39,22 @@ class TrainConfig:
     """How to train. The defaults are the recipe of de Almeida et al. (Nature Genetics 2022); all else is off."""
 
     learning_rate: Annotated[float, Bounds(above=0, below=math.inf)] = 0.002
-    """Adam learning rate; with one-cycle, the highest rate."""
+    """Learning rate; with one-cycle, the highest rate."""
+
+    optimizer: Optimizer = "adam"
+    """Optimizer: adam with Keras's use of epsilon, or adamw as in PyTorch, with decoupled weight decay."""
 
     epsilon: Annotated[float, Bounds(above=0, below=math.inf)] = 1e-7
-    """Adam epsilon."""
+    """Epsilon of the optimizer."""
+
+    weight_decay: Annotated[float, Bounds(0, below=math.inf)] = 0.0
+    """Weight decay: a penalty on the squared weights with adam, decoupled from the gradient with adamw."""
+
+    clip_gradient: Annotated[float, Bounds(0, below=math.inf)] = 0.0
+    """Largest norm of the gradient of a step; 0 does not limit it."""
+
+    loss: Loss = "mse"
+    """Loss, summed over the targets: mean squared error, or l1 for mean absolute error."""
 
     batch_size: Annotated[int, Bounds(1, MOST_SEQUENCES)] = 128
     """Sequences per step, over all processes together."""

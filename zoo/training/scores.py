@@ -13,6 +13,7 @@ from torch import nn
 
 from zoo.evaluation.metrics import METRICS, score
 from zoo.spec import ALPHABET
+from zoo.training.config import Loss
 
 EVALUATION_BATCH = {"cpu": 16, "cuda": 2048}
 """Sequences per batch. On a CPU, the widest activations of 16 sequences fit into the second-level cache."""
@@ -38,7 +39,9 @@ def predict(module: nn.Module, codes: np.ndarray, device: torch.device) -> np.nd
     return np.concatenate(out)
 
 
-def columns(split: str, targets: tuple[str, ...], observed: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
+def columns(
+    split: str, targets: tuple[str, ...], observed: np.ndarray, predicted: np.ndarray, loss: Loss = "mse"
+) -> dict[str, Any]:
     """Columns of metrics.csv: the loss, and each metric of each target, over all rows.
 
     None if a prediction of a measured row is not finite: a loss over the other rows or targets would be lower for a
@@ -46,8 +49,11 @@ def columns(split: str, targets: tuple[str, ...], observed: np.ndarray, predicte
     """
     scores = score(observed, predicted)
     errors = [one.mse for one in scores if one.n]
-    loss = sum(one for one in errors if one is not None) if errors and None not in errors else None
-    columns: dict[str, Any] = {f"{split}_loss": loss}
+    total = sum(one for one in errors if one is not None) if errors and None not in errors else None
+    if total is not None and loss == "l1":
+        absolute = np.abs(observed.astype(np.float64) - predicted).T
+        total = sum(float(np.nanmean(one)) for one in absolute if not np.isnan(one).all())
+    columns: dict[str, Any] = {f"{split}_loss": total}
     for name, one in zip(targets, scores, strict=True):
         columns.update({f"{split}_{metric}_{name}": getattr(one, metric) for metric in METRICS})
     return columns

@@ -7,7 +7,7 @@ weights, bit for bit on a CPU.
 
 The trainer follows Keras where PyTorch differs:
 - Adam: Keras adds epsilon to sqrt(v) before the bias correction, PyTorch after it, so Keras's epsilon counts 32 times
-  more in the first step. PyTorch's Adam gets epsilon / sqrt(1 - beta2^t) at step t.
+  more in the first step. PyTorch's Adam gets epsilon / sqrt(1 - beta2^t) at step t. AdamW is PyTorch's as it is.
 - Batch norm: the running variance follows the biased variance of the batch (zoo/layers/batch_norm.py).
 - A last batch of one sequence has no batch variance and is left out of the epoch.
 """
@@ -96,8 +96,13 @@ class Trainer:
             raise ZooError("freeze_batch_norm: there are no statistics to keep; give weights with --start")
         self.model.to(self.device, self.dtype)
         self._forward = self._make_forward(compiled)
-        self.optimiser = torch.optim.Adam(
-            self.model.parameters(), lr=settings.learning_rate, eps=settings.epsilon, fused=True
+        kind = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.AdamW
+        self.optimiser = kind(
+            self.model.parameters(),
+            lr=settings.learning_rate,
+            eps=settings.epsilon,
+            weight_decay=settings.weight_decay,
+            fused=True,
         )
         self.average = _average(self.model, settings.weight_average)
         self.progress = Progress()
@@ -186,12 +191,12 @@ class Trainer:
                 raise self._stopped
         seconds = time.perf_counter() - started
         row = {"epoch": number, "learning_rate": self.optimiser.param_groups[0]["lr"]}
-        row.update(scores.columns("train", self.source.targets, split.targets[order], self._seen[order]))
+        row.update(self._columns("train", split.targets[order], self._seen[order]))
         rate = (len(batches) - first) * self.settings.batch_size / seconds
         return self._end_epoch({**row, **self._validate(), "sequences_per_second": round(rate, 1)})
 
     def _step(self, split: Split, rows: np.ndarray, seed: tuple[int, ...]) -> tuple[torch.Tensor, np.ndarray]:
-        """One step of Adam on the rows of a batch -> the loss before the step and its predictions (N, T)."""
+        """One step of the optimizer on the rows of a batch -> the loss before the step and its predictions (N, T)."""
         mine = self.group.share(rows)
         codes = split.codes[mine]
         if self.settings.augment:
@@ -204,7 +209,9 @@ class Trainer:
         loss.backward()
         self._share_gradients()
         self.progress.updates += 1
-        for parameters in self.optimiser.param_groups:
+        if self.settings.clip_gradient:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_gradient)
+        for parameters in self.optimiser.param_groups if self.settings.optimizer == "adam" else ():
             correction = 1 - parameters["betas"][1] ** self.progress.updates
             parameters["eps"] = self.settings.epsilon / math.sqrt(correction)
         self.optimiser.step()
@@ -214,11 +221,12 @@ class Trainer:
         return self.group.sum(loss.detach().clone()), gathered
 
     def _loss(self, predicted: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
-        """This process's share of the loss: sum over targets of the mean squared error over the joint batch."""
+        """This process's share of the loss: sum over targets of the mean error over the joint batch."""
         present = ~observed.isnan()
         counts = self.group.sum(present.sum(0).float()).clamp(min=1)
-        squares = (predicted.to(observed.dtype) - observed.nan_to_num()).square() * present
-        return (squares.sum(0) / counts).sum()
+        errors = (predicted.to(observed.dtype) - observed.nan_to_num()) * present
+        errors = errors.square() if self.settings.loss == "mse" else errors.abs()
+        return (errors.sum(0) / counts).sum()
 
     def _share_gradients(self) -> None:
         """Sum the gradients of all processes: each loss is a share of the loss of the joint batch."""
@@ -238,14 +246,17 @@ class Trainer:
     def _measure_start(self) -> dict[str, Any]:
         """Epoch 0: metrics of the initial weights. The columns of training are None."""
         nothing = np.full((1, len(self.source.targets)), np.nan, np.float32)
-        row = {"epoch": 0, "learning_rate": None, **scores.columns("train", self.source.targets, nothing, nothing)}
+        row = {"epoch": 0, "learning_rate": None, **self._columns("train", nothing, nothing)}
         return self._end_epoch({**row, **self._validate(), "sequences_per_second": None})
 
     def _validate(self) -> dict[str, Any]:
         """Columns of a row: metrics of the kept weights on the validation split."""
         validation = self.source.validation
         predicted = scores.predict(self.kept, validation.codes, self.device)
-        return scores.columns("validation", self.source.targets, validation.targets, predicted)
+        return self._columns("validation", validation.targets, predicted)
+
+    def _columns(self, split: str, observed: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
+        return scores.columns(split, self.source.targets, observed, predicted, self.settings.loss)
 
     def _end_epoch(self, row: dict[str, Any]) -> dict[str, Any]:
         """Record the row of a finished epoch; keep the weights if it is the best so far. Returns rank 0's row."""
@@ -293,11 +304,18 @@ class Trainer:
         if self.progress.first_loss is None:
             self.progress.first_loss = loss
         first = self.progress.first_loss
-        if loss > DIVERGED * first and loss > DIVERGED * _loss_of_a_constant(observed):
+        if loss > DIVERGED * first and loss > DIVERGED * self._loss_of_a_constant(observed):
             raise CheckFailed(
                 f"{where}: the training diverges, the loss is {loss:.3g} and was {first:.3g} at first; "
                 f"{self._advice(epoch)}"
             )
+
+    def _loss_of_a_constant(self, observed: np.ndarray) -> float:
+        """The lowest loss of one prediction for all rows of a batch. observed: (N, T), NaN where missing."""
+        columns = (column[~np.isnan(column)] for column in observed.T.astype(np.float64))
+        if self.settings.loss == "mse":
+            return sum(float(column.var()) for column in columns if len(column))
+        return sum(float(np.abs(column - np.median(column)).mean()) for column in columns if len(column))
 
     def _advice(self, epoch: int) -> str:
         if epoch == 0:
@@ -390,12 +408,6 @@ class Progress:
     best_epoch: int | None = None
     history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     first_loss: float | None = None
-
-
-def _loss_of_a_constant(observed: np.ndarray) -> float:
-    """Sum over targets of the variance of their measurements, (N, T), NaN where missing."""
-    columns = (column[~np.isnan(column)] for column in observed.T.astype(np.float64))
-    return sum(float(column.var()) for column in columns if len(column))
 
 
 def one_cycle(done: float, peak: float) -> float:
