@@ -41,7 +41,8 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "zoo.training": ("zoo.evaluation", "zoo.data", "zoo.prediction"),
     "zoo.checks": ("zoo.genome",),
     "zoo.search": ("zoo.training", "zoo.checks"),
-    "zoo.cli": ("zoo.serve", "zoo.search", "zoo.checks", "zoo.motifs", "zoo.training", "zoo.evaluation"),
+    "zoo.publish": ("zoo.checks",),
+    "zoo.cli": ("zoo.serve", "zoo.search", "zoo.checks", "zoo.publish", "zoo.motifs", "zoo.training", "zoo.evaluation"),
     "zoo_runtimes": ("zoo.contracts", "zoo.dna", "zoo.layers", "zoo.weights", "zoo.system"),
     "zoo_exporters": ("zoo.contracts", "zoo.dna", "zoo.layers", "zoo.weights", "zoo.system"),
 }

@@ -116,7 +116,7 @@ def run(
         session.split_name(name)
     table = _as_table(subject, reference)
     if reference is None or table is not None:
-        opened = _first_usable(subject, (runtimes or session.runtime_names()) if table else session.references())
+        opened = first_usable(subject, (runtimes or session.runtime_names()) if table else session.references())
     else:
         opened = subject.open(reference)
     first = opened.runtime
@@ -199,8 +199,8 @@ def example_fasta(length: int) -> bytes:
     return b"".join(b">%b\n%b\n" % (name.encode(), sequence) for name, sequence in records.items())
 
 
-def _first_usable(subject: Subject, names: Sequence[str]) -> Session:
-    """Start the first of these runtimes that can run here and accepts the model."""
+def first_usable(subject: Subject, names: Sequence[str]) -> Session:
+    """Start the first of these runtimes that can run here and accepts the model. Raises ZooError if none does."""
     reasons = {}
     for name in names:
         try:

@@ -25,7 +25,7 @@ from zoo.prediction.session import Session
 from zoo.prediction.strands import BothStrands, with_strands
 from zoo.spec import ModelSpec
 from zoo.system.files import file_sha256
-from zoo.weights import lookup
+from zoo.weights import lookup, packs
 from zoo.weights.checkpoint import Checkpoint
 
 
@@ -60,7 +60,8 @@ class ModelSource:
 
     def absolute(self) -> ModelSource:
         """The same source, whatever the current folder is."""
-        return dataclasses.replace(self, weights=str(self.file)) if self.file else self
+        # of a pack, some runtimes take another file
+        return dataclasses.replace(self, weights=str(packs.pack_of(self.file) or self.file)) if self.file else self
 
     def spec(self) -> ModelSpec:
         """Read the spec of the weights, without a runtime, and warn of bundled ones. Raises ZooError as

@@ -1,5 +1,6 @@
-"""Look up weights by name or path: "original" or "original:bundled", "original:published" (pulled), a file, or a run
-folder. Without a name, the published weights of the default model are used if they are on this machine.
+"""Look up weights by name or path: "original" or "original:bundled", "original:published" (pulled),
+"hf:OWNER/NAME@REVISION" (pulled from a hub), a file, a run folder, or a pack. Without a name, the published weights of
+the default model are used if they are on this machine.
 
 Reads files and knows no runtime; the caller says which file suffixes its runtime reads itself.
 """
@@ -22,7 +23,7 @@ from zoo.defaults import MODEL
 from zoo.errors import ImitationWarning, ZooError, did_you_mean, nearest_first
 from zoo.spec import ModelSpec
 from zoo.system.files import cache_path
-from zoo.weights import checkpoint, model_arrays
+from zoo.weights import checkpoint, model_arrays, packs
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.published import Published
 
@@ -190,8 +191,9 @@ def resolve(
 ) -> Checkpoint | Path:
     """The weights to run: a Checkpoint, or the path of a file that the runtime reads itself.
 
-    weights: a name such as "original", which is the same as "original:bundled", or "original:published" for the pulled
-        ones; a file; or a run folder. None takes `model`, or `default()` without it.
+    weights: a name such as "original", which is the same as "original:bundled", "original:published" for the pulled
+        ones, or "hf:OWNER/NAME@REVISION" for those pulled from a hub; a file; a run folder; or a pack. None takes
+        `model`, or `default()` without it.
     model: the same. Beside `weights`, the name of the network that they must be of.
     files: suffixes that the runtime reads itself. Bundled weights are used in such a form if there is one, so ONNX
         Runtime needs no PyTorch for them.
@@ -224,6 +226,8 @@ def load(model: str | Path | None = None, weights: str | Path | None = None) -> 
 
 def is_name(weights: str | Path) -> bool:
     """Whether these are weights by name, rather than a file. Raises ZooError if they could be either."""
+    if packs.is_hub_name(weights):
+        return True
     if not isinstance(weights, str) or weights.partition(":")[0] not in variants():
         return False
     if _in_run(Path(weights)).is_file():
@@ -250,6 +254,9 @@ def by_name(weights: Sequence[str]) -> dict[str, str]:
 
 def file_of(weights: str | Path) -> Path | None:
     """The absolute path of weights by name or path; None for bundled weights."""
+    if packs.is_hub_name(weights):
+        folder = packs.hub_folder(str(weights))
+        return packs.weights_in(folder) or folder
     if is_name(weights):
         variant, _, kind = str(weights).partition(":")
         return published_path(variant) if kind == PUBLISHED else None
@@ -293,8 +300,8 @@ def read_spec(path: Path) -> ModelSpec:
 
 
 def names() -> list[str]:
-    """Names of bundled and published weights, on this machine or not."""
-    return [*sorted(variants()), *_published_names()]
+    """Names of bundled and published weights, on this machine or not, and of those pulled from a hub."""
+    return [*sorted(variants()), *_published_names(), *packs.pulled()]
 
 
 def _published_names() -> list[str]:
@@ -341,7 +348,9 @@ def _same_sizes(architecture: str, variant: Any, config: Any) -> bool:
 
 
 def _by_name(model: str, files: tuple[str, ...]) -> Checkpoint | Path:
-    """Bundled or published weights."""
+    """Bundled or published weights, and those of a hub."""
+    if packs.is_hub_name(model):
+        return _of_hub(model, files)
     _check_name(model)
     name, _, kind = model.partition(":")
     if kind == PUBLISHED:
@@ -366,6 +375,17 @@ def _by_name(model: str, files: tuple[str, ...]) -> Checkpoint | Path:
     raise ZooError(f"{PRETRAINED}: the bundled weights of {name} are missing; reinstall deepstarr-zoo")
 
 
+def _of_hub(name: str, files: tuple[str, ...]) -> Checkpoint | Path:
+    """Weights of a hub that were pulled."""
+    folder = packs.hub_folder(name)
+    if not packs.is_pack(folder):
+        raise ZooError(f"{name}: is not on this machine; run zoo pull {name}")
+    try:
+        return _in_file(folder, files)
+    except ZooError as error:
+        raise ZooError(f"{error}; zoo pull {name} fetches it again if it is damaged") from None
+
+
 def run_status(folder: Path) -> str | None:
     """Status in the receipts of a run folder, such as "failed"; None if it has none that can be read."""
     try:
@@ -375,8 +395,11 @@ def run_status(folder: Path) -> str | None:
     return status if isinstance(status, str) else None
 
 
-def _in_run(path: Path) -> Path:
-    """The weights in a run folder; any other path unchanged."""
+def _in_run(path: Path, files: tuple[str, ...] = ()) -> Path:
+    """The weights in a run folder, or in a pack in a form that the runtime reads itself, if there is one; any other
+    path unchanged."""
+    if packs.is_pack(path):
+        return packs.weights_in(path, files) or path
     return path / RUN_WEIGHTS if (path / RUN_WEIGHTS).is_file() else path
 
 
@@ -393,8 +416,8 @@ def _check_file(path: Path) -> None:
 
 
 def _in_file(path: Path, files: tuple[str, ...]) -> Checkpoint | Path:
-    """Weights in a file or run folder."""
-    path = _in_run(path)
+    """Weights in a file, a run folder or a pack."""
+    path = _in_run(path, files)
     _check_file(path)
     suffix = path.suffix.lower()
     if suffix in files:

@@ -224,6 +224,22 @@ def _describe(model: onnx.ModelProto, spec: ModelSpec, kind: Input) -> None:
     model.metadata_props.add(key=SPEC_KEY, value=file_checks.spec_json(spec.to_dict()))
 
 
+def write_spec(source: Path, path: Path, spec: ModelSpec) -> None:
+    """Write a copy of an .onnx file with another ModelSpec of the same weights, such as one with a card.
+
+    Raises ZooError as `read_spec` does.
+    """
+    import onnx
+
+    read_spec(source)
+    model = onnx.load(source)
+    (stored,) = (one for one in model.metadata_props if one.key == SPEC_KEY)
+    stored.value = file_checks.spec_json(spec.to_dict())
+    with replacing(path) as partial:
+        onnx.save_model(model, partial)
+        file_checks.write_digest(partial)
+
+
 def _remove_input(graph: onnx.GraphProto, length: int) -> None:
     """Undo `_set_input`: the graph takes one-hot bases again."""
     from onnx import TensorProto, helper

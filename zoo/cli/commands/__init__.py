@@ -53,6 +53,10 @@ COMMANDS = {
             zoo export {MODEL} --onnx
             zoo export {MODEL} --onnx --input bytes -o letters.onnx
             docs/export.md""",
+        "weights:pack": f"""Write a folder to publish: weights, card, licence, test tensors and checksums.
+            zoo pack {MODEL} -o packed
+            zoo pack mine.safetensors -o packed --licence CC-BY-4.0 --species human --tissue K562
+            docs/publish.md""",
         "weights:pull": f"""Download the published weights or data into the cache, and check them.
             An interrupted download continues where it stopped.
             zoo pull {MODEL}
@@ -102,6 +106,11 @@ COMMANDS = {
             zoo parity --sequences seqs.fa --runtimes kmer-cpu,onnx-cpu
             zoo parity --layers
             docs/parity.md""",
+        "checks:test_": """Test weights with the predictions stored beside them; if they differ, the exit status is 1.
+            zoo test mine.onnx
+            zoo test packed --runtimes onnx-cpu,torch-cpu
+            zoo test hf:owner/name
+            docs/publish.md""",
         "checks:bench": """Measure the speed and memory of each runtime, and its difference from the reference.
             zoo bench
             zoo bench --runtimes kmer-cpu,onnx-cpu --seconds 0.2

@@ -1,4 +1,4 @@
-"""`zoo parity` and `zoo bench`: agreement and speed of the runtimes of this machine."""
+"""`zoo parity`, `zoo test` and `zoo bench`: agreement and speed of the runtimes of this machine."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from zoo.checks.agreement import LayerReport
     from zoo.checks.bench import Result as Speeds
     from zoo.checks.parity import Result
+    from zoo.checks.stored import Result as Tests
 
 
 def parity(
@@ -68,6 +69,31 @@ def parity(
     result = parity.run(subject, runtimes or None, reference, Tolerance(**given))
     print(result.to_json()) if as_json else _print_result(result)
     result.check()
+
+
+def test_(
+    weights: Annotated[
+        str, options.weights_argument("A pack that zoo pack wrote, its name on a hub, or an imported .onnx file.")
+    ],
+    *,
+    runtimes: options.Runtimes = (),
+    as_json: options.Json = False,
+) -> None:
+    from zoo.checks import stored
+
+    result = stored.run(weights, runtimes or None)
+    print(result.to_json()) if as_json else _print_tests(result)
+    result.check()
+
+
+def _print_tests(result: Tests) -> None:
+    made = f"{counted(result.sequences, 'sequences')}, expected numbers by {result.made_by}"
+    tables.print_text(f"{result.weights}: {made}; weights {result.weights_id[:12]}")
+    rows = [[test.runtime, test.file, _verdict(not test.difference)] for test in result.tests]
+    tables.print_table(["runtime", "file", "verdict"], rows)
+    for test in result.failed:
+        tables.print_text(f"{test.runtime}: {test.difference}")
+    _print_skipped(result.skipped)
 
 
 def _print_result(result: Result) -> None:

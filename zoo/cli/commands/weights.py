@@ -1,4 +1,4 @@
-"""`zoo import`, `zoo export` and `zoo pull`: weights from and for other programs, and the published ones.
+"""`zoo import`, `zoo export`, `zoo pack` and `zoo pull`: weights from and for other programs, and published ones.
 
 The options of a format are those of its exporter.
 """
@@ -13,8 +13,10 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from zoo import registry
+from zoo.card import Card
 from zoo.cli import notes, options
 from zoo.errors import ZooError, did_you_mean
+from zoo.publish.options import PackOptions
 from zoo.spec import listed
 from zoo.weights.importers.layers import ImportOptions
 
@@ -181,3 +183,20 @@ def pull(
             spec = weights.spec
             print(f"{path}: weights id {spec.weights_id[:12]}; zoo predict --weights {what}:{PUBLISHED}")
             print(f"source: {spec.source}; licence: {spec.licence}")
+
+
+def pack(
+    weights: Annotated[str, options.weights_argument("A name (see zoo list), a file or a run folder.")],
+    *,
+    output: Annotated[Path, options.output("Folder to write, to publish.")],
+    overwrite: options.Overwrite = False,
+    packing: Annotated[PackOptions, options.PACKING] = PackOptions(),
+    card: Annotated[Card, options.CARD] = Card(),
+) -> None:
+    from zoo.publish import pack
+
+    spec = pack.pack(weights, output, card, packing, overwrite)
+    files = sorted(output.iterdir())
+    written = sum(file.stat().st_size for file in files)
+    print(f"{output}: {', '.join(file.name for file in files)}; {written:,} bytes, weights id {spec.weights_id[:12]}")
+    print(f"licence: {spec.licence}; next: zoo test {output}")
