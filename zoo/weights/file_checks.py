@@ -44,10 +44,10 @@ def check_bytes(number: int, where: str, verb: str = "declares arrays of") -> No
         raise ZooError(f"{where}: {verb} {number:,} bytes, weights have at most {LARGEST:,}")
 
 
-def parse_json(text: str | bytes) -> Any:
+def parse_json(text: str | bytes, longest: int = LONGEST_JSON) -> Any:
     """JSON -> plain types. Raises ValueError for text that is not JSON, too long, or too deeply nested."""
-    if len(text) > LONGEST_JSON:
-        raise ValueError(f"{len(text):,} characters, expected at most {LONGEST_JSON:,}")
+    if len(text) > longest:
+        raise ValueError(f"{len(text):,} characters, expected at most {longest:,}")
     try:
         content = json.loads(text)
     except RecursionError:

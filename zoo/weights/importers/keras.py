@@ -40,7 +40,7 @@ def read(path: Path, graph: Path | None = None) -> ImportedFile:
 
     try:
         with h5py.File(path, "r") as file:
-            _check_contained(file, str(path))
+            check_contained(file, str(path))
             group = file.get("model_weights", file)
             if "layer_names" not in group.attrs and "layer_names0" not in group.attrs:
                 raise ZooError(
@@ -89,12 +89,13 @@ def _layers(stored: list[tuple[str, dict[str, np.ndarray]]], where: str) -> list
     return found
 
 
-def _check_contained(file: h5py.File, where: str) -> None:
-    """Raise ZooError if a part of a file is stored elsewhere."""
+def check_contained(file: h5py.File, where: str) -> None:
+    """Raise ZooError if a part of a file is stored elsewhere, or its arrays are larger than weights may be."""
     import h5py
 
     todo: list[h5py.Group] = [file]
     seen: set[int] = set()
+    declared = 0
     while todo:
         group = todo.pop()
         for name in group:
@@ -103,6 +104,9 @@ def _check_contained(file: h5py.File, where: str) -> None:
             member = group[name]
             if isinstance(member, h5py.Dataset) and (member.external is not None or member.is_virtual):
                 raise ZooError(f"{where}: refused, the numbers of {name} are in another file; Keras writes one file")
+            if isinstance(member, h5py.Dataset):
+                declared += int(member.size or 0) * member.dtype.itemsize
+                file_checks.check_bytes(declared, where)
             address = h5py.h5o.get_info(member.id).addr
             if isinstance(member, h5py.Group) and address not in seen:
                 seen.add(address)
