@@ -22,7 +22,8 @@ ODD = deepstarr.Config(
 )
 """Nothing in it is a multiple of anything, and two kernels are even, which pads the ends unequally."""
 
-MODELS = registry.working("models")
+MODELS = {name: model for name, model in registry.working("models").items() if model.VARIANTS}
+"""Not the model of imported networks, which has no weights of its own."""
 
 SMALLER: dict[str, dict[str, Any]] = {}
 """Architecture -> fields of its odd Config that make it small enough to train in a test."""

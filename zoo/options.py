@@ -134,7 +134,8 @@ def _fits(value: Any, hint: Any) -> bool:
     if get_origin(hint) is Literal:
         return any(type(value) is type(one) and value == one for one in get_args(hint))
     if get_origin(hint) is tuple:
-        return isinstance(value, list | tuple) and all(_fits(one, get_args(hint)[0]) for one in value)
+        entries = _alternatives(get_args(hint)[0])
+        return isinstance(value, list | tuple) and all(any(_fits(one, kind) for kind in entries) for one in value)
     if hint in (int, float):
         number = isinstance(value, numbers.Integral if hint is int else numbers.Real)
         return number and not isinstance(value, bool)
@@ -146,7 +147,7 @@ def _description(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return f"one of {', '.join(map(str, get_args(hint)))}"
     if get_origin(hint) is tuple:
-        entry = _description(get_args(hint)[0])
+        entry = " or ".join(_description(one) for one in _alternatives(get_args(hint)[0]))
         return entry.replace("one of", "some of") if entry.startswith("one of") else f"a list of {entry[2:]}s"
     return EXPECTED.get(hint) or str(hint.__name__)
 

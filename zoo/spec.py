@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 from zoo.card import Card
 from zoo.errors import ZooError, counted, did_you_mean, nearest_first
+from zoo.frame import Frame, frame_of
 from zoo.options import Bounds, check, check_kind, made
 
 ALPHABET = "ACGT"
@@ -34,6 +35,9 @@ MOST_SHOWN = 64
 SPEC_KEY = "deepstarr_zoo"
 """Metadata key of the ModelSpec in a file."""
 
+TEST_KEY = "deepstarr_zoo_test"
+"""Metadata key of the test tensors in an .onnx file: base64 of a .safetensors file, see zoo/weights/test_tensors.py."""
+
 SPEC_VERSION = 1
 
 
@@ -49,6 +53,7 @@ class ModelSpec:
     source, licence: where the weights come from and their licence; free text.
     imported: for weights from another program, how its file was read; free text, "" for others.
     card: what the network was trained on, and whether it may be passed on; a dict of its fields becomes a Card.
+    frame: for a network that was imported as a graph, what it expects and gives; None for others.
     Raises ZooError for a field of another type, and for target names that a table cannot have.
     """
 
@@ -63,10 +68,13 @@ class ModelSpec:
     version: int = SPEC_VERSION
     imported: str = ""
     card: Card | None = None
+    frame: Frame | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.card, dict):
             object.__setattr__(self, "card", made(Card, self.card))
+        if isinstance(self.frame, dict):
+            object.__setattr__(self, "frame", frame_of(self.frame))
         check(self, "model spec: ", "_")
         check_targets(self.targets)
         if self.alphabet != ALPHABET:
@@ -103,9 +111,9 @@ class ModelSpec:
         return UNIT if self.card is None else self.card.unit or NO_UNIT
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields; `imported` and `card` are left out if they are empty."""
+        """The fields; `imported`, `card` and `frame` are left out if they are empty."""
         fields = {**dataclasses.asdict(self), "card": self.card and self.card.to_dict()}
-        return {name: value for name, value in fields.items() if value or name not in ("imported", "card")}
+        return {name: value for name, value in fields.items() if value or name not in ("imported", "card", "frame")}
 
     def to_json(self) -> str:
         return json.dumps(self.to_dict(), sort_keys=True)

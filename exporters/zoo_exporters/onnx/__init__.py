@@ -8,11 +8,14 @@ differ, no file is written.
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import dataclasses
+import hashlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple, Protocol
 
 import numpy as np
 
@@ -21,10 +24,12 @@ from zoo.dna import encoding
 from zoo.errors import CheckFailed, MissingDependency, ZooError
 from zoo.layers import onnx_graph, plain
 from zoo.options import RunOptions
-from zoo.spec import ALPHABET, SPEC_KEY, UNKNOWN_BASE, ModelSpec
+from zoo.spec import ALPHABET, SPEC_KEY, TEST_KEY, UNKNOWN_BASE, ModelSpec
 from zoo.system.atomic import check_target, replacing
-from zoo.weights import checkpoint, file_checks, network
-from zoo_exporters.onnx import container, traced
+from zoo.weights import checkpoint, file_checks, network, test_tensors
+from zoo.weights.importers.framed import Tensor
+from zoo.weights.test_tensors import TestTensors
+from zoo_exporters.onnx import container, framed, traced
 
 if TYPE_CHECKING:
     import onnx
@@ -44,6 +49,9 @@ CHECKED_BATCHES = (1, 3, 512)
 
 TOLERANCE = 1e-4
 """Largest difference from the reference, absolute or relative. Float32 rounding stays below a tenth of it."""
+
+IMPORTED_BATCHES = (1, 2, 7, 64)
+"""Batch sizes at which an imported network is compared with its own program."""
 
 UNKNOWN_SHARE = 0.02
 """Share of Ns in the random sequences of that comparison."""
@@ -98,6 +106,17 @@ INPUTS = {
 TENSORS = onnx_graph.Tensors(INPUTS["onehot"].name, OUTPUT, channels_last=False)
 
 
+class Foreign(Protocol):
+    """A network of another program, see zoo.weights.importers.graphs: its graph, its inputs and its outputs."""
+
+    @property
+    def model(self) -> onnx.ModelProto: ...
+    @property
+    def inputs(self) -> Sequence[Tensor]: ...
+    @property
+    def outputs(self) -> Sequence[Tensor]: ...
+
+
 class Plain(NamedTuple):
     """A network without PyTorch. graph: opset -> ONNX, from one-hot bases, channels first.  activities: one-hot bases
     (N, L, 4) -> float64 (N, T)."""
@@ -143,10 +162,48 @@ def export(
         model = traced.trace(network.from_checkpoint(weights), weights.spec, TENSORS, opset or OPSET)
     _set_input(model.graph, INPUTS[input], weights.spec.sequence_length)
     _describe(model, weights.spec, INPUTS[input])
+    with _written(model, path, overwrite) as partial:
+        _check_valid(partial, path)
+        _check(partial, name, reference, path)
+
+
+def write_imported(
+    members: Sequence[Foreign], spec: ModelSpec, tests: TestTensors, path: Path, *, overwrite: bool = False
+) -> ModelSpec:
+    """Write the .onnx file of a foreign network, or of several that are an ensemble: a graph that obeys the frame in
+    `spec`, with the input one_hot and the output `activity`; `spec` with its weights id; and `tests`. Returns the spec.
+
+    tests: predictions by the network's own program, which the file must give for batches of every size.
+    Raises ZooError if the frame contradicts the graph; CheckFailed if the file gives other numbers. Then no file is
+    written.
+    """
+    first = members[0]
+    assert spec.frame is not None
+    model = framed.compile_frame([one.model for one in members], spec.frame, first.inputs, first.outputs, TENSORS)
+    graph_id = hashlib.sha256(model.graph.SerializeToString(deterministic=True)).hexdigest()
+    spec = dataclasses.replace(spec, weights_id=graph_id)
+    _describe(model, spec, INPUTS["onehot"], tests)
+    with _written(model, path, overwrite) as partial:
+        engine = registry.load("runtimes", "onnx").start_file(partial, "cpu", RunOptions(batch_size=len(tests.codes)))
+        for batch in IMPORTED_BATCHES:
+            parts = [tests.codes[first : first + batch] for first in range(0, len(tests.codes), batch)]
+            difference = tests.difference(np.concatenate([engine.run(part) for part in parts]), spec.targets)
+            if difference:
+                raise CheckFailed(
+                    f"{path}: not written, ONNX Runtime and {tests.made_by} differ in batches of {batch}: {difference}"
+                )
+    return spec
+
+
+@contextlib.contextmanager
+def _written(model: onnx.ModelProto, path: Path, overwrite: bool) -> Iterator[Path]:
+    """The temporary file of a graph with its digest, which gets its name if the block ends well."""
+    import onnx
+
     with replacing(path, overwrite) as partial:
         onnx.save_model(model, partial)
         file_checks.write_digest(partial)
-        _check(partial, name, reference, path)
+        yield partial
 
 
 def convert(
@@ -172,18 +229,30 @@ def convert(
     own = model.opset_import[0].version
     if opset not in (None, own):
         raise ZooError(f"opset: {source} has the operator set {own}, got {opset}; export the {checkpoint.SUFFIX} file")
+    tests = next((one.value for one in model.metadata_props if one.key == TEST_KEY), None)
     graph, length = model.graph, spec.sequence_length
     if graph.input[0].name != TENSORS.input:
         _remove_input(graph, length)
     _set_input(graph, INPUTS[input], length)
     del model.metadata_props[:]
     _describe(model, spec, INPUTS[input])
+    if tests is not None:
+        model.metadata_props.add(key=TEST_KEY, value=tests)
     engine = registry.load("runtimes", "onnx").start_file(source, "cpu", RunOptions(batch_size=max(CHECKED_BATCHES)))
-    with replacing(path, overwrite) as partial:
-        onnx.save_model(model, partial)
-        file_checks.write_digest(partial)
+    with _written(model, path, overwrite) as partial:
         _check(partial, str(source), engine.run, path)
     return spec
+
+
+def read_tests(path: Path) -> TestTensors | None:
+    """The test tensors in an .onnx file, which imported networks have. Raises ZooError as `read_spec` does."""
+    found = container.metadata(path).get(TEST_KEY)
+    if found is None:
+        return None
+    try:
+        return test_tensors.from_bytes(base64.b64decode(found, validate=True))
+    except (ZooError, ValueError) as error:
+        raise ZooError(f"{path}: its test tensors cannot be read ({error})") from None
 
 
 def _plain(weights: Checkpoint) -> Plain | None:
@@ -212,8 +281,8 @@ def read_spec(path: Path) -> ModelSpec:
     return checkpoint.read_spec(metadata[SPEC_KEY], path)
 
 
-def _describe(model: onnx.ModelProto, spec: ModelSpec, kind: Input) -> None:
-    """Store the description of the model and its source in the file."""
+def _describe(model: onnx.ModelProto, spec: ModelSpec, kind: Input, tests: TestTensors | None = None) -> None:
+    """Store the description of the model and its source in the file, and test tensors."""
     import zoo
 
     model.producer_name, model.producer_version = "deepstarr-zoo", zoo.__version__
@@ -222,6 +291,8 @@ def _describe(model: onnx.ModelProto, spec: ModelSpec, kind: Input) -> None:
     model.graph.input[0].doc_string = kind.about
     model.graph.output[0].doc_string = f"float32 (batch, {len(spec.targets)}): {', '.join(spec.targets)}"
     model.metadata_props.add(key=SPEC_KEY, value=file_checks.spec_json(spec.to_dict()))
+    if tests is not None:
+        model.metadata_props.add(key=TEST_KEY, value=base64.b64encode(tests.to_bytes()).decode())
 
 
 def write_spec(source: Path, path: Path, spec: ModelSpec) -> None:
@@ -292,14 +363,18 @@ def _reference(weights: Checkpoint, plain_network: Plain | None) -> tuple[str, C
     return "PyTorch", run
 
 
-def _check(partial: Path, name: str, reference: Callable[[np.ndarray], np.ndarray], path: Path) -> None:
-    """Raise CheckFailed unless the file is valid ONNX and gives the numbers of the reference in ONNX Runtime."""
+def _check_valid(partial: Path, path: Path) -> None:
+    """Raise CheckFailed unless the file is valid ONNX."""
     import onnx
 
     try:
         onnx.checker.check_model(str(partial), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise CheckFailed(f"{path}: not written, the exported graph is not valid ONNX: {error}") from None
+
+
+def _check(partial: Path, name: str, reference: Callable[[np.ndarray], np.ndarray], path: Path) -> None:
+    """Raise CheckFailed unless the file gives the numbers of the reference in ONNX Runtime."""
     spec = read_spec(partial)
     # the runtime is loaded by name, since exporters import no runtime
     options = RunOptions(batch_size=max(CHECKED_BATCHES))
