@@ -23,7 +23,9 @@ DEBUG = "ZOO_DEBUG"
 SILENT = ("serve", "--install-completion", "__complete")
 """Commands without a sign of life: a service, and what a shell calls."""
 
-NAMES = [command.partition(":")[2].rstrip("_") for commands in COMMANDS.values() for command in commands]
+NAMES = [
+    command.partition(":")[2].rstrip("_").replace("_", "-") for commands in COMMANDS.values() for command in commands
+]
 
 
 def _app() -> App:
@@ -59,7 +61,7 @@ def _app() -> App:
             more = " ".join(line for line in lines[1:-1] if not line.startswith("zoo "))
             app.command(
                 f"zoo.cli.commands.{command}",
-                name=command.partition(":")[2].rstrip("_"),
+                name=command.partition(":")[2].rstrip("_").replace("_", "-"),
                 group=group,
                 help=f"{lines[0]}\n\n{more}".strip(),
                 help_epilogue=f"Examples:\n{examples}\n\nPage: {lines[-1]}\n{notes.HELP}",

@@ -45,10 +45,15 @@ COMMANDS = {
             docs/design.md""",
     },
     "Weights": {
-        "weights:import_": """Convert weights that were trained in Keras or PyTorch.
+        "weights:import_": """Convert weights from Keras or PyTorch, or any network with its graph.
             zoo import weights.h5 --alphabet ACGT -o mine.safetensors
             zoo import port.pth --match scores.tsv -o port.safetensors
-            docs/weights.md""",
+            zoo import net.keras --alphabet ACGT --strand given --targets K562,HepG2 -o net.onnx
+            zoo import net.onnx --frame frame.toml -o mine.onnx
+            docs/import.md""",
+        "weights:init_frame": """Write a frame to fill in: what a network expects and gives.
+            zoo init-frame net.onnx -o frame.toml
+            docs/import.md""",
         "weights:export": f"""Write a model as ONNX, Keras or another format; the file is checked first.
             zoo export {MODEL} --onnx
             zoo export {MODEL} --onnx --input bytes -o letters.onnx

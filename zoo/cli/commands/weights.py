@@ -15,19 +15,32 @@ from cyclopts import Parameter
 from zoo import registry
 from zoo.card import Card
 from zoo.cli import notes, options
-from zoo.errors import ZooError, did_you_mean
+from zoo.errors import ZooError, counted, did_you_mean
 from zoo.publish.options import PackOptions
 from zoo.spec import listed
+from zoo.weights.importers.frame_options import FrameOptions
 from zoo.weights.importers.layers import ImportOptions
 
 UNSAID = ImportOptions()
 
+NO_FRAME = FrameOptions()
+
 
 def import_(
-    file: Annotated[Path, Parameter(help="Keras .h5, or a PyTorch file: .pt, .pth, .ckpt, .safetensors.")],
+    files: Annotated[
+        list[Path],
+        Parameter(
+            name="FILE",
+            help="Weights of a network that the zoo has (Keras .h5, or PyTorch: .pt, .pth, .ckpt, .safetensors), or "
+            "any network with its graph (.onnx, .keras, .h5, SavedModel, .pt2, TorchScript); several are an "
+            "ensemble, whose mean is predicted.",
+        ),
+    ],
     /,
     *,
-    output: Annotated[Path, options.output("Weights file to write, .safetensors.")],
+    output: Annotated[
+        Path, options.output("File to write: .safetensors for weights, .onnx for a network with its graph.")
+    ],
     overwrite: options.Overwrite = False,
     architecture: Annotated[
         str | None,
@@ -45,14 +58,36 @@ def import_(
         options.input_("FASTA file of these predictions; by default the table has a column sequence."),
     ] = None,
     unsaid: Annotated[ImportOptions, options.FILE] = UNSAID,
+    framing: Annotated[FrameOptions, options.FRAME] = NO_FRAME,
 ) -> None:
     from zoo.checks import match as matching
     from zoo.system.atomic import check_target
     from zoo.weights import checkpoint
-    from zoo.weights.importers import importer
+    from zoo.weights.importers import graph_import, importer
 
+    if output.suffix == graph_import.SUFFIX:
+        if match is not None or architecture is not None:
+            given = "--match" if match is not None else "--architecture"
+            raise ZooError(f"{given}: is for weights of a network that the zoo has, -o FILE{checkpoint.SUFFIX}")
+        spec = graph_import.import_files(files, output, unsaid, framing, overwrite)
+        seen = spec.frame and len(spec.frame.sequence.left + spec.frame.sequence.right)
+        flanks = f" between {seen} of flanks" if seen else ""
+        print(f"{output}: {spec.imported}; {spec.sequence_length} bases{flanks}, targets {listed(spec.targets)}")
+        print(f"weights id {spec.weights_id[:12]}; next: zoo test {output}")
+        print(f"source: {spec.source}; licence: {spec.licence}")
+        return
+    (file,), framed = files[:1], [name for name, value in vars(framing).items() if value is not None]
+    if len(files) > 1:
+        raise ZooError(
+            f"{files[1]}: expected one file of weights; several are an ensemble, -o FILE{graph_import.SUFFIX}"
+        )
+    if framed:
+        raise ZooError(f"--{framed[0]}: is for a network with its graph, -o FILE{graph_import.SUFFIX}")
     if output.suffix != checkpoint.SUFFIX:
-        raise ZooError(f"{output}: expected an output name that ends in {checkpoint.SUFFIX}")
+        raise ZooError(
+            f"{output}: expected an output name that ends in {checkpoint.SUFFIX} (weights) or {graph_import.SUFFIX} (a "
+            "network with its graph)"
+        )
     if match is None and match_sequences is not None:
         raise ZooError("--match-sequences: only applies with --match, the table of their predictions")
     check_target(output, overwrite, [file, unsaid.graph, match, match_sequences])
@@ -67,6 +102,26 @@ def import_(
     if spec.imported:
         print(f"read with {spec.imported}")
     print(f"source: {spec.source}; licence: {spec.licence}")
+
+
+def init_frame(
+    file: Annotated[Path, Parameter(help="A network with its graph; see zoo import.")],
+    /,
+    *,
+    output: Annotated[Path, options.output("TOML file to write.")] = Path("frame.toml"),
+    overwrite: options.Overwrite = False,
+    graph: Annotated[Path | None, options.input_("The .json of a Keras model whose .h5 holds only weights.")] = None,
+) -> None:
+    from zoo.system.atomic import check_target, replacing
+    from zoo.weights.importers import frame_file
+    from zoo.weights.importers.graphs import isolated
+
+    check_target(output, overwrite, [file, graph])
+    with isolated.read(file, graph) as network, replacing(output, overwrite) as partial:
+        text, open_lines = frame_file.template(network, file)
+        partial.write_text(text, "utf-8")
+    print(f"{output}: {network.kind}; say {counted(open_lines, 'lines')} marked with ?, then")
+    print(f"zoo import {file} --frame {output} -o mine.onnx")
 
 
 def export(
