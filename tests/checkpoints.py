@@ -25,7 +25,9 @@ ODD = deepstarr.Config(
 MODELS = {name: model for name, model in registry.working("models").items() if model.VARIANTS}
 """Not the model of imported networks, which has no weights of its own."""
 
-SMALLER: dict[str, dict[str, Any]] = {}
+SMALLER: dict[str, dict[str, Any]] = {
+    "legnet": {"stem_filters": 6, "block_filters": (8, 10), "pools": (2, 3), "widening": 2},
+}
 """Architecture -> fields of its odd Config that make it small enough to train in a test."""
 
 

@@ -230,7 +230,7 @@ def test_options_that_do_not_apply_to_a_kind_of_file_are_refused(tmp_path: Path)
     path = linear(tmp_path, 5)
     with refuses("--graph", "5.pt"):
         importer.read(path, ImportOptions(graph=tmp_path / "graph.json"))
-    keras = ImportedFile(tmp_path / "a.h5", "Keras", (), KerasGraph("a.h5", (), (), None, 0.0))
+    keras = ImportedFile(tmp_path / "a.h5", "Keras", tuple, KerasGraph("a.h5", (), (), None, 0.0))
     with refuses("a.h5", "--flatten channel"):
         importer.assemble(keras, ImportOptions(flatten="channel"))
     with refuses("a.h5", "--epsilon 1e-05"):

@@ -79,7 +79,7 @@ def read(
     """
     file = importer.read_file(path, options.graph, options.prefix)
     readings = _Readings(file, architecture)
-    combinations = importer.combinations(file, options)
+    combinations = importer.combinations(file, options, architecture)
     expected = _read_expected(table, fasta, readings.weights(combinations[0]).spec)
     first = readings.compare(combinations, expected.first(FIRST_SEQUENCES))
     passed = [one for one, report in first.items() if report.passed]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from zoo.errors import ZooError
 from zoo.options import Bounds, check
-from zoo.spec import check_targets
+from zoo.spec import ALPHABET, check_targets
 
 LONGEST = 1 << 20
 """Bases of the longest sequence that a network takes."""
@@ -43,3 +44,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(one) for name, one in value.items()}
     return [*map(_plain, value)] if isinstance(value, tuple) else value
+
+
+def check_flanks(config: NetworkConfig, left: str, right: str) -> int:
+    """The number of bases that a network sees, with constant bases on both sides of what the user gives.
+
+    Raises ZooError for flanks with other letters than A, C, G, T and N.
+    """
+    for name, flank in (("left_flank", left), ("right_flank", right)):
+        if set(flank) - {*ALPHABET, "N"}:
+            raise ZooError(f"{name}: expected letters of {ALPHABET} and N, got {flank!r}")
+    return len(left) + config.sequence_length + len(right)

@@ -1,7 +1,9 @@
-"""A weights file of another program -> Checkpoint: its format is found by its content, its model by its layers.
+"""A weights file of another program -> Checkpoint: its format is found by its content, its model by its arrays.
 
-A model takes part if it has `read_layers` (Reader); the file must fit exactly one model. Nothing is assumed in silence:
-what a file does not say must be given, or found by zoo/checks/match.py, which assembles a file under every possibility.
+A PyTorch file whose names and shapes are those of a model's network is taken as it is (state_dicts.py). Models with
+`read_layers` (Reader) recognize their networks by the layers, whatever their names. The file must fit exactly one
+model. Nothing is assumed in silence: what a file does not say must be given, or found by zoo/checks/match.py, which
+assembles a file under every possibility.
 """
 
 from __future__ import annotations
@@ -18,9 +20,9 @@ from zoo import errors, registry
 from zoo.errors import OtherArchitecture, ZooError
 from zoo.spec import ALPHABET
 from zoo.system.files import file_md5
-from zoo.weights import checkpoint, file_checks
+from zoo.weights import checkpoint, file_checks, lookup
 from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.importers import keras, pytorch
+from zoo.weights.importers import keras, pytorch, state_dicts
 from zoo.weights.importers.keras_graph import KERAS_EPSILON
 from zoo.weights.importers.layers import Flatten, ImportedFile, ImportOptions
 
@@ -41,7 +43,7 @@ UNSAID = {
 
 
 class Reader(Protocol):
-    """What a model that reads files of other programs has beside zoo.contracts.Model."""
+    """What a model that recognizes its networks by their layers has beside zoo.contracts.Model."""
 
     def read_layers(self, file: ImportedFile, options: ImportOptions) -> tuple[Any, dict[str, np.ndarray]]:
         """A file -> Config and canonical arrays.
@@ -54,12 +56,16 @@ class Reader(Protocol):
 def read(path: Path, options: ImportOptions = DEFAULT, architecture: str | None = None) -> Checkpoint:
     """A Keras .h5 or a PyTorch state dict -> canonical weights of `architecture`, or of the only model that fits.
 
+    architecture: also the name of a variant.
+
     Raises ZooError if the file has another format, fits no model or several, an option is missing that it needs, or an
     option contradicts it.
     """
     file = read_file(path, options.graph, options.prefix)
     weights = assemble(file, options, architecture)
     missing = [name for name in _open_options(file) if getattr(options, name) is None]
+    if _named(file, options, architecture) is not None:
+        return weights
     if file.format == "Keras" or _has_our_names(file, weights):
         missing = [name for name in missing if name == "alphabet"]
     if missing:
@@ -97,17 +103,38 @@ def assemble(file: ImportedFile, options: ImportOptions = DEFAULT, architecture:
 
     Raises ZooError as `read` does otherwise.
     """
-    _check_agreement(file, options)
     spec = file.spec
-    name, (config, arrays) = _only_one(file, options, _readers(architecture or (spec.architecture if spec else None)))
-    source, licence, imported, card = file.source, file.licence, _description(file, options), file.card
+    named = _named(file, options, architecture)
+    if named is not None:
+        name, config, arrays, imported = named.architecture, named.config, named.arrays, named.description
+    else:
+        _check_agreement(file, options)
+        given = architecture or (spec.architecture if spec else None)
+        name, (config, arrays) = _only_one(file, options, _readers(given))
+        imported = _description(file, options)
+    source, licence, card = file.source, file.licence, file.card
     if spec and checkpoint.weights_id(arrays) == spec.weights_id:
         source, licence, imported, card = spec.source, spec.licence, spec.imported, spec.card
     source, licence = options.source or source, options.licence or licence
     return checkpoint.make(name, config, arrays, source, licence, imported, file.path, card)
 
 
-def combinations(file: ImportedFile, options: ImportOptions = DEFAULT) -> list[ImportOptions]:
+def _named(file: ImportedFile, options: ImportOptions, architecture: str | None) -> state_dicts.Named | None:
+    """The network whose names and shapes the arrays of a file have; None if there is none, or it has to be recognized
+    by its layers."""
+    if file.arrays is None or (architecture and hasattr(_plugin(architecture), "read_layers")):
+        return None
+    return state_dicts.find(file.arrays, options, architecture, str(file.path))
+
+
+def _plugin(architecture: str) -> Any:
+    """The model of an architecture or of a variant."""
+    return registry.load("models", lookup.variants().get(architecture, architecture))
+
+
+def combinations(
+    file: ImportedFile, options: ImportOptions = DEFAULT, architecture: str | None = None
+) -> list[ImportOptions]:
     """All options that a file may need: every alphabet, flatten order and usual epsilon that it leaves open, and the
     given epsilon."""
     values: dict[str, list[Any]] = {
@@ -116,6 +143,9 @@ def combinations(file: ImportedFile, options: ImportOptions = DEFAULT) -> list[I
         "epsilon": sorted({*EPSILONS, options.epsilon or KERAS_EPSILON}),
     }
     left = _open_options(file)
+    plain = dataclasses.replace(options, alphabet=None, flatten=None, epsilon=None)
+    if (named := _named(file, plain, architecture)) is not None:
+        left = ["alphabet"] if named.base_arrays else []
     return [
         dataclasses.replace(options, **dict(zip(left, chosen, strict=True)))
         for chosen in itertools.product(*(values[name] for name in left))
@@ -166,9 +196,11 @@ def _readers(architecture: str | None) -> dict[str, Any]:
     readers = {name: module.read_layers for name, module in models.items() if hasattr(module, "read_layers")}
     if architecture is None:
         return readers
+    architecture = lookup.variants().get(architecture, architecture)
     registry.load("models", architecture)
     if architecture not in readers:
-        raise ZooError(f"--architecture {architecture}: expected one that can be imported, {' or '.join(readers)}")
+        known = " or ".join(readers)
+        raise ZooError(f"--architecture {architecture}: expected one that can be imported from a Keras file, {known}")
     return {architecture: readers[architecture]}
 
 

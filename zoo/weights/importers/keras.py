@@ -61,10 +61,11 @@ def read(path: Path, graph: Path | None = None) -> ImportedFile:
             found = (graph.read_bytes(), str(graph))
         except OSError as error:
             raise ZooError(f"{graph}: cannot be read ({error.strerror})") from None
+    layers = tuple(_layers(stored, str(path)))
     return ImportedFile(
         path,
         "Keras",
-        tuple(_layers(stored, str(path))),
+        lambda: layers,
         None if found is None else _graph(*found, str(graph or path)),
         None if spec is None else read_spec(spec, path),
     )

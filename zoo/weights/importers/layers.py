@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+import functools
 import math
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -86,19 +87,26 @@ class ImportedLayer:
 class ImportedFile:
     """What a weights file of another program holds.
 
-    layers: in the order of the network.  graph: JSON graph of a Keras model, if known.  spec: ModelSpec in a file that
-    the zoo exported.  source, licence, card: see ModelSpec.  alphabet: base order, if the file is a published one.
+    find_layers: gives the layers in the order of the network; see `layers`.  graph: JSON graph of a Keras model, if
+    known.  spec: ModelSpec in a file that the zoo exported.  source, licence, card: see ModelSpec.  alphabet: base
+    order, if the file is a published one.  arrays: those of a PyTorch file by name, as they are.
     """
 
     path: Path
     format: Literal["Keras", "PyTorch"]
-    layers: tuple[ImportedLayer, ...]
+    find_layers: Callable[[], Iterable[ImportedLayer]]
     graph: KerasGraph | None = None
     spec: ModelSpec | None = None
     source: str = ""
     licence: str = "unknown"
     alphabet: str | None = None
     card: Card | None = None
+    arrays: Mapping[str, np.ndarray] | None = None
+
+    @functools.cached_property
+    def layers(self) -> tuple[ImportedLayer, ...]:
+        """Convolutions and dense layers in the order of the network. Raises ZooError for a file with other arrays."""
+        return tuple(self.find_layers())
 
     @property
     def sequence_length(self) -> int | None:

@@ -32,7 +32,8 @@ def read(path: Path, safetensors: bool = False, prefix: str | None = None) -> Im
 
     prefix: see ImportOptions. Raises ZooError as `read_arrays` and `layers` do.
     """
-    return ImportedFile(path, "PyTorch", tuple(layers(read_arrays(path, safetensors, prefix), str(path))))
+    arrays = read_arrays(path, safetensors, prefix)
+    return ImportedFile(path, "PyTorch", lambda: layers(arrays, str(path)), arrays=arrays)
 
 
 def read_arrays(path: Path, safetensors: bool = False, prefix: str | None = None) -> dict[str, np.ndarray]:
@@ -59,7 +60,7 @@ def _chosen(path: Path, shapes: Shapes, prefix: str | None, content: str) -> dic
 
     Raises ZooError if there is none, and for networks of one shape unless `prefix` chooses one.
     """
-    names = _without_common({name: name for name in shapes if not name.endswith(COUNTER)})
+    names = without_common({name: name for name in shapes if not name.endswith(COUNTER)})
     if not names:
         raise ZooError(
             f"{path}: expected a state_dict, names with tensors, or a checkpoint or module that contains one; got "
@@ -71,7 +72,7 @@ def _chosen(path: Path, shapes: Shapes, prefix: str | None, content: str) -> dic
         chosen = {new: name for new, name in names.items() if new.startswith(start) or name.startswith(start)}
         if not chosen:
             raise ZooError(f"{path}: --prefix {prefix}: no array begins with it; there are {_listed(groups)}")
-        return _without_common(chosen)
+        return without_common(chosen)
     if _has_copies(groups, {new: shapes[name] for new, name in names.items()}):
         largest = max(groups, key=lambda one: len(groups[one]))  # a copy of the parameters alone has fewer arrays
         raise ZooError(
@@ -81,7 +82,7 @@ def _chosen(path: Path, shapes: Shapes, prefix: str | None, content: str) -> dic
     return names
 
 
-def _without_common(names: dict[str, str]) -> dict[str, str]:
+def without_common(names: dict[str, str]) -> dict[str, str]:
     """Remove what all names begin with, such as "model.", "module." and "_orig_mod."; the layer's own name is kept."""
     while len(names) > 1 and len({name.partition(".")[0] for name in names}) == 1:
         if not all(name.count(".") > 1 for name in names):
