@@ -230,6 +230,7 @@ def test_heavy_libraries_are_imported_where_they_are_needed(name: str) -> None:
 
 WITH_PYTORCH = {
     "zoo.layers.batch_norm",
+    "zoo.layers.flanks",
     "zoo.training.trainer",
     "zoo.training.scores",
     "zoo.training.notes",
