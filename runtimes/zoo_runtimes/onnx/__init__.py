@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import importlib.util
 import io
 import os
 import re
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +28,7 @@ from zoo.errors import MissingDependency, ZooError
 from zoo.spec import ModelSpec
 from zoo.system import machine
 from zoo.weights import exports
+from zoo_runtimes.onnx.shared import SharedWork
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -39,6 +41,8 @@ FILES = (".onnx",)
 AUTOMATIC = {"cuda": 40, "cpu": 10}
 TRUST = {"cpu": 10}
 LIBRARIES = ("onnx",)
+SHORTER_WAYS = ("windows", "mutants")
+SHORTER_WAYS = ("windows", "mutants")
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 PRECISIONS = {"cpu": ("fp32",), "cuda": ("fp32", "tf32")}
@@ -133,21 +137,37 @@ class OnnxEngine:
         if name not in feeds:
             raise ZooError(f"{path}: expected an input named {', '.join(feeds)}, got {name}")
         self._feed = feeds[name]
+        start = functools.partial(_session, settings=session_options(options.threads))
+        self._shared = SharedWork(path, self._feed, self._in_batches, self.spec.sequence_length, start, _errors)
 
     def run(self, codes: np.ndarray) -> np.ndarray:
         if not hasattr(self._local, "binding"):
             self._local.binding = _Binding(self._session, self._device, self.batch_size, len(self.spec.targets))
-        try:
+        with _failures(len(codes)):
             activities = self._local.binding.run(self._feed(codes))
-        except _errors() as error:
-            reason = _first_line(error)
-            if re.search(r"alloc|out of memory", str(error), re.IGNORECASE):
-                raise ZooError(f"ONNX Runtime: {machine.out_of_memory(len(codes))} ({reason})") from None
-            raise ZooError(f"ONNX Runtime failed on a batch of {len(codes)} ({reason})") from None
         if not self._verified:
             _verify(self._session, self.provider)
             self._verified = True
         return activities
+
+    @property
+    def windows(self) -> Callable[[np.ndarray, int], np.ndarray] | None:
+        """The way of zoo.contracts.ShorterWays; None for a network whose windows share too little."""
+        return self._way(self._shared.windows)
+
+    @property
+    def mutants(self) -> Callable[[np.ndarray], np.ndarray] | None:
+        """The way of zoo.contracts.ShorterWays; None for a network whose mutants share too little."""
+        return self._way(self._shared.mutants)
+
+    def _way(self, find: Callable[[], Callable[..., np.ndarray] | None]) -> Callable[..., np.ndarray] | None:
+        found = find() if self._device == "cpu" else None
+        return found and _failures(self.batch_size)(found)
+
+    def _in_batches(self, codes: np.ndarray) -> np.ndarray:
+        """Predict any number of sequences."""
+        starts = range(0, len(codes), self.batch_size)
+        return np.concatenate([self.run(np.ascontiguousarray(codes[at : at + self.batch_size])) for at in starts])
 
 
 class _Binding:
@@ -217,6 +237,18 @@ def session_options(threads: int | None) -> onnxruntime.SessionOptions:
     return settings
 
 
+@contextlib.contextmanager
+def _failures(sequences: int) -> Iterator[None]:
+    """Raise ZooError for what ONNX Runtime raises on a batch of sequences."""
+    try:
+        yield
+    except _errors() as error:
+        reason = _first_line(error)
+        if re.search(r"alloc|out of memory", str(error), re.IGNORECASE):
+            raise ZooError(f"ONNX Runtime: {machine.out_of_memory(sequences)} ({reason})") from None
+        raise ZooError(f"ONNX Runtime failed on a batch of {sequences} ({reason})") from None
+
+
 def _load(path: Path, device: str, options: RunOptions) -> onnxruntime.InferenceSession:
     provider = PROVIDERS[device]
     settings = session_options(options.threads)
@@ -230,10 +262,7 @@ def _load(path: Path, device: str, options: RunOptions) -> onnxruntime.Inference
             "cudnn_conv_algo_search": CONVOLUTION_SEARCH,
         }
     try:
-        # `enable_fallback` would start the session again on the CPU, at loading and at the first failing run
-        session = import_onnxruntime().InferenceSession(
-            path, settings, providers=[(provider, provider_options)], enable_fallback=0
-        )
+        session = _session(path, settings, provider, provider_options)
     except _errors() as error:
         if device == "cuda":
             reason = _cuda_failure() or _first_line(error)
@@ -243,6 +272,18 @@ def _load(path: Path, device: str, options: RunOptions) -> onnxruntime.Inference
         ) from None
     _verify(session, provider)
     return session
+
+
+def _session(
+    model: Path | bytes,
+    settings: onnxruntime.SessionOptions,
+    provider: str = PROVIDERS["cpu"],
+    provider_options: Mapping[str, Any] | None = None,
+) -> onnxruntime.InferenceSession:
+    # `enable_fallback` would start the session again on the CPU, at loading and at the first failing run
+    return import_onnxruntime().InferenceSession(
+        model, settings, providers=[(provider, dict(provider_options or {}))], enable_fallback=0
+    )
 
 
 def _verify(session: onnxruntime.InferenceSession, provider: str) -> None:

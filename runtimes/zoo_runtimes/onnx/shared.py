@@ -1,0 +1,75 @@
+"""Which ways an engine has to share work between mutants and between windows. They need `onnx` when first asked for.
+
+Nothing is approximated: an operator that is not known ends the shared part of the network, and the first numbers are
+compared with plain predictions. Where sharing is not possible or saves no time, there is no way.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.dna import windows as dna_windows
+from zoo_runtimes.onnx import mutants, network, windows
+from zoo_runtimes.onnx.graph import NotShared, Start
+from zoo_runtimes.onnx.network import Run
+from zoo_runtimes.onnx.root import Feed
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Errors = Callable[[], tuple[type[Exception], ...]]
+
+MUTANTS = 0
+"""Key of the mutants among the ways; that of windows is their stride."""
+
+
+class SharedWork:
+    """The ways of one graph, found when they are first asked for.
+
+    path: of the .onnx file.  feed: base codes -> the input of the graph.  run: computes the whole graph.  length: L,
+    bases.  start: loads a model in ONNX Runtime.  errors: what ONNX Runtime raises.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        feed: Feed,
+        run: Run,
+        length: int,
+        start: Start,
+        errors: Callable[[], tuple[type[Exception], ...]],
+    ) -> None:
+        self._run, self._length, self._errors = run, length, errors
+        self._network = functools.cache(lambda: network.Network(path, feed, run, length, start))
+        self._finding = threading.Lock()
+        self._ways: dict[int, Run | None] = {}
+
+    def mutants(self) -> Run | None:
+        """Computes `mutants` of zoo.contracts.ShorterWays."""
+        return self._way(MUTANTS, lambda: mutants.Mutants(self._network()).effects)
+
+    def windows(self) -> Callable[[np.ndarray, int], np.ndarray] | None:
+        """Computes `windows` of zoo.contracts.ShorterWays, at any stride."""
+        return self._windows if self._of_stride(1) else None
+
+    def _windows(self, codes: np.ndarray, stride: int) -> np.ndarray:
+        shared = self._of_stride(stride)
+        return shared(codes) if shared else self._run(dna_windows.cut(codes, self._length, stride))
+
+    def _of_stride(self, stride: int) -> Run | None:
+        return self._way(stride, lambda: windows.Windows(self._network(), stride).activities)
+
+    def _way(self, key: int, make: Callable[[], Run]) -> Run | None:
+        """What `make` returns; None if the graph does not allow it."""
+        with self._finding:
+            if key not in self._ways:
+                refusals: tuple[type[Exception], ...] = (NotShared, LookupError, *self._errors())
+                try:
+                    self._ways[key] = make()
+                except refusals:
+                    self._ways[key] = None  # each mutant or window is predicted instead
+            return self._ways[key]
