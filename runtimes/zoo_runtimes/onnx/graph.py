@@ -25,9 +25,10 @@ class NotShared(Exception):  # noqa: N818 - it is an answer
 
 
 class Graph:
-    """A graph with one input, one output and a free batch axis.
+    """A graph with one input and a free batch axis.
 
-    nodes: all nodes that depend on the input, in an order in which they can be computed.  input, output: names.
+    nodes: those between the input and the first output, in an order in which they can be computed.  input, output:
+    names.
     constants: name -> the tensor of every initializer and every node without other inputs.  shapes: name -> sizes for a
     batch of one, for tensors with known sizes.
     """
@@ -44,13 +45,13 @@ class Graph:
         graph = model.graph
         initialized = {tensor.name: tensor for tensor in graph.initializer}
         inputs = [value for value in graph.input if value.name not in initialized]
-        if len(inputs) != 1 or len(graph.output) != 1:
-            raise NotShared("several inputs or outputs")
+        if len(inputs) != 1:
+            raise NotShared("several inputs")
         self._model, self._start = model, start
         self.opset = self._opset(model)
         self.input, self.output = inputs[0].name, graph.output[0].name
         self.constants: dict[str, onnx.TensorProto] = initialized
-        self.nodes = self._fold(graph.node)
+        self.nodes = _needed(self._fold(graph.node), self.output)
         self._infer()
         self._arrays: dict[str, np.ndarray] = {}
 
@@ -131,6 +132,7 @@ class Graph:
         del graph.node[:], graph.initializer[:]
         graph.node.extend(self.nodes)
         graph.initializer.extend(self.constants.values())
+        del graph.output[1:]
         graph.output[0].type.tensor_type.ClearField("shape")
         next(v for v in graph.input if v.name == self.input).type.tensor_type.shape.dim[0].dim_value = 1
         inferred = shape_inference.infer_shapes(self._model, data_prop=True).graph
@@ -154,6 +156,16 @@ def attributes(node: onnx.NodeProto) -> dict[str, Any]:
 def inputs_of(node: onnx.NodeProto, graph: Graph) -> list[str]:
     """The inputs of a node that depend on the input of the graph."""
     return [name for name in node.input if name and name not in graph.constants]
+
+
+def _needed(nodes: Sequence[onnx.NodeProto], output: str) -> list[onnx.NodeProto]:
+    """The nodes that an output depends on."""
+    found, wanted = [], {output}
+    for node in reversed(nodes):
+        if wanted & set(node.output):
+            found.append(node)
+            wanted |= set(node.input)
+    return found[::-1]
 
 
 def _has_graph(node: onnx.NodeProto) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -125,7 +125,7 @@ def placed(
             full = spatial(one.node, graph, grids[one.inputs[0]], shape)
             sizes = len(full["kernel_shape"])
             full["pads"][axis - 2] = full["pads"][axis - 2 + sizes] = 0
-            set_attributes(node, full)
+            set_spatial(node, full)
         elif node.op_type == "Pad":
             del node.input[1:]
             set_attributes(node, {}, "Identity")
@@ -144,6 +144,12 @@ def set_attributes(node: onnx.NodeProto, values: dict[str, object], kind: str | 
     del node.attribute[:]
     node.attribute.extend(helper.make_attribute(key, value) for key, value in values.items())
     node.op_type = kind or node.op_type
+
+
+def set_spatial(node: onnx.NodeProto, values: dict[str, Any]) -> None:
+    """Replace the attributes of a convolution or pooling. Before operator set 19, averages have no dilations."""
+    plain = node.op_type == "AveragePool" and set(values["dilations"]) == {1}
+    set_attributes(node, {key: value for key, value in values.items() if not (plain and key == "dilations")})
 
 
 def cut(node: onnx.NodeProto, graph: Graph, axis: int, rank: int, step: int, constants: dict[str, np.ndarray]) -> None:

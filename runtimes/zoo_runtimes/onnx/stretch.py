@@ -9,13 +9,13 @@ outside a window, or the stretch, are wrong here; the caller computes them other
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoo_runtimes.onnx.graph import Graph, NotShared
 from zoo_runtimes.onnx.local import Grid, Local, spatial
-from zoo_runtimes.onnx.segments import Region, cut, reshape, set_attributes
+from zoo_runtimes.onnx.segments import Region, cut, reshape, set_attributes, set_spatial
 
 if TYPE_CHECKING:
     import onnx
@@ -74,18 +74,16 @@ def _node(
 
 
 def _dilate(
-    node: onnx.NodeProto, full: dict[str, list[int]], axis: int, widening: int, step: int, pads: tuple[int, int]
+    node: onnx.NodeProto, full: dict[str, Any], axis: int, widening: int, step: int, pads: tuple[int, int]
 ) -> None:
     at, sizes = axis - 2, len(full["kernel_shape"])
     full["strides"][at] = step
     full["dilations"][at] *= widening
     full["pads"][at], full["pads"][at + sizes] = pads
-    if node.op_type == "AveragePool" and set(full["dilations"]) == {1}:
-        del full["dilations"]  # unknown to older operator sets
-    set_attributes(node, dict(full))
+    set_spatial(node, full)
 
 
-def _average(node: onnx.NodeProto, full: dict[str, list[int]], channels: int, constants: dict[str, np.ndarray]) -> None:
+def _average(node: onnx.NodeProto, full: dict[str, Any], channels: int, constants: dict[str, np.ndarray]) -> None:
     """Turn an average into a convolution of every channel by itself."""
     kernel = full["kernel_shape"]
     name = f"{node.output[0]}@weights"
@@ -94,7 +92,7 @@ def _average(node: onnx.NodeProto, full: dict[str, list[int]], channels: int, co
     node.op_type = "Conv"
     for key in set(full) - {"kernel_shape", "strides", "dilations", "pads"}:
         del full[key]
-    full["group"] = channels  # type: ignore[assignment]
+    full["group"] = channels
 
 
 def _shift(
