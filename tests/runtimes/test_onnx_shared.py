@@ -16,7 +16,7 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
-from zoo_runtimes.onnx import network, patches, shared  # noqa: E402
+from zoo_runtimes.onnx import network, shared  # noqa: E402
 
 LENGTH = 37
 TARGETS = 2

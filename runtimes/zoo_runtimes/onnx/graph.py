@@ -47,6 +47,8 @@ class Graph:
         inputs = [value for value in graph.input if value.name not in initialized]
         if len(inputs) != 1:
             raise NotShared("several inputs")
+        if any(_has_graph(node) for node in graph.node):
+            raise NotShared("nodes with graphs of their own may read any tensor")
         self._model, self._start = model, start
         self.opset = self._opset(model)
         self.input, self.output = inputs[0].name, graph.output[0].name
@@ -106,7 +108,7 @@ class Graph:
         left, folded, made = [], [], []
         known = {"", *self.constants}
         for node in nodes:
-            if any(name not in known for name in node.input) or _has_graph(node):
+            if any(name not in known for name in node.input):
                 left.append(node)
             else:
                 folded.append(node)
@@ -175,7 +177,7 @@ def _has_graph(node: onnx.NodeProto) -> bool:
 def multiplications(node: onnx.NodeProto, graph: Graph) -> float:
     """Multiplications of a node for a batch of one. Raises NotShared where the graph does not tell them."""
     shapes = [graph.shapes.get(name) for name in (*node.input, *node.output) if name]
-    if None in shapes or _has_graph(node) or node.domain not in ("", "ai.onnx"):
+    if None in shapes or node.domain not in ("", "ai.onnx"):
         raise NotShared(f"the work of {node.op_type} is not known")
     given = [graph.shapes[name] if name else () for name in node.input]
     out = math.prod(graph.shapes[node.output[0]]) if node.output[0] else 0
