@@ -10,7 +10,7 @@ from refusals import refuses
 from zoo import contracts
 from zoo.dna.encoding import one_hot
 from zoo.prediction import session
-from zoo.prediction.session import Session, open_session, predicted_mutants
+from zoo.prediction.session import Session, open_session
 from zoo.spec import ModelSpec
 
 WEIGHTS = np.random.default_rng(0).normal(size=(5, 4, 2)).astype(np.float32)
