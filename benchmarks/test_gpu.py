@@ -138,7 +138,7 @@ def test_model_only(benchmark: Any, machine: Machine, budget: float) -> None:
 def test_search_for_convolutions(
     benchmark: Any, machine: Machine, budget: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Compare the ways in which cuDNN can choose its algorithms; runtimes/zoo_runtimes/onnx/__init__.py uses the fastest."""
+    """Compare the ways in which cuDNN can choose its algorithms; runtimes/zoo_runtimes/onnx/ uses the fastest."""
     runtime = f"onnx-{machine.device}"
     if reason := session.missing(runtime):
         pytest.skip(reason)
