@@ -7,6 +7,7 @@ model.predict(["ACGT..."])            # text -> float32 (N, T)
 model.predict_codes(codes)            # base codes, uint8 (N, L) -> float32 (N, T)
 zoo.predict_intervals("peaks.bed", "dm6.fa")   # intervals of a genome -> a DataFrame
 zoo.variant_effects("calls.vcf", "dm6.fa")     # variants -> a DataFrame with a row for each allele
+zoo.from_pretrained("owner/name")     # weights of a hub, tested, on the fastest runtime
 zoo.torch_module("original")          # the PyTorch network, float (N, 4, L) -> (N, T)
 zoo.explain.ism(model, ["ACGT..."])   # what each substitution does, float32 (N, L, 4, T); see zoo.explain
 """
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from zoo.errors import ZooError
     from zoo.genome.frames import predict_intervals, variant_effects
     from zoo.prediction.model import Model, load, predict
+    from zoo.publish.hub import from_pretrained
     from zoo.weights.network import torch_module
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "design",
     "encode",
     "explain",
+    "from_pretrained",
     "load",
     "one_hot",
     "predict",
@@ -49,6 +52,7 @@ __getattr__, __dir__ = lazy.names(
         "design": "zoo.design",
         "encode": "zoo.dna.encoding",
         "explain": "zoo.explain",
+        "from_pretrained": "zoo.publish.hub",
         "load": "zoo.prediction.model",
         "predict_intervals": "zoo.genome.frames",
         "variant_effects": "zoo.genome.frames",

@@ -107,8 +107,11 @@ class ModelSpec:
 
     @property
     def unit(self) -> str:
-        """Unit of the activities, for the axes of figures. A spec without a card is of STARR-seq data."""
-        return UNIT if self.card is None else self.card.unit or NO_UNIT
+        """Unit of the activities, for the axes of figures. Without a card, the zoo's own networks are of STARR-seq
+        data, and the unit of an imported one is unknown."""
+        if self.card is None:
+            return UNIT if self.frame is None else NO_UNIT
+        return self.card.unit or NO_UNIT
 
     def to_dict(self) -> dict[str, Any]:
         """The fields; `imported`, `card` and `frame` are left out if they are empty."""

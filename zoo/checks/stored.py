@@ -56,7 +56,7 @@ class Result:
         """Raise CheckFailed with the first difference if a runtime gives other numbers."""
         if self.failed:
             first, names = self.failed[0], ", ".join(test.runtime for test in self.failed)
-            raise CheckFailed(f"{self.weights}: other numbers than {self.made_by} on {names}; {first.difference}")
+            raise CheckFailed(f"{self.weights}: {names} and the stored predictions differ: {first.difference}")
 
 
 def run(weights: str | Path, runtimes: Sequence[str] | None = None) -> Result:

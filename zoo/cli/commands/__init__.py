@@ -66,7 +66,7 @@ COMMANDS = {
             An interrupted download continues where it stopped.
             zoo pull {MODEL}
             zoo pull data
-            zoo pull {MODEL} --from downloads --offline
+            zoo pull hf:owner/name@v1
             docs/weights.md""",
         "inventory:info": f"""Show the network, source and licence of weights.
             zoo info {MODEL}

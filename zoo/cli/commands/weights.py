@@ -6,7 +6,8 @@ The options of a format are those of its exporter.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -163,7 +164,7 @@ def export(
     options.check_known(given, exporter.export, f"the format {name}")
     chosen = weights or model or lookup.default()
     (short,) = lookup.by_name([model or chosen])
-    path = output or Path(f"{short.replace(':', '-')}{exporter.SUFFIX}")
+    path = output or Path(f"{re.sub('[:/@]', '-', short)}{exporter.SUFFIX}")
     if exporter.SUFFIX and path.suffix != exporter.SUFFIX:
         raise ZooError(f"{path}: expected an output name that ends in {exporter.SUFFIX}")
     if exporter.SUFFIX:
@@ -194,7 +195,11 @@ options.extend(export, plugin_options())
 
 def pull(
     what: Annotated[
-        str, Parameter(help="The name of a model, for its published weights, or data, for the published data.")
+        str,
+        Parameter(
+            help="The name of a model, for its published weights; data, for the published data; or hf:OWNER/NAME or "
+            "hf:OWNER/NAME@REVISION, for a pack on a hub."
+        ),
     ],
     /,
     *,
@@ -211,13 +216,17 @@ def pull(
 ) -> None:
     import contextlib
 
-    from zoo.weights import pull
+    from zoo.weights import packs, pull
     from zoo.weights.lookup import PUBLISHED, published
+
+    if packs.is_hub_name(what):
+        _pull_from_hub(what, offline, {"--from": source, "--mirror": mirror})
+        return
 
     variants = published()
     if what not in ("data", *variants):
         known = ("data", *variants)
-        raise ZooError(f"expected {' or '.join(known)} to pull, got {what!r}{did_you_mean(what, known)}")
+        raise ZooError(f"expected {', '.join(known)} or hf:OWNER/NAME to pull, got {what!r}{did_you_mean(what, known)}")
     origin = pull.Origin(source, tuple(mirror or ()), offline)
     bars: dict[str, notes.Bar] = {}
     with contextlib.ExitStack() as shown:
@@ -238,6 +247,19 @@ def pull(
             spec = weights.spec
             print(f"{path}: weights id {spec.weights_id[:12]}; zoo predict --weights {what}:{PUBLISHED}")
             print(f"source: {spec.source}; licence: {spec.licence}")
+
+
+def _pull_from_hub(name: str, offline: bool, unused: Mapping[str, Any]) -> None:
+    from zoo.publish import hub
+    from zoo.weights import lookup
+
+    for option, value in unused.items():
+        if value:
+            raise ZooError(f"{option}: does not apply to {name}; HF_ENDPOINT sets the address of the hub")
+    folder = hub.fetch(name, offline or None)
+    spec = lookup.read_spec(lookup.path_of(name))
+    print(f"{folder}: weights id {spec.weights_id[:12]}; zoo predict --weights {name}")
+    print(f"source: {spec.source}; licence: {spec.licence}")
 
 
 def pack(
