@@ -9,6 +9,7 @@ zoo.predict_intervals("peaks.bed", "dm6.fa")   # intervals of a genome -> a Data
 zoo.variant_effects("calls.vcf", "dm6.fa")     # variants -> a DataFrame with a row for each allele
 zoo.from_pretrained("owner/name")     # weights of a hub, tested, on the fastest runtime
 zoo.torch_module("original")          # the PyTorch network, float (N, 4, L) -> (N, T)
+zoo.import_module(module, "frame.toml", "mine.onnx")   # your own PyTorch network, for all commands
 zoo.explain.ism(model, ["ACGT..."])   # what each substitution does, float32 (N, L, 4, T); see zoo.explain
 """
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from zoo.genome.frames import predict_intervals, variant_effects
     from zoo.prediction.model import Model, load, predict
     from zoo.publish.hub import from_pretrained
+    from zoo.weights.importers.graph_import import import_module
     from zoo.weights.network import torch_module
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "encode",
     "explain",
     "from_pretrained",
+    "import_module",
     "load",
     "one_hot",
     "predict",
@@ -53,6 +56,7 @@ __getattr__, __dir__ = lazy.names(
         "encode": "zoo.dna.encoding",
         "explain": "zoo.explain",
         "from_pretrained": "zoo.publish.hub",
+        "import_module": "zoo.weights.importers.graph_import",
         "load": "zoo.prediction.model",
         "predict_intervals": "zoo.genome.frames",
         "variant_effects": "zoo.genome.frames",

@@ -240,7 +240,7 @@ def _made(kind: Any, given: Any, where: str) -> Any:
     check_names(given, names(kind), f"{where}: unknown name")
     absent = [f.name for f in dataclasses.fields(kind) if _obligatory(f) and f.name not in given]
     if absent:
-        raise ZooError(f"{where}: {' and '.join(absent)}: expected, but not given")
+        raise ZooError(f"{where}: expected {' and '.join(absent)}, not given")
     hints = typing.get_type_hints(kind)
     return kind(**{name: _value(hints[name], value, f"{where}: {name}") for name, value in given.items()})
 

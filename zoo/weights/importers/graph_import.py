@@ -192,7 +192,8 @@ def read_frame(path: Path) -> tuple[Frame, Card | None]:
     try:
         if card is not None and not isinstance(card, dict):
             raise ZooError(f"card: expected a table, got {card!r}")
-        return frame_of(document), None if card is None else made(Card, card)
+        said = None if card is None else made(Card, card)
+        return frame_of(document), said
     except ZooError as error:
         raise ZooError(f"{path}: {error}") from None
 
@@ -220,11 +221,9 @@ def frame_from_options(graph: ForeignGraph, options: ImportOptions, framing: Fra
 
 def layout_of(tensor: Tensor) -> str | None:
     """The only layout of a one-hot input that its shape admits; None if there are several or none."""
-    letters = [
-        "N",
-        *({len(BASES): "C", 1: "1"}.get(size, "L") if isinstance(size, int) else "L" for size in tensor.shape[1:]),
-    ]
-    return "".join(letters) if sorted(set(letters) - {"1"}) == ["C", "L", "N"] and letters.count("C") == 1 else None
+    kinds = {len(BASES): "C", 1: "1"}
+    layout = "N" + "".join(kinds.get(size, "L") if isinstance(size, int) else "L" for size in tensor.shape[1:])
+    return layout if sorted(layout.replace("1", "")) == ["C", "L", "N"] else None
 
 
 def targets_of(graph: ForeignGraph, names: Sequence[str]) -> tuple[Target, ...]:
