@@ -26,6 +26,8 @@ MODELS = {name: model for name, model in registry.working("models").items() if m
 """Not the model of imported networks, which has no weights of its own."""
 
 SMALLER: dict[str, dict[str, Any]] = {
+    "basset": {"filters": (30, 21, 20), "dense_units": (50, 41)},
+    "deepstarr": {"filters": (19, 12, 7, 5), "dense_units": (33,)},
     "legnet": {"stem_filters": 6, "block_filters": (8, 10), "pools": (2, 3), "widening": 2},
 }
 """Architecture -> fields of its odd Config that make it small enough to train in a test."""

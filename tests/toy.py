@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import socket
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from checkpoints import architecture_of
+from forked import kill_itself
 
 from zoo.data.labelled import Split
 from zoo.models.deepstarr import Config
-from zoo.training.config import TrainConfig
+from zoo.training.config import TrainConfig, TrainingOptions
+from zoo.training.run import TrainingJob, run
 from zoo.training.run_folder import RunFolder
-from zoo.training.trainer import Trainer
+from zoo.training.trainer import Reporter, Trainer
+from zoo.weights import checkpoint
+from zoo.weights.checkpoint import Checkpoint
 
 SMALL = Config(filters=(8, 6), kernel_sizes=(5, 4), dense_units=(8,), dropout=0.3, sequence_length=40)
 
@@ -63,6 +68,66 @@ def trainer(folder: Path, config: Any = SMALL, source: Toy | None = None, **sett
         made.create()
     source = source or Toy(sequence_length=config.sequence_length)
     return Trainer(architecture_of(config), config, source, TrainConfig(**{"epochs": 3, **settings}), made)
+
+
+def train_until_killed(folder: Path, config: Any, epochs: int, epoch: int, step: int) -> None:
+    """Train, until this process is killed before a step of an epoch; both count from 0."""
+    made = trainer(folder, config, epochs=epochs)
+    _kill_before(made, epoch, step)
+    made.run()
+
+
+def fine_tune_until_killed(folder: Path, start: Checkpoint, settings: TrainConfig, place: str) -> None:
+    made = RunFolder(folder)
+    made.create()
+    tuning = Trainer("deepstarr", SMALL, Toy(), settings, made, start=start)
+    if place == "after epoch 0":
+        tuning._epoch = kill_itself  # type: ignore[method-assign]
+    elif place == "before epoch 0":
+        tuning._save = kill_itself  # type: ignore[method-assign]
+    else:
+        _kill_before(tuning, 1, 3)
+    tuning.run()
+
+
+def _kill_before(made: Trainer, epoch: int, step: int) -> None:
+    original_step = made._step
+
+    def killing(*arguments: Any) -> Any:
+        if (made.progress.epoch, made.progress.step) == (epoch, step):
+            kill_itself()
+        return original_step(*arguments)
+
+    made._step = killing  # type: ignore[method-assign]
+
+
+def without_dropout(folder: Path) -> TrainingJob:
+    """A training that any number of processes can share."""
+    config = dataclasses.replace(SMALL, dropout=0.0)
+    settings = TrainConfig(epochs=1, batch_size=100)
+    return TrainingJob("deepstarr", config, settings, TrainingOptions(output=folder, device="cpu"))
+
+
+def fine_tune_without_dropout(folder: Path, start: Checkpoint) -> list[str]:
+    """Fine-tune weights of a network without dropout, with frozen batch norms. Returns the notes."""
+    told: list[str] = []
+    settings = TrainConfig(epochs=2, batch_size=100, freeze_batch_norm=True)
+    options = TrainingOptions(output=folder, device="cpu")
+    run(TrainingJob("deepstarr", start.config, settings, options, start=start), Toy(), Reporter(note=told.append))
+    return told
+
+
+def fine_tune_and_write_notes(folder: Path, start: Path) -> None:
+    told = fine_tune_without_dropout(folder, checkpoint.load(start))
+    with folder.with_suffix(".told").open("a") as file:
+        file.writelines(f"{line}\n" for line in told)
+
+
+def train_as_one_of_two(rank: int, port: int, folder: Path) -> None:
+    """What torchrun does for a process: it says by variables which one it is."""
+    ranks = {"WORLD_SIZE": 2, "RANK": rank, "LOCAL_RANK": rank, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in ranks.items()})
+    run(without_dropout(folder), Toy())
 
 
 def free_port() -> int:

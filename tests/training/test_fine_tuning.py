@@ -5,10 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +17,14 @@ torch = pytest.importorskip("torch")
 
 from checkpoints import random_checkpoint, random_codes  # noqa: E402
 from command_line import Zoo  # noqa: E402
-from toy import SMALL, Toy  # noqa: E402
+from forked import as_torchrun, started, was_killed  # noqa: E402
+from toy import (  # noqa: E402
+    SMALL,
+    Toy,
+    fine_tune_and_write_notes,
+    fine_tune_until_killed,
+    fine_tune_without_dropout,
+)
 
 from zoo.errors import CheckFailed  # noqa: E402
 from zoo.formats import genome  # noqa: E402
@@ -33,8 +37,6 @@ from zoo.training.trainer import Reporter  # noqa: E402
 from zoo.weights import checkpoint, lookup, network  # noqa: E402
 from zoo.weights.checkpoint import Checkpoint  # noqa: E402
 from zoo.weights.importers import importer  # noqa: E402
-
-ROOT = Path(__file__).parents[2]
 
 SIZES = ("200 train", "64 validation", "64 test")
 """Sizes of the splits of the toy task, as the first note gives them."""
@@ -134,87 +136,44 @@ def test_frozen_batch_norms_need_weights_to_start_from(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-INTERRUPTED = """
-import os, signal, sys
-sys.path.insert(0, sys.argv[3])
-from pathlib import Path
-from toy import SMALL, Toy
-from zoo.training.config import TrainConfig
-from zoo.training.run_folder import RunFolder
-from zoo.training.trainer import Trainer
-from zoo.weights import checkpoint  # noqa: E402
-folder, start = RunFolder(Path(sys.argv[1])), checkpoint.load(Path(sys.argv[2]))
-folder.create()
-settings = TrainConfig(epochs=3, batch_size=16, freeze_batch_norm=sys.argv[4] == "True")
-made = Trainer("deepstarr", SMALL, Toy(), settings, folder, start=start)
-place = sys.argv[5]
-if place == "after epoch 0":
-    made._epoch = lambda _: os.kill(os.getpid(), signal.SIGKILL)
-elif place == "before epoch 0":
-    made._save = lambda: os.kill(os.getpid(), signal.SIGKILL)
-else:
-    step = made._step
-    def killing(*arguments):
-        if made.progress.epoch == 1 and made.progress.step == 3:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return step(*arguments)
-    made._step = killing
-made.run()
-"""
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "frozen"])
+def whole(
+    trained: Checkpoint, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> tuple[Path, TrainConfig]:
+    """A fine-tuning that nothing disturbs, with batch norms that are trained or frozen: its folder and settings."""
+    settings = TrainConfig(epochs=2, batch_size=16, freeze_batch_norm=request.param)
+    options = TrainingOptions(output=tmp_path_factory.mktemp("whole") / "run")
+    run(TrainingJob("deepstarr", SMALL, settings, options, start=trained), Toy())
+    return options.output, settings
 
 
-@pytest.mark.parametrize("frozen", [False, True])
 @pytest.mark.parametrize("place", ["before epoch 0", "after epoch 0", "in epoch 2"])
 def test_a_fine_tuning_that_is_killed_and_resumed_is_bit_identical(
-    trained: Checkpoint, tmp_path: Path, place: str, frozen: bool
+    trained: Checkpoint, whole: tuple[Path, TrainConfig], tmp_path: Path, place: str
 ) -> None:
-    checkpoint.save(trained, tmp_path / "start.safetensors")
-    arguments = [str(tmp_path / "part"), str(tmp_path / "start.safetensors"), str(ROOT / "tests"), str(frozen), place]
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED, *arguments], cwd=ROOT, check=False)
-    assert done.returncode == -9
-    settings = TrainConfig(epochs=3, batch_size=16, freeze_batch_norm=frozen)
-    for name in ("whole", "part"):
-        options = TrainingOptions(output=tmp_path / name, resume=name == "part")
-        if name == "part":
-            (tmp_path / "part" / "run.json").write_text("{}")
-        run(TrainingJob("deepstarr", SMALL, settings, options, start=trained), Toy())
-    files = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("whole", "part")]
-    assert files[0] == files[1]
-    for whole, part in zip(rows(tmp_path / "whole"), rows(tmp_path / "part"), strict=True):
-        del whole["sequences_per_second"], part["sequences_per_second"]
-        assert whole == part
-
-
-TWO_PROCESSES = """
-import dataclasses, sys
-sys.path.insert(0, sys.argv[3])
-from pathlib import Path
-from toy import SMALL, Toy
-from zoo.training.config import TrainingOptions, TrainConfig
-from zoo.training.run import TrainingJob, run
-from zoo.training.trainer import Reporter
-from zoo.weights import checkpoint  # noqa: E402
-config, start = dataclasses.replace(SMALL, dropout=0.0), checkpoint.load(Path(sys.argv[2]))
-settings = TrainConfig(epochs=2, batch_size=100, freeze_batch_norm=True)
-options = TrainingOptions(output=Path(sys.argv[1]), device="cpu")
-run(TrainingJob("deepstarr", config, settings, options, start=start), Toy(), Reporter(note=print))
-"""
+    (undisturbed, settings), part = whole, tmp_path / "part"
+    assert was_killed(fine_tune_until_killed, part, trained, settings, place)
+    (part / "run.json").write_text("{}")
+    run(TrainingJob("deepstarr", SMALL, settings, TrainingOptions(output=part, resume=True), start=trained), Toy())
+    assert (part / "weights.safetensors").read_bytes() == (undisturbed / "weights.safetensors").read_bytes()
+    for expected, row in zip(rows(undisturbed), rows(part), strict=True):
+        del expected["sequences_per_second"], row["sequences_per_second"]
+        assert row == expected
 
 
 def test_two_processes_fine_tune_as_one_does(trained: Checkpoint, tmp_path: Path) -> None:
-    start = checkpoint.make("deepstarr", SMALL, {**trained.arrays, "head.bias": np.ones(2, np.float32)}, "toy", "MIT")
+    config = dataclasses.replace(SMALL, dropout=0.0)
+    arrays = {**trained.arrays, "head.bias": np.ones(2, np.float32)}
+    start = checkpoint.make("deepstarr", config, arrays, "toy", "MIT")
     checkpoint.save(start, tmp_path / "start.safetensors")
-    (tmp_path / "tune.py").write_text(TWO_PROCESSES)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")  # which finds a port itself
-    told = {}
-    for name, started_by in {"one": (), "two": torchrun}.items():
-        arguments = [str(tmp_path / name), str(tmp_path / "start.safetensors"), str(ROOT / "tests")]
-        command = [sys.executable, *started_by, str(tmp_path / "tune.py"), *arguments]
-        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True, timeout=600)
-        told[name] = done.stdout.splitlines()
-    assert all(fact in told["two"][0] for fact in (*SIZES, "cpu", "fp32", "2 processes"))
-    assert told["two"][1:-1] == told["one"][1:-1]
+    job = tmp_path / "two", tmp_path / "start.safetensors"
+    torchrun = started(as_torchrun, fine_tune_and_write_notes, *job)
+    torchrun.join(300)
+    assert torchrun.exitcode == 0
+    told = (tmp_path / "two.told").read_text().splitlines()
+    told_by_one = fine_tune_without_dropout(tmp_path / "one", start)
+    assert all(fact in told[0] for fact in (*SIZES, "cpu", "fp32", "2 processes"))
+    assert told[1:-1] == told_by_one[1:-1]
     one, two = (checkpoint.load(tmp_path / name / "weights.safetensors").arrays for name in ("one", "two"))
     for name, array in one.items():
         np.testing.assert_allclose(two[name], array, rtol=1e-3, atol=2e-5, err_msg=name)
@@ -255,28 +214,25 @@ def test_a_note_names_the_targets_of_a_fresh_head_and_those_of_the_given_weights
     assert not [line for line in told if "--freeze-batch-norm" in line]
 
 
-@dataclasses.dataclass
-class Many(Toy):
-    """A toy task with enough sequences for no advice before the first epoch."""
-
-    size: int = notes.FEW_SEQUENCES
-
-
-FEW, FIRST_EPOCH, FREEZE = "10,000", "first epoch", "--freeze-batch-norm"
+FEW, FIRST_EPOCH, FREEZE = "1,201", "first epoch", "--freeze-batch-norm"
 SMALLER, SMALLEST = "--learning-rate 0.05", "--learning-rate 0.005"
 """Facts in the advice: the number of sequences, the epoch that was worse, and the options that help."""
 
 
-def test_advice_against_worse_weights_is_given_once(trained: Checkpoint, tmp_path: Path) -> None:
+def test_advice_against_worse_weights_is_given_once(
+    trained: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notes, "FEW_SEQUENCES", 1201)
+    many = Toy(size=1201)
+
     def advice(name: str, source: Toy, start: Checkpoint = trained, **settings: Any) -> list[set[str]]:
         lines = [line for line in tune(start, tmp_path / name, source, **settings)[1] if "--learning-rate" in line]
         return [{fact for fact in (FEW, FIRST_EPOCH, FREEZE, SMALLER, SMALLEST) if fact in line} for line in lines]
 
     assert advice("few", Toy(), epochs=2, learning_rate=0.5) == [{FEW, FREEZE, SMALLER}]
     assert advice("frozen", Toy(), epochs=2, learning_rate=0.05, freeze_batch_norm=True) == [{FIRST_EPOCH, SMALLEST}]
-    many = {"epochs": 2, "batch_size": 5000}
-    assert advice("many", Many(), learning_rate=0.5, **many) == [{FIRST_EPOCH, FREEZE, SMALLER}]
-    assert advice("better", Many(), random_checkpoint(SMALL), epochs=1) == []
+    assert advice("many", many, epochs=2, batch_size=5000, learning_rate=0.5) == [{FIRST_EPOCH, FREEZE, SMALLER}]
+    assert advice("better", many, random_checkpoint(SMALL), epochs=1) == []
 
 
 NOISE = 0.5
@@ -309,18 +265,19 @@ def test_a_thousand_sequences_do_not_make_weights_with_frozen_batch_norms_worse(
         windows = genome.read(data / "dm6_2Mb.fa", 249)
         candidates = windows.windows(windows.train, 5_000, np.random.default_rng(0))
     else:
-        checkpoint.save(lookup.load("original"), start)
+        checkpoint.save(lookup.load("tuned"), start)
         candidates = random_codes(5_000, 249)
     strongest(start, candidates, table)
     dropout = checkpoint.load(start).config.dropout
-    (tmp_path / "model.toml").write_text(f'[model]\nvariant = "original"\ndropout = {dropout}\n')
+    variant = "original" if weights == "published" else "tuned"
+    (tmp_path / "model.toml").write_text(f'[model]\nvariant = "{variant}"\ndropout = {dropout}\n')
 
     def losses(folder: str, *options: str) -> tuple[list[float], str]:
         source = ("--data", table, "--split-by", "fraction", "--start", start, "--learning-rate", rate)
         output = tmp_path / folder
-        status, out, err = zoo("train", tmp_path / "model.toml", *source, "--epochs", 3, "-o", output, *options)
+        status, out, err = zoo("train", tmp_path / "model.toml", *source, "--epochs", 2, "-o", output, *options)
         assert (status, out) == (0, "")
-        assert [row["epoch"] for row in rows(output)] == ["0", "1", "2", "3"]
+        assert [row["epoch"] for row in rows(output)] == ["0", "1", "2"]
         return [float(row["validation_loss"]) for row in rows(output)], err
 
     plain, told = losses("plain")

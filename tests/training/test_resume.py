@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +14,8 @@ from refusals import refuses
 torch = pytest.importorskip("torch")
 
 from checkpoints import ODD_CONFIGS  # noqa: E402
-from toy import SMALL, Toy, trainer  # noqa: E402
+from forked import was_killed  # noqa: E402
+from toy import SMALL, Toy, train_until_killed, trainer  # noqa: E402
 
 from zoo.data.labelled import Split  # noqa: E402
 from zoo.errors import CheckFailed  # noqa: E402
@@ -24,12 +23,10 @@ from zoo.system import signals  # noqa: E402
 from zoo.training.run_folder import RunFolder  # noqa: E402
 from zoo.weights import checkpoint, network  # noqa: E402
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.mark.parametrize("average", [0.0, 0.9])
 def test_interrupted_in_an_epoch_and_resumed_is_bit_identical(tmp_path: Path, average: float) -> None:
-    settings = {"epochs": 4, "batch_size": 16, "weight_average": average, "augment": ("mutate", "shift")}
+    settings = {"epochs": 3, "batch_size": 16, "weight_average": average, "augment": ("mutate", "shift")}
     whole = trainer(tmp_path / "whole", **settings)
     whole.run()
     part = trainer(tmp_path / "part", **settings)
@@ -37,7 +34,7 @@ def test_interrupted_in_an_epoch_and_resumed_is_bit_identical(tmp_path: Path, av
 
     def step(*arguments: object) -> object:
         result = original_step(*arguments)
-        if part.progress.epoch == 2 and part.progress.step == 4:
+        if (part.progress.epoch, part.progress.step) == (1, 4):
             os.kill(os.getpid(), signal.SIGINT)
         return result
 
@@ -46,7 +43,7 @@ def test_interrupted_in_an_epoch_and_resumed_is_bit_identical(tmp_path: Path, av
         part.run()
     again = trainer(tmp_path / "part", **settings)
     again.resume()
-    assert (again.progress.epoch, again.progress.step) == (2, 5)
+    assert (again.progress.epoch, again.progress.step) == (1, 5)
     again.run()
     names = ("validation_loss", "train_loss", "train_pearson_dev")
     for row, expected in zip(again.progress.history, whole.progress.history, strict=True):
@@ -55,34 +52,15 @@ def test_interrupted_in_an_epoch_and_resumed_is_bit_identical(tmp_path: Path, av
         assert (tmp_path / "part" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-KILLED = """
-import os, signal, sys
-sys.path.insert(0, sys.argv[2])
-from pathlib import Path
-from checkpoints import ODD_CONFIGS
-from toy import SMALL, trainer
-made = trainer(Path(sys.argv[1]), {"small": SMALL, **ODD_CONFIGS}[sys.argv[3]], epochs=5)
-step = made._step
-def killing(*arguments):
-    if made.progress.epoch == 3 and made.progress.step == 1:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return step(*arguments)
-made._step = killing
-made.run()
-"""
-
-
 @pytest.mark.parametrize("name", ["small", *ODD_CONFIGS])
 def test_killed_and_resumed_is_bit_identical(name: str, tmp_path: Path) -> None:
     config = {"small": SMALL, **ODD_CONFIGS}[name]
-    here = str(ROOT / "tests")
-    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "run"), here, name], cwd=ROOT, check=False)
-    assert done.returncode == -signal.SIGKILL
-    again = trainer(tmp_path / "run", config, epochs=5)
+    assert was_killed(train_until_killed, tmp_path / "run", config, 2, 1, 1)
+    again = trainer(tmp_path / "run", config, epochs=2)
     again.resume()
-    assert again.progress.epoch == 3
+    assert again.progress.epoch == 1
     again.run()
-    whole = trainer(tmp_path / "whole", config, epochs=5)
+    whole = trainer(tmp_path / "whole", config, epochs=2)
     whole.run()
     assert again.weights().spec.weights_id == whole.weights().spec.weights_id
     assert (tmp_path / "run" / "weights.safetensors").read_bytes() == (

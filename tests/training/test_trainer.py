@@ -6,9 +6,6 @@ import csv
 import dataclasses
 import json
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +15,8 @@ from refusals import refuses
 torch = pytest.importorskip("torch")
 
 from checkpoints import random_checkpoint  # noqa: E402
-from toy import SMALL, Toy, free_port, trainer  # noqa: E402
+from forked import started  # noqa: E402
+from toy import SMALL, Toy, free_port, train_as_one_of_two, trainer, without_dropout  # noqa: E402
 
 from zoo.errors import MissingDependency  # noqa: E402
 from zoo.models import basset, deepstarr  # noqa: E402
@@ -31,8 +29,6 @@ from zoo.training.run import TrainingJob, run  # noqa: E402
 from zoo.training.scores import predict  # noqa: E402
 from zoo.training.trainer import Reporter, one_cycle  # noqa: E402
 from zoo.weights import checkpoint, network  # noqa: E402
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_training_learns_and_leaves_a_whole_run_folder(tmp_path: Path) -> None:
@@ -263,34 +259,13 @@ def test_the_reporter_is_called_for_steps_and_epochs(tmp_path: Path) -> None:
     assert steps[-1][:2] == (2, 2)
 
 
-DISTRIBUTED = """
-import sys
-sys.path.insert(0, sys.argv[2])
-from pathlib import Path
-from toy import SMALL, Toy
-import dataclasses
-from zoo.training.config import TrainingOptions, TrainConfig
-from zoo.training.run import TrainingJob, run
-config = dataclasses.replace(SMALL, dropout=0.0)
-settings = TrainConfig(epochs=1, batch_size=100)
-run(TrainingJob("deepstarr", config, settings, TrainingOptions(output=Path(sys.argv[1]), device="cpu")), Toy())
-"""
-
-
 def test_two_processes_give_the_step_of_one(tmp_path: Path) -> None:
-    here = str(ROOT / "tests")
-    arguments = [sys.executable, "-c", DISTRIBUTED]
-    base = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    subprocess.run([*arguments, str(tmp_path / "one"), here], env=base, check=True, timeout=600)
-    torchrun = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    processes = [
-        subprocess.Popen(
-            [*arguments, str(tmp_path / "two"), here],
-            env={**base, **torchrun, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-        )
-        for rank in range(2)
-    ]  # fmt: skip
-    assert [process.wait(timeout=600) for process in processes] == [0, 0]
+    run(without_dropout(tmp_path / "one"), Toy())
+    port = free_port()
+    processes = [started(train_as_one_of_two, rank, port, tmp_path / "two") for rank in range(2)]
+    for process in processes:
+        process.join(300)
+    assert [process.exitcode for process in processes] == [0, 0]
     one, two = (checkpoint.load(tmp_path / name / "weights.safetensors").arrays for name in ("one", "two"))
     for name, array in one.items():
         if not (name.endswith(".bias") and name.split(".")[0] in ("conv1", "conv2", "dense1")):
