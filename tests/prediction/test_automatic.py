@@ -54,7 +54,7 @@ def test_candidates_are_tried_in_order_with_weights_in_their_own_format(monkeypa
 
 @pytest.mark.usefixtures("no_cuda")
 def test_a_network_too_wide_for_tables_runs_on_the_next_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
-    wide = random_checkpoint(Config((16,), (13,), (4,), 0.0, 40))
+    wide = random_checkpoint(Config(filters=(16,), kernel_sizes=(13,), dense_units=(4,), sequence_length=40))
     with refuses("kmer-cpu: ", "14 bases"):
         open_session(wide, "kmer-cpu")
     opened: list[str] = []
