@@ -137,7 +137,7 @@ def test_the_tables_of_the_published_networks_replace_two_convolutions_and_fit_s
 
 
 def test_the_deepest_layers_that_fit_the_budget_are_compiled() -> None:
-    config = Config((8, 8, 8), (2, 2, 3), (4,), 0.0, 40)
+    config = Config(filters=(8, 8, 8), kernel_sizes=(2, 2, 3), dense_units=(4,), dropout=0.0, sequence_length=40)
     possible = tables.plans(deepstarr.plain_shape(config))
     assert [(plan.depth, plan.projected) for plan in possible] == [
         (1, False),
@@ -153,7 +153,9 @@ def test_the_deepest_layers_that_fit_the_budget_are_compiled() -> None:
 
 
 def test_a_stem_that_does_not_fit_is_refused_with_its_size_and_a_way_out() -> None:
-    weights = random_checkpoint(Config((16, 8), (11, 3), (4,), 0.0, 40))
+    weights = random_checkpoint(
+        Config(filters=(16, 8), kernel_sizes=(11, 3), dense_units=(4,), dropout=0.0, sequence_length=40)
+    )
     smallest = min(plan.bytes for plan in tables.plans(deepstarr.plain_shape(weights.config)))
     with refuses("kmer-cpu", "12 bases", "268 MB", f"{smallest / 1e6:,.0f} MB", "onnx-cpu"):
         open_session(weights, "kmer-cpu")

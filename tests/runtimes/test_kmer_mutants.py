@@ -71,7 +71,9 @@ def test_an_n_has_four_alternatives_and_a_base_that_reaches_nothing_changes_noth
     found = started(weights, WAYS[0]).mutants(codes)
     assert (found[0, 20] != 0).all()
     # convolutions of one tap; the last of 53 bases is dropped by the first pooling
-    narrow = random_checkpoint(Config((5, 6), (1, 1), (4,), 0.0, 53, ("a",)))
+    narrow = random_checkpoint(
+        Config(filters=(5, 6), kernel_sizes=(1, 1), dense_units=(4,), dropout=0.0, sequence_length=53, targets=("a",))
+    )
     for way in WAYS:
         with computing(way):
             found = started(narrow, way).mutants(codes % 4)

@@ -44,7 +44,15 @@ def small_plan(config: Config, number: int) -> tables.Plan | None:
 
 
 @settings(max_examples=60, deadline=None)
-@example(Config((1, 1, 1), (1, 1, 2), (1,), 0.0, 40, ("a",)), 0, 0, 50, 157)  # windows far apart, over two blocks
+@example(
+    Config(
+        filters=(1, 1, 1), kernel_sizes=(1, 1, 2), dense_units=(1,), dropout=0.0, sequence_length=40, targets=("a",)
+    ),
+    0,
+    0,
+    50,
+    157,
+)  # windows far apart, over two blocks
 @given(networks(), st.integers(0, 2**32), st.integers(0, 9), st.sampled_from(STRIDES), st.integers(1, 300))
 def test_every_compiled_way_and_its_twin_in_numpy_give_the_numbers_of_each_window(
     config: Config, seed: int, plan_number: int, stride: int, number: int
@@ -140,13 +148,13 @@ def test_the_published_network_feels_the_ends_of_a_window_at_three_of_fifteen_la
 
 def test_a_layer_of_more_inputs_than_the_kernel_can_list_is_not_shared() -> None:
     for units, shares in ((2**16, True), (2**16 + 1, False)):
-        config = Config((1,), (1,), (units,), 0.0, 4)
+        config = Config(filters=(1,), kernel_sizes=(1,), dense_units=(units,), dropout=0.0, sequence_length=4)
         layers = deepstarr.plain_layers(config, random_checkpoint(config).arrays)
         assert (sharing.sharing(layers, tables.plan(layers.shape), 1) is not None) == shares
 
 
 def test_where_a_position_feels_both_ends_nothing_is_shared_and_the_numbers_are_right() -> None:
-    config = Config((3, 4), (3, 9), (5,), 0.0, 16)
+    config = Config(filters=(3, 4), kernel_sizes=(3, 9), dense_units=(5,), dropout=0.0, sequence_length=16)
     weights = random_checkpoint(config)
     shape = deepstarr.plain_shape(config)
     assert sharing.layers_of(shape, tables.plan(shape, SMALL)) is None

@@ -80,7 +80,15 @@ def test_the_length_decides_how_many_features_the_first_hidden_layer_sees(length
 
 def test_the_network_of_the_paper() -> None:
     config = basset.VARIANTS["basset"]
-    assert config == Config((300, 200, 200), (19, 11, 7), (1000, 1000), 0.3, 249, ("dev", "hk"), (3, 4, 4))
+    assert config == Config(
+        filters=(300, 200, 200),
+        kernel_sizes=(19, 11, 7),
+        dense_units=(1000, 1000),
+        dropout=0.3,
+        sequence_length=249,
+        targets=("dev", "hk"),
+        pools=(3, 4, 4),
+    )
     assert sum(math.prod(shape) for shape in basset.array_shapes(config).values()) == 2_378_302
     assert basset.HEAD == "output"
     assert list(basset.layer_norms(config).items()) == [

@@ -299,7 +299,9 @@ def keras_predictions(model: Any, codes: np.ndarray) -> np.ndarray:
 def test_a_retrained_keras_network_of_other_sizes_gives_its_numbers_on_every_runtime(retrained: Any) -> None:
     model, folder = retrained
     weights = importer.read(folder / "model.h5", ACGT)
-    assert weights.config == Config((24, 16, 20), (7, 4, 3), (32,), 0.25, LENGTH)
+    assert weights.config == Config(
+        filters=(24, 16, 20), kernel_sizes=(7, 4, 3), dense_units=(32,), dropout=0.25, sequence_length=LENGTH
+    )
     codes = random_codes(100, LENGTH)
     wanted = keras_predictions(model, codes)
     assert np.ptp(wanted) > 0.1
