@@ -21,6 +21,7 @@ from zoo.system import lazy
 
 if TYPE_CHECKING:
     from zoo import design, explain
+    from zoo.checks.catalogue import list_models
     from zoo.dna.encoding import encode, one_hot
     from zoo.errors import ZooError
     from zoo.genome.frames import predict_intervals, variant_effects
@@ -37,6 +38,7 @@ __all__ = [
     "explain",
     "from_pretrained",
     "import_module",
+    "list_models",
     "load",
     "one_hot",
     "predict",
@@ -57,6 +59,7 @@ __getattr__, __dir__ = lazy.names(
         "explain": "zoo.explain",
         "from_pretrained": "zoo.publish.hub",
         "import_module": "zoo.weights.importers.graph_import",
+        "list_models": "zoo.checks.catalogue",
         "load": "zoo.prediction.model",
         "predict_intervals": "zoo.genome.frames",
         "variant_effects": "zoo.genome.frames",

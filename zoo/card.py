@@ -103,6 +103,13 @@ class Card:
         return Card(**{**other.to_dict(), **self.to_dict()})
 
 
+def common(species: str) -> str:
+    """Species by their common names where they have one: "Drosophila melanogaster, Apis mellifera" -> "fly, Apis
+    mellifera"."""
+    names = {latin: name for name, latin in SPECIES.items()}
+    return ", ".join(names.get(one, one) for one in species.split(", "))
+
+
 def latin(species: str) -> str:
     """The Latin name of a species; the name itself, without blanks around it, if it is no common name."""
     name = " ".join(species.split())

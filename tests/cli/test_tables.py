@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zoo.checks import agreement, bench
+from zoo.checks import agreement, bench, stored
 from zoo.checks.agreement import LayerReport, TableReport
 from zoo.checks.parity import Result as Parity
 from zoo.checks.parity import RuntimeReport
@@ -60,6 +60,13 @@ def show_bench() -> None:
     ]
     reports = {name: report() for name in RUNTIMES[1:]}
     checks._print_speeds(bench.Result(RUNTIMES[0], measurements, reports, SKIPPED))
+
+
+def show_tests() -> None:
+    difference = "1 of 128 values differ by more than 2e-05 of the largest of their target, the worst by 0.012 of it"
+    tests = [stored.RuntimeTest(name, "CPU", "weights.safetensors", difference) for name in RUNTIMES]
+    made_by = "deepstarr-zoo 0.1.0 on keras-cpu (tensorflow 2.21.0, tf_keras 2.21.0)"
+    checks._print_tests(stored.Result("hf:lab/odd@v1.0", "0" * 64, 64, made_by, tests, SKIPPED))
 
 
 class Noisy:
@@ -118,6 +125,7 @@ TABLES: dict[str, Callable[..., None]] = {
     "compare": show_compare,
     "search": show_search,
     "list": inventory.list_,
+    "test": show_tests,
     "doctor": inventory.doctor,
     "info": lambda: inventory.info("original:bundled"),
 }

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from zoo import registry
+from zoo.checks import catalogue
+from zoo.checks.catalogue import KnownModel
 from zoo.prediction import session
 from zoo.spec import ModelSpec, listed
 from zoo.weights import checkpoint, lookup, model_arrays
@@ -44,19 +46,17 @@ def models() -> list[Entry]:
 
 
 def known_weights() -> list[Entry]:
-    """Bundled and published weights, by name."""
-    bundled = lookup.catalog()
-    entries = []
-    for name in lookup.variants():
-        if name in bundled:
-            entries.append(Entry(name, lookup.caution(bundled[name]["weights_id"]) or "bundled"))
-        else:
-            entries.append(Entry(name, "bundled", "not bundled; give a file with --weights"))
-    for name in lookup.published():
-        here = lookup.published_path(name).is_file()
-        obstacle = None if here else f"not on this machine; run zoo pull {name}"
-        entries.append(Entry(f"{name}:{lookup.PUBLISHED}", "the weights of the paper", obstacle))
-    return entries
+    """Weights by name: bundled and published ones, and those of hubs in the cache."""
+    return [Entry(one.name, _about(one), one.obstacle) for one in catalogue.list_models(pretrained=True)]
+
+
+def _about(one: KnownModel) -> str:
+    """What helps to choose weights, in a few words; for bundled ones, how far they are from those that they imitate."""
+    texts = [one.species, one.tissue, one.assay, f"{one.sequence_length} bases", one.licence]
+    bundled = lookup.catalog().get(one.name) if one.weights == "bundled" else None
+    caution = lookup.caution(bundled["weights_id"]) if bundled else None
+    kind = "the weights of the paper" if one.weights == "published" else ""
+    return "; ".join(filter(None, (kind, ", ".join(filter(None, texts)), caution)))
 
 
 def runtimes() -> list[Entry]:

@@ -74,8 +74,9 @@ COMMANDS = {
             docs/weights.md""",
         "inventory:list_": """List models, weights, runtimes and formats, and what can be used on this machine.
             zoo list
+            zoo list --species fly --pretrained
             zoo list --json
-            docs/predict.md""",
+            docs/weights.md""",
     },
     "Train": {
         "train:train": f"""Train a network on labelled sequences.

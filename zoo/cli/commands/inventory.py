@@ -5,19 +5,26 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from zoo.card import Card
+from zoo.card import Card, common
+from zoo.checks.catalogue import KnownModel, Wanted
 from zoo.cli import options, tables
 from zoo.spec import listed
+
+ALL = Wanted()
 
 LONGEST = 200
 """Characters of a config field that are shown; --json shows all."""
 
 
-def list_(*, as_json: options.Json = False) -> None:
+def list_(*, wanted: Annotated[Wanted, options.CHOOSING] = ALL, as_json: options.Json = False) -> None:
     import dataclasses
 
-    from zoo.checks import inventory
+    from zoo.checks import catalogue, inventory
 
+    if wanted != ALL:
+        found = catalogue.list_models(**dataclasses.asdict(wanted))
+        print(json.dumps([dataclasses.asdict(one) for one in found])) if as_json else _print_models(found)
+        return
     sections = inventory.everything()
     if as_json:
         print(json.dumps({title: [dataclasses.asdict(entry) for entry in sections[title]] for title in sections}))
@@ -28,6 +35,26 @@ def list_(*, as_json: options.Json = False) -> None:
             (f"  {'-' if entry.obstacle else '+'} {entry.name}", entry.obstacle or entry.about) for entry in entries
         )
     print("+ can be used on this machine, - cannot, with the reason")
+
+
+def _print_models(found: list[KnownModel]) -> None:
+    """A table of models that were asked for."""
+    rows = [
+        [
+            one.name,
+            one.weights if one.here or one.weights == "none" else "to pull",
+            common(one.species),
+            one.assay,
+            str(one.sequence_length),
+            listed(one.targets),
+            one.licence,
+        ]
+        for one in found
+    ]
+    if rows:
+        tables.print_table(["name", "weights", "species", "assay", "bases", "targets", "licence"], rows)
+    else:
+        print("no model fits; zoo list shows all")
 
 
 def doctor(*, as_json: options.Json = False) -> None:

@@ -136,9 +136,10 @@ PUBLISHED = Published(
 CARD = Card(
     species="Drosophila melanogaster",
     tissue="S2 cells",
-    assay="STARR-seq with the core promoters DSCP (dev) and RpS12 (hk)",
+    assay="STARR-seq",
     unit=UNIT,
-    training_data="UMI-STARR-seq of the genome (dm3), 249 bp windows, both strands; Zenodo record 5502060",
+    training_data="UMI-STARR-seq of the genome (dm3) with the core promoters DSCP (dev) and RpS12 (hk), windows of 249 "
+    "bp on both strands; Zenodo record 5502060",
     held_out=("chr2R",),  # one half validates, the other tests
     citation=PUBLISHED.citation.partition(";")[0],
 )

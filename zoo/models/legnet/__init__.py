@@ -13,6 +13,7 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Annotated, Any
 
+from zoo.card import Card
 from zoo.errors import ZooError
 from zoo.layers.config import NetworkConfig, check_flanks
 from zoo.options import Bounds
@@ -53,6 +54,9 @@ class Config(NetworkConfig):
 
 
 VARIANTS = {"legnet": Config(), "legnet-230": Config(sequence_length=230, left_flank="", right_flank="")}
+
+CARD = Card(species="human", tissue="HepG2", assay="lentiMPRA", unit="log2 RNA/DNA",
+            citation="Agarwal et al., Nature 2025, doi:10.1038/s41586-024-08430-9")  # fmt: skip
 
 PARTS = {"0.fn.block.0": "expand.conv", "0.fn.block.1": "expand.norm", "0.fn.block.3": "depthwise.conv",
          "0.fn.block.4": "depthwise.norm", "0.fn.block.6.fc.0": "gate.squeeze", "0.fn.block.6.fc.2": "gate.excite",
