@@ -71,8 +71,10 @@ def import_(
             given = "--match" if match is not None else "--architecture"
             raise ZooError(f"{given}: is for weights of a network that the zoo has, -o FILE{checkpoint.SUFFIX}")
         spec = graph_import.import_files(files, output, unsaid, framing, overwrite)
-        seen = spec.frame and len(spec.frame.sequence.left + spec.frame.sequence.right)
-        flanks = f" between {seen} of flanks" if seen else ""
+        left, right = (
+            (len(flank) for flank in (spec.frame.sequence.left, spec.frame.sequence.right)) if spec.frame else (0, 0)
+        )
+        flanks = f" between flanks of {left} and {right}" if left or right else ""
         print(f"{output}: {spec.imported}; {spec.sequence_length} bases{flanks}, targets {listed(spec.targets)}")
         print(f"weights id {spec.weights_id[:12]}; next: zoo test {output}")
         print(f"source: {spec.source}; licence: {spec.licence}")

@@ -244,4 +244,7 @@ def _kind(path: Path) -> str:
             return kind
     if start[8:] == b"{":
         return "safetensors"
-    raise ZooError(f"{path}: expected a Keras .h5 or a PyTorch .pt, .pth, .ckpt or .safetensors, got another format")
+    raise ZooError(
+        f"{path}: expected a Keras .h5 or a PyTorch .pt, .pth, .ckpt or .safetensors, got another format; a "
+        "network with its graph is imported with -o FILE.onnx"
+    )
