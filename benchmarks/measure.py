@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import os
 import subprocess
@@ -112,12 +113,14 @@ def _feed(pipe: Any, block: bytes, repeats: int, taken: list[float]) -> None:
             taken.append(time.perf_counter())
 
 
-def random_weights(variant: str) -> checkpoint.Checkpoint:
-    """Random weights; the measurements do not depend on them."""
+def random_weights(variant: str, length: int | None = None) -> checkpoint.Checkpoint:
+    """Random weights; the measurements do not depend on them. length: bases, if not those of the variant."""
     random = np.random.default_rng(0)
     architecture = lookup.variants()[variant]
     model = registry.load("models", architecture)
     config = model.VARIANTS[variant]
+    if length:
+        config = dataclasses.replace(config, sequence_length=length)
     arrays = {
         name: random.uniform(0.5, 1.5, shape) if name.endswith("running_var") else random.normal(0, 0.05, shape)
         for name, shape in model_arrays.shapes(architecture, config).items()

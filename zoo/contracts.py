@@ -51,8 +51,8 @@ class Engine(Protocol):
 class ShorterWays(Protocol):
     """Faster methods that an engine may have for sequences that share most of their bases.
 
-    For an engine without `windows` or `mutants`, the Session computes the same with `run`. The numbers agree up to
-    rounding; a test compares them for every runtime.
+    For an engine without `windows` or `mutants`, or where they are None, the Session computes the same with `run`. The
+    numbers agree up to rounding; a test compares them for every runtime.
     """
 
     def windows(self, codes: np.ndarray, stride: int) -> np.ndarray:

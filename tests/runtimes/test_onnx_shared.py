@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
+from checkpoints import ODD, random_checkpoint, random_codes
 
+from zoo import registry
 from zoo.dna import encoding, windows
-from zoo.prediction.session import predicted_mutants
+from zoo.errors import MissingDependency
+from zoo.options import RunOptions
+from zoo.prediction.session import open_session, predicted_mutants
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -26,9 +31,9 @@ OPSET = 18
 class Net:
     """A graph with random weights, layer by layer; each method returns the name of its tensor."""
 
-    def __init__(self, opset: int = OPSET) -> None:
+    def __init__(self, opset: int = OPSET, seed: int = 0) -> None:
         self.opset = opset
-        self.random = np.random.default_rng(0)
+        self.random = np.random.default_rng(seed)
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
 
@@ -58,7 +63,7 @@ class Net:
         return self.add("Relu", self.conv(x, channels, size, **attributes))
 
     def dense(self, x: str, features: int) -> str:
-        return self.add("Gemm", self.add("Flatten", x), self.weights(features, TARGETS))
+        return self.add("Gemm", self.add("Flatten", x), self.weights(features, TARGETS), self.constant([0.1, -0.2]))
 
     def mean_and_dense(self, x: str, channels: int) -> str:
         return self.dense(self.add("GlobalAveragePool", x), channels)
@@ -259,9 +264,39 @@ def flanks_and_channels(net: Net) -> str:
     return net.add("Mul", net.add("Add", one, two), net.constant(0.5))
 
 
+def anything(net: Net) -> str:
+    """Random layers in random order."""
+    pick = net.random.integers
+    x, channels = "x", 4
+    for _ in range(pick(2, 5)):
+        kind, size = pick(6), int(pick(1, 6))
+        pads = [int(pick(size)), int(pick(size))]
+        if kind == 0:
+            x = net.add("MaxPool", x, kernel_shape=[size], strides=[int(pick(1, 4))], pads=pads, ceil_mode=int(pick(2)))
+        elif kind == 1:
+            x = net.add(
+                "AveragePool", x, kernel_shape=[size], strides=[int(pick(1, 4))], pads=pads, count_include_pad=1
+            )
+        elif kind == 2:
+            deep = net.same(net.add("Tanh", net.same(x, (channels, 3), size)), (3, channels), int(pick(1, 5)))
+            x = net.add(["Add", "Mul"][pick(2)], deep, x)
+        elif kind == 3:
+            x = net.add("Concat", x, net.same(x, (channels, 3), size, int(pick(1, 3))), axis=1)
+            channels += 3
+        else:
+            x = net.conv(x, (channels, 6), size, pads=pads, strides=[int(pick(1, 3))], dilations=[int(pick(1, 3))])
+            x, channels = net.add("Tanh", x), 6
+    return net.mean_and_dense(net.same(x, (channels, 5), 2), 5)
+
+
 def both(name: str, path: Path) -> tuple[shared.SharedWork, Callable[[np.ndarray], np.ndarray]]:
-    net = Net()
-    session = net.session(path / "net.onnx", NETWORKS[name](net))
+    make = NETWORKS.get(name, anything)
+    net = Net(seed=0 if name in NETWORKS else int(name))
+    return sharing(net, make(net), path)
+
+
+def sharing(net: Net, output: str, path: Path) -> tuple[shared.SharedWork, Callable[[np.ndarray], np.ndarray]]:
+    session = net.session(path / "net.onnx", output)
 
     def run(codes: np.ndarray) -> np.ndarray:
         return session.run(None, {"x": feed(codes)})[0]
@@ -269,22 +304,165 @@ def both(name: str, path: Path) -> tuple[shared.SharedWork, Callable[[np.ndarray
     return shared.SharedWork(path / "net.onnx", feed, run, LENGTH, start, lambda: (RuntimeError,)), run
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_mutants_and_windows_have_the_numbers_of_predictions(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def at_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Share work even where it saves no time, in several batches."""
     monkeypatch.setattr(network, "GAIN", 0)
     monkeypatch.setattr(network, "MOST_ROWS", 23)
-    work, run = both(name, tmp_path)
+
+
+@pytest.mark.usefixtures("at_any_size")
+@pytest.mark.parametrize("name", [*NETWORKS, *map(str, range(12))])
+def test_mutants_and_windows_have_the_numbers_of_predictions(name: str, tmp_path: Path) -> None:
+    compare(*both(name, tmp_path), (1, 2, 3, 5, 12))
+
+
+def compare(work: shared.SharedWork, run: Callable[[np.ndarray], np.ndarray], strides: tuple[int, ...]) -> None:
+    """Compare all mutants of two sequences, and the windows of a contig, with plain predictions."""
     codes = np.random.default_rng(1).integers(0, 5, (2, LENGTH), np.uint8)
     mutants, along = work.mutants(), work.windows()
     assert mutants is not None
     assert along is not None
     expected = predicted_mutants(run, codes, TARGETS)
+    assert np.count_nonzero(expected) > expected.size // 8
     np.testing.assert_allclose(mutants(codes), expected, rtol=0, atol=2e-5 * abs(run(codes)).max())
     contig = np.random.default_rng(2).integers(0, 5, LENGTH + 60, np.uint8)
-    for stride in (1, 2, 3, 5, 12):
+    for stride in strides:
         assert work._of_stride(stride) is not None
         each = run(windows.cut(contig, LENGTH, stride))
         np.testing.assert_allclose(along(contig, stride), each, rtol=0, atol=2e-5 * abs(each).max())
         np.testing.assert_allclose(along(contig[:LENGTH], stride), each[:1], rtol=0, atol=2e-5 * abs(each).max())
+
+
+def framed_network(layout: str) -> Any:
+    """A foreign graph with channels last, or codes, in a frame with flanks whose strands are averaged."""
+    from zoo_exporters.onnx import TENSORS, framed
+
+    from zoo.frame import Frame, InputFrame, SequenceFrame, StrandFrame, Target
+    from zoo.weights.importers.graphs.graph import Tensor
+
+    net = Net()
+    kind, shape = (TensorProto.INT64, ["n", 45]) if layout == "codes" else (TensorProto.FLOAT, ["n", 45, 5])
+    x = net.add("Gather", net.weights(5, 5), "dna") if layout == "codes" else "dna"
+    x = net.relu_conv(net.add("Transpose", x, perm=[0, 2, 1]), (5, 6), 5)
+    y = net.dense(net.add("MaxPool", x, kernel_shape=[4], strides=[4]), 6 * 10)
+    graph = helper.make_graph(
+        net.nodes,
+        "foreign",
+        [helper.make_tensor_value_info("dna", kind, shape)],
+        [helper.make_tensor_value_info(y, TensorProto.FLOAT, ["n", TARGETS])],
+        net.constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+    channels = () if layout == "codes" else ("reverse",)
+    frame = Frame(
+        InputFrame(layout=layout, alphabet="TGCA", unknown=4 if layout == "codes" else 0.25, channels=channels),
+        StrandFrame("mean", "sequence"),
+        tuple(Target(f"t{column}", y, column) for column in range(TARGETS)),
+        SequenceFrame(left="ACGTN", right="GGA"),
+    )
+    inputs = [Tensor("dna", np.dtype(np.int64 if layout == "codes" else np.float32), tuple(shape))]
+    outputs = [Tensor(y, np.dtype(np.float32), ("n", TARGETS))]
+    return framed.compile_frame([model], frame, inputs, outputs, TENSORS)
+
+
+@pytest.mark.usefixtures("at_any_size")
+@pytest.mark.parametrize("layout", ["NLC", "codes"])
+def test_a_frame_with_flanks_and_both_strands_is_shared(layout: str, tmp_path: Path) -> None:
+    path = tmp_path / "framed.onnx"
+    path.write_bytes(framed_network(layout).SerializeToString())
+    session = start(path)
+
+    def run(codes: np.ndarray) -> np.ndarray:
+        return session.run(None, {"one_hot": feed(codes)})[0]
+
+    work = shared.SharedWork(path, feed, run, LENGTH, start, lambda: (RuntimeError,))
+    compare(work, run, (1, 4))
+    assert [strand.reverse for strand in work._network().strands] == [False, True]
+    assert [strand.first for strand in work._network().strands] == [5, 5]
+
+
+def test_an_export_of_letters_shares_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    exporter, weights = registry.load("exporters", "onnx"), random_checkpoint(ODD)
+    # the export is compared with the network in NumPy, without the time that PyTorch takes to be imported
+    monkeypatch.setattr(exporter.network, "from_checkpoint", mock.Mock(side_effect=MissingDependency("no PyTorch")))
+    exporter.export(weights, tmp_path / "odd.onnx", input="bytes")
+    running = open_session(tmp_path / "odd.onnx", "onnx-cpu", RunOptions(threads=1, batch_size=50))
+    assert running._engine.mutants
+    codes = random_codes(2, ODD.sequence_length)
+    expected = predicted_mutants(running.predict, codes, len(ODD.targets))
+    np.testing.assert_allclose(running.mutants(codes), expected, rtol=0, atol=2e-5 * abs(running.predict(codes)).max())
+
+
+@pytest.mark.usefixtures("at_any_size")
+def test_an_old_graph_is_converted(tmp_path: Path) -> None:
+    net = Net(opset=9)
+    output = net.dense(net.add("MaxPool", net.relu_conv("x", (4, 6), 5), kernel_shape=[3], strides=[3]), 66)
+    compare(*sharing(net, output, tmp_path), (1, 5))
+
+
+def recurrent(net: Net) -> str:
+    x = net.add("Transpose", "x", perm=[2, 0, 1])
+    x = net.add("LSTM", x, net.weights(1, 32, 4), net.weights(1, 32, 8), hidden_size=8)
+    return net.dense(net.add("Transpose", net.nodes[-1].output[0], perm=[2, 0, 1, 3]), 8 * LENGTH)
+
+
+def a_gate_at_the_start(net: Net) -> str:
+    x = net.add("Mul", "x", net.add("GlobalAveragePool", "x"))
+    return net.mean_and_dense(net.relu_conv(net.relu_conv(x, (4, 32), 5), (32, 32), 5), 32)
+
+
+def dense_alone(net: Net) -> str:
+    return net.dense("x", 4 * LENGTH)
+
+
+def an_early_gate(net: Net) -> str:
+    """A local first layer which is a small part of the network."""
+    x = net.relu_conv("x", (4, 8), 3)
+    x = net.add("Mul", x, net.add("Sigmoid", net.add("GlobalAveragePool", x)))
+    return net.mean_and_dense(net.relu_conv(net.relu_conv(x, (8, 64), 9), (64, 64), 9), 64)
+
+
+def two_position_axes(net: Net) -> str:
+    """Convolutions along the sequence, and along its turned copy."""
+    flipped = net.add("Slice", "x", *(net.constant([one], np.int64) for one in (-1, -(2**31), 2, -1)))
+    x = net.add("Add", net.relu_conv("x", (4, 32), 5), net.relu_conv(flipped, (4, 32), 5))
+    return net.mean_and_dense(net.relu_conv(x, (32, 32), 5), 32)
+
+
+@pytest.mark.parametrize("make", [recurrent, a_gate_at_the_start, dense_alone, an_early_gate, two_position_axes])
+def test_what_shares_too_little_has_no_shorter_way(make: Callable[[Net], str], tmp_path: Path) -> None:
+    net = Net()
+    work, _ = sharing(net, make(net), tmp_path)
+    assert work.mutants() is None
+    assert work.windows() is None
+
+
+def test_other_numbers_are_never_taken(tmp_path: Path) -> None:
+    """The file has changed since the engine loaded it."""
+    net = Net()
+    output = strided(net)
+    work, run = sharing(net, output, tmp_path)
+    other = shared.SharedWork(
+        tmp_path / "net.onnx", feed, lambda codes: run(codes) * np.float32(1.0001), LENGTH, start, lambda: ()
+    )
+    assert work.mutants() is not None
+    assert other.mutants() is None
+    assert other.windows() is None
+    (tmp_path / "net.onnx").unlink()
+    gone = shared.SharedWork(tmp_path / "net.onnx", feed, run, LENGTH, start, lambda: ())
+    assert gone.mutants() is None
+
+
+def strided(net: Net) -> str:
+    return net.mean_and_dense(net.relu_conv(net.relu_conv("x", (4, 32), 5), (32, 32), 5, strides=[2]), 32)
+
+
+def test_a_stride_that_shares_nothing_is_predicted(tmp_path: Path) -> None:
+    net = Net()
+    work, run = sharing(net, strided(net), tmp_path)
+    along = work.windows()
+    assert along is not None
+    contig = np.random.default_rng(2).integers(0, 5, 5 * LENGTH, np.uint8)
+    assert work._of_stride(LENGTH) is None
+    np.testing.assert_array_equal(along(contig, LENGTH), run(windows.cut(contig, LENGTH, LENGTH)))

@@ -28,13 +28,13 @@ from zoo.errors import MissingDependency, ZooError
 from zoo.spec import ModelSpec
 from zoo.system import machine
 from zoo.weights import exports
-from zoo_runtimes.onnx.shared import SharedWork
 
 if TYPE_CHECKING:
     import onnxruntime
 
     from zoo.options import RunOptions
     from zoo.weights.checkpoint import Checkpoint
+    from zoo_runtimes.onnx.shared import SharedWork
 
 DEVICES = ("cpu", "cuda")
 FILES = (".onnx",)
@@ -137,8 +137,7 @@ class OnnxEngine:
         if name not in feeds:
             raise ZooError(f"{path}: expected an input named {', '.join(feeds)}, got {name}")
         self._feed = feeds[name]
-        start = functools.partial(_session, settings=session_options(options.threads))
-        self._shared = SharedWork(path, self._feed, self._in_batches, self.spec.sequence_length, start, _errors)
+        self._path, self._threads = path, options.threads
 
     def run(self, codes: np.ndarray) -> np.ndarray:
         if not hasattr(self._local, "binding"):
@@ -153,16 +152,23 @@ class OnnxEngine:
     @property
     def windows(self) -> Callable[[np.ndarray, int], np.ndarray] | None:
         """The way of zoo.contracts.ShorterWays; None for a network whose windows share too little."""
-        return self._way(self._shared.windows)
+        return self._way("windows")
 
     @property
     def mutants(self) -> Callable[[np.ndarray], np.ndarray] | None:
         """The way of zoo.contracts.ShorterWays; None for a network whose mutants share too little."""
-        return self._way(self._shared.mutants)
+        return self._way("mutants")
 
-    def _way(self, find: Callable[[], Callable[..., np.ndarray] | None]) -> Callable[..., np.ndarray] | None:
-        found = find() if self._device == "cpu" else None
+    def _way(self, name: str) -> Callable[..., np.ndarray] | None:
+        found = getattr(self._shared, name)() if self._device == "cpu" else None
         return found and _failures(self.batch_size)(found)
+
+    @functools.cached_property
+    def _shared(self) -> SharedWork:
+        from zoo_runtimes.onnx.shared import SharedWork
+
+        start = functools.partial(_session, settings=session_options(self._threads))
+        return SharedWork(self._path, self._feed, self._in_batches, self.spec.sequence_length, start, _errors)
 
     def _in_batches(self, codes: np.ndarray) -> np.ndarray:
         """Predict any number of sequences."""
