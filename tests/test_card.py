@@ -9,7 +9,7 @@ from refusals import refuses
 
 from zoo import registry
 from zoo.card import Card
-from zoo.prediction import session
+from zoo.prediction import description, session
 from zoo.spec import NO_UNIT, UNIT, ModelSpec
 from zoo.weights import checkpoint, lookup
 from zoo.weights.importers import importer
@@ -95,3 +95,11 @@ def test_every_card_of_a_model_is_a_card_with_a_unit():
     cards = {name: model.CARD for name, model in registry.working("models").items() if hasattr(model, "CARD")}
     assert "deepstarr" in cards
     assert all(isinstance(card, Card) and card.species and card.unit for card in cards.values())
+
+
+def test_what_weights_predict_is_said_for_reports_and_the_page():
+    described = description.of_weights(WEIGHTS.spec)
+    assert described["unit"] == "log2 RNA/DNA"
+    assert described["predicts"] == "activity in Drosophila melanogaster S2, as log2 RNA/DNA"
+    assert description.of_weights(BARE.spec)["predicts"] is None
+    assert Card(unit="x").predicts == ""

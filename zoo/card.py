@@ -98,6 +98,13 @@ class Card:
             lines["redistribution"] = "allowed" if self.redistribution else "not allowed"
         return lines
 
+    @property
+    def predicts(self) -> str:
+        """What the activities are, in words; empty if neither the cells nor the assay are known."""
+        cells = " ".join(filter(None, (self.species, self.tissue)))
+        parts = [f"activity in {cells}" if cells else "activity", self.assay and f"measured by {self.assay}"]
+        return ", ".join(filter(None, (*parts, self.unit and f"as {self.unit}"))) if cells or self.assay else ""
+
     def filled(self, other: Card) -> Card:
         """This card, with the fields that it leaves unknown from another."""
         return Card(**{**other.to_dict(), **self.to_dict()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,9 +11,12 @@ import pytest
 from command_line import RUNTIME, Zoo, one_line
 from refusals import refuses
 
+from zoo.card import Card
 from zoo.formats.genes import Gene
 from zoo.genome import figures
 from zoo.genome.figures import Columns, EffectPlot, Region
+from zoo.weights import checkpoint
+from zoo.weights.checkpoint import Checkpoint
 
 Figure = pytest.importorskip("matplotlib.figure").Figure
 Text = pytest.importorskip("matplotlib.text").Text
@@ -74,6 +78,31 @@ def test_a_scan_draws_its_region_with_genes(zoo: Zoo, contigs: dict[str, str], d
     assert "behind" not in said
     assert zoo(*words, "--figure", "r.svg", "--scale", "linear", "--overwrite")[0] == 0
     assert "log2" not in texts(drawn[1])
+
+
+def test_axes_show_the_unit_of_the_weights(
+    zoo: Zoo, contigs: dict[str, str], drawn: list[Figure], tmp_path: Path
+) -> None:
+    del contigs
+    made = checkpoint.load(Path("w.safetensors"))
+    for unit, scale in (("log2 $x$ & <y>", "log2"), ("log10 reads", "linear")):
+        spec = dataclasses.replace(made.spec, card=Card(unit=unit))
+        checkpoint.save(Checkpoint(spec, made.arrays), tmp_path / "own.safetensors", overwrite=True)
+        words = (
+            "--weights",
+            tmp_path / "own.safetensors",
+            *MODEL[2:],
+            "-o",
+            f"own-{scale}",
+            "--region",
+            "chr2:201-600",
+        )
+        shown = zoo("scan", "g.fa", *words, "--stride", 5, "--figure", f"{scale}.svg", "--scale", scale)
+        if scale == "log2":
+            assert shown[0] == 0, shown[2]
+            assert unit in texts(drawn[0])
+        else:
+            assert (shown[0], "log10 reads" in shown[2]) == (2, True)
 
 
 def test_finished_tracks_are_drawn_like_a_scan(zoo: Zoo, contigs: dict[str, str]) -> None:  # noqa: ARG001

@@ -112,7 +112,7 @@ def write(
     with replacing_together(dict.fromkeys(outputs.paths, outputs.overwrite), outputs.inputs) as partials:
         *pictures, described_file, trace, fasta = partials
         for picture in pictures:
-            draw(found, target, targets, options, picture)
+            draw(found, target, targets, options, picture, model.spec.unit)
         described_file.write_text(json.dumps(described, indent=2) + "\n", "utf-8")
         _write_trace(trace, design_names, found, targets)
         with fasta.open("wb") as file:
@@ -175,17 +175,24 @@ def by_round(found: Sequence[Design]) -> np.ndarray:
     return values
 
 
-def draw(found: Sequence[Design], target: str, targets: Sequence[str], options: DesignOptions, path: Path) -> None:
+def draw(
+    found: Sequence[Design],
+    target: str,
+    targets: Sequence[str],
+    options: DesignOptions,
+    path: Path,
+    unit: str = UNIT,
+) -> None:
     """Draw the predictions of each design by round, one panel for each target. The suffix of `path` is the format."""
     values = by_round(found)
     order = sorted(range(len(targets)), key=lambda number: targets[number] != target)  # the designed target first
     figure, (panels,) = figures.new(PANEL_INCHES[0] * len(order), PANEL_INCHES[1], columns=len(order))
     for panel, number in zip(panels, order, strict=True):
-        _draw_panel(panel, values[..., number], targets[number], options, designed=targets[number] == target)
+        _draw_panel(panel, values[..., number], targets[number], options, unit, designed=targets[number] == target)
     figures.write(figure, path)
 
 
-def _draw_panel(panel: Axes, values: np.ndarray, name: str, options: DesignOptions, designed: bool) -> None:
+def _draw_panel(panel: Axes, values: np.ndarray, name: str, options: DesignOptions, unit: str, designed: bool) -> None:
     from matplotlib.ticker import MaxNLocator
 
     rounds = np.arange(values.shape[1])
@@ -197,7 +204,8 @@ def _draw_panel(panel: Axes, values: np.ndarray, name: str, options: DesignOptio
     limits += [(keep.bound, f"keep {'>' if keep.above else '<'}") for keep in options.bounds if keep.target == name]
     for bound, what in limits:
         panel.axhline(bound, color=BOUND, linewidth=1, linestyle="--", label=f"{what} {bound:g}")
-    panel.set(xlabel="round", ylabel=f"predicted {short} ({UNIT})", title=f"{short}, the target" if designed else short)
+    panel.set(xlabel="round", title=f"{short}, the target" if designed else short)
+    panel.set_ylabel(f"predicted {short} ({unit})", parse_math=False)
     panel.title.set_fontsize(10)
     panel.margins(x=0.02)
     panel.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -158,6 +158,7 @@ def diagnosis(
     targets: tuple[str, ...],
     title: str,
     path: Path,
+    unit: str = UNIT,
 ) -> None:
     """A row of panels for each target: the residuals with one and with two Gaussians, then against each covariate.
 
@@ -176,7 +177,7 @@ def diagnosis(
         every = by_sequence(residuals[:, row], groups)
         present = np.isfinite(every)
         values = every[present]
-        label = f"residual {_short(target, 16)} ({UNIT})"
+        label = f"residual {_short(target, 16)} ({_short(unit, 20)})"
         _histogram(panels[row, 0], values, diagnoses[row], f"{label}\nobserved - predicted")
         limits = _limits(residuals[measured, row], np.zeros(1))
         for column, (name, by_row) in enumerate(covariates[row].items(), 1):

@@ -17,7 +17,7 @@ from zoo.evaluation import evaluate, figures, metrics
 from zoo.evaluation.evaluate import Evaluation, Report
 from zoo.evaluation.metrics import METRICS
 from zoo.formats import table_writer
-from zoo.spec import MOST_SHOWN
+from zoo.spec import MOST_SHOWN, NO_UNIT
 from zoo.system.atomic import Inputs, check_folder_target, replacing_folder
 
 FILES = ("metrics.json", "predictions.tsv", "scatter.png", "comparison.png", "targets.png", "diagnosis*.png")
@@ -62,6 +62,7 @@ def _draw(report: Report, folder: Path) -> None:
         {one.label: one.scores for one in report.evaluations},
         report.targets,
         folder / "scatter.png",
+        unit=_unit(report),
     )
     if report.comparisons:
         _draw_comparison(report, folder / "comparison.png")
@@ -75,7 +76,14 @@ def _draw(report: Report, folder: Path) -> None:
             report.targets,
             one.label,
             folder / ("diagnosis.png" if len(report.evaluations) == 1 else f"diagnosis-{number}.png"),
+            unit=_unit(report),
         )
+
+
+def _unit(report: Report) -> str:
+    """The unit of the models, if all have the same one."""
+    units = {one.spec.unit for one in report.evaluations}
+    return units.pop() if len(units) == 1 else NO_UNIT
 
 
 def _draw_comparison(report: Report, path: Path) -> None:

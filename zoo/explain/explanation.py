@@ -88,7 +88,7 @@ def explain(
         described["findings"] = dataclasses.asdict(method.findings)
         report.write(folder / report.FILE, rows[: options.rows], described)
         if options.logos:
-            _write_logos(folder, rows[: options.logos], described["explained"], options.logo_format)
+            _write_logos(folder, rows[: options.logos], described["explained"], options.logo_format, model.spec.unit)
         (folder / DESCRIPTION).write_text(json.dumps(described, indent=2) + "\n")
     return described
 
@@ -181,11 +181,11 @@ def _titles(names: Mapping[str, type], columns: Sequence[Column]) -> list[str]:
     ]
 
 
-def _write_logos(folder: Path, rows: Sequence[Row], targets: Sequence[str], kind: str) -> None:
+def _write_logos(folder: Path, rows: Sequence[Row], targets: Sequence[str], kind: str, unit: str) -> None:
     """Write a picture for each sequence and target: 0001.dev.png shows the first sequence."""
     (folder / logos.FOLDER).mkdir()
     for number, row in enumerate(rows, 1):
         for target, contributions in zip(targets, row.contributions, strict=True):
             scores = contributions[:, None] * ONE_HOT[row.codes]
             path = folder / logos.FOLDER / f"{number:04d}.{files.quoted(target)}.{kind}"
-            logos.save_sequence(scores, path, f"{row.name}: contributions to {target}")
+            logos.save_sequence(scores, path, f"{row.name}: contributions to {target}", unit)

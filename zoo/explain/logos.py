@@ -37,11 +37,8 @@ LETTER_WIDTH = 0.25
 HEIGHT = 2.2
 """Inches of the logo of a motif."""
 
-CONTRIBUTION = f"contribution ({UNIT})"
-"""Title of the axis."""
 
-
-def save_sequence(scores: np.ndarray, path: Path, title: str) -> None:
+def save_sequence(scores: np.ndarray, path: Path, title: str, unit: str = UNIT) -> None:
     """Draw a logo of scores, float (L, 4), in rows of ROW_BASES bases with one scale. The suffix is the format."""
     rows = -(-len(scores) // ROW_BASES)
     wide = min(len(scores), ROW_BASES)
@@ -53,22 +50,24 @@ def save_sequence(scores: np.ndarray, path: Path, title: str) -> None:
         _draw(panel, scores[start : start + ROW_BASES], start + 1)
         panel.set(xlim=(start + 0.4, start + wide + 0.6), ylim=(lowest - margin, highest + margin))
     panels[-1, 0].set_xlabel("position (bases)", fontsize=9)
-    figure.supylabel(CONTRIBUTION, fontsize=9)
+    figure.supylabel(contribution(unit), fontsize=9, parse_math=False)
     figure.suptitle(title, fontsize=9, x=0.01, ha="left", parse_math=False)
     figures.write(figure, path)
 
 
-def save_motif(scores: np.ndarray, file: Path | IO[bytes], title: str, width: float, kind: str = "") -> None:
+def save_motif(
+    scores: np.ndarray, file: Path | IO[bytes], title: str, width: float, kind: str = "", unit: str = UNIT
+) -> None:
     """Draw a logo of scores, float (W, 4). width: inches.  kind: the format of a file without a suffix."""
     figure, ((axes,),) = figures.new(width, HEIGHT)
     _draw(axes, scores)
     axes.set_title(title, fontsize=9, loc="left", parse_math=False)
-    axes.set_ylabel(CONTRIBUTION, fontsize=8)
+    axes.set_ylabel(contribution(unit), fontsize=8, parse_math=False)
     axes.set_xlabel("position (bases)", fontsize=8)
     figures.write(figure, file, kind)
 
 
-def overview(titles: Sequence[str], scores: Sequence[np.ndarray], path: Path) -> None:
+def overview(titles: Sequence[str], scores: Sequence[np.ndarray], path: Path, unit: str = UNIT) -> None:
     """Draw logos of scores, float (W, 4), below each other, with their titles beside them."""
     widest = max(len(one) for one in scores)
     ratios = {"width_ratios": [LETTER_WIDTH * widest, 4]}
@@ -80,8 +79,13 @@ def overview(titles: Sequence[str], scores: Sequence[np.ndarray], path: Path) ->
         logo.set_xticks([])
         text.axis("off")
         text.text(0, 0.5, title, va="center", fontsize=10, parse_math=False, linespacing=1.5)
-    figure.supylabel(f"mean {CONTRIBUTION}", fontsize=9)
+    figure.supylabel(f"mean {contribution(unit)}", fontsize=9, parse_math=False)
     figures.write(figure, path)
+
+
+def contribution(unit: str) -> str:
+    """The title of an axis of contributions to an activity in this unit."""
+    return f"contribution ({unit})"
 
 
 def _draw(axes: Axes, scores: np.ndarray, first: int = 1) -> None:

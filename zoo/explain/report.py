@@ -61,7 +61,7 @@ def write(path: Path, rows: Sequence[Row], described: dict[str, Any]) -> None:
         "colours": COLOURS,
         "length": described["sequence_length"],
         "rowBases": ROW_BASES,
-        "unit": UNIT,
+        "unit": weights.get("unit", UNIT),  # descriptions of earlier releases have no unit
         "sequences": described["counts"]["records"],
         "method": options["method"],
         "shuffles": options["shuffles"],

@@ -150,7 +150,8 @@ def draw(columns: Columns, path: Path, annotation: Path | None = None, unit: str
     limits = _limits(columns)
     for number, (panel, target) in enumerate(zip(panels[:, 0], shown, strict=False)):
         _draw_track(panel, columns, number, figures.COLOURS[number % len(figures.COLOURS)])
-        panel.set(ylim=limits, ylabel=unit if len(shown) < 4 else "")
+        panel.set(ylim=limits)
+        panel.set_ylabel(unit if len(shown) < 4 else "", parse_math=False)
         panel.set_title(target, fontsize=9, loc="left", pad=3, parse_math=False)
     if annotation is not None:
         _draw_genes(panels[-1, 0], stack, region)
@@ -159,7 +160,7 @@ def draw(columns: Columns, path: Path, annotation: Path | None = None, unit: str
     last.set_xlabel(f"position on {region.contig} (bases)", parse_math=False)
     figures.thousands(last)
     if len(shown) >= 4:
-        figure.supylabel(unit, fontsize=10)
+        figure.supylabel(unit, fontsize=10, parse_math=False)
     figure.suptitle(_title(columns, title, len(shown)), fontsize=10, parse_math=False)
     figures.write(figure, path)
 
@@ -303,9 +304,9 @@ def _draw_arrows(
 class EffectPlot:
     """Effects of variants by position, a panel for each target, with the largest of them labelled."""
 
-    def __init__(self, contigs: Mapping[str, int], targets: Sequence[str]) -> None:
-        """contigs: name -> bases, in the order of the genome."""
-        self._contigs, self._targets = contigs, tuple(targets)
+    def __init__(self, contigs: Mapping[str, int], targets: Sequence[str], unit: str = UNIT) -> None:
+        """contigs: name -> bases, in the order of the genome.  unit: of the effects."""
+        self._contigs, self._targets, self._unit = contigs, tuple(targets), unit
         self._numbers = {name: number for number, name in enumerate(contigs)}
         self._places: list[np.ndarray] = [np.empty((0, 2), np.int64)]
         self._effects: list[np.ndarray] = [np.empty((0, len(targets)), np.float32)]
@@ -342,7 +343,7 @@ class EffectPlot:
                 panel.scatter(
                     x[some], values[some], size, color=colour, alpha=0.45 if odd else 0.9, linewidths=0, rasterized=True
                 )
-            panel.set_ylabel(f"effect ({UNIT})")
+            panel.set_ylabel(f"effect ({self._unit})", parse_math=False)
             _title_effects(panel, target, len(x))
             panel.tick_params(labelsize=8)
             panel.margins(x=0.02, y=0.14)

@@ -29,7 +29,7 @@ from zoo.genome.options import ScanOptions
 from zoo.genome.shards import Arrays, Progress
 from zoo.prediction import description
 from zoo.prediction.run import description_path
-from zoo.spec import MOST_SHOWN, UNIT, ModelSpec
+from zoo.spec import MOST_SHOWN, ModelSpec
 
 BLOCK_BASES = 1 << 18
 """Bases whose windows are predicted together, the number that a Session hands to its engine at once; progress is
@@ -121,9 +121,12 @@ class Scan(GenomeWork):
     NAME = "scan"
 
     def __init__(self, job: ScanJob, genome: IndexedFasta, spec: ModelSpec) -> None:
-        """Raises ZooError for invalid regions."""
+        """Raises ZooError for invalid regions, and for --scale linear if the activities are not in log2."""
         super().__init__(genome, spec)
         self.job, self.options = job, job.options
+        known = spec.card is not None and spec.card.unit
+        if known and job.options.scale == "linear" and not spec.unit.startswith("log2"):
+            raise ZooError(f"--scale linear: needs activities in log2, these weights predict {spec.unit}")
         self.targets = job.targets(spec)
         self.columns = spec.target_indices(self.options.targets)
         self.stretches = _stretches(genome, job.options)
@@ -211,7 +214,7 @@ class Scan(GenomeWork):
                 if self._drawn is not None:
                     self._drawn.add(starts, ends, values)
         if self._drawn is not None and self.options.figure is not None:
-            unit = UNIT if self.options.scale == "log2" else UNIT.removeprefix("log2 ")
+            unit = self.spec.unit if self.options.scale == "log2" else self.spec.unit.removeprefix("log2 ")
             figures.draw(self._drawn, files[self.options.figure], self.options.genes, unit)
         return {
             "scan": {name: str(value) if isinstance(value, Path) else value for name, value in options.items()},

@@ -311,7 +311,7 @@ class Scoring(GenomeWork):
         """
         job, source, file, index = self.job, self._source, files[self.job.output], None
         figure = job.options.figure
-        plot = figures.EffectPlot(self.genome.contigs, self.spec.targets) if figure else None
+        plot = figures.EffectPlot(self.genome.contigs, self.spec.targets, self.spec.unit) if figure else None
         report = Report(plot)
         if source is None:
             with _table(job.output, self.spec.targets, file) as add:

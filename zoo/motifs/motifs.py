@@ -100,6 +100,7 @@ def find(
     explained = files.read(folder)
     lookup.warn_of_imitation(explained.description["weights"]["id"])
     available = explained.description["explained"]
+    unit = explained.description["weights"].get("unit", UNIT)  # descriptions of earlier releases have no unit
     targets = options.targets or tuple(available)
     for target in targets:
         if target not in available:
@@ -131,9 +132,9 @@ def find(
             if motifs:
                 on_progress(f"names of {len(found)} patterns of {target}")
                 found = patterns.with_matches(found, motifs)
-            _write(partial, target, explained.names, found)
+            _write(partial, target, explained.names, found, unit)
             described["targets"][target] = {"sequences": len(numbers), "patterns": [_described(one) for one in found]}
-            content += _section(target, explained.names, len(numbers), found)
+            content += _section(target, explained.names, len(numbers), found, unit)
         (partial / PAGE_FILE).write_text(PAGE.read_text("utf-8").replace(CONTENT_MARK, content), "utf-8", "replace")
         (partial / DESCRIPTION).write_text(json.dumps(described, indent=2) + "\n")
     return described
@@ -157,7 +158,7 @@ def _described(pattern: Pattern) -> dict[str, Any]:
     }
 
 
-def _write(folder: Path, target: str, names: Sequence[str], found: Sequence[Pattern]) -> None:
+def _write(folder: Path, target: str, names: Sequence[str], found: Sequence[Pattern], unit: str) -> None:
     """Write the tables, the MEME file and the logos of a target."""
     stem = files.quoted(target)
     motifs = (meme.Motif(one.name, one.core_frequencies, one.consensus, sites=len(one.seqlets)) for one in found)
@@ -177,10 +178,11 @@ def _write(folder: Path, target: str, names: Sequence[str], found: Sequence[Patt
         for one, pattern in patterns.hits(found)
     ]
     _write_table(folder / f"{stem}.hits.tsv", HIT_COLUMNS, hits)
-    logos.overview(titles, [one.logo for one in found], folder / f"{stem}.patterns.png")
+    logos.overview(titles, [one.logo for one in found], folder / f"{stem}.patterns.png", unit)
     (folder / logos.FOLDER).mkdir(exist_ok=True)
     for one in found:
-        logos.save_motif(one.logo, folder / logos.FOLDER / f"{stem}.{one.name}.png", one.name, LOGO_WIDTH)
+        path = folder / logos.FOLDER / f"{stem}.{one.name}.png"
+        logos.save_motif(one.logo, path, one.name, LOGO_WIDTH, unit=unit)
 
 
 def _write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -205,27 +207,27 @@ def _about(described: Mapping[str, Any]) -> str:
     return "".join(f"<p>{html.escape(line)}</p>\n" for line in lines)
 
 
-def _section(target: str, names: Sequence[str], sequences: int, found: Sequence[Pattern]) -> str:
+def _section(target: str, names: Sequence[str], sequences: int, found: Sequence[Pattern], unit: str) -> str:
     """The patterns of a target as HTML."""
     columns = "".join(f"<th>{name}</th>" for name in PAGE_COLUMNS)
-    rows = "".join(_row(one) + _positions(one, names, target) for one in found)
+    rows = "".join(_row(one, unit) + _positions(one, names, target, unit) for one in found)
     title = f"{html.escape(target)}: {len(found):,} patterns in {sequences:,} sequences"
     return f"<h2>{title}</h2>\n<table class=patterns>\n<tr>{columns}</tr>\n{rows}</table>\n"
 
 
-def _row(one: Pattern) -> str:
+def _row(one: Pattern, unit: str) -> str:
     sign = ", lowers the prediction" if patterns.SIGNS[one.name.split(".")[0]] < 0 else ""
     match = one.match
     cells = (html.escape(match.name), f"{match.similarity:.2f}", f"{match.p_value:.1e}") if match else ("", "", "")
     return (
         f"<tr><td>{one.name}{sign}</td><td class=number>{len(one.seqlets):,}</td>"
-        f'<td><img src="{_image(one.logo)}" alt="{one.consensus}"></td>'
+        f'<td><img src="{_image(one.logo, unit)}" alt="{one.consensus}"></td>'
         f"<td><code>{one.consensus}</code></td><td>{cells[0]}</td><td class=number>{cells[1]}</td>"
         f"<td class=number>{cells[2]}</td></tr>\n"
     )
 
 
-def _positions(one: Pattern, names: Sequence[str], target: str) -> str:
+def _positions(one: Pattern, names: Sequence[str], target: str, unit: str) -> str:
     """The hits of a pattern, which open on a click: a row of the table of patterns."""
     hits = [hit for hit, _ in patterns.hits([one])]
     table = f"{files.quoted(target)}.hits.tsv"
@@ -235,7 +237,7 @@ def _positions(one: Pattern, names: Sequence[str], target: str) -> str:
         f"<td class=number>{hit.end:,}</td><td>{hit.strand}</td><td class=number>{hit.contribution:.3f}</td></tr>"
         for hit in hits[:MOST_HITS]
     )
-    columns = "".join(f"<th>{name}</th>" for name in (*HIT_COLUMNS[:4], f"contribution ({UNIT})"))
+    columns = "".join(f"<th>{name}</th>" for name in (*HIT_COLUMNS[:4], html.escape(logos.contribution(unit))))
     return (
         f"<tr class=hits><td colspan={len(PAGE_COLUMNS)}><details><summary>{len(hits):,} positions of {one.consensus}"
         f'</summary><p>All are in <a href="{html.escape(quote(table))}">{html.escape(table)}</a>{more}.</p>'
@@ -243,10 +245,10 @@ def _positions(one: Pattern, names: Sequence[str], target: str) -> str:
     )
 
 
-def _image(scores: np.ndarray) -> str:
+def _image(scores: np.ndarray, unit: str) -> str:
     """A logo of float (W, 4) as a data URL."""
     drawn = io.BytesIO()
-    logos.save_motif(scores, drawn, "", PAGE_LOGO_WIDTH, "svg")
+    logos.save_motif(scores, drawn, "", PAGE_LOGO_WIDTH, "svg", unit)
     return f"data:image/svg+xml;base64,{base64.b64encode(drawn.getvalue()).decode()}"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import zoo
+from zoo.card import Card
 from zoo.errors import counted
 from zoo.system.files import file_sha256
 from zoo.weights import lookup
@@ -36,9 +37,11 @@ def of_weights(spec: ModelSpec) -> dict[str, Any]:
     """Identity of weights; for bundled ones, what they imitate and how well.
 
     published: the name of published weights.  caution: see lookup.imitation.  predicts, cite: what the targets of
-    published weights and their imitations are, and whom to cite; None for other weights.
+    published weights and their imitations are, and whom to cite; for other weights, what their card says, or None.
+    unit: of the activities.
     """
     bundled, about = lookup.bundled_as(spec.weights_id), lookup.about(spec.weights_id)
+    card = spec.card or Card()
     return {
         "id": spec.weights_id,
         "architecture": spec.architecture,
@@ -49,8 +52,9 @@ def of_weights(spec: ModelSpec) -> dict[str, Any]:
         "published": lookup.published_as(spec.weights_id),
         "imitates": lookup.published_instead(spec.architecture) if bundled else None,
         "caution": lookup.imitation(spec.weights_id),
-        "predicts": about and about.predicts,
-        "cite": about and about.citation,
+        "predicts": about.predicts if about else card.predicts or None,
+        "cite": about.citation if about else card.citation or None,
+        "unit": spec.unit,
     }
 
 

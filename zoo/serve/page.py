@@ -28,7 +28,7 @@ from zoo.errors import ZooError
 from zoo.explain import report
 from zoo.explain.logos import COLOURS
 from zoo.prediction import description
-from zoo.spec import ALPHABET, MOST_SHOWN, UNIT
+from zoo.spec import ALPHABET, MOST_SHOWN
 from zoo.system.atomic import replacing_folder
 from zoo.weights import lookup
 
@@ -54,7 +54,6 @@ HEADERS = {
 SETTINGS = {
     "alphabet": ALPHABET,
     "colours": COLOURS,
-    "unit": UNIT,
     "most_shown": MOST_SHOWN,
     "longest": LONGEST,
     "missing_words": sorted(MISSING_WORDS),
