@@ -29,6 +29,16 @@ SMALLER: dict[str, dict[str, Any]] = {
     "basset": {"filters": (30, 21, 20), "dense_units": (50, 41)},
     "deepstarr": {"filters": (19, 12, 7, 5), "dense_units": (33,)},
     "legnet": {"stem_filters": 6, "block_filters": (8, 10), "pools": (2, 3), "widening": 2},
+    "malinois": {"filters": (8, 6, 4), "dense_units": (10,), "branch_units": 6},
+    "dream": {
+        "first_filters": 6,
+        "core_filters": 4,
+        "block_filters": (6,),
+        "widening": 2,
+        "squeezing": 2,
+        "lstm_units": 5,
+        "head_filters": 8,
+    },
 }
 """Architecture -> fields of its odd Config that make it small enough to train in a test."""
 

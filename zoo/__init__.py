@@ -10,6 +10,7 @@ zoo.variant_effects("calls.vcf", "dm6.fa")     # variants -> a DataFrame with a 
 zoo.from_pretrained("owner/name")     # weights of a hub, tested, on the fastest runtime
 zoo.torch_module("original")          # the PyTorch network, float (N, 4, L) -> (N, T)
 zoo.import_module(module, "frame.toml", "mine.onnx")   # your own PyTorch network, for all commands
+zoo.weights_from_state_dict(state, "original")   # a PyTorch state dict -> weights of the zoo
 zoo.explain.ism(model, ["ACGT..."])   # what each substitution does, float32 (N, L, 4, T); see zoo.explain
 """
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from zoo.prediction.model import Model, load, predict
     from zoo.publish.hub import from_pretrained
     from zoo.weights.importers.graph_import import import_module
+    from zoo.weights.importers.state_dicts import weights_from_state_dict
     from zoo.weights.network import torch_module
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "predict_intervals",
     "torch_module",
     "variant_effects",
+    "weights_from_state_dict",
 ]
 __version__ = "0.1.0"
 
@@ -66,5 +69,6 @@ __getattr__, __dir__ = lazy.names(
         "one_hot": "zoo.dna.encoding",
         "predict": "zoo.prediction.model",
         "torch_module": "zoo.weights.network",
+        "weights_from_state_dict": "zoo.weights.importers.state_dicts",
     },
 )

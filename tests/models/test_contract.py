@@ -234,8 +234,17 @@ def test_the_numpy_code_of_a_model_with_its_own_graph_gives_the_numbers_of_the_n
     np.testing.assert_allclose(numbers, torch_numbers(weights, codes, torch.float64), rtol=1e-6, atol=1e-6)
 
 
+def is_traced(architecture: str) -> bool:
+    """Whether PyTorch's exporter makes the ONNX graph, which takes seconds."""
+    return not any(hasattr(MODELS[architecture], part) for part in ("plain_layers", "onnx_model"))
+
+
 @every_odd_config
 def test_auto_runs_every_model(name: str) -> None:
+    """Of models whose graphs are traced only the first: tests/models/test_goldens.py exports the others."""
+    architecture = checkpoints.architecture_of(CONFIGS[name])
+    if is_traced(architecture) and architecture != min(filter(is_traced, MODELS)):
+        pytest.skip("another traced model is tested")
     weights = random_checkpoint(CONFIGS[name])
     running = open_automatic(lambda _: weights)
     assert session.refuses(running.runtime, weights.spec) is None

@@ -1,6 +1,6 @@
 """Networks whose architecture other authors published: their classes' state dicts give their numbers.
 
-The state dicts are of small networks with random weights, saved by the authors' own classes; see the README beside them.
+The state dicts are of small networks with random weights, saved by the authors' own classes; their README says more.
 """
 
 from __future__ import annotations

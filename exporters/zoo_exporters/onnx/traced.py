@@ -6,12 +6,13 @@ Needs the extra `train`, and takes seconds.
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from zoo.errors import CheckFailed, require
+from zoo.errors import CheckFailed, ZooError, require
 from zoo.spec import ALPHABET, ModelSpec
 from zoo_exporters.onnx.widen import widen
 
@@ -25,13 +26,52 @@ if TYPE_CHECKING:
 def trace(module: torch.nn.Module, spec: ModelSpec, tensors: Tensors, opset: int) -> onnx.ModelProto:
     """The traced graph: one-hot bases, channels first -> activities. Batch norm is folded into the layer before it.
 
-    Raises MissingDependency if onnxscript is missing, CheckFailed if PyTorch's exporter returns nothing.
+    Recurrent layers are traced by PyTorch's older exporter, if it knows all operators of the network, since it keeps
+    them; the newer one writes out every position, and takes minutes.
+    Raises MissingDependency if onnxscript is missing, CheckFailed if PyTorch's exporter returns nothing, and ZooError
+    if the module makes the number of sequences a constant.
     """
     import torch
 
     require("onnxscript", "train", "PyTorch's exporter")
     # the exporter treats a batch of 1 as a constant
     example = torch.zeros(2, len(ALPHABET), spec.sequence_length)
+    recurrent = any(isinstance(layer, torch.nn.RNNBase) for layer in module.modules())
+    model = _recurrent(module, example, tensors, opset) if recurrent else None
+    model = model or _exported(module, example, tensors, opset)
+    if model.graph.input[0].type.tensor_type.shape.dim[0].HasField("dim_value"):
+        raise ZooError(
+            f"{spec.architecture}: the batch axis became fixed at {len(example)}, the number of sequences in the "
+            "trace; the network makes it a constant, as len(x) and int(x.shape[0]) do; use x.shape[0] or -1"
+        )
+    _drop_notes(model)
+    widen(model.graph)
+    return model
+
+
+def _recurrent(module: torch.nn.Module, example: torch.Tensor, tensors: Tensors, opset: int) -> onnx.ModelProto | None:
+    """The graph by the older exporter; None if it does not know an operator."""
+    import onnx
+    import torch
+
+    file = io.BytesIO()
+    with _quiet(), contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(torch.onnx.errors.OnnxExporterError):
+        torch.onnx.export(
+            module,
+            (example,),
+            file,
+            dynamo=False,
+            opset_version=opset,
+            input_names=[tensors.input],
+            output_names=[tensors.output],
+            dynamic_axes={name: {0: "batch"} for name in (tensors.input, tensors.output)},
+        )
+    return onnx.load_model_from_string(file.getvalue()) if file.getvalue() else None
+
+
+def _exported(module: torch.nn.Module, example: torch.Tensor, tensors: Tensors, opset: int) -> onnx.ModelProto:
+    import torch
+
     with _quiet():
         program = torch.onnx.export(
             module,
@@ -46,10 +86,7 @@ def trace(module: torch.nn.Module, spec: ModelSpec, tensors: Tensors, opset: int
         )
     if program is None:
         raise CheckFailed("PyTorch's exporter returned nothing; is this release of PyTorch too old?")
-    model = program.model_proto
-    _drop_notes(model)
-    widen(model.graph)
-    return model
+    return program.model_proto
 
 
 @contextlib.contextmanager

@@ -71,14 +71,12 @@ RECIPE = {"optimizer": "adamw", "learning_rate": 0.005, "epsilon": 1e-8, "weight
 
 PARTS = {"0": "expand.conv", "1": "expand.norm", "3": "depthwise.conv", "4": "depthwise.norm", "6.fc.0": "gate.squeeze",
          "6.fc.2": "gate.excite", "7": "project.conv", "8": "project.norm"}  # fmt: skip
+CORE = r"core\.seqextractor\."
 ARRAY_NAMES = {
     r"first\.conv_list\.(\d+)\.conv\.(\w+)": r"first.\1.\2",
-    **{
-        rf"core\.seqextractor\.inv_res_blc(\d+)\.{theirs}\.(\w+)": rf"blocks.\1.{ours}.\2"
-        for theirs, ours in PARTS.items()
-    },
-    r"core\.seqextractor\.resize_blc(\d+)\.0\.(\w+)": r"blocks.\1.join.conv.\2",
-    r"core\.seqextractor\.resize_blc(\d+)\.1\.(\w+)": r"blocks.\1.join.norm.\2",
+    **{rf"{CORE}inv_res_blc(\d+)\.{theirs}\.(\w+)": rf"blocks.\1.{ours}.\2" for theirs, ours in PARTS.items()},
+    rf"{CORE}resize_blc(\d+)\.0\.(\w+)": r"blocks.\1.join.conv.\2",
+    rf"{CORE}resize_blc(\d+)\.1\.(\w+)": r"blocks.\1.join.norm.\2",
     r"core\.lstm\.(\w+)": r"lstm.\1",
     r"core\.conv_list\.(\d+)\.conv\.(\w+)": r"core.\1.\2",
     r"final\.linear(\d+)\.0\.(\w+)": r"final.linear\1.\2",

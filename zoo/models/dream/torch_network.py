@@ -13,7 +13,7 @@ from zoo.spec import ALPHABET
 
 
 class Convolutions(nn.ModuleList):
-    """Convolutions of several widths beside each other, each with ReLU and dropout: (N, inputs, L) -> (N, filters, L)."""
+    """Convolutions of several widths, side by side: (N, inputs, L) -> (N, filters, L)."""
 
     def __init__(self, inputs: int, filters: int, config: Config) -> None:
         each = filters // len(config.kernel_sizes)

@@ -1,5 +1,5 @@
-"""Malinois (Gosai et al., Nature 2024, doi:10.1038/s41586-024-08070-z; BassetBranched in sjgosai/boda2, MIT): Basset with
-a tower of dense layers for each cell line, for massively parallel reporter assays of human elements.
+"""Malinois (Gosai et al., Nature 2024, doi:10.1038/s41586-024-08070-z; BassetBranched in sjgosai/boda2, MIT): Basset
+with a tower of dense layers for each cell line, for massively parallel reporter assays of human elements.
 
 The study measured elements of 200 bp in a plasmid. Its network sees 600 bp: the element between the last 200 bases of
 the vector upstream and the first 200 downstream. The variant `malinois` takes the 200 bp and adds the vector;
@@ -61,8 +61,8 @@ class Config(NetworkConfig):
         super().__post_init__()
         check_flanks(self, self.left_flank, self.right_flank)
         if not len(self.filters) == len(self.kernel_sizes) == len(POOLS) or not self.dense_units:
-            raise ZooError(f"filters, kernel_sizes: expected {len(POOLS)} of each, and dense_units; got {self.filters}, "
-                           f"{self.kernel_sizes} and {self.dense_units}")  # fmt: skip
+            raise ZooError(f"filters, kernel_sizes: expected {len(POOLS)} of each, and dense_units; got "
+                           f"{self.filters}, {self.kernel_sizes} and {self.dense_units}")  # fmt: skip
         if self.positions < 1:
             raise ZooError(f"sequence_length: expected at least 24 bases with flanks, got {self.sequence_length}")
 
@@ -73,11 +73,11 @@ class Config(NetworkConfig):
         return (check_flanks(self, self.left_flank, self.right_flank) // first // second + 2) // third
 
 
-WHOLE = {"sequence_length": 600, "left_flank": "", "right_flank": ""}
+WHOLE = Config(sequence_length=600, left_flank="", right_flank="")
 VARIANTS = {
     "malinois": Config(),
-    "malinois-600": Config(**WHOLE),
-    "basset-branched": Config(**WHOLE, branch_activation="relu6"),
+    "malinois-600": WHOLE,
+    "basset-branched": dataclasses.replace(WHOLE, branch_activation="relu6"),
 }
 
 ARRAY_NAMES = {
