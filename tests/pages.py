@@ -61,7 +61,11 @@ class Block:
 
 
 def blocks(page: Path) -> list[Block]:
-    return [Block(language, text) for language, text in _FENCE.findall(page.read_text("utf-8"))]
+    return _blocks(page.read_text("utf-8"))
+
+
+def _blocks(text: str) -> list[Block]:
+    return [Block(language, text) for language, text in _FENCE.findall(text)]
 
 
 def files(page: Path) -> dict[str, str]:
@@ -69,13 +73,28 @@ def files(page: Path) -> dict[str, str]:
     return {block.file: block.text for block in blocks(page) if block.file}
 
 
-def run(page: Path, folder: Path, zoo: Callable[..., tuple[int, str, str]], printed: Callable[[], str]) -> None:
+def replaced(text: str, changes: dict[str, str]) -> str:
+    """What a test runs in the place of what the reader runs; fails if a page no longer shows that."""
+    for shown, tested in changes.items():
+        assert shown in text
+        text = text.replace(shown, tested)
+    return text
+
+
+def run(
+    page: Path,
+    folder: Path,
+    zoo: Callable[..., tuple[int, str, str]],
+    printed: Callable[[], str],
+    smaller: dict[str, str] | None = None,
+) -> None:
     """Run the blocks of a page in order, in `folder`, the working directory.
 
     zoo: see the fixture.  printed: returns the text written to standard output since its last call.
+    smaller: what the reader runs -> what is run in its place.
     """
     names: dict[str, Any] = {}
-    for block in blocks(page):
+    for block in _blocks(replaced(page.read_text("utf-8"), smaller or {})):
         if block.file:
             (folder / block.file).parent.mkdir(parents=True, exist_ok=True)
             (folder / block.file).write_text(block.text)

@@ -40,13 +40,6 @@ def cells(page: str) -> list[tuple[str, str]]:
     return [*found, ("markdown", page[end:].strip())]
 
 
-def replaced(text: str, changes: dict[str, str]) -> str:
-    for shown, tested in changes.items():
-        assert shown in text
-        text = text.replace(shown, tested)
-    return text
-
-
 def notebook() -> Any:
     version = nbformat.v4
     made = version.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
@@ -79,8 +72,8 @@ def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     path = pages.shell_path(tmp_path / "bin", sys.executable)
     (tmp_path / "bin" / "python").symlink_to(sys.executable)
     monkeypatch.setenv("PATH", path)
-    (tmp_path / "tutorial_data.py").write_text(replaced((DOCS / "tutorial_data.py").read_text(), SMALLER_DATA))
-    run = nbformat.reads(replaced(NOTEBOOK.read_text("utf-8"), SMALLER), as_version=4)
+    (tmp_path / "tutorial_data.py").write_text(pages.replaced((DOCS / "tutorial_data.py").read_text(), SMALLER_DATA))
+    run = nbformat.reads(pages.replaced(NOTEBOOK.read_text("utf-8"), SMALLER), as_version=4)
     nbclient.NotebookClient(run, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
     printed = ["".join(output.get("text", "") for output in cell.get("outputs", ())) for cell in run.cells]
     kinds, effects = (next(text for text in printed if word in text) for word in ("kind", "where"))
