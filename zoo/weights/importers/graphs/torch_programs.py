@@ -18,6 +18,7 @@ import numpy as np
 from zoo.errors import ZooError, require
 from zoo.weights.importers.graphs import exported_checks, script_checks
 from zoo.weights.importers.graphs.graph import LENGTHS, Arrays, ForeignGraph, finished, reason
+from zoo.weights.importers.graphs.torch_recurrent import whole_layers
 
 if TYPE_CHECKING:
     import torch
@@ -137,7 +138,7 @@ def _torch(path: Path) -> Any:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Without the advice that PyTorch logs and prints for its developers."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), whole_layers():
         warnings.simplefilter("ignore")
         before = logging.root.manager.disable
         logging.disable(logging.ERROR)
