@@ -7,6 +7,7 @@ same numbers at each of BATCHES, and refuses a conversion that differs. Axes: N 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,9 @@ BATCHES = (1, 2, 7, 64)
 
 TOLERANCE = 2e-5
 """Largest difference, as a part of the largest number of an output."""
+
+MOST_NUMBERS = 1 << 28
+"""In the input of a comparison: 64 sequences of a million bases."""
 
 LENGTHS = (256, 64, 1024, 8192, 32, 4)
 """Lengths that are tried, in this order, for an axis that the network leaves free."""
@@ -202,8 +206,8 @@ def _example(path: str, inputs: Sequence[Tensor], run: Run) -> tuple[Arrays, Arr
     failed: Exception = ZooError("no length works")
     for length in LENGTHS if free else LENGTHS[:1]:
         rng = np.random.default_rng(0)
-        feeds = {one.name: _numbers(one, max(BATCHES), length, rng) for one in inputs}
         try:
+            feeds = {one.name: _numbers(one, max(BATCHES), length, rng) for one in inputs}
             return feeds, run(feeds)
         except Exception as error:  # noqa: BLE001  each framework has its own classes of errors
             failed = error
@@ -213,6 +217,8 @@ def _example(path: str, inputs: Sequence[Tensor], run: Run) -> tuple[Arrays, Arr
 def _numbers(tensor: Tensor, count: int, length: int, rng: np.random.Generator) -> np.ndarray:
     """Random bases for an input: one-hot if it has an axis of four channels, base codes if it holds whole numbers."""
     shape = (count, *(size if isinstance(size, int) else length for size in tensor.shape[1:]))
+    if math.prod(shape) > MOST_NUMBERS:
+        raise ValueError(f"{count} sequences are {math.prod(shape):,} numbers")
     if not np.issubdtype(np.dtype(tensor.dtype), np.floating):
         return rng.integers(0, 2 if tensor.dtype == "bool" else BASES, shape).astype(tensor.dtype)
     axis = next((axis for axis, size in enumerate(shape) if axis and size == BASES), None)

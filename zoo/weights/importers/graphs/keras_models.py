@@ -35,6 +35,9 @@ RECORDS = {"metadata.json", "config.json", "model.weights.h5"}
 LONGEST_CONFIG = 20_000_000
 """Characters of the JSON of a Keras model."""
 
+XLA = ("_XlaMustCompile", "_noinline")
+"""Attributes that keep a function from becoming a part of the graph around it."""
+
 SIGNATURE = "serving_default"
 """Function of a SavedModel that is served."""
 
@@ -53,7 +56,7 @@ def read_keras(path: Path) -> ForeignGraph:
         weights = folder / "model.weights.h5"
         weights.write_bytes(records["model.weights.h5"])
         _check_weights(weights, str(path))
-        return _keras_graph(path, config, version, weights, "Keras")
+        return _keras_graph(path, config, version, weights)
 
 
 def read_h5(path: Path, graph: Path | None) -> ForeignGraph:
@@ -73,9 +76,9 @@ def read_h5(path: Path, graph: Path | None) -> ForeignGraph:
             "architecture reads it"
         )
     config = _config(text, str(graph or path))
-    version = config.pop("keras_version", version)
+    version = config.pop("keras_version", version) or ("3" if "module" in config else "2")
     config.pop("backend", None)
-    return _keras_graph(path, config, version, path, ".h5")
+    return _keras_graph(path, config, version, path, legacy=graph is None)
 
 
 def read_saved_model(path: Path) -> ForeignGraph:
@@ -102,12 +105,12 @@ def read_saved_model(path: Path) -> ForeignGraph:
         return _converted(path, "SavedModel", call, dict(specs), outputs, f"tensorflow {tensorflow.__version__}")
 
 
-def _keras_graph(path: Path, config: dict[str, Any], version: Any, weights: Path, what: str) -> ForeignGraph:
-    """Make the model with the Keras that wrote it, and convert it. what: kind of file."""
+def _keras_graph(path: Path, config: dict[str, Any], version: Any, weights: Path, legacy: bool = False) -> ForeignGraph:
+    """Make the model with the Keras that wrote it, and convert it. legacy: whether `weights` is an .h5 with a graph."""
     config.pop("compile_config", None)
     check_config(config, str(path))
     tensorflow = _tensorflow(path)
-    old = not str(version if version is not None else 2).startswith("3")
+    old = not str(version).startswith("3")
     require("tf_keras" if old else "keras", "keras", str(path))
     try:
         with _quiet():
@@ -115,8 +118,11 @@ def _keras_graph(path: Path, config: dict[str, Any], version: Any, weights: Path
                 import tf_keras as keras
             else:
                 import keras
-            model = keras.models.model_from_json(json.dumps(config))
-            model.load_weights(str(weights))
+            if legacy and not old:
+                model = keras.models.load_model(str(weights), compile=False)  # its graph has the form of Keras 2
+            else:
+                model = keras.models.model_from_json(json.dumps(config))
+                model.load_weights(str(weights))
             names = _names([one.name for one in model.inputs]), _names(_output_names(model))
             specs = [tensorflow.TensorSpec(one.shape, one.dtype) for one in model.inputs]
     except Exception as error:  # noqa: BLE001  Keras has no common class of errors
@@ -127,7 +133,7 @@ def _keras_graph(path: Path, config: dict[str, Any], version: Any, weights: Path
         return tensorflow.nest.flatten(results)
 
     library = "tf_keras" if old else "keras"
-    kind = f"Keras {2 if old else 3}" + (f" ({what})" if what == ".h5" else "")
+    kind = f"Keras {2 if old else 3} ({path.suffix})"
     versions = f"{library} {keras.__version__} on tensorflow {tensorflow.__version__}"
     return _converted(path, kind, call, dict(zip(names[0], specs, strict=True)), names[1], versions)
 
@@ -158,12 +164,17 @@ def _converted(
             import tf2onnx
 
             function = tensorflow.function(call, input_signature=signature, autograph=False)
-            model, _ = tf2onnx.convert.from_function(
-                function, signature, opset=OPSET, custom_op_handlers={"Erfc": (_erfc, [])}
+            graph, results = _frozen(function.get_concrete_function())
+            model, _ = tf2onnx.convert.from_graph_def(
+                graph,
+                input_names=[f"{name}:0" for name in names],
+                output_names=results,
+                opset=OPSET,
+                custom_op_handlers={"Erfc": (_erfc, [])},
             )
     except Exception as error:  # noqa: BLE001
         raise ZooError(f"{path}: tf2onnx cannot convert this network to ONNX ({reason(error)})") from None
-    _rename(model.graph, dict(zip(names, specs, strict=True)))
+    _rename(model.graph, {f"{name}:0": own for name, own in zip(names, specs, strict=True)})
     _rename(model.graph, dict(zip([one.name for one in model.graph.output], outputs, strict=True)))
 
     def run(feeds: Arrays) -> dict[str, np.ndarray]:
@@ -171,6 +182,21 @@ def _converted(
         return {name: result.numpy() for name, result in zip(outputs, results, strict=True)}
 
     return finished(str(path), kind, model, run, versions)
+
+
+def _frozen(function: Any) -> tuple[Any, list[str]]:
+    """A graph with constants in place of variables, and the names of its results.
+
+    Some layers, such as grouped convolutions, demand XLA for a part of themselves, which tf2onnx would leave out.
+    """
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    frozen = convert_variables_to_constants_v2(function, lower_control_flow=False, aggressive_inlining=True)
+    graph = frozen.graph.as_graph_def()
+    for part in (*graph.node, *graph.library.function, *(n for f in graph.library.function for n in f.node_def)):
+        for name in XLA:
+            part.attr.pop(name, None)
+    return graph, [one.name for one in frozen.outputs]
 
 
 def _erfc(context: Any, node: Any, name: str, _: Any) -> None:

@@ -21,7 +21,7 @@ TORCH_OPERATORS = """
     cumprod cumsum dense_dim detach detach_ diag diagonal diff dim div div_ divide dropout dropout_ einsum elu elu_
     embedding empty empty_like empty_permuted eq equal erf erf_ erfc exp exp_ exp2 expand expand_as expm1 eye
     feature_alpha_dropout feature_dropout fill fill_ flatten flip fliplr flipud floor floor_ floor_divide floordiv
-    fmod frac frobenius_norm full full_like gather ge gelu gelu_ get glu greater greater_equal group_norm gru
+    fmod format frac frobenius_norm full full_like gather ge gelu gelu_ get glu greater greater_equal group_norm gru
     gru_cell gt hann_window hardshrink hardsigmoid hardsigmoid_ hardswish hardswish_ hardtanh hardtanh_ heaviside
     hstack im2col index index_add index_copy index_fill index_put index_put_ index_select instance_norm
     is_floating_point isfinite isinf isnan item items keys kthvalue layer_norm le leaky_relu leaky_relu_ len lerp
@@ -47,13 +47,13 @@ TORCH_OPERATORS = """
 """Operators aten::NAME of PyTorch, without their overloads."""
 
 TORCHSCRIPT_OPERATORS = """
-    NumToTensor RaiseException TupleConstruct TupleUnpack ListConstruct ListUnpack device dtype is_cuda layout max
-    min unchecked_cast annotate requires_grad data type shape
+    NumToTensor is_nested is_quantized is_mkldnn RaiseException TupleConstruct TupleUnpack ListConstruct ListUnpack
+    device dtype is_cuda layout max min unchecked_cast annotate requires_grad data type shape
 """
 """Operators prim::NAME of TorchScript."""
 
 TORCHSCRIPT_FUNCTIONS = """
-    int float bool str len range annotate uninitialized unchecked_cast isinstance list
+    getattr int float bool str len range annotate uninitialized unchecked_cast isinstance list
 """
 """Functions of TorchScript without a namespace."""
 

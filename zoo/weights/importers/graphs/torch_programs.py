@@ -63,7 +63,7 @@ def read_script(path: Path, shape: tuple[int | None, ...] | None) -> ForeignGrap
             f"{path}: PyTorch cannot convert this TorchScript program ({reason(error)}); save the network with "
             "torch.export.save"
         ) from None
-    return _graph(str(path), "TorchScript", program, module)
+    return _graph(str(path), "TorchScript", program, module, shape)
 
 
 def from_module(module: nn.Module, shape: tuple[int | None, ...]) -> ForeignGraph:
@@ -92,8 +92,11 @@ def from_module(module: nn.Module, shape: tuple[int | None, ...]) -> ForeignGrap
             one.training = was
 
 
-def _graph(name: str, kind: str, program: torch.export.ExportedProgram, module: Any) -> ForeignGraph:
-    """name: start of messages.  module: what the conversion is compared with."""
+def _graph(
+    name: str, kind: str, program: torch.export.ExportedProgram, module: Any, shape: tuple[int | None, ...] = ()
+) -> ForeignGraph:
+    """name: start of messages.  module: what the conversion is compared with.  shape: of the input, where it is known
+    better than the program says."""
     import torch
 
     try:
@@ -101,6 +104,9 @@ def _graph(name: str, kind: str, program: torch.export.ExportedProgram, module: 
             model = torch.onnx.export(program, dynamo=True, verbose=False).model_proto
     except Exception as error:  # noqa: BLE001
         raise ZooError(f"{name}: PyTorch cannot convert this network to ONNX ({_cause(error)})") from None
+    for size, dim in zip(shape, model.graph.input[0].type.tensor_type.shape.dim[1:], strict=False):
+        if size is not None:
+            dim.dim_value = size
     inputs = [one.name for one in model.graph.input]
     outputs = [one.name for one in model.graph.output]
 
