@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -18,7 +19,12 @@ pytest.importorskip("torch")
 pytest.importorskip("openvino")
 
 ROOT = Path(__file__).parents[1]
-FILES = pages.files(ROOT / "docs" / "extending.md")
+PAGE = pages.files(ROOT / "docs" / "extending.md")
+FILES = {name: text for name, text in PAGE.items() if not (ROOT / name).exists()}
+"""Those of the package; the others are files of this repository."""
+
+MOST_LINES = 40
+"""Lines of code that a model needs beside its network, without imports, docstrings and comments."""
 
 CONTRACTS = (
     "tests/models/test_contract.py",
@@ -55,6 +61,20 @@ def test_the_page_has_all_files_and_each_is_short() -> None:
     assert len(FILES) == 5
     for name, text in FILES.items():
         assert text.count("\n") < 100, name
+
+
+def test_the_worked_example_is_the_file_and_is_short() -> None:
+    (name,) = PAGE.keys() - FILES.keys()
+    text = (ROOT / name).read_text("utf-8")
+    assert PAGE[name] == f"# {name}\n{text}"
+    left_out: set[int] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import | ast.ImportFrom) or (
+            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        ):
+            left_out |= {*range(node.lineno, (node.end_lineno or node.lineno) + 1)}
+    lines = [line.strip() for number, line in enumerate(text.splitlines(), 1) if number not in left_out]
+    assert len([line for line in lines if line and not line.startswith("#")]) <= MOST_LINES
 
 
 def test_the_newcomers_are_listed_and_used_as_the_page_says(installed: dict[str, str], tmp_path: Path) -> None:

@@ -206,8 +206,9 @@ class ModelExtras(Protocol):
     CARD: what the published weights were trained on; without published weights, what the data of the default targets
         are.
 
-    A model that reads files of other programs also has the function of zoo.weights.importers.importer.Reader; one
-    with a Keras form has `keras_model`, see zoo.layers.keras_layers.HasKerasForm.
+    A model may have what zoo.weights.importers.state_dicts.NamedArrays lists, to read state dicts of other programs by
+    the names of their arrays, or the function of zoo.weights.importers.importer.Reader, to recognize its networks by
+    their layers; one with a Keras form has `keras_model`, see zoo.layers.keras_layers.HasKerasForm.
     """
 
     HEAD: str | Sequence[str]

@@ -1,13 +1,18 @@
-"""NetworkConfig: what the Configs of all models share, so that a Config is only its fields and its own checks."""
+"""What models of any architecture share: NetworkConfig, so that a Config is only its fields and its own checks."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ZooError
 from zoo.options import Bounds, check
 from zoo.spec import ALPHABET, check_targets
+
+if TYPE_CHECKING:
+    from torch import nn
 
 LONGEST = 1 << 20
 """Bases of the longest sequence that a network takes."""
@@ -55,3 +60,14 @@ def check_flanks(config: NetworkConfig, left: str, right: str) -> int:
         if set(flank) - {*ALPHABET, "N"}:
             raise ZooError(f"{name}: expected letters of {ALPHABET} and N, got {flank!r}")
     return len(left) + config.sequence_length + len(right)
+
+
+def network_in(package: str, name: str) -> Callable[[Any], nn.Module]:
+    """The function `network` of a model whose class `name`, in torch_network.py of its package, takes the Config."""
+
+    def network(config: Any) -> nn.Module:
+        """The PyTorch network with initial weights. Needs the extra `train`."""
+        module: nn.Module = getattr(importlib.import_module(f"{package}.torch_network"), name)(config)
+        return module
+
+    return network

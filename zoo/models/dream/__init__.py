@@ -15,15 +15,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from zoo.errors import ZooError
-from zoo.layers.config import NetworkConfig
+from zoo.layers.config import NetworkConfig, network_in
 from zoo.options import Bounds
-
-if TYPE_CHECKING:
-    from zoo.models.dream.torch_network import Dream
-    from zoo.weights.model_arrays import Shapes
+from zoo.weights.model_arrays import Shapes
 
 HEAD = "final"
 BASE_ARRAYS = ("first.0.weight", "first.1.weight")
@@ -108,8 +105,4 @@ def sizes(shapes: Shapes) -> dict[str, Any]:
     }
 
 
-def network(config: Config) -> Dream:
-    """The PyTorch network with initial weights. Needs the extra `train`."""
-    from zoo.models.dream.torch_network import Dream
-
-    return Dream(config)
+network = network_in(__name__, "Dream")

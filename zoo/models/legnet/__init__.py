@@ -11,22 +11,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from zoo.card import Card
 from zoo.errors import ZooError
-from zoo.layers.config import NetworkConfig, check_flanks
+from zoo.layers.config import NetworkConfig, check_flanks, network_in
 from zoo.options import Bounds
-
-if TYPE_CHECKING:
-    from zoo.models.legnet.torch_network import LegNet
-    from zoo.weights.model_arrays import Shapes
+from zoo.weights.model_arrays import Shapes
 
 HEAD = "output"
 BASE_ARRAYS = ("stem.conv.weight",)
+# fmt: off
 RECIPE = {"optimizer": "adamw", "learning_rate": 0.01, "epsilon": 1e-8, "weight_decay": 0.1, "clip_gradient": 1.0,
-          "schedule": "one-cycle", "batch_size": 1024, "epochs": 20, "patience": 0,
-          "augment": ("reverse-complement",)}  # fmt: skip
+          "schedule": "one-cycle", "batch_size": 1024, "epochs": 20, "patience": 0, "augment": ("reverse-complement",)}
+# fmt: on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,8 +47,7 @@ class Config(NetworkConfig):
         super().__post_init__()
         seen = check_flanks(self, self.left_flank, self.right_flank)
         if not 1 <= len(self.block_filters) == len(self.pools) or seen < math.prod(self.pools):
-            raise ZooError(f"pools: expected one for each of {len(self.block_filters)} blocks, with a product of at "
-                           f"most {seen}, the bases with flanks; got {list(self.pools)}")  # fmt: skip
+            raise ZooError(f"pools: expected one a block, with a product of at most {seen}, got {list(self.pools)}")
 
 
 VARIANTS = {"legnet": Config(), "legnet-230": Config(sequence_length=230, left_flank="", right_flank="")}
@@ -62,25 +59,20 @@ PARTS = {"0.fn.block.0": "expand.conv", "0.fn.block.1": "expand.norm", "0.fn.blo
          "0.fn.block.4": "depthwise.norm", "0.fn.block.6.fc.0": "gate.squeeze", "0.fn.block.6.fc.2": "gate.excite",
          "0.fn.block.7": "project.conv", "0.fn.block.8": "project.norm", "1.block.0": "join.conv",
          "1.block.1": "join.norm"}  # fmt: skip
-LAYERS = {"stem.block.0": "stem.conv", "stem.block.1": "stem.norm", "mapper.block.0": "mapper_norm",
-          "mapper.block.1": "mapper", "head.0": "hidden", "head.1": "hidden_norm", "head.3": "output"}  # fmt: skip
 ARRAY_NAMES = {
     **{rf"main\.(\d+)\.{theirs}\.(\w+)": rf"blocks.\1.{ours}.\2" for theirs, ours in PARTS.items()},
-    **{rf"{theirs}\.(\w+)": rf"{ours}.\1" for theirs, ours in LAYERS.items()},
-}
+    r"stem\.block\.0\.(\w+)": r"stem.conv.\1", r"stem\.block\.1\.(\w+)": r"stem.norm.\1",
+    r"mapper\.block\.0\.(\w+)": r"mapper_norm.\1", r"mapper\.block\.1\.(\w+)": r"mapper.\1",
+    r"head\.0\.(\w+)": r"hidden.\1", r"head\.1\.(\w+)": r"hidden_norm.\1", r"head\.3\.(\w+)": r"output.\1",
+}  # fmt: skip
 
 
 def sizes(shapes: Shapes) -> dict[str, Any]:
     """Fields of the Config that the shapes of the arrays show."""
-    stem, join = shapes["stem.conv.weight"], "blocks.{}.join.conv.weight".format
-    blocks = [shapes[join(i)] for i in range(len(shapes)) if join(i) in shapes]
-    filters, kernel, inner = tuple(block[0] for block in blocks), blocks[0][2], shapes["blocks.0.expand.norm.bias"][0]
-    return {"stem_filters": stem[0], "stem_kernel": stem[2], "block_filters": filters, "block_kernel": kernel,
-            "widening": inner // stem[0]}  # fmt: skip
+    stem, inner = shapes["stem.conv.weight"], shapes["blocks.0.expand.norm.bias"][0]
+    joins = [shape for name, shape in shapes.items() if name.endswith("join.conv.weight")]
+    return {"stem_filters": stem[0], "stem_kernel": stem[2], "widening": inner // stem[0], "block_kernel": joins[0][2],
+            "block_filters": tuple(join[0] for join in joins)}  # fmt: skip
 
 
-def network(config: Config) -> LegNet:
-    """The PyTorch network with initial weights. Needs the extra `train`."""
-    from zoo.models.legnet.torch_network import LegNet
-
-    return LegNet(config)
+network = network_in(__name__, "LegNet")

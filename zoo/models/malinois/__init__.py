@@ -12,15 +12,12 @@ its restarts of the learning rate.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from zoo.errors import ZooError
-from zoo.layers.config import NetworkConfig, check_flanks
+from zoo.layers.config import NetworkConfig, check_flanks, network_in
 from zoo.options import Bounds
-
-if TYPE_CHECKING:
-    from zoo.models.malinois.torch_network import Malinois
-    from zoo.weights.model_arrays import Shapes
+from zoo.weights.model_arrays import Shapes
 
 HEAD = ("branches", "output")
 BASE_ARRAYS = ("trunk.conv1.weight",)
@@ -29,13 +26,16 @@ RECIPE = {"learning_rate": 0.0032658700881052086, "epsilon": 1e-8, "weight_decay
 POOLS = (3, 4, 4)
 
 UPSTREAM = (
-    "ACGAAAATGTTGGATGCTCATACTCGTCCTTTTTCAATATTATTGAAGCATTTATCAGGGTTACTAGTACGTCTCTCAAGGATAAGTAAGTAATATTAAGGTACGGGAGGTATTGG"
-    "ACAGGCCGCAATAAAATATCTTTATTTTCATTACATCTGTGTGTTGGTTTTTTGTGTGAATCGATA"
+    "GTACGGGAGGTATTGGACAGGCCGCAATAAAATATCTTTATTTTCATTACATCTGTGTGTTGGTTTTTTGTGTGAATCGATAGTACTAACATACGCTCTC"
+    "CATCAAAACAAAACGAAACAAAACAAACTAGCAAAATAGGCTGTCCCCAGTGCAAGTGCAGGTGCCAGAACATTTCTCTGGCCTAACTGGCCGCTTGACG"
 )
+"""The 200 bases of the plasmid before the element, as in boda/common/constants.py."""
+
 DOWNSTREAM = (
-    "CACTGCGGCTCCTGCGATCTAACTGGCCGGTACCTGAGCTCGCTAGCCTCGAGGATATCAAGATCTGGCCTCGGCGGCCAAGCTTAGACACTAGAGGGTATATAATGGAAGCTCGA"
-    "CTTCCAGCTTGGCAATCCGGTACTGTTGGTAAAGCCACCATGGTGAGCAAGGGCGAGGAGCTGTTC"
+    "CACTGCGGCTCCTGCGATCTAACTGGCCGGTACCTGAGCTCGCTAGCCTCGAGGATATCAAGATCTGGCCTCGGCGGCCAAGCTTAGACACTAGAGGGTA"
+    "TATAATGGAAGCTCGACTTCCAGCTTGGCAATCCGGTACTGTTGGTAAAGCCACCATGGTGAGCAAGGGCGAGGAGCTGTTCACCGGGGTGGTGCCCATC"
 )
+"""The 200 bases after it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,8 +99,4 @@ def sizes(shapes: Shapes) -> dict[str, Any]:
             "branch_units": branches[0][2]}  # fmt: skip
 
 
-def network(config: Config) -> Malinois:
-    """The PyTorch network with initial weights. Needs the extra `train`."""
-    from zoo.models.malinois.torch_network import Malinois
-
-    return Malinois(config)
+network = network_in(__name__, "Malinois")
