@@ -21,7 +21,9 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
-from zoo_runtimes.onnx import network, shared  # noqa: E402
+from zoo_runtimes.onnx import mutants, network, shared  # noqa: E402
+from zoo_runtimes.onnx import windows as along  # noqa: E402
+from zoo_runtimes.onnx.graph import NotShared  # noqa: E402
 
 LENGTH = 37
 TARGETS = 2
@@ -301,7 +303,7 @@ def sharing(net: Net, output: str, path: Path) -> tuple[shared.SharedWork, Calla
     def run(codes: np.ndarray) -> np.ndarray:
         return session.run(None, {"x": feed(codes)})[0]
 
-    return shared.SharedWork(path / "net.onnx", feed, run, LENGTH, start, lambda: (RuntimeError,)), run
+    return shared.SharedWork(path / "net.onnx", feed, run, LENGTH, start), run
 
 
 @pytest.fixture
@@ -320,18 +322,18 @@ def test_mutants_and_windows_have_the_numbers_of_predictions(name: str, tmp_path
 def compare(work: shared.SharedWork, run: Callable[[np.ndarray], np.ndarray], strides: tuple[int, ...]) -> None:
     """Compare all mutants of two sequences, and the windows of a contig, with plain predictions."""
     codes = np.random.default_rng(1).integers(0, 5, (2, LENGTH), np.uint8)
-    mutants, along = work.mutants(), work.windows()
-    assert mutants is not None
-    assert along is not None
+    effects, activities = work.mutants(), work.windows()
+    assert effects is not None
+    assert activities is not None
     expected = predicted_mutants(run, codes, TARGETS)
     assert np.count_nonzero(expected) > expected.size // 8
-    np.testing.assert_allclose(mutants(codes), expected, rtol=0, atol=2e-5 * abs(run(codes)).max())
+    np.testing.assert_allclose(effects(codes), expected, rtol=0, atol=2e-5 * abs(run(codes)).max())
     contig = np.random.default_rng(2).integers(0, 5, LENGTH + 60, np.uint8)
     for stride in strides:
         assert work._of_stride(stride) is not None
         each = run(windows.cut(contig, LENGTH, stride))
-        np.testing.assert_allclose(along(contig, stride), each, rtol=0, atol=2e-5 * abs(each).max())
-        np.testing.assert_allclose(along(contig[:LENGTH], stride), each[:1], rtol=0, atol=2e-5 * abs(each).max())
+        np.testing.assert_allclose(activities(contig, stride), each, rtol=0, atol=2e-5 * abs(each).max())
+        np.testing.assert_allclose(activities(contig[:LENGTH], stride), each[:1], rtol=0, atol=2e-5 * abs(each).max())
 
 
 def framed_network(layout: str) -> Any:
@@ -376,12 +378,13 @@ def test_a_frame_with_flanks_and_both_strands_is_shared(layout: str, tmp_path: P
     def run(codes: np.ndarray) -> np.ndarray:
         return session.run(None, {"one_hot": feed(codes)})[0]
 
-    work = shared.SharedWork(path, feed, run, LENGTH, start, lambda: (RuntimeError,))
+    work = shared.SharedWork(path, feed, run, LENGTH, start)
     compare(work, run, (1, 4))
     assert [strand.reverse for strand in work._network().strands] == [False, True]
     assert [strand.first for strand in work._network().strands] == [5, 5]
 
 
+@pytest.mark.usefixtures("at_any_size")
 def test_an_export_of_letters_shares_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     exporter, weights = registry.load("exporters", "onnx"), random_checkpoint(ODD)
     # the export is compared with the network in NumPy, without the time that PyTorch takes to be imported
@@ -434,23 +437,26 @@ def two_position_axes(net: Net) -> str:
 def test_what_shares_too_little_has_no_shorter_way(make: Callable[[Net], str], tmp_path: Path) -> None:
     net = Net()
     work, _ = sharing(net, make(net), tmp_path)
+    with pytest.raises(NotShared):
+        mutants.Mutants(work._network())
+    with pytest.raises(NotShared):
+        along.Windows(work._network(), 1)
     assert work.mutants() is None
     assert work.windows() is None
 
 
+@pytest.mark.usefixtures("at_any_size")
 def test_other_numbers_are_never_taken(tmp_path: Path) -> None:
     """The file has changed since the engine loaded it."""
     net = Net()
     output = strided(net)
     work, run = sharing(net, output, tmp_path)
-    other = shared.SharedWork(
-        tmp_path / "net.onnx", feed, lambda codes: run(codes) * np.float32(1.0001), LENGTH, start, lambda: ()
-    )
+    other = shared.SharedWork(tmp_path / "net.onnx", feed, lambda codes: run(codes) * np.float32(1.0001), LENGTH, start)
     assert work.mutants() is not None
     assert other.mutants() is None
     assert other.windows() is None
     (tmp_path / "net.onnx").unlink()
-    gone = shared.SharedWork(tmp_path / "net.onnx", feed, run, LENGTH, start, lambda: ())
+    gone = shared.SharedWork(tmp_path / "net.onnx", feed, run, LENGTH, start)
     assert gone.mutants() is None
 
 
@@ -461,8 +467,8 @@ def strided(net: Net) -> str:
 def test_a_stride_that_shares_nothing_is_predicted(tmp_path: Path) -> None:
     net = Net()
     work, run = sharing(net, strided(net), tmp_path)
-    along = work.windows()
-    assert along is not None
+    activities = work.windows()
+    assert activities is not None
     contig = np.random.default_rng(2).integers(0, 5, 5 * LENGTH, np.uint8)
     assert work._of_stride(LENGTH) is None
-    np.testing.assert_array_equal(along(contig, LENGTH), run(windows.cut(contig, LENGTH, LENGTH)))
+    np.testing.assert_array_equal(activities(contig, LENGTH), run(windows.cut(contig, LENGTH, LENGTH)))

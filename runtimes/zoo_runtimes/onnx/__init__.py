@@ -168,7 +168,7 @@ class OnnxEngine:
         from zoo_runtimes.onnx.shared import SharedWork
 
         start = functools.partial(_session, settings=session_options(self._threads))
-        return SharedWork(self._path, self._feed, self._in_batches, self.spec.sequence_length, start, _errors)
+        return SharedWork(self._path, self._feed, self._in_batches, self.spec.sequence_length, start)
 
     def _in_batches(self, codes: np.ndarray) -> np.ndarray:
         """Predict any number of sequences."""

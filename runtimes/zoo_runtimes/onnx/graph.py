@@ -20,6 +20,10 @@ OPSET = 13
 """Oldest operator set whose nodes the files beside this one know; an older graph is converted."""
 
 
+SMALL = 1024
+"""Most elements of a constant that can be a shape."""
+
+
 class NotShared(Exception):  # noqa: N818 - it is an answer
     """Work cannot be shared in this graph, or would take longer than without; never shown to a user."""
 
@@ -36,12 +40,9 @@ class Graph:
     def __init__(self, path: Path, start: Start) -> None:
         import onnx
 
-        try:
-            model = onnx.load(path)
-            if self._opset(model) < OPSET:
-                model = onnx.version_converter.convert_version(model, OPSET)
-        except Exception as error:  # noqa: BLE001 - the libraries raise many classes; without sharing, all works as before
-            raise NotShared(str(error)) from None
+        model = onnx.load(path)
+        if self._opset(model) < OPSET:
+            model = onnx.version_converter.convert_version(model, OPSET)
         graph = model.graph
         initialized = {tensor.name: tensor for tensor in graph.initializer}
         inputs = [value for value in graph.input if value.name not in initialized]
@@ -127,13 +128,18 @@ class Graph:
 
     def _infer(self) -> None:
         """Set shapes and types, for a batch of one."""
-        from onnx import shape_inference
+        from onnx import helper, shape_inference
 
         graph = self._model.graph
         del graph.value_info[:]
         del graph.node[:], graph.initializer[:]
         graph.node.extend(self.nodes)
-        graph.initializer.extend(self.constants.values())
+        # shapes may depend on the numbers of small constants; a copy of the weights would only take memory
+        for name, tensor in self.constants.items():
+            if math.prod(tensor.dims) > SMALL:
+                graph.value_info.append(helper.make_tensor_value_info(name, tensor.data_type, tensor.dims))
+            else:
+                graph.initializer.append(tensor)
         del graph.output[1:]
         graph.output[0].type.tensor_type.ClearField("shape")
         next(v for v in graph.input if v.name == self.input).type.tensor_type.shape.dim[0].dim_value = 1

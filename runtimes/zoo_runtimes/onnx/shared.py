@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING
 
 from zoo.dna import windows as dna_windows
 from zoo_runtimes.onnx import mutants, network, windows
-from zoo_runtimes.onnx.graph import NotShared, Start
+from zoo_runtimes.onnx.graph import Start
 from zoo_runtimes.onnx.network import Run
 from zoo_runtimes.onnx.root import Feed
 
 if TYPE_CHECKING:
     import numpy as np
-
-Errors = Callable[[], tuple[type[Exception], ...]]
 
 MUTANTS = 0
 """Key of the mutants among the ways; that of windows is their stride."""
@@ -31,7 +29,7 @@ class SharedWork:
     """The ways of one graph, found when they are first asked for.
 
     path: of the .onnx file.  feed: base codes -> the input of the graph.  run: computes the whole graph.  length: L,
-    bases.  start: loads a model in ONNX Runtime.  errors: what ONNX Runtime raises.
+    bases.  start: loads a model in ONNX Runtime.
     """
 
     def __init__(
@@ -41,9 +39,8 @@ class SharedWork:
         run: Run,
         length: int,
         start: Start,
-        errors: Callable[[], tuple[type[Exception], ...]],
     ) -> None:
-        self._run, self._length, self._errors = run, length, errors
+        self._run, self._length = run, length
         self._network = functools.cache(lambda: network.Network(path, feed, run, length, start))
         self._finding = threading.Lock()
         self._ways: dict[int, Run | None] = {}
@@ -67,9 +64,8 @@ class SharedWork:
         """What `make` returns; None if the graph does not allow it."""
         with self._finding:
             if key not in self._ways:
-                refusals: tuple[type[Exception], ...] = (NotShared, LookupError, *self._errors())
                 try:
                     self._ways[key] = make()
-                except refusals:
-                    self._ways[key] = None  # each mutant or window is predicted instead
+                except Exception:  # noqa: BLE001 - whatever it is, each mutant or window can be predicted instead
+                    self._ways[key] = None
             return self._ways[key]
