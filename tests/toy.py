@@ -12,6 +12,7 @@ import numpy as np
 from checkpoints import architecture_of
 from forked import kill_itself
 
+from zoo.card import Card
 from zoo.data.labelled import Split
 from zoo.models.deepstarr import Config
 from zoo.training.config import TrainConfig, TrainingOptions
@@ -42,6 +43,10 @@ class Toy:
         targets = np.stack([np.isin(codes, (1, 2)).mean(1), (codes == 0).mean(1)], 1).astype(np.float32)
         targets[::17, 1] = np.nan
         return Split(codes, targets, None)
+
+    @property
+    def card(self) -> Card:
+        return Card(training_data="toy")
 
     @property
     def train(self) -> Split:

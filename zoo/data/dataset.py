@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from zoo.card import Card
 from zoo.data import labelled, published, splits
 from zoo.data.labelled import DIVISIONS, Layout, Records, Split
 from zoo.data.splits import SIDES
@@ -48,6 +49,10 @@ class Source(Protocol):
     def test(self) -> Split | None:
         """Sequences on which the kept weights are measured once, at the end."""
 
+    @property
+    def card(self) -> Card:
+        """What is known about the data, for the card of the trained weights."""
+
     def epoch(self, number: int) -> Split:
         """Training sequences of epoch `number`, counted from 1; the same at every call."""
 
@@ -60,7 +65,7 @@ class Dataset:
     """Labelled sequences of files. targets: names of the T targets.  source: the path they were read from.
 
     sha256: hex, over the codes and targets of all splits.  notes: lines for the user about allowed leakage and about
-    sequences that changed sides.
+    sequences that changed sides.  card: see Source.
     """
 
     train: Split
@@ -70,6 +75,7 @@ class Dataset:
     sha256: str
     source: str
     notes: tuple[str, ...] = ()
+    card: Card = dataclasses.field(default_factory=Card)
 
     @property
     def splits(self) -> dict[str, Split]:
@@ -139,9 +145,18 @@ def read(
             column = columns[int(np.argmax(missing))]
             raise ZooError(f"{path}: the split {side}: no value of {column} in any of {len(parts[side]):,} rows")
     notes += _leakage(parts, path, allow_leakage)
-    return Dataset(
-        parts["train"], parts["validation"], parts.get("test"), names, _sha256(parts), str(path), tuple(notes)
-    )
+    digest, card = _sha256(parts), _card(path, layout)
+    return Dataset(parts["train"], parts["validation"], parts.get("test"), names, digest, str(path), tuple(notes), card)
+
+
+def _card(path: Path, layout: Layout) -> Card:
+    """The name of the data and the chromosomes that are held out; for data that `zoo pull` fetched, what was published
+    about them."""
+    published_card = published.card(path)
+    if published_card is not None:
+        return published_card
+    held_out = (*layout.validation_chromosomes, *layout.test_chromosomes) if layout.split_by == "chromosome" else ()
+    return Card(training_data=path.name if path.name.isprintable() else "", held_out=held_out)
 
 
 def read_split(

@@ -6,9 +6,12 @@ Each model lists what its authors published (see zoo/weights/published.py); any 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from zoo import registry
+from zoo.card import Card
 from zoo.errors import ZooError
+from zoo.system.files import cache_path
 from zoo.weights.published import Published
 
 
@@ -42,6 +45,16 @@ def parse_target(text: str) -> tuple[str, str]:
 def layouts() -> list[Mapping[str, tuple[str, str]]]:
     """Side -> names of its FASTA file and of its labels, for every published layout."""
     return [{side: _names(layout, word) for side, word in layout.splits.items()} for layout in _published()]
+
+
+def card(folder: Path) -> Card | None:
+    """What was published about the data in a folder, if it is the one in which `zoo pull data` stores them."""
+    for module in registry.working("models").values():
+        layout: Published | None = getattr(module, "PUBLISHED", None)
+        if layout and hasattr(module, "CARD") and cache_path(layout.data.folder).resolve() == folder.resolve():
+            found: Card = module.CARD
+            return found
+    return None
 
 
 def labels_of(fasta: str) -> str | None:

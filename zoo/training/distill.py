@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from zoo.card import LONGEST, Card
 from zoo.data.labelled import Split
 from zoo.dna.augment import mutate
 from zoo.dna.shuffle import dinucleotide_shuffle
@@ -79,6 +80,7 @@ class DistillSource:
     """A training source (see zoo/data/dataset.py).
 
     seed: random seed of the sequences.
+    card: that of the teacher, whose activities the student predicts.
     ahead: draw the next sequences during training. This helps if another device trains; on the same processor, drawing
     and training only slow each other down.
     """
@@ -92,9 +94,12 @@ class DistillSource:
         config: DistillConfig,
         seed: int = 0,
         ahead: bool = False,
+        card: Card | None = None,
     ) -> None:
         self.genome, self.label, self.teacher, self.targets, self.config = genome, label, teacher, targets, config
         self.seed = seed
+        about = f"predictions of {teacher} on sequences drawn from a genome"
+        self.card = dataclasses.replace(card or Card(), training_data=about[:LONGEST], held_out=(), source_sha256="")
         self.sequence_length = genome.length
         self.ahead = ahead
         self.train: None = None

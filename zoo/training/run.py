@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from zoo.card import Card
 from zoo.data.dataset import Source
 from zoo.errors import CheckFailed, MissingDependency, OutOfMemory, ZooError, require
 from zoo.system import machine
@@ -28,6 +29,7 @@ class TrainingJob:
     """What to train, how, and where.
 
     command: as the user typed it, for the receipts.  about: further settings of the tracker.
+    card: what the user says of the weights; the data say more.
     start: initial weights, random ones for None; the head is random too if the targets differ.
     """
 
@@ -38,6 +40,7 @@ class TrainingJob:
     command: str = ""
     start: Checkpoint | None = None
     about: tracking.About = dataclasses.field(default_factory=tracking.About)
+    card: Card = dataclasses.field(default_factory=Card)
 
     @property
     def device(self) -> str:
@@ -93,6 +96,7 @@ def run(job: TrainingJob, source: Source, reporter: Reporter | None = None) -> d
             group=group,
             licence=job.options.licence,
             start=job.start,
+            card=job.card,
         )
         before: dict[str, Any] = {}
         if job.options.resume:

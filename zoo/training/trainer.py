@@ -26,6 +26,7 @@ import torch
 from torch import nn
 
 from zoo import registry
+from zoo.card import Card
 from zoo.data.dataset import Source
 from zoo.data.labelled import Split
 from zoo.dna.augment import augment
@@ -79,7 +80,9 @@ class Trainer:
         group: Group | None = None,
         licence: str = "unknown",
         start: Checkpoint | None = None,
+        card: Card | None = None,
     ) -> None:
+        self.card = (card or Card()).filled(source.card)
         self.architecture, self.source, self.settings, self.folder = architecture, source, settings, folder
         self.config = dataclasses.replace(config, sequence_length=source.sequence_length, targets=source.targets)
         self.device = torch.device(device)
@@ -286,8 +289,9 @@ class Trainer:
             source += f", beginning with weights {start.spec.weights_id[:12]} ({start.spec.source})"
         made = network.to_checkpoint(self.kept, self.architecture, source, self.licence)
         if start is None or made.spec.weights_id != start.spec.weights_id:
-            return made
-        spec = dataclasses.replace(made.spec, source=start.spec.source, licence=start.spec.licence)
+            return dataclasses.replace(made, spec=dataclasses.replace(made.spec, card=self.card))
+        kept = {name: getattr(start.spec, name) for name in ("source", "licence", "card")}
+        spec = dataclasses.replace(made.spec, **kept)
         return dataclasses.replace(made, spec=spec)
 
     def _set_learning_rate(self, epochs_done: float) -> None:

@@ -18,6 +18,7 @@ torch = pytest.importorskip("torch")
 
 from zoo_runtimes import keras as keras_runtime  # noqa: E402
 
+from zoo.card import Card  # noqa: E402
 from zoo.data.labelled import Split  # noqa: E402
 from zoo.dna.encoding import one_hot  # noqa: E402
 from zoo.models.deepstarr import VARIANTS  # noqa: E402
@@ -39,6 +40,7 @@ class Source:
     split: Split
     targets: tuple[str, ...] = CONFIG.targets
     sequence_length: int = CONFIG.sequence_length
+    card: Card = dataclasses.field(default_factory=Card)
 
     @property
     def validation(self) -> Split:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from zoo import registry
+from zoo.card import Card
 from zoo.cli import notes, options
 from zoo.cli.parsing import command_line
 from zoo.data.labelled import Layout
@@ -51,11 +52,12 @@ def train(
     where: Annotated[TrainingOptions, options.JOB],
     settings: Annotated[TrainConfig, options.TRAINING] = TrainConfig(),
     layout: Annotated[Layout, options.LAYOUT] = Layout(),
+    card: Annotated[Card, options.CARD] = Card(),
     **given: Any,
 ) -> None:
     from zoo.data import dataset
 
-    job = _prepare(model, settings, where, **model_settings(model, given))
+    job = dataclasses.replace(_prepare(model, settings, where, **model_settings(model, given)), card=card)
     config = job.config
     read = dataset.read(data, targets or config.targets, allow_leakage, length=config.sequence_length, layout=layout)
     for note in read.notes:
@@ -120,6 +122,7 @@ def distill(
     from zoo.prediction.model import load
     from zoo.training.config import read_model
     from zoo.training.distill import DistillSource
+    from zoo.weights import lookup
 
     architecture = read_model(model, kind=StudentConfig)[0]
     has_dropout = "dropout" in names(registry.load("models", architecture).Config)
@@ -144,6 +147,7 @@ def distill(
         drawing,
         settings.seed,
         ahead=job.device != "cpu",
+        card=lookup.card(loaded.spec),
     )
     try:
         _train(job, source)
