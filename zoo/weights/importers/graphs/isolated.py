@@ -26,7 +26,7 @@ from zoo.weights.importers.graphs import graph as graphs
 from zoo.weights.importers.graphs import sources
 from zoo.weights.importers.graphs.graph import Arrays, ForeignGraph, Tensor
 
-MOST_MEMORY = 24 << 30
+MOST_MEMORY = 16 << 30
 """Bytes of address space of the process. TensorFlow and PyTorch map several times what they use."""
 
 MOST_SECONDS = 900.0
