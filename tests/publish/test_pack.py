@@ -12,17 +12,21 @@ import numpy as np
 import pytest
 from checkpoints import ODD, random_checkpoint
 from command_line import Zoo, one_line
+from foreign import network
 from refusals import refuses
 
 from zoo import registry
 from zoo.card import Card
 from zoo.checks import stored
 from zoo.errors import CheckFailed
+from zoo.frame import Frame, InputFrame, StrandFrame, Target
 from zoo.prediction import model, session
 from zoo.publish import licences, pack
 from zoo.publish.options import PackOptions
 from zoo.weights import checkpoint, lookup, packs
 from zoo.weights.checkpoint import Checkpoint
+from zoo.weights.importers import graph_import
+from zoo.weights.importers.graphs import sources
 
 CARD = Card(
     species="fly",
@@ -274,3 +278,28 @@ def test_known_licences() -> None:
     assert "by-nc/4.0/" in (licences.text("CC-BY-NC-4.0", "A", "B") or "")
     assert "zero/1.0" in (licences.text("CC0-1.0", "A", "B") or "")
     assert all(hasattr(registry.load("exporters", "onnx"), name) for name in ("write_spec", "export"))
+
+
+def test_an_imported_network_brings_its_own_test_tensors(tmp_path: Path, zoo: Zoo) -> None:
+    frame = Frame(InputFrame(layout="NLC", alphabet="TCGA"), StrandFrame("given"), (Target("a", "y", 0),))
+    stated = Card(species="yeast", unit="counts")
+    onnx = pytest.importorskip("onnx")
+    onnx.save(network("NLC").model, tmp_path / "net.onnx")
+    graph = sources.read(tmp_path / "net.onnx")
+    graph_import.write([graph], frame, tmp_path / "mine.onnx", stated, "a paper", "MIT")
+    brought = stored.stored_in(tmp_path / "mine.onnx")
+    status, out, _ = zoo("test", tmp_path / "mine.onnx")
+    assert status == 0
+    assert brought.made_by in out.replace("\n", " ")
+    spec = pack.pack(tmp_path / "mine.onnx", tmp_path / "packed", Card(assay="promoter activity"))
+    assert spec.card == Card(species="yeast", unit="counts", assay="promoter activity")
+    tests, inside = packs.read_tests(tmp_path / "packed"), stored.stored_in(tmp_path / "packed" / "weights.onnx")
+    for found in (tests, inside):
+        assert found.made_by == brought.made_by
+        assert np.array_equal(found.expected, brought.expected)
+    content = bytearray((tmp_path / "mine.onnx").read_bytes())
+    weight = graph.model.graph.initializer[0].raw_data
+    content[content.index(weight) + len(weight) // 2] ^= 1
+    (tmp_path / "mine.onnx").write_bytes(content)
+    status, _, err = zoo("test", tmp_path / "mine.onnx")
+    assert (status, "changed" in err) == (1, True)

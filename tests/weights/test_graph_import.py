@@ -18,6 +18,7 @@ from zoo import registry
 from zoo.card import Card
 from zoo.errors import CheckFailed
 from zoo.frame import Frame, InputFrame, SequenceFrame, StrandFrame, Target
+from zoo.system.files import file_sha256
 from zoo.weights import lookup, test_tensors
 from zoo.weights.importers import framed, graph_import
 from zoo.weights.importers.frame_options import FrameOptions
@@ -151,6 +152,7 @@ def test_the_command_imports_what_init_frame_asks_for(foreign: Path, tmp_path: P
     assert f"{LENGTH} bases" in out
     spec = lookup.read_spec(mine)
     assert spec.frame is not None
+    assert spec.card == Card(source_sha256=file_sha256(foreign))
     read = [(one.name, one.output, one.column, one.axes) for one in spec.frame.targets]
     assert read == [("y", "y", 1, None), ("track", "track", 0, "NTP")]
     assert zoo("test", mine)[0] == 0

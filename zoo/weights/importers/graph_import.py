@@ -85,6 +85,8 @@ def import_files(
             frame = dataclasses.replace(frame, members=len(graphs))
         except ZooError as error:
             raise ZooError(f"{framing.frame or paths[0]}: {error}") from None
+        if len(paths) == 1 and paths[0].is_file():
+            card = (card or Card()).filled(Card(source_sha256=file_sha256(paths[0])))
         digests = ", ".join(f"{path.name} (sha256 {file_sha256(path)})" for path in paths if path.is_file())
         source = options.source or f"imported from {digests or paths[0].name}"
         return write(graphs, frame, output, card, source, options.licence or "unknown", overwrite)
