@@ -121,3 +121,21 @@ def test_whole_numbers_in_a_state_dict_are_one_line() -> None:
         model_arrays.state(module)
     module.register_buffer("places", torch.arange(3), persistent=False)
     assert list(model_arrays.state(module)) == ["weight", "bias"]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "field", "value"),
+    [
+        ("legnet", "block_filters", (1,) * 300_000),
+        ("legnet", "left_flank", "ACGU"),
+        ("legnet", "sequence_length", 1 << 40),
+        ("malinois", "branch_layers", 1 << 30),
+        ("malinois", "filters", (1, 2)),
+        ("dream", "targets", tuple(map(str, range(100_000)))),
+        ("dream", "core", "attention"),
+    ],
+)
+def test_a_config_that_would_make_an_endless_network_is_refused(architecture: str, field: str, value: Any) -> None:
+    model = registry.load("models", architecture)
+    with refuses(field):
+        model.Config(**{field: value})

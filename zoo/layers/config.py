@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 LONGEST = 1 << 20
 """Bases of the longest sequence that a network takes."""
 
+MOST_LAYERS = 256
+"""Entries of a list of numbers, one for each layer. A network of more, as a file can declare it, takes minutes to
+make."""
+
 
 @dataclasses.dataclass(frozen=True)
 class NetworkConfig:
@@ -39,6 +43,9 @@ class NetworkConfig:
         check(self, separator="_")
         Bounds(1, LONGEST).check("sequence_length", self.sequence_length)
         check_targets(self.targets)
+        for name, value in vars(self).items():
+            if isinstance(value, tuple) and len(value) > MOST_LAYERS and isinstance(value[0], int | float):
+                raise ZooError(f"{name}: expected at most {MOST_LAYERS} numbers, got {len(value):,}")
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types only; `Config(**config.to_dict()) == config`."""

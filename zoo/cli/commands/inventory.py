@@ -103,7 +103,10 @@ def _lines(description: dict[str, Any]) -> dict[str, str]:
         lines |= {name: description[name] for name in ("source", "licence", "imported") if description[name]}
         lines |= Card(**description["card"] or {}).lines()
     if description["recipe"]:
-        options = (f"--{name.replace('_', '-')} {value}" for name, value in description["recipe"].items())
+        options = (
+            f"--{name.replace('_', '-')} {','.join(value) if isinstance(value, list | tuple) else value}"
+            for name, value in description["recipe"].items()
+        )
         lines["recipe"] = f"{' '.join(options)}; options of zoo train replace these"
     if description["published"]:
         lines["published"] = f"these are {description['published']}"

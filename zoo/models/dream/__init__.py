@@ -18,7 +18,7 @@ import math
 from typing import Annotated, Any, Literal
 
 from zoo.errors import ZooError
-from zoo.layers.config import NetworkConfig, network_in
+from zoo.layers.config import MOST_LAYERS, NetworkConfig, network_in
 from zoo.options import Bounds
 from zoo.weights.model_arrays import Shapes
 
@@ -50,6 +50,8 @@ class Config(NetworkConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if len(self.targets) > MOST_LAYERS:
+            raise ZooError(f"targets: expected at most {MOST_LAYERS}, each with a head, got {len(self.targets):,}")
         inner = [filters * self.widening for filters in (*self.block_filters, self.core_filters)]
         split = (self.first_filters, self.core_filters) if self.core == "rnn" else (self.first_filters,)
         if len(self.kernel_sizes) != len(BASE_ARRAYS) or math.gcd(*split) % len(self.kernel_sizes):

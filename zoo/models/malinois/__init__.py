@@ -24,6 +24,7 @@ BASE_ARRAYS = ("trunk.conv1.weight",)
 RECIPE = {"learning_rate": 0.0032658700881052086, "epsilon": 1e-8, "weight_decay": 0.0003438210249762151, "loss": "l1",
           "batch_size": 1076, "epochs": 200, "patience": 30, "augment": ("reverse-complement",)}  # fmt: skip
 POOLS = (3, 4, 4)
+MOST_BRANCH_LAYERS = 16
 
 UPSTREAM = (
     "GTACGGGAGGTATTGGACAGGCCGCAATAAAATATCTTTATTTTCATTACATCTGTGTGTTGGTTTTTTGTGTGAATCGATAGTACTAACATACGCTCTC"
@@ -50,7 +51,7 @@ class Config(NetworkConfig):
     kernel_sizes: Annotated[tuple[int, ...], Bounds(1)] = (19, 11, 7)
     dense_units: Annotated[tuple[int, ...], Bounds(1)] = (1000,)
     dropout: Annotated[float, Bounds(0, below=1)] = 0.11625456877954289
-    branch_layers: Annotated[int, Bounds(1)] = 3
+    branch_layers: Annotated[int, Bounds(1, MOST_BRANCH_LAYERS)] = 3
     branch_units: Annotated[int, Bounds(1)] = 140
     branch_activation: Literal["relu", "relu6"] = "relu"
     branch_dropout: Annotated[float, Bounds(0, below=1)] = 0.5757068086404574
@@ -85,7 +86,10 @@ ARRAY_NAMES = {
     r"linear(\d+)\.linear\.(\w+)": r"trunk.dense\1.\2",
     r"conv(\d)\.bn_layer\.(\w+)": r"trunk.conv\1_norm.\2",
     r"linear(\d+)\.bn_layer\.(\w+)": r"trunk.dense\1_norm.\2",
-    **{rf"branched\.branched_layer_{number + 1}\.(\w+)": rf"branches.{number}.\1" for number in range(16)},
+    **{
+        rf"branched\.branched_layer_{number + 1}\.(\w+)": rf"branches.{number}.\1"
+        for number in range(MOST_BRANCH_LAYERS)
+    },
 }
 
 
