@@ -20,7 +20,7 @@ from zoo import errors, registry
 from zoo.errors import OtherArchitecture, ZooError
 from zoo.spec import ALPHABET
 from zoo.system.files import file_md5
-from zoo.weights import checkpoint, file_checks, lookup
+from zoo.weights import checkpoint, file_checks, lookup, model_arrays
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.importers import keras, pytorch, state_dicts
 from zoo.weights.importers.keras_graph import KERAS_EPSILON
@@ -173,9 +173,10 @@ def _check_agreement(file: ImportedFile, options: ImportOptions) -> None:
 
 def _has_our_names(file: ImportedFile, weights: Checkpoint) -> bool:
     """Whether all layers have the names in the zoo's own network, so that flatten order and epsilon are the model's."""
-    model = registry.load("models", weights.spec.architecture)
+    architecture = weights.spec.architecture
     names = {layer.name: layer.norm_name for layer in file.layers}
-    return names == {**model.layer_norms(weights.config), model.HEAD: None}
+    ours = model_arrays.layer_norms(architecture, weights.config)
+    return names == {**ours, **dict.fromkeys(model_arrays.heads(architecture))}
 
 
 def _description(file: ImportedFile, options: ImportOptions) -> str:
