@@ -155,9 +155,11 @@ class ExporterExtras(Protocol):
     """Optional for an exporter.
 
     GRAPH: pattern of the file that a runtime runs, in a folder that `export` writes, such as "*/1/model.onnx".
+    CONVERTS: suffixes of the files that `convert` reads, such as (".onnx",).
     """
 
     GRAPH: str
+    CONVERTS: tuple[str, ...]
 
     def read_spec(self, path: Path) -> ModelSpec:
         """The spec in an exported file. Raises ZooError if it has none."""

@@ -104,6 +104,10 @@ class OutOfMemory(ZooError):  # noqa: N818
     """The device has too little memory for the request: exit status 2."""
 
 
+class WrongLength(ZooError):  # noqa: N818
+    """A sequence of another length than the model takes."""
+
+
 class OtherArchitecture(ZooError):  # noqa: N818
     """Imported arrays do not fit an architecture: exit status 2, unless another one fits."""
 

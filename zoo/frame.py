@@ -25,6 +25,9 @@ REVERSE = "reverse"
 MOST_FLANK = 1 << 20
 """Maximum number of bases of a flank."""
 
+SHOWN_FLANK = 12
+"""Bases of a flank that readers are shown."""
+
 CODES, LETTERS = "codes", "letters"
 """Layouts of an input with a number for each base: its place in the alphabet, or its ASCII letter."""
 
@@ -83,6 +86,20 @@ class InputFrame:
         """Whether the input has a channel for each base."""
         return self.layout not in (CODES, LETTERS)
 
+    def text(self) -> str:
+        """The input in words."""
+        if self.layout == CODES:
+            text = ", ".join(f"{base} {code}" for code, base in enumerate(self.alphabet))
+            text = f"a code for each base: {text}, N {self.unknown:g}"
+        elif self.layout == LETTERS:
+            text = "the ASCII letter of each base"
+        else:
+            text = f"one-hot, {self.layout}, channels {self.alphabet}, {self.unknown:g} in each for an N"
+        further = ["1 on the reverse strand" if one == REVERSE else f"{one:g}" for one in self.channels]
+        constants = [f"{name} {value:g}" for name, value in self.constants.items()]
+        text += f"; further channels: {', '.join(further)}" if further else ""
+        return text + (f"; further inputs: {', '.join(constants)}" if constants else "")
+
 
 @dataclasses.dataclass(frozen=True)
 class SequenceFrame:
@@ -108,6 +125,15 @@ class SequenceFrame:
                 raise ZooError(f"{side}: expected at most {MOST_FLANK:,} letters of {BASES}N, got {found}")
             object.__setattr__(self, side, flank)
 
+    def text(self) -> str:
+        """The flanks in words; empty without any."""
+        shown = [
+            f"{len(flank)} bases {where} ({flank[:SHOWN_FLANK]}{'...' * (len(flank) > SHOWN_FLANK)})"
+            for flank, where in ((self.left, "before each sequence"), (self.right, "after it"))
+            if flank
+        ]
+        return f"{' and '.join(shown)}, which the network adds itself: give sequences without them" if shown else ""
+
 
 @dataclasses.dataclass(frozen=True)
 class StrandFrame:
@@ -130,6 +156,15 @@ class StrandFrame:
             )
         if self.turns and self.rule != "mean":
             raise ZooError(f"turns: applies only to the mean of both strands, the rule is {self.rule}")
+
+    def text(self) -> str:
+        """The rule in words."""
+        turned = {"sequence": "; the flanks stay in place", "construct": "; the flanks are turned too", None: ""}
+        return {
+            "given": "the network sees the given strand",
+            "mean": f"predictions are the mean of both strands{turned[self.turns]}",
+            "graph": "the network sees both strands itself",
+        }[self.rule or ""]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,6 +197,12 @@ class Target:
                 f"{self.positions} and axes {self.axes}"
             )
 
+    def text(self) -> str:
+        """Which number of which output it is, in words."""
+        text = f"column {self.column} of {self.output or 'the output'}"
+        text += f", {self.transform}" if self.transform != "identity" else ""
+        return text + (f", {self.positions} over the positions" if self.positions else "")
+
 
 @dataclasses.dataclass(frozen=True)
 class Profile:
@@ -187,6 +228,13 @@ class Profile:
 
     def __post_init__(self) -> None:
         check(self, "profiles.", "_")
+
+    def text(self) -> str:
+        """Which output it is, in words."""
+        text = f"{self.name}: {self.output or 'the output'}"
+        text += f", {self.transform}" if self.transform != "identity" else ""
+        counts = self.counts if self.counts_transform == "identity" else f"{self.counts_transform} of {self.counts}"
+        return text + (f", times {counts}" if self.counts else "")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,6 +270,17 @@ class Frame:
             )
         if REVERSE in self.input.channels and self.strand.rule == "graph":
             raise ZooError(f'channels: "{REVERSE}" needs the strand rule given or mean, got graph')
+
+    def lines(self) -> dict[str, str]:
+        """Name -> value, in words for readers; targets are left out, see Target.text."""
+        lines = {
+            "network sees": self.input.text(),
+            "flanks": self.sequence.text(),
+            "strands": self.strand.text(),
+            "profiles": "; ".join(one.text() for one in self.profiles),
+            "members": f"{self.members} networks, whose mean is predicted" if self.members > 1 else "",
+        }
+        return {name: value for name, value in lines.items() if value}
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types only; `frame_of(frame.to_dict()) == frame`."""

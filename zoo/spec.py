@@ -6,14 +6,15 @@ another file beside it.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 from zoo.card import Card
-from zoo.errors import ZooError, counted, did_you_mean, nearest_first
+from zoo.errors import WrongLength, ZooError, counted, did_you_mean, nearest_first
 from zoo.frame import Frame, frame_of
 from zoo.options import Bounds, check, check_kind, made
 
@@ -112,6 +113,20 @@ class ModelSpec:
         if self.card is None:
             return UNIT if self.frame is None else NO_UNIT
         return self.card.unit or NO_UNIT
+
+    @contextlib.contextmanager
+    def naming_flanks(self) -> Iterator[None]:
+        """Add the flanks of the network, if it has any, to the error for a sequence of another length."""
+        try:
+            yield
+        except WrongLength as error:
+            flanks = self.frame.sequence if self.frame else None
+            if flanks is None or not flanks.left + flanks.right:
+                raise
+            raise WrongLength(
+                f"{error}; the network adds flanks of {len(flanks.left)} and {len(flanks.right)} bases itself: give "
+                "sequences without them"
+            ) from None
 
     def to_dict(self) -> dict[str, Any]:
         """The fields; `imported`, `card` and `frame` are left out if they are empty."""

@@ -6,6 +6,7 @@ The graph takes base codes, as the input `codes` of `zoo serve`. Other models of
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,8 @@ from zoo.weights import lookup
 from zoo.weights.checkpoint import Checkpoint
 
 SUFFIX = ""
+
+CONVERTS = (".onnx",)
 
 CONFIG, MODEL = "config.pbtxt", "1/model.onnx"
 
@@ -53,7 +56,31 @@ def export(
     Raises ZooError for a name that Triton does not accept, an unknown instance, or a model that exists already, and as
     the exporter onnx does.
     """
-    name = model_name or lookup.bundled_as(weights.spec.weights_id) or weights.spec.architecture
+
+    def write(graph: Path) -> ModelSpec:
+        registry.load("exporters", "onnx").export(weights, graph, input=INPUT)
+        return weights.spec
+
+    name = lookup.bundled_as(weights.spec.weights_id) or weights.spec.architecture
+    _write(write, path, model_name or name, instance, overwrite)
+
+
+def convert(
+    source: Path, path: Path, *, model_name: str | None = None, instance: str = "cpu", overwrite: bool = False
+) -> ModelSpec:
+    """The same from an .onnx file of the zoo. Its name, without suffix, is that of the model. Returns its spec."""
+
+    def write(graph: Path) -> ModelSpec:
+        spec: ModelSpec = registry.load("exporters", "onnx").convert(source, graph, input=INPUT)
+        return spec
+
+    return _write(write, path, model_name or source.stem, instance, overwrite)
+
+
+def _write(
+    write_graph: Callable[[Path], ModelSpec], path: Path, name: str, instance: str, overwrite: bool
+) -> ModelSpec:
+    """Write the model `name` into the repository. Returns its spec."""
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,200}", name):
         raise ZooError(f"model-name: expected ASCII letters, digits, _, - and ., got {name!r}")
     if instance not in INSTANCES:
@@ -68,11 +95,12 @@ def export(
         with replacing_folder(path / name, overwrite, (CONFIG, MODEL)) as folder:
             graph = folder / MODEL
             graph.parent.mkdir()
-            registry.load("exporters", "onnx").export(weights, graph, input=INPUT)
-            (folder / CONFIG).write_text(config(name, weights.spec, INSTANCES[instance]), "ascii")
+            spec = write_graph(graph)
+            (folder / CONFIG).write_text(config(name, spec, INSTANCES[instance]), "ascii")
     finally:
         if is_new and not any(path.iterdir()):
             path.rmdir()
+    return spec
 
 
 def config(name: str, spec: ModelSpec, kind: str) -> str:

@@ -94,6 +94,8 @@ def describe(weights: str | Path) -> dict[str, Any]:
     spec = _of_model(str(weights)) if path is None else lookup.read_spec(path)
     architecture = registry.load("models", spec.architecture)
     shapes = model_arrays.known_shapes(spec.architecture, checkpoint.config_of(spec))
+    if path is not None and spec.frame is not None:
+        shapes = registry.load("exporters", "onnx").network_shapes(path)
     bundled, card = lookup.bundled_as(spec.weights_id), lookup.card(spec)
     imitated = lookup.published_instead(spec.architecture) if bundled else None
     return {

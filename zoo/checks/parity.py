@@ -10,7 +10,7 @@ import dataclasses
 import json
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ from zoo.formats.names import shown
 from zoo.layers import keras_layers
 from zoo.prediction import automatic, session
 from zoo.prediction.session import Session
-from zoo.spec import ALPHABET
+from zoo.spec import ALPHABET, ModelSpec
 from zoo.weights import lookup, network
 from zoo.weights.checkpoint import Checkpoint
 
@@ -148,9 +148,19 @@ def run(
             raise CheckFailed(f"parity: {first} runs the weights {mine}, {name} runs the weights {its}")
         comparisons.append(compare(running, running.predict(codes)))
     if not comparisons:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
-        raise ZooError(f"parity: nothing to compare {label} with; {reasons or 'name other runtimes'}")
+        raise _nothing_to_compare(label, spec, skipped)
     return Result(label, spec.weights_id, len(names), comparisons, skipped)
+
+
+def _nothing_to_compare(label: str, spec: ModelSpec, skipped: Mapping[str, str]) -> ZooError:
+    """The error if no runtime but the one that `label` names can run here."""
+    if spec.frame is not None:
+        return ZooError(
+            f"parity: only {label} runs this imported network here; zoo test compares it with the predictions of its "
+            "own program, --reference with a table of predictions"
+        )
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
+    return ZooError(f"parity: nothing to compare {label} with; {reasons or 'name other runtimes'}")
 
 
 def _as_table(subject: Subject, reference: str | None) -> Path | None:

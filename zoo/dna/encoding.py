@@ -22,7 +22,7 @@ from zoo.dna.read_options import (
     length_message,
     letter_message,
 )
-from zoo.errors import ZooError
+from zoo.errors import WrongLength, ZooError
 from zoo.spec import ALPHABET, UNKNOWN_BASE
 
 BASES_AND_N = f"{ALPHABET}N{ALPHABET.lower()}n".encode()
@@ -113,7 +113,8 @@ def encode_as(
             name = title(start + row + 1)
             if column is None:
                 text = part[row]
-                return ZooError(f"{name}: {length_message(len(text), length, reading, spelling, text[:LONGEST_WORD])}")
+                message = length_message(len(text), length, reading, spelling, text[:LONGEST_WORD])
+                return WrongLength(f"{name}: {message}")
             return ZooError(f"{name}, position {column + 1}: {letter_message(part[row][column], spelling)}")
 
         text = "".join(part).encode("ascii", "replace")

@@ -15,7 +15,7 @@ import numpy as np
 
 from zoo.dna.encoding import AMBIGUOUS, copy_spans, fitted, letter_table
 from zoo.dna.read_options import LONGEST, LONGEST_WORD, STRICT, ReadOptions, length_message, letter_message
-from zoo.errors import ZooError
+from zoo.errors import WrongLength, ZooError
 from zoo.formats import kinds
 from zoo.formats.names import first_word, none_among, shown
 from zoo.formats.text_input import STANDARD_INPUT, START_BYTES, open_text, title
@@ -193,7 +193,7 @@ class _File:
             raise ZooError(_long_header(record))
         most = LONGEST * self._length
         if len(text[header:].translate(None, LINE_END_BLANKS + b"\n")) > most:
-            raise ZooError(f"{record}: {length_message(None, self._length, self._reading)}")
+            raise WrongLength(f"{record}: {length_message(None, self._length, self._reading)}")
         most_text = max(RECORD_BYTES, LONGEST * most)
         if len(text) > most_text:
             raise ZooError(
@@ -280,7 +280,7 @@ class _Block:
                 return ZooError(f"{record}, position {column + 1}: {letter}")
             size = int(bounds[row + 1] - bounds[row])
             message = length_message(size, length, reading, text=word(row)) if size else "a header without a sequence"
-            return ZooError(f"{record}: {message}")
+            return WrongLength(f"{record}: {message}")
 
         def word(row: int) -> str:
             first, end = (int(bound) for bound in bounds[row : row + 2])

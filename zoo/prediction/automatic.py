@@ -69,6 +69,8 @@ class AutomaticSession(Session):
             return self._ways[way]
 
     def _fastest(self, way: str) -> Session:
+        if self.spec.frame is not None and way not in (*GENERAL_WAYS, *session.ways(self.runtime)):
+            raise session.no_way_of_graph(way)
         reasons = dict(self._reasons)
         for runtime in self._runtimes:
             if runtime in reasons:

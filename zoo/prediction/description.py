@@ -36,9 +36,9 @@ def of_run(runtime: str, provider: str, spec: ModelSpec) -> dict[str, Any]:
 def of_weights(spec: ModelSpec) -> dict[str, Any]:
     """Identity of weights; for bundled ones, what they imitate and how well.
 
-    published: the name of published weights.  caution: see lookup.imitation.  predicts, cite: what the targets of
-    published weights and their imitations are, and whom to cite; for other weights, what their card says, or None.
-    unit: of the activities.
+    frame: of an imported network, its strand rule and Frame.lines.  published: the name of published weights.
+    caution: see lookup.imitation.  predicts, cite: what the targets of published weights and their imitations are, and
+    whom to cite; for other weights, what their card says, or None.  unit: of the activities.
     """
     bundled, about = lookup.bundled_as(spec.weights_id), lookup.about(spec.weights_id)
     card = spec.card or Card()
@@ -48,6 +48,7 @@ def of_weights(spec: ModelSpec) -> dict[str, Any]:
         "source": spec.source,
         "licence": spec.licence,
         "network": spec.network_id,
+        "frame": spec.frame and {"rule": spec.frame.strand.rule, **spec.frame.lines()},
         "bundled": bundled,
         "published": lookup.published_as(spec.weights_id),
         "imitates": lookup.published_instead(spec.architecture) if bundled else None,

@@ -61,7 +61,10 @@ class ModelSource:
     def absolute(self) -> ModelSource:
         """The same source, whatever the current folder is."""
         # of a pack, some runtimes take another file
-        return dataclasses.replace(self, weights=str(packs.pack_of(self.file) or self.file)) if self.file else self
+        if self.file is None:
+            return self
+        model = None if self.weights is None else self.model  # without weights, the model was the file
+        return dataclasses.replace(self, model=model, weights=str(packs.pack_of(self.file) or self.file))
 
     def spec(self) -> ModelSpec:
         """Read the spec of the weights, without a runtime, and warn of bundled ones. Raises ZooError as
@@ -194,7 +197,8 @@ class Model:
             check_codes(sequences, length)
             return sequences
         reading = ReadOptions(resize, self.reading.ambiguous) if resize else self.reading  # type: ignore[arg-type]
-        return encode_as(sequence_list(sequences), length, reading, lambda number: f"sequence {number}", PYTHON)
+        with self.spec.naming_flanks():
+            return encode_as(sequence_list(sequences), length, reading, lambda number: f"sequence {number}", PYTHON)
 
     def predict_codes(self, codes: np.ndarray) -> np.ndarray:
         """Base codes, uint8 (N, L): A 0, C 1, G 2, T 3, N 4 -> float32 (N, T). Raises ZooError for any other array."""

@@ -202,7 +202,7 @@ def predict_file(
         targets = model.spec.targets
         decimals = TERMINAL_DECIMALS if job.output is None and os.isatty(STANDARD_OUTPUT) else None
         layout = Layout(targets, job.LABELS, job.after(targets), decimals=decimals)
-        with table_writer.opened(job.output, written, layout) as table:
+        with table_writer.opened(job.output, written, layout) as table, model.spec.naming_flanks():
             pipeline.run(records, work, write)
         described = describe(model, job, records) | {"table": written.facts()}
         write_description(described, description_file)

@@ -197,6 +197,8 @@ class Session:
         Raises ZooError if it cannot, MissingDependency if a library is not installed.
         """
         if not hasattr(self._engine, way) and way not in GENERAL_WAYS:
+            if self.spec.frame is not None:
+                raise no_way_of_graph(way)
             others = [name for name in runtimes_with(way) if refuses(name, self.spec) is None]
             raise ZooError(f"{self.runtime}: cannot compute {way}; use {' or '.join(['--runtime auto', *others])}")
         check_way = getattr(self._engine, "check_way", None)
@@ -222,6 +224,14 @@ class Session:
 
     def _joined(self, activities: list[np.ndarray]) -> np.ndarray:
         return np.concatenate(activities) if activities else np.empty((0, len(self.spec.targets)), np.float32)
+
+
+def no_way_of_graph(way: str) -> ZooError:
+    """The error for a method of contracts.ShorterWays that needs the layers of an imported network."""
+    return ZooError(
+        f"{way}: an imported network is an ONNX graph, for which no runtime computes them; zoo explain --method ism "
+        "needs only predictions"
+    )
 
 
 def predicted_mutants(predict: Callable[[np.ndarray], np.ndarray], codes: np.ndarray, targets: int) -> np.ndarray:
@@ -280,6 +290,8 @@ def check_here(runtime: str) -> None:
 
 def refuses(runtime: str, spec: ModelSpec) -> str | None:
     """Why `runtime` cannot run this model on any machine; None if it can."""
+    if spec.frame is not None and runtime not in lookup.graph_runtimes():
+        return "does not run imported networks, which are ONNX graphs"
     return plugin(runtime).refuses(spec)
 
 

@@ -11,6 +11,7 @@ from concurrent.futures import Future
 import numpy as np
 
 from zoo.dna.encoding import check_codes, reverse_complement
+from zoo.errors import ZooError
 from zoo.options import StrandOptions
 from zoo.prediction.session import Session
 from zoo.spec import ModelSpec
@@ -77,7 +78,17 @@ class BothStrands:
 def with_strands(session: Session | BothStrands, rc: str | None) -> Session | BothStrands:
     """The session itself for None, the mean over both strands for "average". Raises ZooError for anything else."""
     StrandOptions(rc)  # type: ignore[arg-type]
+    check(session.spec, rc)
     return BothStrands(session) if rc is not None and isinstance(session, Session) else session
+
+
+def check(spec: ModelSpec, rc: str | None) -> None:
+    """Raise ZooError if the mean over both strands is asked of a network whose frame sees both already."""
+    frame = spec.frame
+    if rc is not None and frame is not None and frame.strand.rule != "given":
+        raise ZooError(
+            f"rc: leave out --both-strands, rc={rc!r} in Python: by the frame of this network, {frame.strand.text()}"
+        )
 
 
 def both(codes: np.ndarray) -> np.ndarray:

@@ -175,7 +175,7 @@ class _Inference:
                 def read() -> tuple[protocol.InferenceRequest, np.ndarray]:
                     request = protocol.read(body, headers)
                     spec, most = served.model.spec, options.max_sequences
-                    return request, protocol.codes(request.tensor, spec, request.reading, most)
+                    return request, protocol.codes(request, spec, most)
 
                 request, codes = await run_in_threadpool(read) if len(body) > LARGE else read()
                 future = served.batcher.submit(strands.both(codes) if request.rc else codes)

@@ -30,7 +30,7 @@ from zoo.explain.logos import COLOURS
 from zoo.prediction import description
 from zoo.spec import ALPHABET, MOST_SHOWN
 from zoo.system.atomic import replacing_folder
-from zoo.weights import lookup
+from zoo.weights import exports, lookup
 
 PAGE = Path(__file__).with_name("page.html")
 
@@ -120,14 +120,13 @@ def write(weights: Sequence[str], path: Path, ort: Path, overwrite: bool = False
             shutil.copyfile(ort / source, folder / target)
         about = {}
         for name, one in models.items():
-            loaded = lookup.load(None, one)
             graph = f"models/{name.replace(':', '-')}{exporter.SUFFIX}"
-            exporter.export(loaded, folder / graph, input=INPUT)
+            spec = exports.write("onnx", one, folder / graph, input=INPUT)
             about[name] = {
                 "graph": graph,
-                "sequence_length": loaded.spec.sequence_length,
-                "targets": loaded.spec.targets,
-                "weights": description.of_weights(loaded.spec),
+                "sequence_length": spec.sequence_length,
+                "targets": spec.targets,
+                "weights": description.of_weights(spec),
             }
         tensors = {"input": exporter.INPUTS[INPUT].name, "output": exporter.OUTPUT}
         (folder / "index.html").write_text(page(BROWSER, models=about, no_step=NO_STEP, **tensors), "utf-8")

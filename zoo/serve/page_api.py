@@ -33,7 +33,8 @@ def answer(model: Model, action: str, fields: Mapping[str, Any]) -> dict[str, An
         raise bad_request(f"expected a JSON object with the strings {' and '.join(FIELDS[action])}")
     sequence, *targets = map(str, values)
     try:
-        codes = encode_as([sequence], model.spec.sequence_length, STRICT, lambda _: "the sequence", SPELLING)
+        with model.spec.naming_flanks():
+            codes = encode_as([sequence], model.spec.sequence_length, STRICT, lambda _: "the sequence", SPELLING)
         for target in targets:
             model.spec.target_index(target)
         model = Model(with_strands(model.session, fields.get("rc")))

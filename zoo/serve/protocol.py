@@ -24,7 +24,7 @@ from zoo.dna.encoding import ONE_HOT, encode_as
 from zoo.dna.read_options import ReadOptions, Spelling
 from zoo.errors import ZooError, counted, did_you_mean
 from zoo.options import StrandOptions
-from zoo.prediction import description
+from zoo.prediction import description, strands
 from zoo.prediction.model import Model
 from zoo.spec import ALPHABET, UNKNOWN_BASE, ModelSpec
 
@@ -181,12 +181,13 @@ def read(body: bytes, headers: Mapping[bytes, bytes]) -> InferenceRequest:
     return InferenceRequest(identity, tensor, rc, reading, _is_binary(fields.get("outputs"), binary))
 
 
-def codes(tensor: Tensor, spec: ModelSpec, reading: ReadOptions, most: int) -> np.ndarray:
-    """Base codes, uint8 (N, L), of an input.
+def codes(request: InferenceRequest, spec: ModelSpec, most: int) -> np.ndarray:
+    """Base codes, uint8 (N, L), of the input of a request.
 
     Raises RequestError: status 413 for more than `most` sequences; 400 for an unknown input, a wrong type or shape, and
     sequences that are not DNA.
     """
+    tensor = request.tensor
     kind = INPUTS.get(tensor.name)
     if kind is None:
         raise bad_request(f"inputs: expected the name {' or '.join(INPUTS)}, got {tensor.name!r:.60}")
@@ -202,7 +203,14 @@ def codes(tensor: Tensor, spec: ModelSpec, reading: ReadOptions, most: int) -> n
         raise RequestError(
             413, f"{tensor.name}: expected at most {counted(most, 'sequences')} in a request, got {shape[0]:,}"
         )
-    return kind.read(tensor._replace(shape=shape), spec.sequence_length, reading)
+    try:
+        strands.check(spec, request.rc)
+        with spec.naming_flanks():
+            return kind.read(tensor._replace(shape=shape), spec.sequence_length, request.reading)
+    except RequestError:
+        raise
+    except ZooError as error:
+        raise bad_request(str(error)) from None
 
 
 def response(name: str, request: InferenceRequest, activities: np.ndarray) -> tuple[bytes, list[tuple[bytes, bytes]]]:
@@ -325,10 +333,7 @@ def _expected(where: str, expected: str, got: Any) -> RequestError:
 
 def _read_sequences(tensor: Tensor, length: int, reading: ReadOptions) -> np.ndarray:
     sequences = _elements(tensor) if isinstance(tensor.data, memoryview) else _flat(tensor, str)
-    try:
-        return encode_as(sequences, length, reading, lambda number: f"sequence {number}", SPELLING)
-    except ZooError as error:
-        raise bad_request(str(error)) from None
+    return encode_as(sequences, length, reading, lambda number: f"sequence {number}", SPELLING)
 
 
 def _read_codes(tensor: Tensor, length: int, reading: ReadOptions) -> np.ndarray:  # noqa: ARG001

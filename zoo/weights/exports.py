@@ -15,10 +15,28 @@ from typing import Any
 import zoo
 from zoo import registry
 from zoo.errors import ZooError
+from zoo.spec import ModelSpec
 from zoo.system.atomic import temporary_folder
 from zoo.system.files import cache_folder
-from zoo.weights import checkpoint, file_checks
+from zoo.weights import checkpoint, file_checks, lookup
 from zoo.weights.checkpoint import Checkpoint
+
+
+def write(name: str, weights: str | Path, path: Path, model: str | None = None, **settings: Any) -> ModelSpec:
+    """Write weights, by name or from a file, in a format. Returns their spec; warns of bundled weights.
+
+    A file from which the exporter `name` makes the format itself (CONVERTS) needs no arrays: the graph of an imported
+    network. model: the network that they must be of.  settings: of the format, and overwrite.
+    Raises what the exporter raises, and as lookup.load does.
+    """
+    exporter, file = registry.load("exporters", name), lookup.file_of(weights)
+    if file is not None and file.suffix.lower() in getattr(exporter, "CONVERTS", ()):
+        spec: ModelSpec = exporter.convert(file, path, **settings)
+        lookup.warn_of_imitation(spec.weights_id)
+        return spec
+    source = lookup.load(model, weights)
+    exporter.export(source, path, **settings)
+    return source.spec
 
 
 def exported(weights: Checkpoint, name: str, **settings: Any) -> Path:

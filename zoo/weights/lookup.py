@@ -57,6 +57,9 @@ WITHOUT_WEIGHTS = {
 MOVED = f"its {RUN_WEIGHTS} was moved or removed"
 """Why a run of any other status has none."""
 
+GRAPH = ".onnx"
+"""Suffix of a graph, from which no arrays can be read."""
+
 FOREIGN = (".h5", ".hdf5", ".keras", ".pt", ".pth", ".ckpt", ".bin")
 """Suffixes of weights files of other programs."""
 
@@ -415,6 +418,13 @@ def _check_file(path: Path) -> None:
         raise ZooError(f"{path}: no such weights file{did_you_mean(str(path), known)}; names are {', '.join(known)}")
 
 
+def graph_runtimes() -> list[str]:
+    """Runtimes that run .onnx files, usable here or not, sorted."""
+    modules = registry.working("runtimes")
+    takes = [name for name, module in modules.items() if GRAPH in getattr(module, "FILES", ())]
+    return sorted(f"{name}-{device}" for name in takes for device in modules[name].DEVICES)
+
+
 def _in_file(path: Path, files: tuple[str, ...]) -> Checkpoint | Path:
     """Weights in a file, a run folder or a pack."""
     path = _in_run(path, files)
@@ -426,7 +436,12 @@ def _in_file(path: Path, files: tuple[str, ...]) -> Checkpoint | Path:
         return checkpoint.load(path)
     if suffix in FOREIGN:
         raise ZooError(f"{path}: weights of another program; run zoo import {path} -o {path.stem}{checkpoint.SUFFIX}")
-    if suffix == ".onnx":
+    if suffix == GRAPH:
+        if read_spec(path).frame is not None:
+            raise ZooError(
+                f"{path}: is an imported network, kept as its ONNX graph: {' and '.join(graph_runtimes())} run it; it "
+                "has no arrays for other runtimes and formats, or for training"
+            )
         raise ZooError(
             f"{path}: no arrays can be read from an .onnx file, which only some runtimes run (see zoo list); give the "
             f"{checkpoint.SUFFIX} file that it was exported from"

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 SUFFIX = ".onnx"
 
+CONVERTS = (SUFFIX,)
+
 OPSET = 18
 """Default operator set: the one that PyTorch's exporter is made for, and old enough for every runtime."""
 
@@ -228,7 +230,10 @@ def convert(
     model = onnx.load(source)
     own = model.opset_import[0].version
     if opset not in (None, own):
-        raise ZooError(f"opset: {source} has the operator set {own}, got {opset}; export the {checkpoint.SUFFIX} file")
+        raise ZooError(
+            f"opset: {source} has the operator set {own}, got {opset}; leave --opset out, or export the "
+            f"{checkpoint.SUFFIX} file if there is one"
+        )
     tests = next((one.value for one in model.metadata_props if one.key == TEST_KEY), None)
     graph, length = model.graph, spec.sequence_length
     if graph.input[0].name != TENSORS.input:
@@ -265,6 +270,16 @@ def _plain(weights: Checkpoint) -> Plain | None:
     if write and activities:
         return Plain(lambda opset: write(config, arrays, TENSORS, opset), lambda hot: activities(config, arrays, hot))
     return None
+
+
+def network_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of the arrays of an imported network, without those of its frame. Raises ZooError as `read_spec`
+    does."""
+    import onnx
+
+    read_spec(path)
+    arrays = onnx.load(path).graph.initializer
+    return {one.name: tuple(one.dims) for one in arrays if one.name.startswith(framed.NETWORK)}
 
 
 def read_spec(path: Path) -> ModelSpec:

@@ -122,8 +122,11 @@ def _print_layers(label: str, reports: list[LayerReport]) -> None:
 
 
 def _print_skipped(reasons: Mapping[str, str]) -> None:
+    shared: dict[str, list[str]] = {}
     for name, reason in reasons.items():
-        tables.print_text(f"{name}: cannot run here, {reason}")
+        shared.setdefault(reason, []).append(name)
+    for reason, names in shared.items():
+        tables.print_text(f"{', '.join(names)}: cannot run here, {reason}")
 
 
 def _verdict(passed: bool) -> str:

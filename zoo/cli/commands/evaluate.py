@@ -88,13 +88,14 @@ def evaluate(
     columns = evaluate.choose(models, targets)
     if not targets and (left_out := evaluate.not_shared(models)):
         notes.say(f"compared on {', '.join(columns)}; not every model predicts {', '.join(left_out)}")
-    measured = dataset.read_split(
-        source,
-        "all" if sequences else split,
-        tuple(columns.values()),
-        length=evaluate.sequence_length(models),
-        layout=layout,
-    )
+    with next(iter(models.values())).spec.naming_flanks():
+        measured = dataset.read_split(
+            source,
+            "all" if sequences else split,
+            tuple(columns.values()),
+            length=evaluate.sequence_length(models),
+            layout=layout,
+        )
     for name, one in zip(names, given, strict=True):
         if (warning := evaluate.already_seen(one, name, measured)) is not None:
             notes.say(warning)

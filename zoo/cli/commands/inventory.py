@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from zoo.card import Card, common
 from zoo.checks.catalogue import KnownModel, Wanted
 from zoo.cli import options, tables
-from zoo.spec import listed
+from zoo.frame import frame_of
+from zoo.spec import MOST_SHOWN, listed
 
 ALL = Wanted()
 
@@ -95,6 +96,10 @@ def _lines(description: dict[str, Any]) -> dict[str, str]:
             lines[f"  {name}"] = text if len(text) <= LONGEST else long
     lines["sequence length"] = f"{description['sequence_length']} bases, alphabet {description['alphabet']}"
     lines["targets"] = listed(description["targets"])
+    if description["frame"]:
+        frame = frame_of(description["frame"])
+        lines |= {f"  {one.name}": one.text() for one in frame.targets if len(frame.targets) <= MOST_SHOWN}
+        lines |= frame.lines()
     if description["arrays"]:
         lines["numbers"] = f"{description['numbers']:,} in {len(description['arrays'])} arrays"
     if description["file"] is not None:

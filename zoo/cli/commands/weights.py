@@ -154,7 +154,7 @@ def export(
     **given: Any,
 ) -> None:
     from zoo.system.atomic import check_target
-    from zoo.weights import lookup
+    from zoo.weights import exports, lookup
 
     formats = registry.names("exporters")
     wanted = {name for name in formats if given.pop(name, False)} | ({format} if format else set())
@@ -171,14 +171,7 @@ def export(
         raise ZooError(f"{path}: expected an output name that ends in {exporter.SUFFIX}")
     if exporter.SUFFIX:
         check_target(path, overwrite, [lookup.file_of(chosen)])
-    file = lookup.file_of(chosen)
-    if file is not None and file.suffix.lower() == exporter.SUFFIX and hasattr(exporter, "convert"):
-        spec = exporter.convert(Path(chosen), path, overwrite=overwrite, **given)
-        lookup.warn_of_imitation(spec.weights_id)
-    else:
-        source = lookup.load(model if weights else None, chosen)
-        exporter.export(source, path, overwrite=overwrite, **given)
-        spec = source.spec
+    spec = exports.write(name, chosen, path, model if weights else None, overwrite=overwrite, **given)
     written = sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
     print(f"{path}: {name}, {written:,} bytes, weights id {spec.weights_id[:12]}")
 
