@@ -45,6 +45,9 @@ LEFT = {
 """Page -> files that its commands write."""
 
 SMALLER = {
+    "README.md": {"--epochs 3": "--epochs 1", "--epochs 2": "--epochs 1"},
+    "evaluate.md": {"--epochs 2": "--epochs 1"},
+    "train.md": {"--epochs 2": "--epochs 1", "--epoch-size 1000": "--epoch-size 200"},
     "explain.md": {
         "(50_000, 249)": "(10_000, 249)", "[:300]": "[:100]", "strong --shuffles 20": "strong --shuffles 2",
     },

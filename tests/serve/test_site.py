@@ -138,7 +138,7 @@ def test_every_network_gives_the_same_numbers_in_the_browser(tmp_path: Path) -> 
         wait(browser, lambda: find(browser, "#model option"))
         for name, path in files.items():
             model = load(None, path, "onnx-cpu")
-            codes = random_codes(70, model.spec.sequence_length)
+            codes = random_codes(70 if name.startswith("odd") else 3, model.spec.sequence_length)
             sequences = ["".join("ACGTN"[code] for code in row) for row in codes]
             found = browser.execute_async_script(
                 "backend.predict(arguments[0], arguments[1]).then(arguments[2])", name, sequences
