@@ -132,7 +132,7 @@ def test_changed_fasta_files_are_read_as_a_plain_reader_reads_them(
 ) -> None:
     path = tmp_path / "changed.fa"
     accepted = refused = 0
-    for seed, generator in budget(8):
+    for seed, generator in budget(1):
         reading = ReadOptions(generator.choice((None, "center")), generator.choice((None, "n")))
         monkeypatch.setattr("zoo.formats.fasta.BLOCK_BYTES", generator.choice((64, 100, 1 << 20)))
         content = written_fasta(generator)
@@ -152,7 +152,7 @@ def test_damaged_compressed_files_give_all_records_or_none(tmp_path: Path) -> No
     path = tmp_path / "damaged.fa"
     reading = ReadOptions()
     refused = 0
-    for seed, generator in budget(2):
+    for seed, generator in budget(1):
         content = b"".join(b">s%d\n%b\n" % (i, bytes(generator.choices(b"ACGT", k=LENGTH))) for i in range(40))
         path.write_bytes(mutated(generator.choice(COMPRESSIONS)(content), generator, (b"\0", b"\xff"), 2))
         found = outcome(lambda: read_fasta(path, reading, 7), seed)
@@ -306,7 +306,7 @@ def read_table(path: Path) -> tuple[list[str], list[list[float | None]]]:
 
 def test_changed_tables_are_read_as_a_plain_reader_reads_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     accepted = refused = 0
-    for seed, generator in budget(8):
+    for seed, generator in budget(1):
         separator, suffix = generator.choice((("\t", ".tsv"), ("\t", ".txt"), (",", ".csv")))
         monkeypatch.setattr(text_input, "BLOCK_BYTES", generator.choice((64, 100, 1 << 20)))
         content = written_table(generator, generator.choice((separator, separator, ";")))
@@ -327,7 +327,7 @@ def test_damaged_parquet_files_give_all_rows_or_none(tmp_path: Path) -> None:
 
     path = tmp_path / "damaged.parquet"
     refused = 0
-    for seed, generator in budget(2):
+    for seed, generator in budget(1):
         rows = generator.randint(1, 300)
         frame = {"name": [f"s{row}" for row in range(rows)], "dev": [0.5] * rows, "hk": list(range(rows))}
         parquet.write_table(pyarrow.table(frame), path, write_page_checksum=True)

@@ -38,7 +38,7 @@ from zoo.weights.importers.layers import ImportOptions
 torch = pytest.importorskip("torch")
 h5py = pytest.importorskip("h5py")
 
-SECONDS = 2
+SECONDS = 0.5
 """Each of the tests here."""
 
 WEIGHTS = random_checkpoint(ODD)
