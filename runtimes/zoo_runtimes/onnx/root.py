@@ -7,7 +7,7 @@ or depends on one base, in the same way at all positions. Needs `onnx`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -80,22 +80,18 @@ def find(graph: Graph, feed: Feed, length: int) -> Root:
         made = session.run(inner, {graph.input: given}) if session else []
         return {graph.input: given, **dict(zip(inner, made, strict=True))}
 
-    probes, tensors = _probes(length), {}
+    probes = _probes(length)
     tensors = run(probes)
     for name in reversed(names):
         found = _arranged(tensors[name], probes, length)
         if found:
             grid, strands = found
             after = graph.nodes[position[name] :]
-            if len(strands) == graph.shapes[name][0] and all(
-                inputs <= _made(after, name) for inputs in ({*inputs_of(node, graph)} for node in after)
-            ):
+            made = {name, *(output for node in after for output in node.output)}
+            read = {one for node in after for one in inputs_of(node, graph)}
+            if len(strands) == graph.shapes[name][0] and read <= made:
                 return Root(name, grid, strands, tuple(after))
     raise NotShared("the input is not a row of bases")
-
-
-def _made(nodes: Sequence[onnx.NodeProto], root: str) -> set[str]:
-    return {root, *(name for node in nodes for name in node.output)}
 
 
 def _candidates(graph: Graph) -> tuple[list[str], dict[str, int]]:

@@ -32,14 +32,7 @@ class SharedWork:
     bases.  start: loads a model in ONNX Runtime.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        feed: Feed,
-        run: Run,
-        length: int,
-        start: Start,
-    ) -> None:
+    def __init__(self, path: Path, feed: Feed, run: Run, length: int, start: Start) -> None:
         self._run, self._length = run, length
         self._network = functools.cache(lambda: network.Network(path, feed, run, length, start))
         self._finding = threading.Lock()
