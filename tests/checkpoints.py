@@ -63,12 +63,25 @@ def odd_config(architecture: str) -> Any:
     return possible[len(possible) // 7] if possible else dataclasses.replace(smallest, targets=targets)
 
 
-ODD_CONFIGS = {f"odd {architecture}": odd_config(architecture) for architecture in MODELS}
+EVERY_ODD_CONFIG = {f"odd {architecture}": odd_config(architecture) for architecture in MODELS}
+
+EVERY_CONFIG = {
+    **{name: config for model in MODELS.values() for name, config in model.VARIANTS.items()},
+    **EVERY_ODD_CONFIG,
+    "odd": ODD,
+}
+"""For tests that are quick for any network."""
+
+TRACED = ("legnet", "malinois", "dream")
+"""Bundled models whose ONNX graphs PyTorch traces, which takes seconds. For tests that export, the odd network of the
+first one stands for all; tests/models/test_goldens.py exports each."""
+
+ODD_CONFIGS = {name: config for name, config in EVERY_ODD_CONFIG.items() if name.removeprefix("odd ") not in TRACED[1:]}
 
 CONFIGS = {
-    **{name: config for model in MODELS.values() for name, config in model.VARIANTS.items()},
-    **ODD_CONFIGS,
-    "odd": ODD,
+    name: config
+    for name, config in EVERY_CONFIG.items()
+    if name in ODD_CONFIGS or not any(isinstance(config, MODELS[traced].Config) for traced in TRACED)
 }
 
 

@@ -14,7 +14,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import checkpoints  # noqa: E402
-from checkpoints import CONFIGS, MODELS, ODD_CONFIGS, random_checkpoint, random_codes  # noqa: E402
+from checkpoints import EVERY_CONFIG, EVERY_ODD_CONFIG, MODELS, ODD_CONFIGS, random_checkpoint, random_codes  # noqa: E402
 from refusals import refuses  # noqa: E402
 from toy import Toy, trainer  # noqa: E402
 from zoo_exporters.keras import export as write_h5  # noqa: E402
@@ -33,13 +33,13 @@ from zoo.training.config import (  # noqa: E402
 from zoo.weights import model_arrays, network  # noqa: E402
 from zoo.weights.checkpoint import Checkpoint  # noqa: E402
 
-every_config = pytest.mark.parametrize("name", CONFIGS)
-every_odd_config = pytest.mark.parametrize("name", ODD_CONFIGS)
+every_config = pytest.mark.parametrize("name", EVERY_CONFIG)
+every_odd_config = pytest.mark.parametrize("name", EVERY_ODD_CONFIG)
 
 
 def made(name: str) -> tuple[Any, Any]:
-    """A Config of CONFIGS, and its model."""
-    config = CONFIGS[name]
+    """A Config, and its model."""
+    config = EVERY_CONFIG[name]
     return MODELS[checkpoints.architecture_of(config)], config
 
 
@@ -182,7 +182,7 @@ def test_rescaled_weights_are_as_large_as_fresh_ones_and_predict_the_same(name: 
 @every_config
 def test_a_keras_file_loads_into_the_graph_and_gives_the_numbers_of_pytorch(name: str, tmp_path: Path) -> None:
     keras = pytest.importorskip("tf_keras")
-    weights = random_checkpoint(CONFIGS[name])
+    weights = random_checkpoint(EVERY_CONFIG[name])
     if reason := keras_layers.refuses(weights.spec):
         with pytest.raises(ZooError) as refusal:
             keras_layers.graph(weights.spec)
@@ -234,18 +234,9 @@ def test_the_numpy_code_of_a_model_with_its_own_graph_gives_the_numbers_of_the_n
     np.testing.assert_allclose(numbers, torch_numbers(weights, codes, torch.float64), rtol=1e-6, atol=1e-6)
 
 
-def is_traced(architecture: str) -> bool:
-    """Whether PyTorch's exporter makes the ONNX graph, which takes seconds."""
-    return not any(hasattr(MODELS[architecture], part) for part in ("plain_layers", "onnx_model"))
-
-
-@every_odd_config
+@pytest.mark.parametrize("name", ODD_CONFIGS)
 def test_auto_runs_every_model(name: str) -> None:
-    """Of models whose graphs are traced only the first: tests/models/test_goldens.py exports the others."""
-    architecture = checkpoints.architecture_of(CONFIGS[name])
-    if is_traced(architecture) and architecture != min(filter(is_traced, MODELS)):
-        pytest.skip("another traced model is tested")
-    weights = random_checkpoint(CONFIGS[name])
+    weights = random_checkpoint(EVERY_CONFIG[name])
     running = open_automatic(lambda _: weights)
     assert session.refuses(running.runtime, weights.spec) is None
     codes = random_codes(5, weights.spec.sequence_length)

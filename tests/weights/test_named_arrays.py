@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from checkpoints import ODD_CONFIGS, random_checkpoint
+from checkpoints import EVERY_ODD_CONFIG, random_checkpoint
 from refusals import refuses
 
 import zoo
@@ -85,10 +85,10 @@ def test_python_makes_weights_of_a_state_dict_and_writes_them(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in ODD_CONFIGS if not hasattr(registry.load("models", name[4:]), "read_layers")]
+    "name", [name for name in EVERY_ODD_CONFIG if not hasattr(registry.load("models", name[4:]), "read_layers")]
 )
 def test_every_model_without_a_reader_of_layers_reads_its_own_state_dict(name: str, tmp_path: Path) -> None:
-    weights = random_checkpoint(ODD_CONFIGS[name])
+    weights = random_checkpoint(EVERY_ODD_CONFIG[name])
     network = zoo.torch_module(_file(weights, tmp_path))
     assert zoo.weights_from_state_dict(network.state_dict(), weights.config).spec.weights_id == weights.spec.weights_id
 

@@ -121,7 +121,7 @@ def take_model_settings(_app: App, _commands: tuple[str, ...], arguments: Argume
         for option in settings.children:
             name = option.keys[-1]
             if name in table and not option.tokens:
-                values = table[name] if isinstance(table[name], list) else [table[name]]
+                values = table[name] if isinstance(table[name], list | tuple) else [table[name]]
                 for number, value in enumerate(values):
                     option.append(Token(keyword=name, source=f"{model}, [train]", value=str(value), index=number))
 

@@ -66,7 +66,7 @@ VARIANTS = {"dream-cnn": Config(), "dream-rnn": Config(core="rnn", core_filters=
 
 RECIPE = {"optimizer": "adamw", "learning_rate": 0.005, "epsilon": 1e-8, "weight_decay": 0.01,
           "schedule": "one-cycle", "batch_size": 1024, "epochs": 80, "patience": 0,
-          "augment": ("reverse-complement",)}  # fmt: skip
+          "augment": ["reverse-complement"]}  # fmt: skip
 
 PARTS = {"0": "expand.conv", "1": "expand.norm", "3": "depthwise.conv", "4": "depthwise.norm", "6.fc.0": "gate.squeeze",
          "6.fc.2": "gate.excite", "7": "project.conv", "8": "project.norm"}  # fmt: skip

@@ -23,7 +23,7 @@ HEAD = "output"
 BASE_ARRAYS = ("stem.conv.weight",)
 # fmt: off
 RECIPE = {"optimizer": "adamw", "learning_rate": 0.01, "epsilon": 1e-8, "weight_decay": 0.1, "clip_gradient": 1.0,
-          "schedule": "one-cycle", "batch_size": 1024, "epochs": 20, "patience": 0, "augment": ("reverse-complement",)}
+          "schedule": "one-cycle", "batch_size": 1024, "epochs": 20, "patience": 0, "augment": ["reverse-complement"]}
 # fmt: on
 
 

@@ -22,7 +22,7 @@ from zoo.weights.model_arrays import Shapes
 HEAD = ("branches", "output")
 BASE_ARRAYS = ("trunk.conv1.weight",)
 RECIPE = {"learning_rate": 0.0032658700881052086, "epsilon": 1e-8, "weight_decay": 0.0003438210249762151, "loss": "l1",
-          "batch_size": 1076, "epochs": 200, "patience": 30, "augment": ("reverse-complement",)}  # fmt: skip
+          "batch_size": 1076, "epochs": 200, "patience": 30, "augment": ["reverse-complement"]}  # fmt: skip
 POOLS = (3, 4, 4)
 MOST_BRANCH_LAYERS = 16
 

@@ -28,6 +28,9 @@ from zoo.weights.model_arrays import COUNTER, Shapes
 if TYPE_CHECKING:
     import torch
 
+MOST_ARRAYS = 20_000
+"""Arrays of a file whose names are compared; no network has as many."""
+
 MOST = 0.5
 """Share of a network's names that a file must have for the message to say what else it lacks."""
 
@@ -69,6 +72,8 @@ def find(arrays: Mapping[str, np.ndarray], options: ImportOptions, model: str | 
     Raises ZooError if several networks fit, an option is missing or does not apply, the only one to try does not fit,
     or a file has most names of a network and is another one.
     """
+    if len(arrays) > MOST_ARRAYS:
+        return None
     fitting: dict[str, Named] = {}
     nearest: tuple[float, OtherArchitecture] | None = None
     for architecture, variants in _tried(model).items():
