@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import zipfile
@@ -11,10 +12,13 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from fuzz import budget
 from graph_networks import documented, keras_network, verdicts
+from mutated_graphs import changed_archive
 from refusals import refuses
 
-from zoo.weights.importers.graphs import keras_checks, sources
+from zoo.errors import ZooError
+from zoo.weights.importers.graphs import keras_checks, keras_models, sources
 from zoo.weights.importers.graphs.graph import Tensor, onnx_run
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -180,3 +184,17 @@ def test_a_saved_model_that_reads_files_is_refused(operator: str, tmp_path: Path
     with refuses(tmp_path / "bad", operator):
         sources.read(tmp_path / "bad")
     assert not (tmp_path / "written").exists()
+
+
+def test_mutated_archives_pass_the_checks_or_are_one_line(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made(path: Path) -> None:
+        raise ZooError(f"{path}: passed")
+
+    monkeypatch.setattr(keras_models, "_tensorflow", made)
+    content, path = archive.read_bytes(), tmp_path / "net.keras"
+    for _, generator in itertools.islice(budget(1), 60):
+        path.write_bytes(changed_archive(content, generator))
+        with refuses(path):
+            sources.read(path)

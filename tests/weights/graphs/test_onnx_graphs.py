@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from fuzz import budget
+from mutated_graphs import changed_onnx, read_forked
 from onnx import TensorProto, helper, numpy_helper
 from refusals import refuses
 
@@ -188,3 +191,15 @@ def test_another_process_that_needs_too_much_memory_is_one_line(tmp_path: Path) 
 def test_another_process_that_takes_too_long_is_one_line(tmp_path: Path) -> None:
     with refuses(tmp_path / "net.onnx", "s"), isolated.read(saved(dense(1, 1), tmp_path), seconds=0.01):
         pass
+
+
+def test_mutated_files_end_with_a_graph_or_one_line(tmp_path: Path) -> None:
+    content = dense(-1, "n").SerializeToString()
+    path = tmp_path / "net.onnx"
+    ends = []
+    for seed, generator in itertools.islice(budget(2), 25):
+        path.write_bytes(changed_onnx(content, generator))
+        ends.append(read_forked(path).partition(":")[0])
+        assert ends[-1] in ("graph", "refused"), seed
+    assert set(ends) == {"graph", "refused"}
+    assert [one.name for one in tmp_path.iterdir()] == ["net.onnx"]

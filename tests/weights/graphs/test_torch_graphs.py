@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import zipfile
@@ -12,9 +13,12 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from fuzz import budget
 from graph_networks import LENGTH, documented, torch_network, verdicts
+from mutated_graphs import changed_archive
 from refusals import refuses
 
+from zoo.errors import ZooError
 from zoo.weights.importers.graphs import exported_checks, script_checks, sources
 from zoo.weights.importers.graphs.graph import Tensor, onnx_run
 from zoo.weights.importers.graphs.torch_recurrent import whole_layers
@@ -196,3 +200,17 @@ def test_a_module_that_cannot_be_exported_is_one_line() -> None:
 
     with refuses("Network", "torch.export"):
         sources.from_module(Network(), (4, 8))
+
+
+def test_mutated_programs_pass_the_checks_or_are_one_line(small: Path, tmp_path: Path) -> None:
+    content, path = (small / "small.pt2").read_bytes(), tmp_path / "net.pt2"
+    for seed, generator in itertools.islice(budget(1), 60):
+        path.write_bytes(changed_archive(content, generator))
+        line = ""
+        try:
+            sources.kind_of(path)
+            text = zipfile.ZipFile(exported_checks.checked(path)).read("program/models/model.json")
+            assert b"__import__" not in text, seed
+        except ZooError as error:
+            line = str(error)
+        assert not line or line.startswith(str(path)), seed

@@ -22,7 +22,6 @@ from typing import IO, Any
 import numpy as np
 
 from zoo.errors import CheckFailed, MissingDependency, ZooError
-from zoo.weights.importers.graphs import graph as graphs
 from zoo.weights.importers.graphs import sources
 from zoo.weights.importers.graphs.graph import Arrays, ForeignGraph, Tensor
 
@@ -145,8 +144,6 @@ def _main(folder: Path) -> None:
             answer[key] = [dataclasses.astuple(one) for one in getattr(found, key)]
     except ZooError as error:
         answer = {"error": str(error), "class": _class(error)}
-    except Exception as error:  # noqa: BLE001  whatever a framework raises for a damaged file
-        answer = {"error": f"{path}: cannot be read; it is damaged ({graphs.reason(error)})", "class": "ZooError"}
     (folder / "graph.json").write_text(json.dumps(answer))
     _ready(answers)
     if "error" in answer:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from zoo.errors import ZooError
 from zoo.weights import file_checks
 from zoo.weights.importers.graphs import keras_models, onnx_files, torch_programs
-from zoo.weights.importers.graphs.graph import ForeignGraph
+from zoo.weights.importers.graphs.graph import ForeignGraph, reason
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,11 +39,16 @@ def read(path: Path, graph: Path | None = None, shape: Shape | None = None) -> F
     kind = kind_of(path)
     if graph is not None and kind != "hdf5":
         raise ZooError(f"--graph does not apply to {path.name}; it is the .json of a Keras .h5")
-    if kind == "torchscript":
-        return torch_programs.read_script(path, shape)
-    if kind == "hdf5":
-        return keras_models.read_h5(path, graph)
-    return READERS[kind](path)
+    try:
+        if kind == "torchscript":
+            return torch_programs.read_script(path, shape)
+        if kind == "hdf5":
+            return keras_models.read_h5(path, graph)
+        return READERS[kind](path)
+    except ZooError:
+        raise
+    except Exception as error:  # noqa: BLE001  libraries raise any class of error for a damaged file
+        raise ZooError(f"{path}: cannot be read; it is damaged ({type(error).__name__}: {reason(error)})") from None
 
 
 READERS: dict[str, Callable[[Path], ForeignGraph]] = {
