@@ -293,6 +293,7 @@ def test_an_imported_network_brings_its_own_test_tensors(tmp_path: Path, zoo: Zo
     assert brought.made_by in out.replace("\n", " ")
     spec = pack.pack(tmp_path / "mine.onnx", tmp_path / "packed", Card(assay="promoter activity"))
     assert spec.card == Card(species="yeast", unit="counts", assay="promoter activity")
+    assert "one-hot, NLC, channels TCGA" in (tmp_path / "packed" / packs.README).read_text()
     tests, inside = packs.read_tests(tmp_path / "packed"), stored.stored_in(tmp_path / "packed" / "weights.onnx")
     for found in (tests, inside):
         assert found.made_by == brought.made_by

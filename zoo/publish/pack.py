@@ -137,8 +137,7 @@ def _test(folder: Path) -> None:
     """Raise CheckFailed unless the files of a new pack give the numbers of its test tensors."""
     packs.check(folder)
     if (folder / "weights.onnx").is_file():  # the numbers come from the other file, if there is one
-        runs_it = (name for name in session.runtime_names() if ".onnx" in session.files(name))
-        stored.run(folder, [name for name in runs_it if not session.missing(name)]).check()
+        stored.run(folder, [name for name in lookup.graph_runtimes() if not session.missing(name)]).check()
 
 
 def scores(weights: str | Path, spec: ModelSpec) -> Mapping[str, float]:

@@ -84,7 +84,7 @@ class Page:
             "targets": listed(spec.targets),
             "sequence length": f"{spec.sequence_length} bases",
             **{name: text for name, text in self.card.lines().items() if name not in ("citation", "redistribution")},
-            "architecture": spec.architecture,
+            **(spec.frame.lines() if spec.frame else {"architecture": spec.architecture}),
             "source": spec.source,
             "licence": spec.licence,
             "weights id": spec.weights_id,

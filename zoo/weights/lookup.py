@@ -243,12 +243,13 @@ def is_name(weights: str | Path) -> bool:
 
 def by_name(weights: Sequence[str]) -> dict[str, str]:
     """Short name -> weights, for several: "original" for that name, "mine" for mine.safetensors, "run.1" for that run
-    folder. `default()` if `weights` is empty. Raises ZooError for two with the same short name.
+    folder, "odd@v1" for hf:lab/odd@v1. `default()` if `weights` is empty. Raises ZooError for two with the same name.
     """
     result: dict[str, str] = {}
     for one in weights or [default()]:
         path = Path(one)
-        name = one if is_name(one) else path.name if path.is_dir() else path.stem
+        whole = packs.is_hub_name(one) or path.is_dir()
+        name = path.name if whole else one if is_name(one) else path.stem
         if name in result:
             raise ZooError(f"{name}: two of the models would have this name; rename one of the files")
         result[name] = one
