@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pandas
 import pytest
@@ -71,8 +72,14 @@ def plain(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def by_hand() -> Hand:
-    """Sequences of LENGTH letters -> predictions of `flanked`, float32 (N, 2), with NumPy and ONNX Runtime alone."""
+def by_hand(outputs: Hand) -> Hand:
+    """Sequences of LENGTH letters -> predictions of `flanked`, float32 (N, 2)."""
+    return lambda sequences: outputs(sequences)[:, [2, 0]]
+
+
+@pytest.fixture(scope="module")
+def outputs() -> Hand:
+    """The mean of both strands of all three numbers of its network, with NumPy and ONNX Runtime alone."""
     session = onnxruntime.InferenceSession(network("NLC").model.SerializeToString(), providers=["CPUExecutionProvider"])
 
     def one_hot(text: str) -> np.ndarray:
@@ -85,7 +92,7 @@ def by_hand() -> Hand:
             session.run(["y"], {"dna": np.stack([one_hot(LEFT + text + RIGHT) for text in strand])})[0]
             for strand in (sequences, turned)
         )
-        return ((given + other) / 2)[:, [2, 0]]
+        return (given + other) / 2
 
     return predict
 
@@ -294,3 +301,22 @@ def test_predict_imports_no_framework(flanked: Path, fasta: Path, tmp_path: Path
     words = ["predict", fasta, "--weights", flanked, "-o", tmp_path / "out.tsv"]
     done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_match_finds_what_the_options_leave_open(outputs: Hand, zoo: Zoo, tmp_path: Path) -> None:
+    random = np.random.default_rng(6)
+    sequences = ["".join(random.choice(list("ACGTN"), LENGTH)) for _ in range(30)]
+    table = pandas.DataFrame(outputs(sequences), columns=["a", "b", "c"]).assign(sequence=sequences)
+    table.to_csv(tmp_path / "match.tsv", sep="\t", index=False)
+    own = network("NLC").model
+    del own.graph.output[1]
+    onnx.save(own, tmp_path / "net.onnx")
+    rest = ("--match", tmp_path / "match.tsv", "--left", LEFT, "--right", RIGHT, "--targets", "a,b,c")
+    output = ("-o", tmp_path / "mine.onnx")
+    one_line(zoo, ["--alphabet TGCA", "not --alphabet ACGT"], "import", tmp_path / "net.onnx", *rest, *output,
+             "--alphabet", "ACGT")  # fmt: skip
+    status, _, err = zoo("import", tmp_path / "net.onnx", *rest, *output)
+    assert status == 0, err
+    spec = package.load(tmp_path / "mine.onnx").spec
+    assert (spec.frame.input, spec.frame.strand) == (FRAME.input, FRAME.strand)
+    assert "90 predictions of match.tsv" in spec.imported

@@ -1,15 +1,18 @@
 """Import a file so that it gives the predictions that its own program made: `zoo import --match`.
 
-A file of another program may not say its base order, and a PyTorch file its flatten order and epsilon too. Every
-combination is tried on those sequences, and the one that gives the numbers is used. Nothing is guessed: if several give
-them, the user must give the option that decides. How the file was read is kept in the ModelSpec.
+A file of another program may not say its base order; a PyTorch file its flatten order and epsilon either, and a network
+with its graph its layout, its strands and what an N is. Every combination is tried on those sequences, and the one that
+gives the numbers is used. Nothing is guessed: if several give them, the user must give the option that decides. How the
+file was read is kept in the ModelSpec.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -20,12 +23,15 @@ from zoo.dna.encoding import encode
 from zoo.errors import CheckFailed, ZooError
 from zoo.formats import columns
 from zoo.formats.fasta import Reader
+from zoo.frame import CODES, LETTERS, Frame
 from zoo.prediction import session
 from zoo.prediction.automatic import open_automatic
 from zoo.prediction.session import Session
 from zoo.spec import ALPHABET, UNKNOWN_BASE, ModelSpec
 from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.importers import importer
+from zoo.weights.importers import framed, graph_import, importer
+from zoo.weights.importers.frame_options import FrameOptions
+from zoo.weights.importers.graphs.graph import BASES, ForeignGraph, Tensor
 from zoo.weights.importers.layers import ImportedFile, ImportOptions
 
 SEQUENCE = "sequence"
@@ -45,8 +51,6 @@ ROUNDING = 1e-6
 
 LISTED = 3
 """Maximum number of combinations in a message."""
-
-NAMES = ("alphabet", "flatten", "epsilon")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,23 +84,73 @@ def read(
     file = importer.read_file(path, options.graph, options.prefix)
     readings = _Readings(file, architecture)
     combinations = importer.combinations(file, options, architecture)
-    expected = _read_expected(table, fasta, readings.weights(combinations[0]).spec)
-    first = readings.compare(combinations, expected.first(FIRST_SEQUENCES))
-    passed = [one for one, report in first.items() if report.passed]
-    reports = readings.compare(passed or list(first)[:LISTED], expected)
-    chosen = _only_one(path, options, {one: r for one, r in reports.items() if r.passed} or reports, readings)
+    spec = readings.weights(combinations[0]).spec
+    expected = _read_expected(table, fasta, spec.sequence_length, spec.targets)
+    chosen, _ = _found(path, options, combinations, expected, readings)
     weights = readings.weights(chosen)
     report = expected.compare(_open(weights).predict(expected.codes))
     if not report.passed:
         raise CheckFailed(f"{path}: {_as_flags(chosen)}: the imported weights are off by {report.max_difference:.2g}")
-    near = max(report.max_difference, ROUNDING)
-    matched = f"matched {expected.activities.size:,} predictions of {table.name} within {near:.1g}"
+    matched = _matched(expected, report, table)
     spec = dataclasses.replace(weights.spec, imported=f"{weights.spec.imported}; {matched}")
     return dataclasses.replace(weights, spec=spec)
 
 
+def import_graphs(
+    paths: Sequence[Path],
+    output: Path,
+    options: ImportOptions,
+    framing: FrameOptions,
+    table: Path,
+    fasta: Path | None = None,
+    overwrite: bool = False,
+) -> ModelSpec:
+    """Import networks with their graphs as graph_import.import_files does, and find from the predictions of their own
+    program what the options leave open: alphabet, strands (given, or the mean of both), what an N is if the sequences
+    have one, and the layout if the graph admits several.
+
+    table, fasta: as for `read`. A combination is accepted as there. Returns the spec.
+    Raises ZooError if no combination or several give the numbers, or the table does not fit; and as import_files.
+    """
+    if framing.frame is not None:
+        raise ZooError(f"--match: finds what the options leave open, {framing.frame} says all; give one of them")
+
+    def find(graphs: Sequence[ForeignGraph]) -> tuple[Frame, str]:
+        readings = _Framings(graphs, options, framing)
+        said = Framing(options.alphabet, framing.layout, framing.strand, framing.turns, framing.unknown)
+        some = readings.frame(readings.combinations(unknown=False)[0])
+        length, _ = framed.lengths(some, framed.dna_input(some, graphs[0].inputs))
+        expected = _read_expected(table, fasta, length, tuple(target.name for target in some.targets))
+        unknown = bool((expected.codes == UNKNOWN_BASE).any())
+        every = readings.combinations(unknown)
+        chosen, report = _found(paths[0], said, every, expected, readings)
+        return readings.frame(chosen), f"{_as_flags(chosen)}: {_matched(expected, report, table)}"
+
+    return graph_import.import_files(paths, output, options, framing, overwrite, find)
+
+
+def _matched(expected: Expected, report: TableReport, table: Path) -> str:
+    """What was compared, for the ModelSpec."""
+    near = max(report.max_difference, ROUNDING)
+    return f"matched {expected.activities.size:,} predictions of {table.name} within {near:.1g}"
+
+
+Combination = TypeVar("Combination")
+"""ImportOptions, or Framing."""
+
+
+class _Tried(Protocol):
+    """A file read under any combination."""
+
+    def predict(self, options: Any, codes: np.ndarray) -> np.ndarray:
+        """Base codes, uint8 (N, L) -> predictions, (N, T)."""
+
+    def identity(self, options: Any) -> str:
+        """The same text for combinations that are the same network."""
+
+
 class _Readings:
-    """A file read under any combination. Another base order is applied to the input, which spares a new session."""
+    """A file of weights. Another base order is applied to the input, which spares a new session."""
 
     def __init__(self, file: ImportedFile, architecture: str | None) -> None:
         self._file = file
@@ -114,10 +168,88 @@ class _Readings:
         recoded = np.array([*map(alphabet.upper().index, ALPHABET), UNKNOWN_BASE], np.uint8)[codes]
         return self._sessions[own].predict(recoded)
 
-    def compare(self, combinations: Sequence[ImportOptions], expected: Expected) -> dict[ImportOptions, TableReport]:
-        """Combination -> its difference from the numbers, the nearest first."""
-        reports = {one: expected.compare(self.predict(one, expected.codes)) for one in combinations}
-        return dict(sorted(reports.items(), key=lambda item: item[1].max_difference))
+    def identity(self, options: ImportOptions) -> str:
+        return self.weights(options).spec.weights_id
+
+
+@dataclasses.dataclass(frozen=True)
+class Framing:
+    """What `import_graphs` finds, see FrameOptions; None is open."""
+
+    alphabet: str | None = None
+    layout: str | None = None
+    strand: Literal["given", "mean", "graph"] | None = None
+    turns: Literal["sequence", "construct"] | None = None
+    unknown: float | None = None
+
+
+class _Framings:
+    """Networks with their graphs, the mean of which is compared."""
+
+    def __init__(self, graphs: Sequence[ForeignGraph], options: ImportOptions, framing: FrameOptions) -> None:
+        self._graphs, self._options, self._framing = graphs, options, framing
+
+    def frame(self, one: Framing) -> Frame:
+        options = dataclasses.replace(self._options, alphabet=one.alphabet)
+        values = {name: value for name, value in vars(one).items() if name != "alphabet"}
+        return graph_import.frame_from_options(self._graphs[0], options, dataclasses.replace(self._framing, **values))
+
+    def combinations(self, unknown: bool) -> list[Framing]:
+        """Every combination. What the numbers cannot show is as the user says: the layout of codes, the value of an N
+        if `unknown` is false, and whether a network for which only the given strand counts sees both itself."""
+        said = self._framing
+        one_hot = said.layout not in (CODES, LETTERS)
+        layouts: list[str | None] = [*(layouts_of(self._graphs[0].inputs[0]) if one_hot else ())] or [said.layout]
+        alphabets = map("".join, itertools.permutations(ALPHABET)) if said.layout != LETTERS else [ALPHABET]
+        mean = ["sequence", "construct"] if said.left or said.right else [None]
+        strands = [("graph" if said.strand == "graph" else "given", None), *(("mean", turned) for turned in mean)]
+        unknowns = [0.0, 0.25] if unknown and one_hot else [said.unknown]
+        return [
+            Framing(alphabet, layout, *strand, value)  # type: ignore[arg-type]
+            for alphabet, layout, strand, value in itertools.product(alphabets, layouts, strands, unknowns)
+        ]
+
+    def predict(self, one: Framing, codes: np.ndarray) -> np.ndarray:
+        frame = self.frame(one)
+        members = [framed.predicted(graph.run, codes, frame, graph.inputs) for graph in self._graphs]
+        mean: np.ndarray = np.mean(members, axis=0)
+        return mean
+
+    def identity(self, one: Framing) -> str:
+        return str(one)
+
+
+def layouts_of(tensor: Tensor) -> list[str]:
+    """Layouts of a one-hot input that its shape admits: an axis of the bases, one of the positions, and others of 1."""
+    sizes = tensor.shape
+    found = []
+    for channels, positions in itertools.permutations(range(1, len(sizes)), 2):
+        letters = {channels: "C", positions: "L"}
+        others = [size for place, size in enumerate(sizes) if place and place not in letters]
+        if sizes[channels] == BASES and all(size == 1 for size in others):
+            found.append("N" + "".join(letters.get(place, "1") for place in range(1, len(sizes))))
+    return found
+
+
+def _compare(tried: _Tried, combinations: Sequence[Combination], expected: Expected) -> dict[Combination, TableReport]:
+    """Combination -> its difference from the numbers, the nearest first."""
+    reports = {one: expected.compare(tried.predict(one, expected.codes)) for one in combinations}
+    return dict(sorted(reports.items(), key=lambda item: item[1].max_difference))
+
+
+def _found(
+    path: Path,
+    options: Combination,
+    combinations: Sequence[Combination],
+    expected: Expected,
+    tried: _Tried,
+) -> tuple[Combination, TableReport]:
+    """The combination that gives the numbers, and how near it is. Raises ZooError if there is none, or several."""
+    first = _compare(tried, combinations, expected.first(FIRST_SEQUENCES))
+    passed = [one for one, report in first.items() if report.passed]
+    reports = _compare(tried, passed or list(first)[:LISTED], expected)
+    chosen = _only_one(path, options, {one: r for one, r in reports.items() if r.passed} or reports, tried)
+    return chosen, reports[chosen]
 
 
 def _open(weights: Checkpoint) -> Session:
@@ -126,23 +258,21 @@ def _open(weights: Checkpoint) -> Session:
     return open_automatic(lambda _: weights, runtimes=names)
 
 
-def _only_one(
-    path: Path, options: ImportOptions, reports: dict[ImportOptions, TableReport], readings: _Readings
-) -> ImportOptions:
+def _only_one(path: Path, options: Combination, reports: dict[Combination, TableReport], tried: _Tried) -> Combination:
     """The only combination, of those in `reports`, nearest first, that gives the numbers; else raise ZooError."""
     (nearest, report), *others = reports.items()
     listed = "; ".join(f"{_values(one)} off by {reports[one].max_difference:.2g}" for one in list(reports)[:LISTED])
     if not report.passed:
         raise ZooError(f"{path}: no combination gives the numbers to match, the nearest: {listed}")
     bound = DISTINCT * max(report.max_difference, ROUNDING)
-    weights_id = readings.weights(nearest).spec.weights_id
+    identity = tried.identity(nearest)
     near = [one for one, other in others if other.max_difference < bound]
-    equal = [nearest, *(one for one in near if readings.weights(one).spec.weights_id != weights_id)]
+    equal = [nearest, *(one for one in near if tried.identity(one) != identity)]
     fitting = [one for one in equal if _agrees(one, options)]
     if not fitting:
         raise ZooError(f"{path}: the numbers to match need {_as_flags(nearest)}, not {_as_flags(options)}")
     if len(fitting) > 1:
-        undecided = [f"--{name}" for name in NAMES if len({getattr(one, name) for one in fitting}) > 1]
+        undecided = [f"--{name}" for name in _names(fitting[0]) if len({getattr(one, name) for one in fitting}) > 1]
         raise ZooError(
             f"{path}: {len(fitting)} combinations give the numbers to match, {listed}; give {' and '.join(undecided)}, "
             "or match other sequences"
@@ -150,34 +280,37 @@ def _only_one(
     return fitting[0]
 
 
-def _agrees(one: ImportOptions, options: ImportOptions) -> bool:
-    given = [(getattr(options, name), getattr(one, name)) for name in NAMES]
+def _names(one: Any) -> list[str]:
+    """The options that a combination consists of."""
+    return ["alphabet", "flatten", "epsilon"] if isinstance(one, ImportOptions) else list(vars(one))
+
+
+def _agrees(one: Any, options: Any) -> bool:
+    given = [(getattr(options, name), getattr(one, name)) for name in _names(one)]
     return all(value is None or str(value).upper() == str(tried).upper() for value, tried in given)
 
 
-def _as_flags(options: ImportOptions) -> str:
+def _as_flags(options: Any) -> str:
     """A combination as a user types it: --alphabet ACTG --flatten channel."""
-    values = {name: getattr(options, name) for name in NAMES}
+    values = {name: getattr(options, name) for name in _names(options)}
     return " ".join(f"--{name} {value}" for name, value in values.items() if value is not None)
 
 
-def _values(options: ImportOptions) -> str:
-    return " ".join(str(getattr(options, name)) for name in NAMES if getattr(options, name) is not None)
+def _values(options: Any) -> str:
+    return " ".join(str(getattr(options, name)) for name in _names(options) if getattr(options, name) is not None)
 
 
-def _read_expected(path: Path, fasta: Path | None, spec: ModelSpec) -> Expected:
+def _read_expected(path: Path, fasta: Path | None, length: int, targets: tuple[str, ...]) -> Expected:
     """Sequences and predictions of a table. Raises ZooError if they do not fit the model, or are too few."""
     if fasta is not None:
-        batches = list(Reader(fasta, spec.sequence_length))
+        batches = list(Reader(fasta, length))
         codes = np.concatenate([codes for _, codes in batches])
-        activities = read_table(path, [name for names, _ in batches for name in names], spec.targets)
+        activities = read_table(path, [name for names, _ in batches for name in names], targets)
     else:
-        table = columns.read(path, spec.targets, text=[SEQUENCE])
+        table = columns.read(path, targets, text=[SEQUENCE])
         for row, sequence in enumerate(table.text[SEQUENCE], 1):
-            if len(sequence) != spec.sequence_length:
-                raise ZooError(
-                    f"{path}, row {row}: expected a sequence of {spec.sequence_length} bases, got {len(sequence)}"
-                )
+            if len(sequence) != length:
+                raise ZooError(f"{path}, row {row}: expected a sequence of {length} bases, got {len(sequence)}")
         try:
             codes, activities = encode(table.text[SEQUENCE]), table.numbers
         except ZooError as error:
@@ -186,5 +319,5 @@ def _read_expected(path: Path, fasta: Path | None, spec: ModelSpec) -> Expected:
         raise ZooError(f"{path}: expected at least {LEAST_SEQUENCES} different sequences, got {count}")
     if not np.isfinite(activities).all():
         row, column = (int(index) for index in np.argwhere(~np.isfinite(activities))[0])
-        raise ZooError(f"{path}, row {row + 1}: expected a number in the column {spec.targets[column]}, it is missing")
-    return Expected(codes, activities.astype(np.float64), spec.targets)
+        raise ZooError(f"{path}, row {row + 1}: expected a number in the column {targets[column]}, it is missing")
+    return Expected(codes, activities.astype(np.float64), targets)

@@ -51,7 +51,7 @@ def import_(
         Path | None,
         options.input_(
             "Table of predictions by the network's own program, with a column for each target; finds --alphabet, "
-            "--flatten and --epsilon."
+            "--flatten and --epsilon; of a graph --alphabet, --strand, --unknown and --layout."
         ),
     ] = None,
     match_sequences: Annotated[
@@ -67,10 +67,13 @@ def import_(
     from zoo.weights.importers import graph_import, importer
 
     if output.suffix == graph_import.SUFFIX:
-        if match is not None or architecture is not None:
-            given = "--match" if match is not None else "--architecture"
-            raise ZooError(f"{given}: is for weights of a network that the zoo has, -o FILE{checkpoint.SUFFIX}")
-        spec = graph_import.import_files(files, output, unsaid, framing, overwrite)
+        if architecture is not None:
+            raise ZooError(f"--architecture: is for weights of a network that the zoo has, -o FILE{checkpoint.SUFFIX}")
+        if match is None:
+            spec = graph_import.import_files(files, output, unsaid, framing, overwrite)
+        else:
+            check_target(output, overwrite, [*files, match, match_sequences])
+            spec = matching.import_graphs(files, output, unsaid, framing, match, match_sequences, overwrite)
         left, right = (
             (len(flank) for flank in (spec.frame.sequence.left, spec.frame.sequence.right)) if spec.frame else (0, 0)
         )

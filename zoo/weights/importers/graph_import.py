@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,9 @@ from zoo.weights.test_tensors import TestTensors
 if TYPE_CHECKING:
     from torch import nn
 
+Find = Callable[[Sequence[ForeignGraph]], tuple[Frame, str]]
+"""Networks -> their frame, and how it was found."""
+
 SUFFIX = ".onnx"
 
 SEED = 0
@@ -66,9 +69,11 @@ def import_files(
     options: ImportOptions,
     framing: FrameOptions,
     overwrite: bool = False,
+    find: Find | None = None,
 ) -> ModelSpec:
     """Import files of networks, several as an ensemble, into one .onnx file. Returns its spec.
 
+    find: gives the frame, and how it was found; by default the options say it.
     Each file is read in a process of its own. Raises ZooError for a file that holds no network, a frame that does not
     fit it or leaves something open, and a path that cannot be written; CheckFailed if the result differs.
     """
@@ -80,6 +85,10 @@ def import_files(
     with contextlib.ExitStack() as readers:
         shape = _shape(known[0]) if known else _said_shape(options, framing)
         graphs = [readers.enter_context(isolated.read(path, options.graph, shape)) for path in paths]
+        matched = ""
+        if find is not None:
+            found, matched = find(graphs)
+            known = found, None
         try:
             frame, card = known or (frame_from_options(graphs[0], options, framing), None)
             frame = dataclasses.replace(frame, members=len(graphs))
@@ -89,7 +98,7 @@ def import_files(
             card = (card or Card()).filled(Card(source_sha256=file_sha256(paths[0])))
         digests = ", ".join(f"{path.name} (sha256 {file_sha256(path)})" for path in paths if path.is_file())
         source = options.source or f"imported from {digests or paths[0].name}"
-        return write(graphs, frame, output, card, source, options.licence or "unknown", overwrite)
+        return write(graphs, frame, output, card, source, options.licence or "unknown", overwrite, matched)
 
 
 def import_module(
@@ -133,8 +142,9 @@ def write(
     source: str,
     licence: str,
     overwrite: bool = False,
+    matched: str = "",
 ) -> ModelSpec:
-    """Compile the frame into the graphs, compare, and write. Returns the spec."""
+    """Compile the frame into the graphs, compare, and write. Returns the spec. matched: how the frame was found."""
     first = graphs[0]
     for one in graphs[1:]:
         if (one.inputs, one.outputs) != (first.inputs, first.outputs):
@@ -158,7 +168,7 @@ def write(
         weights_id="",
         source=source,
         licence=licence,
-        imported=f"{first.kind}, compared with {first.versions}",
+        imported="; ".join(filter(None, [f"{first.kind}, compared with {first.versions}", matched])),
         card=card,
         frame=frame,
     )
