@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import onnx
 import onnxruntime
@@ -21,7 +22,8 @@ from refusals import refuses
 from sites import stand_in
 
 import zoo as package
-from zoo.frame import Frame, InputFrame, SequenceFrame, StrandFrame, Target
+from zoo.frame import Frame, InputFrame, Profile, SequenceFrame, StrandFrame, Target
+from zoo.system.files import file_sha256
 from zoo.weights.importers import graph_import
 from zoo.weights.importers.graphs.graph import finished
 
@@ -95,6 +97,15 @@ def outputs() -> Hand:
         return (given + other) / 2
 
     return predict
+
+
+@pytest.fixture(scope="module")
+def positions(folder: Path) -> Path:
+    """A network with a profile: probabilities of its positions."""
+    profile = Profile("shape", "track", "NTP", "softmax")
+    target = (Target("dev", "y", 2),)
+    frame = Frame(InputFrame("dna", alphabet="ACGT"), StrandFrame("given"), target, profiles=(profile,))
+    return write(folder, "positions", frame)
 
 
 def near(found: np.ndarray, expected: np.ndarray) -> None:
@@ -183,6 +194,33 @@ def test_substitutions_are_those_by_hand(flanked: Path, by_hand: Hand) -> None:
     mutants = [window[:at] + base + window[at + 1 :] for at in range(LENGTH) for base in "ACGT"]
     expected = by_hand(mutants) - by_hand([window])
     near(found.reshape(-1, 2), expected)
+
+
+def test_profiles_are_written_as_a_whole(positions: Path, plain: Path, zoo: Zoo, tmp_path: Path) -> None:
+    random = np.random.default_rng(8)
+    codes = random.integers(0, 4, (40, 23), np.uint8)
+    texts = ["".join("ACGT"[code] for code in row) for row in codes]
+    (tmp_path / "s.fa").write_text("".join(f">s{row}\n{text}\n" for row, text in enumerate(texts)))
+    table, path = tmp_path / "t.tsv", tmp_path / "p.h5"
+    rest = ("--weights", positions, "-o", table, "--profiles", path, "--batch-size", "16")
+    assert zoo("predict", tmp_path / "s.fa", *rest)[0] == 0
+    hot = np.eye(4, dtype=np.float32)[codes].transpose(0, 2, 1)
+    outputs = network("NCL").run({"dna": hot})
+    shares = np.exp(outputs["track"])
+    with h5py.File(path) as file:
+        names = [name.decode() for name in file["sequences/name"]]
+        assert names == list(pandas.read_csv(table, sep="\t")["name"])
+        near(file["profiles/shape"][:], shares / shares.sum(2, keepdims=True))
+        assert file.attrs["weights_id"] == package.load(positions).spec.weights_id
+        assert list(file["targets"].asstr()) == ["dev"]
+    assert json.loads((tmp_path / "t.tsv.json").read_text())["profiles"]["sha256"] == file_sha256(path)
+    bad = tmp_path / "bad.fa"
+    bad.write_text((tmp_path / "s.fa").read_text() + ">x\nACGT\n")
+    other = ("-o", tmp_path / "u.tsv", "--profiles", tmp_path / "u.h5")
+    one_line(zoo, ["bad.fa"], "predict", bad, "--weights", positions, *other)
+    one_line(zoo, ["--profiles", "no profiles"], "predict", tmp_path / "s.fa", "--weights", plain, *other)
+    one_line(zoo, ["--both-strands"], "predict", bad, "--weights", positions, "--both-strands", *other)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["bad.fa", "p.h5", "s.fa", "t.tsv", "t.tsv.json"]
 
 
 def test_explain_needs_ism(flanked: Path, fasta: Path, zoo: Zoo, tmp_path: Path) -> None:

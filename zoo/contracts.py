@@ -88,6 +88,10 @@ class EngineExtras(Protocol):
     def settle(self) -> None:
         """Make results bit-identical regardless of earlier batches, for an engine that adapts to its first batches."""
 
+    def profiles(self, codes: np.ndarray) -> Mapping[str, np.ndarray]:
+        """Base codes, uint8 (N, L), N >= 1 -> name of each profile of an imported network (ModelSpec.frame) -> float32
+        (N, T, P). Needed to run files of networks with profiles."""
+
     def check_way(self, way: str) -> None:
         """Raise ZooError if the engine cannot compute `way`, a method of ShorterWays, for its model; MissingDependency
         if a library is not installed."""

@@ -20,7 +20,7 @@ from zoo.dna.read_options import STRICT, ReadOptions
 from zoo.formats import table_writer
 from zoo.formats.fasta import Counts, Reader, check_readable
 from zoo.formats.table_writer import Column, Digested, Layout
-from zoo.prediction import description
+from zoo.prediction import description, profiles
 from zoo.prediction.model import Model
 from zoo.prediction.options import TableOptions
 from zoo.prediction.tables import TableRecords
@@ -32,6 +32,9 @@ CHUNK_RECORDS = 4096
 
 Predicted = tuple[np.ndarray, Sequence[Column]]
 """Activities of N records, float32 (N, T), and the columns after them."""
+
+Positions = Mapping[str, np.ndarray]
+"""Profile -> its numbers, float32 (N, T, P)."""
 
 STANDARD_OUTPUT = 1
 """File descriptor. sys.stdout has a lock that a blocked thread would hold when the program ends."""
@@ -50,6 +53,7 @@ class PredictionJob:
     weights: the file of the model, if it has one. Like `source`, it is never replaced.
     command: what the user typed, for the description.
     table: the columns of the files, if they are tables.
+    profiles: file for the numbers of each position, see zoo/prediction/profiles.py.
     """
 
     source: str | Path | tuple[str | Path, ...]
@@ -59,6 +63,7 @@ class PredictionJob:
     command: str = ""
     weights: str | Path | None = None
     table: TableOptions = dataclasses.field(default_factory=TableOptions)
+    profiles: Path | None = None
 
     UNIT: ClassVar[str] = "sequences"
     """Plural name of a record."""
@@ -87,6 +92,8 @@ class PredictionJob:
             for path, overwrite in self.outputs().items():
                 check_target(path, overwrite, self.inputs)
             table_writer.check_name(self.output)
+        if self.profiles is not None:
+            profiles.check_output(self.profiles, self.output, self.overwrite, self.inputs)
 
     @property
     def sources(self) -> tuple[str | Path, ...]:
@@ -185,26 +192,37 @@ def predict_file(
     Raises ZooError if a record is invalid, or an output cannot be written.
     """
     job.check_output()
+    if job.profiles is not None:
+        profiles.check(job.profiles, model.spec, model.rc)
     records = job.records(model.spec.sequence_length, chunk_of(model))
     with outputs_of(job) as (written, description_file):
 
-        def work(batch: tuple[Sequence[Column], Any]) -> tuple[Sequence[Column], Future[Predicted]]:
+        def work(batch: tuple[Sequence[Column], Any]) -> tuple[Sequence[Column], Future[Predicted], Positions | None]:
             labels, sequences = batch
             predicted = job.submit(model, sequences)
+            positions = None if job.profiles is None else model.profiles(sequences)
             if on_progress is not None:
                 on_progress(records)
-            return labels, predicted
+            return labels, predicted, positions
 
-        def write(result: tuple[Sequence[Column], Future[Predicted]]) -> None:
-            labels, predicted = result
+        def write(result: tuple[Sequence[Column], Future[Predicted], Positions | None]) -> None:
+            labels, predicted, positions = result
             table.write(labels, *predicted.result())
+            if positions is not None and profile_file is not None:
+                profile_file.append(labels, positions)
 
         targets = model.spec.targets
         decimals = TERMINAL_DECIMALS if job.output is None and os.isatty(STANDARD_OUTPUT) else None
         layout = Layout(targets, job.LABELS, job.after(targets), decimals=decimals)
-        with table_writer.opened(job.output, written, layout) as table, model.spec.naming_flanks():
+        with (
+            table_writer.opened(job.output, written, layout) as table,
+            profiles.opened(job.profiles, job.overwrite, model.spec, job.LABELS) as profile_file,
+            model.spec.naming_flanks(),
+        ):
             pipeline.run(records, work, write)
         described = describe(model, job, records) | {"table": written.facts()}
+        if job.profiles is not None:
+            described["profiles"] = {"file": str(job.profiles), **description.facts(job.profiles)}
         write_description(described, description_file)
     return described
 

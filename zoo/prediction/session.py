@@ -95,6 +95,18 @@ class Session:
         check_codes(codes, self.spec.sequence_length)
         return self._begin(self._engine.run, self._batches(codes))
 
+    def profiles(self, codes: np.ndarray) -> dict[str, np.ndarray]:
+        """Base codes, uint8 (N, L), N >= 1 -> name of each profile of an imported network -> float32 (N, T, P).
+
+        Raises ZooError as `predict` does, and for a network without profiles.
+        """
+        check_codes(codes, self.spec.sequence_length)
+        if self.spec.frame is None or not self.spec.frame.profiles:
+            raise ZooError("profiles: these weights have none; a frame names those of an imported network")
+        compute: Callable[[np.ndarray], Any] = self._engine.profiles  # type: ignore[attr-defined]
+        parts = [self._guarded(compute, part) for part in self._batches(codes)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
     def windows(self, codes: np.ndarray, stride: int = 1) -> np.ndarray:
         """Base codes along a contig, uint8 (B,) -> activities of every window, `stride` bases apart, float32 (W, T).
 

@@ -149,6 +149,14 @@ class OnnxEngine:
             self._verified = True
         return activities
 
+    def profiles(self, codes: np.ndarray) -> dict[str, np.ndarray]:
+        """See zoo.contracts.EngineExtras."""
+        start = registry.load("exporters", "onnx").framed.PROFILE
+        names = [one.name for one in self._session.get_outputs() if one.name.startswith(start)]
+        with _failures(len(codes)):
+            found = self._session.run(names, {self._session.get_inputs()[0].name: self._feed(codes)})
+        return {name.removeprefix(start): numbers for name, numbers in zip(names, found, strict=True)}
+
     @property
     def windows(self) -> Callable[[np.ndarray, int], np.ndarray] | None:
         """The way of zoo.contracts.ShorterWays; None for a network whose windows share too little."""

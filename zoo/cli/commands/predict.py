@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,6 +42,9 @@ def predict(
             "Table to write: .tsv, .csv, or either with .gz or .zst, or .parquet. By default standard output."
         ),
     ] = None,
+    profiles: Annotated[
+        Path | None, options.output("HDF5 file for the profiles of an imported network, beside the table.")
+    ] = None,
     overwrite: options.Overwrite = False,
     table: Annotated[TableOptions, options.READING] = TableOptions(),
     reading: Annotated[ReadOptions, options.READING] = STRICT,
@@ -56,6 +60,10 @@ def predict(
     if output is None:
         notes.hide_activity()
     job = prediction_job("predict", files, table, intervals, reading, output, overwrite, model, summarizing)
+    if profiles is not None:
+        if sharing.ray is not None or summarizing.summary != "center":
+            raise ZooError("--profiles: only applies to one window for each row, without --ray and --summary")
+        job = dataclasses.replace(job, profiles=profiles)
     job.check_output()
     job.check_sources()
     if sharing.ray is None:
