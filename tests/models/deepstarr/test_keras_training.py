@@ -1,4 +1,4 @@
-"""Twenty steps of Adam here and in real Keras, from the same weights on the same batches, without dropout.
+"""Ten steps of Adam here and in real Keras, from the same weights on the same batches, without dropout.
 
 In float64, where the two agree to rounding. In float32 they part for a reason that is neither's fault: an activation
 within rounding of zero passes ReLU in one and not in the other, and Adam's first steps, of a size that hardly depends
@@ -29,7 +29,7 @@ from zoo.weights import checkpoint, network  # noqa: E402
 from zoo.weights.importers import importer  # noqa: E402
 from zoo.weights.importers.layers import ImportOptions  # noqa: E402
 
-STEPS, BATCH = 20, 64
+STEPS, BATCH = 10, 64
 CONFIG = dataclasses.replace(VARIANTS["tuned"], dropout=0.0, sequence_length=120)
 
 
