@@ -14,6 +14,7 @@ help:
 	@echo "make clean    remove the environment and what was built"
 
 # Two steps of one environment: what `pip install deepstarr-zoo` gives, without PyTorch, and all that the tests need.
+# The second finds the package installed and adds what its extra needs: its C files are compiled once.
 # Modules are compiled when they are first imported (--no-compile): most of a large package never is.
 .venv/base: pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed: make PYTHON=python3.12')"
@@ -22,7 +23,7 @@ help:
 	touch $@
 
 .venv/dev: .venv/base constraints.txt
-	$(INSTALL) -e ".[dev]"
+	$(INSTALL) "deepstarr-zoo[dev]"
 	touch $@
 
 demo: .venv/base
