@@ -268,6 +268,8 @@ def test_the_command_packs_and_says_what_is_next(zoo: Zoo, tmp_path: Path) -> No
     assert f"zoo test {folder}" in out
     assert "MIT License" in (folder / packs.LICENCE).read_text()
     assert lookup.read_spec(folder / "weights.safetensors").card.held_out == ("chr2R", "chr4")
+    one_line(zoo, ["may not", "MIT"], "pack", "tuned", "-o", tmp_path / "q", "--redistribution=false")
+    assert "(default: )" not in zoo("pack", "--help")[1]
     one_line(zoo, ["repository", "a b"], "pack", "tuned", "-o", tmp_path / "q", "--repository", "a b")
 
 

@@ -50,7 +50,7 @@ def _default(value: Any) -> str | None:
     """A default as a user would type it; None for no value."""
     if isinstance(value, tuple | list):
         return ",".join(map(str, value)) or None
-    return None if value is None or value is False else str(value)
+    return None if value is None or value is False or value == "" else str(value)
 
 
 EVERY_OPTION = Parameter(
