@@ -207,7 +207,7 @@ def words_of(name: str) -> re.Pattern[str]:
 def test_no_code_outside_a_models_folder_names_what_is_the_models(model: str) -> None:
     pattern = words_of(model)
     for name in FILES.keys() - START:
-        if not name.startswith(f"zoo.models.{model}"):
+        if room(name) != "zoo.models":  # arrays of two models may have one name; no model imports another one
             words = [re.sub(r"deepstarr[-_]zoo", "", word) for word in set().union(*data(FILES[name]))]
             assert not [word for word in words if pattern.search(word)], name
 

@@ -241,8 +241,11 @@ def test_a_mistyped_command_line_is_one_line(zoo: Zoo, typed: list[str], facts: 
 def settings(zoo: Zoo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """The settings that a command line of `zoo train` or `zoo distill` leads to, as run.json would hold them."""
 
+    caught: list[dict[str, Any]] = []
+
     def catch(model: str, settings: Any, options: Any, **changes: Any) -> None:  # noqa: ARG001
-        raise ZooError(json.dumps(settings.to_dict()))
+        caught.append(json.loads(json.dumps(settings.to_dict())))
+        raise ZooError("caught")
 
     monkeypatch.setattr(train, "_prepare", catch)
     needed = {"train": ("--data", "x"), "distill": ("--teacher", "original", "--genome", "x")}
@@ -250,7 +253,7 @@ def settings(zoo: Zoo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     def run(command: str, *typed: object) -> dict[str, Any]:
         status, out, err = zoo(command, *typed, *needed[command], "-o", tmp_path / "run")
         assert (status, out) == (2, "")
-        return json.loads(err.removeprefix("zoo: ")) if err.startswith("zoo: {") else {"error": err}
+        return caught.pop() if caught else {"error": err}
 
     return run
 

@@ -26,7 +26,7 @@ from zoo.weights.importers.layers import ImportOptions  # noqa: E402
 
 VARIANTS = {
     "legnet_small": "legnet-230",
-    "malinois_small": "basset-branched",
+    "malinois_small": "malinois-relu6",
     "dream_cnn_small": "dream-cnn",
     "dream_rnn_small": "dream-rnn",
 }

@@ -4,7 +4,7 @@ with a tower of dense layers for each cell line, for massively parallel reporter
 The study measured elements of 200 bp in a plasmid. Its network sees 600 bp: the element between the last 200 bases of
 the vector upstream and the first 200 downstream. The variant `malinois` takes the 200 bp and adds the vector;
 `malinois-600` takes all 600 bp. The arrays of a weights file do not show which one was meant. In the published network
-the towers have ReLU; `basset-branched` has the defaults of the authors' class, ReLU6 and 600 bp. The study averages
+the towers have ReLU; `malinois-relu6` has the defaults of the authors' class, ReLU6 and 600 bp. The study averages
 both strands (--rc average). Its loss has a second term, the divergence between targets, which the recipe here lacks, as
 its restarts of the learning rate.
 """
@@ -78,7 +78,7 @@ WHOLE = Config(sequence_length=600, left_flank="", right_flank="")
 VARIANTS = {
     "malinois": Config(),
     "malinois-600": WHOLE,
-    "basset-branched": dataclasses.replace(WHOLE, branch_activation="relu6"),
+    "malinois-relu6": dataclasses.replace(WHOLE, branch_activation="relu6"),
 }
 
 ARRAY_NAMES = {
