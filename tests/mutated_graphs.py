@@ -30,6 +30,7 @@ from typing import Any
 from fuzz import mutated
 
 from zoo.errors import LONGEST, ZooError
+from zoo.weights.importers.graphs import sources
 
 MEMORY = 4 << 30
 
@@ -205,8 +206,6 @@ def _child(path: Path, writer: int) -> None:
         mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY, mapped + MEMORY))
         sys.addaudithook(_watch)
-        from zoo.weights.importers.graphs import sources
-
         sources.read(path)
         answer = "graph"
     except ZooError as error:
@@ -244,8 +243,6 @@ def bases(folder: Path, suffixes: set[str]) -> dict[str, bytes]:
         example, batch = torch.zeros(3, 4, 8), {0: torch.export.Dim("batch")}
         torch.export.save(torch.export.export(network, (example,), dynamic_shapes=(batch,)), folder / "net.pt2")
         found[".pt2"] = (folder / "net.pt2").read_bytes()
-        from zoo.weights.importers.graphs import sources
-
         found[".onnx"] = sources.read(folder / "net.pt2").model.SerializeToString()
     if ".keras" in suffixes:
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
