@@ -293,7 +293,7 @@ def test_a_wrong_name_or_value_in_the_table_is_one_line(settings: Any, tmp_path:
     path.write_text("[train]\nepoch = 7\n")
     line = settings("train", path)["error"]
     assert line.count("\n") == 1
-    for fact in (str(path), "[train]", "'epoch'", "epochs?", "learning_rate, epsilon, "):
+    for fact in (str(path), "[train]", "'epoch'", "epochs?", "learning_rate, optimizer, "):
         assert fact in line
     for value, shown in (("2.5", "'2.5'"), ("0", "0")):
         path.write_text(f"[train]\nepochs = {value}\n")
