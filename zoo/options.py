@@ -6,6 +6,7 @@ annotations are evaluated in those files, so annotations here must not be postpo
 
 import dataclasses
 import numbers
+import textwrap
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +16,9 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 from zoo.errors import ZooError, did_you_mean, nearest_first
 
 T = TypeVar("T")
+
+LONGEST_LIST = 170
+"""Characters of known names in a message, so that it can also say where and which name is meant."""
 
 EXPECTED: dict[Any, str] = {
     bool: "true or false",
@@ -43,9 +47,8 @@ def check_names(given: Iterable[str], known: Sequence[str], unknown: str) -> Non
     """Raise ZooError for the first unknown name, with the known ones. unknown: such as "unknown option"."""
     for name in given:
         if name not in known:
-            raise ZooError(
-                f"{unknown} {name!r}{did_you_mean(name, known)}; known: {', '.join(nearest_first(name, known))}"
-            )
+            listed = textwrap.shorten(", ".join(nearest_first(name, known)), LONGEST_LIST, placeholder=" ...")
+            raise ZooError(f"{unknown} {name!r}{did_you_mean(name, known)}; known: {listed}")
 
 
 @dataclasses.dataclass(frozen=True)
