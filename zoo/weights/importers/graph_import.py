@@ -91,7 +91,6 @@ def import_files(
             known = found, None
         try:
             frame, card = known or (frame_from_options(graphs[0], options, framing), None)
-            frame = dataclasses.replace(frame, members=len(graphs))
         except ZooError as error:
             raise ZooError(f"{framing.frame or paths[0]}: {error}") from None
         if len(paths) == 1 and paths[0].is_file():
@@ -145,7 +144,7 @@ def write(
     matched: str = "",
 ) -> ModelSpec:
     """Compile the frame into the graphs, compare, and write. Returns the spec. matched: how the frame was found."""
-    first = graphs[0]
+    first, frame = graphs[0], dataclasses.replace(frame, members=len(graphs))
     for one in graphs[1:]:
         if (one.inputs, one.outputs) != (first.inputs, first.outputs):
             raise ZooError("members: expected networks with the same inputs and outputs")
