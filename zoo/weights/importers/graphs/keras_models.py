@@ -139,7 +139,8 @@ def _keras_graph(path: Path, config: dict[str, Any], version: Any, weights: Path
 
 
 def _output_names(model: Any) -> list[str]:
-    return [str(name) for name in model.output_names]
+    """Names of the outputs; that of its last layer for a Sequential of Keras 3, which names none."""
+    return [str(name) for name in getattr(model, "output_names", None) or [model.layers[-1].name]]
 
 
 def _names(given: list[str]) -> list[str]:
