@@ -49,6 +49,7 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         {"strand": {"rule": "mean"}, "profiles": [{"name": "p"}]},
         ("profiles", "strand"),
     ),
+    "a name twice": ({"profiles": [{"name": "a"}]}, ("targets", "profiles", "a")),
     "version": ({"version": 2}, ("version", "2")),
     "reverse channel in the graph": (
         {"strand": {"rule": "graph"}, "input": {"alphabet": "ACGT", "channels": ["reverse"]}},

@@ -243,6 +243,10 @@ class ModelExtras(Protocol):
         Keyword-only parameters with a default, annotated `Annotated[type, "help"]`, become options of `zoo train`.
         """
 
+    def refuses_both_strands(self, config: Any) -> str | None:
+        """Why the mean over a sequence and its reverse complement must not be made outside the network, such as one
+        that is told which strand it sees; None if it can."""
+
     def training_forward(self, model: nn.Module, one_hot: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         """Compute the network in training mode on a CPU, faster than its modules do: one-hot (N, L, 4) -> (N, T).
 

@@ -268,6 +268,10 @@ class Frame:
             raise ZooError(
                 "profiles: expected the strand rule given or graph, since positions differ between the strands"
             )
+        names = [target.name for target in self.targets] + [profile.name for profile in self.profiles]
+        twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+        if twice is not None:
+            raise ZooError(f"targets and profiles: expected different names, got {twice} twice")
         if REVERSE in self.input.channels and self.strand.rule == "graph":
             raise ZooError(f'channels: "{REVERSE}" needs the strand rule given or mean, got graph')
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -9,12 +10,16 @@ import numpy as np
 import pytest
 from refusals import refuses
 
+from zoo import registry
 from zoo.dna.encoding import reverse_complement
+from zoo.frame import REVERSE, Frame, InputFrame, StrandFrame, Target
+from zoo.prediction import strands
 from zoo.prediction.model import Model
 from zoo.prediction.run import PredictionJob, predict_file
 from zoo.prediction.session import Session
 from zoo.prediction.strands import BothStrands, with_strands
 from zoo.spec import ModelSpec
+from zoo.weights import checkpoint
 
 LENGTH = 9
 CODES = np.random.default_rng(0).integers(0, 5, size=(6, LENGTH)).astype(np.uint8)
@@ -110,3 +115,21 @@ def test_predict_writes_the_average_and_says_so(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.array(rows[1:])[:, 1:].astype(np.float32), BOTH.predict(CODES))
     assert description["rc"] == "average"
     assert json.loads((tmp_path / "a.tsv.json").read_text())["rc"] == "average"
+
+
+@pytest.mark.parametrize("strand", ["given", "mean"])
+def test_a_network_that_is_told_its_strand_is_not_averaged(strand: str) -> None:
+    """The channel for the strand would be 0 on both."""
+    models = registry.working("models").items()
+    ((name, model),) = ((name, model) for name, model in models if hasattr(model, "refuses_both_strands"))
+    spec = checkpoint.describe(name, dataclasses.replace(next(iter(model.VARIANTS.values())), strand=strand))
+    strands.check(spec, None)
+    with refuses("--both-strands", "mean"):
+        strands.check(spec, "average")
+
+
+def test_a_channel_for_the_strand_is_not_averaged() -> None:
+    frame = Frame(InputFrame(alphabet="ACGT", channels=(0.5, REVERSE)), StrandFrame("given"), (Target("a"),))
+    spec = ModelSpec("foreign_graph", {"sequence_length": 20, "targets": ["a"]}, 20, ("a",), "", frame=frame)
+    with refuses("--both-strands", "channel", "mean"):
+        strands.check(spec, "average")

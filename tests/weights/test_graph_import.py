@@ -146,7 +146,11 @@ def test_the_command_imports_what_init_frame_asks_for(foreign: Path, tmp_path: P
     frame, mine = tmp_path / "frame.toml", tmp_path / "mine.onnx"
     assert "6 lines" in zoo("init-frame", foreign, "-o", frame)[1]
     one_line(zoo, ("frame.toml", "alphabet"), "import", foreign, "--frame", frame, "-o", mine)
-    text = frame.read_text().replace('? alphabet = "ACGT"', 'alphabet = "TCGA"').replace("\n? ", "\n")
+    text = frame.read_text().replace("\n? ", "\n")
+    for name, said in {"alphabet": "TCGA", "rule": "given", "axes": "NTP", "positions": "sum"}.items():
+        one_line(zoo, ("frame.toml",), "import", foreign, "--frame", frame, "-o", mine)
+        text = text.replace(f'{name} = "..."', f'{name} = "{said}"')
+        frame.write_text(text)
     frame.write_text(text.replace("\ncolumn = 0", "\ncolumn = 1", 1))
     status, out, _ = zoo("import", foreign, "--frame", frame, "-o", mine)
     assert status == 0

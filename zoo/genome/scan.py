@@ -124,9 +124,11 @@ class Scan(GenomeWork):
         """Raises ZooError for invalid regions, and for --scale linear if the activities are not in log2."""
         super().__init__(genome, spec)
         self.job, self.options = job, job.options
-        known = spec.card is not None and spec.card.unit
+        known = (spec.card is not None and spec.card.unit) or spec.frame is not None
         if known and job.options.scale == "linear" and not spec.unit.startswith("log2"):
-            raise ZooError(f"--scale linear: needs activities in log2, these weights predict {spec.unit}")
+            raise ZooError(
+                f"--scale linear: needs activities in log2, the unit of these weights is {spec.unit}; a card says it"
+            )
         self.targets = job.targets(spec)
         self.columns = spec.target_indices(self.options.targets)
         self.stretches = _stretches(genome, job.options)

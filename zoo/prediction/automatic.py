@@ -45,7 +45,9 @@ class AutomaticSession(Session):
                 lookup.warn_of_imitation(engine.spec.weights_id)
                 super().__init__(engine, runtime, options.batch_size)
                 return
-        find(tuple(suffix for runtime in runtimes for suffix in session.files(runtime)))  # raises for bad weights
+        found = find(tuple(suffix for runtime in runtimes for suffix in session.files(runtime)))
+        if isinstance(found, Path):
+            lookup.read_spec(found)  # raises for a damaged file, as `find` does for other bad weights
         raise refusal("no runtime can run this model here", self._reasons)
 
     def settle(self) -> None:

@@ -10,12 +10,15 @@ from concurrent.futures import Future
 
 import numpy as np
 
+from zoo import registry
 from zoo.dna.encoding import check_codes, reverse_complement
 from zoo.errors import ZooError
+from zoo.frame import REVERSE
 from zoo.options import StrandOptions
 from zoo.prediction.session import Session
 from zoo.spec import ModelSpec
 from zoo.system import futures
+from zoo.weights.checkpoint import config_of
 
 HALF = np.float32(0.5)
 
@@ -52,6 +55,10 @@ class BothStrands:
         check_codes(codes, self.spec.sequence_length)
         return futures.joined([self._session.submit(both(codes))], lambda parts: mean(parts[0]))
 
+    def profiles(self, codes: np.ndarray) -> dict[str, np.ndarray]:  # noqa: ARG002
+        """Raises ZooError, since positions differ between the strands."""
+        raise ZooError("profiles: are of the strand that is given; leave out --both-strands, rc in Python")
+
     def windows(self, codes: np.ndarray, stride: int = 1) -> np.ndarray:
         given = self._session.windows(codes, stride)
         if not len(given):
@@ -83,12 +90,18 @@ def with_strands(session: Session | BothStrands, rc: str | None) -> Session | Bo
 
 
 def check(spec: ModelSpec, rc: str | None) -> None:
-    """Raise ZooError if the mean over both strands is asked of a network whose frame sees both already."""
-    frame = spec.frame
-    if rc is not None and frame is not None and frame.strand.rule != "given":
-        raise ZooError(
-            f"rc: leave out --both-strands, rc={rc!r} in Python: by the frame of this network, {frame.strand.text()}"
-        )
+    """Raise ZooError if the mean over both strands is asked of a network that sees both already, or that is told which
+    strand it sees: the mean is then made inside the network."""
+    if rc is None:
+        return
+    frame, refused = spec.frame, getattr(registry.load("models", spec.architecture), "refuses_both_strands", None)
+    reason = refused(config_of(spec)) if refused else None
+    if frame is not None and frame.strand.rule != "given":
+        reason = f"by the frame of this network, {frame.strand.text()}"
+    elif frame is not None and REVERSE in frame.input.channels:
+        reason = "the network has a channel for the strand; import it with the strand rule mean for the mean of both"
+    if reason:
+        raise ZooError(f"rc: leave out --both-strands, rc={rc!r} in Python: {reason}")
 
 
 def both(codes: np.ndarray) -> np.ndarray:

@@ -57,7 +57,8 @@ def fetch(name: str, offline: bool | None = None) -> Path:
         if packs.is_pack(folder):
             return folder
         raise ZooError(
-            f"{name}: is not in the cache, and the network is not used; run zoo pull {name} without --offline"
+            f"{name}: is not in the cache, and the network is not used; run zoo pull {name} without --offline, "
+            "ZOO_OFFLINE and HF_HUB_OFFLINE"
         )
     require("huggingface_hub", "hub", name)
     try:

@@ -290,8 +290,8 @@ def read_spec(path: Path) -> ModelSpec:
     metadata = container.metadata(path)
     if SPEC_KEY not in metadata:
         raise ZooError(
-            f"{path}: expected the model spec of deepstarr-zoo in metadata_props, got none; write the file with zoo "
-            "export --onnx"
+            f"{path}: expected the model spec of deepstarr-zoo in metadata_props, got none; zoo import {path} -o "
+            "mine.onnx makes a file of any network for the zoo"
         )
     return checkpoint.read_spec(metadata[SPEC_KEY], path)
 

@@ -7,8 +7,8 @@ head for each target.
 
 A fifth channel says which strand a row is: 0 for the strand that the user gives, 1 for its reverse complement. The
 network adds it. With strand = "given", the default, it predicts the given strand, and the channel is 0. With strand =
-"mean" it predicts both strands, each with its channel, and returns the mean. --rc average is another mean: both strands
-then count as given, with the channel 0.
+"mean" it predicts both strands, each with its channel, and returns the mean. A mean over the strands outside the
+network would leave the channel at 0, and is refused.
 """
 
 from __future__ import annotations
@@ -105,6 +105,13 @@ def sizes(shapes: Shapes) -> dict[str, Any]:
         "squeezing": found["first_filters"] // shapes["blocks.0.gate.squeeze.weight"][0],
         "group": inner[1],
     }
+
+
+def refuses_both_strands(config: Config) -> str:
+    """Why no mean over the strands is made outside the network."""
+    if config.strand == "mean":
+        return "the network predicts the mean of both strands itself"
+    return 'the network has a channel for the strand; make weights with strand = "mean" (zoo.weights_from_state_dict)'
 
 
 network = network_in(__name__, "Dream")

@@ -5,8 +5,8 @@ The study measured elements of 200 bp in a plasmid. Its network sees 600 bp: the
 the vector upstream and the first 200 downstream. The variant `malinois` takes the 200 bp and adds the vector;
 `malinois-600` takes all 600 bp. The arrays of a weights file do not show which one was meant. In the published network
 the towers have ReLU; `malinois-relu6` has the defaults of the authors' class, ReLU6 and 600 bp. The study averages
-both strands (--rc average). Its loss has a second term, the divergence between targets, which the recipe here lacks, as
-its restarts of the learning rate.
+both strands (--both-strands). Its loss has a second term, the divergence between targets, which the recipe here lacks,
+as its restarts of the learning rate.
 """
 
 from __future__ import annotations

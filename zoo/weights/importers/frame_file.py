@@ -31,9 +31,10 @@ def template(graph: ForeignGraph, file: Path) -> tuple[str, int]:
         'right = ""                  # bases after it',
         "",
         "[strand]",
-        f'{OPEN} rule = "given"            # given, mean (of both strands) or graph (the graph itself sees both)',
+        f'{OPEN} rule = "..."              # given, mean (of both strands) or graph (the graph itself sees both)',
         '# turns = "sequence"        # for the mean with flanks: sequence or construct (with the flanks) is turned',
         *_outputs(graph),
+        *_profiles(graph),
         "",
         "[card]                      # what the network was trained on; each line may be left out",
         '# species = "human"',
@@ -56,13 +57,13 @@ def _input(graph: ForeignGraph) -> list[str]:
         dna = graph.inputs[0]
     layout = layout_of(dna) if len(graph.inputs) == 1 else None
     axes = f"# N sequences, C channels, L positions, 1 an axis of that size; or {CODES} or {LETTERS}"
-    lines.append(f"layout = {json.dumps(layout)}  {axes}" if layout else f'{OPEN} layout = "NCL"            {axes}')
-    lines.append(f'{OPEN} alphabet = "ACGT"         # order of the bases in the channels or codes')
+    lines.append(f"layout = {json.dumps(layout)}  {axes}" if layout else f'{OPEN} layout = "..."            {axes}')
+    lines.append(f'{OPEN} alphabet = "..."          # order of the bases in the channels or codes, such as ACGT')
     lines.append("unknown = 0.0               # what the channels of an N hold: 0 or 0.25; for codes the code of an N")
     lines.append('# channels = [0.0, "reverse"] # channels after the bases: a constant, or 1 on the reverse strand')
     if len(graph.inputs) > 1:
-        lines += ["", "[input.constants]           # the number that each further input gets"]
-        lines += [f"{OPEN} {json.dumps(one.name)} = 0.0" for one in graph.inputs]
+        lines += ["", "[input.constants]           # the number that each further input gets; not the input for DNA"]
+        lines += [f"# {json.dumps(one.name)} = 0.0" for one in graph.inputs]
     return lines
 
 
@@ -99,12 +100,33 @@ def _target(output: Tensor) -> list[str]:
         f"[[targets]]                 # {shown(output)}",
         f"{OPEN} name = {json.dumps(output.name)}",
         f"output = {json.dumps(output.name)}",
-        "column = 0                  # number of the target in the output, from 0",
+        f"column = 0                  # {_columns(output)}",
         '# transform = "exp"         # identity, log, log2, log1p, exp, exp2, expm1, sigmoid, softmax',
     ]
     if len(output.shape) > 2:
         lines += [
-            f'{OPEN} axes = "NTP"              # order of sequences N, targets T and positions P; NP without targets',
-            f'{OPEN} positions = "sum"         # how the positions become one number: sum, mean or max',
+            f'{OPEN} axes = "..."              # order of sequences N, targets T and positions P: NPT, NTP or NP',
+            f'{OPEN} positions = "..."         # how the positions become one number: sum, mean or max',
         ]
     return lines
+
+
+def _columns(output: Tensor) -> str:
+    """What the column of a target is."""
+    count = output.shape[1] if len(output.shape) == 2 else None
+    every = f"of {count:,}; copy this table for the others" if isinstance(count, int) and count > 1 else "from 0"
+    return f"number of the target in the output, {every}"
+
+
+def _profiles(graph: ForeignGraph) -> list[str]:
+    """A table of a profile, for a network whose output has positions."""
+    deep = [one.name for one in graph.outputs if len(one.shape) > 2]
+    if not deep:
+        return []
+    return [
+        "",
+        "# [[profiles]]              # numbers for each position, which zoo predict --profiles writes",
+        '# name = "profile"',
+        f"# output = {json.dumps(deep[0])}",
+        '# axes = "NPT"',
+    ]

@@ -45,7 +45,8 @@ def read_script(path: Path, shape: tuple[int | None, ...] | None) -> ForeignGrap
     clean = script_checks.checked(path)
     if shape is None:
         raise ZooError(
-            f"{path}: TorchScript does not say the shape of its input; give it, such as 4,600 (channels, bases)"
+            f"{path}: TorchScript does not say the shape of its input; give them, such as --layout "
+            "NCL --length 600, or a frame"
         )
     torch = _torch(path)
     try:
