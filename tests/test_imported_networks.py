@@ -102,7 +102,7 @@ def outputs() -> Hand:
 @pytest.fixture(scope="module")
 def positions(folder: Path) -> Path:
     """A network with a profile: probabilities of its positions."""
-    profile = Profile("shape", "track", "NTP", "softmax")
+    profile = Profile("shape", "track", "NTP", "softmax", targets=("plus", "minus"))
     target = (Target("dev", "y", 2),)
     frame = Frame(InputFrame("dna", alphabet="ACGT"), StrandFrame("given"), target, profiles=(profile,))
     return write(folder, "positions", frame)

@@ -226,8 +226,39 @@ class Profile:
     counts_transform: Transform = "identity"
     """Function of these, such as exp for logarithms of counts."""
 
+    targets: tuple[str, ...] = ()
+    """Names of its T targets; not needed for one, which has the name of the profile."""
+
+    start: Annotated[int | None, Bounds(0)] = None
+    """Bases of the sequence before the first position; by default the positions are in its middle."""
+
+    bases: Annotated[int, Bounds(1)] = 1
+    """Bases of one position."""
+
+    positions: Annotated[int | None, Bounds(1)] = None
+    """Number of positions; the import sets it."""
+
     def __post_init__(self) -> None:
         check(self, "profiles.", "_")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of its targets."""
+        return self.targets or (self.name,)
+
+    def place(self, length: int) -> tuple[int, int]:
+        """The bases [start, stop) of a sequence of `length` bases that the positions cover.
+
+        Raises ZooError if they do not fit, and for a middle that is between two bases.
+        """
+        span = (self.positions or 0) * self.bases
+        start = (length - span) // 2 if self.start is None else self.start
+        if not span or start < 0 or start + span > length or (self.start is None and (length - span) % 2):
+            raise ZooError(
+                f"profiles: {self.name}: {self.positions} positions of {self.bases} bases do not fit the middle of "
+                f"{length} bases; say start, the bases before the first position, and bases, those of one position"
+            )
+        return start, start + span
 
     def text(self) -> str:
         """Which output it is, in words."""

@@ -85,6 +85,10 @@ class ScanOptions:
     targets: tuple[str, ...] = ()
     """Targets to write, A,B; default all targets of the model."""
 
+    profile: str | None = None
+    """Write this profile of an imported network, in place of the targets: numbers of each position, from windows whose
+    positions follow each other."""
+
     aggregate: Literal["window", "mean"] = "window"
     """window: the bases around a window's centre have its value. mean: every base has the mean over all windows that
     cover it."""
@@ -112,6 +116,10 @@ class ScanOptions:
         check(self)
         if self.region is not None and self.regions is not None:
             raise ZooError("expected --region or --regions, got both")
+        others = {"stride": 1, "targets": (), "aggregate": "window", "scale": "log2"}
+        other = next((name for name, usual in others.items() if getattr(self, name) != usual), None)
+        if self.profile is not None and other is not None:
+            raise ZooError(f"--{other}: does not apply with --profile")
         if self.figure is not None:
             figures.check_name(self.figure)
         elif self.genes is not None:

@@ -11,7 +11,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from zoo.errors import CheckFailed, ZooError, require
 from zoo.formats import bed, genes, table_writer, tracks
 from zoo.formats.bed import BadInterval, Interval
 from zoo.formats.indexed_fasta import IndexedFasta
+from zoo.frame import Profile
 from zoo.genome import figures, shards
 from zoo.genome.intervals import outside
 from zoo.genome.job import GenomeJob, GenomeWork
@@ -67,7 +68,7 @@ class ScanJob(GenomeJob):
         return self.options.ambiguous
 
     def open(self, genome: IndexedFasta, spec: ModelSpec) -> Scan:
-        return Scan(self, genome, spec)
+        return (Scan if self.options.profile is None else ProfileScan)(self, genome, spec)
 
     def absolute(self) -> Self:
         paths = {name: getattr(self.options, name) for name in ("regions", "figure", "genes")}
@@ -80,6 +81,8 @@ class ScanJob(GenomeJob):
 
     def targets(self, spec: ModelSpec) -> list[str]:
         """The targets to write. Raises ZooError for an unknown one, or the same one twice."""
+        if self.options.profile is not None:
+            return list(profile_of(spec, self.options.profile).columns)
         return [spec.targets[number] for number in spec.target_indices(self.options.targets)]
 
     def outputs(self, spec: ModelSpec) -> list[Path]:
@@ -123,7 +126,7 @@ class Scan(GenomeWork):
     def __init__(self, job: ScanJob, genome: IndexedFasta, spec: ModelSpec) -> None:
         """Raises ZooError for invalid regions, and for --scale linear if the activities are not in log2."""
         super().__init__(genome, spec)
-        self.job, self.options = job, job.options
+        self.job, self.options = job, self._options(job.options)
         known = (spec.card is not None and spec.card.unit) or spec.frame is not None
         if known and job.options.scale == "linear" and not spec.unit.startswith("log2"):
             raise ZooError(
@@ -132,11 +135,14 @@ class Scan(GenomeWork):
         self.targets = job.targets(spec)
         self.columns = spec.target_indices(self.options.targets)
         self.stretches = _stretches(genome, job.options)
-        self.parts = list(_planned(self.stretches, spec.sequence_length, job.options.stride, job.sharing.part_size))
+        self.parts = list(_planned(self.stretches, spec.sequence_length, self.options.stride, job.sharing.part_size))
         if not self.parts:
             searched = job.options.regions or job.options.region or job.genome
             raise ZooError(f"{searched}: holds no window of {spec.sequence_length} bases")
         self._drawn = self._columns() if job.options.figure else None
+
+    def _options(self, options: ScanOptions) -> ScanOptions:
+        return options
 
     def _columns(self) -> figures.Columns:
         """What the figure will show. Raises ZooError, before any work, for a region that cannot be drawn."""
@@ -190,17 +196,30 @@ class Scan(GenomeWork):
         """Base codes, uint8 (B,) -> float32 (W, T), NaN for windows with too many Ns."""
         stride, length = self.options.stride, self.spec.sequence_length
         wanted = unknown_bases(codes, length, stride) <= self.options.max_n * length
-        values = np.full((len(wanted), len(self.targets)), np.nan, np.float32)
+        values = np.full((len(wanted), self._numbers), np.nan, np.float32)
         if wanted.any():
             # all windows from the first wanted to the last: gaps of an assembly are long, and mostly at the ends of a
             # block
             first, last = int(wanted.argmax()), len(wanted) - int(wanted[::-1].argmax())
-            found = self.model.windows(codes[first * stride : (last - 1) * stride + length], stride)
-            values[first:last] = found[:, self.columns] if self.options.targets else found
+            values[first:last] = self._predicted(codes[first * stride : (last - 1) * stride + length])
             if not np.isfinite(values[wanted]).all():
                 raise CheckFailed(f"{self.job.genome}: the model gave an output that is not finite")
             values[~wanted] = np.nan
         return values
+
+    @property
+    def _numbers(self) -> int:
+        """Numbers of a window."""
+        return len(self.targets)
+
+    def _predicted(self, codes: np.ndarray) -> np.ndarray:
+        """Base codes, uint8 (B,) -> float32 (W, numbers)."""
+        found = self.model.windows(codes, self.options.stride)
+        return found[:, self.columns] if self.options.targets else found
+
+    def _track(self, stretch: Stretch) -> Track:
+        length, linear = self.spec.sequence_length, self.options.scale == "linear"
+        return Aggregator(stretch, length, self.options.stride, self.options.aggregate, linear)
 
     def write(self, parts: Iterator[Arrays], files: Mapping[Path, Path]) -> dict[str, Any]:
         counts = {"records": 0, LEFT_OUT: 0, "ambiguous_letters": 0}
@@ -231,7 +250,7 @@ class Scan(GenomeWork):
     ) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
         """Contig, starts, ends and values of the tracks, from the parts in order; counts the windows, and counts and
         names the letters that are read as N."""
-        options, aggregator = self.options, None
+        aggregator: Track | None = None
         for pieces, arrays in zip(self.parts, parts, strict=True):
             values = arrays[VALUES]
             counts["records"] += len(values)
@@ -243,11 +262,47 @@ class Scan(GenomeWork):
             done = 0
             for piece in pieces:
                 if piece.first == 0 or aggregator is None:
-                    length, linear = self.spec.sequence_length, options.scale == "linear"
-                    aggregator = Aggregator(piece.stretch, length, options.stride, options.aggregate, linear)
+                    aggregator = self._track(piece.stretch)
                 for starts, ends, means in aggregator.add(values[done : done + piece.count], piece.last):
                     yield piece.stretch.contig, starts, ends, means
                 done += piece.count
+
+
+class ProfileScan(Scan):
+    """The positions of a profile along a genome, each from the window whose positions cover it."""
+
+    def __init__(self, job: ScanJob, genome: IndexedFasta, spec: ModelSpec) -> None:
+        """Raises ZooError as Scan does, and for both strands, where positions differ."""
+        if job.model_source.rc is not None:
+            raise ZooError("--profile: positions differ between the strands; leave out --both-strands")
+        self.profile = profile_of(spec, job.options.profile or "")
+        self.start, self.stop = self.profile.place(spec.sequence_length)
+        super().__init__(job, genome, spec)
+
+    def _options(self, options: ScanOptions) -> ScanOptions:
+        return dataclasses.replace(options, profile=None, stride=self.stop - self.start)
+
+    def identity(self) -> dict[str, Any]:
+        return {**super().identity(), "profile": self.profile.name}
+
+    @property
+    def _numbers(self) -> int:
+        return len(self.targets) * (self.profile.positions or 0)
+
+    def _predicted(self, codes: np.ndarray) -> np.ndarray:
+        cut = windows.cut(codes, self.spec.sequence_length, self.options.stride)
+        return self.model.profiles(np.ascontiguousarray(cut))[self.profile.name].reshape(len(cut), -1)
+
+    def _track(self, stretch: Stretch) -> Track:
+        return Positions(stretch, self.start, self.profile.bases, len(self.targets))
+
+
+def profile_of(spec: ModelSpec, name: str) -> Profile:
+    """A profile of a network by its name. Raises ZooError, which lists them, for an unknown one."""
+    known = {one.name: one for one in spec.frame.profiles} if spec.frame else {}
+    if name not in known:
+        raise ZooError(f"--profile: these weights have {', '.join(known) or 'no profiles'}, got {name!r}")
+    return known[name]
 
 
 def _stretches(genome: IndexedFasta, options: ScanOptions) -> list[Stretch]:
@@ -290,6 +345,30 @@ def _planned(stretches: Sequence[Stretch], length: int, stride: int, part_size: 
                 pieces, room = [], part_size
     if pieces:
         yield pieces
+
+
+class Track(Protocol):
+    """The track of one stretch."""
+
+    def add(self, values: np.ndarray, last: bool) -> Iterator[Intervals]:
+        """Further windows, (W, numbers) -> the intervals that later windows do not change. last: these are the last."""
+
+
+class Positions:
+    """The track of one stretch from the positions of a profile, which follow each other from window to window.
+
+    start: bases of a window before its first position.  bases: those of a position.  targets: T.
+    """
+
+    def __init__(self, stretch: Stretch, start: int, bases: int, targets: int) -> None:
+        self._next, self._bases, self._targets = stretch.start + start, bases, targets
+
+    def add(self, values: np.ndarray, last: bool) -> Iterator[Intervals]:  # noqa: ARG002
+        rows = values.reshape(len(values), self._targets, -1).transpose(0, 2, 1).reshape(-1, self._targets)
+        starts = self._next + np.arange(len(rows)) * self._bases
+        self._next += len(rows) * self._bases
+        there = ~np.isnan(rows[:, 0])
+        yield starts[there], starts[there] + self._bases, rows[there]
 
 
 class Aggregator:

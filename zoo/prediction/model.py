@@ -214,8 +214,6 @@ class Model:
     def profiles(self, codes: np.ndarray) -> dict[str, np.ndarray]:
         """Base codes, uint8 (N, L), N >= 1 -> name of each profile of an imported network -> float32 (N, T, P), along
         the strand that is given. Raises ZooError as `predict_codes` does, and without profiles or for both strands."""
-        if not isinstance(self.session, Session):
-            raise ZooError("profiles: positions differ between the strands; load the model without rc")
         return self.session.profiles(codes)
 
     def windows(self, codes: np.ndarray, stride: int = 1) -> np.ndarray:

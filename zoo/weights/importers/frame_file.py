@@ -129,4 +129,5 @@ def _profiles(graph: ForeignGraph) -> list[str]:
         '# name = "profile"',
         f"# output = {json.dumps(deep[0])}",
         '# axes = "NPT"',
+        '# targets = ["plus", "minus"] # names of its targets, if there are several',
     ]

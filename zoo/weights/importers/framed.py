@@ -6,6 +6,7 @@ network in its own program through the functions here, and compares.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -200,6 +201,22 @@ def check_counts(one: Profile, shape: Sequence[int | str | None], counts: Sequen
     number = counts[1] if len(counts) > 1 else 1
     if len(counts) > 2 or (isinstance(number, int) and isinstance(profiles, int) and number not in (1, profiles)):
         raise ZooError(f"profiles: {one.name}: expected a count for each of {profiles} targets, got {list(counts)}")
+
+
+def with_positions(frame: Frame, outputs: Sequence[Tensor]) -> Frame:
+    """The frame with the number of positions of each profile. Raises ZooError if a profile has another number of
+    targets than names."""
+    shapes = {one.name: one.shape for one in outputs}
+    profiles = []
+    for one in frame.profiles:
+        shape = shapes[output_of(one.output, list(shapes), one.name)]
+        if len(shape) != len(one.axes):
+            raise ZooError(f"profiles: {one.name}: the output has {len(shape)} axes, the frame says {one.axes}")
+        targets, positions = (shape[one.axes.index(axis)] if axis in one.axes else 1 for axis in "TP")
+        if isinstance(targets, int) and targets != len(one.columns):
+            raise ZooError(f"profiles: {one.name}: expected names for {targets} targets, got {len(one.columns)}")
+        profiles.append(dataclasses.replace(one, positions=positions if isinstance(positions, int) else None))
+    return dataclasses.replace(frame, profiles=tuple(profiles))
 
 
 def profile(outputs: Mapping[str, np.ndarray], one: Profile) -> np.ndarray:

@@ -149,6 +149,7 @@ def write(
         if (one.inputs, one.outputs) != (first.inputs, first.outputs):
             raise ZooError("members: expected networks with the same inputs and outputs")
     length, _ = framed.lengths(frame, framed.dna_input(frame, first.inputs))
+    frame = framed.with_positions(frame, first.outputs)
     codes = test_tensors.random_codes(length, SEED)
     try:
         each = [framed.predicted(one.run, codes, frame, one.inputs) for one in graphs]
