@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -44,9 +44,12 @@ def expected_table(folder: Path) -> str:
     return "\n".join(["name\ta\tb\tc", *rows, ""])
 
 
-def run_zoo(*arguments: object, **options: object) -> subprocess.CompletedProcess[bytes]:
+def run_zoo(
+    *arguments: object, env: Mapping[str, str] | None = None, **options: object
+) -> subprocess.CompletedProcess[bytes]:
+    """env: variables beside those of environment()."""
     command = [sys.executable, "-m", "zoo", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, check=False, env=environment(), **options)  # type: ignore[call-overload]
+    return subprocess.run(command, capture_output=True, check=False, env={**environment(), **(env or {})}, **options)  # type: ignore[call-overload]
 
 
 @contextlib.contextmanager
@@ -67,6 +70,10 @@ def predicting(folder: Path, text: bytes = b"") -> Iterator[subprocess.Popen[byt
 
 def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "runtimes", ROOT / "exporters")))}
+
+
+WITHOUT_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
+"""For a process whose files are limited in size: Python would keep compiled modules that are cut off."""
 
 
 def heed_signals() -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 import pytest
 from checkpoints import ODD, random_checkpoint
-from command_line import ROOT, RUNTIME, Zoo, environment, heed_signals, predicting, run_zoo
+from command_line import ROOT, RUNTIME, WITHOUT_BYTECODE, Zoo, environment, heed_signals, predicting, run_zoo
 
 
 def limit_files(size: int) -> Callable[[], None]:
@@ -132,7 +132,7 @@ class TestEnds:
 
             torch.save(network.from_checkpoint(random_checkpoint(ODD)).state_dict(), folder / "port.pt")
         before = sorted(folder.iterdir())
-        result = run_zoo(*command, cwd=folder, preexec_fn=limit_files(4096))
+        result = run_zoo(*command, cwd=folder, preexec_fn=limit_files(4096), env=WITHOUT_BYTECODE)
         assert result.returncode == 2
         output = command[-1]
         text = result.stderr.decode()
@@ -144,7 +144,7 @@ class TestEnds:
     def test_a_full_disk_stops_a_training_and_leaves_nothing(self, folder: Path) -> None:
         pytest.importorskip("torch")
         before = sorted(write_training(folder))
-        result = run_zoo(*TRAIN, cwd=folder, preexec_fn=limit_files(2048))
+        result = run_zoo(*TRAIN, cwd=folder, preexec_fn=limit_files(2048), env=WITHOUT_BYTECODE)
         assert result.returncode == 2
         last = result.stderr.decode().splitlines()[-1]
         assert re.match(r"zoo: run/(checkpoints/[0-9-]+|weights)\.safetensors: ", last)

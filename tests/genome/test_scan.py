@@ -14,7 +14,7 @@ import genomes
 import numpy as np
 import pytest
 from checkpoints import ODD, random_checkpoint
-from command_line import RUNTIME, Zoo, environment, one_line
+from command_line import RUNTIME, WITHOUT_BYTECODE, Zoo, environment, one_line
 
 from zoo.genome import scan, shards
 from zoo.prediction.model import load
@@ -362,8 +362,9 @@ class TestProcess:
             resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
 
         command = [sys.executable, "-m", "zoo", *SCAN, *self.words]
+        unwritten = {**environment(), **WITHOUT_BYTECODE}
         result = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=environment(), preexec_fn=limit, timeout=100
+            command, capture_output=True, text=True, check=False, env=unwritten, preexec_fn=limit, timeout=100
         )
         assert result.stderr.count("\n") == 1
         assert "t.c.bw" in result.stderr

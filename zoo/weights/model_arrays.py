@@ -92,7 +92,7 @@ def _of_network(architecture: str, config: str, code: str) -> dict[str, tuple[in
     except (OSError, ValueError, TypeError, AttributeError):
         pass  # absent or damaged: made again
     found = _made(architecture, json.loads(config))
-    with contextlib.suppress(OSError):  # a cache that cannot be written
+    with contextlib.suppress(OSError, ZooError):  # a cache that cannot be written
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path, overwrite=True) as partial:
             partial.write_text(json.dumps(found), "utf-8")
