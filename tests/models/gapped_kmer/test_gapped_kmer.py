@@ -86,7 +86,7 @@ def counted_by_network(config: Config, codes: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(("length", "informative"), SETTINGS)
 def test_the_counts_are_those_of_a_brute_force_with_ns_and_on_both_strands(length: int, informative: int) -> None:
-    config = Config(length, informative, sequence_length=40)
+    config = Config(word_length=length, informative=informative, sequence_length=40)
     codes = random_codes(12, 40)
     assert 0 < (codes[:-1] == 4).mean() < 0.1
     expected = counted(config, codes)
@@ -109,7 +109,7 @@ def test_the_counts_of_the_usual_words_are_those_of_a_brute_force() -> None:
 def test_a_runtime_gives_the_counts_of_a_brute_force_times_the_weights(
     length: int, informative: int, runtime: str
 ) -> None:
-    config = Config(length, informative, sequence_length=40, targets=("a", "b", "c"))
+    config = Config(word_length=length, informative=informative, sequence_length=40, targets=("a", "b", "c"))
     weights = random_checkpoint(config)
     codes = random_codes(30, 40)
     weight, bias = (weights.arrays[f"readout.{end}"].astype(np.float64) for end in ("weight", "bias"))
@@ -134,7 +134,7 @@ def test_both_strands_get_the_same_number(variant: str, runtime: str) -> None:
 
 
 def test_a_palindrome_counts_once_in_a_window() -> None:
-    config = Config(4, 4, sequence_length=5)
+    config = Config(word_length=4, informative=4, sequence_length=5)
     (row,) = counted_by_network(config, encode(["GACGT"]))
     assert sorted(row[row > 0]) == [1, 1]
     assert row[columns(4, 4)["ACGT"]] == 1
@@ -143,7 +143,7 @@ def test_a_palindrome_counts_once_in_a_window() -> None:
 
 @pytest.mark.parametrize("runtime", ["torch-cpu", "onnx-cpu"])
 def test_a_window_that_touches_an_n_contributes_nothing_in_a_gap_either(runtime: str) -> None:
-    weights = random_checkpoint(Config(3, 2, sequence_length=5))
+    weights = random_checkpoint(Config(word_length=3, informative=2, sequence_length=5))
     running = open_session(weights, runtime)
     bias, cut, without = running.predict(encode(["ANGNA", "ACGNA", "ACGNN"]))
     np.testing.assert_array_equal(bias, weights.arrays["readout.bias"])
@@ -152,7 +152,7 @@ def test_a_window_that_touches_an_n_contributes_nothing_in_a_gap_either(runtime:
 
 
 def test_the_table_of_all_windows_holds_the_sums_of_their_words() -> None:
-    config = Config(5, 3, sequence_length=5)
+    config = Config(word_length=5, informative=3, sequence_length=5)
     weights = random_checkpoint(config)
     every = np.array(list(product(range(4), repeat=5)), np.uint8)
     table = words.window_table(config, weights.arrays["readout.weight"])
@@ -161,7 +161,7 @@ def test_the_table_of_all_windows_holds_the_sums_of_their_words() -> None:
 
 
 def test_pytorchs_exporter_traces_it_to_the_same_numbers() -> None:
-    config = Config(5, 3, sequence_length=30)
+    config = Config(word_length=5, informative=3, sequence_length=30)
     weights = random_checkpoint(config)
     hot = one_hot(random_codes(9, 30), channels_first=True)
     expected = gapped_kmer.activities(config, weights.arrays, hot.transpose(0, 2, 1))
@@ -171,7 +171,7 @@ def test_pytorchs_exporter_traces_it_to_the_same_numbers() -> None:
 def test_its_graph_looks_windows_up_and_has_no_convolution() -> None:
     from zoo_exporters.onnx import OPSET, TENSORS
 
-    weights = random_checkpoint(Config(5, 3, sequence_length=30))
+    weights = random_checkpoint(Config(word_length=5, informative=3, sequence_length=30))
     graph = gapped_kmer.onnx_model(weights.config, weights.arrays, TENSORS, OPSET).graph
     assert {node.op_type for node in graph.node} == {"Mul", "ReduceSum", "Add", "Cast", "Gather", "Min"}
     (table,) = (tensor for tensor in graph.initializer if tensor.name == "window_sums_table")
@@ -180,7 +180,7 @@ def test_its_graph_looks_windows_up_and_has_no_convolution() -> None:
 
 def test_as_many_weights_as_the_first_lines_say() -> None:
     assert [words.features(config) for config in gapped_kmer.VARIANTS.values()] == [57_472, 2_703_360]
-    assert words.features(Config(6, 6)) == (4**6 + 4**3) // 2  # pairs, and 64 palindromes
+    assert words.features(Config(word_length=6, informative=6)) == (4**6 + 4**3) // 2  # pairs, and 64 palindromes
 
 
 def test_training_finds_a_word(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_training_finds_a_word(tmp_path: Path) -> None:
             counts = [brute_force(text, 4, 4)[pair("GATA")] for text in texts(codes)]
             return Split(codes, np.array([counts, counts], np.float32).T, None)
 
-    config = Config(4, 4, sequence_length=40)
+    config = Config(word_length=4, informative=4, sequence_length=40)
     training = trainer(tmp_path / "run", config, Words(), **{**registry.recipe(gapped_kmer, config), "epochs": 40})
     assert training.run()["validation_pearson_dev"] > 0.98
     weight = training.model.readout.weight[0].detach().numpy()
@@ -221,7 +221,7 @@ def test_a_setting_that_makes_no_sense_is_one_line(wrong: dict[str, object], fac
 
 
 def test_engines_of_convolutions_refuse_it_in_one_line() -> None:
-    spec = random_checkpoint(Config(3, 2, sequence_length=5)).spec
+    spec = random_checkpoint(Config(word_length=3, informative=2, sequence_length=5)).spec
     reason = session.refuses("kmer-cpu", spec)
     assert reason
     assert "gapped_kmer" in reason
@@ -230,7 +230,7 @@ def test_engines_of_convolutions_refuse_it_in_one_line() -> None:
 
 def test_the_recipe_is_as_good_as_the_best_ridge_regression(tmp_path: Path) -> None:
     """Few sequences, a noisy label, and words of which most never matter."""
-    config = Config(6, 4, sequence_length=60)
+    config = Config(word_length=6, informative=4, sequence_length=60)
 
     class Noisy(Toy):
         def _split(self, seed: int, size: int) -> Split:
@@ -255,5 +255,8 @@ def test_the_recipe_is_as_good_as_the_best_ridge_regression(tmp_path: Path) -> N
 
 
 def test_the_learning_rate_fits_words_of_any_length() -> None:
-    rates = [registry.recipe(gapped_kmer, Config(*sizes))["learning_rate"] for sizes in ((6, 6), (8, 6), (11, 7))]
+    rates = [
+        registry.recipe(gapped_kmer, Config(word_length=sizes[0], informative=sizes[1]))["learning_rate"]
+        for sizes in ((6, 6), (8, 6), (11, 7))
+    ]
     assert rates == pytest.approx([4 / 244, 4 * 28 / 242, gapped_kmer.FASTEST])

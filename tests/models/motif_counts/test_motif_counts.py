@@ -90,7 +90,7 @@ def test_the_background_is_averaged_with_its_complement() -> None:
 @pytest.mark.parametrize("runtime", ["torch-cpu", "onnx-cpu"])
 def test_hits_are_those_of_a_brute_force_on_both_strands_with_ns(runtime: str) -> None:
     motifs = random_motifs(4, 6, 11)
-    config = Config(motifs, sequence_length=60, targets=tuple(motif.name for motif in motifs))
+    config = Config(motifs=motifs, sequence_length=60, targets=tuple(motif.name for motif in motifs))
     codes = random_codes(80, 60)
     expected = np.array([[brute_force(row, motif) for motif in motifs] for row in codes])
     assert (expected.sum(0) > 30).all()
@@ -110,7 +110,7 @@ def test_a_site_with_an_n_and_one_beyond_the_end_are_no_hits(runtime: str) -> No
     ]
     motifs = scoring.scored(given, BACKGROUND, 1e-4)
     arrays = {"effects.weight": np.eye(2, dtype=np.float32), "effects.bias": np.zeros(2, np.float32)}
-    config = Config(motifs, sequence_length=12, targets=("DRE", "wide"))
+    config = Config(motifs=motifs, sequence_length=12, targets=("DRE", "wide"))
     running = open_session(checkpoint.make("motif_counts", config, arrays, "", ""), runtime)
     sequences = [
         "CCCCTATCGATA",
@@ -134,7 +134,7 @@ def test_the_widest_motif_and_the_usual_scores_are_exact_in_float32() -> None:
 
 
 def test_pytorchs_exporter_traces_it_to_the_same_numbers() -> None:
-    config = Config(random_motifs(4, 7), sequence_length=40)
+    config = Config(motifs=random_motifs(4, 7), sequence_length=40)
     weights = random_checkpoint(config)
     hot = one_hot(random_codes(9, 40), channels_first=True)
     expected = motif_counts.activities(config, weights.arrays, hot.transpose(0, 2, 1))
@@ -144,7 +144,7 @@ def test_pytorchs_exporter_traces_it_to_the_same_numbers() -> None:
 def test_bfloat16_changes_no_hit() -> None:
     import torch
 
-    config = Config(random_motifs(4, 6, 11), sequence_length=60)
+    config = Config(motifs=random_motifs(4, 6, 11), sequence_length=60)
     module = motif_counts.network(config)
     hot = torch.from_numpy(one_hot(random_codes(40, 60), channels_first=True))
     seen = []
@@ -158,7 +158,7 @@ def test_bfloat16_changes_no_hit() -> None:
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".onnx"])
 def test_names_and_matrices_travel_with_the_weights(suffix: str, tmp_path: Path) -> None:
-    weights = random_checkpoint(Config(random_motifs(4, 6), sequence_length=30))
+    weights = random_checkpoint(Config(motifs=random_motifs(4, 6), sequence_length=30))
     path = tmp_path / f"weights{suffix}"
     if suffix == ".onnx":
         registry.load("exporters", "onnx").export(weights, path)
@@ -170,7 +170,7 @@ def test_names_and_matrices_travel_with_the_weights(suffix: str, tmp_path: Path)
 
 
 def test_training_changes_the_effects_alone(tmp_path: Path) -> None:
-    config = Config(random_motifs(4, 6), sequence_length=40)
+    config = Config(motifs=random_motifs(4, 6), sequence_length=40)
     training = trainer(tmp_path / "run", config, Toy(), **{**motif_counts.RECIPE, "epochs": 2})
     assert [name for name, _ in training.model.named_parameters()] == ["effects.weight", "effects.bias"]
     training.run()
