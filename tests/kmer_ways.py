@@ -66,7 +66,14 @@ def networks(draw: st.DrawFn) -> Config:
     sizes = draw(st.lists(st.integers(1, 5), min_size=depth, max_size=depth))
     dense = draw(st.lists(st.sampled_from([1, 5, 33]), min_size=1, max_size=2))
     length = draw(st.integers(2**depth, 70))
-    return Config(tuple(filters), tuple(sizes), tuple(dense), 0.0, length, ("a", "b", "c")[: draw(st.integers(1, 3))])
+    return Config(
+        filters=tuple(filters),
+        kernel_sizes=tuple(sizes),
+        dense_units=tuple(dense),
+        dropout=0.0,
+        sequence_length=length,
+        targets=("a", "b", "c")[: draw(st.integers(1, 3))],
+    )
 
 
 def small_budgets(config: Config) -> list[int]:

@@ -46,7 +46,7 @@ class AutomaticSession(Session):
                 super().__init__(engine, runtime, options.batch_size)
                 return
         found = find(tuple(suffix for runtime in runtimes for suffix in session.files(runtime)))
-        if isinstance(found, Path):
+        if isinstance(found, Path) and found.is_file():
             lookup.read_spec(found)  # raises for a damaged file, as `find` does for other bad weights
         raise refusal("no runtime can run this model here", self._reasons)
 
