@@ -147,4 +147,4 @@ def test_parameters_without_statistics_are_no_network(bias: bool, tmp_path: Path
         pytorch.read(path)
     assert len(pytorch.read(path, prefix="state_dict").layers) == 3
     with refuses(path, "1.weight", "running_mean", "running_var", "moving average"):
-        pytorch.read(path, prefix="ema")
+        _ = pytorch.read(path, prefix="ema").layers
