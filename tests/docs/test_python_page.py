@@ -52,6 +52,6 @@ def test_contributions_of_tangermeme_add_up(network: Any, inputs: Any) -> None:
 
 def test_the_page_has_the_examples_that_it_promises() -> None:
     programs = [block.text for block in pages.blocks(pages.ROOT / "docs" / "python.md")]
-    assert len(programs) == 9
+    assert len(programs) == 10
     for word in ("zoo.predict(", "captum", "tangermeme", "zoo.torch_module(", "zoo.one_hot(", "zoo.ZooError"):
         assert any(word in text for text in programs)

@@ -191,7 +191,7 @@ def test_a_failure_while_writing_leaves_no_folder(
 ) -> None:
     report = evaluate.evaluate({"one": Counter()}, split, CHOSEN, QUICK)
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise ZooError("disk full")
 
     monkeypatch.setattr(results.figures, "scatter", full)

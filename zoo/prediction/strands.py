@@ -94,7 +94,8 @@ def check(spec: ModelSpec, rc: str | None) -> None:
     strand it sees: the mean is then made inside the network."""
     if rc is None:
         return
-    frame, refused = spec.frame, getattr(registry.load("models", spec.architecture), "refuses_both_strands", None)
+    frame, plugin = spec.frame, registry.working("models").get(spec.architecture)
+    refused = getattr(plugin, "refuses_both_strands", None)
     reason = refused(config_of(spec)) if refused else None
     if frame is not None and frame.strand.rule != "given":
         reason = f"by the frame of this network, {frame.strand.text()}"

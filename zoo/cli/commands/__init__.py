@@ -47,7 +47,6 @@ COMMANDS = {
     "Weights": {
         "weights:import_": """Convert weights from Keras or PyTorch, or any network with its graph.
             zoo import weights.h5 --alphabet ACGT -o mine.safetensors
-            zoo import port.pth --match scores.tsv -o port.safetensors
             zoo import net.keras --alphabet ACGT --strand given --targets K562,HepG2 -o net.onnx
             zoo import net.onnx --frame frame.toml -o mine.onnx
             docs/import.md""",
