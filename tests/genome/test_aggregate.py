@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zoo.genome import scan
-from zoo.genome.scan import Aggregator, Stretch
+from zoo.genome import aggregate
+from zoo.genome.aggregate import Aggregator, Stretch
 
 L = 11
 
@@ -55,7 +55,7 @@ def expected(stretch: Stretch, values: np.ndarray, stride: int, mode: str) -> np
 def test_every_base_has_what_brute_force_gives(
     monkeypatch: pytest.MonkeyPatch, mode: str, stride: int, cuts: list[int], chunk: int
 ) -> None:
-    monkeypatch.setattr(scan, "CHUNK", chunk)
+    monkeypatch.setattr(aggregate, "CHUNK", chunk)
     generator = np.random.default_rng(stride)
     stretch = Stretch("c", 7, 7 + 19 * stride + L + stride // 2)
     values = generator.normal(0, 2, (20, 3)).astype(np.float32)

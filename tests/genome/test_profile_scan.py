@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import genomes
@@ -14,7 +15,11 @@ from foreign import LENGTH, Network, network
 from refusals import refuses
 
 from zoo.dna.encoding import encode
+from zoo.formats.indexed_fasta import IndexedFasta
 from zoo.frame import Frame, InputFrame, Profile, StrandFrame, Target
+from zoo.genome import scan
+from zoo.genome.options import ScanOptions, ShardOptions
+from zoo.prediction.model import ModelSource
 from zoo.weights.importers import framed, graph_import
 from zoo.weights.importers.graphs import sources
 
@@ -50,6 +55,8 @@ def test_a_position_has_the_number_of_the_window_that_covers_it(foreign: Network
                     expected[name, start + 2 + position] = outputs["track"][0, :, position]
     rest = ("--weights", "net.onnx", "--format", "bedgraph", "-o", "t", "--profile", "coverage")
     assert zoo("scan", "g.fa", *rest, "--part-size", "3")[0] == 0
+    described = json.loads((tmp_path / "t.json").read_text())["scan"]
+    assert (described["profile"], described["stride"]) == ("coverage", SPAN)
     for column, target in enumerate(PROFILE.targets):
         found = {}
         for line in (tmp_path / f"t.{target}.bedgraph").read_text().splitlines():
@@ -61,6 +68,15 @@ def test_a_position_has_the_number_of_the_window_that_covers_it(foreign: Network
     one_line(zoo, ("--profile", "coverage", "other"), "scan", "g.fa", *rest[:-1], "other", "--overwrite")
     one_line(zoo, ("--profile", "--both-strands"), "scan", "g.fa", *rest, "--both-strands", "--overwrite")
     one_line(zoo, ("--stride", "--profile"), "scan", "g.fa", *rest, "--stride", "5", "--overwrite")
+
+
+def test_a_part_holds_no_more_numbers_than_one_of_targets(foreign: Network, tmp_path: Path) -> None:  # noqa: ARG001
+    genomes.write(tmp_path / "g.fa", genomes.contigs({"chr1": 9 * SPAN}))
+    source = ModelSource(weights=tmp_path / "net.onnx")
+    options, sharing = ScanOptions(profile="coverage"), ShardOptions(part_size=2 * SPAN)
+    job = scan.ScanJob(tmp_path / "g.fa", tmp_path / "t", model_source=source, options=options, sharing=sharing)
+    with IndexedFasta(job.genome, job.ambiguous) as genome:
+        assert set(job.open(genome, source.spec()).sizes) == {2}
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,7 @@
 """A genome's windows to tracks: every window that is wholly inside a contig or a region, in parts.
 
 A part holds the values of consecutive windows, NaN in all targets for those with too many Ns. Joining the parts makes
-the tracks: the bases around the centre of a window get its value, or every base the mean over all windows that cover
-it. Memory does not grow with a contig. Axes: W windows, K intervals, T targets.
+the tracks (aggregate.py). Memory does not grow with a contig. Axes: W windows, T targets.
 """
 
 from __future__ import annotations
@@ -11,19 +10,20 @@ import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 
 from zoo.dna import windows
 from zoo.dna.read_options import Ambiguous
-from zoo.dna.windows import before_centre, unknown_bases
+from zoo.dna.windows import unknown_bases
 from zoo.errors import CheckFailed, ZooError, require
 from zoo.formats import bed, genes, table_writer, tracks
 from zoo.formats.bed import BadInterval, Interval
 from zoo.formats.indexed_fasta import IndexedFasta
 from zoo.frame import Profile
 from zoo.genome import figures, shards
+from zoo.genome.aggregate import Aggregator, Positions, Stretch, Track
 from zoo.genome.intervals import outside
 from zoo.genome.job import GenomeJob, GenomeWork
 from zoo.genome.options import ScanOptions
@@ -35,12 +35,6 @@ from zoo.spec import MOST_SHOWN, ModelSpec
 BLOCK_BASES = 1 << 18
 """Bases whose windows are predicted together, the number that a Session hands to its engine at once; progress is
 reported after each block."""
-
-CHUNK = 1 << 17
-"""Windows that become intervals of a track in one step."""
-
-Intervals = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Starts and ends, int64 (K,), sorted and without overlap, and values, float32 (K, T)."""
 
 VALUES = "values"
 
@@ -100,15 +94,6 @@ class ScanJob(GenomeJob):
 
 
 @dataclasses.dataclass(frozen=True)
-class Stretch:
-    """The bases [start, stop) of a contig; windows begin at start, start + stride and so on."""
-
-    contig: str
-    start: int
-    stop: int
-
-
-@dataclasses.dataclass(frozen=True)
 class Piece:
     """Consecutive windows of a stretch, from its window number `first`. last: whether the stretch ends with them."""
 
@@ -126,7 +111,7 @@ class Scan(GenomeWork):
     def __init__(self, job: ScanJob, genome: IndexedFasta, spec: ModelSpec) -> None:
         """Raises ZooError for invalid regions, and for --scale linear if the activities are not in log2."""
         super().__init__(genome, spec)
-        self.job, self.options = job, self._options(job.options)
+        self.job, self.options = job, job.options
         known = (spec.card is not None and spec.card.unit) or spec.frame is not None
         if known and job.options.scale == "linear" and not spec.unit.startswith("log2"):
             raise ZooError(
@@ -135,14 +120,12 @@ class Scan(GenomeWork):
         self.targets = job.targets(spec)
         self.columns = spec.target_indices(self.options.targets)
         self.stretches = _stretches(genome, job.options)
-        self.parts = list(_planned(self.stretches, spec.sequence_length, self.options.stride, job.sharing.part_size))
+        size = max(job.sharing.part_size * len(self.targets) // self._numbers, 1)
+        self.parts = list(_planned(self.stretches, spec.sequence_length, self.stride, size))
         if not self.parts:
             searched = job.options.regions or job.options.region or job.genome
             raise ZooError(f"{searched}: holds no window of {spec.sequence_length} bases")
         self._drawn = self._columns() if job.options.figure else None
-
-    def _options(self, options: ScanOptions) -> ScanOptions:
-        return options
 
     def _columns(self) -> figures.Columns:
         """What the figure will show. Raises ZooError, before any work, for a region that cannot be drawn."""
@@ -162,7 +145,7 @@ class Scan(GenomeWork):
 
     def identity(self) -> dict[str, Any]:
         return {
-            "stride": self.options.stride,
+            "stride": self.stride,
             "max_n": self.options.max_n,
             **({"written": self.targets} if self.options.targets else {}),
             "regions": shards.digest([dataclasses.astuple(stretch) for stretch in self.stretches]),
@@ -175,7 +158,7 @@ class Scan(GenomeWork):
                     self.genome.codes(stretch.contig, start, min(start + BLOCK_BASES, stretch.stop))
 
     def compute(self, part: int, on_progress: Progress) -> Arrays:
-        stride, length = self.options.stride, self.spec.sequence_length
+        stride, length = self.stride, self.spec.sequence_length
         step = max(1, BLOCK_BASES // stride)
         values, as_n = [], []
         for piece in self.parts[part]:
@@ -194,7 +177,7 @@ class Scan(GenomeWork):
 
     def _values(self, codes: np.ndarray) -> np.ndarray:
         """Base codes, uint8 (B,) -> float32 (W, T), NaN for windows with too many Ns."""
-        stride, length = self.options.stride, self.spec.sequence_length
+        stride, length = self.stride, self.spec.sequence_length
         wanted = unknown_bases(codes, length, stride) <= self.options.max_n * length
         values = np.full((len(wanted), self._numbers), np.nan, np.float32)
         if wanted.any():
@@ -208,18 +191,23 @@ class Scan(GenomeWork):
         return values
 
     @property
+    def stride(self) -> int:
+        """Bases from one window to the next."""
+        return self.options.stride
+
+    @property
     def _numbers(self) -> int:
         """Numbers of a window."""
         return len(self.targets)
 
     def _predicted(self, codes: np.ndarray) -> np.ndarray:
         """Base codes, uint8 (B,) -> float32 (W, numbers)."""
-        found = self.model.windows(codes, self.options.stride)
+        found = self.model.windows(codes, self.stride)
         return found[:, self.columns] if self.options.targets else found
 
     def _track(self, stretch: Stretch) -> Track:
         length, linear = self.spec.sequence_length, self.options.scale == "linear"
-        return Aggregator(stretch, length, self.options.stride, self.options.aggregate, linear)
+        return Aggregator(stretch, length, self.stride, self.options.aggregate, linear)
 
     def write(self, parts: Iterator[Arrays], files: Mapping[Path, Path]) -> dict[str, Any]:
         counts = {"records": 0, LEFT_OUT: 0, "ambiguous_letters": 0}
@@ -238,7 +226,10 @@ class Scan(GenomeWork):
             unit = self.spec.unit if self.options.scale == "log2" else self.spec.unit.removeprefix("log2 ")
             figures.draw(self._drawn, files[self.options.figure], self.options.genes, unit)
         return {
-            "scan": {name: str(value) if isinstance(value, Path) else value for name, value in options.items()},
+            "scan": {
+                **{name: str(value) if isinstance(value, Path) else value for name, value in options.items()},
+                "stride": self.stride,
+            },
             "targets": self.targets,
             "counts": counts,
             "read_as_n": as_n,
@@ -279,8 +270,9 @@ class ProfileScan(Scan):
         self.start, self.stop = self.profile.place(spec.sequence_length)
         super().__init__(job, genome, spec)
 
-    def _options(self, options: ScanOptions) -> ScanOptions:
-        return dataclasses.replace(options, profile=None, stride=self.stop - self.start)
+    @property
+    def stride(self) -> int:
+        return self.stop - self.start
 
     def identity(self) -> dict[str, Any]:
         return {**super().identity(), "profile": self.profile.name}
@@ -290,7 +282,7 @@ class ProfileScan(Scan):
         return len(self.targets) * (self.profile.positions or 0)
 
     def _predicted(self, codes: np.ndarray) -> np.ndarray:
-        cut = windows.cut(codes, self.spec.sequence_length, self.options.stride)
+        cut = windows.cut(codes, self.spec.sequence_length, self.stride)
         return self.model.profiles(np.ascontiguousarray(cut))[self.profile.name].reshape(len(cut), -1)
 
     def _track(self, stretch: Stretch) -> Track:
@@ -345,91 +337,3 @@ def _planned(stretches: Sequence[Stretch], length: int, stride: int, part_size: 
                 pieces, room = [], part_size
     if pieces:
         yield pieces
-
-
-class Track(Protocol):
-    """The track of one stretch."""
-
-    def add(self, values: np.ndarray, last: bool) -> Iterator[Intervals]:
-        """Further windows, (W, numbers) -> the intervals that later windows do not change. last: these are the last."""
-
-
-class Positions:
-    """The track of one stretch from the positions of a profile, which follow each other from window to window.
-
-    start: bases of a window before its first position.  bases: those of a position.  targets: T.
-    """
-
-    def __init__(self, stretch: Stretch, start: int, bases: int, targets: int) -> None:
-        self._next, self._bases, self._targets = stretch.start + start, bases, targets
-
-    def add(self, values: np.ndarray, last: bool) -> Iterator[Intervals]:  # noqa: ARG002
-        rows = values.reshape(len(values), self._targets, -1).transpose(0, 2, 1).reshape(-1, self._targets)
-        starts = self._next + np.arange(len(rows)) * self._bases
-        self._next += len(rows) * self._bases
-        there = ~np.isnan(rows[:, 0])
-        yield starts[there], starts[there] + self._bases, rows[there]
-
-
-class Aggregator:
-    """The track of one stretch; `add` takes its windows in order."""
-
-    def __init__(self, stretch: Stretch, length: int, stride: int, aggregate: str, linear: bool) -> None:
-        """length: L of the windows.  aggregate: "window" or "mean".  linear: take 2 to the power of values first."""
-        self._stretch = stretch
-        self._length = length
-        self._stride = stride
-        self._linear = linear
-        self._mean = aggregate == "mean"
-        self._windows = 0
-        self._kept = np.empty((0, 0))
-        self._first_kept = self._done = 0
-
-    def add(self, values: np.ndarray, last: bool) -> Iterator[Intervals]:
-        """Further windows, float32 (W, T) -> the intervals that later windows do not change. last: these are the last
-        windows."""
-        for start in range(0, len(values), CHUNK):
-            part = values[start : start + CHUNK]
-            if self._linear:
-                part = np.exp2(part)
-            ends = last and start + CHUNK >= len(values)
-            yield self._means(part, ends) if self._mean else self._around_centres(part)
-            self._windows += len(part)
-
-    def _around_centres(self, values: np.ndarray) -> Intervals:
-        numbers = np.flatnonzero(~np.isnan(values[:, 0]))
-        centres = self._stretch.start + (self._windows + numbers) * self._stride + before_centre(self._length)
-        starts = centres - self._stride // 2
-        ends = starts + self._stride
-        bounds = self._stretch.start, self._stretch.stop
-        return np.clip(starts, *bounds), np.clip(ends, *bounds), values[numbers]
-
-    def _means(self, values: np.ndarray, last: bool) -> Intervals:
-        """Positions are relative to the start of the stretch."""
-        kept = np.concatenate([self._kept, values]) if self._kept.size else values
-        first, count = self._first_kept, self._windows + len(values)
-        end = (count - 1) * self._stride + self._length if last else count * self._stride
-        # a mean changes only where a window begins or ends
-        begins = np.arange(first, count) * self._stride
-        breaks = np.concatenate([begins, begins + self._length, [self._done, end]])
-        breaks = np.unique(breaks[(breaks >= self._done) & (breaks <= end)])
-        positions = breaks[:-1]
-        earliest = np.maximum(-((self._length - 1 - positions) // self._stride), first)
-        latest = np.minimum(positions // self._stride, count - 1)
-        means = _means_between(kept, earliest - first, latest + 1 - first)
-        keep_from = max(first, (end - self._length) // self._stride + 1)
-        self._kept, self._first_kept, self._done = kept[keep_from - first :], keep_from, end
-        valid = ~np.isnan(means[:, 0])
-        offset = self._stretch.start
-        return breaks[:-1][valid] + offset, breaks[1:][valid] + offset, means[valid].astype(np.float32)
-
-
-def _means_between(values: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
-    """Mean over the rows [start, stop) of values, (W, T), without NaNs: float64 (K, T), NaN if all are."""
-    there = ~np.isnan(values[:, :1])
-    rows = np.where(there, values, 0).astype(np.float64)
-    sums = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(rows, axis=0)])
-    counts = np.concatenate([np.zeros((1, 1)), np.cumsum(there, axis=0)])
-    stops = np.maximum(starts, stops)
-    with np.errstate(invalid="ignore"):
-        return (sums[stops] - sums[starts]) / (counts[stops] - counts[starts])

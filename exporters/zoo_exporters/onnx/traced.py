@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
-import warnings
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from zoo.errors import CheckFailed, ZooError, require
 from zoo.spec import ALPHABET, ModelSpec
+from zoo.system.quiet import quiet
 from zoo_exporters.onnx.widen import widen
 
 if TYPE_CHECKING:
@@ -55,7 +53,7 @@ def _recurrent(module: torch.nn.Module, example: torch.Tensor, tensors: Tensors,
     import torch
 
     file = io.BytesIO()
-    with _quiet(), contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(torch.onnx.errors.OnnxExporterError):
+    with quiet(), contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(torch.onnx.errors.OnnxExporterError):
         torch.onnx.export(
             module,
             (example,),
@@ -72,7 +70,7 @@ def _recurrent(module: torch.nn.Module, example: torch.Tensor, tensors: Tensors,
 def _exported(module: torch.nn.Module, example: torch.Tensor, tensors: Tensors, opset: int) -> onnx.ModelProto:
     import torch
 
-    with _quiet():
+    with quiet():
         program = torch.onnx.export(
             module,
             (example,),
@@ -87,19 +85,6 @@ def _exported(module: torch.nn.Module, example: torch.Tensor, tensors: Tensors, 
     if program is None:
         raise CheckFailed("PyTorch's exporter returned nothing; is this release of PyTorch too old?")
     return program.model_proto
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Turn off the log and the warnings of PyTorch's exporter; its errors are raised."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
 
 
 def _drop_notes(model: onnx.ModelProto) -> None:

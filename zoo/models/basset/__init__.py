@@ -15,6 +15,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from zoo.card import Card
+from zoo.layers.config import network_in
 from zoo.models import _convolutional
 from zoo.models._convolutional import (
     Conventions,
@@ -31,7 +32,6 @@ from zoo.spec import UNIT
 if TYPE_CHECKING:
     import numpy as np
 
-    from zoo.models.basset.torch_network import Basset
     from zoo.weights.importers.layers import ImportedFile, ImportOptions
 
 __all__ = [
@@ -88,11 +88,7 @@ RECIPE = {"learning_rate": 0.001, "epsilon": 1e-8, "batch_size": 128}
 with the rate and the epsilon of Adam's authors (Kingma and Ba 2015, arXiv:1412.6980)."""
 
 
-def network(config: Config) -> Basset:
-    """The PyTorch network with initial weights. Needs the extra `train`."""
-    from zoo.models.basset.torch_network import Basset
-
-    return Basset(config)
+network = network_in(__name__, "Basset")
 
 
 def read_layers(file: ImportedFile, options: ImportOptions) -> tuple[Any, dict[str, np.ndarray]]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from zoo.card import Card
 from zoo.errors import ZooError
+from zoo.layers.config import network_in
 from zoo.layers.keras_layers import KerasLayer, KerasModel
 from zoo.models import _convolutional
 from zoo.models._convolutional import (
@@ -155,11 +156,7 @@ RECIPE = {"learning_rate": 0.002, "epsilon": 1e-7, "batch_size": 128, "epochs": 
 kept."""
 
 
-def network(config: Config) -> DeepSTARR:
-    """The PyTorch network with initial weights. Needs the extra `train`."""
-    from zoo.models.deepstarr.torch_network import DeepSTARR
-
-    return DeepSTARR(config)
+network = network_in(__name__, "DeepSTARR")
 
 
 def training_forward(model: DeepSTARR, one_hot: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -27,7 +27,7 @@ import numpy as np
 from zoo.card import Card
 from zoo.errors import ZooError
 from zoo.layers import onnx_graph
-from zoo.layers.config import NetworkConfig
+from zoo.layers.config import NetworkConfig, network_in
 from zoo.layers.onnx_graph import Tensors
 from zoo.models.gapped_kmer import words
 from zoo.options import Bounds
@@ -36,7 +36,6 @@ from zoo.spec import ALPHABET, UNIT
 if TYPE_CHECKING:
     import onnx
 
-    from zoo.models.gapped_kmer.torch_network import GappedKmer
 
 HEAD = "readout"
 
@@ -120,11 +119,7 @@ def array_shapes(config: Config) -> dict[str, tuple[int, ...]]:
     return {f"{HEAD}.weight": (targets, words.features(config)), f"{HEAD}.bias": (targets,)}
 
 
-def network(config: Config) -> GappedKmer:
-    """The PyTorch network, all weights zero. Needs the extra `train`."""
-    from zoo.models.gapped_kmer.torch_network import GappedKmer
-
-    return GappedKmer(config)
+network = network_in(__name__, "GappedKmer")
 
 
 def onnx_model(config: Config, arrays: Mapping[str, np.ndarray], tensors: Tensors, opset: int) -> onnx.ModelProto:

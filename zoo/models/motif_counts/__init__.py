@@ -25,7 +25,7 @@ import numpy as np
 from zoo.card import Card
 from zoo.errors import ZooError
 from zoo.layers import onnx_graph
-from zoo.layers.config import NetworkConfig
+from zoo.layers.config import NetworkConfig, network_in
 from zoo.layers.onnx_graph import Tensors
 from zoo.models.motif_counts import fly_motifs, scoring
 from zoo.models.motif_counts.scoring import P_VALUE, ScoredMotif
@@ -34,7 +34,6 @@ from zoo.spec import ALPHABET, UNIT
 if TYPE_CHECKING:
     import onnx
 
-    from zoo.models.motif_counts.torch_network import MotifCounts
 
 HEAD = "effects"
 
@@ -126,11 +125,7 @@ def array_shapes(config: Config) -> dict[str, tuple[int, ...]]:
     return {f"{HEAD}.weight": (targets, len(config.motifs)), f"{HEAD}.bias": (targets,)}
 
 
-def network(config: Config) -> MotifCounts:
-    """The PyTorch network, all weights zero. Needs the extra `train`."""
-    from zoo.models.motif_counts.torch_network import MotifCounts
-
-    return MotifCounts(config)
+network = network_in(__name__, "MotifCounts")
 
 
 def onnx_model(config: Config, arrays: Mapping[str, np.ndarray], tensors: Tensors, opset: int) -> onnx.ModelProto:

@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import ZooError, require
+from zoo.system.quiet import quiet
 from zoo.weights import file_checks
 from zoo.weights.importers import keras as keras_files
 from zoo.weights.importers.graphs import archives, saved_models
@@ -87,7 +87,7 @@ def read_saved_model(path: Path) -> ForeignGraph:
     with _folder() as folder:
         saved_models.copy_checked(path, folder)
         try:
-            with _quiet():
+            with quiet(logging.ERROR):
                 loaded = tensorflow.saved_model.load(str(folder))
         except Exception as error:  # noqa: BLE001  TensorFlow has no common class of errors
             raise ZooError(f"{path}: TensorFlow cannot read this SavedModel ({reason(error)})") from None
@@ -113,7 +113,7 @@ def _keras_graph(path: Path, config: dict[str, Any], version: Any, weights: Path
     old = not str(version).startswith("3")
     require("tf_keras" if old else "keras", "keras", str(path))
     try:
-        with _quiet():
+        with quiet(logging.ERROR):
             if old:
                 import tf_keras as keras
             else:
@@ -161,7 +161,7 @@ def _converted(
         tensorflow.TensorSpec(spec.shape, spec.dtype, name) for name, spec in zip(names, specs.values(), strict=True)
     ]
     try:
-        with _quiet():
+        with quiet(logging.ERROR):
             import tf2onnx
 
             function = tensorflow.function(call, input_signature=signature, autograph=False)
@@ -252,19 +252,6 @@ def _tensorflow(path: Path) -> Any:
     require("tensorflow", "keras", str(path))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    with _quiet():
+    with quiet(logging.ERROR):
         import tensorflow
     return tensorflow
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the warnings and log messages of TensorFlow and tf2onnx."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        before = logging.root.manager.disable
-        logging.disable(logging.ERROR)
-        try:
-            yield
-        finally:
-            logging.disable(before)

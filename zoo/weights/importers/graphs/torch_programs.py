@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.errors import ZooError, require
+from zoo.system.quiet import quiet
 from zoo.weights.importers.graphs import exported_checks, script_checks
 from zoo.weights.importers.graphs.graph import LENGTHS, Arrays, ForeignGraph, finished, reason
 from zoo.weights.importers.graphs.torch_recurrent import whole_layers
@@ -145,11 +145,5 @@ def _torch(path: Path) -> Any:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Without the advice that PyTorch logs and prints for its developers."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), whole_layers():
-        warnings.simplefilter("ignore")
-        before = logging.root.manager.disable
-        logging.disable(logging.ERROR)
-        try:
-            yield
-        finally:
-            logging.disable(before)
+    with quiet(logging.ERROR), contextlib.redirect_stdout(io.StringIO()), whole_layers():
+        yield
