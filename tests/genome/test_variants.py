@@ -12,6 +12,7 @@ from alleles import WORDS, Allele, L, expected, random_alleles, read, write_vcf
 from command_line import RUNTIME, Zoo, one_line
 from refusals import refuses
 
+from zoo.genome import alleles as genome_alleles
 from zoo.genome import variants
 from zoo.genome.job import run_job
 from zoo.genome.options import VariantOptions
@@ -54,8 +55,8 @@ def test_windows_are_those_that_the_conventions_name() -> None:
 
     p = 500
     variant = Variant("c", p, ".", sequence[p : p + 7], (sequence[p],))
-    (ref,) = variants.windows_of(Genome(), variant, None, 249, (0,))  # type: ignore[arg-type]
-    (alt,) = variants.windows_of(Genome(), variant, sequence[p], 249, (0,))  # type: ignore[arg-type]
+    (ref,) = genome_alleles.windows_of(Genome(), variant, None, 249, (0,))  # type: ignore[arg-type]
+    (alt,) = genome_alleles.windows_of(Genome(), variant, sequence[p], 249, (0,))  # type: ignore[arg-type]
     assert ref.tolist() == encode([sequence[p - 124 : p + 125]])[0].tolist()
     assert alt.tolist() == encode([sequence[p - 124 : p + 1] + sequence[p + 7 : p + 131]])[0].tolist()
 

@@ -20,7 +20,9 @@ from zoo.formats.indexed_fasta import IndexedFasta
 from zoo.formats.names import listed
 from zoo.formats.positions import position
 from zoo.formats.vcf import BadVariant, Variant
+from zoo.genome import effect_files
 from zoo.genome import variants as scoring
+from zoo.genome.effects import AFTER, LABELS, MISMATCH
 from zoo.genome.intervals import IntervalJob
 from zoo.genome.options import MOST_PART_SIZE, IntervalOptions, ShardOptions, SummaryOptions, VariantOptions
 from zoo.options import made
@@ -132,22 +134,22 @@ def variant_effects(
         work = scoring.Scoring(job, opened, loaded.spec)
         work.model = loaded
         found, report = work.in_memory(given)
-    names = [*scoring.LABELS, *scoring.number_columns(loaded.spec.targets), *scoring.AFTER]
+    names = [*LABELS, *effect_files.number_columns(loaded.spec.targets), *AFTER]
     if not report.variants:
         raise ZooError(f"{path}: expected variants, found none")
     _warn("variants", "left out", report.counts["skipped"], report.skipped)
     _warn(
         "alleles",
         "with another REF than the genome",
-        report.counts[scoring.MISMATCH],
-        report.named.get(scoring.MISMATCH, []),
+        report.counts[MISMATCH],
+        report.named.get(MISMATCH, []),
     )
     _warn("letters", "of the genome read as N", report.counts["ambiguous_letters"], report.read_as_n)
     if shift := report.shift():
         warnings.warn(ZooWarning(shift), stacklevel=2)
-    parts = [scoring.rows(effects) for effects in found]
-    labels = [[cell for part, _, _ in parts for cell in part[column]] for column in range(len(scoring.LABELS))]
-    after = [[cell for _, _, part in parts for cell in part[column]] for column in range(len(scoring.AFTER))]
+    parts = [effect_files.rows(effects) for effects in found]
+    labels = [[cell for part, _, _ in parts for cell in part[column]] for column in range(len(LABELS))]
+    after = [[cell for _, _, part in parts for cell in part[column]] for column in range(len(AFTER))]
     return data_frame(
         dict(zip(names, [*labels, *np.concatenate([part for _, part, _ in parts]).T, *after], strict=True))
     )
