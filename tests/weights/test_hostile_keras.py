@@ -126,7 +126,7 @@ def test_one_array_under_several_names_counts_each_time(h5: Path, monkeypatch: p
         file["Dense_1"].attrs["weight_names"] = [b"a", b"b"]
         file.attrs["layer_names"] = [b"Dense_1"]
     monkeypatch.setattr(file_checks, "LARGEST", 2_000_000)
-    refused_import(h5, "declares", "2,000,000", options=KERAS)
+    refused_import(h5, "2,400,656 bytes", "2,000,000", options=KERAS)
 
 
 @pytest.mark.parametrize("kind", [np.int32, np.complex64, np.bool_, "S5"])
