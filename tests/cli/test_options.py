@@ -144,8 +144,14 @@ OWN_FORM: dict[str, tuple[str, Any]] = {
 """Option whose text has a form of its own -> an example, and what it becomes."""
 
 
-TEXTS = {"--both-strands": "average", "--alphabet": "TGCA", "--gc": "0.35-0.55", "--shard": "3/20"}
-"""Option whose text has a form of its own -> such a text."""
+TEXTS = {
+    "--both-strands": "average",
+    "--alphabet": "TGCA",
+    "--shard": "3/20",
+    "--source-sha256": "0123456789abcdef" * 4,
+    "--repository": "owner/name",
+}
+"""Option whose text is checked when it is read -> such a text."""
 
 
 def example(option: Argument) -> tuple[str, Any]:
@@ -167,9 +173,7 @@ def example(option: Argument) -> tuple[str, Any]:
         return TUPLES[option.name], (TUPLES[option.name],)
     if get_origin(kind) is tuple:
         return ("-3, 4", (-3, 4)) if get_args(kind)[0] is int else ("A, B", ("A", "B"))
-    text = {"--both-strands": "average", "--alphabet": "TGCA", "--gc": "0.35-0.55", "--shard": "3/20"}.get(
-        option.name, "text"
-    )
+    text = TEXTS.get(option.name, "text")
     return text, text
 
 
