@@ -244,6 +244,15 @@ def test_the_registry_asks_for_what_the_protocol_has(kind: str, protocol: type) 
     assert sorted(registry.REQUIRED[kind]) == sorted([*protocol.__annotations__, *functions])
 
 
+def test_the_distributions_of_the_environment_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry.forget()
+    for kind in registry.PACKAGES:
+        registry.problems(kind)
+    monkeypatch.setattr(registry.metadata, "entry_points", lambda: pytest.fail("read again"))
+    for kind in registry.PACKAGES:
+        assert registry.problems(kind) == {}
+
+
 def test_asking_for_names_imports_no_plug_in() -> None:
     program = (
         "import sys; from zoo import registry; [registry.names(kind) for kind in registry.PACKAGES]; "

@@ -114,6 +114,7 @@ def _code_files(root: str) -> list[Path]:
 
 def forget() -> None:
     """Look for plug-ins again, in a program that installs one while it runs."""
+    _of_other_packages.cache_clear()
     _entry_points.cache_clear()
     _load.cache_clear()
 
@@ -148,7 +149,13 @@ def _entry_points(kind: str) -> dict[str, metadata.EntryPoint]:
 
 
 def _installed(kind: str) -> metadata.EntryPoints:
-    return metadata.entry_points(group=f"deepstarr_zoo.{kind}")
+    return _of_other_packages().select(group=f"deepstarr_zoo.{kind}")
+
+
+@cache
+def _of_other_packages() -> Any:
+    """All entry points. Reading them opens a file of every distribution in the environment."""
+    return metadata.entry_points()
 
 
 @cache
