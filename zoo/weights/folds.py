@@ -55,7 +55,8 @@ def members(folder: Path) -> list[Member]:
     facts = read(folder)
     if facts["status"] != FINISHED:
         raise ZooError(f"{folder}: not all folds are trained; the same zoo train with --resume continues")
-    return facts["members"]  # type: ignore[no-any-return]
+    found: list[Member] = facts["members"]
+    return found
 
 
 def read(folder: Path) -> dict[str, Any]:
