@@ -232,6 +232,7 @@ WITH_PYTORCH = {
     "zoo.layers.batch_norm",
     "zoo.layers.flanks",
     "zoo.training.trainer",
+    "zoo.training.losses",
     "zoo.training.scores",
     "zoo.training.notes",
     "zoo.training.run",

@@ -58,6 +58,6 @@ def test_weight_decay_of_adam_is_pytorchs_penalty_and_bad_settings_are_refused(t
     optimiser = trainer(tmp_path / "run", weight_decay=0.25).optimiser
     assert type(optimiser) is torch.optim.Adam
     assert optimiser.param_groups[0]["weight_decay"] == 0.25
-    for name, value in (("optimizer", "sgd"), ("loss", "poisson"), ("weight_decay", -1.0), ("clip_gradient", -1.0)):
+    for name, value in (("optimizer", "sgd"), ("loss", "hinge"), ("weight_decay", -1.0), ("clip_gradient", -1.0)):
         with refuses(name.replace("_", "-"), str(value)):
             TrainConfig(**{name: value})

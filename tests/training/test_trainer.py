@@ -189,7 +189,7 @@ def test_a_run_folder_that_exists_is_not_touched(tmp_path: Path) -> None:
 def test_missing_labels_have_no_gradient(tmp_path: Path) -> None:
     made = trainer(tmp_path / "run")
     predicted = torch.tensor([[1.0, 5.0], [3.0, 7.0]], requires_grad=True)
-    loss = made._loss(predicted, torch.tensor([[0.0, math.nan], [1.0, 4.0]]))
+    loss = made.loss(predicted, torch.tensor([[0.0, math.nan], [1.0, 4.0]]))
     assert loss.item() == pytest.approx((1 + 4) / 2 + 9)
     loss.backward()
     assert predicted.grad is not None

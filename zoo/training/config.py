@@ -18,6 +18,7 @@ from zoo.defaults import MODEL
 from zoo.errors import ZooError, did_you_mean, nearest_first
 from zoo.formats.text_input import read_text
 from zoo.options import MOST_SEQUENCES, Bounds, ThreadOptions, check, check_kind, check_names, names
+from zoo.training import per_target
 
 Augmentation = Literal["reverse-complement", "shift", "mutate"]
 
@@ -25,7 +26,7 @@ Schedule = Literal["constant", "one-cycle"]
 
 Optimizer = Literal["adam", "adamw"]
 
-Loss = Literal["mse", "l1"]
+LOSSES = ("mse", "l1", "huber", "poisson", "kl")
 
 TrainPrecision = Literal["fp32", "bf16", "fp64"]
 
@@ -53,8 +54,16 @@ class TrainConfig:
     clip_gradient: Annotated[float, Bounds(0, below=math.inf)] = 0.0
     """Largest norm of the gradient of a step; 0 does not limit it."""
 
-    loss: Loss = "mse"
-    """Loss, summed over the targets: mean squared error, or l1 for mean absolute error."""
+    loss: tuple[str, ...] = ("mse",)
+    """Loss: mse, l1, huber, poisson (predicts log counts) or kl (the targets are bins of one distribution); one for
+    all targets, one for each, or TARGET=LOSS. The losses of the targets are added."""
+
+    target_weights: tuple[str, ...] = ()
+    """Weights of the targets in the loss, by default 1: one for all, one for each, or TARGET=WEIGHT."""
+
+    divergence: Annotated[float, Bounds(0, below=math.inf)] = 0.0
+    """Weight of a further term of the loss, which compares a sequence's targets with each other: the divergence between
+    the softmax of the measurements and that of the predictions."""
 
     batch_size: Annotated[int, Bounds(1, MOST_SEQUENCES)] = 128
     """Sequences per step, over all processes together."""
@@ -87,12 +96,34 @@ class TrainConfig:
     """Random seed."""
 
     def __post_init__(self) -> None:
+        for name in ("loss", "target_weights"):
+            object.__setattr__(self, name, per_target.entries(getattr(self, name)))
         check(self)
-        object.__setattr__(self, "augment", tuple(self.augment))
+        per_target.read("loss", self.loss, loss_name)
+        per_target.read("target-weights", self.target_weights, weight)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types only."""
-        return {**dataclasses.asdict(self), "augment": list(self.augment)}
+        fields = dataclasses.asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
+
+
+def loss_name(name: str, value: str) -> str:
+    """A value of the setting `loss`, one of LOSSES. name: in messages. Raises ZooError for any other."""
+    if value not in LOSSES:
+        raise ZooError(f"{name}: expected one of {', '.join(LOSSES)}, got {value!r}{did_you_mean(value, LOSSES)}")
+    return value
+
+
+def weight(name: str, value: str) -> float:
+    """A weight of a target from its text. name: in messages. Raises ZooError unless it is finite and at least 0."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise ZooError(f"{name}: expected a number of at least 0, got {value!r}")
+    return number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,7 +189,10 @@ def read_model(
     own = {field.name for field in dataclasses.fields(kind) if field.default != getattr(general, field.name)}
     config = make(plugin.Config, {**(base.to_dict() if base else {}), **fields, **(changes or {})}, where)
     recipe = {name: value for name, value in registry.recipe(plugin, config).items() if name not in own}
-    return architecture, config, {**recipe, **tables["train"]}
+    own_settings = {
+        name: per_target.entries(value) if isinstance(value, dict) else value for name, value in tables["train"].items()
+    }
+    return architecture, config, {**recipe, **own_settings}
 
 
 def split_model_table(table: Mapping[str, Any], where: str) -> tuple[str, Any, dict[str, Any]]:

@@ -13,7 +13,7 @@ from torch import nn
 
 from zoo.evaluation.metrics import METRICS, score
 from zoo.spec import ALPHABET
-from zoo.training.config import Loss
+from zoo.training.losses import Loss
 
 EVALUATION_BATCH = {"cpu": 16, "cuda": 2048}
 """Sequences per batch. On a CPU, the widest activations of 16 sequences fit into the second-level cache."""
@@ -39,21 +39,9 @@ def predict(module: nn.Module, codes: np.ndarray, device: torch.device) -> np.nd
     return np.concatenate(out)
 
 
-def columns(
-    split: str, targets: tuple[str, ...], observed: np.ndarray, predicted: np.ndarray, loss: Loss = "mse"
-) -> dict[str, Any]:
-    """Columns of metrics.csv: the loss, and each metric of each target, over all rows.
-
-    None if a prediction of a measured row is not finite: a loss over the other rows or targets would be lower for a
-    worse network.
-    """
-    scores = score(observed, predicted)
-    errors = [one.mse for one in scores if one.n]
-    total = sum(one for one in errors if one is not None) if errors and None not in errors else None
-    if total is not None and loss == "l1":
-        absolute = np.abs(observed.astype(np.float64) - predicted).T
-        total = sum(float(np.nanmean(one)) for one in absolute if not np.isnan(one).all())
-    columns: dict[str, Any] = {f"{split}_loss": total}
-    for name, one in zip(targets, scores, strict=True):
+def columns(split: str, loss: Loss, observed: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
+    """Columns of metrics.csv: the loss, None if it is not defined, and each metric of each target, over all rows."""
+    columns: dict[str, Any] = {f"{split}_loss": loss.of_arrays(predicted, observed)}
+    for name, one in zip(loss.targets, score(observed, predicted), strict=True):
         columns.update({f"{split}_{metric}_{name}": getattr(one, metric) for metric in METRICS})
     return columns

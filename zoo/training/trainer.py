@@ -36,6 +36,7 @@ from zoo.system.signals import Stopped
 from zoo.training import scores
 from zoo.training.config import TrainConfig, difference
 from zoo.training.distributed import Group
+from zoo.training.losses import Loss
 from zoo.training.run_folder import RunFolder, State
 from zoo.training.scores import one_hot
 from zoo.weights import model_arrays, network
@@ -86,6 +87,8 @@ class Trainer:
         self.architecture, self.source, self.settings, self.folder = architecture, source, settings, folder
         self.config = dataclasses.replace(config, sequence_length=source.sequence_length, targets=source.targets)
         self.device = torch.device(device)
+        self.loss = Loss(settings, source.targets)
+        self.loss.check(source.validation.targets)
         self.group = group or Group()
         self.licence = licence
         self.start = start
@@ -171,6 +174,7 @@ class Trainer:
     def _epoch(self, reporter: Reporter) -> dict[str, Any]:
         number = self.progress.epoch + 1
         split = self.source.epoch(number)
+        self.loss.check(split.targets)
         order = np.random.default_rng((self.settings.seed, number)).permutation(len(split.codes))
         batches = [order[i : i + self.settings.batch_size] for i in range(0, len(order), self.settings.batch_size)]
         if len(batches) > 1 and len(batches[-1]) < 2 * self.group.size:
@@ -207,7 +211,7 @@ class Trainer:
             codes = augment(codes, self.settings.augment, generator)
         predicted = self._forward(one_hot(codes, self.device, self.dtype))
         observed = torch.from_numpy(split.targets[mine]).to(self.device, self.dtype)
-        loss = self._loss(predicted, observed)
+        loss = self.loss(predicted, observed, self.group.sum(self.loss.measured(observed).sum(0)))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self._share_gradients()
@@ -222,14 +226,6 @@ class Trainer:
             self.average.update_parameters(self.model)
         gathered = self.group.gather_rows(predicted.detach().float().cpu().numpy(), len(rows))
         return self.group.sum(loss.detach().clone()), gathered
-
-    def _loss(self, predicted: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
-        """This process's share of the loss: sum over targets of the mean error over the joint batch."""
-        present = ~observed.isnan()
-        counts = self.group.sum(present.sum(0).float()).clamp(min=1)
-        errors = (predicted.to(observed.dtype) - observed.nan_to_num()) * present
-        errors = errors.square() if self.settings.loss == "mse" else errors.abs()
-        return (errors.sum(0) / counts).sum()
 
     def _share_gradients(self) -> None:
         """Sum the gradients of all processes: each loss is a share of the loss of the joint batch."""
@@ -259,7 +255,7 @@ class Trainer:
         return self._columns("validation", validation.targets, predicted)
 
     def _columns(self, split: str, observed: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
-        return scores.columns(split, self.source.targets, observed, predicted, self.settings.loss)
+        return scores.columns(split, self.loss, observed, predicted)
 
     def _end_epoch(self, row: dict[str, Any]) -> dict[str, Any]:
         """Record the row of a finished epoch; keep the weights if it is the best so far. Returns rank 0's row."""
@@ -308,18 +304,11 @@ class Trainer:
         if self.progress.first_loss is None:
             self.progress.first_loss = loss
         first = self.progress.first_loss
-        if loss > DIVERGED * first and loss > DIVERGED * self._loss_of_a_constant(observed):
+        if loss > DIVERGED * first and loss > DIVERGED * self.loss.of_a_constant(observed):
             raise CheckFailed(
                 f"{where}: the training diverges, the loss is {loss:.3g} and was {first:.3g} at first; "
                 f"{self._advice(epoch)}"
             )
-
-    def _loss_of_a_constant(self, observed: np.ndarray) -> float:
-        """The lowest loss of one prediction for all rows of a batch. observed: (N, T), NaN where missing."""
-        columns = (column[~np.isnan(column)] for column in observed.T.astype(np.float64))
-        if self.settings.loss == "mse":
-            return sum(float(column.var()) for column in columns if len(column))
-        return sum(float(np.abs(column - np.median(column)).mean()) for column in columns if len(column))
 
     def _advice(self, epoch: int) -> str:
         if epoch == 0:
