@@ -42,6 +42,7 @@ def _fields(title: str) -> Parameter:
 
 ARGUMENTS = _group("Arguments")
 READING = _fields("Input")
+BACKGROUND = _fields("Sequences of the background")
 INTERVALS = _fields("Intervals of a genome, instead of FASTA files")
 OUTPUT = _group("Output")
 JOB = _fields("Run")
@@ -146,6 +147,10 @@ Runtimes = Annotated[
 ]
 Data = Annotated[Path, input_("Folder of the published data, a table (.tsv, .csv, .parquet) or a FASTA file.")]
 AllowLeakage = Annotated[bool, input_("Continue even if splits share sequences.")]
+Background = Annotated[
+    Path | None,
+    output("File of zoo background: also write percentiles among its values, such as dev_percentile beside dev."),
+]
 Json = Annotated[bool, output("Print JSON.", name="--json")]
 Overwrite = Annotated[bool, output("Replace the output if it exists.")]
 

@@ -26,6 +26,7 @@ from zoo.genome.effects import AFTER, LABELS, MISMATCH
 from zoo.genome.intervals import IntervalJob
 from zoo.genome.options import MOST_PART_SIZE, IntervalOptions, ShardOptions, SummaryOptions, VariantOptions
 from zoo.options import made
+from zoo.prediction import background as backgrounds
 from zoo.prediction.model import Model, data_frame, loaded_model
 from zoo.prediction.run import chunk_of
 
@@ -43,6 +44,7 @@ def predict_intervals(
     stride: int = 1,
     skip_bad: bool = False,
     ambiguous: Ambiguous = "n",
+    background: str | Path | None = None,
     **options: Any,
 ) -> Any:
     """Predict intervals of a genome: a DataFrame with the columns of `zoo predict --bed`, a row for each interval.
@@ -56,18 +58,21 @@ def predict_intervals(
         centre of the window with the maximum.
     skip_bad: skip invalid intervals.
     ambiguous: "n" reads letters of the genome other than ACGTN as N, "refuse" refuses them.
+    background: as for zoo.predict.
 
     Gives a ZooWarning for intervals that are skipped, or longer than the model with "center", and for letters that are
     read as N. Without pandas: a dict of column -> list or array. Raises ZooError as the command does.
     """
     loaded = loaded_model(model, weights, options)
     is_file = isinstance(intervals, str | Path)
+    opened = backgrounds.opened(background, loaded.spec, loaded.rc)
     chosen = IntervalOptions(Path(intervals) if is_file else None, None, Path(genome), skip_bad)  # type: ignore[arg-type]
     summarizing, reading = SummaryOptions(summary, stride), ReadOptions(ambiguous=ambiguous)  # type: ignore[arg-type]
     rows = [] if isinstance(intervals, str | Path) else list(intervals)
     job = IntervalJob(
         (),
         reading=reading,
+        background=None if background is None else Path(background),
         intervals=chosen,
         summarizing=summarizing,
         found=None if is_file else lambda contigs: _intervals(rows, contigs),
@@ -91,10 +96,10 @@ def predict_intervals(
             'longer than the model; see the argument summary: "max" or "mean"',
             counts.longer_than_the_model,
         )
-    targets = dict(zip(loaded.spec.targets, np.concatenate(values).T, strict=True))
+    numbers = backgrounds.beside(np.concatenate(values), opened).T
     return data_frame(
         dict(zip(job.LABELS, labels, strict=True))
-        | targets
+        | dict(zip(backgrounds.columns(loaded.spec.targets, opened), numbers, strict=True))
         | dict(zip(job.after(loaded.spec.targets), after, strict=True))
     )
 

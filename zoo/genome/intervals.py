@@ -65,6 +65,13 @@ class IntervalJob(PredictionJob):
     UNIT: ClassVar[str] = "intervals"
     LABELS: ClassVar[Mapping[str, type]] = {"chrom": str, "start": int, "end": int, "name": str, "strand": str}
 
+    def __post_init__(self) -> None:
+        """Raises ZooError for percentiles of means."""
+        if self.background is not None and self.summarizing.summary == "mean":
+            raise ZooError(
+                "--background: is of single windows; the mean over windows (--summary mean) has no percentile"
+            )
+
     @property
     def sources(self) -> tuple[str | Path, ...]:
         return tuple(path for path in (self.intervals.bed, self.intervals.genome) if path is not None)

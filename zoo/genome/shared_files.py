@@ -15,6 +15,7 @@ from zoo.formats.table_writer import Layout
 from zoo.formats.text_input import STANDARD_INPUT
 from zoo.genome import shards
 from zoo.genome.shards import Arrays, Compute, Parts, Progress, Workers
+from zoo.prediction import background as backgrounds
 from zoo.prediction import description
 from zoo.prediction.model import Model, ModelSource
 from zoo.prediction.run import PredictionJob, chunk_of, outputs_of, write_description
@@ -62,6 +63,7 @@ def predict_files(
     if STANDARD_INPUT in map(str, job.sources):
         raise ZooError("--ray: standard input cannot be shared out; give files")
     spec = model_source.spec()
+    background = backgrounds.opened(job.background, spec, model_source.rc)
     totals: Counter[str] = Counter()
     inputs, runtimes, providers = [], set(), set()
     with temporary_folder(job.output.absolute().parent) as room:
@@ -70,13 +72,15 @@ def predict_files(
             parts.write(part, arrays, runtime)
             runtimes.add(runtime)
         with outputs_of(job) as (written, description_file):
-            with table_writer.opened(job.output, written, Layout(spec.targets, job.LABELS)) as table:
+            layout = Layout(backgrounds.columns(spec.targets, background), job.LABELS)
+            with table_writer.opened(job.output, written, layout) as table:
                 for part, source in enumerate(job.sources):
                     arrays = parts.read(part)
                     counts, provider, *batches = shards.unpack(arrays["records"])
                     done = 0
                     for names in batches:
-                        table.write((names,), arrays["values"][done : done + len(names)])
+                        values = arrays["values"][done : done + len(names)]
+                        table.write((names,), backgrounds.beside(values, background))
                         done += len(names)
                     totals.update(counts)
                     providers.add(provider)
@@ -90,6 +94,7 @@ def predict_files(
                 "sequence_length": spec.sequence_length,
                 "targets": list(spec.targets),
                 "counts": dict(totals),
+                **backgrounds.entry(background),
                 "table": written.facts(),
             }
             write_description(described, description_file)

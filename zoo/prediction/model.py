@@ -19,6 +19,7 @@ from zoo.dna.encoding import check_codes, encode_as, sequence_list
 from zoo.dna.read_options import PYTHON, STRICT, ReadOptions
 from zoo.errors import ZooError
 from zoo.options import RunOptions, check, made
+from zoo.prediction import background as backgrounds
 from zoo.prediction import session
 from zoo.prediction.automatic import open_automatic
 from zoo.prediction.session import Session
@@ -234,6 +235,8 @@ def predict(
     sequences: Mapping[Any, str] | Sequence[str],
     model: str | Path | Model | None = None,
     weights: str | Path | None = None,
+    *,
+    background: str | Path | None = None,
     **options: Any,
 ) -> Any:
     """Predict texts: a DataFrame of float32 with a row for each sequence and a column for each target.
@@ -242,14 +245,18 @@ def predict(
         index name the rows.
     model, weights, options: as for zoo.load, `runtime`, `rc` and `resize` among them; or a loaded model from zoo.load,
     which saves time if there are many calls.
+    background: file of `zoo background`; a column such as dev_percentile then stands beside each target, with the
+    share of the background below the number (and half of the share equal to it), times 100.
 
     Without pandas: a dict of target -> float32 (N,). Raises ZooError as zoo.load and Model.predict do.
     """
     letters = list(sequences.values()) if isinstance(sequences, Mapping) else sequence_list(sequences)
     loaded = loaded_model(model, weights, options)
+    opened = backgrounds.opened(background, loaded.spec, loaded.rc)
     index = list(sequences) if isinstance(sequences, Mapping) else getattr(sequences, "index", None)
-    activities = loaded.predict(letters)
-    columns = {target: activities[:, column].copy() for column, target in enumerate(loaded.spec.targets)}
+    numbers = backgrounds.beside(loaded.predict(letters), opened)
+    names = backgrounds.columns(loaded.spec.targets, opened)
+    columns = {name: numbers[:, column].copy() for column, name in enumerate(names)}
     return data_frame(columns, None if callable(index) else index)  # the index of a list is a method
 
 

@@ -20,6 +20,7 @@ from zoo.dna.read_options import STRICT, ReadOptions
 from zoo.formats import table_writer
 from zoo.formats.fasta import Counts, Reader, check_readable
 from zoo.formats.table_writer import Column, Digested, Layout
+from zoo.prediction import background as backgrounds
 from zoo.prediction import description, profiles
 from zoo.prediction.model import Model
 from zoo.prediction.options import TableOptions
@@ -54,6 +55,7 @@ class PredictionJob:
     command: what the user typed, for the description.
     table: the columns of the files, if they are tables.
     profiles: file for the numbers of each position, see zoo/prediction/profiles.py.
+    background: file of zoo background; the table then has the percentile beside each number.
     """
 
     source: str | Path | tuple[str | Path, ...]
@@ -64,6 +66,7 @@ class PredictionJob:
     weights: str | Path | None = None
     table: TableOptions = dataclasses.field(default_factory=TableOptions)
     profiles: Path | None = None
+    background: Path | None = None
 
     UNIT: ClassVar[str] = "sequences"
     """Plural name of a record."""
@@ -105,7 +108,7 @@ class PredictionJob:
 
     @property
     def inputs(self) -> tuple[str | Path | None, ...]:
-        return *self.sources, self.weights
+        return *self.sources, self.weights, self.background
 
     def outputs(self) -> dict[Path, bool]:
         """Files to write, in the order in which they are renamed -> whether an existing one may be replaced.
@@ -194,6 +197,7 @@ def predict_file(
     job.check_output()
     if job.profiles is not None:
         profiles.check(job.profiles, model.spec, model.rc)
+    background = backgrounds.opened(job.background, model.spec, model.rc)
     records = job.records(model.spec.sequence_length, chunk_of(model))
     with outputs_of(job) as (written, description_file):
 
@@ -207,20 +211,22 @@ def predict_file(
 
         def write(result: tuple[Sequence[Column], Future[Predicted], Positions | None]) -> None:
             labels, predicted, positions = result
-            table.write(labels, *predicted.result())
+            values, after = predicted.result()
+            table.write(labels, backgrounds.beside(values, background), after)
             if positions is not None and profile_file is not None:
                 profile_file.append(labels, positions)
 
         targets = model.spec.targets
         decimals = TERMINAL_DECIMALS if job.output is None and os.isatty(STANDARD_OUTPUT) else None
-        layout = Layout(targets, job.LABELS, job.after(targets), decimals=decimals)
+        numbers = backgrounds.columns(targets, background)
+        layout = Layout(numbers, job.LABELS, job.after(targets), decimals=decimals)
         with (
             table_writer.opened(job.output, written, layout) as table,
             profiles.opened(job.profiles, job.overwrite, model.spec, job.LABELS) as profile_file,
             model.spec.naming_flanks(),
         ):
             pipeline.run(records, work, write)
-        described = describe(model, job, records) | {"table": written.facts()}
+        described = describe(model, job, records) | backgrounds.entry(background) | {"table": written.facts()}
         if job.profiles is not None:
             described["profiles"] = {"file": str(job.profiles), **description.facts(job.profiles)}
         write_description(described, description_file)

@@ -13,6 +13,11 @@ COMMANDS = {
             zoo predict peaks.tsv --column seq --both-strands -o scores.tsv
             zoo predict --bed peaks.bed --genome dm6.fa -o activity.tsv
             docs/predict.md""",
+        "confidence:background": """Predict random sequences, among which other commands rank their predictions.
+            zoo background --genome dm6.fa -o background.npz
+            zoo background --genome dm6.fa --shuffles 1 -o shuffled.npz
+            zoo background controls.fa -o controls.npz
+            docs/confidence.md""",
         "genome:variants": """Predict the effect of variants: activity of each allele, and their difference.
             zoo variants calls.vcf.gz --genome dm6.fa -o effects.tsv
             zoo variants calls.vcf.gz --genome dm6.fa --shifts -20,0,20 -o effects.vcf.gz

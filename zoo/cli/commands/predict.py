@@ -45,6 +45,7 @@ def predict(
     profiles: Annotated[
         Path | None, options.output("HDF5 file for the profiles of an imported network, beside the table.")
     ] = None,
+    background: options.Background = None,
     overwrite: options.Overwrite = False,
     table: Annotated[TableOptions, options.READING] = TableOptions(),
     reading: Annotated[ReadOptions, options.READING] = STRICT,
@@ -64,6 +65,7 @@ def predict(
         if sharing.ray is not None or summarizing.summary != "center":
             raise ZooError("--profiles: only applies to one window for each row, without --ray and --summary")
         job = dataclasses.replace(job, profiles=profiles)
+    job = dataclasses.replace(job, background=background)
     job.check_output()
     job.check_sources()
     if sharing.ray is None:

@@ -1,0 +1,217 @@
+"""Making a background: predict many sequences, sort the values, and write them with what they are of.
+
+The sequences are random windows of a genome, intervals, or those of files; or dinucleotide shuffles of any of these.
+Memory grows with the numbers that are kept, not with the sequences.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import zoo
+from zoo.confidence.options import BackgroundOptions
+from zoo.confidence.places import Draw, Places
+from zoo.dna.read_options import STRICT
+from zoo.dna.shuffle import references
+from zoo.errors import CheckFailed, ZooError, counted
+from zoo.formats.indexed_fasta import IndexedFasta
+from zoo.formats.text_input import STANDARD_INPUT
+from zoo.genome.intervals import IntervalJob
+from zoo.genome.options import IntervalOptions
+from zoo.options import made
+from zoo.prediction import background as backgrounds
+from zoo.prediction import description
+from zoo.prediction.model import Model, loaded_model
+from zoo.prediction.run import PredictionJob, chunk_of
+from zoo.system import pipeline
+from zoo.system.atomic import check_target, replacing
+from zoo.system.files import file_sha256
+
+WINDOWS = 100_000
+"""Random windows by default."""
+
+BATCH = 1 << 14
+"""Random windows that are predicted together."""
+
+MOST_VALUES = 1 << 28
+"""Most numbers of a background, 1 GiB."""
+
+Progress = Callable[[int, int | None], None]
+"""Called with the number of sequences done, and to do if it is known."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BackgroundJob:
+    """A background to make. given: files or intervals to predict.  genome: to draw random windows of, else None.
+
+    command: what the user typed, for the description.
+    """
+
+    output: Path
+    options: BackgroundOptions = BackgroundOptions()  # noqa: RUF009 - frozen
+    given: PredictionJob | None = None
+    genome: Path | None = None
+    overwrite: bool = False
+    command: str = ""
+
+    def check(self) -> None:
+        """Raise ZooError for options that do not fit each other, or an output that cannot be written."""
+        if self.output.suffix != backgrounds.SUFFIX:
+            raise ZooError(f"{self.output}: expected a name that ends in {backgrounds.SUFFIX}")
+        if self.genome is None and self.options.windows is not None:
+            raise ZooError("--windows: draws from a whole genome; give --genome without --bed, --region and files")
+        check_target(self.output, self.overwrite, self.inputs)
+
+    @property
+    def inputs(self) -> tuple[str | Path | None, ...]:
+        return *self.sources, self.given.weights if self.given else None
+
+    @property
+    def sources(self) -> tuple[str | Path, ...]:
+        return self.given.sources if self.given else () if self.genome is None else (self.genome,)
+
+
+def run(model: Model, job: BackgroundJob, on_progress: Progress = lambda *_: None) -> dict[str, Any]:
+    """Predict the sequences of a background and write it. Returns a description of the run.
+
+    The same model, sequences and seed give the same bytes, if the model is settled.
+    Raises ZooError for a sequence that is refused, too many numbers, or an output that cannot be written.
+    """
+    job.check()
+    with contextlib.ExitStack() as stack:
+        counts: dict[str, Any] = {"records": 0}
+        total = None
+        if job.genome is not None:
+            number = job.options.windows or WINDOWS
+            total = number * max(1, job.options.shuffles)
+            genome = stack.enter_context(IndexedFasta(job.genome))
+            batches = _random_windows(genome, model.spec.sequence_length, number, job.options.seed)
+        elif job.given is not None:
+            records = job.given.records(model.spec.sequence_length, chunk_of(model))
+            batches = (codes for _, codes in records)
+        else:
+            raise ZooError("expected FASTA files, or --genome for random windows or intervals")
+        values = _predicted(model, _shuffled(batches, job.options, model), on_progress, total)
+        if job.given is not None:
+            counts = dataclasses.asdict(records.counts) | {"records": values.shape[1]}
+    about = {
+        **backgrounds.identity(model.spec, model.rc),
+        "sequences": values.shape[1],
+        "source": "random windows" if job.genome else "intervals" if isinstance(job.given, IntervalJob) else "files",
+        "shuffles": job.options.shuffles,
+        "seed": job.options.seed,
+        "inputs": [_input(source) for source in job.sources],
+        "sequence_length": model.spec.sequence_length,
+        "version": zoo.__version__,
+    }
+    nothing = np.empty((len(values), 0), np.float32)
+    with replacing(job.output, job.overwrite, job.inputs) as partial:
+        backgrounds.write(partial, about, values, nothing)
+    return {
+        "command": job.command,
+        **description.of_run(model.runtime, model.provider, model.spec),
+        "counts": counts | {"records": values.shape[1]},
+    }
+
+
+def background(
+    output: str | Path,
+    model: str | Path | Model | None = None,
+    weights: str | Path | None = None,
+    *,
+    fasta: str | Path | Sequence[str | Path] = (),
+    genome: str | Path | None = None,
+    bed: str | Path | None = None,
+    windows: int | None = None,
+    shuffles: int = 0,
+    seed: int = 0,
+    overwrite: bool = False,
+    **options: Any,
+) -> Path:
+    """Write a background, as `zoo background` does, and return its path.
+
+    output: a file name that ends in .npz.  model, weights, options: as for zoo.predict.
+    fasta: FASTA files; or a genome, of which random windows are drawn, or intervals if `bed` is given.
+    windows: number of random windows, default 100,000.  shuffles, seed: see BackgroundOptions.
+    Raises ZooError as the command does.
+    """
+    chosen = made(BackgroundOptions, {"windows": windows, "shuffles": shuffles, "seed": seed})
+    files = (fasta,) if isinstance(fasta, str | Path) else tuple(fasta)
+    if bool(files) == (genome is not None):
+        raise ZooError("background: expected FASTA files or a genome")
+    bed, genome = (None if one is None else Path(one) for one in (bed, genome))
+    intervals = IntervalOptions(bed, None, genome)
+    given: PredictionJob | None = PredictionJob(files) if files else None
+    if bed is not None:
+        intervals.check()
+        given = IntervalJob((), intervals=intervals, reading=STRICT)
+    loaded = loaded_model(model, weights, options)
+    loaded.settle()
+    job = BackgroundJob(Path(output), chosen, given, None if given else intervals.genome, overwrite)
+    run(loaded, job)
+    return job.output
+
+
+def _random_windows(genome: IndexedFasta, length: int, number: int, seed: int) -> Iterator[np.ndarray]:
+    """Base codes, uint8 (N, L), of random windows without an N, in the order of the genome."""
+    before = length // 2
+    for found in Places(genome, before, length - before).draw([Draw(number)], seed):
+        whole = np.lib.stride_tricks.sliding_window_view(found.codes, length)
+        for first in range(0, len(found.positions), BATCH):
+            yield whole[found.positions[first : first + BATCH] - found.start]
+
+
+def _shuffled(batches: Iterator[np.ndarray], options: BackgroundOptions, model: Model) -> Iterator[np.ndarray]:
+    """Base codes, uint8 (N, L), as they are or their shuffles, in batches of about the same size."""
+    for codes in batches:
+        if not options.shuffles:
+            yield codes
+            continue
+        step = max(1, chunk_of(model) // options.shuffles)
+        for first in range(0, len(codes), step):
+            yield references(codes[first : first + step], options.shuffles, options.seed).reshape(-1, codes.shape[1])
+
+
+def _predicted(model: Model, batches: Iterator[np.ndarray], on_progress: Progress, total: int | None) -> np.ndarray:
+    """The values of all sequences, sorted, float32 (T, N)."""
+    found: list[np.ndarray] = []
+    targets = len(model.spec.targets)
+    done = 0
+
+    def collect(values: Any) -> None:
+        found.append(values.result())
+
+    def work(codes: np.ndarray) -> Any:
+        nonlocal done
+        done += len(codes)
+        if max(done, total or 0) * targets > MOST_VALUES:
+            raise ZooError(
+                f"background: expected at most {MOST_VALUES:,} numbers, got {counted(targets, 'targets')} of more than "
+                f"{MOST_VALUES // targets:,} sequences; give fewer sequences"
+            )
+        submitted = model.submit_codes(codes)
+        on_progress(done, total)
+        return submitted
+
+    with model.spec.naming_flanks():
+        pipeline.run(batches, work, collect)
+    if not found:
+        raise ZooError("background: expected sequences, found none")
+    values = np.concatenate(found).T.copy()
+    if not np.isfinite(values).all():
+        raise CheckFailed("background: the model gave an output that is not finite")
+    values.sort(axis=1)
+    return values
+
+
+def _input(source: str | Path) -> dict[str, str]:
+    """Name and digest of a file; standard input has none."""
+    path = Path(source)
+    digest = {} if str(source) == STANDARD_INPUT else {"sha256": file_sha256(path)}
+    return {"file": path.name, **digest}

@@ -1,0 +1,181 @@
+"""A background: what a model predicts for many sequences, which says how unusual another prediction is.
+
+The file is a NumPy archive (.npz) without pickles. It holds every value, sorted, so that ranks are exact. It belongs to
+weights, targets and the rule for strands, on any runtime. Axes: N sequences of the background, M values, T targets.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.errors import ZooError
+from zoo.spec import ModelSpec, check_targets
+from zoo.system.files import file_sha256
+
+SUFFIX = ".npz"
+
+FORMAT = 1
+"""Version of the file."""
+
+PERCENTILE = "percentile"
+
+KINDS = "kinds"
+"""Entry of `about`: kind of random variant -> their number, in the order of the effects."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Background:
+    """An open background.
+
+    about: what it is of, JSON types.  values: activities, sorted, float32 (T, N).
+    effects: sizes of the effects of random variants, float32 (T, E), sorted within each kind.
+    """
+
+    path: Path
+    about: Mapping[str, Any]
+    values: np.ndarray
+    effects: np.ndarray
+
+    def percentiles(self, values: np.ndarray, columns: Sequence[int] | None = None) -> np.ndarray:
+        """Percentile of each value: the share of the background below it, and half of the share equal to it, times 100.
+
+        values: float32 (M, T) -> float32 (M, T), NaN for NaN.  columns: the targets of the values; None for all.
+        """
+        found = np.empty(values.shape, np.float32)
+        for place, target in enumerate(self._targets(columns)):
+            low, high = ranks(self.values[target], values[:, place])
+            found[:, place] = (low + high) * (50 / self.values.shape[1])
+        found[np.isnan(values)] = np.nan
+        return found
+
+    def at_least(self, values: np.ndarray, columns: Sequence[int] | None = None) -> np.ndarray:
+        """How many values of the background are at least as high: float32 (M, T), finite -> int64 (M, T)."""
+        found = np.empty(values.shape, np.int64)
+        for place, target in enumerate(self._targets(columns)):
+            found[:, place] = self.values.shape[1] - ranks(self.values[target], values[:, place])[0]
+        return found
+
+    @property
+    def size(self) -> int:
+        """N, the sequences of the background."""
+        return int(self.values.shape[1])
+
+    def check(self, spec: ModelSpec, rc: str | None) -> None:
+        """Raise ZooError unless the background is of this model: weights, network, targets and strands."""
+        ours = identity(spec, rc)
+        theirs = {name: self.about.get(name) for name in ours}
+        if ours == theirs:
+            check_targets(columns(spec.targets, self))
+            return
+        if (ours["weights"], ours["network"]) != (theirs["weights"], theirs["network"]):
+            found = f"weights {str(theirs['weights'])[:12]}, and these are {spec.weights_id[:12]}"
+        elif ours["rc"] != theirs["rc"]:
+            found = "one strand; leave out --both-strands" if rc else "both strands; add --both-strands"
+            raise ZooError(f"{self.path}: is a background of {found}, or make another with zoo background")
+        else:
+            found = f"other targets, {theirs['targets']!s:.60}"
+        raise ZooError(f"{self.path}: is a background of {found}; zoo background makes one for this model")
+
+    def _targets(self, columns: Sequence[int] | None) -> Sequence[int]:
+        return range(len(self.values)) if columns is None else columns
+
+
+def ranks(sorted_values: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many of some sorted values are below each value, and how many are not above it: int64 (M,) each."""
+    order = np.argsort(values)  # a search for sorted values stays in the processor's cache
+    wanted = np.ascontiguousarray(values[order])
+    below = np.searchsorted(sorted_values, wanted, "left")
+    up_to = below.copy()
+    tied = sorted_values[np.minimum(below, len(sorted_values) - 1)] == wanted
+    up_to[tied] = np.searchsorted(sorted_values, wanted[tied], "right")
+    low, high = np.empty(len(order), np.int64), np.empty(len(order), np.int64)
+    low[order], high[order] = below, up_to
+    return low, high
+
+
+def columns(targets: Sequence[str], background: Background | None) -> Sequence[str]:
+    """Columns of a table of predictions: the targets, and with a background the percentile beside each."""
+    if background is None:
+        return targets
+    return [name for target in targets for name in (target, f"{target}_{PERCENTILE}")]
+
+
+def beside(values: np.ndarray, background: Background | None, targets: Sequence[int] | None = None) -> np.ndarray:
+    """Numbers for `columns`: float32 (M, T) -> (M, T), or with a background (M, 2T). targets: numbers of the columns,
+    None for all."""
+    if background is None:
+        return values
+    return np.stack([values, background.percentiles(values, targets)], axis=2).reshape(len(values), -1)
+
+
+def entry(background: Background | None) -> dict[str, Any]:
+    """What the description of a run says about its background; nothing without one."""
+    if background is None:
+        return {}
+    path = background.path
+    return {"background": {"file": str(path), "sha256": file_sha256(path), **background.about}}
+
+
+def identity(spec: ModelSpec, rc: str | None) -> dict[str, Any]:
+    """What a background is bound to, JSON types."""
+    return {"weights": spec.weights_id, "network": spec.network_id, "targets": list(spec.targets), "rc": rc}
+
+
+def opened(path: str | Path | None, spec: ModelSpec, rc: str | None) -> Background | None:
+    """The background in a file, for this model; None for None. Raises ZooError as `read` and `Background.check` do."""
+    if path is None:
+        return None
+    found = read(Path(path))
+    found.check(spec, rc)
+    return found
+
+
+def read(path: Path) -> Background:
+    """Raises ZooError unless the file is a whole background."""
+    if not path.is_file():
+        raise ZooError(f"{path}: {'expected a background, this is a folder' if path.is_dir() else 'no such file'}")
+    try:
+        with path.open("rb") as content, np.load(content, allow_pickle=False) as arrays:
+            about = json.loads(arrays["about"].tobytes())
+            values, effects = arrays["values"], arrays["effects"]
+        version = about["format"]
+    except (OSError, ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile):
+        raise ZooError(
+            f"{path}: expected a background that zoo background wrote, this is another or damaged file"
+        ) from None
+    if version != FORMAT:
+        raise ZooError(f"{path}: format {version!s:.20} was written by another release; make the background again")
+    sizes = list(about.get(KINDS, {}).values())
+    bounds = np.cumsum([0, *sizes])
+    whole = (
+        values.dtype == effects.dtype == np.float32
+        and values.ndim == effects.ndim == 2
+        and values.shape[1] > 0
+        and len(values) == len(effects) == len(about.get("targets", ()))
+        and effects.shape[1] == bounds[-1]
+        and _is_sorted(values)
+        and all(_is_sorted(effects[:, start:stop]) for start, stop in itertools.pairwise(bounds))
+    )
+    if not whole:
+        raise ZooError(f"{path}: is damaged: its values are not sorted numbers of its targets; make it again")
+    return Background(path, about, values, effects)
+
+
+def write(file: Path, about: Mapping[str, Any], values: np.ndarray, effects: np.ndarray) -> None:
+    """Write a file, whose bytes depend only on the arguments; see Background."""
+    text = json.dumps({"format": FORMAT, **about}).encode()
+    with file.open("wb") as content:
+        np.savez(content, about=np.frombuffer(text, np.uint8), values=values, effects=effects)
+
+
+def _is_sorted(values: np.ndarray) -> bool:
+    """Whether rows of finite numbers never fall."""
+    return bool(np.isfinite(values).all() and (values[:, 1:] >= values[:, :-1]).all())
