@@ -26,6 +26,7 @@ MODELS = {name: model for name, model in registry.working("models").items() if m
 """Not the model of imported networks, which has no weights of its own."""
 
 SMALLER: dict[str, dict[str, Any]] = {
+    "bpnet": {"filters": 5, "layers": 2, "first_kernel": 7, "profile_kernel": 9, "profile_length": 20},
     "basset": {"filters": (30, 21, 20), "dense_units": (50, 41)},
     "deepstarr": {"filters": (19, 12, 7, 5), "dense_units": (33,)},
     "legnet": {"stem_filters": 6, "block_filters": (8, 10), "pools": (2, 3), "widening": 2},
@@ -72,7 +73,7 @@ EVERY_CONFIG = {
 }
 """For tests that are quick for any network."""
 
-TRACED = ("legnet", "malinois", "dream")
+TRACED = ("legnet", "malinois", "dream", "bpnet")
 """Bundled models whose ONNX graphs PyTorch traces, which takes seconds. For tests that export, the odd network of the
 first one stands for all; tests/models/test_goldens.py exports each."""
 

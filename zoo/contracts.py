@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from zoo.card import Card
+    from zoo.frame import Profile
     from zoo.layers.onnx_graph import Tensors
     from zoo.layers.plain import PlainLayers, PlainShape
     from zoo.options import RunOptions
@@ -89,8 +90,8 @@ class EngineExtras(Protocol):
         """Make results bit-identical regardless of earlier batches, for an engine that adapts to its first batches."""
 
     def profiles(self, codes: np.ndarray) -> Mapping[str, np.ndarray]:
-        """Base codes, uint8 (N, L), N >= 1 -> name of each profile of an imported network (ModelSpec.frame) -> float32
-        (N, T, P). Needed to run files of networks with profiles."""
+        """Base codes, uint8 (N, L), N >= 1 -> name of each profile of the network -> float32 (N, S, P), S tracks and P
+        positions. Needed to run networks with profiles: see ModelExtras, and ModelSpec.frame of imported ones."""
 
     def check_way(self, way: str) -> None:
         """Raise ZooError if the engine cannot compute `way`, a method of ShorterWays, for its model; MissingDependency
@@ -209,6 +210,7 @@ class ModelExtras(Protocol):
     SEARCH_SPACE: TOML file with a search space, see zoo/search/space_files.py; a sweep file may use the names of its
         parameters.
     LOGGED_AS: word in a column name of metrics.csv -> the word for it in logs of a search and in sweep files.
+    UNIT: unit of the activities, where the architecture decides it.
     CARD: what the published weights were trained on; without published weights, what the data of the default targets
         are.
 
@@ -222,7 +224,15 @@ class ModelExtras(Protocol):
     PUBLISHED: Published
     SEARCH_SPACE: Path
     LOGGED_AS: Mapping[str, str]
+    UNIT: str
     CARD: Card
+
+    def profiles(self, config: Any) -> Sequence[Profile]:
+        """Profiles of the network: numbers of S tracks at P positions, with their place in the sequence.
+
+        A network with profiles has a method `with_profiles`, from the input of the network to a tuple of activities,
+        float (N, T), and each profile in this order, float (N, S, P).
+        """
 
     def array_shapes(self, config: Any) -> Mapping[str, tuple[int, ...]]:
         """Name -> shape of every float32 array of a weights file, in the order of the network's state dict.

@@ -23,6 +23,7 @@ from zoo.errors import MissingDependency, ZooError, require
 from zoo.spec import ALPHABET, ModelSpec
 from zoo.system import machine
 from zoo.weights import network
+from zoo.weights.checkpoint import profiles_of
 
 if TYPE_CHECKING:
     import torch
@@ -91,6 +92,16 @@ class TorchEngine:
             taken.copy_(self._activities(given.to(self._device, non_blocking=True)), non_blocking=True)
         return taken.numpy().copy()
 
+    def profiles(self, codes: np.ndarray) -> dict[str, np.ndarray]:
+        """See zoo.contracts.EngineExtras."""
+        import torch
+
+        names = [one.name for one in profiles_of(self.spec)]
+        with self._launching(self._buffers(), len(codes)):
+            found = self._module.with_profiles(self._one_hot(torch.from_numpy(codes).to(self._device)))[1:]
+            arrays = [one.float().cpu().numpy() for one in found]
+        return dict(zip(names, arrays, strict=True))
+
     def windows(self, codes: np.ndarray, stride: int) -> np.ndarray:
         """Every window of a stretch of DNA, see zoo.contracts.ShorterWays. Bases are copied to the device once."""
         import torch
@@ -107,7 +118,11 @@ class TorchEngine:
 
     def _activities(self, codes: torch.Tensor) -> torch.Tensor:
         """Base codes on the device, (N, L) -> (N, T)."""
-        return self._module((codes[:, None, :] == self._bases).float())
+        return self._module(self._one_hot(codes))
+
+    def _one_hot(self, codes: torch.Tensor) -> torch.Tensor:
+        """Base codes on the device, (N, L) -> (N, 4, L)."""
+        return (codes[:, None, :] == self._bases).float()
 
     @contextlib.contextmanager
     def _launching(self, buffers: _Buffers, sequences: int) -> Iterator[None]:

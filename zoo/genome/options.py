@@ -86,7 +86,7 @@ class ScanOptions:
     """Targets to write, A,B; default all targets of the model."""
 
     profile: str | None = None
-    """Write this profile of an imported network, in place of the targets: numbers of each position, from windows whose
+    """Write this profile of the network, in place of the targets: numbers of each position, from windows whose
     positions follow each other."""
 
     aggregate: Literal["window", "mean"] = "window"

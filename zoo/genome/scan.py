@@ -33,6 +33,7 @@ from zoo.prediction import background as backgrounds
 from zoo.prediction import description
 from zoo.prediction.run import description_path
 from zoo.spec import MOST_SHOWN, ModelSpec
+from zoo.weights.checkpoint import profiles_of
 
 BLOCK_BASES = 1 << 18
 """Bases whose windows are predicted together, the number that a Session hands to its engine at once; progress is
@@ -325,7 +326,7 @@ class ProfileScan(Scan):
 
 def profile_of(spec: ModelSpec, name: str) -> Profile:
     """A profile of a network by its name. Raises ZooError, which lists them, for an unknown one."""
-    known = {one.name: one for one in spec.frame.profiles} if spec.frame else {}
+    known = {one.name: one for one in profiles_of(spec)}
     if name not in known:
         raise ZooError(f"--profile: these weights have {', '.join(known) or 'no profiles'}, got {name!r}")
     return known[name]

@@ -256,8 +256,9 @@ class Model:
         return self.session.submit(codes)
 
     def profiles(self, codes: np.ndarray) -> dict[str, np.ndarray]:
-        """Base codes, uint8 (N, L), N >= 1 -> name of each profile of an imported network -> float32 (N, T, P), along
-        the strand that is given. Raises ZooError as `predict_codes` does, and without profiles or for both strands."""
+        """Base codes, uint8 (N, L), N >= 1 -> name of each profile of the network -> float32 (N, S, P), S tracks
+        and P positions along the strand that is given. Raises ZooError as `predict_codes` does, and without profiles
+        or for both strands."""
         return self.session.profiles(codes)
 
     def windows(self, codes: np.ndarray, stride: int = 1) -> np.ndarray:

@@ -26,7 +26,7 @@ from zoo.prediction import spread
 from zoo.spec import ALPHABET, ModelSpec
 from zoo.system import futures, machine
 from zoo.weights import lookup
-from zoo.weights.checkpoint import SUFFIX, Checkpoint
+from zoo.weights.checkpoint import SUFFIX, Checkpoint, profiles_of
 
 FORKED = (
     "this process was forked after the model was loaded, and the model's threads do not survive a fork; start "
@@ -125,14 +125,17 @@ class Session:
         return len(self.spec.targets) if self._means else self.spec.numbers
 
     def profiles(self, codes: np.ndarray) -> dict[str, np.ndarray]:
-        """Base codes, uint8 (N, L), N >= 1 -> name of each profile of an imported network -> float32 (N, T, P).
+        """Base codes, uint8 (N, L), N >= 1 -> name of each profile of the network -> float32 (N, S, P), S tracks and P
+        positions (zoo.frame.Profile).
 
         Raises ZooError as `predict` does, and for a network without profiles.
         """
         check_codes(codes, self.spec.sequence_length)
-        if self.spec.frame is None or not self.spec.frame.profiles:
+        if not profiles_of(self.spec):
             raise ZooError("profiles: these weights have none; a frame names those of an imported network")
-        compute: Callable[[np.ndarray], Any] = self._engine.profiles  # type: ignore[attr-defined]
+        compute: Callable[[np.ndarray], Any] | None = getattr(self._engine, "profiles", None)
+        if compute is None:
+            raise ZooError(f"{self.runtime}: computes no profiles; use --runtime auto")
         parts = [self._guarded(compute, part) for part in self._batches(codes)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 

@@ -15,6 +15,7 @@ import numpy as np
 from zoo import registry
 from zoo.card import Card
 from zoo.errors import ZooError
+from zoo.frame import Profile
 from zoo.spec import SPEC_KEY, ModelSpec
 from zoo.system.atomic import replacing
 from zoo.weights import file_checks, model_arrays
@@ -51,6 +52,14 @@ def config_of(spec: ModelSpec) -> Any:
         if getattr(config, name) != getattr(spec, name):
             raise ZooError(f"{name}: the spec says {getattr(spec, name)!r}, its config {getattr(config, name)!r}")
     return config
+
+
+def profiles_of(spec: ModelSpec) -> tuple[Profile, ...]:
+    """The profiles of a network: those of its frame if it was imported as a graph, else those of its model."""
+    if spec.frame is not None:
+        return spec.frame.profiles
+    profiles = getattr(registry.load("models", spec.architecture), "profiles", None)
+    return tuple(profiles(config_of(spec))) if profiles else ()
 
 
 def read_spec(text: str | bytes, path: Path) -> ModelSpec:
@@ -107,6 +116,8 @@ def make(
     Raises ZooError that names the first array that is missing, unexpected, misshapen or not finite.
     """
     _check_arrays(arrays, model_arrays.shapes(architecture, config), str(where or architecture))
+    unit = getattr(registry.load("models", architecture), "UNIT", None)
+    card = (card or Card()).filled(Card(unit=unit)) if unit else card
     arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
     spec = dataclasses.replace(describe(architecture, config), weights_id=weights_id(arrays))
     spec = dataclasses.replace(spec, source=source, licence=licence, imported=imported, card=card)

@@ -9,7 +9,7 @@ differ, no file is written.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -25,17 +25,18 @@ from zoo.system.atomic import check_target
 from zoo.weights import checkpoint, network
 from zoo_exporters.onnx import traced
 from zoo_exporters.onnx.imported import network_shapes, write_imported
-from zoo_exporters.onnx.inputs import INPUTS, OUTPUT, TENSORS, one_hot_channels_first, remove_input, set_input
+from zoo_exporters.onnx.inputs import INPUTS, OUTPUT, PROFILE, TENSORS, one_hot_channels_first, remove_input, set_input
 from zoo_exporters.onnx.stored import describe, read_spec, read_tests, write_spec, written
 
 if TYPE_CHECKING:
     import onnx
 
+    from zoo.contracts import Engine
     from zoo.weights.checkpoint import Checkpoint
 
 __all__ = [
-    "CONVERTS", "INPUTS", "OPSET", "OUTPUT", "SUFFIX", "TENSORS", "convert", "export", "network_shapes", "read_spec",
-    "read_tests", "refuses", "write_imported", "write_spec",
+    "CONVERTS", "INPUTS", "OPSET", "OUTPUT", "PROFILE", "SUFFIX", "TENSORS", "convert", "export", "network_shapes",
+    "read_spec", "read_tests", "refuses", "write_imported", "write_spec",
 ]  # fmt: skip
 
 SUFFIX = ".onnx"
@@ -45,14 +46,21 @@ CONVERTS = (SUFFIX,)
 OPSET = 18
 """Default operator set: the one that PyTorch's exporter is made for, and old enough for every runtime."""
 
-CHECKED_BATCHES = (1, 3, 512)
-"""Batch sizes at which a new file is compared with the reference: one, odd, and large."""
+CHECKED_BATCHES = (1, 3)
+"""Batch sizes at which a new file is compared with the reference, beside a large one."""
+
+CHECKED_BASES = 1 << 15
+"""Bases of the large batch, so that the comparison of a network of thousands of bases does not take minutes."""
 
 TOLERANCE = 1e-4
 """Largest difference from the reference, absolute or relative. Float32 rounding stays below a tenth of it."""
 
 UNKNOWN_SHARE = 0.02
 """Share of Ns in the random sequences of that comparison."""
+
+
+Outputs = Callable[[np.ndarray], Sequence[np.ndarray]]
+"""Base codes, uint8 (N, L) -> activities (N, T), and profiles (N, S, P)."""
 
 
 class Plain(NamedTuple):
@@ -78,7 +86,8 @@ def export(
     ] = "onehot",
     overwrite: bool = False,
 ) -> None:
-    """Write one .onnx file with a free batch axis, an input as in INPUTS, and the output `activity`.
+    """Write one .onnx file with a free batch axis, an input as in INPUTS, the output `activity`, and an output for each
+    profile of the network, `profile/NAME`.
 
     opset: ONNX operator set; None means OPSET.  input: a key of INPUTS.
     Raises ZooError for a bad opset, input or path; MissingDependency if the model needs PyTorch, which is not
@@ -140,13 +149,17 @@ def convert(
     describe(model, spec, INPUTS[input])
     if tests is not None:
         model.metadata_props.add(key=TEST_KEY, value=tests)
-    engine = registry.load("runtimes", "onnx").start_file(source, "cpu", RunOptions(batch_size=max(CHECKED_BATCHES)))
+    options = RunOptions(batch_size=_checked_batches(length)[-1])
+    engine = registry.load("runtimes", "onnx").start_file(source, "cpu", options)
     with written(model, path, overwrite) as partial:
-        _check(partial, str(source), engine.run, path)
+        _check(partial, str(source), lambda codes: _outputs(engine, codes), path)
     return spec
 
 
 def _plain(weights: Checkpoint) -> Plain | None:
+    """The network without PyTorch; None if it has no such form, or profiles."""
+    if checkpoint.profiles_of(weights.spec):
+        return None
     model, config, arrays = registry.load("models", weights.spec.architecture), weights.config, weights.arrays
     fold = getattr(model, "plain_layers", None)
     if fold:
@@ -158,22 +171,23 @@ def _plain(weights: Checkpoint) -> Plain | None:
     return None
 
 
-def _reference(weights: Checkpoint, plain_network: Plain | None) -> tuple[str, Callable[[np.ndarray], np.ndarray]]:
-    """Name and function, base codes, uint8 (N, L) -> activities (N, T): PyTorch if it is installed, else the network in
-    NumPy. Raises MissingDependency if there is neither."""
+def _reference(weights: Checkpoint, plain_network: Plain | None) -> tuple[str, Outputs]:
+    """Name and function, base codes, uint8 (N, L) -> activities (N, T) and profiles: PyTorch if it is installed, else
+    the network in NumPy. Raises MissingDependency if there is neither."""
     try:
         module = network.from_checkpoint(weights)
     except MissingDependency:
         if plain_network is None:
             raise
-        return "the network in NumPy", lambda codes: plain_network.activities(encoding.one_hot(codes))
+        return "the network in NumPy", lambda codes: [plain_network.activities(encoding.one_hot(codes))]
+    forward = module.with_profiles if checkpoint.profiles_of(weights.spec) else lambda hot: [module(hot)]
 
-    def run(codes: np.ndarray) -> np.ndarray:
+    def run(codes: np.ndarray) -> Sequence[np.ndarray]:
         import torch
 
         with torch.inference_mode(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they are about speed
-            return module(torch.from_numpy(one_hot_channels_first(codes))).numpy()
+            return [one.numpy() for one in forward(torch.from_numpy(one_hot_channels_first(codes)))]
 
     return "PyTorch", run
 
@@ -188,19 +202,34 @@ def _check_valid(partial: Path, path: Path) -> None:
         raise CheckFailed(f"{path}: not written, the exported graph is not valid ONNX: {error}") from None
 
 
-def _check(partial: Path, name: str, reference: Callable[[np.ndarray], np.ndarray], path: Path) -> None:
+def _checked_batches(length: int) -> tuple[int, ...]:
+    return *CHECKED_BATCHES, max(CHECKED_BATCHES[-1] + 1, CHECKED_BASES // length)
+
+
+def _outputs(engine: Engine, codes: np.ndarray) -> Sequence[np.ndarray]:
+    """Activities (N, T), and the profiles if there are any."""
+    found: Mapping[str, np.ndarray] = engine.profiles(codes) if checkpoint.profiles_of(engine.spec) else {}  # type: ignore[attr-defined]
+    return [engine.run(codes), *found.values()]
+
+
+def _check(partial: Path, name: str, reference: Outputs, path: Path) -> None:
     """Raise CheckFailed unless the file gives the numbers of the reference in ONNX Runtime."""
     spec = read_spec(partial)
     # the runtime is loaded by name, since exporters import no runtime
-    options = RunOptions(batch_size=max(CHECKED_BATCHES))
+    batches = _checked_batches(spec.sequence_length)
+    options = RunOptions(batch_size=batches[-1])
     engine = registry.load("runtimes", "onnx").start_file(partial, "cpu", options)
     random = np.random.default_rng(0)
-    for batch in CHECKED_BATCHES:
+    for batch in batches:
         codes = random.integers(0, len(ALPHABET), (batch, spec.sequence_length), np.uint8)
         codes[random.random(codes.shape) < UNKNOWN_SHARE] = UNKNOWN_BASE
-        difference = _difference(engine.run(codes), reference(codes), f"at batch {batch}")
-        if difference:
-            raise CheckFailed(f"{path}: not written, ONNX Runtime and {name} differ in {difference}")
+        for actual, expected in zip(_outputs(engine, codes), reference(codes), strict=True):
+            # the numbers of a profile are compared in units of its largest
+            unit = np.abs(expected).max() or 1 if expected.ndim > 2 else 1
+            found, wanted = (one.reshape(batch, -1) / unit for one in (actual, expected))
+            difference = _difference(found, wanted, f"at batch {batch}")
+            if difference:
+                raise CheckFailed(f"{path}: not written, ONNX Runtime and {name} differ in {difference}")
 
 
 def _difference(actual: np.ndarray, expected: np.ndarray, where: str) -> str | None:

@@ -16,6 +16,7 @@ from zoo.frame import BASES, Frame, Profile, Target, Transform
 from zoo.layers.onnx_graph import Tensors
 from zoo.weights.importers import framed as meaning
 from zoo.weights.importers.framed import Tensor
+from zoo_exporters.onnx.inputs import PROFILE
 
 if TYPE_CHECKING:
     import onnx
@@ -26,9 +27,6 @@ FRONT, BEHIND, NETWORK = "frame/input/", "frame/output/", "network"
 
 SPREAD = "activity_sd"
 """Output of an ensemble: the standard deviation over its members, float32 (N, T)."""
-
-PROFILE = "profile/"
-"""Start of the names of outputs with positions, float32 (N, T, P)."""
 
 Shapes = Mapping[str, Sequence[int | str | None]]
 """Output of the network -> its shape."""

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 OUTPUT = "activity"
 """Name of the output tensor, float32 (N, T)."""
 
+PROFILE = "profile/"
+"""Start of the name of each profile's output tensor, float32 (N, S, P)."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Input:

@@ -12,9 +12,10 @@ from zoo.errors import ZooError
 from zoo.spec import SPEC_KEY, TEST_KEY, ModelSpec
 from zoo.system.atomic import replacing
 from zoo.weights import checkpoint, file_checks, test_tensors
+from zoo.weights.checkpoint import profiles_of
 from zoo.weights.test_tensors import TestTensors
 from zoo_exporters.onnx import container
-from zoo_exporters.onnx.inputs import Input
+from zoo_exporters.onnx.inputs import PROFILE, Input
 
 if TYPE_CHECKING:
     import onnx
@@ -54,6 +55,10 @@ def describe(model: onnx.ModelProto, spec: ModelSpec, kind: Input, tests: TestTe
     model.graph.name = spec.architecture
     model.graph.input[0].doc_string = kind.about
     model.graph.output[0].doc_string = f"float32 (batch, {len(spec.targets)}): {', '.join(spec.targets)}"
+    profiles = {f"{PROFILE}{one.name}": one for one in profiles_of(spec)}
+    for output in model.graph.output:
+        if one := profiles.get(output.name):
+            output.doc_string = f"float32 (batch, {len(one.columns)}, {one.positions}): {', '.join(one.columns)}"
     model.metadata_props.add(key=SPEC_KEY, value=file_checks.spec_json(spec.to_dict()))
     if tests is not None:
         model.metadata_props.add(key=TEST_KEY, value=base64.b64encode(tests.to_bytes()).decode())

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from zoo.errors import CheckFailed, ZooError, require
 from zoo.spec import ALPHABET, ModelSpec
 from zoo.system.quiet import quiet
+from zoo.weights.checkpoint import profiles_of
+from zoo_exporters.onnx.inputs import PROFILE
 from zoo_exporters.onnx.widen import widen
 
 if TYPE_CHECKING:
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 
 
 def trace(module: torch.nn.Module, spec: ModelSpec, tensors: Tensors, opset: int) -> onnx.ModelProto:
-    """The traced graph: one-hot bases, channels first -> activities. Batch norm is folded into the layer before it.
+    """The traced graph: one-hot bases, channels first -> activities, and profiles if there are any. Batch norm is
+    folded into the layer before it.
 
     Recurrent layers are traced by PyTorch's older exporter, if it knows all operators of the network, since it keeps
     them; the newer one writes out every position, and takes minutes.
@@ -34,9 +37,13 @@ def trace(module: torch.nn.Module, spec: ModelSpec, tensors: Tensors, opset: int
     require("onnxscript", "train", "PyTorch's exporter")
     # the exporter treats a batch of 1 as a constant
     example = torch.zeros(2, len(ALPHABET), spec.sequence_length)
+    names = [f"{PROFILE}{one.name}" for one in profiles_of(spec)]
+    if names:
+        module = _with_profiles(module)
+    outputs = [tensors.output, *names]
     recurrent = any(isinstance(layer, torch.nn.RNNBase) for layer in module.modules())
-    model = _recurrent(module, example, tensors, opset) if recurrent else None
-    model = model or _exported(module, example, tensors, opset)
+    model = _recurrent(module, example, tensors.input, outputs, opset) if recurrent else None
+    model = model or _exported(module, example, tensors.input, outputs, opset)
     if model.graph.input[0].type.tensor_type.shape.dim[0].HasField("dim_value"):
         raise ZooError(
             f"{spec.architecture}: the batch axis became fixed at {len(example)}, the number of sequences in the "
@@ -47,7 +54,25 @@ def trace(module: torch.nn.Module, spec: ModelSpec, tensors: Tensors, opset: int
     return model
 
 
-def _recurrent(module: torch.nn.Module, example: torch.Tensor, tensors: Tensors, opset: int) -> onnx.ModelProto | None:
+def _with_profiles(module: torch.nn.Module) -> torch.nn.Module:
+    """A network that returns its profiles too (contracts.ModelExtras.profiles)."""
+    import torch
+
+    class WithProfiles(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = module
+
+        def forward(self, one_hot: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            found: tuple[torch.Tensor, ...] = self.network.with_profiles(one_hot)
+            return found
+
+    return WithProfiles().eval()
+
+
+def _recurrent(
+    module: torch.nn.Module, example: torch.Tensor, given: str, outputs: list[str], opset: int
+) -> onnx.ModelProto | None:
     """The graph by the older exporter; None if it does not know an operator."""
     import onnx
     import torch
@@ -60,14 +85,16 @@ def _recurrent(module: torch.nn.Module, example: torch.Tensor, tensors: Tensors,
             file,
             dynamo=False,
             opset_version=opset,
-            input_names=[tensors.input],
-            output_names=[tensors.output],
-            dynamic_axes={name: {0: "batch"} for name in (tensors.input, tensors.output)},
+            input_names=[given],
+            output_names=outputs,
+            dynamic_axes={name: {0: "batch"} for name in (given, *outputs)},
         )
     return onnx.load_model_from_string(file.getvalue()) if file.getvalue() else None
 
 
-def _exported(module: torch.nn.Module, example: torch.Tensor, tensors: Tensors, opset: int) -> onnx.ModelProto:
+def _exported(
+    module: torch.nn.Module, example: torch.Tensor, given: str, outputs: list[str], opset: int
+) -> onnx.ModelProto:
     import torch
 
     with quiet():
@@ -76,8 +103,8 @@ def _exported(module: torch.nn.Module, example: torch.Tensor, tensors: Tensors, 
             (example,),
             dynamo=True,
             opset_version=opset,
-            input_names=[tensors.input],
-            output_names=[tensors.output],
+            input_names=[given],
+            output_names=outputs,
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             external_data=False,
             verbose=False,

@@ -42,7 +42,6 @@ AUTOMATIC = {"cuda": 40, "cpu": 10}
 TRUST = {"cpu": 10}
 LIBRARIES = ("onnx",)
 SHORTER_WAYS = ("windows", "mutants")
-SHORTER_WAYS = ("windows", "mutants")
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 PRECISIONS = {"cpu": ("fp32",), "cuda": ("fp32", "tf32")}
@@ -151,7 +150,7 @@ class OnnxEngine:
 
     def profiles(self, codes: np.ndarray) -> dict[str, np.ndarray]:
         """See zoo.contracts.EngineExtras."""
-        start = registry.load("exporters", "onnx").framed.PROFILE
+        start = registry.load("exporters", "onnx").PROFILE
         names = [one.name for one in self._session.get_outputs() if one.name.startswith(start)]
         with _failures(len(codes)):
             found = self._session.run(names, {self._session.get_inputs()[0].name: self._feed(codes)})

@@ -43,7 +43,7 @@ def predict(
         ),
     ] = None,
     profiles: Annotated[
-        Path | None, options.output("HDF5 file for the profiles of an imported network, beside the table.")
+        Path | None, options.output("HDF5 file for the profiles of the network, beside the table.")
     ] = None,
     background: options.Background = None,
     overwrite: options.Overwrite = False,

@@ -59,7 +59,8 @@ OPEN = "?"
 MOST_BYTES = 1 << 24
 """Maximum size of a TOML file with a frame."""
 
-ELSEWHERE = {"flatten": "convolutions and dense layers", "epsilon": "batch normalizations", "prefix": "arrays"}
+ELSEWHERE = {"flatten": "convolutions and dense layers", "epsilon": "batch normalizations", "prefix": "arrays",
+             "control": "profile networks (a frame has constants for further inputs)"}  # fmt: skip
 """Option of ImportOptions that a file with a graph never needs -> what it is about."""
 
 

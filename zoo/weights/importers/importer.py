@@ -122,7 +122,7 @@ def assemble(file: ImportedFile, options: ImportOptions = DEFAULT, architecture:
 def _named(file: ImportedFile, options: ImportOptions, architecture: str | None) -> state_dicts.Named | None:
     """The network whose names and shapes the arrays of a file have; None if there is none, or it has to be recognized
     by its layers."""
-    if file.arrays is None or (architecture and hasattr(_plugin(architecture), "read_layers")):
+    if file.arrays is None or (architecture and not state_dicts.by_names(_plugin(architecture))):
         return None
     return state_dicts.find(file.arrays, options, architecture, str(file.path))
 

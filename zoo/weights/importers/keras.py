@@ -115,19 +115,22 @@ def check_contained(file: h5py.File, where: str) -> None:
 
 
 def _stored(group: h5py.Group, where: str) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    """Name and float32 arrays of each layer in order; the array Conv1D_1st_11/kernel:0 gets the name kernel."""
+    """Name and float32 arrays of each layer in order; the array Conv1D_1st_11/kernel:0 gets the name kernel. The layers
+    of a network that is a layer itself follow each other, named outer/inner."""
     read = 0
     for layer in _text_list(group, "layer_names"):
-        arrays = {}
+        parts: dict[str, dict[str, np.ndarray]] = {}
         for name in _text_list(group[layer], "weight_names"):
             stored = group[layer][name]
             if stored.dtype.kind != "f":
                 raise ZooError(f"{where}: {name}: expected floating point numbers, got {stored.dtype}")
             read += int(stored.size or 0) * max(stored.dtype.itemsize, np.dtype(np.float32).itemsize)
             file_checks.check_bytes(read, where)
+            inner, _, last = name.rpartition("/")
             with np.errstate(over="ignore"):  # infinite values are found by the check of all arrays
-                arrays[name.rpartition("/")[2].partition(":")[0]] = np.asarray(stored).astype(np.float32)
-        yield layer, arrays
+                parts.setdefault(inner, {})[last.partition(":")[0]] = np.asarray(stored).astype(np.float32)
+        for inner, arrays in parts.items() or [("", {})]:
+            yield (layer if len(parts) < 2 else f"{layer}/{inner.rpartition('/')[2]}"), arrays
 
 
 def _text_list(group: h5py.Group, name: str) -> list[str]:

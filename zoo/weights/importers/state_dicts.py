@@ -67,8 +67,8 @@ class Named:
 def find(arrays: Mapping[str, np.ndarray], options: ImportOptions, model: str | None, where: str) -> Named | None:
     """The network whose names and shapes these arrays have; None if there is none.
 
-    model: an architecture or a variant, the only one to try. Without it, models that read files by their layers
-    (importer.Reader) are left out.
+    model: an architecture or a variant, the only one to try. Without it, models that are not read by names are
+    left out.
     Raises ZooError if several networks fit, an option is missing or does not apply, the only one to try does not fit,
     or a file has most names of a network and is another one.
     """
@@ -92,6 +92,12 @@ def find(arrays: Mapping[str, np.ndarray], options: ImportOptions, model: str | 
     if not fitting and nearest is not None and (model is not None or nearest[0] >= MOST):
         raise nearest[1]
     return next(iter(fitting.values()), None)
+
+
+def by_names(plugin: Any) -> bool:
+    """Whether state dicts of a model are read by the names of their arrays: of any with a table of names, or without
+    importer.Reader."""
+    return hasattr(plugin, "ARRAY_NAMES") or not hasattr(plugin, "read_layers")
 
 
 def weights_from_state_dict(
@@ -152,7 +158,7 @@ def _tried(model: str | None) -> dict[str, Mapping[str, Any]]:
     """Architecture -> its variants to try."""
     models = registry.working("models")
     if model is None:
-        return {name: plugin.VARIANTS for name, plugin in models.items() if not hasattr(plugin, "read_layers")}
+        return {name: plugin.VARIANTS for name, plugin in models.items() if by_names(plugin)}
     variants = lookup.variants()
     if model in variants:
         return {variants[model]: {model: models[variants[model]].VARIANTS[model]}}
@@ -179,7 +185,9 @@ def _fitting(
     for name, variant in variants.items():
         length, targets = options.length or variant.sequence_length, options.targets or variant.targets
         try:
-            config = dataclasses.replace(variant, **{**shown, "sequence_length": length, "targets": targets})
+            control = {"control": options.control} if options.control and "control" in vars(variant) else {}
+            fields = {**shown, **control, "sequence_length": length, "targets": targets}
+            config = dataclasses.replace(variant, **fields)
             shapes = model_arrays.shapes(architecture, config)
         except ZooError as error:
             # where no array has shown that the file holds this network, it may be another one
