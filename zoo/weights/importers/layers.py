@@ -57,7 +57,7 @@ class ImportOptions:
     """The .json of a Keras model whose .h5 holds only weights."""
 
     control: Literal["zero"] | None = None
-    """What the inputs for a control of a profile network, such as BPNet, get: zero, as without a control."""
+    """What the inputs for a control of a profile network get: zero, as without a control."""
 
     source: str | None = None
     """Where the weights come from; stored with them."""
