@@ -58,7 +58,7 @@ def made() -> backgrounds.Background:
 def test_the_tails_of_a_million_values_are_exact(made: backgrounds.Background) -> None:
     highest, lowest = made.values[:, -400::7].T, made.values[:, :400:7].T
     values = np.concatenate([highest, lowest, np.nextafter(highest, np.float32(9)), [[9, -9]]]).astype(np.float32)
-    found, at_least = made.ranked(values)
+    found, at_least = made.percentiles(values), made.at_least(values)
     for target, row in enumerate(made.values):
         expected = [
             by_hand(row[:, None], values[place : place + 1, target, None])[0, 0] for place in range(len(values))
@@ -193,8 +193,10 @@ def test_a_background_belongs_to_a_model(zoo: Zoo, contigs: dict[str, str]) -> N
     none = np.empty((3, 0), np.float32)
     backgrounds.write(Path("targets.npz"), about | {"targets": ["a", "b", "d"]}, values, none)
     one_line(zoo, ["targets.npz", "targets", "'d'"], *predict, "targets.npz")
-    backgrounds.write(Path("new.npz"), about | {"format": 2}, values, none)
-    one_line(zoo, ["new.npz", "format 2"], *predict, "new.npz")
+    backgrounds.write(Path("new.npz"), about | {"format": ["background", 2]}, values, none)
+    one_line(zoo, ["new.npz", "version 2"], *predict, "new.npz")
+    backgrounds.write(Path("other.npz"), about | {"format": ["calibration", 1]}, values, none)
+    one_line(zoo, ["other.npz", "background", "calibration"], *predict, "other.npz")
     Path("cut.npz").write_bytes(Path("bg.npz").read_bytes()[:-40])
     Path("text.npz").write_text("x")
     np.savez("arrays.npz", values=values)

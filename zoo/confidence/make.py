@@ -26,7 +26,7 @@ from zoo.genome.intervals import IntervalJob
 from zoo.genome.options import IntervalOptions
 from zoo.options import made
 from zoo.prediction import background as backgrounds
-from zoo.prediction import description
+from zoo.prediction import description, model_files
 from zoo.prediction.model import Model, loaded_model
 from zoo.prediction.run import PredictionJob, chunk_of
 from zoo.system import pipeline
@@ -62,15 +62,15 @@ class BackgroundJob:
 
     def check(self) -> None:
         """Raise ZooError for options that do not fit each other, or an output that cannot be written."""
-        if self.output.suffix != backgrounds.SUFFIX:
-            raise ZooError(f"{self.output}: expected a name that ends in {backgrounds.SUFFIX}")
+        if self.output.suffix != model_files.SUFFIX:
+            raise ZooError(f"{self.output}: expected a name that ends in {model_files.SUFFIX}")
         if self.genome is None and self.options.windows is not None:
             raise ZooError("--windows: draws from a whole genome; give --genome without --bed, --region and files")
         check_target(self.output, self.overwrite, self.inputs)
 
     @property
     def inputs(self) -> tuple[str | Path | None, ...]:
-        return *self.sources, *(self.given.weights if self.given else ())
+        return *self.sources, self.given.weights if self.given else None
 
     @property
     def sources(self) -> tuple[str | Path, ...]:
@@ -101,7 +101,7 @@ def run(model: Model, job: BackgroundJob, on_progress: Progress = lambda *_: Non
         if job.given is not None:
             counts = dataclasses.asdict(records.counts) | {"records": values.shape[1]}
     about = {
-        **backgrounds.identity(model.spec, model.rc),
+        **model_files.identity(model.spec, model.rc),
         "sequences": values.shape[1],
         "source": "random windows" if job.genome else "intervals" if isinstance(job.given, IntervalJob) else "files",
         "shuffles": job.options.shuffles,

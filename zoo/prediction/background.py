@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,13 +15,11 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import ZooError
+from zoo.prediction import model_files
 from zoo.spec import ModelSpec, check_targets
 from zoo.system.files import file_sha256
 
-SUFFIX = ".npz"
-
-FORMAT = 1
-"""Version of the file."""
+KIND, VERSION, COMMAND = "background", 1, "zoo background"
 
 PERCENTILE = "percentile"
 
@@ -49,17 +45,19 @@ class Background:
 
         values: float32 (M, T) -> float32 (M, T), NaN for NaN.  columns: the targets of the values; None for all.
         """
-        return self.ranked(values, columns)[0]
-
-    def ranked(self, values: np.ndarray, columns: Sequence[int] | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """`percentiles`, and how many values of the background are at least as high, int64 (M, T), 0 for NaN."""
-        found, at_least = np.empty(values.shape, np.float32), np.empty(values.shape, np.int64)
-        for place, target in enumerate(range(len(self.values)) if columns is None else columns):
+        found = np.empty(values.shape, np.float32)
+        for place, target in enumerate(self._targets(columns)):
             low, high = ranks(self.values[target], values[:, place])
-            found[:, place] = (low + high) * (50 / self.size)
-            at_least[:, place] = self.size - low
+            found[:, place] = (low + high) * (50 / self.values.shape[1])
         found[np.isnan(values)] = np.nan
-        return found, at_least
+        return found
+
+    def at_least(self, values: np.ndarray, columns: Sequence[int] | None = None) -> np.ndarray:
+        """How many values of the background are at least as high: float32 (M, T), finite -> int64 (M, T)."""
+        found = np.empty(values.shape, np.int64)
+        for place, target in enumerate(self._targets(columns)):
+            found[:, place] = self.values.shape[1] - ranks(self.values[target], values[:, place])[0]
+        return found
 
     @property
     def size(self) -> int:
@@ -68,19 +66,11 @@ class Background:
 
     def check(self, spec: ModelSpec, rc: str | None) -> None:
         """Raise ZooError unless the background is of this model: weights, network, targets and strands."""
-        ours = identity(spec, rc)
-        theirs = {name: self.about.get(name) for name in ours}
-        if ours == theirs:
-            check_targets(columns(spec.targets, self))
-            return
-        if (ours["weights"], ours["network"]) != (theirs["weights"], theirs["network"]):
-            found = f"weights {str(theirs['weights'])[:12]}, and these are {spec.weights_id[:12]}"
-        elif ours["rc"] != theirs["rc"]:
-            found = "one strand; leave out --both-strands" if rc else "both strands; add --both-strands"
-            raise ZooError(f"{self.path}: is a background of {found}, or make another with zoo background")
-        else:
-            found = f"other targets, {theirs['targets']!s:.60}"
-        raise ZooError(f"{self.path}: is a background of {found}; zoo background makes one for this model")
+        model_files.check(self.path, self.about, COMMAND, spec, rc)
+        check_targets(columns(spec.targets, self))
+
+    def _targets(self, columns: Sequence[int] | None) -> Sequence[int]:
+        return range(len(self.values)) if columns is None else columns
 
 
 def ranks(sorted_values: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -103,14 +93,12 @@ def columns(targets: Sequence[str], background: Background | None) -> Sequence[s
     return [name for target in targets for name in (target, f"{target}_{PERCENTILE}")]
 
 
-def beside(values: np.ndarray, background: Background | None) -> np.ndarray:
-    """Numbers for `columns`: float32 (M, T) -> (M, T), or with a background (M, 2T)."""
-    return values if background is None else interleaved(values, background.percentiles(values))
-
-
-def interleaved(values: np.ndarray, percentiles: np.ndarray) -> np.ndarray:
-    """float32 (M, T) each -> (M, 2T), in the order of `columns`."""
-    return np.stack([values, percentiles], axis=2).reshape(len(values), -1)
+def beside(values: np.ndarray, background: Background | None, targets: Sequence[int] | None = None) -> np.ndarray:
+    """Numbers for `columns`: float32 (M, T) -> (M, T), or with a background (M, 2T). targets: numbers of the columns,
+    None for all."""
+    if background is None:
+        return values
+    return np.stack([values, background.percentiles(values, targets)], axis=2).reshape(len(values), -1)
 
 
 def entry(background: Background | None) -> dict[str, Any]:
@@ -119,11 +107,6 @@ def entry(background: Background | None) -> dict[str, Any]:
         return {}
     path = background.path
     return {"background": {"file": str(path), "sha256": file_sha256(path), **background.about}}
-
-
-def identity(spec: ModelSpec, rc: str | None) -> dict[str, Any]:
-    """What a background is bound to, JSON types."""
-    return {"weights": spec.weights_id, "network": spec.network_id, "targets": list(spec.targets), "rc": rc}
 
 
 def opened(path: str | Path | None, spec: ModelSpec, rc: str | None) -> Background | None:
@@ -137,19 +120,8 @@ def opened(path: str | Path | None, spec: ModelSpec, rc: str | None) -> Backgrou
 
 def read(path: Path) -> Background:
     """Raises ZooError unless the file is a whole background."""
-    if not path.is_file():
-        raise ZooError(f"{path}: {'expected a background, this is a folder' if path.is_dir() else 'no such file'}")
-    try:
-        with path.open("rb") as content, np.load(content, allow_pickle=False) as arrays:
-            about = json.loads(arrays["about"].tobytes())
-            values, effects = arrays["values"], arrays["effects"]
-        version = about["format"]
-    except (OSError, ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile):
-        raise ZooError(
-            f"{path}: expected a background that zoo background wrote, this is another or damaged file"
-        ) from None
-    if version != FORMAT:
-        raise ZooError(f"{path}: format {version!s:.20} was written by another release; make the background again")
+    about, arrays = model_files.read(path, KIND, VERSION, COMMAND)
+    values, effects = arrays.get("values", _ABSENT), arrays.get("effects", _ABSENT)
     sizes = list(about.get(KINDS, {}).values())
     bounds = np.cumsum([0, *sizes])
     whole = (
@@ -168,9 +140,10 @@ def read(path: Path) -> Background:
 
 def write(file: Path, about: Mapping[str, Any], values: np.ndarray, effects: np.ndarray) -> None:
     """Write a file, whose bytes depend only on the arguments; see Background."""
-    text = json.dumps({"format": FORMAT, **about}).encode()
-    with file.open("wb") as content:
-        np.savez(content, about=np.frombuffer(text, np.uint8), values=values, effects=effects)
+    model_files.write(file, KIND, VERSION, about, {"values": values, "effects": effects})
+
+
+_ABSENT = np.empty(0)
 
 
 def _is_sorted(values: np.ndarray) -> bool:

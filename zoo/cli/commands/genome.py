@@ -49,9 +49,7 @@ def scan(
         overwrite=overwrite,
         command=command_line(),
     )
-    described = _run(job, others, "windows", "windows") or {}
-    for target, count in described.get("peaks", {}).items():
-        notes.say(f"{counted(count, 'peaks')} of {target} at or above percentile {scanning.threshold_percentile:g}")
+    _run(job, others, "windows", "windows")
 
 
 def variants(

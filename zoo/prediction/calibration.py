@@ -1,0 +1,121 @@
+"""A calibration: the intervals around the predictions of a model, as columns such as dev_low and dev_high.
+
+The file belongs to weights, targets and the rule for strands, on any runtime. Axes: N sequences, T targets.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+
+from zoo.errors import ZooError
+from zoo.options import Bounds, check
+from zoo.prediction import model_files
+from zoo.prediction.conformal import Conformal, DifficultyScale
+from zoo.spec import ModelSpec
+from zoo.system.atomic import replacing
+
+LOW, HIGH = "_low", "_high"
+"""Ends of the names of columns, such as dev_low."""
+
+KIND, VERSION, COMMAND = "calibration", 1, "zoo calibrate"
+
+COVERAGE = 0.9
+
+
+@dataclasses.dataclass(frozen=True)
+class IntervalsOptions:
+    """Intervals around predictions."""
+
+    calibration: Path | None = None
+    """Calibration of this model (zoo calibrate): adds the columns _low and _high of each target."""
+
+    coverage: Annotated[float, Bounds(above=0, below=1)] = COVERAGE
+    """Share of measurements that the intervals of --calibration contain."""
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.calibration is None and self.coverage != COVERAGE:
+            raise ZooError("--coverage: also needs --calibration, the file that zoo calibrate makes")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Calibration:
+    """about: what it is of, JSON types.  targets: one entry each.  keys: of the measured sequences, uint64 (N,), see
+    zoo.data.splits.keys."""
+
+    about: Mapping[str, Any]
+    targets: Sequence[Conformal]
+    keys: np.ndarray
+
+    def half_widths(self, predicted: np.ndarray, spread: np.ndarray | None, coverage: float = COVERAGE) -> np.ndarray:
+        """Half the width of each interval: predictions, float32 (N, T), and for an ensemble their standard deviations
+        over members -> float32 (N, T). Raises ZooError for a coverage that so few measured sequences do not allow."""
+        halves = np.empty(predicted.shape, np.float32)
+        for t, one in enumerate(self.targets):
+            halves[:, t] = one.half_widths(predicted[:, t], None if spread is None else spread[:, t], coverage)
+        return halves
+
+
+def save(calibration: Calibration, path: Path, overwrite: bool = False) -> None:
+    """Write the file, whole or not at all."""
+    arrays = {"keys": calibration.keys}
+    scales = []
+    for t, one in enumerate(calibration.targets):
+        arrays |= {f"ratios{t}": one.ratios, f"reached{t}": one.reached}
+        arrays |= {f"at{t}": one.scale.at, f"errors{t}": one.scale.errors}
+        scales.append({"kind": one.scale.kind, "smallest": one.scale.smallest, "blocks": one.blocks})
+    with replacing(path, overwrite) as partial:
+        model_files.write(partial, KIND, VERSION, {**calibration.about, "scales": scales}, arrays)
+
+
+def read(path: Path) -> Calibration:
+    """Raises ZooError unless the file is a whole calibration."""
+    about, arrays = model_files.read(path, KIND, VERSION, COMMAND)
+    try:
+        targets = [
+            Conformal(
+                DifficultyScale(one["kind"], one["smallest"], arrays[f"at{t}"], arrays[f"errors{t}"]),
+                arrays[f"ratios{t}"], arrays[f"reached{t}"], one["blocks"],
+            )
+            for t, one in enumerate(about.pop("scales"))
+        ]  # fmt: skip
+        keys = arrays["keys"]
+        whole = len(targets) == len(about["targets"]) and all(map(_is_whole, targets))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        whole = False
+    if not whole:
+        raise ZooError(f"{path}: is damaged: its numbers are not those of a calibration; make it again ({COMMAND})")
+    return Calibration(about, targets, keys)
+
+
+def _is_whole(one: Conformal) -> bool:
+    """Whether the numbers can be those of a calibration."""
+    arrays = (one.ratios, one.reached, one.scale.at, one.scale.errors)
+    return (
+        all(array.dtype == np.float64 and array.ndim == 1 and np.isfinite(array).all() for array in arrays)
+        and len(one.ratios) == len(one.reached) >= one.blocks > 0
+        and len(one.scale.at) == len(one.scale.errors)
+        and (one.scale.kind in ("constant", "spread") or (one.scale.kind == "neighbours" and len(one.scale.at) > 0))
+        and one.scale.smallest > 0
+        and bool((np.diff(one.ratios) >= 0).all() and (np.diff(one.reached) > 0).all() and one.reached[0] > 0)
+        and abs(one.reached[-1] - one.widest_coverage()) < 1e-9
+    )
+
+
+def opened(options: IntervalsOptions, spec: ModelSpec, rc: str | None) -> Calibration | None:
+    """The calibration that was asked for, checked to be of this model; None without one.
+
+    Raises ZooError as `read` and `model_files.check` do, and for a coverage that it does not allow.
+    """
+    if options.calibration is None:
+        return None
+    found = read(options.calibration)
+    model_files.check(options.calibration, found.about, COMMAND, spec, rc)
+    for one in found.targets:
+        one.check(options.coverage)
+    return found
