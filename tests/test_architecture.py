@@ -243,6 +243,7 @@ WITH_PYTORCH = {
     "zoo.layers.flanks",
     "zoo.training.trainer",
     "zoo.training.losses",
+    "zoo.training.optimizer",
     "zoo.training.scores",
     "zoo.training.notes",
     "zoo.training.run",

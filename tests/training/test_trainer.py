@@ -27,7 +27,7 @@ from zoo.training.config import (  # noqa: E402
 )
 from zoo.training.run import TrainingJob, run  # noqa: E402
 from zoo.training.scores import predict  # noqa: E402
-from zoo.training.trainer import Reporter, one_cycle  # noqa: E402
+from zoo.training.trainer import Reporter  # noqa: E402
 from zoo.weights import checkpoint, network  # noqa: E402
 
 
@@ -196,10 +196,7 @@ def test_missing_labels_have_no_gradient(tmp_path: Path) -> None:
     assert predicted.grad[0, 1] == 0
 
 
-def test_schedule_and_settings() -> None:
-    assert one_cycle(0.05, 1.0) == pytest.approx(0.5)
-    assert one_cycle(0.1, 1.0) == pytest.approx(1.0)
-    assert one_cycle(1.0, 1.0) == pytest.approx(1e-3)
+def test_bad_settings_are_refused() -> None:
     with refuses("epochs", 1, "got 0"):
         TrainConfig(epochs=0)
     with refuses("learning-rate", True):

@@ -3,6 +3,8 @@ PyTorch. Axes: N sequences, C channels, P positions."""
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 
@@ -56,3 +58,14 @@ class Block(nn.Module):
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         inner = self.project(self.gate(self.depthwise(self.expand(hidden))))
         return self.join(torch.cat([hidden, inner] if self.input_first else [inner, hidden], 1))
+
+
+def initialise(layer: nn.Module) -> None:
+    """Random weights as in the authors' code, biases of zero; for `Module.apply`. Source: `initialize_weights` in
+    autosome-ru/human_legnet and in the Prix Fixe benchmarks of the DREAM challenge."""
+    if isinstance(layer, nn.Conv1d):
+        nn.init.normal_(layer.weight, std=math.sqrt(2 / (layer.kernel_size[0] * layer.out_channels)))
+    elif isinstance(layer, nn.Linear):
+        nn.init.normal_(layer.weight, std=0.001)
+    if isinstance(layer, nn.Conv1d | nn.Linear) and layer.bias is not None:
+        nn.init.zeros_(layer.bias)

@@ -22,7 +22,7 @@ from zoo.training import per_target
 
 Augmentation = Literal["reverse-complement", "shift", "mutate"]
 
-Schedule = Literal["constant", "one-cycle"]
+Schedule = Literal["constant", "one-cycle", "cosine", "restarts", "plateau"]
 
 Optimizer = Literal["adam", "adamw"]
 
@@ -40,13 +40,22 @@ class TrainConfig:
     """How to train. The defaults are the recipe of de Almeida et al. (Nature Genetics 2022); all else is off."""
 
     learning_rate: Annotated[float, Bounds(above=0, below=math.inf)] = 0.002
-    """Learning rate; with one-cycle, the highest rate."""
+    """Learning rate; with a schedule, the highest rate."""
 
     optimizer: Optimizer = "adam"
     """Optimizer: adam with Keras's use of epsilon, or adamw as in PyTorch, with decoupled weight decay."""
 
     epsilon: Annotated[float, Bounds(above=0, below=math.inf)] = 1e-7
     """Epsilon of the optimizer."""
+
+    beta1: Annotated[float, Bounds(0, below=1)] = 0.9
+    """Decay of the optimizer's mean of the gradients."""
+
+    beta2: Annotated[float, Bounds(above=0, below=1)] = 0.999
+    """Decay of the optimizer's mean of the squared gradients."""
+
+    amsgrad: bool = False
+    """Divide by the largest mean of the squared gradients so far instead of the newest."""
 
     weight_decay: Annotated[float, Bounds(0, below=math.inf)] = 0.0
     """Weight decay: a penalty on the squared weights with adam, decoupled from the gradient with adamw."""
@@ -75,7 +84,26 @@ class TrainConfig:
     """Stop after this many epochs without a lower validation loss; 0 never stops early. The best weights are kept."""
 
     schedule: Schedule = "constant"
-    """Learning rate over the run; one-cycle rises over the first tenth, then falls to 1/1000 along a cosine."""
+    """Learning rate over the run: constant; one-cycle, a rise and a fall; cosine, a fall to 0; restarts, the same again
+    and again; plateau, lower after epochs without progress. As PyTorch's schedulers."""
+
+    warmup: Annotated[float, Bounds(0, below=1)] = 0.3
+    """One-cycle: share of the run in which the rate rises."""
+
+    div_factor: Annotated[float, Bounds(1, below=math.inf)] = 25.0
+    """One-cycle: the first rate is the highest one divided by this; the last rate is 10,000 times lower."""
+
+    cycle_momentum: bool = False
+    """One-cycle: beta1 falls from 0.95 to 0.85 while the rate rises, and then rises again."""
+
+    cycle_steps: Annotated[int, Bounds(1)] = 1000
+    """Restarts: steps from one restart to the next."""
+
+    plateau_factor: Annotated[float, Bounds(above=0, below=1)] = 0.1
+    """Plateau: factor by which the rate is lowered."""
+
+    plateau_patience: Annotated[int, Bounds(0)] = 5
+    """Plateau: epochs without a lower validation loss before the rate is lowered."""
 
     weight_average: Annotated[float, Bounds(0, below=1)] = 0.0
     """Decay of an exponential moving average of the weights, which is then validated and kept; 0 for no average."""
@@ -101,6 +129,11 @@ class TrainConfig:
         check(self)
         per_target.read("loss", self.loss, loss_name)
         per_target.read("target-weights", self.target_weights, weight)
+        if self.schedule == "plateau" and 0 < self.patience <= self.plateau_patience:
+            raise ZooError(
+                f"plateau-patience: expected less than the patience of {self.patience} epochs, after which the "
+                f"training stops, got {self.plateau_patience}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types only."""
@@ -133,6 +166,7 @@ class StudentConfig(TrainConfig):
     epochs: Annotated[int, Bounds(1)] = 50
     patience: Annotated[int, Bounds(0)] = 0
     schedule: Schedule = "one-cycle"
+    warmup: Annotated[float, Bounds(0, below=1)] = 0.1
     weight_average: Annotated[float, Bounds(0, below=1)] = 0.999
 
 

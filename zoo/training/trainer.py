@@ -33,7 +33,7 @@ from zoo.dna.augment import augment
 from zoo.errors import CheckFailed, ZooError
 from zoo.system import signals
 from zoo.system.signals import Stopped
-from zoo.training import scores
+from zoo.training import optimizer, schedules, scores
 from zoo.training.config import TrainConfig, difference
 from zoo.training.distributed import Group
 from zoo.training.losses import Loss
@@ -102,15 +102,8 @@ class Trainer:
             raise ZooError("freeze_batch_norm: there are no statistics to keep; give weights with --start")
         self.model.to(self.device, self.dtype)
         self._forward = self._make_forward(compiled)
-        kind = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.AdamW
-        self.optimiser = kind(
-            self.model.parameters(),
-            lr=settings.learning_rate,
-            eps=settings.epsilon,
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
-        self.average = _average(self.model, settings.weight_average)
+        self.optimiser = optimizer.make(settings, self.model.parameters())
+        self.average = optimizer.average(self.model, settings.weight_average)
         self.progress = Progress()
         self._stopped: Stopped | None = None
         self._seen = np.empty((0, 0), np.float32)
@@ -186,7 +179,7 @@ class Trainer:
         started = time.perf_counter()
         first = self.progress.step
         for step in range(first, len(batches)):
-            self._set_learning_rate(number - 1 + step / len(batches))
+            self._set_rate(len(batches))
             loss, predicted = self._step(split, batches[step], (self.settings.seed, number, step, 1))
             self._seen[batches[step]] = predicted
             self.progress.step = step + 1
@@ -215,13 +208,10 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self._share_gradients()
-        self.progress.updates += 1
         if self.settings.clip_gradient:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_gradient)
-        for parameters in self.optimiser.param_groups if self.settings.optimizer == "adam" else ():
-            correction = 1 - parameters["betas"][1] ** self.progress.updates
-            parameters["eps"] = self.settings.epsilon / math.sqrt(correction)
-        self.optimiser.step()
+        self.progress.updates += 1
+        optimizer.step(self.optimiser, self.settings, self.progress.updates)
         if self.average is not None:
             self.average.update_parameters(self.model)
         gathered = self.group.gather_rows(predicted.detach().float().cpu().numpy(), len(rows))
@@ -290,11 +280,13 @@ class Trainer:
         spec = dataclasses.replace(made.spec, **kept)
         return dataclasses.replace(made, spec=spec)
 
-    def _set_learning_rate(self, epochs_done: float) -> None:
-        peak = self.settings.learning_rate
-        rate = peak if self.settings.schedule == "constant" else one_cycle(epochs_done / self.settings.epochs, peak)
-        for parameters in self.optimiser.param_groups:
-            parameters["lr"] = rate
+    def _set_rate(self, steps: int) -> None:
+        """Set learning rate and momentum of the next step. steps: in an epoch."""
+        done, all_steps = self.progress.updates, steps * self.settings.epochs
+        losses = [row["validation_loss"] for row in self.progress.history]
+        rate = schedules.rate(self.settings, done, all_steps, losses)
+        beta1 = schedules.beta1(self.settings, done, all_steps)
+        optimizer.set_rate(self.optimiser, self.settings, rate, beta1)
 
     def _check_loss(self, loss: float, observed: np.ndarray, epoch: int, step: int) -> None:
         """Raise CheckFailed if the loss of a batch shows that the run diverges. observed: its measurements (N, T)."""
@@ -401,25 +393,3 @@ class Progress:
     best_epoch: int | None = None
     history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     first_loss: float | None = None
-
-
-def one_cycle(done: float, peak: float) -> float:
-    """Learning rate after a share `done` of the run: linear up to a tenth, then a cosine down to peak / 1000."""
-    warm = 0.1
-    if done < warm:
-        return peak * max(done / warm, 1e-3)
-    return peak * max(0.5 * (1 + math.cos(math.pi * (done - warm) / (1 - warm))), 1e-3)
-
-
-def _average(model: nn.Module, decay: float) -> Any:
-    """A moving average of weights and running statistics. Its window grows from a few steps to 1 / (1 - decay) steps,
-    so that the random initial weights soon lose their influence."""
-    if not decay:
-        return None
-    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-
-    def mix(averaged: Any, current: Any, count: torch.Tensor) -> None:
-        so_far = int(count)
-        get_ema_multi_avg_fn(min(decay, (1 + so_far) / (10 + so_far)))(averaged, current, count)
-
-    return AveragedModel(model, multi_avg_fn=mix, use_buffers=True)

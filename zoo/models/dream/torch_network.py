@@ -7,7 +7,7 @@ import itertools
 import torch
 from torch import nn
 
-from zoo.models._gated_blocks import Block
+from zoo.models._gated_blocks import Block, initialise
 from zoo.models.dream import Config
 from zoo.spec import ALPHABET
 
@@ -64,14 +64,14 @@ class Dream(nn.Module):
                     )
                     for inputs, outputs in itertools.pairwise(channels)
                 )
-            )
+            ).apply(initialise)
         else:
             self.lstm = nn.LSTM(config.first_filters, config.lstm_units, batch_first=True, bidirectional=True)
             self.core = Convolutions(2 * config.lstm_units, config.core_filters, config)
             self.core_relu = nn.ReLU()
             self.core_dropout = nn.Dropout(config.dropout)
             self.last_dropout = nn.Dropout(config.core_dropout)
-        self.final = Heads(config.core_filters, config)
+        self.final = Heads(config.core_filters, config).apply(initialise)
 
     def forward(self, one_hot: torch.Tensor) -> torch.Tensor:
         """One-hot DNA, float (N, 4, L), channels in the order A, C, G, T -> activities, float (N, T)."""

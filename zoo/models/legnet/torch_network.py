@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import math
 
 import torch
 from torch import nn
 
 from zoo.layers.flanks import Flanks
-from zoo.models._gated_blocks import Block, Convolution
+from zoo.models._gated_blocks import Block, Convolution, initialise
 from zoo.models.legnet import Config
 from zoo.spec import ALPHABET
 
@@ -37,7 +36,7 @@ class LegNet(nn.Module):
         self.hidden_norm = nn.BatchNorm1d(features)
         self.hidden_silu = nn.SiLU()
         self.output = nn.Linear(features, len(config.targets))
-        self.apply(_initialise)
+        self.apply(initialise)
 
     def forward(self, one_hot: torch.Tensor) -> torch.Tensor:
         """One-hot DNA without flanks, float (N, 4, L), channels in the order A, C, G, T -> activities, float (N, T)."""
@@ -46,13 +45,3 @@ class LegNet(nn.Module):
             hidden = pool(block(hidden))
         hidden = self.flatten(self.mean(self.mapper(self.mapper_norm(hidden))))
         return self.output(self.hidden_silu(self.hidden_norm(self.hidden(hidden))))
-
-
-def _initialise(layer: nn.Module) -> None:
-    """Random weights as in the authors' code, biases of zero."""
-    if isinstance(layer, nn.Conv1d):
-        nn.init.normal_(layer.weight, std=math.sqrt(2 / (layer.kernel_size[0] * layer.out_channels)))
-    elif isinstance(layer, nn.Linear):
-        nn.init.normal_(layer.weight, std=0.001)
-    if isinstance(layer, nn.Conv1d | nn.Linear) and layer.bias is not None:
-        nn.init.zeros_(layer.bias)
