@@ -41,6 +41,26 @@ TEST_KEY = "deepstarr_zoo_test"
 
 SPEC_VERSION = 1
 
+SPREAD = "_sd"
+"""End of the name of a column or track with the standard deviation over the members of an ensemble, such as dev_sd."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """One network of an ensemble.
+
+    weights_id, network_id, architecture: see ModelSpec.  held_out: chromosomes that its training did not see, empty if
+    they are unknown.
+    """
+
+    weights_id: str
+    network_id: str
+    architecture: str
+    held_out: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check(self, "members: ", "_")
+
 
 @dataclasses.dataclass(frozen=True)
 class ModelSpec:
@@ -55,6 +75,8 @@ class ModelSpec:
     imported: for weights from another program, how its file was read; free text, "" for others.
     card: what the network was trained on, and whether it may be passed on; a dict of its fields becomes a Card.
     frame: for a network that was imported as a graph, what it expects and gives; None for others.
+    members: the networks of an ensemble, whose mean is predicted, in order; empty for a single network. Architecture
+        and config of an ensemble are those of its first member.
     Raises ZooError for a field of another type, and for target names that a table cannot have.
     """
 
@@ -70,12 +92,16 @@ class ModelSpec:
     imported: str = ""
     card: Card | None = None
     frame: Frame | None = None
+    members: tuple[Member, ...] = ()
 
     def __post_init__(self) -> None:
         if isinstance(self.card, dict):
             object.__setattr__(self, "card", made(Card, self.card))
         if isinstance(self.frame, dict):
             object.__setattr__(self, "frame", frame_of(self.frame))
+        if isinstance(self.members, list):
+            members = tuple(made(Member, one) if isinstance(one, dict) else one for one in self.members)
+            object.__setattr__(self, "members", members)
         check(self, "model spec: ", "_")
         check_targets(self.targets)
         if self.alphabet != ALPHABET:
@@ -104,7 +130,13 @@ class ModelSpec:
     @property
     def network_id(self) -> str:
         """sha256 (hex) of the architecture and its config, which say what is computed with the arrays."""
-        return hashlib.sha256(json.dumps([self.architecture, self.config], sort_keys=True).encode()).hexdigest()
+        made_of = [self.architecture, self.config, *(one.network_id for one in self.members)]
+        return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def numbers(self) -> int:
+        """Numbers that an engine computes for a sequence: T, or M x T for an ensemble in one file."""
+        return max(1, len(self.members)) * len(self.targets)
 
     @property
     def unit(self) -> str:
@@ -129,9 +161,10 @@ class ModelSpec:
             ) from None
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields; `imported`, `card` and `frame` are left out if they are empty."""
+        """The fields; `imported`, `card`, `frame` and `members` are left out if they are empty."""
         fields = {**dataclasses.asdict(self), "card": self.card and self.card.to_dict()}
-        return {name: value for name, value in fields.items() if value or name not in ("imported", "card", "frame")}
+        optional = ("imported", "card", "frame", "members")
+        return {name: value for name, value in fields.items() if value or name not in optional}
 
     def to_json(self) -> str:
         return json.dumps(self.to_dict(), sort_keys=True)

@@ -11,12 +11,10 @@ from zoo.genome.aggregate import Aggregator, Stretch
 L = 11
 
 
-def by_base(
-    stretch: Stretch, values: np.ndarray, stride: int, mode: str, cuts: list[int], linear: bool = False
-) -> np.ndarray:
+def by_base(stretch: Stretch, values: np.ndarray, stride: int, mode: str, cuts: list[int]) -> np.ndarray:
     """What the aggregator gives for windows that come in pieces, base by base, NaN where it gives nothing."""
     out = np.full((stretch.stop + 5, values.shape[1]), np.nan)
-    made = Aggregator(stretch, L, stride, mode, linear)
+    made = Aggregator(stretch, L, stride, mode)
     before = 0
     for start, stop in zip([0, *cuts], [*cuts, len(values)], strict=True):
         for starts, ends, means in made.add(values[start:stop], stop == len(values)):
@@ -66,18 +64,10 @@ def test_every_base_has_what_brute_force_gives(
 
 
 def test_249_bases_stand_as_the_conventions_say() -> None:
-    made = Aggregator(Stretch("c", 1000, 2000), 249, 8, "window", False)
+    made = Aggregator(Stretch("c", 1000, 2000), 249, 8, "window")
     ((starts, ends, _),) = made.add(np.zeros((3, 1), np.float32), last=True)
     assert starts.tolist() == [1000 + 124 - 4 + 8 * number for number in range(3)]
     assert (ends - starts).tolist() == [8, 8, 8]
-
-
-@pytest.mark.parametrize("mode", ["window", "mean"])
-def test_linear_is_the_power_of_two_before_the_mean(mode: str) -> None:
-    stretch = Stretch("c", 0, 40)
-    values = np.random.default_rng(0).normal(0, 2, (15, 2)).astype(np.float32)
-    found = by_base(stretch, values, 2, mode, [4], linear=True)
-    np.testing.assert_allclose(found, expected(stretch, 2.0**values, 2, mode), rtol=1e-6)
 
 
 def test_intervals_never_leave_their_stretch() -> None:

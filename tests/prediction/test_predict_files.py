@@ -144,4 +144,4 @@ def test_another_file_with_the_name_of_the_description_is_not_replaced(
 def test_no_input_is_replaced(fasta: Path, file: Path) -> None:
     for output in (fasta, file):
         with refuses(output, "input"):
-            PredictionJob(fasta, output, overwrite=True, weights=file).check_output()
+            PredictionJob(fasta, output, overwrite=True, weights=(file,)).check_output()

@@ -134,7 +134,8 @@ Weights = Annotated[
     str | None,
     under(
         RUNNING,
-        f"Weights: a name (see zoo list), a .safetensors or .onnx file, or a run folder. By default {DEFAULT_WEIGHTS}.",
+        "Weights: a name (see zoo list), a .safetensors or .onnx file, or a run folder. Several, A,B, or a folder of "
+        f"run folders are an ensemble: the mean and its spread. By default {DEFAULT_WEIGHTS}.",
         completer=names_of("weights"),
     ),
 ]

@@ -70,7 +70,7 @@ class BackgroundJob:
 
     @property
     def inputs(self) -> tuple[str | Path | None, ...]:
-        return *self.sources, self.given.weights if self.given else None
+        return *self.sources, *(self.given.weights if self.given else ())
 
     @property
     def sources(self) -> tuple[str | Path, ...]:

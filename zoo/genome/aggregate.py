@@ -57,12 +57,11 @@ class Positions:
 class Aggregator:
     """The track of one stretch; `add` takes its windows in order."""
 
-    def __init__(self, stretch: Stretch, length: int, stride: int, aggregate: str, linear: bool) -> None:
-        """length: L of the windows.  aggregate: "window" or "mean".  linear: take 2 to the power of values first."""
+    def __init__(self, stretch: Stretch, length: int, stride: int, aggregate: str) -> None:
+        """length: L of the windows.  aggregate: "window" or "mean"."""
         self._stretch = stretch
         self._length = length
         self._stride = stride
-        self._linear = linear
         self._mean = aggregate == "mean"
         self._windows = 0
         self._kept = np.empty((0, 0))
@@ -73,8 +72,6 @@ class Aggregator:
         windows."""
         for start in range(0, len(values), CHUNK):
             part = values[start : start + CHUNK]
-            if self._linear:
-                part = np.exp2(part)
             ends = last and start + CHUNK >= len(values)
             yield self._means(part, ends) if self._mean else self._around_centres(part)
             self._windows += len(part)

@@ -27,8 +27,10 @@ from zoo.genome.intervals import IntervalJob
 from zoo.genome.options import MOST_PART_SIZE, IntervalOptions, ShardOptions, SummaryOptions, VariantOptions
 from zoo.options import made
 from zoo.prediction import background as backgrounds
+from zoo.prediction.columns import Columns
 from zoo.prediction.model import Model, data_frame, loaded_model
 from zoo.prediction.run import chunk_of
+from zoo.weights.ensembles import Weights
 
 SHOWN = 3
 """Names in a warning."""
@@ -37,8 +39,8 @@ SHOWN = 3
 def predict_intervals(
     intervals: str | Path | Iterable[str | Sequence[Any]],
     genome: str | Path,
-    model: str | Path | Model | None = None,
-    weights: str | Path | None = None,
+    model: Weights | Model | None = None,
+    weights: Weights | None = None,
     *,
     summary: str = "center",
     stride: int = 1,
@@ -65,7 +67,7 @@ def predict_intervals(
     """
     loaded = loaded_model(model, weights, options)
     is_file = isinstance(intervals, str | Path)
-    opened = backgrounds.opened(background, loaded.spec, loaded.rc)
+    shown = Columns(loaded.spec, backgrounds.opened(background, loaded.spec, loaded.rc))
     chosen = IntervalOptions(Path(intervals) if is_file else None, None, Path(genome), skip_bad)  # type: ignore[arg-type]
     summarizing, reading = SummaryOptions(summary, stride), ReadOptions(ambiguous=ambiguous)  # type: ignore[arg-type]
     rows = [] if isinstance(intervals, str | Path) else list(intervals)
@@ -82,8 +84,8 @@ def predict_intervals(
     after: list[list[Any]] = [[] for _ in job.after(loaded.spec.targets)]
     values = []
     for batch, codes in records:
-        numbers, more = job.submit(loaded, codes).result()
-        values.append(numbers)
+        numbers, more, used = job.submit(loaded, batch, codes).result()
+        values.append(shown.of(numbers, used))
         for columns, found in ((labels, batch), (after, more)):
             for column, part in zip(columns, found, strict=True):
                 column.extend(part)
@@ -96,10 +98,9 @@ def predict_intervals(
             'longer than the model; see the argument summary: "max" or "mean"',
             counts.longer_than_the_model,
         )
-    numbers = backgrounds.beside(np.concatenate(values), opened).T
     return data_frame(
         dict(zip(job.LABELS, labels, strict=True))
-        | dict(zip(backgrounds.columns(loaded.spec.targets, opened), numbers, strict=True))
+        | dict(zip(shown.names, np.concatenate(values).T, strict=True))
         | dict(zip(job.after(loaded.spec.targets), after, strict=True))
     )
 
@@ -107,8 +108,8 @@ def predict_intervals(
 def variant_effects(
     variants: str | Path | Iterable[Sequence[Any]],
     genome: str | Path,
-    model: str | Path | Model | None = None,
-    weights: str | Path | None = None,
+    model: Weights | Model | None = None,
+    weights: Weights | None = None,
     *,
     shifts: Sequence[int] = (0,),
     skip_bad: bool = False,

@@ -83,11 +83,11 @@ class IntervalJob(PredictionJob):
         """position_dev: 0-based centre of the window with the maximum."""
         return {f"position_{target}": int for target in targets} if self.summarizing.summary == "max" else {}
 
-    def submit(self, model: Model, batch: Any) -> Future[Predicted]:
+    def submit(self, model: Model, labels: Sequence[Column], batch: Any) -> Future[Predicted]:
         if self.summarizing.summary == "center":
-            return super().submit(model, batch)
+            return super().submit(model, labels, batch)
         values, places = summarized(model, batch, self.summarizing)
-        return futures.done((values, places.T.tolist() if self.summarizing.summary == "max" else ()))
+        return futures.done(Predicted(values, places.T.tolist() if self.summarizing.summary == "max" else ()))
 
 
 class IntervalRecords:

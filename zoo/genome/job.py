@@ -70,7 +70,7 @@ class GenomeJob(abc.ABC):
     @property
     def inputs(self) -> tuple[Path | None, ...]:
         """Files that are read, and never replaced."""
-        return self.genome, self.genome.with_name(self.genome.name + INDEX), self.model_source.file
+        return self.genome, self.genome.with_name(self.genome.name + INDEX), *self.model_source.files
 
 
 class GenomeWork(abc.ABC):

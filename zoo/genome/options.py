@@ -102,6 +102,12 @@ class ScanOptions:
     max_n: Annotated[float, Bounds(0, 1)] = 0.5
     """Largest share of Ns in a window that gets a value."""
 
+    background: Path | None = None
+    """File of zoo background: also write a track with the percentile of each window among its values."""
+
+    threshold_percentile: Annotated[float | None, Bounds(0, 100)] = None
+    """Also write peaks as narrowPeak: the bases of windows at or above this percentile, such as 99.9."""
+
     figure: Path | None = None
     """Also draw the tracks of the region as this .png, .svg or .pdf."""
 
@@ -116,10 +122,16 @@ class ScanOptions:
         check(self)
         if self.region is not None and self.regions is not None:
             raise ZooError("expected --region or --regions, got both")
-        others = {"stride": 1, "targets": (), "aggregate": "window", "scale": "log2"}
+        others = {"stride": 1, "targets": (), "aggregate": "window", "scale": "log2", "background": None}
         other = next((name for name, usual in others.items() if getattr(self, name) != usual), None)
         if self.profile is not None and other is not None:
             raise ZooError(f"--{other}: does not apply with --profile")
+        if self.threshold_percentile is not None and self.background is None:
+            raise ZooError("--threshold-percentile: also needs --background, a file of zoo background")
+        if self.background is not None and self.aggregate == "mean":
+            raise ZooError(
+                "--background: is of single windows; the mean over windows (--aggregate mean) has no percentile"
+            )
         if self.figure is not None:
             figures.check_name(self.figure)
         elif self.genes is not None:

@@ -22,12 +22,14 @@ from zoo.formats import bed, genes, table_writer, tracks
 from zoo.formats.bed import BadInterval, Interval
 from zoo.formats.indexed_fasta import IndexedFasta
 from zoo.frame import Profile
-from zoo.genome import figures, shards
+from zoo.genome import figures, peaks, shards
 from zoo.genome.aggregate import Aggregator, Positions, Stretch, Track
 from zoo.genome.intervals import outside
 from zoo.genome.job import GenomeJob, GenomeWork
 from zoo.genome.options import ScanOptions
+from zoo.genome.peaks import Peaks
 from zoo.genome.shards import Arrays, Progress
+from zoo.prediction import background as backgrounds
 from zoo.prediction import description
 from zoo.prediction.run import description_path
 from zoo.spec import MOST_SHOWN, ModelSpec
@@ -66,13 +68,13 @@ class ScanJob(GenomeJob):
         return (Scan if self.options.profile is None else ProfileScan)(self, genome, spec)
 
     def absolute(self) -> Self:
-        paths = {name: getattr(self.options, name) for name in ("regions", "figure", "genes")}
+        paths = {name: getattr(self.options, name) for name in ("regions", "background", "figure", "genes")}
         options = dataclasses.replace(self.options, **{name: path and path.absolute() for name, path in paths.items()})
         return dataclasses.replace(super().absolute(), options=options)
 
     @property
     def inputs(self) -> tuple[Path | None, ...]:
-        return *super().inputs, self.options.regions, self.options.genes
+        return *super().inputs, self.options.regions, self.options.background, self.options.genes
 
     def targets(self, spec: ModelSpec) -> list[str]:
         """The targets to write. Raises ZooError for an unknown one, or the same one twice."""
@@ -81,17 +83,26 @@ class ScanJob(GenomeJob):
         return [spec.targets[number] for number in spec.target_indices(self.options.targets)]
 
     def outputs(self, spec: ModelSpec) -> list[Path]:
-        found = tracks.paths(self.output, self.options.format, self.targets(spec))
-        if len(found) > MOST_SHOWN and not self.options.targets:
+        targets = self.targets(spec)
+        alone = tracks.paths(self.output, self.options.format, targets)
+        if len(alone) > MOST_SHOWN and not self.options.targets:
             raise ZooError(
-                f"{self.output}: expected at most {MOST_SHOWN} tracks, got {len(found):,}, one for each target; choose "
+                f"{self.output}: expected at most {MOST_SHOWN} tracks, got {len(alone):,}, one for each target; choose "
                 "with --targets, or write one table with --format parquet"
             )
+        background = backgrounds.opened(self.options.background, spec, self.model_source.rc)
+        found = tracks.paths(self.output, self.options.format, backgrounds.columns(targets, background))
         if self.options.format == "bigwig":
             require("pyBigWig", "genome", "--format bigwig")
         if self.options.format == "parquet":
             table_writer.check_name(found[-1])
-        return [description_path(self.output), *([self.options.figure] if self.options.figure else []), *found]
+        figure = [self.options.figure] if self.options.figure else []
+        return [description_path(self.output), *figure, *self.peaks(spec).values(), *found]
+
+    def peaks(self, spec: ModelSpec) -> dict[str, Path]:
+        """The file of each target's peaks; none without a threshold."""
+        targets = self.targets(spec) if self.options.threshold_percentile is not None else ()
+        return {one: self.output.with_name(f"{self.output.name}.{one}{peaks.SUFFIX}") for one in targets}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,6 +131,7 @@ class Scan(GenomeWork):
             )
         self.targets = job.targets(spec)
         self.columns = spec.target_indices(self.options.targets)
+        self.background = backgrounds.opened(self.options.background, spec, job.model_source.rc)
         self.stretches = _stretches(genome, job.options)
         size = max(job.sharing.part_size * len(self.targets) // self._numbers, 1)
         self.parts = list(_planned(self.stretches, spec.sequence_length, self.stride, size))
@@ -206,9 +218,12 @@ class Scan(GenomeWork):
         found = self.model.windows(codes, self.stride)
         return found[:, self.columns] if self.options.targets else found
 
+    def _peaks(self) -> Peaks:
+        size = self.background.size if self.background else 0
+        return Peaks(self.spec.sequence_length, self.stride, self.options.threshold_percentile or 0, size)
+
     def _track(self, stretch: Stretch) -> Track:
-        length, linear = self.spec.sequence_length, self.options.scale == "linear"
-        return Aggregator(stretch, length, self.stride, self.options.aggregate, linear)
+        return Aggregator(stretch, self.spec.sequence_length, self.stride, self.options.aggregate)
 
     def write(self, parts: Iterator[Arrays], files: Mapping[Path, Path]) -> dict[str, Any]:
         counts = {"records": 0, LEFT_OUT: 0, "ambiguous_letters": 0}
@@ -217,15 +232,22 @@ class Scan(GenomeWork):
             sizes = [stretch.stop - stretch.start for stretch in self.stretches]
             counts[TOO_SHORT] = sum(size < self.spec.sequence_length for size in sizes)
         options = dataclasses.asdict(self.options)
-        of_tracks = [file for path, file in files.items() if path != self.options.figure]
-        with tracks.opened(of_tracks, self.options.format, self.genome.contigs, self.targets) as track:
-            for contig, starts, ends, values in self._intervals(parts, counts, as_n):
+        of_peaks = self.job.peaks(self.spec)
+        found = {target: self._peaks() for target in of_peaks}
+        of_tracks = [file for path, file in files.items() if path not in (self.options.figure, *of_peaks.values())]
+        columns = backgrounds.columns(self.targets, self.background)
+        with tracks.opened(of_tracks, self.options.format, self.genome.contigs, columns) as track:
+            for contig, starts, ends, values in self._intervals(parts, counts, as_n, list(found.values())):
                 track.write(contig, starts, ends, values)
                 if self._drawn is not None:
-                    self._drawn.add(starts, ends, values)
+                    self._drawn.add(starts, ends, values[:, :: len(columns) // len(self.targets)])
         if self._drawn is not None and self.options.figure is not None:
             unit = self.spec.unit if self.options.scale == "log2" else self.spec.unit.removeprefix("log2 ")
             figures.draw(self._drawn, files[self.options.figure], self.options.genes, unit)
+        linear = self.options.scale == "linear"
+        for target, path in of_peaks.items():
+            with files[path].open("w") as file:
+                found[target].write(file, target, linear)
         return {
             "scan": {
                 **{name: str(value) if isinstance(value, Path) else value for name, value in options.items()},
@@ -235,13 +257,16 @@ class Scan(GenomeWork):
             "counts": counts,
             "read_as_n": as_n,
             "tracks": {file.name: description.facts(file) for file in of_tracks},
+            **backgrounds.entry(self.background),
+            **({"peaks": {target: len(one.found) for target, one in found.items()}} if found else {}),
         }
 
     def _intervals(
-        self, parts: Iterator[Arrays], counts: dict[str, int], as_n: list[str]
+        self, parts: Iterator[Arrays], counts: dict[str, int], as_n: list[str], found: Sequence[Peaks]
     ) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
-        """Contig, starts, ends and values of the tracks, from the parts in order; counts the windows, and counts and
-        names the letters that are read as N."""
+        """Contig, starts, ends and values of the tracks, from the parts in order; counts the windows, counts and names
+        the letters that are read as N, and finds the peaks of each target."""
+        number = -1
         aggregator: Track | None = None
         for pieces, arrays in zip(self.parts, parts, strict=True):
             values = arrays[VALUES]
@@ -251,11 +276,20 @@ class Scan(GenomeWork):
                 counts["ambiguous_letters"] += 1
                 if len(as_n) < MOST_NAMED:
                     as_n += self.genome.named(contig, [(position, letter)])
+            ranked = self.background.ranked(values, self.columns) if self.background else None
+            shown = np.exp2(values) if self.options.scale == "linear" else values
+            if ranked is not None:
+                shown = backgrounds.interleaved(shown, ranked[0])
             done = 0
             for piece in pieces:
+                here = slice(done, done + piece.count)
                 if piece.first == 0 or aggregator is None:
                     aggregator = self._track(piece.stretch)
-                for starts, ends, means in aggregator.add(values[done : done + piece.count], piece.last):
+                    number += 1
+                for column, one in enumerate(found):
+                    ranks = [numbers[here, column] for numbers in ranked or ()]
+                    one.add(number, piece.stretch, piece.first, values[here, column], *ranks)
+                for starts, ends, means in aggregator.add(shown[here], piece.last):
                     yield piece.stretch.contig, starts, ends, means
                 done += piece.count
 

@@ -17,6 +17,7 @@ from zoo.genome import shards
 from zoo.genome.shards import Arrays, Compute, Parts, Progress, Workers
 from zoo.prediction import background as backgrounds
 from zoo.prediction import description
+from zoo.prediction.columns import Columns
 from zoo.prediction.model import Model, ModelSource
 from zoo.prediction.run import PredictionJob, chunk_of, outputs_of, write_description
 from zoo.system.atomic import temporary_folder
@@ -39,12 +40,13 @@ class FilesTask:
 
 
 def _predicted(job: PredictionJob, part: int, model: Model, on_progress: Progress) -> Arrays:
-    """values: float32 (N, T).  records: what the reader counts, what computed them, then the names of each batch."""
+    """values: of all members, float32 (N, M * T).  records: what the reader counts, what computed them, then the names
+    of each batch."""
     reader = dataclasses.replace(job, source=job.sources[part]).records(model.spec.sequence_length, chunk_of(model))
     names, values = [], []
     for (batch,), codes in reader:
         names.append(batch)
-        values.append(model.predict_codes(codes))
+        values.append(model.each.predict(codes))
         on_progress(len(codes))
     records = [dataclasses.asdict(reader.counts), model.provider, *names]
     return {"values": np.concatenate(values), "records": np.concatenate([*map(shards.pack, records)])}
@@ -63,7 +65,7 @@ def predict_files(
     if STANDARD_INPUT in map(str, job.sources):
         raise ZooError("--ray: standard input cannot be shared out; give files")
     spec = model_source.spec()
-    background = backgrounds.opened(job.background, spec, model_source.rc)
+    columns = Columns(spec, backgrounds.opened(job.background, spec, model_source.rc))
     totals: Counter[str] = Counter()
     inputs, runtimes, providers = [], set(), set()
     with temporary_folder(job.output.absolute().parent) as room:
@@ -72,15 +74,14 @@ def predict_files(
             parts.write(part, arrays, runtime)
             runtimes.add(runtime)
         with outputs_of(job) as (written, description_file):
-            layout = Layout(backgrounds.columns(spec.targets, background), job.LABELS)
-            with table_writer.opened(job.output, written, layout) as table:
+            with table_writer.opened(job.output, written, Layout(columns.names, job.LABELS)) as table:
                 for part, source in enumerate(job.sources):
                     arrays = parts.read(part)
                     counts, provider, *batches = shards.unpack(arrays["records"])
                     done = 0
                     for names in batches:
                         values = arrays["values"][done : done + len(names)]
-                        table.write((names,), backgrounds.beside(values, background))
+                        table.write((names,), columns.of(values))
                         done += len(names)
                     totals.update(counts)
                     providers.add(provider)
@@ -94,7 +95,7 @@ def predict_files(
                 "sequence_length": spec.sequence_length,
                 "targets": list(spec.targets),
                 "counts": dict(totals),
-                **backgrounds.entry(background),
+                **backgrounds.entry(columns.background),
                 "table": written.facts(),
             }
             write_description(described, description_file)

@@ -1,7 +1,8 @@
 """One number for each target from all windows of an interval that is longer than the model: the maximum or the mean.
 
 Windows with more than half Ns are left out unless the interval has no other. A window on the reverse strand covers the
-same bases as on the other. Axes: W windows, T targets.
+same bases as on the other. For an ensemble, the mean over windows is that of each member. The maximum is that of the
+mean over the members; the numbers are those of each member in that window. Axes: W windows, M members, T targets.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from zoo.dna import windows
 from zoo.dna.encoding import reverse_complement
 from zoo.dna.windows import before_centre, unknown_bases
 from zoo.genome.options import SummaryOptions
+from zoo.prediction import spread
 from zoo.prediction.model import Model
 from zoo.prediction.session import runtimes_with
 
@@ -45,29 +47,35 @@ def kept_windows(codes: np.ndarray, length: int, stride: int) -> tuple[np.ndarra
 
 
 def summarized(model: Model, pieces: Sequence[Piece], options: SummaryOptions) -> tuple[np.ndarray, np.ndarray]:
-    """Values, float32 (N, T), and the centres of the windows with the maxima, int64 (N, T); the first of equal ones."""
-    values = np.empty((len(pieces), len(model.spec.targets)), np.float32)
-    places = np.empty(values.shape, np.int64)
+    """Numbers of all members, float32 (N, M * T), and the centres of the windows with the maxima, int64 (N, T); the
+    first of equal ones."""
+    spec = model.spec
+    values = np.empty((len(pieces), spec.numbers), np.float32)
+    places = np.empty((len(pieces), len(spec.targets)), np.int64)
     single = [row for row, piece in enumerate(pieces) if piece.kept is None]
     if single:
-        values[single] = model.predict_codes(np.stack([pieces[row].codes for row in single]))
+        values[single] = model.each.predict(np.stack([pieces[row].codes for row in single]))
         places[single] = np.array([pieces[row].centre for row in single])[:, None]
-    best, total = np.full(values.shape, -np.inf, np.float32), np.zeros(values.shape)
-    for blocks in _together(_blocks(pieces, model.spec.sequence_length, options.stride)):
+    best, total = np.full(places.shape, -np.inf, np.float32), np.zeros(values.shape)
+    for blocks in _together(_blocks(pieces, spec.sequence_length, options.stride)):
         found = _predicted(model, [block.codes for block in blocks], options.stride)
         for (row, first, _), ones in zip(blocks, found, strict=True):
             piece = pieces[row]
             ones = ones[::-1] if piece.strand == "-" else ones
             kept = piece.kept[first : first + len(ones)] if piece.kept is not None else np.ones(0, bool)
             total[row] += ones[kept].sum(axis=0, dtype=np.float64)
-            ones = np.where(kept[:, None], ones, -np.inf)
-            at, highest = ones.argmax(axis=0), ones.max(axis=0)
-            centres = piece.start + (first + at) * options.stride + before_centre(model.spec.sequence_length)
-            places[row] = np.where(highest > best[row], centres, places[row])
+            means = np.where(kept[:, None], spread.mean(ones, spec), -np.inf)
+            at, highest = means.argmax(axis=0), means.max(axis=0)
+            centres = piece.start + (first + at) * options.stride + before_centre(spec.sequence_length)
+            higher = highest > best[row]
+            places[row] = np.where(higher, centres, places[row])
             best[row] = np.maximum(best[row], highest)
+            if options.summary == "max":
+                there = spread.by_member(ones, spec)[:, at, np.arange(len(at))]
+                values[row] = np.where(higher, there, spread.by_member(values[row], spec)).reshape(-1)
     for row, piece in enumerate(pieces):
-        if piece.kept is not None:
-            values[row] = best[row] if options.summary == "max" else total[row] / piece.kept.sum()
+        if piece.kept is not None and options.summary == "mean":
+            values[row] = total[row] / piece.kept.sum()
     return values, places
 
 
@@ -103,15 +111,15 @@ def _together(blocks: Iterator[_Block]) -> Iterator[list[_Block]]:
 
 
 def _predicted(model: Model, stretches: Sequence[np.ndarray], stride: int) -> list[np.ndarray]:
-    """Base codes, uint8 (B,) each -> activities of every window of each, float32 (W, T)."""
+    """Base codes, uint8 (B,) each -> numbers of every window of each, float32 (W, M * T)."""
     length = model.spec.sequence_length
     counts = [windows.count(len(codes), length, stride) for codes in stretches]
-    if model.runtime not in runtimes_with("windows"):
-        values = model.predict_codes(np.concatenate([windows.cut(codes, length, stride) for codes in stretches]))
+    if not {*model.runtime.split(", ")} <= {*runtimes_with("windows")}:
+        values = model.each.predict(np.concatenate([windows.cut(codes, length, stride) for codes in stretches]))
         return np.split(values, np.cumsum(counts)[:-1])
     # one call for all, where each begins at a multiple of the stride; windows that lie in two stretches are not used
     ends = np.cumsum([-(-len(codes) // stride) for codes in stretches])
     joined = [windows.padded(codes, 0, -len(codes) % stride) for codes in stretches]
-    values = model.windows(np.concatenate(joined), stride)
+    values = model.each.windows(np.concatenate(joined), stride)
     starts = ends - [len(codes) // stride for codes in joined]
     return [values[start : start + count] for start, count in zip(starts, counts, strict=True)]

@@ -45,19 +45,17 @@ class Background:
 
         values: float32 (M, T) -> float32 (M, T), NaN for NaN.  columns: the targets of the values; None for all.
         """
-        found = np.empty(values.shape, np.float32)
-        for place, target in enumerate(self._targets(columns)):
-            low, high = ranks(self.values[target], values[:, place])
-            found[:, place] = (low + high) * (50 / self.values.shape[1])
-        found[np.isnan(values)] = np.nan
-        return found
+        return self.ranked(values, columns)[0]
 
-    def at_least(self, values: np.ndarray, columns: Sequence[int] | None = None) -> np.ndarray:
-        """How many values of the background are at least as high: float32 (M, T), finite -> int64 (M, T)."""
-        found = np.empty(values.shape, np.int64)
-        for place, target in enumerate(self._targets(columns)):
-            found[:, place] = self.values.shape[1] - ranks(self.values[target], values[:, place])[0]
-        return found
+    def ranked(self, values: np.ndarray, columns: Sequence[int] | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """`percentiles`, and how many values of the background are at least as high, int64 (M, T), 0 for NaN."""
+        found, at_least = np.empty(values.shape, np.float32), np.empty(values.shape, np.int64)
+        for place, target in enumerate(range(len(self.values)) if columns is None else columns):
+            low, high = ranks(self.values[target], values[:, place])
+            found[:, place] = (low + high) * (50 / self.size)
+            at_least[:, place] = self.size - low
+        found[np.isnan(values)] = np.nan
+        return found, at_least
 
     @property
     def size(self) -> int:
@@ -68,9 +66,6 @@ class Background:
         """Raise ZooError unless the background is of this model: weights, network, targets and strands."""
         model_files.check(self.path, self.about, COMMAND, spec, rc)
         check_targets(columns(spec.targets, self))
-
-    def _targets(self, columns: Sequence[int] | None) -> Sequence[int]:
-        return range(len(self.values)) if columns is None else columns
 
 
 def ranks(sorted_values: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -93,12 +88,14 @@ def columns(targets: Sequence[str], background: Background | None) -> Sequence[s
     return [name for target in targets for name in (target, f"{target}_{PERCENTILE}")]
 
 
-def beside(values: np.ndarray, background: Background | None, targets: Sequence[int] | None = None) -> np.ndarray:
-    """Numbers for `columns`: float32 (M, T) -> (M, T), or with a background (M, 2T). targets: numbers of the columns,
-    None for all."""
-    if background is None:
-        return values
-    return np.stack([values, background.percentiles(values, targets)], axis=2).reshape(len(values), -1)
+def beside(values: np.ndarray, background: Background | None) -> np.ndarray:
+    """Numbers for `columns`: float32 (M, T) -> (M, T), or with a background (M, 2T)."""
+    return values if background is None else interleaved(values, background.percentiles(values))
+
+
+def interleaved(values: np.ndarray, percentiles: np.ndarray) -> np.ndarray:
+    """float32 (M, T) each -> (M, 2T), in the order of `columns`."""
+    return np.stack([values, percentiles], axis=2).reshape(len(values), -1)
 
 
 def entry(background: Background | None) -> dict[str, Any]:

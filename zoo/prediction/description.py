@@ -39,12 +39,14 @@ def of_weights(spec: ModelSpec) -> dict[str, Any]:
     frame: of an imported network, its strand rule and Frame.lines.  published: the name of published weights.
     caution: see lookup.imitation.  predicts, cite: what the targets of published weights and their imitations are, and
     whom to cite; for other weights, what their card says, or None.  unit: of the activities.
+    members: weights ids of the members of an ensemble, in order.
     """
     bundled, about = lookup.bundled_as(spec.weights_id), lookup.about(spec.weights_id)
     card = spec.card or Card()
     return {
         "id": spec.weights_id,
-        "architecture": spec.architecture,
+        "architecture": ", ".join(dict.fromkeys(one.architecture for one in spec.members)) or spec.architecture,
+        "members": [one.weights_id for one in spec.members],
         "source": spec.source,
         "licence": spec.licence,
         "network": spec.network_id,
@@ -82,6 +84,8 @@ def name(weights: dict[str, Any]) -> str:
     if weights["bundled"]:
         return f"bundled weights {weights['bundled']}"
     published = weights.get("published")  # descriptions of earlier releases have no such entry
+    if members := weights.get("members"):
+        return f"ensemble {weights['id'][:12]} of {len(members)} members"
     return f"published weights {published}" if published else f"weights {weights['id'][:12]}"
 
 

@@ -20,25 +20,28 @@ from zoo.dna.read_options import PYTHON, STRICT, ReadOptions
 from zoo.errors import ZooError
 from zoo.options import RunOptions, check, made
 from zoo.prediction import background as backgrounds
-from zoo.prediction import session
+from zoo.prediction import members, session, spread, strands
 from zoo.prediction.automatic import open_automatic
+from zoo.prediction.columns import Columns
+from zoo.prediction.members import AnySession, Each
 from zoo.prediction.session import Session
-from zoo.prediction.strands import BothStrands, with_strands
 from zoo.spec import ModelSpec
 from zoo.system.files import file_sha256
-from zoo.weights import lookup, packs
+from zoo.weights import ensembles, lookup, packs
 from zoo.weights.checkpoint import Checkpoint
+from zoo.weights.ensembles import Weights
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelSource:
     """The arguments of `load`, from which a model can be loaded later, or once more in another process.
 
-    Default weights are chosen when this is made, so that all processes of a run use the same.
+    Default weights are chosen when this is made, so that all processes of a run use the same. So are the members of an
+    ensemble, which `weights` then lists.
     """
 
-    model: str | Path | None = None
-    weights: str | Path | None = None
+    model: str | Path | tuple[str | Path, ...] | None = None
+    weights: str | Path | tuple[str | Path, ...] | None = None
     runtime: str = RUNTIME
     running: RunOptions = dataclasses.field(default_factory=RunOptions)
     rc: Literal["average"] | None = None
@@ -48,56 +51,76 @@ class ModelSource:
         check(self)
         if self.model is None and self.weights is None:
             object.__setattr__(self, "weights", lookup.default())
+        given = self.model if self.weights is None else self.weights
+        found = ensembles.members_of(() if given is None else given)
+        if len(found) > 1 or isinstance(given, tuple):
+            if self.weights is None:
+                object.__setattr__(self, "model", None)
+            object.__setattr__(self, "weights", found[0] if len(found) == 1 else tuple(found))
+
+    @property
+    def names(self) -> list[str | Path]:
+        """The file or name of the weights, or of each member of an ensemble."""
+        given = self.model if self.weights is None else self.weights
+        return [] if given is None else [given] if isinstance(given, str | Path) else list(given)
 
     @property
     def name(self) -> str:
-        """The file or name of the weights."""
-        return str(self.model if self.weights is None else self.weights)
+        """What the user named as weights."""
+        return ",".join(map(str, self.names))
 
     @property
-    def file(self) -> Path | None:
-        """Absolute path of the weights file; None for bundled weights."""
-        return lookup.file_of(self.name)
+    def files(self) -> tuple[Path, ...]:
+        """Absolute paths of the weights files; bundled weights have none."""
+        return tuple(file for file in map(lookup.file_of, self.names) if file is not None)
 
     def absolute(self) -> ModelSource:
         """The same source, whatever the current folder is."""
-        # of a pack, some runtimes take another file
-        if self.file is None:
+        if not self.files:
             return self
         model = None if self.weights is None else self.model  # without weights, the model was the file
-        return dataclasses.replace(self, model=model, weights=str(packs.pack_of(self.file) or self.file))
+        found = tuple(_absolute(name) for name in self.names)
+        return dataclasses.replace(self, model=model, weights=found if len(found) > 1 else found[0])
 
     def spec(self) -> ModelSpec:
         """Read the spec of the weights, without a runtime, and warn of bundled ones. Raises ZooError as
-        zoo.weights.lookup does."""
-        path = lookup.path_of(self.name) if lookup.is_name(self.name) else self.file
-        spec = lookup.read_spec(path or Path(self.name))
-        lookup.warn_of_imitation(spec.weights_id)
-        return spec
+        zoo.weights.lookup and zoo.weights.ensembles do."""
+        found = []
+        for name in self.names:
+            path = lookup.path_of(name) if lookup.is_name(name) else lookup.file_of(name)
+            found.append(lookup.read_spec(path or Path(name)))
+            lookup.warn_of_imitation(found[-1].weights_id)
+        return ensembles.combined(self.names, found)
 
     def load(self, threads: int | None = None, settled: bool = False) -> Model:
         """Load the model. threads: used unless `running` has a number.  settled: see Session.settle.
 
         Raises ZooError as `load` does.
         """
-        state = _state(self.file)
+        state = _state(self.files)
         options = dataclasses.replace(self.running, threads=self.running.threads or threads)
+        opened = [self._open(name, options) for name in self.names]
+        spec = ensembles.combined(self.names, [one.spec for one in opened])
+        for one in opened if settled else ():
+            one.settle()
+        each = [strands.with_strands(one, self.rc) for one in opened]
+        return Model(members.as_one(each, spec), self.reading, self.absolute(), state)
 
-        def weights(suffixes: tuple[str, ...]) -> Checkpoint | Path:
-            return lookup.resolve(self.model, self.weights, suffixes)
+    def _open(self, name: str | Path, options: RunOptions) -> Session:
+        """A session on weights, or on a member of an ensemble."""
+        model, weights = (name, None) if self.weights is None else (self.model, name)
+
+        def find(suffixes: tuple[str, ...]) -> Checkpoint | Path:
+            return lookup.resolve(model, weights, suffixes)  # type: ignore[arg-type]  # a model beside weights is a name
 
         if self.runtime == AUTO:
-            running: Session = open_automatic(weights, options)
-        else:
-            running = session.open_session(weights(session.files(self.runtime)), self.runtime, options)
-        if settled:
-            running.settle()
-        return Model(with_strands(running, self.rc), self.reading, self.absolute(), state)
+            return open_automatic(find, options)
+        return session.open_session(find(session.files(self.runtime)), self.runtime, options)
 
 
 def load(
-    model: str | Path | None = None,
-    weights: str | Path | None = None,
+    model: Weights | None = None,
+    weights: Weights | None = None,
     runtime: str = RUNTIME,
     *,
     rc: str | None = None,
@@ -108,8 +131,9 @@ def load(
     """Start a model.
 
     model: the weights: a name such as "original" or "original:bundled", "original:published"; a file, .safetensors, or
-        .onnx where the runtime takes it; or a run folder. By default the published weights of "original" if zoo pull
-        has fetched them, else the bundled ones.
+        .onnx where the runtime takes it; or a run folder. Several, as a list or as a folder of run folders, are an
+        ensemble, whose mean is predicted. By default the published weights of "original" if zoo pull has fetched them,
+        else the bundled ones.
     weights: the same; beside it, `model` is the name of the network that they must be of.
     runtime: engine and device, such as "onnx-cpu" or "torch-cuda"; see `zoo list`. "auto" takes the fastest that can
         do the job here: contributions may be computed by another runtime than predictions.
@@ -119,12 +143,14 @@ def load(
     options: batch_size, threads, precision; see zoo.options.RunOptions.
 
     Gives a zoo.errors.ImitationWarning for bundled weights that imitate published ones.
-    Raises ZooError for unknown names, options and files, and for weights of another model than the one that is named;
-    MissingDependency where the runtime cannot run here.
+    Raises ZooError for unknown names, options and files, for weights of another model than the one that is named, and
+    for members of an ensemble that differ in sequence length, targets or unit, or are the same; MissingDependency where
+    the runtime cannot run here.
     """
     running = made(RunOptions, options, beside=("rc", "resize", "ambiguous"))
     reading = ReadOptions(resize, ambiguous)  # type: ignore[arg-type]
-    return ModelSource(model, weights, runtime, running, rc, reading).load()  # type: ignore[arg-type]
+    named, given = (one if isinstance(one, str | Path | None) else tuple(one) for one in (model, weights))
+    return ModelSource(named, given, runtime, running, rc, reading).load()  # type: ignore[arg-type]
 
 
 class Model:
@@ -137,7 +163,7 @@ class Model:
 
     def __init__(
         self,
-        session: Session | BothStrands,
+        session: AnySession,
         reading: ReadOptions = STRICT,
         source: ModelSource | None = None,
         state: tuple[int, ...] = (),
@@ -152,9 +178,9 @@ class Model:
         source = self._source
         if source is None:
             raise ZooError("a Model can be pickled if zoo.load made it; this one was made from a session")
-        if self._state != _state(source.file):
+        if self._state != _state(source.files):
             raise _changed(source)
-        return _load_again, (source, self.spec, _digest(source.file))
+        return _load_again, (source, self.spec, _digests(source.files))
 
     @property
     def spec(self) -> ModelSpec:
@@ -186,7 +212,24 @@ class Model:
         choices of `load` hold.
         Raises ZooError that names the sequence, counted from 1, if a length or a letter is not what the model takes.
         """
-        return with_strands(self.session, rc).predict(self.codes(sequences, resize=resize))
+        return members.with_strands(self.session, rc).predict(self.codes(sequences, resize=resize))
+
+    @property
+    def each(self) -> Each:
+        """The numbers of all members: what means and standard deviations are made of."""
+        return Each(members.parts_of(self.session))
+
+    def members(self, sequences: Sequence[str] | np.ndarray) -> np.ndarray:
+        """Predictions of each member of an ensemble: N sequences, or base codes, uint8 (N, L) -> float32 (M, N, T); M
+        is 1 for a single network. Raises ZooError as `predict` does."""
+        return spread.by_member(self.each.predict(self.codes(sequences)), self.spec)
+
+    def spread(self, sequences: Sequence[str] | np.ndarray) -> np.ndarray:
+        """Standard deviation over the members of an ensemble, that of a sample (ddof=1): N sequences, or base codes,
+        uint8 (N, L) -> float32 (N, T). Raises ZooError as `predict` does, and for a single network."""
+        if not self.spec.members:
+            raise ZooError("spread: expected an ensemble, such as zoo.load([A, B]); this is a single network")
+        return spread.mean_and_sd(self.members(sequences))[1]
 
     def codes(self, sequences: Sequence[str] | np.ndarray, *, resize: str | None = None) -> np.ndarray:
         """N texts as `predict` takes them -> base codes, uint8 (N, L); an array of base codes is checked and returned.
@@ -234,13 +277,14 @@ class Model:
 
 def predict(
     sequences: Mapping[Any, str] | Sequence[str],
-    model: str | Path | Model | None = None,
-    weights: str | Path | None = None,
+    model: Weights | Model | None = None,
+    weights: Weights | None = None,
     *,
     background: str | Path | None = None,
     **options: Any,
 ) -> Any:
-    """Predict texts: a DataFrame of float32 with a row for each sequence and a column for each target.
+    """Predict texts: a DataFrame of float32 with a row for each sequence and a column for each target; for an ensemble
+    also its spread, such as dev_sd.
 
     sequences: texts, whose rows are numbered from 0; a mapping of names to texts, or a pandas Series, whose keys or
         index name the rows.
@@ -253,11 +297,10 @@ def predict(
     """
     letters = list(sequences.values()) if isinstance(sequences, Mapping) else sequence_list(sequences)
     loaded = loaded_model(model, weights, options)
-    opened = backgrounds.opened(background, loaded.spec, loaded.rc)
+    shown = Columns(loaded.spec, backgrounds.opened(background, loaded.spec, loaded.rc))
     index = list(sequences) if isinstance(sequences, Mapping) else getattr(sequences, "index", None)
-    numbers = backgrounds.beside(loaded.predict(letters), opened)
-    names = backgrounds.columns(loaded.spec.targets, opened)
-    columns = {name: numbers[:, column].copy() for column, name in enumerate(names)}
+    numbers = shown.of(loaded.each.predict(loaded.codes(letters)))
+    columns = {name: numbers[:, column].copy() for column, name in enumerate(shown.names)}
     return data_frame(columns, None if callable(index) else index)  # the index of a list is a method
 
 
@@ -270,7 +313,7 @@ def data_frame(columns: Mapping[str, Any], index: Any = None) -> Any:
     return pandas.DataFrame(columns, index=index)
 
 
-def loaded_model(model: str | Path | Model | None, weights: str | Path | None, options: Mapping[str, Any]) -> Model:
+def loaded_model(model: Weights | Model | None, weights: Weights | None, options: Mapping[str, Any]) -> Model:
     """A loaded model as it is, or `load(model, weights, **options)`. Raises ZooError for both."""
     if not isinstance(model, Model):
         return load(model, weights, **options)
@@ -279,26 +322,39 @@ def loaded_model(model: str | Path | Model | None, weights: str | Path | None, o
     return model
 
 
-def _state(file: Path | None) -> tuple[int, ...]:
-    """Size and times of a file, which differ once it has changed; empty without a file."""
-    try:
-        found = file.stat() if file else None
-    except OSError:
-        found = None
-    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns) if found else ()
+def _state(files: Sequence[Path]) -> tuple[int, ...]:
+    """Size and times of files, which differ once one has changed."""
+    state: list[int] = []
+    for file in files:
+        try:
+            found = file.stat()
+        except OSError:
+            continue
+        state += (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+    return tuple(state)
 
 
-def _digest(file: Path | None) -> str | None:
-    """sha256 (hex) of a file; None without a file."""
+def _digests(files: Sequence[Path]) -> list[str | None]:
+    """sha256 (hex) of files; None for one that cannot be read."""
+    return [_digest(file) for file in files]
+
+
+def _digest(file: Path) -> str | None:
     try:
-        return file_sha256(file) if file else None
+        return file_sha256(file)
     except OSError:
         return None
 
 
-def _load_again(source: ModelSource, spec: ModelSpec, digest: str | None) -> Model:
-    """Load a pickled Model. Raises ZooError if the file, by its digest, or the model, by its spec, has changed."""
-    if digest != _digest(source.file):
+def _absolute(name: str | Path) -> str | Path:
+    """Weights by name or path, as an absolute path if they are a file. Of a pack, some runtimes take another file."""
+    file = lookup.file_of(name)
+    return name if file is None else str(packs.pack_of(file) or file)
+
+
+def _load_again(source: ModelSource, spec: ModelSpec, digests: list[str | None]) -> Model:
+    """Load a pickled Model. Raises ZooError if a file, by its digest, or the model, by its spec, has changed."""
+    if digests != _digests(source.files):
         raise _changed(source)
     model = source.load()
     if model.spec != spec:
@@ -307,4 +363,6 @@ def _load_again(source: ModelSource, spec: ModelSpec, digest: str | None) -> Mod
 
 
 def _changed(source: ModelSource) -> ZooError:
-    return ZooError(f"{source.file}: has changed since the model was loaded from it; load it again")
+    return ZooError(
+        f"{','.join(map(str, source.files))}: has changed since the model was loaded from it; load it again"
+    )

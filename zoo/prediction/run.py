@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, Protocol
+from typing import Any, BinaryIO, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from zoo.formats.fasta import Counts, Reader, check_readable
 from zoo.formats.table_writer import Column, Digested, Layout
 from zoo.prediction import background as backgrounds
 from zoo.prediction import description, profiles
+from zoo.prediction.columns import Columns
 from zoo.prediction.model import Model
 from zoo.prediction.options import TableOptions
 from zoo.prediction.tables import TableRecords
@@ -31,8 +32,18 @@ from zoo.system.atomic import check_target, replacing_together
 CHUNK_RECORDS = 4096
 """Records that go through the pipeline together, rounded to whole batches of the runtime."""
 
-Predicted = tuple[np.ndarray, Sequence[Column]]
-"""Activities of N records, float32 (N, T), and the columns after them."""
+
+class Predicted(NamedTuple):
+    """Predictions of N records.
+
+    numbers: of all members, float32 (N, M * T), see members.Each.  after: columns after the numbers.  used: which
+    members predict each record, bool (N, M); None for all.
+    """
+
+    numbers: np.ndarray
+    after: Sequence[Column] = ()
+    used: np.ndarray | None = None
+
 
 Positions = Mapping[str, np.ndarray]
 """Profile -> its numbers, float32 (N, T, P)."""
@@ -51,7 +62,7 @@ class PredictionJob:
     source: a FASTA file or a table, or several, whose records follow each other; "-" is standard input.
     output: the table, in the format of its suffix, see zoo/formats/table_writer.py; None is standard output. A
         description of the run is written beside it, see `description_path`.
-    weights: the file of the model, if it has one. Like `source`, it is never replaced.
+    weights: the files of the model. Like `source`, they are never replaced.
     command: what the user typed, for the description.
     table: the columns of the files, if they are tables.
     profiles: file for the numbers of each position, see zoo/prediction/profiles.py.
@@ -63,7 +74,7 @@ class PredictionJob:
     reading: ReadOptions = STRICT
     overwrite: bool = False
     command: str = ""
-    weights: str | Path | None = None
+    weights: tuple[Path, ...] = ()
     table: TableOptions = dataclasses.field(default_factory=TableOptions)
     profiles: Path | None = None
     background: Path | None = None
@@ -84,9 +95,9 @@ class PredictionJob:
         """Columns of the table after the targets, with their types."""
         return {}
 
-    def submit(self, model: Model, batch: Any) -> Future[Predicted]:
-        """Start to predict a batch of `records`: base codes, uint8 (N, L)."""
-        return futures.joined([model.submit_codes(batch)], lambda parts: (parts[0], ()))
+    def submit(self, model: Model, labels: Sequence[Column], batch: Any) -> Future[Predicted]:  # noqa: ARG002
+        """Start to predict a batch of `records`: their label columns, and base codes, uint8 (N, L)."""
+        return futures.joined([model.each.submit(batch)], lambda parts: Predicted(parts[0]))
 
     def check_output(self) -> None:
         """Raise ZooError if the outputs could not be written."""
@@ -108,7 +119,7 @@ class PredictionJob:
 
     @property
     def inputs(self) -> tuple[str | Path | None, ...]:
-        return *self.sources, self.weights, self.background
+        return *self.sources, *self.weights, self.background
 
     def outputs(self) -> dict[Path, bool]:
         """Files to write, in the order in which they are renamed -> whether an existing one may be replaced.
@@ -186,7 +197,7 @@ def predict_file(
 ) -> dict[str, Any]:
     """Predict every record of a job: a table with a row for each, in order. Returns the description of the run.
 
-    The table has the columns LABELS of the job and one for each target; its numbers read back as the same float32,
+    The table has the columns LABELS of the job and Columns.names; its numbers read back as the same float32,
     except at a terminal, which shows TERMINAL_DECIMALS. The
     description has the number of records of each input, which shows the file that a row comes from.
     Files appear whole or not at all. On standard output, rows may be written before an error is found, but none before
@@ -197,13 +208,13 @@ def predict_file(
     job.check_output()
     if job.profiles is not None:
         profiles.check(job.profiles, model.spec, model.rc)
-    background = backgrounds.opened(job.background, model.spec, model.rc)
+    columns = Columns(model.spec, backgrounds.opened(job.background, model.spec, model.rc))
     records = job.records(model.spec.sequence_length, chunk_of(model))
     with outputs_of(job) as (written, description_file):
 
         def work(batch: tuple[Sequence[Column], Any]) -> tuple[Sequence[Column], Future[Predicted], Positions | None]:
             labels, sequences = batch
-            predicted = job.submit(model, sequences)
+            predicted = job.submit(model, labels, sequences)
             positions = None if job.profiles is None else model.profiles(sequences)
             if on_progress is not None:
                 on_progress(records)
@@ -211,22 +222,20 @@ def predict_file(
 
         def write(result: tuple[Sequence[Column], Future[Predicted], Positions | None]) -> None:
             labels, predicted, positions = result
-            values, after = predicted.result()
-            table.write(labels, backgrounds.beside(values, background), after)
+            numbers, after, used = predicted.result()
+            table.write(labels, columns.of(numbers, used), after)
             if positions is not None and profile_file is not None:
                 profile_file.append(labels, positions)
 
-        targets = model.spec.targets
         decimals = TERMINAL_DECIMALS if job.output is None and os.isatty(STANDARD_OUTPUT) else None
-        numbers = backgrounds.columns(targets, background)
-        layout = Layout(numbers, job.LABELS, job.after(targets), decimals=decimals)
+        layout = Layout(columns.names, job.LABELS, job.after(model.spec.targets), decimals=decimals)
         with (
             table_writer.opened(job.output, written, layout) as table,
             profiles.opened(job.profiles, job.overwrite, model.spec, job.LABELS) as profile_file,
             model.spec.naming_flanks(),
         ):
             pipeline.run(records, work, write)
-        described = describe(model, job, records) | backgrounds.entry(background) | {"table": written.facts()}
+        described = describe(model, job, records) | backgrounds.entry(columns.background) | {"table": written.facts()}
         if job.profiles is not None:
             described["profiles"] = {"file": str(job.profiles), **description.facts(job.profiles)}
         write_description(described, description_file)

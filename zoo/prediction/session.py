@@ -6,6 +6,7 @@ Axes: N sequences, L positions, T targets.
 
 from __future__ import annotations
 
+import copy
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +22,7 @@ from zoo.dna import windows
 from zoo.dna.encoding import check_codes
 from zoo.errors import MissingDependency, ZooError, did_you_mean, nearest_first
 from zoo.options import RunOptions
+from zoo.prediction import spread
 from zoo.spec import ALPHABET, ModelSpec
 from zoo.system import futures, machine
 from zoo.weights import lookup
@@ -47,10 +49,16 @@ MUTANTS = 8192
 
 
 class Session:
-    """A model on a runtime. All runtimes give the same numbers, up to rounding."""
+    """A model on a runtime. All runtimes give the same numbers, up to rounding.
+
+    For a file with the members of an ensemble, the results are means over the members.
+    """
 
     rc: str | None = None
     """Only the given strand counts; see strands.py for both."""
+
+    _means = True
+    """Whether numbers of members become means; False in `each`."""
 
     def __init__(self, engine: Engine, runtime: str, batch_size: int | None = None) -> None:
         self._engine = engine
@@ -74,6 +82,15 @@ class Session:
         """Number of submitted batches that keep the device busy."""
         return self._engine.concurrent_batches
 
+    @property
+    def each(self) -> Session:
+        """The same session without means: its last axis has the numbers of all members, T of each, M x T."""
+        if not self.spec.members:
+            return self
+        own = copy.copy(self)
+        own._means = False
+        return own
+
     def predict(self, codes: np.ndarray) -> np.ndarray:
         """Base codes, uint8 (N, L) -> activities, float32 (N, T), a row for each sequence in order; N may be 0.
 
@@ -93,7 +110,19 @@ class Session:
         on the device. `codes` must not change until then.
         """
         check_codes(codes, self.spec.sequence_length)
-        return self._begin(self._engine.run, self._batches(codes))
+        return self._run(codes)
+
+    def _run(self, codes: np.ndarray) -> Future[np.ndarray]:
+        return self._begin(lambda part: self._mean(self._engine.run(part)), self._batches(codes))
+
+    def _mean(self, numbers: np.ndarray) -> np.ndarray:
+        """Numbers of the engine -> those of this session."""
+        return spread.mean(numbers, self.spec) if self._means else numbers
+
+    @property
+    def _numbers(self) -> int:
+        """Numbers of a sequence."""
+        return len(self.spec.targets) if self._means else self.spec.numbers
 
     def profiles(self, codes: np.ndarray) -> dict[str, np.ndarray]:
         """Base codes, uint8 (N, L), N >= 1 -> name of each profile of the network -> float32 (N, S, P), S tracks and P
@@ -120,7 +149,7 @@ class Session:
         windows.check(codes, stride)
         length = self.spec.sequence_length
         total = windows.count(len(codes), length, stride)
-        out = np.empty((total, len(self.spec.targets)), np.float32)
+        out = np.empty((total, self._numbers), np.float32)
         shorter = getattr(self._engine, "windows", None)
         batches = -(-WINDOWS // self.batch_size)
         step = max(WINDOW_BASES // stride, self.batch_size) if shorter else batches * self.batch_size
@@ -129,8 +158,8 @@ class Session:
         def submit(first: int) -> Future[np.ndarray]:
             bases = codes[first * stride : (min(first + step, total) - 1) * stride + length]
             if shorter:
-                return self._begin(lambda part: shorter(part, stride), [np.ascontiguousarray(bases)])
-            return self._begin(self._engine.run, self._batches(windows.cut(bases, length, stride)))
+                return self._begin(lambda part: self._mean(shorter(part, stride)), [np.ascontiguousarray(bases)])
+            return self._run(windows.cut(bases, length, stride))
 
         def collect() -> None:
             first, block = pending.popleft()
@@ -181,8 +210,8 @@ class Session:
         check_codes(codes, self.spec.sequence_length)
         shorter = getattr(self._engine, "mutants", None)
         if shorter is None or not len(codes):
-            return predicted_mutants(self.predict, codes, len(self.spec.targets))
-        return self._begin(shorter, [np.ascontiguousarray(codes)]).result()
+            return self._mean(predicted_mutants(self.each.predict, codes, self.spec.numbers))
+        return self._begin(lambda part: self._mean(shorter(part)), [np.ascontiguousarray(codes)]).result()
 
     def contributions(self, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:
         """DeepLIFT of one target: base codes, uint8 (N, L), and references, uint8 (N, R, L) -> float32 (N, L, 4).
@@ -238,7 +267,7 @@ class Session:
             raise ZooError(f"{self.runtime}: {machine.out_of_memory(min(len(codes), self.batch_size))}") from None
 
     def _joined(self, activities: list[np.ndarray]) -> np.ndarray:
-        return np.concatenate(activities) if activities else np.empty((0, len(self.spec.targets)), np.float32)
+        return np.concatenate(activities) if activities else np.empty((0, self._numbers), np.float32)
 
 
 def no_way_of_graph(way: str) -> ZooError:

@@ -41,6 +41,11 @@ class BothStrands:
         self.runtime_of = session.runtime_of
 
     @property
+    def each(self) -> BothStrands:
+        """See Session.each: the numbers of each member are means over the strands."""
+        return BothStrands(self._session.each)
+
+    @property
     def spec(self) -> ModelSpec:
         return self._session.spec
 

@@ -14,9 +14,9 @@ from zoo.dna.read_options import STRICT
 from zoo.errors import ZooError
 from zoo.explain import methods, report
 from zoo.explain.options import ExplainOptions
+from zoo.prediction.members import with_strands
 from zoo.prediction.model import Model
 from zoo.prediction.session import runtimes_with
-from zoo.prediction.strands import with_strands
 from zoo.serve.page import NO_STEP
 from zoo.serve.protocol import SPELLING, bad_request
 from zoo.spec import ALPHABET, UNKNOWN_BASE

@@ -247,13 +247,18 @@ def by_name(weights: Sequence[str]) -> dict[str, str]:
     """
     result: dict[str, str] = {}
     for one in weights or [default()]:
-        path = Path(one)
-        whole = packs.is_hub_name(one) or path.is_dir()
-        name = path.name if whole else one if is_name(one) else path.stem
+        name = short_name(one)
         if name in result:
             raise ZooError(f"{name}: two of the models would have this name; rename one of the files")
         result[name] = one
     return result
+
+
+def short_name(weights: str | Path) -> str:
+    """The short name of weights, see by_name."""
+    path = Path(weights)
+    whole = packs.is_hub_name(weights) or path.is_dir()
+    return path.name if whole else str(weights) if is_name(weights) else path.stem
 
 
 def file_of(weights: str | Path) -> Path | None:
@@ -407,14 +412,24 @@ def _in_run(path: Path, files: tuple[str, ...] = ()) -> Path:
     return path / RUN_WEIGHTS if (path / RUN_WEIGHTS).is_file() else path
 
 
+def weights_in(folder: Path) -> Path | None:
+    """The weights file of a run folder or a pack; None for another folder."""
+    found = _in_run(folder)
+    return found if found != folder else None
+
+
 def _check_file(path: Path) -> None:
     if path.is_dir():
         if (status := run_status(path)) is not None:
             raise ZooError(f"{path}: is a run folder without weights; {WITHOUT_WEIGHTS.get(status, MOVED)}")
-        raise ZooError(f"{path}: expected a weights file or a run folder, this is another folder")
+        raise ZooError(f"{path}: expected a weights file, a run folder or a folder of those, this is another folder")
     if not path.is_file():
         if str(path) in names():
             raise ZooError(f"{path}: no such weights file; the weights of this name are given as text, not as a Path")
+        if "," in str(path):
+            raise ZooError(
+                f"{path}: expected one weights file; this command takes no ensemble, give one of its members"
+            )
         known = nearest_first(str(path), names())
         raise ZooError(f"{path}: no such weights file{did_you_mean(str(path), known)}; names are {', '.join(known)}")
 

@@ -27,7 +27,7 @@ def design(
     from zoo.design import design, files
     from zoo.formats.fasta import Reader, check_readable
 
-    outputs = files.Outputs(output, figure, overwrite, (start, model.source.file))
+    outputs = files.Outputs(output, figure, overwrite, (start, *model.source.files))
     outputs.check()
     check_readable(() if start is None else (start,))
     loaded = model.load()

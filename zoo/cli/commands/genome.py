@@ -49,7 +49,9 @@ def scan(
         overwrite=overwrite,
         command=command_line(),
     )
-    _run(job, others, "windows", "windows")
+    described = _run(job, others, "windows", "windows") or {}
+    for target, count in described.get("peaks", {}).items():
+        notes.say(f"{counted(count, 'peaks')} of {target} at or above percentile {scanning.threshold_percentile:g}")
 
 
 def variants(

@@ -119,7 +119,7 @@ def prediction_job(
     from zoo.prediction.run import PredictionJob
 
     intervals.check()
-    rest = (output, reading, overwrite, command_line(), model.source.file)
+    rest = (output, reading, overwrite, command_line(), model.source.files)
     if not intervals.given:
         if not files:
             raise ZooError(f"FILE is missing; see zoo {command} --help")
