@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from zoo import registry
+from zoo.checks.bench import in_turns as in_turns
 from zoo.weights import checkpoint, lookup, model_arrays
 
 ROOT = Path(__file__).parents[1]
@@ -30,25 +31,6 @@ def needs(*libraries: str) -> None:
     for library in libraries:
         if importlib.util.find_spec(library) is None:
             pytest.skip(f"{library} is not installed; {INSTALL}", allow_module_level=True)
-
-
-def in_turns(ways: Mapping[str, Callable[[], Any]], budget: float) -> dict[str, float]:
-    """Return the seconds of the best turn of each function. They take turns, so that other load affects all alike.
-
-    Each turn begins with an untimed call, which brings the function's own data into the caches, as in a long run.
-    budget: seconds to spend on all functions together; there are at least two rounds.
-    """
-    best = dict.fromkeys(ways, float("inf"))
-    end = time.perf_counter() + budget
-    rounds = 0
-    while rounds < 2 or time.perf_counter() < end:
-        for name, way in ways.items():
-            way()
-            began = time.perf_counter()
-            way()
-            best[name] = min(best[name], time.perf_counter() - began)
-        rounds += 1
-    return best
 
 
 LAUNCHER = """

@@ -41,7 +41,8 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "zoo.training": ("zoo.evaluation", "zoo.data", "zoo.prediction"),
     "zoo.checks": ("zoo.genome",),
     "zoo.confidence": ("zoo.evaluation",),
-    "zoo.search": ("zoo.training", "zoo.checks"),
+    "zoo.comparison": ("zoo.training", "zoo.checks"),
+    "zoo.search": ("zoo.comparison",),
     "zoo.publish": ("zoo.checks",),
     "zoo.cli": (
         "zoo.confidence",
@@ -248,6 +249,8 @@ WITH_PYTORCH = {
     "zoo.training.notes",
     "zoo.training.run",
     "zoo.training.distributed",
+    "zoo.comparison.contenders",
+    "zoo.comparison.run",
     "zoo.search.trial",
     "zoo.search.confirm",
     "zoo.search.report",

@@ -7,6 +7,7 @@ model.predict(["ACGT..."])            # text -> float32 (N, T)
 model.predict_codes(codes)            # base codes, uint8 (N, L) -> float32 (N, T)
 zoo.predict_intervals("peaks.bed", "dm6.fa")   # intervals of a genome -> a DataFrame
 zoo.variant_effects("calls.vcf", "dm6.fa")     # variants -> a DataFrame with a row for each allele
+zoo.compare_models(["original", "tuned"], "mine.tsv", "compared", epochs=5)   # which network is best on my data
 zoo.from_pretrained("owner/name")     # weights of a hub, tested, on the fastest runtime
 zoo.torch_module("original")          # the PyTorch network, float (N, 4, L) -> (N, T)
 zoo.import_module(module, "frame.toml", "mine.onnx")   # your own PyTorch network, for all commands
@@ -23,6 +24,7 @@ from zoo.system import lazy
 if TYPE_CHECKING:
     from zoo import design, explain
     from zoo.checks.catalogue import list_models
+    from zoo.comparison.run import compare_models
     from zoo.dna.encoding import encode, one_hot
     from zoo.errors import ZooError
     from zoo.genome.frames import predict_intervals, variant_effects
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Model",
     "ZooError",
+    "compare_models",
     "design",
     "encode",
     "explain",
@@ -57,6 +60,7 @@ __getattr__, __dir__ = lazy.names(
     {
         "Model": "zoo.prediction.model",
         "ZooError": "zoo.errors",
+        "compare_models": "zoo.comparison.run",
         "design": "zoo.design",
         "encode": "zoo.dna.encoding",
         "explain": "zoo.explain",

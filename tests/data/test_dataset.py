@@ -9,6 +9,7 @@ import numpy as np
 import pandas
 import pytest
 from labelled_files import TARGETS, check_refused, dna, read, read_split, table, write_published
+from refusals import refuses
 
 from zoo.data import dataset
 from zoo.data.dataset import Layout
@@ -114,3 +115,20 @@ class TestTables:
         np.testing.assert_array_equal(
             read_split(path, "all", layout=layout).codes, read_split(fasta, layout=layout).codes
         )
+
+
+def test_without_a_length_the_first_sequence_gives_it(tmp_path: Path) -> None:
+    sequences = dna(6, length=23)
+    (tmp_path / "pair.fa").write_text("".join(f">s{n}\n{one[:10]}\n{one[10:]}\n" for n, one in enumerate(sequences)))
+    table(tmp_path / "pair_activity.tsv", sequences)
+    layout = Layout(split_by="fraction", validation_fraction=0.4, test_fraction=0.2)
+    for name in ("pair.fa", "pair_activity.tsv"):
+        found = dataset.read(tmp_path / name, TARGETS, length=None, layout=layout)
+        assert found.sequence_length == 23
+        assert sum(map(len, found.splits.values())) == 6
+    for side, count in (("Train", 5), ("Val", 3)):
+        write_published(tmp_path, side, dna(count, seed=count, length=31))
+    assert dataset.read(tmp_path, TARGETS, length=None).sequence_length == 31
+    table(tmp_path / "mixed.tsv", [*sequences, dna(1, length=24)[0]])
+    with refuses("mixed.tsv", "row 7", "23", "24"):
+        dataset.read(tmp_path / "mixed.tsv", TARGETS, length=None, layout=layout)

@@ -20,6 +20,7 @@ pytest.importorskip("optuna")
 from searches import tiny, trained, write_table  # noqa: E402
 
 from zoo import registry  # noqa: E402
+from zoo.comparison import contenders  # noqa: E402
 from zoo.data import dataset  # noqa: E402
 from zoo.errors import CheckFailed  # noqa: E402
 from zoo.search import confirm, results, run, trial, workers  # noqa: E402
@@ -147,7 +148,7 @@ def test_trials_and_confirmations_that_diverge_do_not_end_the_search(tmp_path: P
     (line,) = [line for line in notes if "diverged" in line]
     assert "wild" in line
     assert {(one.found.verdict, one.second_score) for one in result.comparisons} == {("no clear difference", None)}
-    assert all(confirm.NO_WEIGHTS in one.words for one in result.comparisons)
+    assert all(contenders.NO_WEIGHTS in one.words for one in result.comparisons)
 
 
 def test_out_of_memory_is_recorded_with_the_option_that_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

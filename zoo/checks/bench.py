@@ -12,10 +12,10 @@ import re
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -38,6 +38,8 @@ CHECKED = 512
 
 MOST_CALLS = 200
 SEED = 0
+
+Name = TypeVar("Name")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,6 +214,25 @@ def _fastest(call: Callable[[], object], seconds: float) -> float:
         if now > end and number:
             break
     return fastest
+
+
+def in_turns(ways: Mapping[Name, Callable[[], Any]], budget: float) -> dict[Name, float]:
+    """Return the seconds of the best turn of each function. They take turns, so that other load affects all alike.
+
+    Each turn begins with an untimed call, which brings the function's own data into the caches, as in a long run.
+    budget: seconds to spend on all functions together; there are at least two rounds.
+    """
+    best = dict.fromkeys(ways, float("inf"))
+    end = time.perf_counter() + budget
+    rounds = 0
+    while rounds < 2 or time.perf_counter() < end:
+        for name, way in ways.items():
+            way()
+            began = time.perf_counter()
+            way()
+            best[name] = min(best[name], time.perf_counter() - began)
+        rounds += 1
+    return best
 
 
 def _peak_memory() -> int | None:

@@ -99,7 +99,7 @@ def read(
     targets: tuple[str, ...],
     allow_leakage: bool = False,
     *,
-    length: int,
+    length: int | None,
     layout: Layout | None = None,
 ) -> Dataset:
     """Read all sequences at `path`, divided into train, validation and test (None if absent).
@@ -108,8 +108,8 @@ def read(
     i), a table with a sequence column, or a FASTA file with labels beside it.
     targets: their names; each is the column of exactly this name, else that of published labels. TARGET=COLUMN reads
     another column.
-    length: L, bases.  layout: the columns of one file, and how it is divided; both strands of a sequence are always on
-    the same side.
+    length: L, bases; None for those of the first sequence.
+    layout: the columns of one file, and how it is divided; both strands of a sequence are always on the same side.
 
     Raises ZooError if anything is missing or not as described, and, unless `allow_leakage`, if a sequence or its
     reverse complement is in two splits.
@@ -124,12 +124,12 @@ def read(
         raise ZooError(f"targets: expected different targets, got {given}; two of them are the same target")
     notes: list[str] = []
     if path.is_dir():
-        parts = {
-            side: _read_published(path, side, columns, length, layout)
-            for side in SIDES
+        parts = {}
+        for side in SIDES:
             # the test split may be absent as a whole; for the other two a missing file is an error
-            if side != "test" or any(_published_files(path, side))
-        }
+            if side != "test" or any(_published_files(path, side)):
+                parts[side] = _read_published(path, side, columns, length, layout)
+                length = parts[side].codes.shape[1]
     else:
         records = labelled.read_file(path, columns, length, layout)
         sides, notes = _divide(records, path, layout)
@@ -220,7 +220,7 @@ def _published_files(folder: Path, side: str) -> tuple[Path | None, Path | None]
     return labelled.first_file(folder / fasta), labelled.first_file(folder / labels)
 
 
-def _read_published(folder: Path, side: str, targets: tuple[str, ...], length: int, layout: Layout) -> Split:
+def _read_published(folder: Path, side: str, targets: tuple[str, ...], length: int | None, layout: Layout) -> Split:
     fasta, labels = _published_files(folder, side)
     if fasta is None or labels is None:
         got = "only the sequences" if fasta else "only the labels" if labels else "neither"

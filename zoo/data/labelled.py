@@ -17,7 +17,7 @@ from zoo.dna.encoding import encode_as
 from zoo.dna.read_options import ReadOptions
 from zoo.errors import ZooError
 from zoo.formats import columns
-from zoo.formats.fasta import Reader
+from zoo.formats.fasta import Reader, first_length
 from zoo.formats.names import first_word, shown
 from zoo.options import Bounds
 
@@ -131,8 +131,10 @@ def is_fasta(path: Path) -> bool:
     return columns.suffix(path) in FASTA
 
 
-def read_file(path: Path, targets: tuple[str, ...], length: int, layout: Layout) -> Records:
-    """Read a table with a sequence column, or a FASTA file with its labels beside it; `length` in bases.
+def read_file(path: Path, targets: tuple[str, ...], length: int | None, layout: Layout) -> Records:
+    """Read a table with a sequence column, or a FASTA file with its labels beside it.
+
+    length: L, bases; None for those of the first sequence.
 
     Raises ZooError if it is neither, or not as described.
     """
@@ -144,18 +146,20 @@ def read_file(path: Path, targets: tuple[str, ...], length: int, layout: Layout)
             f"({', '.join(columns.SUFFIXES)}) or a FASTA file ({', '.join(FASTA)})"
         )
     table = _table(path, targets, layout, (layout.sequence_column,))
-    codes = encode_as(table.text[layout.sequence_column], length, layout, lambda row: f"{path}: row {row}")
+    sequences = table.text[layout.sequence_column]
+    codes = encode_as(sequences, length or len(sequences[0]), layout, lambda row: f"{path}: row {row}")
     return _records(codes, table, table.text.get(layout.name_column), layout)
 
 
-def read_pair(fasta: Path, labels: Path, targets: tuple[str, ...], length: int, layout: Layout) -> Records:
-    """Read a FASTA file and the table whose row i belongs to record i.
+def read_pair(fasta: Path, labels: Path, targets: tuple[str, ...], length: int | None, layout: Layout) -> Records:
+    """Read a FASTA file and the table whose row i belongs to record i. length: as for read_file.
 
     Raises ZooError if the counts differ, or if the table has names and one differs from the name of its record.
     """
     if not fasta.is_file():
         raise ZooError(f"{fasta}: no such file")
     table = _table(labels, targets, layout)
+    length = length or first_length(fasta)
     codes = np.empty((len(table), length), np.uint8)
     names: list[str] = []
     for batch_names, batch in Reader(fasta, length, reading=layout):

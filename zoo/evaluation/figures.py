@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from zoo.errors import counted
 from zoo.evaluation.diagnosis import Diagnosis, Mixture, by_sequence
 from zoo.evaluation.intervals import VERDICTS, Verdict, verdict
 from zoo.evaluation.metrics import SHOWN_AS, Interval, Score
-from zoo.spec import UNIT
+from zoo.spec import MOST_SHOWN, UNIT
 from zoo.system import figures
 
 if TYPE_CHECKING:
@@ -84,15 +84,24 @@ def comparison(
     targets: tuple[str, ...],
     metric: str,
     path: Path,
+    costs: Mapping[str, Mapping[str, float | None]] | None = None,
 ) -> None:
     """A row of two panels for each target: the metric of each model, and its paired difference from the reference.
 
     scores, differences: label -> an interval for each target, None if not defined; the reference has no difference.
-    A line for each model, the first on top, coloured by the verdict on its difference.
+    costs: two axes, name -> label -> value: a last row has the mean metric over the targets against each of them.
+    A line for each model, the first on top, coloured by the verdict on its difference. More than MOST_SHOWN targets
+    have no rows.
     """
-    figure, panels = _grid(len(targets), 2, height=0.8 + 0.28 * len(scores))
+    shown = targets if len(targets) <= MOST_SHOWN else ()
+    heights = [1.1 + 0.28 * len(scores)] * len(shown) + [PANEL_INCHES] * (costs is not None)
+    figure, panels = _grid(len(heights), 2, heights)
     name = SHOWN_AS[metric]
-    for row, target in enumerate(targets):
+    points = [
+        (panel, _against_cost(panel, scores, of_models, cost, f"{name}, mean over {counted(len(targets), 'targets')}"))
+        for panel, (cost, of_models) in zip(panels[-1], (costs or {}).items(), strict=False)
+    ]
+    for row, target in enumerate(shown):
         for place, label in enumerate(scores):
             compared = differences[label][row] if label != reference else None
             colour = "black" if label == reference else VERDICT_COLOURS[verdict(metric, compared)]
@@ -106,21 +115,53 @@ def comparison(
             panel.locator_params(axis="x", nbins=5)
         panels[row, 1].axvline(0, **IDENTITY)
         panels[row, 1].tick_params(labelleft=False)
-        panels[row, 0].set_xlabel(f"{name} {_short(target, 16)}, 95% interval", fontsize=9)
-        panels[row, 1].set_xlabel(f"{name} {_short(target, 16)}, paired difference, 95% interval", fontsize=9)
+        panels[row, 0].set_xlabel(f"{name} {_short(target, 16)}", fontsize=9)
+        panels[row, 1].set_xlabel(f"{name} {_short(target, 16)}, paired difference", fontsize=9)
+    if shown:
+        _legend_of_verdicts(figure, panels[0, 1], reference)
+    if points:
+        figure.canvas.draw()  # the scales are final
+    for panel, texts in points:
+        figures.label_points(panel, texts)
+    figures.save(figure, path)
+
+
+def _legend_of_verdicts(figure: Figure, panel: Axes, reference: str) -> None:
     figure.legend(
         handles=[
-            panels[0, 1].plot([], [], "o-", color=colour, markersize=4, label=said)[0]
+            panel.plot([], [], "o-", color=colour, markersize=4, label=said)[0]
             for said, colour in VERDICT_COLOURS.items()
         ],
-        title=f"compared with {_short(reference, 2 * WIDEST_TITLE)}",
+        title=f"compared with {_short(reference, 2 * WIDEST_TITLE)}; 95% intervals",
         title_fontsize=9,
         fontsize=8,
         loc="outside upper center",
         ncols=len(VERDICT_COLOURS),
         frameon=False,
     )
-    figures.save(figure, path)
+
+
+def _against_cost(
+    panel: Axes,
+    scores: Mapping[str, Sequence[Interval | None]],
+    costs: Mapping[str, float | None],
+    cost: str,
+    name: str,
+) -> list[tuple[float, float, str]]:
+    """Draw the mean score of each model against what it costs, on a logarithmic scale. Returns points and labels."""
+    points = []
+    for label, found in scores.items():
+        values = [one.value for one in found if one is not None]
+        value = costs.get(label)
+        if value is not None and len(values) == len(found):
+            points.append((value, float(np.mean(values)), _short(label, 24)))
+    panel.set_xscale("log")
+    panel.plot([x for x, _, _ in points], [y for _, y, _ in points], "o", color=figures.COLOURS[0], markersize=4.5)
+    panel.margins(0.25, 0.15)
+    panel.xaxis.set_major_formatter("{x:,g}")
+    panel.set_xlabel(cost, fontsize=9)
+    panel.set_ylabel(name, fontsize=9)
+    return points
 
 
 def distributions(scores: dict[str, list[Score]], path: Path) -> None:
@@ -213,8 +254,11 @@ def density(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return found / found.max()
 
 
-def _grid(rows: int, columns: int, height: float = PANEL_INCHES) -> tuple[Figure, np.ndarray]:
-    figure, panels = figures.new(PANEL_INCHES * columns + 0.6, (height + 0.3) * rows, rows, columns)
+def _grid(rows: int, columns: int, height: float | Sequence[float] = PANEL_INCHES) -> tuple[Figure, np.ndarray]:
+    """height: inches of every row, or of each."""
+    heights = [height + 0.3] * rows if isinstance(height, int | float) else list(height)
+    width = PANEL_INCHES * columns + 0.6
+    figure, panels = figures.new(width, sum(heights), rows, columns, gridspec_kw={"height_ratios": heights})
     figure.set_layout_engine("constrained", h_pad=0.1, w_pad=0.1, hspace=0.05, wspace=0.03)
     for panel in panels.flat:
         panel.tick_params(labelsize=8)

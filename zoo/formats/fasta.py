@@ -18,7 +18,7 @@ from zoo.dna.read_options import LONGEST, LONGEST_WORD, STRICT, ReadOptions, len
 from zoo.errors import WrongLength, ZooError
 from zoo.formats import kinds
 from zoo.formats.names import first_word, none_among, shown
-from zoo.formats.text_input import STANDARD_INPUT, START_BYTES, open_text, title
+from zoo.formats.text_input import STANDARD_INPUT, START_BYTES, lines, open_text, title
 from zoo.spec import UNKNOWN_BASE
 
 BLOCK_BYTES = 1 << 20
@@ -134,6 +134,21 @@ def check_readable(paths: Sequence[str | Path]) -> None:
         # opening a pipe would consume its first bytes
         if text != STANDARD_INPUT and (Path(text).is_file() or not Path(text).exists()):
             open_text(text).close()
+
+
+def first_length(path: Path) -> int:
+    """Bases of the first record of a FASTA file, at least 1; whether it is valid is for Reader to say.
+
+    Raises ZooError for a file that cannot be read.
+    """
+    size = started = 0
+    for _, line in lines(path):
+        if line.startswith(">"):
+            if started:
+                break
+            started = 1
+        size += 0 if line.startswith(">") else len("".join(line.split()))
+    return max(size, 1)
 
 
 class _File:

@@ -21,6 +21,7 @@ import numpy as np
 from zoo.errors import CheckFailed, ZooError, require
 from zoo.formats.columns import COMPRESSIONS, PARQUET, SEPARATORS, suffix
 from zoo.formats.names import CONTROL, shown
+from zoo.system.atomic import replacing
 
 if TYPE_CHECKING:
     import pyarrow
@@ -296,3 +297,15 @@ class _Parquet:
         if self._rows:
             self._writer.write_table(pyarrow.concat_tables(self._waiting), row_group_size=self._rows)
         self._waiting, self._rows = [], 0
+
+
+def write_records(path: Path, names: Sequence[str], records: Sequence[Mapping[str, Any]]) -> None:
+    """Write a small table of mixed values as tab-separated text; absent values are empty cells. A file is replaced."""
+    with replacing(path, overwrite=True) as partial:
+        lines = [TAB.join(names)]
+        lines += [TAB.join(_cell(record.get(name)) for name in names) for record in records]
+        partial.write_text("\n".join([*lines, ""]), "utf-8")
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else " ".join(str(value).split())

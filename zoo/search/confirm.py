@@ -7,59 +7,28 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from zoo.data import splits
+from zoo.comparison import contenders
+from zoo.comparison.contenders import Contender, Step, Training
 from zoo.data.dataset import Dataset
-from zoo.data.labelled import Split
 from zoo.errors import CheckFailed, ZooError
-from zoo.evaluation import intervals
 from zoo.evaluation.intervals import PairedDifference
 from zoo.evaluation.metrics import METRICS, Interval
+from zoo.formats import table_writer
 from zoo.search import results
 from zoo.search.search_options import SearchOptions
 from zoo.search.space import Space
 from zoo.search.study import Study
-from zoo.search.trial import Step, following, options_of, resume_or_restart
-from zoo.training import run as training_run
-from zoo.training import scores
-from zoo.training.config import TrainConfig, make, read_model
-from zoo.training.run import TrainingJob
+from zoo.search.trial import options_of
 from zoo.training.run_folder import RunFolder
-from zoo.weights import checkpoint, network
 
 FOLDER, TABLE = "confirm", "confirm.tsv"
 
-NO_WEIGHTS = "has no training that finished an epoch"
-"""Why a contender is not compared."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Contender:
-    """One model of a confirmation. settings: those of its training; the seed is replaced."""
-
-    label: str
-    architecture: str
-    config: Any
-    settings: dict[str, Any]
-
-    @property
-    def trained_as(self) -> tuple[str, Any, dict[str, Any]]:
-        """All but the label and the seed."""
-        return self.architecture, self.config, {**self.settings, "seed": None}
-
-
-@dataclasses.dataclass(frozen=True)
-class Training:
-    """One training of a confirmation, and its run folder."""
-
-    contender: Contender
-    seed: int
-    folder: Path
+OPTION = "--against"
+"""The option that names the models to compare with."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,30 +68,12 @@ def against(space: Space, names: tuple[str, ...], study: Path) -> list[Contender
     """The models to compare with: each with its own recipe, and the training settings that the space fixes.
 
     study: folder of the study, whose own best trial is none of them.
-    Raises ZooError for an unknown model, for two models with one name, and as `check_different` does.
+    Raises ZooError as zoo.comparison.contenders.read does.
     """
-    found: list[Contender] = []
     for name in names:
         if Path(name).resolve() == (study / results.BEST).resolve():
-            raise ZooError(f"--against {name}: is the best trial of this study; a comparison needs another model")
-        architecture, config, own = read_model(name)
-        settings = make(TrainConfig, {**own, **space.protocol}, name)
-        found.append(Contender(Path(name).stem, architecture, config, settings.to_dict()))
-        if Path(name).stem in {one.label for one in found[:-1]}:
-            raise ZooError(f"--against: expected different names, got {Path(name).stem!r} twice")
-    check_different(found)
-    return found
-
-
-def check_different(contenders: Sequence[Contender]) -> None:
-    """Raise ZooError if two have the same network and the same training, apart from its seed."""
-    for number, one in enumerate(contenders):
-        for other in contenders[:number]:
-            if one.trained_as == other.trained_as:
-                raise ZooError(
-                    f"--against: {one.label} and {other.label} are the same network, trained in the same way; a "
-                    "comparison needs different models"
-                )
+            raise ZooError(f"{OPTION} {name}: is the best trial of this study; a comparison needs another model")
+    return contenders.read(names, space.protocol, OPTION)
 
 
 def best(study: Study) -> list[Contender]:
@@ -137,14 +88,10 @@ def best(study: Study) -> list[Contender]:
     ]  # fmt: skip
 
 
-def trainings(contenders: list[Contender], folder: Path, options: SearchOptions) -> list[Training]:
+def trainings(models: list[Contender], folder: Path, options: SearchOptions) -> list[Training]:
     """All trainings, seed by seed. The seed of the search is left out: the best trial was partly lucky with it."""
     seeds = range(options.seed + 1, options.seed + 1 + (options.confirm or 0))
-    return [
-        Training(one, seed, folder / FOLDER / f"{one.label.replace(' ', '-')}-seed-{seed}")
-        for seed in seeds
-        for one in contenders
-    ]
+    return contenders.trainings(models, folder / FOLDER, seeds)
 
 
 def run(
@@ -152,16 +99,9 @@ def run(
 ) -> None:
     """Train, or continue where it stopped; a training that diverges keeps its best weights so far, if it has any.
     send: receives progress."""
-    contender = training.contender
-    settings = TrainConfig(**{**contender.settings, "seed": training.seed})
-
-    def train(resume: bool) -> dict[str, Any]:
-        where = options_of(options, training.folder, resume)
-        job = TrainingJob(contender.architecture, contender.config, settings, where, command)
-        return training_run.run(job, source, following(training.folder.name, settings.epochs, send))
-
+    reporter = contenders.following(training.folder.name, training.contender.settings["epochs"], send)
     with contextlib.suppress(CheckFailed):
-        resume_or_restart(train, training.folder)
+        contenders.train(training, source, options_of(options, training.folder, False), command, reporter)
 
 
 def diverged(done: list[Training]) -> list[str]:
@@ -181,35 +121,21 @@ def compare(
     study: Study, source: Dataset, done: list[Training], ours: list[Contender], others: list[Contender]
 ) -> list[Confirmation]:
     """Compare each of ours with each of the others, in the metric of the search, for every target."""
-    test = source.test
-    if test is None:
+    if source.test is None:
         raise RuntimeError("a confirmation needs a test split")
     metric = next((one.kind for one in study.objectives if one.kind in METRICS), METRICS[0])
-    predicted = {one.label: _predictions(done, one, test) for one in [*ours, *others]}
-    groups = np.unique(splits.keys(test.codes), return_inverse=True)[1]
-    found = []
-    for number, target in enumerate(source.targets):
-        labels = test.targets[:, number]
-
-        def score(label: str, labels: np.ndarray = labels, number: int = number) -> Interval | None:
-            runs = predicted[label][:, :, number]
-            return intervals.mean_score(labels, runs, metric, groups=groups) if len(runs) else None
-
-        for first in ours:
-            for second in others:
-                a, b = (predicted[one.label][:, :, number] for one in (first, second))
-                if len(a) and len(b):
-                    difference = intervals.paired_difference(labels, a, b, metric, groups=groups)
-                else:
-                    which = (second if len(a) else first).label
-                    difference = PairedDifference(None, None, None, "no clear difference", f"{which} {NO_WEIGHTS}")
-                found.append(
-                    Confirmation(
-                        first.label, second.label, metric, target, min(len(a), len(b)),
-                        score(first.label), score(second.label), difference,
-                    )
-                )  # fmt: skip
-    return found
+    predicted = contenders.predictions(done, source.test)
+    return [
+        Confirmation(
+            first.label, second.label, metric, target,
+            min(len(predicted.values[one.label]) for one in (first, second)),
+            predicted.score(first.label, number, metric), predicted.score(second.label, number, metric),
+            predicted.difference(first.label, second.label, number, metric),
+        )
+        for number, target in enumerate(source.targets)
+        for first in ours
+        for second in others
+    ]  # fmt: skip
 
 
 def write(folder: Path, comparisons: list[Confirmation]) -> None:
@@ -225,17 +151,4 @@ def write(folder: Path, comparisons: list[Confirmation]) -> None:
         table.append({**row, "trainings": one.trainings, "verdict": one.found.verdict, "note": one.found.note})
     numbers = [f"{side}_{part}" for side in ("first", "second", "difference") for part in ("value", "low", "high")]
     names = ["first", "second", "metric", "target", "trainings", *numbers, "verdict", "note"]
-    results.write_table(folder / TABLE, names, table)
-
-
-def _predictions(done: list[Training], contender: Contender, test: Split) -> np.ndarray:
-    """Predictions on the test split after each training of a contender that left weights, float32 (runs, N, T)."""
-    import torch
-
-    found = []
-    for training in done:
-        weights = RunFolder(training.folder).weights
-        if training.contender.label == contender.label and weights.is_file():
-            module = network.from_checkpoint(checkpoint.load(weights))
-            found.append(scores.predict(module, test.codes, torch.device("cpu")))
-    return np.stack(found) if found else np.empty((0, *test.targets.shape), np.float32)
+    table_writer.write_records(folder / TABLE, names, table)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoo.data.dataset import Source
+from zoo.formats import table_writer
 from zoo.search.objective import COST, Objective
 from zoo.search.study import REASON, Study, on_front
 from zoo.system.atomic import replacing
@@ -70,13 +69,13 @@ def front(study: Study) -> list[dict[str, Any]]:
 
 def write(study: Study, source: Source) -> None:
     """Write trials.tsv, and best.toml and pareto.tsv if a trial is finished."""
-    write_table(study.folder / TRIALS, columns(study), rows(study))
+    table_writer.write_records(study.folder / TRIALS, columns(study), rows(study))
     best = study.finished()[:1]
     if best:
         with replacing(study.folder / BEST, overwrite=True) as partial:
             partial.write_text(best_toml(study, best[0], source), "utf-8")
         names = ["trial", *map(str, front_objectives(study)), *_parameters(study)]
-        write_table(study.folder / PARETO, names, front(study))
+        table_writer.write_records(study.folder / PARETO, names, front(study))
 
 
 def best_toml(study: Study, trial: optuna.trial.FrozenTrial, source: Source) -> str:
@@ -103,15 +102,3 @@ def _toml(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_toml, value))}]"
     return json.dumps(value)
-
-
-def write_table(path: Path, names: Sequence[str], table: Sequence[Mapping[str, Any]]) -> None:
-    """Rows as a tab-separated table; absent values are empty cells."""
-    with replacing(path, overwrite=True) as partial:
-        lines = ["\t".join(names)]
-        lines += ["\t".join(_text(row.get(name)) for name in names) for row in table]
-        partial.write_text("\n".join([*lines, ""]), "utf-8")
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else " ".join(str(value).split())

@@ -9,18 +9,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from zoo.comparison import contenders
+from zoo.comparison.contenders import Contender, Step, Training
 from zoo.data import dataset
 from zoo.data.dataset import Dataset
 from zoo.data.labelled import Layout
 from zoo.errors import ZooError, counted, require
 from zoo.search import confirm, objective, report, results, space_files, trial, workers
 from zoo.search import space as spaces
-from zoo.search.confirm import Confirmation, Contender, Training
+from zoo.search.confirm import Confirmation
 from zoo.search.objective import Objective
 from zoo.search.search_options import SearchOptions
 from zoo.search.space import Space
 from zoo.search.study import JOURNAL, Study, create, repair, require_optuna
-from zoo.search.trial import Step, Trainings
+from zoo.search.trial import Trainings
 from zoo.search.workers import Worker
 
 
@@ -200,6 +202,7 @@ def work(request: Request, source: Dataset, study: Study, send: Callable[[int | 
     """Train trials until none is left. send: receives progress, and the number of each trial that has ended."""
 
     def step(step: Step) -> None:
+        workers.stop_without_parent()
         worker.touch()
         send(step)
 
@@ -228,7 +231,7 @@ def _confirm(
     if not ours:
         raise ZooError(f"{request.folder}: no trial was trained to the end, so there is nothing to confirm")
     for one in ours:
-        confirm.check_different([*others, one])
+        contenders.check_different([*others, one], confirm.OPTION)
     trainings = confirm.trainings([*ours, *others], request.folder, request.options)
     count = min(request.options.workers, len(trainings))
     reporter.note(f"confirming: {counted(len(trainings), 'trainings')}, then the test split")
@@ -253,6 +256,11 @@ def _confirm_in_process(request: Request, trainings: list[Training], send: Calla
 
 def confirm_each(request: Request, trainings: list[Training], source: Dataset, send: Callable[[Step], None]) -> None:
     """Train each of `trainings` that is not trained yet."""
+
+    def step(step: Step) -> None:
+        workers.stop_without_parent()
+        send(step)
+
     for training in trainings:
-        confirm.run(training, source, request.options, request.command, send)
+        confirm.run(training, source, request.options, request.command, step)
         send(Step(training.folder.name, 1.0))

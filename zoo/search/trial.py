@@ -5,26 +5,25 @@ An interrupted trial continues in its run folder, bit for bit on a CPU; if the f
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from zoo.comparison.contenders import Step, following
 from zoo.data.dataset import Dataset
-from zoo.errors import CheckFailed, OutOfMemory, ZooError
-from zoo.search import objective, results, workers
+from zoo.errors import CheckFailed, OutOfMemory
+from zoo.search import objective, results
 from zoo.search.objective import COST, SPEED, Objective
 from zoo.search.search_options import SearchOptions
 from zoo.search.space import Space
 from zoo.search.study import Drawn, Study
 from zoo.training.config import TrainingOptions
-from zoo.training.run import TrainingJob, run
+from zoo.training.run import TrainingJob, resume_or_restart, run
 from zoo.training.run_folder import RunFolder
 from zoo.training.tracking import About
-from zoo.training.trainer import Reporter
 from zoo.weights import network
 
 TRIALS = "trials"
@@ -32,13 +31,6 @@ TRIALS = "trials"
 
 SPEED_SECONDS = 0.2
 """Seconds for which each batch size is timed."""
-
-
-class Step(NamedTuple):
-    """How much of a trial or a training is done, 0 to 1."""
-
-    name: str
-    done: float
 
 
 class Hopeless(Exception):  # noqa: N818
@@ -77,7 +69,7 @@ class Trainings:
 
         def train(resume: bool) -> dict[str, Any]:
             if resume:
-                for row in _rows(folder):
+                for row in RunFolder(folder).read_metrics():
                     prune(row)
                 if pruned:
                     raise Hopeless
@@ -87,7 +79,7 @@ class Trainings:
         try:
             row = resume_or_restart(train, folder)
         except Hopeless:
-            row = min(_rows(folder), key=lambda row: row["validation_loss"])
+            row = min(RunFolder(folder).read_metrics(), key=lambda row: row["validation_loss"])
         except (CheckFailed, OutOfMemory) as error:
             study.note(drawn, _receipts(folder))
             study.tell(drawn, None, str(error))
@@ -147,47 +139,9 @@ def options_of(options: SearchOptions, folder: Path, resume: bool) -> TrainingOp
     )
 
 
-def resume_or_restart(train: Callable[[bool], dict[str, Any]], folder: Path) -> dict[str, Any]:
-    """`train(resume)` in a folder where it may have begun before: the row of metrics of its best epoch."""
-    folder.parent.mkdir(exist_ok=True)
-    if folder.is_dir():
-        try:
-            return train(True)
-        except (CheckFailed, OutOfMemory):
-            raise
-        except ZooError:  # the folder is damaged, or belongs to a training under other conditions
-            shutil.rmtree(folder)
-    return train(False)
-
-
-def following(name: str, epochs: int, send: Callable[[Step], None]) -> Reporter:
-    """Sends the progress of a training; ends the training if the parent process was killed."""
-    finished = 0
-
-    def step(done: int, total: int) -> None:
-        workers.stop_without_parent()
-        send(Step(name, (finished + done / total) / epochs))
-
-    def epoch(row: Mapping[str, Any]) -> None:
-        nonlocal finished
-        finished = row["epoch"]
-
-    return Reporter(step=step, epoch=epoch)
-
-
 def without_test(dataset: Dataset) -> Dataset:
     """The data of a search, which must not see the test split."""
     return dataclasses.replace(dataset, test=None)
-
-
-def _rows(folder: Path) -> list[dict[str, Any]]:
-    """Rows of metrics.csv in a run folder; none if it is not there yet."""
-    path = RunFolder(folder).metrics
-    if not path.is_file():
-        return []
-    with path.open(newline="") as file:
-        rows = [{name: float(text) if text else None for name, text in row.items()} for row in csv.DictReader(file)]
-    return [{**row, "epoch": int(row["epoch"] or 0)} for row in rows]
 
 
 def _receipts(folder: Path) -> dict[str, Any]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import platform
+import shutil
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -80,24 +83,10 @@ def run(job: TrainingJob, source: Source, reporter: Reporter | None = None) -> d
     device = job.device
     if job.options.track:
         require(job.options.track, "track", "--track")
-    folder = RunFolder(job.options.output)
     group = distributed.join(device)
-    if device == "cuda":
-        device = f"cuda:{group.local_rank}"
     try:
-        trainer = Trainer(
-            job.architecture,
-            job.config,
-            source,
-            job.settings,
-            folder,
-            device,
-            compiled=job.options.compile,
-            group=group,
-            licence=job.options.licence,
-            start=job.start,
-            card=job.card,
-        )
+        trainer = make_trainer(job, source, group)
+        folder = trainer.folder
         before: dict[str, Any] = {}
         if job.options.resume:
             before = folder.read_receipts()
@@ -118,6 +107,37 @@ def run(job: TrainingJob, source: Source, reporter: Reporter | None = None) -> d
         raise OutOfMemory(f"{device}: {machine.out_of_memory(job.settings.batch_size)}") from None
     finally:
         distributed.leave(group)
+
+
+def make_trainer(job: TrainingJob, source: Source, group: distributed.Group | None = None) -> Trainer:
+    """The trainer of a job; nothing is written yet. Raises ZooError for settings, weights or data that do not fit."""
+    group = group or distributed.Group()
+    return Trainer(
+        job.architecture,
+        job.config,
+        source,
+        job.settings,
+        RunFolder(job.options.output),
+        f"cuda:{group.local_rank}" if job.device == "cuda" else job.device,
+        compiled=job.options.compile,
+        group=group,
+        licence=job.options.licence,
+        start=job.start,
+        card=job.card,
+    )
+
+
+def resume_or_restart(train: Callable[[bool], dict[str, Any]], folder: Path) -> dict[str, Any]:
+    """`train(resume)` in a folder where it may have begun before: the row of metrics of its best epoch."""
+    folder.parent.mkdir(exist_ok=True)
+    if folder.is_dir():
+        try:
+            return train(True)
+        except (CheckFailed, OutOfMemory):
+            raise
+        except ZooError:  # the folder is damaged, or belongs to a training under other conditions
+            shutil.rmtree(folder)
+    return train(False)
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -106,6 +106,14 @@ class RunFolder:
             writer.writeheader()
             writer.writerows(history)
 
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """Rows of metrics.csv, None for an empty field; no rows if the file does not exist yet."""
+        if not self.metrics.is_file():
+            return []
+        with self.metrics.open(newline="") as file:
+            rows = [{name: float(text) if text else None for name, text in row.items()} for row in csv.DictReader(file)]
+        return [{**row, "epoch": int(row["epoch"] or 0)} for row in rows]
+
     def write_receipts(self, receipts: dict[str, Any]) -> None:
         with replacing(self.receipts, overwrite=True) as partial:
             partial.write_text(json.dumps(receipts, indent=2) + "\n")

@@ -99,6 +99,10 @@ COMMANDS = {
             zoo search space.toml --data mine.tsv --split-by fraction -o study
             zoo search space.toml --data mine.tsv --confirm 3 -o study
             docs/search.md""",
+        "compare_models:compare_models": f"""Train models on the same data, each by its own recipe, and compare them.
+            zoo compare-models --data mine.tsv --models {MODEL},small.toml -o compared
+            zoo compare-models --data mine.tsv --models {MODEL},small.toml --epochs 5 --seeds 5 -o five
+            docs/compare-models.md""",
         "evaluate:evaluate": f"""Measure how well models predict data: correlations and errors with intervals.
             zoo evaluate --data mine.tsv --split all
             zoo evaluate --weights runs/mine --data mine.tsv --split-by fraction -o report

@@ -14,9 +14,9 @@ from zoo.errors import counted, require
 from zoo.search.search_options import SearchOptions
 
 if TYPE_CHECKING:
+    from zoo.comparison.contenders import Step
     from zoo.search.run import Result
     from zoo.search.study import Study
-    from zoo.search.trial import Step
 
 SHOWN_TRIALS = 10
 """Trials in the table at the end."""
