@@ -25,6 +25,11 @@ ODD = deepstarr.Config(
 MODELS = {name: model for name, model in registry.working("models").items() if model.VARIANTS}
 """Not the model of imported networks, which has no weights of its own."""
 
+EMBRYO = deepstarr.Config(
+    filters=(6, 5), kernel_sizes=(5, 4), dense_units=(7,), sequence_length=61, targets=("a",), pool_size=3, sigmoid=True
+)
+"""Stands for DeepSTARR's variants of 1,001 bp, which are slow."""
+
 SMALLER: dict[str, dict[str, Any]] = {
     "bpnet": {"filters": 5, "layers": 2, "first_kernel": 7, "profile_kernel": 9, "profile_length": 20},
     "basset": {"filters": (30, 21, 20), "dense_units": (50, 41)},
@@ -67,9 +72,15 @@ def odd_config(architecture: str) -> Any:
 EVERY_ODD_CONFIG = {f"odd {architecture}": odd_config(architecture) for architecture in MODELS}
 
 EVERY_CONFIG = {
-    **{name: config for model in MODELS.values() for name, config in model.VARIANTS.items()},
+    **{
+        name: config
+        for model in MODELS.values()
+        for name, config in model.VARIANTS.items()
+        if not isinstance(config, deepstarr.Config) or config.pool_size != EMBRYO.pool_size
+    },
     **EVERY_ODD_CONFIG,
     "odd": ODD,
+    "small embryo": EMBRYO,
 }
 """For tests that are quick for any network."""
 
@@ -82,7 +93,7 @@ ODD_CONFIGS = {name: config for name, config in EVERY_ODD_CONFIG.items() if name
 CONFIGS = {
     name: config
     for name, config in EVERY_CONFIG.items()
-    if name in ODD_CONFIGS or not any(isinstance(config, MODELS[traced].Config) for traced in TRACED)
+    if name in ODD_CONFIGS or not (config is EMBRYO or any(isinstance(config, MODELS[one].Config) for one in TRACED))
 }
 
 

@@ -91,10 +91,14 @@ def test_published_and_bundled_weights_have_a_card_without_one_in_the_file():
     assert lookup.card(BARE.spec) is None
 
 
-def test_every_card_of_a_model_is_a_card_with_a_unit():
-    cards = {name: model.CARD for name, model in registry.working("models").items() if hasattr(model, "CARD")}
-    assert "deepstarr" in cards
-    assert all(isinstance(card, Card) and card.species and card.unit for card in cards.values())
+@pytest.mark.parametrize("variant", lookup.variants())
+def test_the_card_of_every_model_says_what_it_is_for(variant):
+    card = registry.card(registry.load("models", lookup.variants()[variant]), variant)
+    assert isinstance(card, Card)
+    missing = [name for name in ("species", "tissue", "assay", "unit", "training_data") if not getattr(card, name)]
+    assert not missing
+    assert "doi:" in card.citation or "bioRxiv" in card.citation
+    assert card.held_out or "fold" in card.training_data, "which chromosomes, or that it was another division"
 
 
 def test_what_weights_predict_is_said_for_reports_and_the_page():

@@ -212,7 +212,7 @@ class ModelExtras(Protocol):
     LOGGED_AS: word in a column name of metrics.csv -> the word for it in logs of a search and in sweep files.
     UNIT: unit of the activities, where the architecture decides it.
     CARD: what the published weights were trained on; without published weights, what the data of the default targets
-        are.
+        are. A mapping from the variants to their cards if these differ.
 
     A model may have what zoo.weights.importers.state_dicts.NamedArrays lists, to read state dicts of other programs by
     the names of their arrays, or the function of zoo.weights.importers.importer.Reader, to recognize its networks by
@@ -225,7 +225,7 @@ class ModelExtras(Protocol):
     SEARCH_SPACE: Path
     LOGGED_AS: Mapping[str, str]
     UNIT: str
-    CARD: Card
+    CARD: Card | Mapping[str, Card]
 
     def profiles(self, config: Any) -> Sequence[Profile]:
         """Profiles of the network: numbers of S tracks at P positions, with their place in the sequence.

@@ -14,13 +14,17 @@ import importlib.util
 import os
 import pkgutil
 import time
+from collections.abc import Mapping
 from functools import cache
 from importlib import machinery, metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import BadPlugin, ZooError
 from zoo.options import check_names
+
+if TYPE_CHECKING:
+    from zoo.card import Card
 
 PACKAGES = {"models": "zoo.models", "runtimes": "zoo_runtimes", "exporters": "zoo_exporters"}
 """Kind of plug-in -> package whose modules are the plug-ins."""
@@ -63,6 +67,12 @@ def recipe(plugin: Any, config: Any) -> dict[str, Any]:
     """Default training settings of a model's network: its RECIPE, see contracts.ModelExtras."""
     found = getattr(plugin, "RECIPE", {})
     return dict(found(config) if callable(found) else found)
+
+
+def card(plugin: Any, variant: str) -> Card | None:
+    """The card of a model's variant: its CARD, see contracts.ModelExtras."""
+    found = getattr(plugin, "CARD", None)
+    return found.get(variant) if isinstance(found, Mapping) else found
 
 
 def working(kind: str) -> dict[str, Any]:

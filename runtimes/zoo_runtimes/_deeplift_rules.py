@@ -1,7 +1,8 @@
 """DeepLIFT rules that tangermeme lacks: products of two tensors that depend on the sequence, and adaptive max pooling.
 
 The multipliers of y = a b are (b + b_reference) / 2 and (a + a_reference) / 2, with which the contributions of a and b
-sum to the change of y exactly. Squeeze-and-excitation is such a product. Needs PyTorch.
+sum to the change of y exactly. Squeeze-and-excitation is such a product; attention has products of matrices, for which
+the same holds. Needs PyTorch.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 PRODUCTS = {torch.mul, torch.multiply, torch.Tensor.mul, torch.Tensor.multiply, torch.Tensor.__mul__}
 PRODUCTS.add(torch.Tensor.__rmul__)
+MATRIX_PRODUCTS = {torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.bmm, torch.Tensor.bmm}
 
 
 class MidpointProducts(TorchFunctionMode):
@@ -31,8 +33,9 @@ class MidpointProducts(TorchFunctionMode):
         given: Sequence[Any] = (),
         named: Mapping[str, Any] | None = None,
     ) -> Any:
-        if function in PRODUCTS and len(given) == 2 and not named and _both_vary(*given):
-            return _Product.apply(*given)
+        rule = _Product if function in PRODUCTS else _MatrixProduct if function in MATRIX_PRODUCTS else None
+        if rule and len(given) == 2 and not named and _both_vary(*given):
+            return rule.apply(*given)
         return function(*given, **(named or {}))
 
 
@@ -56,6 +59,21 @@ class _Product(torch.autograd.Function):
         return (
             (gradient * _midpoint(second)).sum_to_size(first.shape).to(first.dtype),
             (gradient * _midpoint(first)).sum_to_size(second.shape).to(second.dtype),
+        )
+
+
+class _MatrixProduct(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Any, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        context.save_for_backward(first, second)
+        return first @ second
+
+    @staticmethod
+    def backward(context: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        first, second = context.saved_tensors
+        return (
+            (gradient @ _midpoint(second).mT).sum_to_size(first.shape).to(first.dtype),
+            (_midpoint(first).mT @ gradient).sum_to_size(second.shape).to(second.dtype),
         )
 
 

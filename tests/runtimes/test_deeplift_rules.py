@@ -22,7 +22,7 @@ LENGTH = 41
 CODES = np.random.default_rng(0).integers(0, 4, (4, LENGTH), np.uint8)
 
 
-ORDERS = ["channels * gate", "gate * channels", "torch.mul", "square", "adaptive pooling"]
+ORDERS = ["channels * gate", "gate * channels", "torch.mul", "square", "adaptive pooling", "matmul", "@"]
 
 
 class Gated(nn.Module):
@@ -45,6 +45,8 @@ class Gated(nn.Module):
             "gate * channels": lambda: gate * channels,
             "torch.mul": lambda: torch.mul(channels, gate),
             "square": lambda: channels * channels,
+            "matmul": lambda: channels.matmul(channels.mT.matmul(channels)) * 1e-3,
+            "@": lambda: (channels @ channels.mT) @ channels * 1e-3,
             "adaptive pooling": lambda: self.pool(channels * gate),
         }[self.order]()
         return self.readout(product.sum(2))

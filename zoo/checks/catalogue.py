@@ -84,7 +84,7 @@ def known_models() -> Iterator[KnownModel]:
             spec = dataclasses.replace(spec, weights_id=entry["weights_id"], licence=entry["licence"])
             yield _known(name, "bundled", spec, lookup.card(spec))
         else:
-            yield _known(name, "none", spec, getattr(plugin, "CARD", None), "no weights; train it, or give a file")
+            yield _known(name, "none", spec, registry.card(plugin, name), "no weights; train it, or give a file")
     for name, architecture in lookup.published().items():
         plugin = registry.load("models", architecture)
         spec = checkpoint.describe(architecture, plugin.VARIANTS[name])

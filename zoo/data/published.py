@@ -51,9 +51,8 @@ def card(folder: Path) -> Card | None:
     """What was published about the data in a folder, if it is the one in which `zoo pull data` stores them."""
     for module in registry.working("models").values():
         layout: Published | None = getattr(module, "PUBLISHED", None)
-        if layout and hasattr(module, "CARD") and cache_path(layout.data.folder).resolve() == folder.resolve():
-            found: Card = module.CARD
-            return found
+        if layout and cache_path(layout.data.folder).resolve() == folder.resolve():
+            return registry.card(module, layout.variant)
     return None
 
 

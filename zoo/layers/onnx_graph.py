@@ -53,6 +53,8 @@ def build(layers: PlainLayers, tensors: Tensors, opset: int, done: int = 0) -> o
         graph.add(name, "Gemm", {"weight": matrix.weight, "bias": matrix.bias})
         if matrix.relu:
             graph.add(f"{name}_relu", "Relu")
+    if layers.shape.sigmoid:
+        graph.add("sigmoid", "Sigmoid")
     channels = layers.shape.filters[done - 1] if done else len(ALPHABET)
     sizes = (layers.shape.positions[done], channels)
     return graph.model(tensors, sizes if tensors.channels_last else sizes[::-1], layers.shape.targets, opset)

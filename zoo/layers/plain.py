@@ -1,6 +1,7 @@
 """A network as plain convolutions and matrices, with batch norms folded in, for engines without a framework.
 
-Convolutions, each with ReLU and max-pooling, then matrices with ReLU, then the output layer. Defines the order of axes
+Convolutions, each with ReLU and max-pooling, then matrices with ReLU, then the output layer, and a sigmoid where the
+outputs are probabilities. Defines the order of axes
 that k-mer tables, the compiled kernel and ONNX graphs share: (N, positions, channels). Needs only NumPy.
 """
 
@@ -24,7 +25,7 @@ class PlainShape:
 
     filters, kernel_sizes.  same: whether the input is padded with zeros to keep its length ('same') or not ('valid').
     pools: stride and window of the max-pooling; a last incomplete window is dropped.
-    sequence_length: L, bases.  targets: T.
+    sequence_length: L, bases.  targets: T.  sigmoid: whether the outputs are probabilities.
     """
 
     filters: tuple[int, ...]
@@ -33,6 +34,7 @@ class PlainShape:
     pools: tuple[int, ...]
     sequence_length: int
     targets: int
+    sigmoid: bool = False
 
     @property
     def positions(self) -> tuple[int, ...]:
@@ -139,7 +141,7 @@ def _activities(layers: PlainLayers, hidden: np.ndarray) -> np.ndarray:
     for matrix in layers.dense:
         hidden = hidden @ matrix.weight.astype(np.float64) + matrix.bias
         hidden = np.maximum(hidden, 0) if matrix.relu else hidden
-    return hidden
+    return 1 / (1 + np.exp(-hidden)) if layers.shape.sigmoid else hidden
 
 
 def _normalised(

@@ -1,7 +1,7 @@
 """Networks of convolutions, then dense layers: what DeepSTARR, Basset and their relatives share. Needs no PyTorch.
 
 Each convolution is followed by batch norm, ReLU and max-pooling, each hidden dense layer by batch norm, ReLU and
-dropout; the output layer is linear. A model adds its Config with its Conventions, and takes from here the functions
+dropout; the output layer is linear, or has a sigmoid. A model adds its Config with its Conventions, and takes from here the functions
 that zoo/contracts.py asks for. _convolutional_network.py is the network in PyTorch.
 """
 
@@ -60,6 +60,9 @@ class ConvolutionalConfig(NetworkConfig):
     kernel_sizes: Annotated[tuple[int, ...], Bounds(1)]
     dense_units: Annotated[tuple[int, ...], Bounds(1)]
     dropout: Annotated[float, Bounds(0, below=1)]
+
+    sigmoid: ClassVar[bool] = False
+    """Whether the outputs are probabilities. A model that has such networks makes it a field."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -131,6 +134,7 @@ def plain_shape(config: ConvolutionalConfig) -> PlainShape:
         pools=config.pools,
         sequence_length=config.sequence_length,
         targets=len(config.targets),
+        sigmoid=config.sigmoid,
     )
 
 
@@ -167,17 +171,23 @@ def keras_model(config: ConvolutionalConfig) -> KerasModel:
         add_norm_and_relu(layer)
         add(f"{layer}_dropout", "Dropout", rate=config.dropout)
     head = conventions.head
-    outputs = [KerasLayer(f"{head}_{row + 1}", "Dense", head, {"units": 1}, row) for row in range(len(config.targets))]
+    settings = {"units": 1, **({"activation": "sigmoid"} if config.sigmoid else {})}
+    outputs = [KerasLayer(f"{head}_{row + 1}", "Dense", head, settings, row) for row in range(len(config.targets))]
     return KerasModel(conventions.name, "one_hot", (*layers, *outputs))
 
 
 def read_layers(
-    default: ConvolutionalConfig, pools: tuple[int, ...], file: ImportedFile, options: ImportOptions
+    default: ConvolutionalConfig,
+    pools: tuple[int, ...],
+    file: ImportedFile,
+    options: ImportOptions,
+    usual_length: int | None = None,
 ) -> tuple[Any, dict[str, np.ndarray]]:
     """A network of any size in another program's file -> Config and canonical arrays.
 
     default: gives the values that neither the file nor an option gives.  pools: those of the network, which no array
-    shows.  Raises as importer.Reader says.
+    shows.  usual_length: bases, if neither the file nor an option says it; the default's if it is None.
+    Raises as importer.Reader says.
     """
     from zoo.weights.importers import layers
 
@@ -193,7 +203,13 @@ def read_layers(
             bases = (bases if conventions.same else max(0, bases - size + 1)) // pool
         return bases
 
-    length = layers.sequence_length(file, positions, found.positions, options.length, default.sequence_length)
+    sigmoid = default.sigmoid
+    if file.graph is not None:
+        sigmoid = file.graph.output_activation == "sigmoid"
+    elif file.spec is not None:
+        sigmoid = bool(file.spec.config.get("sigmoid", False))
+    length = layers.sequence_length(file, positions, found.positions, options.length, usual_length or default.sequence_length)
+    own = {"pools": pools, "pool_size": pools[0], "sigmoid": sigmoid}
     config = dataclasses.replace(
         default,
         filters=found.filters,
@@ -202,7 +218,7 @@ def read_layers(
         dropout=default.dropout if file.dropout is None else file.dropout,
         sequence_length=length,
         targets=layers.targets(file, found, options.targets, conventions.keras_output, default.targets),
-        **({"pools": pools} if "pools" in names(default) else {}),
+        **{name: value for name, value in own.items() if name in names(default)},
     )
     if file.graph is not None:
         file.graph.check(keras_model(config))

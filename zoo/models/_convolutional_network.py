@@ -15,7 +15,7 @@ from zoo.spec import ALPHABET
 
 class ConvolutionalNetwork(nn.Module):
     """[conv, batch norm, ReLU, max-pool] per filter count, flatten, [dense, batch norm, ReLU, dropout] per dense layer,
-    output layer. Initialised as PyTorch does: weights and biases uniform within 1 / sqrt(inputs), unit batch norm."""
+    output layer, and a sigmoid if the Config has one. Initialised as PyTorch does: weights and biases uniform within 1 / sqrt(inputs), unit batch norm."""
 
     def __init__(self, config: ConvolutionalConfig) -> None:
         super().__init__()
@@ -45,6 +45,8 @@ class ConvolutionalNetwork(nn.Module):
             self.add_module(f"{layer}_dropout", nn.Dropout(config.dropout))
             features = units
         self.add_module(conventions.head, nn.Linear(features, len(config.targets)))
+        if config.sigmoid:
+            self.add_module("sigmoid", nn.Sigmoid())
 
     def forward(self, one_hot: torch.Tensor) -> torch.Tensor:
         """One-hot DNA, float (N, 4, L), channels in the order A, C, G, T -> activities, float (N, T)."""

@@ -132,8 +132,9 @@ def card(spec: ModelSpec) -> Card | None:
     if spec.card is not None:
         return spec.card
     bundled = bundled_as(spec.weights_id)
-    own: Card | None = getattr(registry.load("models", spec.architecture), "CARD", None)
-    if own is None or (bundled is None and published_as(spec.weights_id) is None):
+    variant = bundled or (published_as(spec.weights_id) or "").partition(":")[0]
+    own = registry.card(registry.load("models", spec.architecture), variant) if variant else None
+    if own is None:
         return None
     if bundled and published_instead(spec.architecture):
         return dataclasses.replace(own, training_data="predictions of the published weights", held_out=())

@@ -80,6 +80,8 @@ def refuses(spec: ModelSpec) -> str | None:
             f"expected 'same' convolutions, each followed by pooling by {tables.POOL}, which {spec.architecture} does "
             "not have; use onnx-cpu"
         )
+    if shape.sigmoid:
+        return f"expected linear outputs, this network of {spec.architecture} predicts probabilities; use onnx-cpu"
     return tables.refuses(shape)
 
 

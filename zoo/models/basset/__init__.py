@@ -14,7 +14,6 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from zoo.card import Card
 from zoo.layers.config import network_in
 from zoo.models import _convolutional
 from zoo.models._convolutional import (
@@ -26,8 +25,8 @@ from zoo.models._convolutional import (
     plain_layers,
     plain_shape,
 )
+from zoo.models._fly_data import S2
 from zoo.options import Bounds
-from zoo.spec import UNIT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,13 +73,7 @@ class Config(ConvolutionalConfig):
 
 VARIANTS = {"basset": Config()}
 
-CARD = Card(
-    species="Drosophila melanogaster",
-    tissue="S2 cells",
-    assay="STARR-seq",
-    unit=UNIT,
-    citation="Kelley et al., Genome Research 2016, doi:10.1101/gr.200535.115",
-)
+CARD = dataclasses.replace(S2, citation="Kelley et al., Genome Research 2016, doi:10.1101/gr.200535.115")
 """The data are those of the targets dev and hk, not the accessibility in the paper."""
 
 RECIPE = {"learning_rate": 0.001, "epsilon": 1e-8, "batch_size": 128}

@@ -3,6 +3,11 @@
 Four convolutions that keep the length, each with batch norm, ReLU and max-pooling by 2, then two dense layers with
 batch norm, ReLU and dropout, then one linear output per target.
 
+The networks of the fly embryo (de Almeida et al., Nature 2024, doi:10.1038/s41586-023-06905-9) and of the mouse embryo
+(Chen et al. 2025, github.com/Shenzhi-Chen/DeepSTARR-Mouse) take 1,001 bp, pool by 3 and predict one tissue: `embryo`
+and `mouse` its accessibility, `embryo-activity` and `mouse-activity`, trained on from these, the probability that an
+enhancer is active there. A tissue has a network for each of its folds and repetitions, whose mean is the prediction.
+
 This file needs no PyTorch, so the base install can read, check and serve weights; torch_network.py is the network.
 """
 
@@ -14,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from zoo.card import Card
-from zoo.errors import ZooError
-from zoo.layers.config import network_in
+from zoo.errors import OtherArchitecture, ZooError
+from zoo.layers.config import LONGEST, network_in
 from zoo.layers.keras_layers import KerasLayer, KerasModel
 from zoo.models import _convolutional
 from zoo.models._convolutional import (
@@ -26,8 +31,8 @@ from zoo.models._convolutional import (
     plain_layers,
     plain_shape,
 )
+from zoo.models._fly_data import S2
 from zoo.options import Bounds
-from zoo.spec import UNIT
 from zoo.weights.published import Published, PublishedFiles
 
 if TYPE_CHECKING:
@@ -47,7 +52,7 @@ __all__ = [
 HEAD = "head"
 
 POOL_SIZE = 2
-"""Stride and window of every max-pooling; an odd last position is dropped."""
+"""Stride and window of every max-pooling in the network of 249 bp, for which training.py and trunk.py are written."""
 
 BATCH_NORM_EPSILON = 1e-3
 """Added to the variance, Keras's default (with PyTorch's 1e-5, the published weights are off by up to 0.0098)."""
@@ -58,7 +63,11 @@ BATCH_NORM_MOMENTUM = 0.01
 
 @dataclasses.dataclass(frozen=True)
 class Config(ConvolutionalConfig):
-    """Dimensions of one network, see ConvolutionalConfig."""
+    """Dimensions of one network, see ConvolutionalConfig.
+
+    pool_size: stride and window of every max-pooling; a last incomplete window is dropped.  sigmoid: whether the outputs
+    are probabilities.
+    """
 
     conventions: ClassVar[Conventions] = Conventions(
         name="DeepSTARR",
@@ -77,17 +86,32 @@ class Config(ConvolutionalConfig):
     dropout: Annotated[float, Bounds(0, below=1)] = 0.4
     sequence_length: int = 249
     targets: tuple[str, ...] = ("dev", "hk")
+    pool_size: Annotated[int, Bounds(1)] = POOL_SIZE
+    sigmoid: bool = False
 
     @property
     def pools(self) -> tuple[int, ...]:
-        return (POOL_SIZE,) * len(self.filters)
+        return (self.pool_size,) * len(self.filters)
 
+
+EMBRYO = Config(
+    filters=(256, 120, 60, 60),
+    kernel_sizes=(7, 3, 3, 3),
+    dense_units=(64, 256),
+    sequence_length=1001,
+    targets=("CNS",),
+    pool_size=3,
+)
 
 VARIANTS = {
     # the published network; its text says 246 filters, its weights and code have 256
     "original": Config(),
     # found by a hyper-parameter search over the original: a third of the arithmetic
     "tuned": Config(filters=(128, 60, 60, 30), kernel_sizes=(7, 3, 3, 7), dense_units=(256,)),
+    "embryo": EMBRYO,
+    "embryo-activity": dataclasses.replace(EMBRYO, sigmoid=True),
+    "mouse": dataclasses.replace(EMBRYO, targets=("heart",)),
+    "mouse-activity": dataclasses.replace(EMBRYO, targets=("heart",), sigmoid=True),
 }
 
 
@@ -134,16 +158,35 @@ PUBLISHED = Published(
     "input: dev with a developmental core promoter (DSCP), hk with a housekeeping one (RpS12)",
 )
 
-CARD = Card(
+S2_CARD = dataclasses.replace(S2, citation=PUBLISHED.citation.partition(";")[0])
+FLY_EMBRYO_CARD = Card(
     species="Drosophila melanogaster",
-    tissue="S2 cells",
-    assay="STARR-seq",
-    unit=UNIT,
-    training_data="UMI-STARR-seq of the genome (dm3) with the core promoters DSCP (dev) and RpS12 (hk), windows of 249 "
-    "bp on both strands; Zenodo record 5502060",
-    held_out=("chr2R",),  # one half validates, the other tests
-    citation=PUBLISHED.citation.partition(";")[0],
+    tissue="embryo, one tissue a network",
+    assay="single-cell ATAC-seq",
+    unit="accessibility, as in the authors' tables",
+    training_data="windows of 1,001 bp in ten genomic folds, three networks each; Zenodo record 8011696",
+    citation="de Almeida et al., Nature 2024, doi:10.1038/s41586-023-06905-9",
 )
+MOUSE_EMBRYO_CARD = Card(
+    species="Mus musculus",
+    tissue="embryo E11.5, one tissue a network",
+    assay="ATAC-seq",
+    unit="accessibility, as in the authors' tables",
+    training_data="windows of 1,001 bp in three folds, two networks each; huggingface.co/Shenzhi-Chen/DeepSTARR-Mouse",
+    held_out=("chr18",),
+    citation="Chen et al. 2025, Predictive design of tissue-specific mammalian enhancers, bioRxiv",
+)
+ACTIVE = "probability of activity in the tissue"
+CARD = {
+    "original": S2_CARD,
+    "tuned": S2_CARD,
+    "embryo": FLY_EMBRYO_CARD,
+    "embryo-activity": dataclasses.replace(FLY_EMBRYO_CARD, assay="transgenic reporter assays", unit=ACTIVE),
+    "mouse": MOUSE_EMBRYO_CARD,
+    "mouse-activity": dataclasses.replace(
+        MOUSE_EMBRYO_CARD, assay="transgenic reporter assays (VISTA)", unit=ACTIVE, held_out=(),
+    ),
+}
 
 SEARCH_SPACE = Path(__file__).with_name("search_space.toml")
 """The search space that `tuned` comes from."""
@@ -151,19 +194,35 @@ SEARCH_SPACE = Path(__file__).with_name("search_space.toml")
 LOGGED_AS = {"validation": "valid", "pearson": "pcc", "spearman": "scc"}
 """Words in the metric names of that search, such as valid_pcc_dev."""
 
-RECIPE = {"learning_rate": 0.002, "epsilon": 1e-7, "batch_size": 128, "epochs": 100, "patience": 10}
-"""Training as in the paper: Adam with Keras's epsilon, mean squared errors summed over targets, the best weights
-kept."""
+
+
+def recipe(config: Config) -> dict[str, Any]:
+    """Training as in the papers: Adam with Keras's epsilon, mean squared errors summed over targets, the best weights
+    kept. The embryo networks of 1,001 bp learn faster and stop earlier; those of activities, which should begin with
+    the weights of accessibility, learn slowly."""
+    found = {"learning_rate": 0.002, "epsilon": 1e-7, "batch_size": 128, "epochs": 100, "patience": 10}
+    if config.sigmoid:
+        return {**found, "learning_rate": 0.0001, "epochs": 200, "patience": 20}
+    return found if config.pool_size == POOL_SIZE else {**found, "learning_rate": 0.005, "patience": 5}
+
+
+RECIPE = recipe
 
 
 network = network_in(__name__, "DeepSTARR")
 
 
 def training_forward(model: DeepSTARR, one_hot: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Compute the network in training mode on a CPU, faster than its modules do, see training.py."""
+    """Compute the network in training mode on a CPU, for poolings by 2 faster than its modules do, see training.py."""
+    import torch
+
     from zoo.models.deepstarr.training import forward
 
-    return forward(model, one_hot, dtype)
+    if model.config.pool_size == POOL_SIZE and not model.config.sigmoid:
+        return forward(model, one_hot, dtype)
+    with torch.autocast("cpu", dtype, enabled=dtype == torch.bfloat16):
+        found: torch.Tensor = model(one_hot.transpose(1, 2))
+        return found
 
 
 FIRST_NUMBERS = {"batch_normalization": 60, "activation": 60, "max_pooling1d": 44, "flatten": 11, "dropout": 17}
@@ -199,8 +258,30 @@ def keras_model(config: Config) -> KerasModel:
 
 def read_layers(file: ImportedFile, options: ImportOptions) -> tuple[Any, dict[str, np.ndarray]]:
     """A DeepSTARR of any size in another program's file -> Config and canonical arrays."""
-    pools = (POOL_SIZE,) * sum(layer.kernel.ndim == 3 for layer in file.layers)
-    return _convolutional.read_layers(VARIANTS["original"], pools, file, options)
+    pool, length = _pool_and_length(file, options)
+    pools = (pool,) * sum(layer.kernel.ndim == 3 for layer in file.layers)
+    return _convolutional.read_layers(VARIANTS["original"], pools, file, options, length)
+
+
+def _pool_and_length(file: ImportedFile, options: ImportOptions) -> tuple[int, int]:
+    """The size of all poolings, and the length of the variant that has it. A file that does not say the size has that
+    of the first variant whose poolings leave as many positions as the file's network has."""
+    pool = next(iter(file.graph.pools), None) if file.graph else None
+    if file.spec is not None:
+        pool = file.spec.config.get("pool_size", POOL_SIZE)
+    if pool is None:
+        from zoo.weights.importers import layers
+
+        found = layers.network(file)
+        for variant in VARIANTS.values():
+            length = options.length or variant.sequence_length
+            if length // variant.pool_size ** len(found.convolutions) == found.positions:
+                return variant.pool_size, length
+        pool = POOL_SIZE
+    if type(pool) is not int or not 1 <= pool <= LONGEST:
+        raise OtherArchitecture(f"{file.path}: expected poolings by a whole number, got {pool!r}")
+    lengths = {variant.pool_size: variant.sequence_length for variant in VARIANTS.values()}
+    return pool, lengths.get(pool, VARIANTS["original"].sequence_length)
 
 
 def read_published(folder: Path) -> Checkpoint:

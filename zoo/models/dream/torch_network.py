@@ -7,8 +7,9 @@ import itertools
 import torch
 from torch import nn
 
-from zoo.models._gated_blocks import Block, initialise
+from zoo.models._gated_blocks import Block, Convolution, initialise
 from zoo.models.dream import Config
+from zoo.models.dream.attention import AttentionBlock
 from zoo.spec import ALPHABET
 
 
@@ -41,37 +42,48 @@ class Heads(nn.Module):
 
 
 class Dream(nn.Module):
-    """Convolutions, a core of gated blocks or of an LSTM with convolutions, and a head for each target."""
+    """Convolutions, a core of gated blocks, of an LSTM with convolutions or of attention, and a head for each target."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        self.first = Convolutions(len(ALPHABET) + 1, config.first_filters, config)
-        self.first_relu = nn.ReLU()
-        self.first_dropout = nn.Dropout(config.dropout)
-        if config.core == "cnn":
-            channels = (config.first_filters, *config.block_filters, config.core_filters)
-            self.blocks = nn.Sequential(
-                *(
-                    Block(
-                        inputs,
-                        outputs,
-                        config.block_kernel,
-                        outputs * config.widening,
-                        inputs // config.squeezing,
-                        group=config.group,
-                        input_first=True,
-                    )
-                    for inputs, outputs in itertools.pairwise(channels)
-                )
-            ).apply(initialise)
+        if config.core == "attn":
+            self._add_attention(config)
         else:
-            self.lstm = nn.LSTM(config.first_filters, config.lstm_units, batch_first=True, bidirectional=True)
-            self.core = Convolutions(2 * config.lstm_units, config.core_filters, config)
-            self.core_relu = nn.ReLU()
-            self.core_dropout = nn.Dropout(config.dropout)
-            self.last_dropout = nn.Dropout(config.core_dropout)
+            self.first = Convolutions(len(ALPHABET) + 1, config.first_filters, config)
+            self.first_relu = nn.ReLU()
+            self.first_dropout = nn.Dropout(config.dropout)
+            (self._add_gated_blocks if config.core == "cnn" else self._add_lstm)(config)
         self.final = Heads(config.core_filters, config).apply(initialise)
+
+    def _add_gated_blocks(self, config: Config) -> None:
+        channels = (config.first_filters, *config.block_filters, config.core_filters)
+        self.blocks = nn.Sequential(
+            *(
+                Block(
+                    inputs,
+                    outputs,
+                    config.block_kernel,
+                    outputs * config.widening,
+                    inputs // config.squeezing,
+                    group=config.group,
+                    input_first=True,
+                )
+                for inputs, outputs in itertools.pairwise(channels)
+            )
+        ).apply(initialise)
+
+    def _add_lstm(self, config: Config) -> None:
+        self.lstm = nn.LSTM(config.first_filters, config.lstm_units, batch_first=True, bidirectional=True)
+        self.core = Convolutions(2 * config.lstm_units, config.core_filters, config)
+        self.core_relu = nn.ReLU()
+        self.core_dropout = nn.Dropout(config.dropout)
+        self.last_dropout = nn.Dropout(config.core_dropout)
+
+    def _add_attention(self, config: Config) -> None:
+        self.first = Convolution(len(ALPHABET) + 1, config.first_filters, config.kernel_sizes[0]).apply(initialise)
+        self.positions = nn.Parameter(torch.randn(config.sequence_length, config.first_filters))
+        self.blocks = nn.Sequential(*(AttentionBlock(config) for _ in range(config.attention_blocks)))
 
     def forward(self, one_hot: torch.Tensor) -> torch.Tensor:
         """One-hot DNA, float (N, 4, L), channels in the order A, C, G, T -> activities, float (N, T)."""
@@ -82,6 +94,9 @@ class Dream(nn.Module):
 
     def _one_strand(self, one_hot: torch.Tensor, reverse: float) -> torch.Tensor:
         hidden = nn.functional.pad(one_hot, (0, 0, 0, 1), value=reverse)
+        if self.config.core == "attn":
+            hidden = self.first(hidden).transpose(1, 2) + self.positions
+            return self.final(self.blocks(hidden).transpose(1, 2))
         hidden = self.first_dropout(self.first_relu(self.first(hidden)))
         if self.config.core == "cnn":
             return self.final(self.blocks(hidden))

@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from zoo.card import Card
 from zoo.errors import ZooError
 from zoo.layers import onnx_graph
 from zoo.layers.config import NetworkConfig, network_in
 from zoo.layers.onnx_graph import Tensors
+from zoo.models._fly_data import S2
 from zoo.models.gapped_kmer import words
 from zoo.options import Bounds
-from zoo.spec import ALPHABET, UNIT
+from zoo.spec import ALPHABET
 
 if TYPE_CHECKING:
     import onnx
@@ -102,13 +102,7 @@ def recipe(config: Config) -> dict[str, Any]:
     return {"learning_rate": min(FASTEST, 4 * config.choices / config.positions), "epsilon": 1.0, "patience": 5}
 
 
-CARD = Card(
-    species="Drosophila melanogaster",
-    tissue="S2 cells",
-    assay="STARR-seq",
-    unit=UNIT,
-    citation="Ghandi et al., PLoS Computational Biology 2014, doi:10.1371/journal.pcbi.1003711",
-)
+CARD = dataclasses.replace(S2, citation="Ghandi et al., PLoS Computational Biology 2014, doi:10.1371/journal.pcbi.1003711")
 
 RECIPE = recipe
 

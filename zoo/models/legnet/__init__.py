@@ -4,13 +4,16 @@ convolutional network for massively parallel reporter assays of human elements, 
 The study measured elements of 200 bp between the two adapters of its library, and its networks see all 230 bp. The
 variant `legnet` takes the 200 bp and adds the adapters; `legnet-230` takes whole constructs. The arrays of a weights
 file do not show which one was meant, and the sizes of the poolings neither. Each cell line has its own network of one
-target. The study averages both strands (--both-strands), and the networks of its folds.
+target. The study averages both strands (--both-strands), and the networks of its folds. Its authors order the bases A, G, C, T:
+`zoo import --alphabet AGCT` reads weights that their scripts trained; they encode an N as a quarter of each base, the
+zoo as zeros.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import Annotated, Any
 
 from zoo.card import Card
@@ -52,8 +55,16 @@ class Config(NetworkConfig):
 
 VARIANTS = {"legnet": Config(), "legnet-230": Config(sequence_length=230, left_flank="", right_flank="")}
 
-CARD = Card(species="human", tissue="HepG2", assay="lentiMPRA", unit="log2 RNA/DNA",
-            citation="Agarwal et al., Nature 2025, doi:10.1038/s41586-024-08430-9")  # fmt: skip
+CARD = Card(
+    species="human",
+    tissue="HepG2",
+    assay="lentiMPRA",
+    unit="log2 RNA/DNA",
+    training_data="elements of 200 bp in both directions, in ten folds, each of which tests one network",
+    citation="Agarwal et al., Nature 2025, doi:10.1038/s41586-024-08430-9",
+)
+
+SEARCH_SPACE = Path(__file__).with_name("search_space.toml")
 
 PARTS = {"0.fn.block.0": "expand.conv", "0.fn.block.1": "expand.norm", "0.fn.block.3": "depthwise.conv",
          "0.fn.block.4": "depthwise.norm", "0.fn.block.6.fc.0": "gate.squeeze", "0.fn.block.6.fc.2": "gate.excite",

@@ -12,8 +12,10 @@ as its restarts of the learning rate.
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from zoo.card import Card
 from zoo.errors import ZooError
 from zoo.layers.config import NetworkConfig, check_flanks, network_in
 from zoo.options import Bounds
@@ -74,12 +76,24 @@ class Config(NetworkConfig):
         return (check_flanks(self, self.left_flank, self.right_flank) // first // second + 2) // third
 
 
+CARD = Card(
+    species="human",
+    tissue="K562, HepG2 and SK-N-SH",
+    assay="MPRA",
+    unit="log2 fold change of RNA over DNA",
+    training_data="elements of 200 bp; gs://tewhey-public-data/CODA_resources/Table_S2__MPRA_dataset.txt",
+    held_out=("chr7", "chr13", "chr9", "chr21", "chrX"),  # the first two validate, the others test
+    citation="Gosai et al., Nature 2024, doi:10.1038/s41586-024-08070-z",
+)
+
 WHOLE = Config(sequence_length=600, left_flank="", right_flank="")
 VARIANTS = {
     "malinois": Config(),
     "malinois-600": WHOLE,
     "malinois-relu6": dataclasses.replace(WHOLE, branch_activation="relu6"),
 }
+
+SEARCH_SPACE = Path(__file__).with_name("search_space.toml")
 
 ARRAY_NAMES = {
     r"conv(\d)\.conv\.(\w+)": r"trunk.conv\1.\2",

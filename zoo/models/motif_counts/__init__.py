@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from zoo.card import Card
 from zoo.errors import ZooError
 from zoo.layers import onnx_graph
 from zoo.layers.config import NetworkConfig, network_in
 from zoo.layers.onnx_graph import Tensors
+from zoo.models._fly_data import S2
 from zoo.models.motif_counts import fly_motifs, scoring
 from zoo.models.motif_counts.scoring import P_VALUE, ScoredMotif
-from zoo.spec import ALPHABET, UNIT
+from zoo.spec import ALPHABET
 
 if TYPE_CHECKING:
     import onnx
@@ -83,13 +83,7 @@ def fly(p_value: float) -> tuple[ScoredMotif, ...]:
 
 VARIANTS = {"motif-counts": Config()}
 
-CARD = Card(
-    species="Drosophila melanogaster",
-    tissue="S2 cells",
-    assay="STARR-seq",
-    unit=UNIT,
-    citation="Grant et al., Bioinformatics 2011, doi:10.1093/bioinformatics/btr064",
-)
+CARD = dataclasses.replace(S2, citation="Grant et al., Bioinformatics 2011, doi:10.1093/bioinformatics/btr064")
 
 RECIPE = {"learning_rate": 0.005, "epsilon": 1e-8, "patience": 5}
 """One weight per motif cannot overfit, so a large learning rate is safe. The recipe is the zoo's own."""

@@ -91,7 +91,7 @@ def read_file(path: Path, graph: Path | None = None, prefix: str | None = None) 
         published = getattr(module, "PUBLISHED", None)
         if published and md5 in published.citations:
             citation, licence = published.citations[md5]
-            source, card = f"{citation}; {name}", getattr(module, "CARD", None)
+            source, card = f"{citation}; {name}", registry.card(module, published.variant)
             return dataclasses.replace(file, source=source, licence=licence, alphabet=published.alphabet, card=card)
     return dataclasses.replace(file, source=f"imported from {name}")
 

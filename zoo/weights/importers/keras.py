@@ -1,6 +1,7 @@
 """A legacy Keras .h5, of weights alone or of a whole model -> its layers in order, its JSON graph and its ModelSpec.
 
-Layers have the order of `layer_names`; their own names do not matter. Knows no architecture. Keras kernels are
+Layers have the order of `layer_names`, those of a model inside the model the order of its `weight_names`; their own
+names do not matter. Knows no architecture. Keras kernels are
 (position, channel, filter) and (input, output); the returned ones are (filter, channel, position) and (output, input).
 """
 
@@ -17,7 +18,7 @@ from zoo.layers.keras_layers import NORM_NAMES
 from zoo.spec import SPEC_KEY
 from zoo.weights import file_checks
 from zoo.weights.checkpoint import read_spec
-from zoo.weights.importers.keras_graph import KerasGraph
+from zoo.weights.importers.keras_graph import WITH_WEIGHTS, KerasGraph
 from zoo.weights.importers.layers import ImportedFile, ImportedLayer
 
 if TYPE_CHECKING:
@@ -62,13 +63,32 @@ def read(path: Path, graph: Path | None = None) -> ImportedFile:
         except OSError as error:
             raise ZooError(f"{graph}: cannot be read ({error.strerror})") from None
     layers = tuple(_layers(stored, str(path)))
+    known = None if found is None else _graph(*found, str(graph or path))
+    if spec is None and layers and layers[-1].norm is None:
+        _check_end(*stored[-1], known, path)
     return ImportedFile(
         path,
         "Keras",
         lambda: layers,
-        None if found is None else _graph(*found, str(graph or path)),
+        known,
         None if spec is None else read_spec(spec, path),
     )
+
+
+def _check_end(last: str, arrays: dict[str, np.ndarray], graph: KerasGraph | None, path: Path) -> None:
+    """Raise ZooError if the last layer of a file has no weights, as the activation of the outputs has none, and the
+    graph lacks such a layer or is unknown."""
+    if graph is None and not arrays:
+        raise ZooError(
+            f"{path}: its last layer, {last}, has no weights and may be an activation of the outputs; give the .json of "
+            "the model with --graph"
+        )
+    kind = graph.nodes[-1][0] if graph and graph.nodes else ""
+    if graph is not None and bool(arrays) != (kind in WITH_WEIGHTS):
+        raise ZooError(
+            f"{graph.where}: ends with {kind or 'no layer'}, {path} with {last}, {'which has' if arrays else 'without'} "
+            "weights; give the .json of this model"
+        )
 
 
 def _layers(stored: list[tuple[str, dict[str, np.ndarray]]], where: str) -> list[ImportedLayer]:

@@ -6,15 +6,21 @@ Needs no Keras. Our own graphs are made in zoo/layers/keras_layers.py.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from zoo.errors import OtherArchitecture, ZooError
 from zoo.layers.keras_layers import KerasLayer, KerasModel
 from zoo.spec import ALPHABET
 
+MOST_INSIDE = 8
+"""Models inside each other that a graph may have."""
+
 PASSIVE = ("InputLayer", "Dropout")
 """Keras classes that change nothing in a prediction."""
+
+WITH_WEIGHTS = ("Conv1D", "Dense", "BatchNormalization")
+"""Keras classes with arrays."""
 
 KERAS_EPSILON = 1e-3
 """Default epsilon of Keras's batch normalization."""
@@ -56,7 +62,7 @@ class KerasGraph:
     def of(cls, content: Any, where: str) -> KerasGraph:
         """Read the parsed JSON of the file `where`. Raises ZooError if it is not the graph of a Keras model."""
         try:
-            nodes = tuple((node["class_name"], dict(node["config"])) for node in content["config"]["layers"])
+            nodes = tuple(_nodes(content["config"]["layers"]))
             listed = content["config"].get("output_layers", [])
             outputs = tuple(output[0] for output in listed if isinstance(output, list))
             if not all(isinstance(text, str) for text in (*outputs, *(kind for kind, _ in nodes))):
@@ -74,13 +80,34 @@ class KerasGraph:
             raise ZooError(f"{where}: expected a number as the rate of a Dropout, got {dropout}")
         return cls(where, nodes, outputs, shape[1], float(dropout))
 
+    @property
+    def pools(self) -> tuple[int, ...]:
+        """Windows of the max-poolings, in order."""
+        sizes = [settings.get("pool_size", 2) for kind, settings in self.nodes if kind == "MaxPooling1D"]
+        return tuple(size[0] if isinstance(size, list) and size else size for size in sizes)
+
+    @property
+    def output_activation(self) -> str:
+        """Activation of the last layer, in it or right after it."""
+        return str(self._computing[-1][1].get("activation", "linear")) if self._computing else "linear"
+
+    @property
+    def _computing(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """Layers that change a prediction; the activation of a dense layer is part of it if it is the last layer."""
+        found = [(kind, settings) for kind, settings in self.nodes if kind not in PASSIVE]
+        if [kind for kind, _ in found[-2:]] == ["Dense", "Activation"]:
+            (_, settings), (_, last) = found[-2:]
+            if settings.get("activation", "linear") in (None, "linear"):
+                found[-2:] = [("Dense", {**settings, "activation": last.get("activation", "linear")})]
+        return found
+
     def check(self, model: KerasModel) -> None:
         """Raise OtherArchitecture for the first layer that computes something else than the model's.
 
         Sizes and names are not compared: sizes follow from the arrays, and names do not matter. All outputs may be one
         layer.
         """
-        found = [(kind, settings) for kind, settings in self.nodes if kind not in PASSIVE]
+        found = self._computing
         hidden = [layer for layer in model.layers if layer.row is None and layer.class_name not in PASSIVE]
         output = next(layer for layer in model.layers if layer.row is not None)
         expected = hidden + [output] * max(1, len(found) - len(hidden))
@@ -99,6 +126,16 @@ class KerasGraph:
                     f"{self.where}: layer {settings.get('name')}: expected {name} {wanted} as in {model.name}, "
                     f"got {value}"
                 )
+
+
+def _nodes(layers: Any, depth: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Class and settings of each layer; those of a model inside the model are in its place."""
+    for node in layers:
+        settings = dict(node["config"])
+        if depth < MOST_INSIDE and "layers" in settings:
+            yield from _nodes(settings["layers"], depth + 1)
+        else:
+            yield node["class_name"], settings
 
 
 def _is_length(value: Any) -> bool:

@@ -40,7 +40,8 @@ class NamedArrays(Protocol):
 
     ARRAY_NAMES: regular expression for the whole name of an array in another program's state dict -> its name in the
         network, as re.sub writes it. Other names stay.
-    BASE_ARRAYS: arrays whose second axis are the bases; with them `zoo import` can try other base orders.
+    BASE_ARRAYS: arrays whose second axis are the bases, those of all variants; with them `zoo import` can try other
+        base orders.
     """
 
     ARRAY_NAMES: Mapping[str, str]
@@ -183,7 +184,8 @@ def _fitting(
     found: dict[str, Named] = {}
     reason: ZooError | None = None
     for name, variant in variants.items():
-        length, targets = options.length or variant.sequence_length, options.targets or variant.targets
+        length = options.length or shown.get("sequence_length", variant.sequence_length)
+        targets = options.targets or variant.targets
         try:
             control = {"control": options.control} if options.control and "control" in vars(variant) else {}
             fields = {**shown, **control, "sequence_length": length, "targets": targets}
@@ -200,7 +202,7 @@ def _fitting(
             reason = error
             continue
         if all(config != other.config for other in found.values()):
-            bases = tuple(getattr(plugin, "BASE_ARRAYS", ()))
+            bases = tuple(name for name in getattr(plugin, "BASE_ARRAYS", ()) if name in ours)
             description = _description(config, {"sequence_length", "targets", *shown}, options)
             found[name] = Named(architecture, config, _ordered(bases, ours, options, where), description, bases)
     if not found:
