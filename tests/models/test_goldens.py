@@ -146,7 +146,11 @@ def test_the_attention_network_gives_the_numbers_of_an_independent_calculation(
     channels, length, inner = 24, 61, 72
     block: dict[str, tuple[int, ...]] = {"conv.0.weight": (channels, 1, 5), "conv.1.weight": (channels, channels, 1)}
     block |= {"attn.in_proj_weight": (3 * channels, channels), "attn.in_proj_bias": (3 * channels,)}
-    block |= {"attn.out_proj.weight": (channels, channels), "attn.out_proj.bias": (channels,), "conv.1.bias": (channels,)}
+    block |= {
+        "attn.out_proj.weight": (channels, channels),
+        "attn.out_proj.bias": (channels,),
+        "conv.1.bias": (channels,),
+    }
     for part in ("ff1", "ff2"):
         block |= {f"{part}.linear1.weight": (inner, channels), f"{part}.linear2.weight": (channels, inner // 2)}
     for layer in ("ff1.layernorm", "ff2.layernorm", "layernorm1", "layernorm2"):
@@ -162,7 +166,11 @@ def test_the_attention_network_gives_the_numbers_of_an_independent_calculation(
     state["first.block.1.running_var"] = state["first.block.1.running_var"].abs() + 0.5
     torch.save({**state, "first.block.1.num_batches_tracked": torch.tensor(3)}, tmp_path / "attention.pt")
     weights = importer.read(tmp_path / "attention.pt", ImportOptions(alphabet=alphabet), "dream-attn")
-    assert (weights.config.sequence_length, weights.config.attention_blocks, weights.config.widening) == (length, blocks, 3)
+    assert (weights.config.sequence_length, weights.config.attention_blocks, weights.config.widening) == (
+        length,
+        blocks,
+        3,
+    )
     codes = random_codes(5, length)
     expected = attention_numbers({name: array.double() for name, array in state.items()}, codes, alphabet)
     with torch.inference_mode():

@@ -208,7 +208,9 @@ def read_layers(
         sigmoid = file.graph.output_activation == "sigmoid"
     elif file.spec is not None:
         sigmoid = bool(file.spec.config.get("sigmoid", False))
-    length = layers.sequence_length(file, positions, found.positions, options.length, usual_length or default.sequence_length)
+    length = layers.sequence_length(
+        file, positions, found.positions, options.length, usual_length or default.sequence_length
+    )
     own = {"pools": pools, "pool_size": pools[0], "sigmoid": sigmoid}
     config = dataclasses.replace(
         default,

@@ -184,7 +184,10 @@ CARD = {
     "embryo-activity": dataclasses.replace(FLY_EMBRYO_CARD, assay="transgenic reporter assays", unit=ACTIVE),
     "mouse": MOUSE_EMBRYO_CARD,
     "mouse-activity": dataclasses.replace(
-        MOUSE_EMBRYO_CARD, assay="transgenic reporter assays (VISTA)", unit=ACTIVE, held_out=(),
+        MOUSE_EMBRYO_CARD,
+        assay="transgenic reporter assays (VISTA)",
+        unit=ACTIVE,
+        held_out=(),
     ),
 }
 
@@ -193,7 +196,6 @@ SEARCH_SPACE = Path(__file__).with_name("search_space.toml")
 
 LOGGED_AS = {"validation": "valid", "pearson": "pcc", "spearman": "scc"}
 """Words in the metric names of that search, such as valid_pcc_dev."""
-
 
 
 def recipe(config: Config) -> dict[str, Any]:

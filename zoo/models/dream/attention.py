@@ -24,9 +24,7 @@ class AttentionBlock(nn.Module):
         channels = config.first_filters
         self.feed1 = FeedForward(config)
         self.conv_norm = nn.LayerNorm(channels, LAYER_NORM_EPSILON)
-        self.depthwise = nn.Conv1d(
-            channels, channels, config.block_kernel, padding="same", groups=channels, bias=False
-        )
+        self.depthwise = nn.Conv1d(channels, channels, config.block_kernel, padding="same", groups=channels, bias=False)
         self.pointwise = nn.Conv1d(channels, channels, 1)
         self.conv_relu = nn.ReLU()
         self.conv_dropout = nn.Dropout(config.dropout)

@@ -102,7 +102,9 @@ def recipe(config: Config) -> dict[str, Any]:
     return {"learning_rate": min(FASTEST, 4 * config.choices / config.positions), "epsilon": 1.0, "patience": 5}
 
 
-CARD = dataclasses.replace(S2, citation="Ghandi et al., PLoS Computational Biology 2014, doi:10.1371/journal.pcbi.1003711")
+CARD = dataclasses.replace(
+    S2, citation="Ghandi et al., PLoS Computational Biology 2014, doi:10.1371/journal.pcbi.1003711"
+)
 
 RECIPE = recipe
 
