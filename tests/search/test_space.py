@@ -114,9 +114,10 @@ def test_ranges_and_constants_of_a_sweep_and_what_it_leaves_out() -> None:
         ({"parameters": {"lr": {"min": 1, "max": "a"}}}, ["lr", "got 1 and 'a'"]),
         ({"parameters": {"lr": {"distribution": "beta"}}}, ["lr", "distribution", "constant, categorical", "'beta'"]),
         (
-            {"parameters": {"batch_size": {"distribution": "int_uniform", "min": 1.5, "max": 3}}},
+            {"parameters": {"lr": {"value": 1}, "batch_size": {"distribution": "int_uniform", "min": 1.5, "max": 3}}},
             ["batch_size", "1.5", "3"],
         ),
+        ({"parameters": {"batch_size": {"value": 64}}}, ["deepstarr", "malinois", "--model"]),
         ({"parameters": {"lr": {"min": 2, "max": 1}}}, ["lr", "2", "1"]),
         ({"early_terminate": {"type": "envelope"}}, ["early_terminate", "hyperband", "'envelope'"]),
         ({"early_terminate": {"type": "hyperband", "s": 2}}, ["early_terminate", "'s'"]),

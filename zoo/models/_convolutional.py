@@ -1,8 +1,8 @@
 """Networks of convolutions, then dense layers: what DeepSTARR, Basset and their relatives share. Needs no PyTorch.
 
 Each convolution is followed by batch norm, ReLU and max-pooling, each hidden dense layer by batch norm, ReLU and
-dropout; the output layer is linear, or has a sigmoid. A model adds its Config with its Conventions, and takes from here the functions
-that zoo/contracts.py asks for. _convolutional_network.py is the network in PyTorch.
+dropout; the output layer is linear, or has a sigmoid. A model adds its Config with its Conventions, and takes from here
+the functions that zoo/contracts.py asks for. _convolutional_network.py is the network in PyTorch.
 """
 
 from __future__ import annotations
@@ -61,9 +61,6 @@ class ConvolutionalConfig(NetworkConfig):
     dense_units: Annotated[tuple[int, ...], Bounds(1)]
     dropout: Annotated[float, Bounds(0, below=1)]
 
-    sigmoid: ClassVar[bool] = False
-    """Whether the outputs are probabilities. A model that has such networks makes it a field."""
-
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.filters or not self.dense_units:
@@ -89,6 +86,11 @@ class ConvolutionalConfig(NetworkConfig):
     def pools(self) -> tuple[int, ...]:
         """Window and stride of the max-pooling after each convolution."""
         raise NotImplementedError
+
+    @property
+    def sigmoid(self) -> bool:
+        """Whether the outputs are probabilities."""
+        return False
 
     @property
     def positions(self) -> tuple[int, ...]:

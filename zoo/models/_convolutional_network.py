@@ -15,7 +15,8 @@ from zoo.spec import ALPHABET
 
 class ConvolutionalNetwork(nn.Module):
     """[conv, batch norm, ReLU, max-pool] per filter count, flatten, [dense, batch norm, ReLU, dropout] per dense layer,
-    output layer, and a sigmoid if the Config has one. Initialised as PyTorch does: weights and biases uniform within 1 / sqrt(inputs), unit batch norm."""
+    output layer, and a sigmoid if the Config has one. Initialised as PyTorch does: weights and biases uniform within
+    1 / sqrt(inputs), unit batch norm."""
 
     def __init__(self, config: ConvolutionalConfig) -> None:
         super().__init__()

@@ -212,7 +212,12 @@ def _architecture_with(given: Mapping[str, Any], source: str) -> str:
     known = {name: _known_parameters(name) for name in sorted(registry.working("models"))}
     of_space = {name: read(path).parameters for name, path in _offered().items()}
     fitting = [name for name in known if not given.keys() - known[name].keys()]
-    offered = [name for name in fitting if any(one.name in given for one in of_space.get(name, ()))]
+    # a name that is also that of a setting may be meant for any model
+    offered = [
+        name
+        for name in fitting
+        if any(one.name in given and (one.name,) != one.fields for one in of_space.get(name, ()))
+    ]
     if len(fitting) > 1 and len(offered) != 1:
         raise ZooError(f"{source}: its parameters may be those of {', '.join(fitting)}; give --model")
     if fitting:

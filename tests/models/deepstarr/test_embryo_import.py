@@ -103,6 +103,7 @@ def test_the_length_shows_the_size_of_the_poolings(length: int, pool: int, tmp_p
 def test_the_embryo_networks_have_the_sizes_of_the_study() -> None:
     shapes = deepstarr.array_shapes(deepstarr.VARIANTS["embryo"])
     assert deepstarr.VARIANTS["embryo"].positions == (1001, 333, 111, 37, 12)
-    assert [shapes[f"{layer}.weight"] for layer in ("conv1", "conv2", "conv3", "conv4", "dense1", "dense2", "head")] == [
+    layers = ("conv1", "conv2", "conv3", "conv4", "dense1", "dense2", "head")
+    assert [shapes[f"{layer}.weight"] for layer in layers] == [
         (256, 4, 7), (120, 256, 3), (60, 120, 3), (60, 60, 3), (64, 720), (256, 64), (1, 256),
     ]  # fmt: skip

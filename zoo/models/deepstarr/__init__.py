@@ -65,8 +65,8 @@ BATCH_NORM_MOMENTUM = 0.01
 class Config(ConvolutionalConfig):
     """Dimensions of one network, see ConvolutionalConfig.
 
-    pool_size: stride and window of every max-pooling; a last incomplete window is dropped.  sigmoid: whether the outputs
-    are probabilities.
+    pool_size: stride and window of every max-pooling; a last incomplete window is dropped.  sigmoid: whether the
+    outputs are probabilities.
     """
 
     conventions: ClassVar[Conventions] = Conventions(

@@ -1,4 +1,4 @@
-"""A block of `dream-attn`: attention between all positions beside a convolution, each between half steps of dense layers,
+"""A block of `dream-attn`: a convolution, then attention between all positions, between two half steps of dense layers,
 as in a Conformer (Gulati et al. 2020, arXiv:2005.08100). Needs PyTorch. Axes: N sequences, L positions, C channels."""
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class Heads(nn.Module):
 
 
 class Dream(nn.Module):
-    """Convolutions, a core of gated blocks, of an LSTM with convolutions or of attention, and a head for each target."""
+    """Convolutions, a core (gated blocks, an LSTM with convolutions, or attention), and a head for each target."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()

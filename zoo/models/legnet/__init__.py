@@ -4,9 +4,10 @@ convolutional network for massively parallel reporter assays of human elements, 
 The study measured elements of 200 bp between the two adapters of its library, and its networks see all 230 bp. The
 variant `legnet` takes the 200 bp and adds the adapters; `legnet-230` takes whole constructs. The arrays of a weights
 file do not show which one was meant, and the sizes of the poolings neither. Each cell line has its own network of one
-target. The study averages both strands (--both-strands), and the networks of its folds. Its authors order the bases A, G, C, T:
-`zoo import --alphabet AGCT` reads weights that their scripts trained; they encode an N as a quarter of each base, the
-zoo as zeros.
+target. The study averages both strands (--both-strands), and the networks of its folds.
+
+Its authors order the bases A, G, C, T: `zoo import --alphabet AGCT` reads weights that their scripts trained. They
+encode an N as a quarter of each base, the zoo as zeros.
 """
 
 from __future__ import annotations

@@ -80,14 +80,14 @@ def _check_end(last: str, arrays: dict[str, np.ndarray], graph: KerasGraph | Non
     graph lacks such a layer or is unknown."""
     if graph is None and not arrays:
         raise ZooError(
-            f"{path}: its last layer, {last}, has no weights and may be an activation of the outputs; give the .json of "
-            "the model with --graph"
+            f"{path}: its last layer, {last}, has no weights and may be an activation of the outputs; give the .json "
+            "of the model with --graph"
         )
     kind = graph.nodes[-1][0] if graph and graph.nodes else ""
     if graph is not None and bool(arrays) != (kind in WITH_WEIGHTS):
         raise ZooError(
-            f"{graph.where}: ends with {kind or 'no layer'}, {path} with {last}, {'which has' if arrays else 'without'} "
-            "weights; give the .json of this model"
+            f"{graph.where}: ends with {kind or 'no layer'}, {path} with {last}, "
+            f"{'which has' if arrays else 'without'} weights; give the .json of this model"
         )
 
 
