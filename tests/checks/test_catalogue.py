@@ -58,11 +58,12 @@ def test_filters_take_common_names_and_parts_in_any_case(hub_weights: str) -> No
     assert "original" in named(species="Fly", assay="starr", length=249, licence="mit")
     assert named(species="drosophila melanogaster", pretrained=True) == named(species="fly", pretrained=True)
     assert hub_weights not in named(species="fly")
-    assert named(species="mouse") == [hub_weights]
+    assert named(species="mouse", pretrained=True) == [hub_weights]
+    assert {"mouse", "mouse-activity"} <= set(named(species="mouse"))
     assert named(assay="LENTI", length=ODD.sequence_length) == [hub_weights]
     assert named(licence="CC-BY") == [hub_weights]
     assert named(species="yeast") == []
-    (found,) = library.list_models(species="mouse")
+    (found,) = library.list_models(species="mouse", pretrained=True)
     assert (found.weights, found.here, found.licence) == ("hub", True, "CC-BY-NC-4.0")
     assert found.species == "Homo sapiens, Mus musculus"
 
