@@ -232,7 +232,7 @@ def test_the_help_says_a_default_and_the_choices_once(zoo: Zoo, monkeypatch: pyt
         ),
         (
             ["train", "original", "--data", "x", "-o", "y", "--augment", "shift,flip"],
-            ["--augment", "reverse-complement, shift, mutate", "'flip'"],
+            ["--augment", "reverse-complement", "mutation", "'flip'"],
         ),
         (["evaluate", "--split-by", "coin"], ["--split-by", "chromosome or fraction", "'coin'"]),
     ],
@@ -267,14 +267,14 @@ def test_the_command_line_wins_over_toml_and_toml_over_the_defaults(
     settings: Any, tmp_path: Path, command: str
 ) -> None:
     path = tmp_path / "small.toml"
-    path.write_text('[train]\nepochs = 7\nlearning_rate = 1\naugment = ["shift", "mutate"]\nrescale_start = true\n')
+    path.write_text('[train]\nepochs = 7\nlearning_rate = 1\naugment = ["shift", "mutation"]\nrescale_start = true\n')
     default, given, both = (
-        settings(command, *typed) for typed in (["original"], [path], [path, "--epochs", 9, "--augment", "mutate"])
+        settings(command, *typed) for typed in (["original"], [path], [path, "--epochs", 9, "--augment", "mutation"])
     )
-    table = {"epochs": 7, "learning_rate": 1.0, "augment": ["shift", "mutate"], "rescale_start": True}
+    table = {"epochs": 7, "learning_rate": 1.0, "augment": ["shift", "mutation"], "rescale_start": True}
     assert default["epochs"] == {"train": 100, "distill": 50}[command]
     assert given == {**default, **table}
-    assert both == {**given, "epochs": 9, "augment": ["mutate"]}
+    assert both == {**given, "epochs": 9, "augment": ["mutation"]}
 
 
 @pytest.mark.parametrize("model", sorted(lookup.variants()))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from refusals import refuses
 
-from zoo.dna.augment import augment, mutate
+from zoo.dna.augment import mutate
 from zoo.dna.encoding import encode, reverse_complement
 from zoo.dna.shuffle import dinucleotide_shuffle
 from zoo.formats import genome as genomes
@@ -166,20 +166,3 @@ def test_splicing_joins_a_beginning_and_an_end() -> None:
     assert (np.diff(spliced.astype(int), axis=1) >= 0).all()
     assert (spliced[:, 0] == 0).all()
     assert (spliced[:, -1] == 1).all()
-
-
-def test_augmentations() -> None:
-    codes = np.random.default_rng(0).integers(0, 4, (200, 60)).astype(np.uint8)
-    flipped = augment(codes, ["reverse-complement"], np.random.default_rng(1))
-    same = (flipped == codes).all(1)
-    assert 70 < same.sum() < 130
-    np.testing.assert_array_equal(flipped[~same], reverse_complement(codes[~same]))
-    shifted = augment(codes, ["shift"], np.random.default_rng(1))
-    unknown = (shifted == 4).sum(1)
-    assert unknown.max() == 10
-    assert unknown.min() == 0
-    row = int(np.flatnonzero(unknown == 10)[0])
-    assert (shifted[row][shifted[row] < 4] == codes[row][10:]).all() or (
-        shifted[row][shifted[row] < 4] == codes[row][:-10]
-    ).all()
-    np.testing.assert_array_equal(augment(codes, [], np.random.default_rng(1)), codes)

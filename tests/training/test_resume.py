@@ -26,7 +26,7 @@ from zoo.weights import checkpoint, network  # noqa: E402
 
 @pytest.mark.parametrize("average", [0.0, 0.9])
 def test_interrupted_in_an_epoch_and_resumed_is_bit_identical(tmp_path: Path, average: float) -> None:
-    settings = {"epochs": 3, "batch_size": 16, "weight_average": average, "augment": ("mutate", "shift")}
+    settings = {"epochs": 3, "batch_size": 16, "weight_average": average, "augment": ("mutation", "shift")}
     whole = trainer(tmp_path / "whole", **settings)
     whole.run()
     part = trainer(tmp_path / "part", **settings)

@@ -201,7 +201,7 @@ def test_bad_settings_are_refused() -> None:
         TrainConfig(epochs=0)
     with refuses("learning-rate", True):
         TrainConfig(learning_rate=True)
-    with refuses("augment", "reverse-complement", "shift", "mutate", "flip"):
+    with refuses("augment", "reverse-complement", "shift", "mutation", "flip"):
         TrainConfig(augment=("flip",))
 
 

@@ -99,7 +99,7 @@ def run(
 ) -> None:
     """Train, or continue where it stopped; a training that diverges keeps its best weights so far, if it has any.
     send: receives progress."""
-    reporter = contenders.following(training.folder.name, training.contender.settings["epochs"], send)
+    reporter = contenders.following(training.folder.name, TrainConfig(**training.contender.settings).most_epochs, send)
     with contextlib.suppress(CheckFailed):
         contenders.train(training, source, options_of(options, training.folder, False), command, reporter)
 

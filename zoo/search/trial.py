@@ -57,7 +57,7 @@ class Trainings:
         )
         cost = network.arithmetic(self.space.architecture, config)
         study.note(drawn, {COST: cost})
-        epochs = self.space.train_config(drawn.point, 0).epochs
+        epochs = self.space.train_config(drawn.point, 0).most_epochs
         pruned = False
 
         def prune(row: Mapping[str, Any]) -> bool:

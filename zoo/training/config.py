@@ -15,12 +15,25 @@ from typing import Annotated, Any, Literal
 
 from zoo import registry
 from zoo.defaults import MODEL
+from zoo.dna.augment import LARGEST_SHIFT, STRAND
 from zoo.errors import ZooError, did_you_mean, nearest_first
 from zoo.formats.text_input import read_text
 from zoo.options import MOST_SEQUENCES, Bounds, ThreadOptions, check, check_kind, check_names, names
 from zoo.training import per_target
 
-Augmentation = Literal["reverse-complement", "shift", "mutate"]
+Augmentation = Literal[
+    "reverse-complement", "shift", "deletion", "insertion", "translocation", "inversion", "mutation", "noise"
+]
+
+STRENGTHS = {
+    "deletion": "longest_deletion",
+    "insertion": "longest_insertion",
+    "translocation": "longest_translocation",
+    "inversion": "longest_inversion",
+    "mutation": "mutation_rate",
+    "noise": "noise_deviation",
+}
+"""Augmentation -> the setting with its strength."""
 
 Schedule = Literal["constant", "one-cycle", "cosine", "restarts", "plateau"]
 
@@ -117,8 +130,44 @@ class TrainConfig:
     freeze_batch_norm: bool = False
     """Batch norm uses the running statistics of the given weights during training and leaves them unchanged."""
 
+    freeze: tuple[str, ...] = ()
+    """Layers of the given weights that stay unchanged, by name or pattern: conv1, 'conv*'; trunk for all but the head,
+    ! before a name for an exception."""
+
+    adapter_rank: Annotated[int, Bounds(0)] = 0
+    """Rank of the adapters (LoRA) on the frozen dense and convolution layers, by default those of the trunk; they are
+    merged into the weights. 0 for none."""
+
     augment: tuple[Augmentation, ...] = ()
     """Random changes to training sequences that keep their labels."""
+
+    augmentations_per_sequence: Annotated[int, Bounds(0)] = 0
+    """Augmentations of a sequence in a step, drawn among those of --augment; 0 for all. reverse-complement is not
+    counted."""
+
+    longest_deletion: Annotated[int, Bounds(0)] = 30
+    """Most bases that deletion removes; random DNA at the ends keeps the length."""
+
+    longest_insertion: Annotated[int, Bounds(0)] = 20
+    """Most bases that insertion adds; the ends are cut to keep the length."""
+
+    longest_translocation: Annotated[int, Bounds(0)] = 20
+    """Most bases that translocation moves from one end to the other."""
+
+    longest_inversion: Annotated[int, Bounds(0)] = 20
+    """Most bases that inversion replaces by their reverse complement."""
+
+    mutation_rate: Annotated[float, Bounds(0, 1)] = 0.05
+    """Share of bases that mutation replaces."""
+
+    noise_deviation: Annotated[float, Bounds(0, below=math.inf)] = 0.3
+    """Standard deviation of the noise on the one-hot."""
+
+    fine_tune_epochs: Annotated[int, Bounds(0)] = 0
+    """Then train the best weights for this many epochs without augmentation other than reverse-complement."""
+
+    fine_tune_learning_rate: Annotated[float, Bounds(0, below=math.inf)] = 0.0
+    """Learning rate of these epochs; 0 for a tenth of --learning-rate."""
 
     seed: Annotated[int, Bounds(0)] = 0
     """Random seed."""
@@ -134,11 +183,27 @@ class TrainConfig:
                 f"plateau-patience: expected less than the patience of {self.patience} epochs, after which the "
                 f"training stops, got {self.plateau_patience}"
             )
+        if self.fine_tune_epochs and not set(self.augment) - {STRAND}:
+            raise ZooError("fine_tune_epochs: expected an augmentation to train without; choose some with --augment")
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types only."""
         fields = dataclasses.asdict(self)
         return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
+
+    def strengths(self, fine_tuning: bool = False) -> dict[str, float]:
+        """Augmentation -> its strength, for zoo.dna.augment. fine_tuning: for the epochs after the others."""
+        values = {
+            **{name: getattr(self, field) for name, field in STRENGTHS.items()},
+            STRAND: 1,
+            "shift": LARGEST_SHIFT,
+        }
+        return {name: values[name] for name in self.augment if not fine_tuning or name == STRAND}
+
+    @property
+    def most_epochs(self) -> int:
+        """Number of epochs if none stops early."""
+        return self.epochs + self.fine_tune_epochs
 
 
 def loss_name(name: str, value: str) -> str:

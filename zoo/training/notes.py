@@ -12,7 +12,7 @@ from zoo.data.labelled import Split
 from zoo.errors import counted
 from zoo.evaluation.metrics import score, typical
 from zoo.spec import MOST_SHOWN, listed
-from zoo.training import scores
+from zoo.training import scores, trainable
 from zoo.training.trainer import Trainer
 from zoo.weights import checkpoint, network
 
@@ -32,6 +32,9 @@ def at_start(trainer: Trainer, device: str) -> list[str]:
     if trainer.start is not None and trainer.fresh_head:
         theirs, ours = (listed(names) for names in (trainer.start.spec.targets, trainer.config.targets))
         lines.append(f"the head starts fresh: the targets are {ours}, but the given weights have {theirs}")
+    trained, numbers = trainable.count(trainer.model)
+    if trained < numbers:
+        lines.append(f"trains {trained:,} numbers; the network has {numbers:,}, the others stay unchanged")
     if _few(trainer):
         lines.append(
             f"fewer than {FEW_SEQUENCES:,} training sequences: fine-tuning may make the given weights worse at first; "
@@ -79,7 +82,7 @@ def _few(trainer: Trainer) -> bool:
 
 
 def _may_freeze(trainer: Trainer) -> bool:
-    return bool(trainer.batch_norms) and not trainer.settings.freeze_batch_norm
+    return bool(trainer.batch_norms)
 
 
 def _gentler(trainer: Trainer) -> str:

@@ -208,6 +208,8 @@ class _Receipts:
                 "libraries": {name: found for name in LIBRARIES if (found := machine.version(name))},
                 "seconds": round(self._seconds + time.monotonic() - self._began, 1),
                 "epochs": trainer.progress.epoch,
+                "augmented_epochs": trainer.progress.augmented_epochs,
+                "fine_tuned_from": trainer.progress.fine_tuned_from,
                 "best_epoch": trainer.progress.best_epoch,
                 "best_validation_loss": None if trainer.progress.best_epoch is None else trainer.progress.best_loss,
                 "test": self.test,

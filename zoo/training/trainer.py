@@ -29,11 +29,11 @@ from zoo import registry
 from zoo.card import Card
 from zoo.data.dataset import Source
 from zoo.data.labelled import Split
-from zoo.dna.augment import augment
+from zoo.dna.augment import NOISE, augment
 from zoo.errors import CheckFailed, ZooError
 from zoo.system import signals
 from zoo.system.signals import Stopped
-from zoo.training import optimizer, schedules, scores
+from zoo.training import optimizer, schedules, scores, trainable
 from zoo.training.config import TrainConfig, difference
 from zoo.training.distributed import Group
 from zoo.training.losses import Loss
@@ -98,19 +98,26 @@ class Trainer:
         self.fresh_head = start is not None and self._begin_with(start)
         if start is None and settings.rescale_start:
             raise ZooError("rescale_start: there are no weights to rescale; give some with --start")
-        if start is None and settings.freeze_batch_norm:
-            raise ZooError("freeze_batch_norm: there are no statistics to keep; give weights with --start")
+        self.frozen_norms = trainable.prepare(self.model, architecture, settings, given=start is not None)
         self.model.to(self.device, self.dtype)
         self._forward = self._make_forward(compiled)
-        self.optimiser = optimizer.make(settings, self.model.parameters())
-        self.average = optimizer.average(self.model, settings.weight_average)
         self.progress = Progress()
+        self._best: dict[str, torch.Tensor] = {}
+        self._begin_optimizing()
         self._stopped: Stopped | None = None
         self._seen = np.empty((0, 0), np.float32)
 
+    def _begin_optimizing(self) -> None:
+        """A new optimizer and a new moving average of the weights."""
+        trained = (parameter for parameter in self.model.parameters() if parameter.requires_grad)
+        self.optimiser = optimizer.make(self.settings, trained)
+        self.average = optimizer.average(self.model, self.settings.weight_average)
+        self.progress.updates = 0
+
     @property
     def batch_norms(self) -> list[nn.Module]:
-        return [module for module in self.model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+        """Batch norms that update their running statistics."""
+        return [norm for norm in trainable.batch_norms(self.model) if norm not in self.frozen_norms]
 
     @property
     def kept(self) -> nn.Module:
@@ -150,6 +157,8 @@ class Trainer:
             if self.start is not None and not self.progress.history:
                 reporter.epoch(self._measure_start())
             while not self.finished:
+                if self._first_part_done and not self._fine_tuning:
+                    self._begin_fine_tuning(reporter)
                 row = self._epoch(reporter)
                 reporter.epoch(row)
                 if reporter.enough(row):
@@ -158,11 +167,34 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        """Whether the last epoch is done or patience has ended."""
+        """Whether the last epoch is done or patience has ended, and the epochs of fine-tuning are done."""
+        if self.progress.augmented_epochs is None:
+            return self._first_part_done and not self.settings.fine_tune_epochs
+        return self.progress.epoch >= self.progress.augmented_epochs + self.settings.fine_tune_epochs
+
+    @property
+    def _first_part_done(self) -> bool:
+        """Whether all epochs before fine-tuning are done, or patience has ended them."""
         progress, patience = self.progress, self.settings.patience
         if progress.epoch >= self.settings.epochs:
             return True
         return patience > 0 and progress.best_epoch is not None and progress.epoch - progress.best_epoch >= patience
+
+    @property
+    def _fine_tuning(self) -> bool:
+        return self.progress.augmented_epochs is not None
+
+    def _begin_fine_tuning(self, reporter: Reporter) -> None:
+        """Go on from the best weights, with a new optimizer. The state is saved, so that a run which is killed later
+        never looks for the best weights again."""
+        progress = self.progress
+        progress.augmented_epochs, progress.fine_tuned_from = progress.epoch, progress.best_epoch
+        self.model.load_state_dict(self._best)
+        self._best = {}
+        self._begin_optimizing()
+        if self.group.writes:
+            self._save()
+        reporter.note(f"fine-tuning without augmentation, from the weights of epoch {progress.best_epoch}")
 
     def _epoch(self, reporter: Reporter) -> dict[str, Any]:
         number = self.progress.epoch + 1
@@ -190,7 +222,7 @@ class Trainer:
                 self._save()
                 raise self._stopped
         seconds = time.perf_counter() - started
-        row = {"epoch": number, "learning_rate": self.optimiser.param_groups[0]["lr"]}
+        row = {"epoch": number, **self._part(), "learning_rate": self.optimiser.param_groups[0]["lr"]}
         row.update(self._columns("train", split.targets[order], self._seen[order]))
         rate = (len(batches) - first) * self.settings.batch_size / seconds
         return self._end_epoch({**row, **self._validate(), "sequences_per_second": round(rate, 1)})
@@ -198,11 +230,7 @@ class Trainer:
     def _step(self, split: Split, rows: np.ndarray, seed: tuple[int, ...]) -> tuple[torch.Tensor, np.ndarray]:
         """One step of the optimizer on the rows of a batch -> the loss before the step and its predictions (N, T)."""
         mine = self.group.share(rows)
-        codes = split.codes[mine]
-        if self.settings.augment:
-            generator = np.random.default_rng((*seed, self.group.rank))
-            codes = augment(codes, self.settings.augment, generator)
-        predicted = self._forward(one_hot(codes, self.device, self.dtype))
+        predicted = self._forward(self._one_hot(split.codes[mine], seed))
         observed = torch.from_numpy(split.targets[mine]).to(self.device, self.dtype)
         loss = self.loss(predicted, observed, self.group.sum(self.loss.measured(observed).sum(0)))
         self.optimiser.zero_grad(set_to_none=True)
@@ -217,6 +245,15 @@ class Trainer:
         gathered = self.group.gather_rows(predicted.detach().float().cpu().numpy(), len(rows))
         return self.group.sum(loss.detach().clone()), gathered
 
+    def _one_hot(self, codes: np.ndarray, seed: tuple[int, ...]) -> torch.Tensor:
+        """Base codes, uint8 (N, L) -> (N, L, 4) on the device, augmented."""
+        strengths, noise = self.settings.strengths(self._fine_tuning), None
+        if strengths:
+            generator = np.random.default_rng((*seed, self.group.rank))
+            codes, noise = augment(codes, strengths, generator, self.settings.augmentations_per_sequence)
+        hot = one_hot(codes, self.device, self.dtype)
+        return hot if noise is None else hot + torch.from_numpy(noise).to(self.device, self.dtype)
+
     def _share_gradients(self) -> None:
         """Sum the gradients of all processes: each loss is a share of the loss of the joint batch."""
         if self.group.size > 1:
@@ -228,15 +265,18 @@ class Trainer:
 
     def _training_mode(self) -> None:
         self.model.train()
-        if self.settings.freeze_batch_norm:
-            for norm in self.batch_norms:
-                norm.eval()
+        for norm in self.frozen_norms:
+            norm.training = False
 
     def _measure_start(self) -> dict[str, Any]:
         """Epoch 0: metrics of the initial weights. The columns of training are None."""
         nothing = np.full((1, len(self.source.targets)), np.nan, np.float32)
-        row = {"epoch": 0, "learning_rate": None, **self._columns("train", nothing, nothing)}
+        row = {"epoch": 0, **self._part(), "learning_rate": None, **self._columns("train", nothing, nothing)}
         return self._end_epoch({**row, **self._validate(), "sequences_per_second": None})
+
+    def _part(self) -> dict[str, Any]:
+        """Column of a row: 1 in an epoch of fine-tuning, 0 before; absent if there are no such epochs."""
+        return {"fine_tuning": int(self._fine_tuning)} if self.settings.fine_tune_epochs else {}
 
     def _validate(self) -> dict[str, Any]:
         """Columns of a row: metrics of the kept weights on the validation split."""
@@ -258,6 +298,8 @@ class Trainer:
         progress.history.append(row)
         if row["validation_loss"] < progress.best_loss:
             progress.best_loss, progress.best_epoch = row["validation_loss"], number
+            if self.settings.fine_tune_epochs and not self._fine_tuning:
+                self._best = {name: value.clone() for name, value in self.kept.state_dict().items()}
             if self.group.writes:
                 save_weights(self.weights(), self.folder.weights, overwrite=True)
         if self.group.writes:
@@ -273,7 +315,7 @@ class Trainer:
         )
         if start is not None:
             source += f", beginning with weights {start.spec.weights_id[:12]} ({start.spec.source})"
-        made = network.to_checkpoint(self.kept, self.architecture, source, self.licence)
+        made = network.to_checkpoint(trainable.merged(self.kept), self.architecture, source, self.licence)
         if start is None or made.spec.weights_id != start.spec.weights_id:
             return dataclasses.replace(made, spec=dataclasses.replace(made.spec, card=self.card))
         kept = {name: getattr(start.spec, name) for name in ("source", "licence", "card")}
@@ -286,6 +328,9 @@ class Trainer:
         losses = [row["validation_loss"] for row in self.progress.history]
         rate = schedules.rate(self.settings, done, all_steps, losses)
         beta1 = schedules.beta1(self.settings, done, all_steps)
+        if self._fine_tuning:
+            rate = self.settings.fine_tune_learning_rate or self.settings.learning_rate / 10
+            beta1 = self.settings.beta1
         optimizer.set_rate(self.optimiser, self.settings, rate, beta1)
 
     def _check_loss(self, loss: float, observed: np.ndarray, epoch: int, step: int) -> None:
@@ -326,8 +371,9 @@ class Trainer:
         """One-hot (N, L, 4) on the device -> activities (N, T), in training mode."""
         dtype = torch.bfloat16 if self.settings.precision == "bf16" else self.dtype
         own = getattr(registry.load("models", self.architecture), "training_forward", None)
-        # training_forward normalises by the batch
-        if self.device.type == "cpu" and not compiled and own and not self.settings.freeze_batch_norm:
+        # training_forward normalises by the batch, trains every array, and takes one-hot bases without noise
+        noise, whole = NOISE in self.settings.augment, all(one.requires_grad for one in self.model.parameters())
+        if self.device.type == "cpu" and not compiled and own and whole and not self.frozen_norms and not noise:
             return lambda hot: own(self.model, hot, dtype)
         module = torch.compile(self.model) if compiled else self.model
 
@@ -351,6 +397,7 @@ class Trainer:
         tensors = {f"model/{name}": value for name, value in self.model.state_dict().items()}
         if self.average is not None:
             tensors.update({f"average/{name}": value for name, value in self.average.state_dict().items()})
+        tensors.update({f"best/{name}": value for name, value in self._best.items()})
         for number, moments in self.optimiser.state_dict()["state"].items():
             tensors.update({f"optimiser/{number}/{name}": torch.as_tensor(value) for name, value in moments.items()})
         tensors["generator"] = torch.get_rng_state()
@@ -368,6 +415,7 @@ class Trainer:
         self.model.load_state_dict(under("model/"))
         if self.average is not None:
             self.average.load_state_dict(under("average/"))
+        self._best = {name: value.to(self.device) for name, value in under("best/").items()}
         moments: dict[int, dict[str, torch.Tensor]] = {}
         for name, value in under("optimiser/").items():
             number, _, field = name.partition("/")
@@ -382,9 +430,10 @@ class Trainer:
 
 @dataclasses.dataclass
 class Progress:
-    """epoch: epochs done.  step: steps done of the next epoch.  updates: steps done in total.  history: one row per
+    """epoch: epochs done.  step: steps done of the next epoch.  updates: steps of the optimizer.  history: one row per
     epoch, from 0 if the run began with given weights.  best_epoch: by validation loss, None before the first one.
-    first_loss: of the first batch, before the first step."""
+    first_loss: of the first batch, before the first step.  augmented_epochs: epochs before fine-tuning, None until it
+    begins.  fine_tuned_from: the epoch whose weights it began with."""
 
     epoch: int = 0
     step: int = 0
@@ -393,3 +442,5 @@ class Progress:
     best_epoch: int | None = None
     history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     first_loss: float | None = None
+    augmented_epochs: int | None = None
+    fine_tuned_from: int | None = None

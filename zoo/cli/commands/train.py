@@ -208,7 +208,7 @@ def _reporting(job: TrainingJob, targets: tuple[str, ...]) -> Iterator[Reporter]
     """A Reporter that shows progress on standard error."""
     from zoo.training.trainer import Reporter
 
-    with notes.Bar("sequences", job.settings.epochs) as bar:
+    with notes.Bar("sequences", job.settings.most_epochs) as bar:
         done_epochs = 0
 
         def on_step(done: int, total: int) -> None:
