@@ -75,11 +75,9 @@ def trainer(folder: Path, config: Any = SMALL, source: Toy | None = None, **sett
     return Trainer(architecture_of(config), config, source, TrainConfig(**{"epochs": 3, **settings}), made)
 
 
-def train_until_killed(
-    folder: Path, config: Any, epochs: int, epoch: int, step: int, settings: dict[str, Any] | None = None
-) -> None:
+def train_until_killed(folder: Path, config: Any, epochs: int, epoch: int, step: int) -> None:
     """Train, until this process is killed before a step of an epoch; both count from 0."""
-    made = trainer(folder, config, **{**(settings or {}), "epochs": epochs})
+    made = trainer(folder, config, epochs=epochs)
     _kill_before(made, epoch, step)
     made.run()
 

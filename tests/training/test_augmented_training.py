@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,7 @@ from refusals import refuses
 
 torch = pytest.importorskip("torch")
 
-from forked import was_killed  # noqa: E402
-from toy import SMALL, Toy, train_until_killed, trainer  # noqa: E402
+from toy import SMALL, Toy, trainer  # noqa: E402
 
 from zoo.training.config import STRENGTHS, TrainConfig, TrainingOptions  # noqa: E402
 from zoo.training.run import TrainingJob, run  # noqa: E402
@@ -114,29 +115,41 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("epoch", "step"), [(1, 2), (3, 0), (3, 2), (4, 1)])
-def test_killed_in_either_part_and_resumed_is_bit_identical(tmp_path: Path, whole: Path, epoch: int, step: int) -> None:
-    assert was_killed(train_until_killed, tmp_path / "run", SMALL, SETTINGS["epochs"], epoch, step, SETTINGS)
+def stop(folder: Path, epoch: int, step: int, how: str) -> Trainer:
+    """A run that ends before a step of an epoch, both counted from 0: at once, or after it saved the step."""
+    made = trainer(folder, **SETTINGS)
+    original = made._step
+
+    def stopping(*arguments: Any) -> Any:
+        if (made.progress.epoch, made.progress.step) == (epoch, step):
+            if how == "at once":
+                raise RuntimeError
+            os.kill(os.getpid(), signal.SIGINT)
+        return original(*arguments)
+
+    made._step = stopping  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError if how == "at once" else KeyboardInterrupt):
+        made.run()
+    return made
+
+
+@pytest.mark.parametrize("how", ["at once", "interrupted"])
+@pytest.mark.parametrize(("epoch", "step"), [(1, 2), (3, 0), (4, 1)])
+def test_stopped_in_either_part_and_resumed_is_bit_identical(
+    tmp_path: Path, whole: Path, epoch: int, step: int, how: str
+) -> None:
+    stop(tmp_path / "run", epoch, step, how)
     again = trainer(tmp_path / "run", **SETTINGS)
     again.resume()
+    assert (again.progress.epoch, again.progress.step) == (epoch, 0 if how == "at once" else step + 1)
     again.run()
     assert (tmp_path / "run" / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
 
 
 def test_a_damaged_state_of_fine_tuning_falls_back_to_the_first_part(tmp_path: Path, whole: Path) -> None:
-    made = trainer(tmp_path / "run", **SETTINGS)
-    step = made._step
-
-    def ending(*arguments: Any) -> Any:
-        if made.progress.epoch == 4:
-            raise RuntimeError
-        return step(*arguments)
-
-    made._step = ending  # type: ignore[method-assign]
-    with pytest.raises(RuntimeError):
-        made.run()
-    newest = max((tmp_path / "run" / "checkpoints").iterdir())
-    newest.write_bytes(b"")
+    """Its epoch may have replaced the best weights in the folder already."""
+    stop(tmp_path / "run", 4, 0, "at once")
+    max((tmp_path / "run" / "checkpoints").iterdir()).write_bytes(b"")
     again = trainer(tmp_path / "run", **SETTINGS)
     again.resume()
     assert again.progress.epoch == 3

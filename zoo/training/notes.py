@@ -32,9 +32,8 @@ def at_start(trainer: Trainer, device: str) -> list[str]:
     if trainer.start is not None and trainer.fresh_head:
         theirs, ours = (listed(names) for names in (trainer.start.spec.targets, trainer.config.targets))
         lines.append(f"the head starts fresh: the targets are {ours}, but the given weights have {theirs}")
-    trained, numbers = trainable.count(trainer.model)
-    if trained < numbers:
-        lines.append(f"trains {trained:,} numbers; the network has {numbers:,}, the others stay unchanged")
+    if trainer.settings.freeze or trainer.settings.adapter_rank:
+        lines.append(f"{trainable.trained_numbers(trainer.model):,} numbers are trained, the others stay unchanged")
     if _few(trainer):
         lines.append(
             f"fewer than {FEW_SEQUENCES:,} training sequences: fine-tuning may make the given weights worse at first; "

@@ -7,12 +7,12 @@ back, so a weights file knows no adapters. Needs PyTorch.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.utils import parametrize
@@ -20,7 +20,7 @@ from torch.nn.utils import parametrize
 from zoo.errors import ZooError, did_you_mean, nearest_first
 from zoo.spec import listed
 from zoo.training.config import TrainConfig
-from zoo.weights import model_arrays
+from zoo.weights import model_arrays, network
 
 TRUNK = "trunk"
 """In `freeze`: every layer but the head."""
@@ -130,18 +130,17 @@ def add_adapters(module: nn.Module, rank: int) -> int:
     return len(layers)
 
 
-def merged(module: nn.Module) -> nn.Module:
-    """The network with its adapters added to the weights, as one without adapters; the same module if it has none."""
-    if not any(map(parametrize.is_parametrized, module.modules())):
-        return module
-    module = copy.deepcopy(module)
-    for layer in module.modules():
+def merged(module: nn.Module) -> dict[str, np.ndarray]:
+    """Canonical arrays of a network, float32, with its adapters added to the weights."""
+    arrays = network.arrays(module)
+    for path, layer in module.named_modules():
         if parametrize.is_parametrized(layer, "weight"):
-            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
-    return module
+            parts = f"{path}.parametrizations.weight."
+            arrays = {name: array for name, array in arrays.items() if not name.startswith(parts)}
+            arrays[f"{path}.weight"] = layer.weight.detach().float().cpu().numpy()
+    return arrays
 
 
-def count(module: nn.Module) -> tuple[int, int]:
-    """Numbers that a training changes, and all numbers of the network with adapters merged."""
-    trained = sum(one.numel() for one in module.parameters() if one.requires_grad)
-    return trained, sum(one.numel() for one in model_arrays.state(merged(module)).values())
+def trained_numbers(module: nn.Module) -> int:
+    """How many numbers a training changes."""
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)

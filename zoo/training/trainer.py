@@ -39,9 +39,8 @@ from zoo.training.distributed import Group
 from zoo.training.losses import Loss
 from zoo.training.run_folder import RunFolder, State
 from zoo.training.scores import one_hot
-from zoo.weights import model_arrays, network
+from zoo.weights import checkpoint, model_arrays, network
 from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.checkpoint import save as save_weights
 
 REPORT_EVERY = 50
 """Steps between reports of progress."""
@@ -301,7 +300,7 @@ class Trainer:
             if self.settings.fine_tune_epochs and not self._fine_tuning:
                 self._best = {name: value.clone() for name, value in self.kept.state_dict().items()}
             if self.group.writes:
-                save_weights(self.weights(), self.folder.weights, overwrite=True)
+                checkpoint.save(self.weights(), self.folder.weights, overwrite=True)
         if self.group.writes:
             self._save()
             self.folder.write_metrics(progress.history)
@@ -315,7 +314,7 @@ class Trainer:
         )
         if start is not None:
             source += f", beginning with weights {start.spec.weights_id[:12]} ({start.spec.source})"
-        made = network.to_checkpoint(trainable.merged(self.kept), self.architecture, source, self.licence)
+        made = checkpoint.make(self.architecture, self.config, trainable.merged(self.kept), source, self.licence)
         if start is None or made.spec.weights_id != start.spec.weights_id:
             return dataclasses.replace(made, spec=dataclasses.replace(made.spec, card=self.card))
         kept = {name: getattr(start.spec, name) for name in ("source", "licence", "card")}
