@@ -243,6 +243,8 @@ WITH_PYTORCH = {
     "zoo.layers.batch_norm",
     "zoo.layers.flanks",
     "zoo.training.trainer",
+    "zoo.training.trainable",
+    "zoo.training.cross_validation",
     "zoo.training.losses",
     "zoo.training.optimizer",
     "zoo.training.scores",
