@@ -23,6 +23,7 @@ from zoo.search.search_options import SearchOptions
 from zoo.search.space import Space
 from zoo.search.study import Study
 from zoo.search.trial import options_of
+from zoo.training.config import TrainConfig
 from zoo.training.run_folder import RunFolder
 
 FOLDER, TABLE = "confirm", "confirm.tsv"
