@@ -29,19 +29,25 @@ class Allele(NamedTuple):
     alt: str
 
 
-def windows(contigs: dict[str, str], allele: Allele, shift: int = 0) -> tuple[str, str]:
-    """The reference bases [p - 26, p + 27) for L = 53, moved by `shift`, and the same slice of the haplotype."""
+def windows(contigs: dict[str, str], allele: Allele, shift: int = 0, flank: str = "left") -> tuple[str, str]:
+    """The reference bases [p - 26, p + 27) for L = 53, moved by `shift`, and the same slice of the haplotype, counted
+    from the first or from the last base of the contig."""
     sequence, p = contigs[allele.contig].upper(), allele.position - 1
     haplotype = sequence[:p] + allele.alt.upper() + sequence[p + len(allele.ref) :]
-    return genomes.window(sequence, p + shift, L), genomes.window(haplotype, p + shift, L)
+    moved = len(haplotype) - len(sequence) if flank == "right" else 0
+    return genomes.window(sequence, p + shift, L), genomes.window(haplotype, p + shift + moved, L)
 
 
 def expected(
-    contigs: dict[str, str], alleles: list[Allele], shifts: tuple[int, ...] = (0,), rc: bool = False
+    contigs: dict[str, str],
+    alleles: list[Allele],
+    shifts: tuple[int, ...] = (0,),
+    rc: bool = False,
+    flank: str = "left",
 ) -> np.ndarray:
     """ref, alt and delta of each allele: (A, 3, T)."""
     model = load(weights="w.safetensors", runtime=RUNTIME[1], rc="average" if rc else None)
-    pairs = [windows(contigs, allele, shift) for allele in alleles for shift in shifts]
+    pairs = [windows(contigs, allele, shift, flank) for allele in alleles for shift in shifts]
     both = [model.predict([pair[side] for pair in pairs]).reshape(len(alleles), len(shifts), 3) for side in (0, 1)]
     ref, alt = (values.mean(axis=1) for values in both)
     return np.stack([ref, alt, alt - ref], axis=1)

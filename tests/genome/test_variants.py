@@ -22,12 +22,12 @@ pysam = pytest.importorskip("pysam", reason="pysam is not installed; the extra g
 
 
 @pytest.mark.parametrize("shifts", [(0,), (-20, 0, 20), (26,), (-26, 5)])
-@pytest.mark.parametrize("rc", [False, True])
+@pytest.mark.parametrize(("rc", "flank"), [(False, "left"), (True, "left"), (False, "right")])
 def test_every_effect_is_that_of_two_sequences_built_by_hand(
-    zoo: Zoo, contigs: dict[str, str], shifts: tuple[int, ...], rc: bool
+    zoo: Zoo, contigs: dict[str, str], shifts: tuple[int, ...], rc: bool, flank: str
 ) -> None:
     alleles = random_alleles(contigs, 60)
-    words = ["--shifts", ",".join(map(str, shifts)), *(["--rc", "average"] if rc else [])]
+    words = ["--shifts", ",".join(map(str, shifts)), *(["--rc", "average"] if rc else []), "--flank", flank]
     status, out, err = zoo("variants", "v.vcf", *WORDS, "-o", "out.tsv", *words)
     assert (status, out) == (0, ""), err
     rows, numbers = read()
@@ -36,10 +36,16 @@ def test_every_effect_is_that_of_two_sequences_built_by_hand(
     ]
     assert {row[-2] for row in rows} == {"yes"}
     inside = L - L // 2 + min(shifts)
+    # on the right flank, ALT ends where REF does
+    before = L // 2 - max(shifts)
     assert [row[-1] for row in rows] == [
-        "scored" if max(len(one.ref), len(one.alt)) <= inside else "partly_outside" for one in alleles
+        "scored"
+        if len(one.ref) <= inside
+        and (len(one.alt) <= inside if flank == "left" else len(one.alt) - len(one.ref) <= before)
+        else "partly_outside"
+        for one in alleles
     ]
-    np.testing.assert_allclose(numbers, expected(contigs, alleles, shifts, rc), atol=2e-5)
+    np.testing.assert_allclose(numbers, expected(contigs, alleles, shifts, rc, flank), atol=2e-5)
     assert np.abs(numbers[:, 2]).max() > 0.1
 
 
@@ -55,8 +61,8 @@ def test_windows_are_those_that_the_conventions_name() -> None:
 
     p = 500
     variant = Variant("c", p, ".", sequence[p : p + 7], (sequence[p],))
-    (ref,) = genome_alleles.windows_of(Genome(), variant, None, 249, (0,))  # type: ignore[arg-type]
-    (alt,) = genome_alleles.windows_of(Genome(), variant, sequence[p], 249, (0,))  # type: ignore[arg-type]
+    (ref,) = genome_alleles.windows_of(Genome(), variant, None, 249, genome_alleles.UNMOVED)  # type: ignore[arg-type]
+    (alt,) = genome_alleles.windows_of(Genome(), variant, sequence[p], 249, genome_alleles.UNMOVED)  # type: ignore[arg-type]
     assert ref.tolist() == encode([sequence[p - 124 : p + 125]])[0].tolist()
     assert alt.tolist() == encode([sequence[p - 124 : p + 1] + sequence[p + 7 : p + 131]])[0].tolist()
 

@@ -17,18 +17,19 @@ import numpy as np
 import zoo
 from zoo.confidence.options import BackgroundOptions
 from zoo.confidence.places import Draw, Places
+from zoo.confidence.random_variants import RandomVariants, kinds_in
 from zoo.dna.read_options import STRICT
 from zoo.dna.shuffle import references
 from zoo.errors import CheckFailed, ZooError, counted
 from zoo.formats.indexed_fasta import IndexedFasta
 from zoo.formats.text_input import STANDARD_INPUT
 from zoo.genome.intervals import IntervalJob
-from zoo.genome.options import IntervalOptions
-from zoo.options import made
+from zoo.genome.options import AlleleOptions, IntervalOptions
 from zoo.prediction import background as backgrounds
 from zoo.prediction import description, model_files
 from zoo.prediction.model import Model, loaded_model
 from zoo.prediction.run import PredictionJob, chunk_of
+from zoo.spec import ALPHABET
 from zoo.system import pipeline
 from zoo.system.atomic import check_target, replacing
 from zoo.system.files import file_sha256
@@ -50,6 +51,7 @@ Progress = Callable[[int, int | None], None]
 class BackgroundJob:
     """A background to make. given: files or intervals to predict.  genome: to draw random windows of, else None.
 
+    comparing: how random variants are compared with the genome.
     command: what the user typed, for the description.
     """
 
@@ -57,6 +59,7 @@ class BackgroundJob:
     options: BackgroundOptions = BackgroundOptions()  # noqa: RUF009 - frozen
     given: PredictionJob | None = None
     genome: Path | None = None
+    comparing: AlleleOptions = AlleleOptions()  # noqa: RUF009 - frozen
     overwrite: bool = False
     command: str = ""
 
@@ -66,11 +69,19 @@ class BackgroundJob:
             raise ZooError(f"{self.output}: expected a name that ends in {model_files.SUFFIX}")
         if self.genome is None and self.options.windows is not None:
             raise ZooError("--windows: draws from a whole genome; give --genome without --bed, --region and files")
+        if self.options.random_variants and self.genome_of_variants is None:
+            raise ZooError("--random-variants: also needs --genome, in which they are drawn")
+        if not self.options.random_variants and self.comparing != AlleleOptions():
+            raise ZooError("--shifts and --flank: only apply to --random-variants")
         check_target(self.output, self.overwrite, self.inputs)
 
     @property
+    def genome_of_variants(self) -> Path | None:
+        return self.given.intervals.genome if isinstance(self.given, IntervalJob) else self.genome
+
+    @property
     def inputs(self) -> tuple[str | Path | None, ...]:
-        return *self.sources, *(self.given.weights if self.given else ())
+        return *self.sources, *(self.given.weights if self.given else ()), self.options.variants
 
     @property
     def sources(self) -> tuple[str | Path, ...]:
@@ -97,7 +108,18 @@ def run(model: Model, job: BackgroundJob, on_progress: Progress = lambda *_: Non
             batches = (codes for _, codes in records)
         else:
             raise ZooError("expected FASTA files, or --genome for random windows or intervals")
+        random = _random_variants(model, job, stack)
+        more = random.count() if random else 0
+        total = None if total is None else total + more
         values = _predicted(model, _shuffled(batches, job.options, model), on_progress, total)
+        done = values.shape[1]
+
+        def on_variants(count: int) -> None:
+            nonlocal done
+            done += count
+            on_progress(done, total)
+
+        sizes = random.sizes(model, job.comparing, on_variants) if random else {}
         if job.given is not None:
             counts = dataclasses.asdict(records.counts) | {"records": values.shape[1]}
     about = {
@@ -110,13 +132,16 @@ def run(model: Model, job: BackgroundJob, on_progress: Progress = lambda *_: Non
         "sequence_length": model.spec.sequence_length,
         "version": zoo.__version__,
     }
-    nothing = np.empty((len(values), 0), np.float32)
+    if random:
+        kinds = {kind: some.shape[1] for kind, some in sizes.items()}
+        about |= {"shifts": list(job.comparing.shifts), "flank": job.comparing.flank, backgrounds.KINDS: kinds}
+    effects = np.concatenate([np.empty((len(values), 0), np.float32), *sizes.values()], axis=1)
     with replacing(job.output, job.overwrite, job.inputs) as partial:
-        backgrounds.write(partial, about, values, nothing)
+        backgrounds.write(partial, about, values, effects)
     return {
         "command": job.command,
         **description.of_run(model.runtime, model.provider, model.spec),
-        "counts": counts | {"records": values.shape[1]},
+        "counts": counts | {"records": values.shape[1], "random_variants": effects.shape[1]},
     }
 
 
@@ -131,6 +156,10 @@ def background(
     windows: int | None = None,
     shuffles: int = 0,
     seed: int = 0,
+    random_variants: int = 0,
+    variants: str | Path | None = None,
+    shifts: Sequence[int] = (0,),
+    flank: str = "left",
     overwrite: bool = False,
     **options: Any,
 ) -> Path:
@@ -138,10 +167,13 @@ def background(
 
     output: a file name that ends in .npz.  model, weights, options: as for zoo.predict.
     fasta: FASTA files; or a genome, of which random windows are drawn, or intervals if `bed` is given.
-    windows: number of random windows, default 100,000.  shuffles, seed: see BackgroundOptions.
+    windows: number of random windows, default 100,000.  shuffles, seed, random_variants, variants: see
+        BackgroundOptions.  shifts, flank: of these variants, as for zoo.variant_effects.
     Raises ZooError as the command does.
     """
-    chosen = made(BackgroundOptions, {"windows": windows, "shuffles": shuffles, "seed": seed})
+    file = None if variants is None else Path(variants)
+    chosen = BackgroundOptions(windows, shuffles, seed, random_variants, file)
+    comparing = AlleleOptions(tuple(shifts), flank)  # type: ignore[arg-type]
     files = (fasta,) if isinstance(fasta, str | Path) else tuple(fasta)
     if bool(files) == (genome is not None):
         raise ZooError("background: expected FASTA files or a genome")
@@ -153,7 +185,7 @@ def background(
         given = IntervalJob((), intervals=intervals, reading=STRICT)
     loaded = loaded_model(model, weights, options)
     loaded.settle()
-    job = BackgroundJob(Path(output), chosen, given, None if given else intervals.genome, overwrite)
+    job = BackgroundJob(Path(output), chosen, given, None if given else intervals.genome, comparing, overwrite)
     run(loaded, job)
     return job.output
 
@@ -165,6 +197,23 @@ def _random_windows(genome: IndexedFasta, length: int, number: int, seed: int) -
         whole = np.lib.stride_tricks.sliding_window_view(found.codes, length)
         for first in range(0, len(found.positions), BATCH):
             yield whole[found.positions[first : first + BATCH] - found.start]
+
+
+def _random_variants(model: Model, job: BackgroundJob, stack: contextlib.ExitStack) -> RandomVariants | None:
+    """The random variants of a job. Raises ZooError if its file of variants cannot be read."""
+    options, path = job.options, job.genome_of_variants
+    if not options.random_variants or path is None:
+        return None
+    genome = stack.enter_context(IndexedFasta(path))
+    others = kinds_in(options.variants, genome, model.spec.sequence_length) if options.variants else []
+    found = RandomVariants(genome, options.random_variants, others, options.seed)
+    numbers = found.count() * (len(ALPHABET) - 1) * len(model.spec.targets)
+    if numbers > MOST_VALUES:
+        raise ZooError(
+            f"--random-variants: expected at most {MOST_VALUES:,} numbers, got up to {numbers:,} for "
+            f"{counted(len(model.spec.targets), 'targets')}; give fewer"
+        )
+    return found
 
 
 def _shuffled(batches: Iterator[np.ndarray], options: BackgroundOptions, model: Model) -> Iterator[np.ndarray]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Annotated
 
+from zoo.errors import ZooError
 from zoo.options import Bounds, Seed, check
 
 MOST_SEQUENCES = 1 << 28
 """Most sequences of a background; more need too much memory."""
 
 MOST_SHUFFLES = 10_000
+
+MOST_VARIANTS = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +28,16 @@ class BackgroundOptions:
     """Predict so many dinucleotide shuffles of each sequence or window in place of itself."""
 
     seed: Seed = 0
-    """Seed of windows and shuffles; the same seed gives the same file."""
+    """Seed of windows, shuffles and variants; the same seed gives the same file."""
+
+    random_variants: Annotated[int, Bounds(0, MOST_VARIANTS)] = 0
+    """Also predict so many random variants of each kind in --genome, for the p-values of zoo variants: the 192
+    substitutions of a base between its neighbours, and the kinds in --variants."""
+
+    variants: Path | None = None
+    """Variants that zoo variants will compare: adds the kinds of its insertions, deletions and replacements."""
 
     def __post_init__(self) -> None:
         check(self)
+        if self.variants is not None and not self.random_variants:
+            raise ZooError("--variants: also needs --random-variants, the number of each kind")

@@ -1,14 +1,14 @@
 """Alleles to windows: what is predicted for an allele and for the genome without it, and why some are not scored.
 
 With 0-based position p and shift 0, the reference window of 249 bases is [p - 124, p + 125). The window of an allele is
-the same slice of the contig in which ALT replaces REF. Positions outside the contig are N. Positions are those of the
-VCF: an indel is at the base before it. Axes: A alleles, N windows, L positions.
+the same slice of the contig in which ALT replaces REF; or, to keep the right flank in place, the slice moved by the
+bases that ALT has more than REF. Positions outside the contig are N. Positions are those of the VCF: an indel is at the
+base before it. Axes: A alleles, N windows, L positions.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,13 +22,16 @@ from zoo.formats.indexed_fasta import IndexedFasta, OtherLetter
 from zoo.formats.names import shown
 from zoo.formats.vcf import MISSING, BadVariant, Variant
 from zoo.genome.effects import LABELS, LEFT_OUT, MANY_MISMATCHES, NUMBERED, PARTLY, REASONS, SCORED, Effects
-from zoo.genome.options import VariantOptions
+from zoo.genome.options import AlleleOptions, VariantOptions
 from zoo.spec import ALPHABET
 
 BASES = re.compile(r"[ACGTNacgtn]+")
 
 AMBIGUITY = {letter: bases[0] for letter, bases in IUPAC.items() if 1 < len(bases) < len(ALPHABET)}
 """IUPAC letter of a genome -> REF in VCF: the first of its bases by the alphabet (VCF 4.3, section 1.6.1, REF)."""
+
+UNMOVED = AlleleOptions()
+"""No shifts, and the left flank in its place."""
 
 
 class Chunk:
@@ -72,17 +75,17 @@ class Chunk:
             )
 
     def _add(self, variant: Variant) -> None:
-        genome, length, shifts = self._genome, self._length, self._options.shifts
+        genome, length, options = self._genome, self._length, self._options
         match = genome_has(genome, variant)
         if not is_missing(variant.ref):
             self._compared.append((variant, match))
             if not match and self._options.skip_bad:
                 raise self._mismatch(variant)
-        reasons = [reason_of(alt, variant.ref, length, shifts) for alt in variant.alts]
+        reasons = [reason_of(alt, variant.ref, length, options) for alt in variant.alts]
         scored = [match and reason in NUMBERED for reason in reasons]
         try:
             found = [
-                windows_of(genome, variant, alt, length, shifts) if is_scored else []
+                windows_of(genome, variant, alt, length, options) if is_scored else []
                 for alt, is_scored in zip(variant.alts, scored, strict=True)
             ]
             reference = self._reference(variant) if any(scored) else -1
@@ -123,7 +126,7 @@ class Chunk:
         ref = None if genome.letters(variant.contig, start, stop) == variant.ref.upper() else variant.ref
         place = variant.contig, start, ref
         if place not in self._references:
-            windows = windows_of(genome, variant, ref, self._length, self._options.shifts)
+            windows = windows_of(genome, variant, ref, self._length, self._options)
             first, last = (
                 window_start(start + shift, self._length)
                 for shift in (min(self._options.shifts), max(self._options.shifts))
@@ -147,23 +150,25 @@ class Chunk:
 
 
 def windows_of(
-    genome: IndexedFasta, variant: Variant, alt: str | None, length: int, shifts: Sequence[int]
+    genome: IndexedFasta, variant: Variant, alt: str | None, length: int, options: AlleleOptions
 ) -> list[np.ndarray]:
     """Windows of the genome for None, or of the haplotype with an allele of ACGTN: uint8 (length,) for each shift."""
+    shifts = options.shifts
     first = min(shifts)
     start, total = window_start(variant.position + first, length), length + max(shifts) - first
     if alt is None:
         codes = genome.window(variant.contig, start, total)
     else:
-        before = genome.window(variant.contig, start, variant.position - start)
-        allele = ascii_codes(alt.encode())
+        start += len(alt) - len(variant.ref) if options.flank == "right" else 0
+        before = genome.window(variant.contig, start, max(0, variant.position - start))
+        allele = ascii_codes(alt.encode())[max(0, start - variant.position) :]
         after = max(0, total - len(before) - len(allele))
         behind = genome.window(variant.contig, variant.position + len(variant.ref), after)
         codes = np.concatenate([before, allele, behind])
     return [codes[shift - first : shift - first + length] for shift in shifts]
 
 
-def reason_of(alt: str, ref: str, length: int, shifts: Sequence[int] = (0,)) -> str:
+def reason_of(alt: str, ref: str, length: int, options: AlleleOptions = UNMOVED) -> str:
     """The entry of REASONS for an allele, with windows of `length` bases."""
     if alt in ("*", "<*>"):
         return "overlapping_deletion"
@@ -175,10 +180,13 @@ def reason_of(alt: str, ref: str, length: int, shifts: Sequence[int] = (0,)) -> 
         return "breakend"
     if not BASES.fullmatch(alt) or not BASES.fullmatch(ref):
         return "other_letters"
-    longest = max(len(ref), len(alt))
-    if longest > length:
+    if max(len(ref), len(alt)) > length:
         return "too_long"
-    return SCORED if longest <= window_start(0, length) + min(shifts) + length else PARTLY
+    left, right = options.flank == "left", options.flank == "right"
+    behind, longer = window_start(0, length) + min(options.shifts) + length, len(alt) - len(ref)
+    before = -window_start(0, length) - max(options.shifts)
+    is_inside = len(ref) <= behind and longer * left <= behind - len(ref) and longer * right <= before
+    return SCORED if is_inside else PARTLY
 
 
 def genome_has(genome: IndexedFasta, variant: Variant) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,20 @@ from zoo.formats.columns import is_missing
 from zoo.formats.table_writer import Digested, Layout
 from zoo.formats.vcf import MISSING, InfoField
 from zoo.genome.effects import AFTER, KINDS, LABELS, MISMATCH, PARTLY, REASONS, SCORED, Add, Effects
+from zoo.genome.options import VariantOptions
 from zoo.spec import ModelSpec
 from zoo.system.atomic import replacing
 
 
-def info_fields(spec: ModelSpec, prefix: str) -> Iterator[InfoField]:
-    """The INFO fields of a VCF, whose names begin with `prefix`."""
+def info_fields(spec: ModelSpec, options: VariantOptions, beside: Mapping[str, str]) -> Iterator[InfoField]:
+    """The INFO fields of a VCF, whose names begin with the prefix. beside: name of a further column -> what it is."""
+    prefix = options.prefix
     yield InfoField(_flag(prefix), "0", "Flag", "The genome has other bases than REF; the record is not scored")
     yield InfoField(_status(prefix), "A", "String", f"{SCORED}, or why not; {PARTLY}: a window holds a part of it")
     for target in spec.targets:
-        for kind, text in KINDS.items():
+        for kind, text in {**KINDS, **beside}.items():
             described = f"{text}: {target}, model {spec.architecture}, weights {spec.weights_id[:12]}"
+            described += f"; the {options.flank} flank of an indel keeps its place" if kind != "ref" else ""
             yield InfoField(_field(prefix, kind, target), "1" if kind == "ref" else "A", "Float", described)
 
 
@@ -39,9 +42,9 @@ def _statuses(effects: Effects) -> list[str]:
 
 
 @contextlib.contextmanager
-def table(output: Path, targets: Sequence[str], file: Path) -> Iterator[Add]:
-    """An open table of effects."""
-    layout = Layout(number_columns(targets), LABELS, AFTER, missing=True)
+def table(output: Path, targets: Sequence[str], file: Path, beside: Sequence[str] = ()) -> Iterator[Add]:
+    """An open table of effects. beside: names of the further columns."""
+    layout = Layout(number_columns(targets, beside), LABELS, AFTER, missing=True)
     with file.open("wb") as content, table_writer.opened(output, Digested(content), layout) as writer:
 
         def add(effects: Effects) -> None:
@@ -51,13 +54,16 @@ def table(output: Path, targets: Sequence[str], file: Path) -> Iterator[Add]:
         yield add
 
 
-def number_columns(targets: Sequence[str]) -> list[str]:
-    return [f"{kind}_{target}" for target in targets for kind in KINDS]
+def number_columns(targets: Sequence[str], beside: Sequence[str] = ()) -> list[str]:
+    """ref_dev, alt_dev, delta_dev and further ones such as dev_p, for each target."""
+    names = ((f"{kind}_{target}" for kind in KINDS) for target in targets)
+    more = ([f"{target}_{name}" for name in beside] for target in targets)
+    return [name for of_target in zip(names, more, strict=True) for some in of_target for name in some]
 
 
 def rows(effects: Effects) -> tuple[list[list[Any]], np.ndarray, list[list[str]]]:
-    """Columns of LABELS, numbers as in `number_columns`, float32 (A, 3T), and columns of AFTER."""
-    values = np.stack([effects.ref, effects.alt, effects.alt - effects.ref], axis=2)
+    """Columns of LABELS, numbers as in `number_columns`, float32 (A, columns), and columns of AFTER."""
+    values = np.stack([effects.ref, effects.alt, effects.alt - effects.ref, *effects.beside.values()], axis=2)
     matches = ["yes" if match else "no" for match in effects.match]
     return effects.columns, values.reshape(len(matches), -1), [matches, _statuses(effects)]
 
@@ -101,7 +107,7 @@ def fields_of_records(effects: Effects, targets: Sequence[str], prefix: str) -> 
         scored = here.start + np.flatnonzero(~np.isnan(effects.alt[here, 0]))
         for column, target in enumerate(targets if len(scored) else ()):
             fields.append(f"{_field(prefix, 'ref', target)}={_number(effects.ref[scored[0], column])}")
-            for kind, values in (("alt", effects.alt), ("delta", delta)):
+            for kind, values in (("alt", effects.alt), ("delta", delta), *effects.beside.items()):
                 fields.append(f"{_field(prefix, kind, target)}={','.join(map(_number, values[here, column]))}")
         yield ";".join(fields)
 

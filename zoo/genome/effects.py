@@ -58,6 +58,7 @@ class Effects:
     shifted: of variants with MANY_MISMATCHES, their number, and how many have the REF of the genome at POS, POS + 1 and
     POS - 1.
     ref, alt: float32 (A, T), NaN where an allele is not scored; empty before the prediction.
+    beside: further columns, float32 (A, T), see pvalues.COLUMNS.
     """
 
     columns: list[list[Any]]
@@ -70,6 +71,7 @@ class Effects:
     lines: list[str]
     ref: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, np.float32))
     alt: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, np.float32))
+    beside: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @property
     def kept(self) -> list[int]:
@@ -98,6 +100,7 @@ class Report:
         self.skipped: list[str] = []
         self.read_as_n: list[str] = []
         self.variants = 0
+        self.kinds_without_p: dict[str, int] = {}
         self._shifted = np.zeros(4, np.int64)
 
     def add(self, effects: Effects) -> Effects:

@@ -20,7 +20,7 @@ from zoo.formats.indexed_fasta import IndexedFasta
 from zoo.formats.names import listed
 from zoo.formats.positions import position
 from zoo.formats.vcf import BadVariant, Variant
-from zoo.genome import effect_files
+from zoo.genome import effect_files, pvalues
 from zoo.genome import variants as scoring
 from zoo.genome.effects import AFTER, LABELS, MISMATCH
 from zoo.genome.intervals import IntervalJob
@@ -28,7 +28,7 @@ from zoo.genome.options import MOST_PART_SIZE, IntervalOptions, ShardOptions, Su
 from zoo.options import made
 from zoo.prediction import background as backgrounds
 from zoo.prediction.columns import Columns
-from zoo.prediction.model import Model, data_frame, loaded_model
+from zoo.prediction.model import Model, ModelSource, data_frame, loaded_model
 from zoo.prediction.run import chunk_of
 from zoo.weights.ensembles import Weights
 
@@ -112,8 +112,10 @@ def variant_effects(
     weights: Weights | None = None,
     *,
     shifts: Sequence[int] = (0,),
+    flank: str = "left",
     skip_bad: bool = False,
     ambiguous: Ambiguous = "n",
+    background: str | Path | None = None,
     **options: Any,
 ) -> Any:
     """Effects of variants: a DataFrame with the columns of `zoo variants`, a row for each alternative allele.
@@ -122,6 +124,9 @@ def variant_effects(
         ("chr2L", 5000, "A", "G"), with a 1-based position, and an identifier as the fifth cell or none.
     genome, model, weights, options: as for predict_intervals.
     shifts: predict the mean over windows moved by these numbers of bases.
+    flank: "left" or "right", the flank of an indel that keeps its place in the window.
+    background: file of `zoo background`; gives columns such as dev_active_percentile, and dev_p and dev_q if it has
+        random variants.
     skip_bad: leave out variants that are invalid or whose REF differs from the genome.
     ambiguous: as for predict_intervals.
 
@@ -130,17 +135,26 @@ def variant_effects(
     Raises ZooError as the command does.
     """
     loaded = loaded_model(model, weights, options)
-    chosen = made(VariantOptions, {"shifts": tuple(shifts), "skip_bad": skip_bad, "ambiguous": ambiguous})
+    compared = {"shifts": tuple(shifts), "flank": flank, "skip_bad": skip_bad, "ambiguous": ambiguous}
+    chosen = made(VariantOptions, compared | {"background": None if background is None else Path(background)})
     chosen.check(loaded.spec.sequence_length)
     path = Path(variants) if isinstance(variants, str | Path) else Path("variants")
     given = vcf.Records(path, skip_bad=True) if isinstance(variants, str | Path) else _variants(variants)
     sharing = ShardOptions(part_size=MOST_PART_SIZE)
-    job = scoring.VariantsJob(Path(genome), Path("effects"), chosen, variants=path, sharing=sharing)
+    job = scoring.VariantsJob(
+        Path(genome),
+        Path("effects"),
+        chosen,
+        variants=path,
+        sharing=sharing,
+        model_source=ModelSource(rc=loaded.rc),  # type: ignore[arg-type]
+    )
     with IndexedFasta(genome, chosen.ambiguous) as opened:
         work = scoring.Scoring(job, opened, loaded.spec)
         work.model = loaded
         found, report = work.in_memory(given)
-    names = [*LABELS, *effect_files.number_columns(loaded.spec.targets), *AFTER]
+    columns = effect_files.number_columns(loaded.spec.targets, list(pvalues.columns_of(work.background)))
+    names = [*LABELS, *columns, *AFTER]
     if not report.variants:
         raise ZooError(f"{path}: expected variants, found none")
     _warn("variants", "left out", report.counts["skipped"], report.skipped)
@@ -151,6 +165,8 @@ def variant_effects(
         report.named.get(MISMATCH, []),
     )
     _warn("letters", "of the genome read as N", report.counts["ambiguous_letters"], report.read_as_n)
+    without = report.kinds_without_p
+    _warn("alleles", "without a p-value: the background lacks their kind", sum(without.values()), list(without))
     if shift := report.shift():
         warnings.warn(ZooWarning(shift), stacklevel=2)
     parts = [effect_files.rows(effects) for effects in found]

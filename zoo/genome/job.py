@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -100,12 +100,15 @@ class GenomeWork(abc.ABC):
         """The numbers of a part, regardless of what was computed before."""
 
     @abc.abstractmethod
-    def write(self, parts: Iterator[Arrays], files: Mapping[Path, Path]) -> dict[str, Any]:
-        """Write the outputs. files: each output -> its temporary file. Returns their entries in the description."""
+    def write(self, parts: Iterable[Arrays], files: Mapping[Path, Path]) -> dict[str, Any]:
+        """Write the outputs. parts: in order, as often as one iterates.  files: each output -> its temporary file.
+
+        Returns their entries in the description.
+        """
 
     def run(self, on_progress: Progress, files: Mapping[Path, Path]) -> dict[str, Any]:
         """Compute and write a run of one part."""
-        return self.write(iter([self.compute(0, on_progress)]), files)
+        return self.write([self.compute(0, on_progress)], files)
 
 
 def run_job(
@@ -170,9 +173,8 @@ def run_job(
         if sharing.shard is not None:
             return {"shard": sharing.shard, "parts": parts.count, "missing": len(parts.missing())}
         parts.check_complete()
-        stored = map(parts.read, range(parts.count))
         try:
-            described = finish(", ".join(parts.runtimes()), lambda files: work.write(stored, files))
+            described = finish(", ".join(parts.runtimes()), lambda files: work.write(parts, files))
         except BadInput:
             parts.remove()
             raise

@@ -139,11 +139,35 @@ class ScanOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class VariantOptions:
-    """How alleles are compared."""
+class AlleleOptions:
+    """Which windows show an allele."""
 
     shifts: tuple[int, ...] = (0,)
     """Predict the mean over windows moved by these numbers of bases, such as -20,0,20; the variant stays inside."""
+
+    flank: Literal["left", "right"] = "left"
+    """The flank of an indel that keeps its place in the window; the other one moves."""
+
+    def __post_init__(self) -> None:
+        check(self)
+        if not self.shifts or len(set(self.shifts)) != len(self.shifts):
+            raise ZooError(f"shifts: expected one or more different numbers of bases, got {list(self.shifts)}")
+
+    def check(self, length: int) -> None:
+        """Raise ZooError unless the variant's first base is in every window of `length` bases."""
+        first, last = length // 2 - length + 1, length // 2
+        for shift in self.shifts:
+            if not first <= shift <= last:
+                raise ZooError(f"shifts: expected {first} to {last} for windows of {length} bases, got {shift}")
+
+
+@dataclasses.dataclass(frozen=True)
+class VariantOptions(AlleleOptions):
+    """How alleles are compared."""
+
+    background: Path | None = None
+    """File of zoo background: also write how unusual each allele is, such as dev_active_percentile, and dev_p and dev_q
+    if the file has random variants."""
 
     max_mismatch: Annotated[float, Bounds(0, 1)] = 0.01
     """Largest share of alleles whose REF differs from the genome; with more, the exit status is 1."""
@@ -163,20 +187,11 @@ class VariantOptions:
     refuses them."""
 
     def __post_init__(self) -> None:
-        check(self)
-        if not self.shifts or len(set(self.shifts)) != len(self.shifts):
-            raise ZooError(f"shifts: expected one or more different numbers of bases, got {list(self.shifts)}")
+        super().__post_init__()
         if not re.fullmatch(r"[A-Za-z_][0-9A-Za-z_.]*", self.prefix):
             raise ZooError(f"prefix: expected a letter or _, then letters, digits, _ and ., got {self.prefix!r}")
         if self.figure is not None:
             figures.check_name(self.figure)
-
-    def check(self, length: int) -> None:
-        """Raise ZooError unless the variant's first base is in every window of `length` bases."""
-        first, last = length // 2 - length + 1, length // 2
-        for shift in self.shifts:
-            if not first <= shift <= last:
-                raise ZooError(f"shifts: expected {first} to {last} for windows of {length} bases, got {shift}")
 
 
 @dataclasses.dataclass(frozen=True)

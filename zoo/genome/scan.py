@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -225,7 +225,7 @@ class Scan(GenomeWork):
     def _track(self, stretch: Stretch) -> Track:
         return Aggregator(stretch, self.spec.sequence_length, self.stride, self.options.aggregate)
 
-    def write(self, parts: Iterator[Arrays], files: Mapping[Path, Path]) -> dict[str, Any]:
+    def write(self, parts: Iterable[Arrays], files: Mapping[Path, Path]) -> dict[str, Any]:
         counts = {"records": 0, LEFT_OUT: 0, "ambiguous_letters": 0}
         as_n: list[str] = []
         if self.options.regions is not None:
@@ -262,7 +262,7 @@ class Scan(GenomeWork):
         }
 
     def _intervals(
-        self, parts: Iterator[Arrays], counts: dict[str, int], as_n: list[str], found: Sequence[Peaks]
+        self, parts: Iterable[Arrays], counts: dict[str, int], as_n: list[str], found: Sequence[Peaks]
     ) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
         """Contig, starts, ends and values of the tracks, from the parts in order; counts the windows, counts and names
         the letters that are read as N, and finds the peaks of each target."""

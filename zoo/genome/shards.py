@@ -134,6 +134,10 @@ class Parts:
         with self._opened(part) as found:
             return {name: found.get_tensor(name) for name in found.keys()}  # noqa: SIM118 - not a dict
 
+    def __iter__(self) -> Iterator[Arrays]:
+        """All parts in order."""
+        return map(self.read, range(self.count))
+
     def runtimes(self) -> list[str]:
         """Names of what computed the parts, sorted. Raises ZooError as `read` does."""
         found = set()

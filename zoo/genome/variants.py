@@ -24,12 +24,13 @@ from zoo.formats import table_writer, vcf
 from zoo.formats.indexed_fasta import IndexedFasta
 from zoo.formats.names import none_among
 from zoo.formats.vcf import BadVariant, Variant
-from zoo.genome import effect_files, figures, shards
+from zoo.genome import effect_files, figures, pvalues, shards
 from zoo.genome.alleles import Chunk
 from zoo.genome.effects import LEFT_OUT, NUMBERED, PARTLY, Add, Effects, Report
 from zoo.genome.job import GenomeJob, GenomeWork
 from zoo.genome.options import VariantOptions
 from zoo.genome.shards import Arrays, Progress
+from zoo.prediction import background as backgrounds
 from zoo.prediction import description
 from zoo.prediction.run import description_path
 from zoo.spec import ModelSpec
@@ -60,13 +61,13 @@ class VariantsJob(GenomeJob):
         return Scoring(self, genome, spec)
 
     def absolute(self) -> Self:
-        figure = self.options.figure
-        options = dataclasses.replace(self.options, figure=figure and figure.absolute())
+        paths = {name: getattr(self.options, name) for name in ("figure", "background")}
+        options = dataclasses.replace(self.options, **{name: path and path.absolute() for name, path in paths.items()})
         return dataclasses.replace(super().absolute(), variants=self.variants.absolute(), options=options)
 
     @property
     def inputs(self) -> tuple[Path | None, ...]:
-        return *super().inputs, self.variants
+        return *super().inputs, self.variants, self.options.background
 
     def outputs(self, spec: ModelSpec) -> list[Path]:
         self.options.check(spec.sequence_length)
@@ -100,6 +101,10 @@ class Scoring(GenomeWork):
         self._reading: Iterator[Variant | BadVariant] = iter(())
         self._read = -1
         self._source: vcf.Records | None = None
+        self.background = backgrounds.opened(job.options.background, spec, job.model_source.rc)
+        if self.background is not None:
+            pvalues.check(self.background, job.options)
+        self._beside = pvalues.columns_of(self.background)
 
     @cached_property
     def _digest_and_count(self) -> tuple[str, int]:
@@ -120,6 +125,7 @@ class Scoring(GenomeWork):
         return {
             "variants sha256": self._digest_and_count[0],
             "shifts": list(options.shifts),
+            "flank": options.flank,
             "skip_bad": options.skip_bad,
         }
 
@@ -127,7 +133,7 @@ class Scoring(GenomeWork):
         """Read the header of a VCF that is to be annotated."""
         if vcf.is_vcf_output(self.job.output):
             self._source = vcf.Records(self.job.variants, keep_lines=True, skip_bad=True)
-            self._source.check_new(effect_files.info_fields(self.spec, self.job.options.prefix))
+            self._source.check_new(effect_files.info_fields(self.spec, self.job.options, self._beside))
 
     def compute(self, part: int, on_progress: Progress) -> Arrays:
         """See NUMBERS."""
@@ -189,34 +195,43 @@ class Scoring(GenomeWork):
 
     def in_memory(self, variants: Iterable[Variant | BadVariant]) -> tuple[list[Effects], Report]:
         """The effects of some variants, and their counts. Raises ZooError as `compute` and `write` do."""
-        self._reading, self._read = iter(variants), 0
         report, found = Report(), list[Effects]()
-        self._score(0, lambda _: None, lambda effects: found.append(report.add(effects)))
+        self.score(variants, lambda _: None, lambda effects: found.append(report.add(effects)))
         report.check(self.job.variants, self.job.genome)
+        if self.background:
+            ranks = pvalues.Ranks(self.background, self.genome)
+            for effects, beside in zip(found, ranks.columns(found), strict=True):
+                effects.beside = beside
+            report.kinds_without_p = ranks.without
         return found, report
 
+    def score(self, variants: Iterable[Variant | BadVariant], on_progress: Progress, add: Add) -> None:
+        """Predict some variants, not more than a part holds, in place of those of the file."""
+        self._reading, self._read = iter(variants), 0
+        self._score(0, on_progress, add)
+
     def run(self, on_progress: Progress, files: Mapping[Path, Path]) -> dict[str, Any]:
-        """Compute and write a run of one part: the effects are written while further ones are computed."""
+        """Compute and write a run of one part: the effects are written while further ones are computed, but not with a
+        background, since q needs all of them."""
+        if self.background:
+            return super().run(on_progress, files)
         if self._source:
             self._reading, self._read = iter(self._source), 0
         return self._write(lambda add: self._score(0, on_progress, add), files)
 
-    def write(self, parts: Iterator[Arrays], files: Mapping[Path, Path]) -> dict[str, Any]:
+    def write(self, parts: Iterable[Arrays], files: Mapping[Path, Path]) -> dict[str, Any]:
         lines = (variant.line for variant in self._source or ())
+        ranks = pvalues.Ranks(self.background, self.genome) if self.background else None
 
         def join(add: Add) -> None:
-            for arrays in parts:
-                done = 0
-                for lists in shards.unpack(arrays["labels"]):
-                    named = dict(zip(LISTS, lists, strict=True))
-                    counts = named["counts"]
-                    here = slice(done, done + sum(count for count in counts if count != LEFT_OUT))
-                    numbers: dict[str, Any] = {name: arrays[name][here] for name in NUMBERS}
-                    rest = list(itertools.islice(lines, len(counts))) if self._source else [""] * len(counts)
-                    add(Effects(**named, **numbers, lines=rest))
-                    done = here.stop
+            columns = iter(ranks.columns(_stored(parts)) if ranks else ())
+            for effects in _stored(parts):
+                effects.lines = list(itertools.islice(lines, len(effects.counts))) if self._source else effects.lines
+                effects.beside = next(columns, {})
+                add(effects)
 
-        return self._write(join, files)
+        written = self._write(join, files)
+        return written | ({"kinds_without_p": ranks.without} if ranks else {})
 
     def _write(self, effects: Callable[[Add], None], files: Mapping[Path, Path]) -> dict[str, Any]:
         """Write the output. effects: calls its argument with the effects of all variants, in order.
@@ -228,11 +243,11 @@ class Scoring(GenomeWork):
         plot = figures.EffectPlot(self.genome.contigs, self.spec.targets, self.spec.unit) if figure else None
         report = Report(plot)
         if source is None:
-            with effect_files.table(job.output, self.spec.targets, file) as add:
+            with effect_files.table(job.output, self.spec.targets, file, list(self._beside)) as add:
                 effects(lambda some: add(report.add(some)))
         else:
             fields, targets, prefix = (
-                effect_files.info_fields(self.spec, self.job.options.prefix),
+                effect_files.info_fields(self.spec, self.job.options, self._beside),
                 self.spec.targets,
                 job.options.prefix,
             )
@@ -256,6 +271,7 @@ class Scoring(GenomeWork):
             "variants": {"file": str(job.variants), "sha256": self._digest_and_count[0]},
             **dataclasses.asdict(job.options),
             "figure": figure and str(figure),
+            **backgrounds.entry(self.background),
             "counts": report.counts,
             "not_scored": {kind: names for kind, names in report.named.items() if kind not in NUMBERED},
             PARTLY: report.named.get(PARTLY, []),
@@ -265,3 +281,16 @@ class Scoring(GenomeWork):
             "index": index.suffix if index else None,
             "table": description.facts(file),
         }
+
+
+def _stored(parts: Iterable[Arrays]) -> Iterator[Effects]:
+    """The effects in finished parts, in order, with empty lines."""
+    for arrays in parts:
+        done = 0
+        for lists in shards.unpack(arrays["labels"]):
+            named = dict(zip(LISTS, lists, strict=True))
+            counts = named["counts"]
+            here = slice(done, done + sum(count for count in counts if count != LEFT_OUT))
+            numbers: dict[str, Any] = {name: arrays[name][here] for name in NUMBERS}
+            yield Effects(**named, **numbers, lines=[""] * len(counts))
+            done = here.stop

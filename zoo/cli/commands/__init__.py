@@ -15,7 +15,7 @@ COMMANDS = {
             docs/predict.md""",
         "confidence:background": """Predict random sequences, among which other commands rank their predictions.
             zoo background --genome dm6.fa -o background.npz
-            zoo background --genome dm6.fa --shuffles 1 -o shuffled.npz
+            zoo background --genome dm6.fa --random-variants 1000 --variants calls.vcf.gz -o variants.npz
             zoo background controls.fa -o controls.npz
             docs/confidence.md""",
         "genome:variants": """Predict the effect of variants: activity of each allele, and their difference.

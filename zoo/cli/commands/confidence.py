@@ -11,7 +11,7 @@ from zoo.cli.parsing import command_line
 from zoo.confidence.options import BackgroundOptions
 from zoo.dna.read_options import STRICT, ReadOptions
 from zoo.errors import ZooError
-from zoo.genome.options import IntervalOptions
+from zoo.genome.options import AlleleOptions, IntervalOptions
 from zoo.prediction.options import TableOptions
 
 
@@ -22,6 +22,7 @@ def background(
     output: Annotated[Path, options.output("File to write, whose name ends in .npz.")],
     overwrite: options.Overwrite = False,
     drawing: Annotated[BackgroundOptions, options.BACKGROUND] = BackgroundOptions(),
+    comparing: Annotated[AlleleOptions, options.BACKGROUND] = AlleleOptions(),
     table: Annotated[TableOptions, options.READING] = TableOptions(),
     reading: Annotated[ReadOptions, options.READING] = STRICT,
     intervals: Annotated[IntervalOptions, options.INTERVALS] = IntervalOptions(),
@@ -39,7 +40,7 @@ def background(
     if drawn is None:
         given = prediction_job("background", files, table, intervals, reading, None, overwrite, model)
         given.check_sources()
-    job = make.BackgroundJob(output, drawing, given, drawn, overwrite, command_line())
+    job = make.BackgroundJob(output, drawing, given, drawn, comparing, overwrite, command_line())
     job.check()
     loaded = model.source.load(settled=True)
     with notes.Bar("sequences") as bar:

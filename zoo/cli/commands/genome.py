@@ -100,6 +100,9 @@ def variants(
     if names := described["partly_outside"]:
         count = described["counts"]["partly_outside"]
         notes.say(f"longer than half the window, which holds a part of them: {_first(names, count)}")
+    if without := described.get("kinds_without_p"):
+        kinds, count = _first(list(without), len(without)), sum(without.values())
+        notes.say(f"{counted(count, 'alleles')} without a p-value: the background has no random variants of {kinds}")
     if vcf.is_compressed_output(output) and described["index"] is None:
         notes.say(f"{output}: has no index, because {variants} is not sorted")
     _check_mismatches(described, comparing)
