@@ -104,7 +104,10 @@ def read(names: Sequence[str], changes: Mapping[str, Any], option: str) -> list[
     found: list[Contender] = []
     for name in names:
         architecture, config, own = read_model(name)
-        settings = make(TrainConfig, {**own, **changes}, name)
+        try:
+            settings = make(TrainConfig, {**own, **changes}, name)
+        except ZooError as error:
+            raise ZooError(f"{option} {name}: {error}") from None
         found.append(Contender(Path(name).stem, architecture, config, settings.to_dict()))
         if Path(name).stem in {one.label for one in found[:-1]}:
             raise ZooError(f"{option}: expected different names, got {Path(name).stem!r} twice")
