@@ -29,7 +29,7 @@ help:
 demo: .venv/base
 	.venv/bin/zoo predict docs/example.fa
 
-# Files are taken in their order: those of few but long tests must not come last (--no-loadscope-reorder).
+# Files are taken in the order of tests/conftest.py, the long ones first (--no-loadscope-reorder).
 # The examples that hypothesis draws are the same in every run (its profile `ci`); `pytest` alone draws others each time.
 test: lint
 	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --hypothesis-profile=ci

@@ -5,6 +5,7 @@ Every model of the registry is among CONFIGS, with all its variants and an odd C
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from typing import Any
@@ -58,15 +59,18 @@ def odd_config(architecture: str) -> Any:
 
     smallest = min(model.VARIANTS.values(), key=numbers)
     targets = tuple(f"target_{number}" for number in range(len(smallest.targets) + 1))
-    possible = []
-    for length in range(1, smallest.sequence_length):
-        try:
-            changes = {"sequence_length": length, "targets": targets, **SMALLER.get(architecture, {})}
-            possible.append(dataclasses.replace(smallest, **changes))
-        except ZooError:
-            continue
+
+    def first_possible(least: int) -> Any:
+        """The Config of the shortest sequences, of at least so many bases, that the network takes."""
+        for length in range(least, smallest.sequence_length):
+            with contextlib.suppress(ZooError):
+                changes = {"sequence_length": length, "targets": targets, **SMALLER.get(architecture, {})}
+                return dataclasses.replace(smallest, **changes)
+        return dataclasses.replace(smallest, targets=targets)
+
     # neither the shortest, at which a position is left of all layers, nor the usual length
-    return possible[len(possible) // 7] if possible else dataclasses.replace(smallest, targets=targets)
+    shortest = first_possible(1).sequence_length
+    return first_possible(shortest + (smallest.sequence_length - shortest) // 7)
 
 
 EVERY_ODD_CONFIG = {f"odd {architecture}": odd_config(architecture) for architecture in MODELS}
@@ -82,13 +86,16 @@ EVERY_CONFIG = {
     "odd": ODD,
     "small embryo": EMBRYO,
 }
-"""For tests that are quick for any network."""
+"""For tests that are quick for any network, whatever its size."""
 
 TRACED = ("legnet", "malinois", "dream", "bpnet")
 """Bundled models whose ONNX graphs PyTorch traces, which takes seconds. For tests that export, the odd network of the
 first one stands for all; tests/models/test_goldens.py exports each."""
 
 ODD_CONFIGS = {name: config for name, config in EVERY_ODD_CONFIG.items() if name.removeprefix("odd ") not in TRACED[1:]}
+
+SMALL_CONFIGS = {**ODD_CONFIGS, "odd": ODD}
+"""For tests that export or run each network. A published size is for tests of what depends on the size."""
 
 CONFIGS = {
     name: config

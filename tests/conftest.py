@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from command_line import Zoo, runner
+from traced import traced_once  # noqa: F401
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # the workers share the cores: the threads of each would wait for those of the other; children inherit it
@@ -39,6 +41,20 @@ def zoo(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Z
 def _zoo_home(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep the tests out of the user's cache."""
     os.environ["ZOO_HOME"] = str(tmp_path_factory.mktemp("zoo_home"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _unflushed_files() -> Iterator[None]:
+    """Nothing waits until the disk has a file: that takes longer than most tests that write one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with a test marked `slow` come first: at the end they would leave the other processes without work."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 FORKED = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
-FORKED.set_forkserver_preload(["zoo.training.run", "zoo.training.trainer"])
+FORKED.set_forkserver_preload(["zoo.training.run", "zoo.training.trainer", "zoo.search.run"])
 
 
 def started(function: Callable[..., object], *arguments: object) -> Any:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from forked import kill_itself
 
-from zoo.search import space_files
+from zoo.search import run, space_files
 from zoo.search.objective import Objective
 from zoo.search.search_options import SearchOptions
 from zoo.search.space import Space
@@ -122,6 +123,17 @@ def tiny(folder: Path, **changes: str) -> Path:
         text = text.replace(old, new)
     path.write_text(text)
     return path
+
+
+def search_until_killed(folder: Path) -> None:
+    """Search in tiny.toml until this process is killed in its third trial."""
+
+    def kill(step: run.Step) -> None:
+        if step.name == "trial 2" and step.done > 0.5:
+            kill_itself()
+
+    options = SearchOptions(output=folder / "killed", trials=6, threads=1, device="cpu")
+    run.run(str(folder / "tiny.toml"), run.Data(folder / "mine.tsv"), options, run.SearchReporter(step=kill))
 
 
 def trained(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -28,7 +28,8 @@ MOST_LINES = 40
 
 CONTRACTS = (
     "tests/models/test_contract.py",
-    "tests/runtimes",
+    "tests/runtimes/test_contract.py",
+    "tests/runtimes/test_runtimes.py",
     "tests/exporters/test_contract.py",
     "tests/checks/test_stored_keras_numbers.py",
     "tests/checks/test_parity.py",
@@ -94,6 +95,7 @@ def test_the_newcomers_are_listed_and_used_as_the_page_says(installed: dict[str,
     assert "deepstarr" in zoo(installed, "info", path)
 
 
+@pytest.mark.slow
 def test_the_contract_tests_pick_them_up_and_they_pass(installed: dict[str, str]) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *CONTRACTS]
     result = subprocess.run(

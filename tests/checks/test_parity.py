@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from checkpoints import CONFIGS, ODD, ODD_CONFIGS, random_checkpoint, random_codes
+from checkpoints import ODD, SMALL_CONFIGS, random_checkpoint, random_codes
 from command_line import Zoo
 from mistakes import base_order_actg, epsilon_of_pytorch, keras_flatten_order, scaled
 from refusals import refuses
@@ -203,9 +203,9 @@ def test_the_first_layer_that_differs_is_named(
 
 @needs_keras
 @needs_torch
-@pytest.mark.parametrize("name", ["odd", *ODD_CONFIGS])
+@pytest.mark.parametrize("name", SMALL_CONFIGS)
 def test_layers_of_a_network_with_odd_sizes_agree_with_keras(name: str, tmp_path: Path) -> None:
-    weights = random_checkpoint(CONFIGS[name])
+    weights = random_checkpoint(SMALL_CONFIGS[name])
     if reason := session.refuses("keras-cpu", weights.spec):
         with pytest.raises(ZooError) as refusal:
             parity.torch_layers(weights, random_codes(3, weights.spec.sequence_length))

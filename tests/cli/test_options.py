@@ -15,6 +15,7 @@ import pytest
 from checkpoints import ODD, random_checkpoint
 from command_line import Zoo, one_line
 from cyclopts.argument import Argument, ArgumentCollection
+from cyclopts.exceptions import CycloptsError
 from refusals import refuses
 
 from zoo import registry
@@ -85,16 +86,32 @@ def test_every_field_is_an_option_with_the_default_and_the_help_of_the_dataclass
 @pytest.mark.parametrize(("command", "group"), GROUPS, ids=GROUP_IDS)
 def test_every_field_takes_its_value_from_the_command_line(command: str, group: Argument) -> None:
     required = [word for option in arguments(command) if option.required for word in needed(option)]
-    for field in option_fields(group):
-        option = arguments(command)[option_name(field.name)]
-        text, value = example(option)
-        # a number below zero is joined to its option, see parsing.full_forms
-        typed = [option.name] if value is True else [option.name, text]
-        typed = [f"{option.name}={text}"] if text.startswith("-") else typed
-        with_it = NEEDS.get(option.name, [])
-        typed += with_it if any(name in other.names for other in arguments(command) for name in with_it[:1]) else []
-        _, bound, _ = main.app.parse_args([command, *required, *typed], exit_on_error=False, print_error=False)
-        assert bound_value(bound.arguments, group, field.name) == value
+
+    def check(fields: list[dataclasses.Field[Any]]) -> None:
+        """On one command line, since to read one takes time; fields that exclude each other are on two."""
+        options = {field.name: arguments(command)[option_name(field.name)] for field in fields}
+        words = [word for option in options.values() for word in typed(command, option)]
+        try:
+            _, bound, _ = main.app.parse_args([command, *required, *words], exit_on_error=False, print_error=False)
+            for name, option in options.items():
+                assert bound_value(bound.arguments, group, name) == example(option)[1]
+        except (AssertionError, CycloptsError, ZooError):
+            if len(fields) == 1:
+                raise
+            check(fields[::2])
+            check(fields[1::2])
+
+    check(option_fields(group))
+
+
+def typed(command: str, option: Argument) -> list[str]:
+    """The words that give an option its example, and another one that it needs."""
+    text, value = example(option)
+    # a number below zero is joined to its option, see parsing.full_forms
+    words = [option.name] if value is True else [option.name, text]
+    words = [f"{option.name}={text}"] if text.startswith("-") else words
+    with_it = NEEDS.get(option.name, [])
+    return words + (with_it if any(name in other.names for other in arguments(command) for name in with_it[:1]) else [])
 
 
 def bound_value(bound: dict[str, Any], group: Argument, field: str) -> Any:
@@ -192,7 +209,7 @@ def test_every_help_fits_the_terminal(zoo: Zoo, monkeypatch: pytest.MonkeyPatch,
     assert out.startswith(f"Usage: {' '.join(filter(None, ['zoo', command]))} ")
     assert max(map(len, out.splitlines())) <= columns
     if command:
-        assert zoo(command, "-h") == (0, out, "")
+        assert columns != 80 or zoo(command, "-h") == (0, out, "")
         for argument in arguments(command):
             if argument.show:
                 name = argument.names[0] if argument.index is None else argument.names[0].removeprefix("--")

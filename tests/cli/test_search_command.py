@@ -11,6 +11,7 @@ pytest.importorskip("torch")
 pytest.importorskip("optuna")
 yaml = pytest.importorskip("yaml")
 
+from pictures import undrawn  # noqa: E402, F401
 from searches import SWEEP, TINY, tiny, write_table  # noqa: E402
 
 from zoo.search import space_files  # noqa: E402
@@ -23,7 +24,7 @@ def table(path: Path) -> list[dict[str, str]]:
 
 def test_the_sweep_of_the_study_gives_the_same_trials_every_time(zoo: Zoo, tmp_path: Path) -> None:
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(SWEEP))
-    data = write_table(tmp_path / "mine.tsv", rows=200, length=249)
+    data = write_table(tmp_path / "mine.tsv", rows=60, length=249)
     common = ["search", tmp_path / "sweep.yaml", "--data", data, "--trials", 3, "--threads", 1, "--fix", "epochs=1"]
     found = []
     for name in ("one", "two"):

@@ -215,7 +215,8 @@ def test_a_record_or_a_name_that_never_ends_is_refused_in_bounded_memory(
     fasta: Callable[[bytes], Path], unit: bytes, facts: list[object], reading: ReadOptions
 ) -> None:
     header = b">" if unit == b"bomb" else b">bomb\n"
-    path = fasta(gzip.compress(b">a\nACGTACGTACGT\n" + header + unit * (100 * BLOCK_BYTES // len(unit)), 1))
+    block = gzip.compress(unit * (BLOCK_BYTES // len(unit)), 1)
+    path = fasta(gzip.compress(b">a\nACGTACGTACGT\n" + header) + 100 * block)
     check_refused(path, *facts, reading=reading)
     assert peak_memory(path, reading) < 40 * BLOCK_BYTES
 

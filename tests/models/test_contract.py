@@ -34,6 +34,7 @@ from zoo.weights import model_arrays, network  # noqa: E402
 from zoo.weights.checkpoint import Checkpoint  # noqa: E402
 
 every_config = pytest.mark.parametrize("name", EVERY_CONFIG)
+every_small_config = pytest.mark.parametrize("name", [*EVERY_ODD_CONFIG, "odd"])
 every_odd_config = pytest.mark.parametrize("name", EVERY_ODD_CONFIG)
 
 
@@ -74,7 +75,7 @@ def test_a_head_holds_the_arrays_that_depend_on_the_targets(name: str) -> None:
         assert all(any(array.startswith(f"{head}.") for array, _ in shapes) for head in heads)
 
 
-@every_config
+@every_small_config
 def test_layer_norms_are_layers_with_the_batch_norm_right_after_them(name: str) -> None:
     model, config = made(name)
     module = model.network(config).eval()
@@ -179,9 +180,8 @@ def test_rescaled_weights_are_as_large_as_fresh_ones_and_predict_the_same(name: 
     np.testing.assert_allclose(numbers, torch_numbers(grown, codes), rtol=1e-4, atol=1e-4)
 
 
-@every_config
+@every_small_config
 def test_a_keras_file_loads_into_the_graph_and_gives_the_numbers_of_pytorch(name: str, tmp_path: Path) -> None:
-    keras = pytest.importorskip("tf_keras")
     weights = random_checkpoint(EVERY_CONFIG[name])
     if reason := keras_layers.refuses(weights.spec):
         with pytest.raises(ZooError) as refusal:
@@ -193,6 +193,7 @@ def test_a_keras_file_loads_into_the_graph_and_gives_the_numbers_of_pytorch(name
     # in Keras a sigmoid is part of the output layers
     children = {layer for layer, _ in network.from_checkpoint(weights).named_children()} - {"sigmoid"}
     assert {layer.module for layer in keras_layers.of(weights.spec).layers} == children
+    keras = pytest.importorskip("tf_keras")
     write_h5(weights, tmp_path / "weights.h5")
     built = keras.models.model_from_json(json.dumps(keras_layers.graph(weights.spec)))
     built.load_weights(tmp_path / "weights.h5")
@@ -202,7 +203,7 @@ def test_a_keras_file_loads_into_the_graph_and_gives_the_numbers_of_pytorch(name
     np.testing.assert_allclose(numbers, torch_numbers(weights, codes), rtol=1e-4, atol=1e-4)
 
 
-@every_config
+@every_small_config
 def test_plain_layers_give_the_numbers_of_the_network(name: str) -> None:
     model, config = made(name)
     plain_layers, plain_shape = (getattr(model, part, None) for part in ("plain_layers", "plain_shape"))
@@ -220,7 +221,7 @@ def test_plain_layers_give_the_numbers_of_the_network(name: str) -> None:
     np.testing.assert_allclose(numbers, expected, rtol=1e-5, atol=1e-5)
 
 
-@every_config
+@every_small_config
 def test_the_numpy_code_of_a_model_with_its_own_graph_gives_the_numbers_of_the_network(name: str) -> None:
     model, config = made(name)
     write, activities = (getattr(model, part, None) for part in ("onnx_model", "activities"))

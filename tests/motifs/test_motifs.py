@@ -104,6 +104,7 @@ def rows(path: Path) -> list[dict[str, str]]:
     return [dict(zip(header, line, strict=True)) for line in lines]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "group", "like"), [("up", "pos_patterns", "AP1"), ("down", "neg_patterns", "MYC E-box")]
 )

@@ -6,7 +6,7 @@ import importlib.util
 
 import numpy as np
 import pytest
-from checkpoints import CONFIGS, ODD, random_checkpoint, random_codes
+from checkpoints import ODD, SMALL_CONFIGS, random_checkpoint, random_codes
 from refusals import refuses
 
 from zoo.dna.encoding import ONE_HOT
@@ -87,11 +87,11 @@ def test_without_tangermeme_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
 OTHERS = [name for name in session.runtimes_with("contributions") if name != REFERENCE]
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", SMALL_CONFIGS)
 @pytest.mark.parametrize("runtime", OTHERS)
 def test_a_runtimes_own_code_gives_the_numbers_of_tangermeme_and_pytorch(runtime: str, name: str) -> None:
     pytest.importorskip("tangermeme", reason="tangermeme is not installed; see extra explain")
-    weights = random_checkpoint(CONFIGS[name])
+    weights = random_checkpoint(SMALL_CONFIGS[name])
     for one in (runtime, REFERENCE):
         if session.missing(one):
             pytest.skip(f"{one}: {session.missing(one)}")
@@ -113,12 +113,12 @@ WITHOUT_DERIVATIVE = {"gapped_kmer", "motif_counts"}
 """Architectures that compare bases with words; every other one is expected to be explained."""
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", SMALL_CONFIGS)
 def test_tangermeme_explains_any_architecture_or_is_refused_with_the_reason(name: str) -> None:
     pytest.importorskip("tangermeme", reason="tangermeme is not installed; see extra explain")
     if session.missing(REFERENCE):
         pytest.skip(str(session.missing(REFERENCE)))
-    weights = random_checkpoint(CONFIGS[name])
+    weights = random_checkpoint(SMALL_CONFIGS[name])
     running = open_session(weights, REFERENCE)
     codes = np.random.default_rng(0).integers(0, 4, (2, weights.spec.sequence_length), np.uint8)
     references = np.random.default_rng(1).permuted(codes[:, None].repeat(3, 1), axis=2)

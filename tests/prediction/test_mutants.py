@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from checkpoints import CONFIGS, ODD, ODD_CONFIGS, random_checkpoint, random_codes
+from checkpoints import CONFIGS, ODD, SMALL_CONFIGS, random_checkpoint, random_codes
 from refusals import refuses
 
 from zoo import contracts
@@ -68,11 +68,7 @@ def test_kmer_and_onnx_have_a_shorter_way() -> None:
 # the kernels of kmer-cpu are made for the sizes of the variants; other runtimes treat all sizes alike
 @pytest.mark.parametrize(
     ("runtime", "name"),
-    [
-        (runtime, name)
-        for runtime in WITH_A_WAY
-        for name in (CONFIGS if runtime == "kmer-cpu" else ["odd", *ODD_CONFIGS])
-    ],
+    [(runtime, name) for runtime in WITH_A_WAY for name in (CONFIGS if runtime == "kmer-cpu" else SMALL_CONFIGS)],
 )
 def test_a_runtimes_own_way_gives_the_numbers_of_the_general_way(runtime: str, name: str) -> None:
     weights = random_checkpoint(CONFIGS[name])

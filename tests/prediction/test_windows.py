@@ -8,7 +8,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from checkpoints import CONFIGS, ODD_CONFIGS, random_checkpoint
+from checkpoints import SMALL_CONFIGS, random_checkpoint
 from refusals import refuses
 
 from zoo.dna import windows
@@ -133,8 +133,8 @@ def runnable(runtime: str) -> list[pytest.MarkDecorator]:
 
 @pytest.mark.parametrize("runtime", [pytest.param(name, marks=runnable(name)) for name in session.runtime_names()])
 def test_whatever_the_runtime_windows_give_the_numbers_of_each_window(runtime: str) -> None:
-    for name in ("odd", *ODD_CONFIGS):
-        weights = random_checkpoint(CONFIGS[name])
+    for config in SMALL_CONFIGS.values():
+        weights = random_checkpoint(config)
         if session.refuses(runtime, weights.spec):
             continue
         running = open_session(weights, runtime)

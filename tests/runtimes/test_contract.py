@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from checkpoints import CONFIGS, ODD, random_checkpoint
+from checkpoints import ODD, SMALL_CONFIGS, random_checkpoint
 from refusals import refuses
 
 from zoo import registry
@@ -75,12 +75,12 @@ def test_an_absent_device_is_an_error_and_never_replaced_by_another(runtime: str
         open_session(random_checkpoint(ODD), runtime)
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", SMALL_CONFIGS)
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_a_model_that_a_runtime_cannot_run_is_refused_before_anything_starts(
     runtime: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module, weights = session.plugin(runtime), random_checkpoint(CONFIGS[name])
+    module, weights = session.plugin(runtime), random_checkpoint(SMALL_CONFIGS[name])
     reason = session.refuses(runtime, weights.spec)
     if reason is None:
         return

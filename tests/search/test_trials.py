@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,8 @@ from refusals import refuses
 torch = pytest.importorskip("torch")
 pytest.importorskip("optuna")
 
-from searches import tiny, trained, write_table  # noqa: E402
+from forked import FORKED, was_killed  # noqa: E402
+from searches import search_until_killed, tiny, trained, write_table  # noqa: E402
 
 from zoo import registry  # noqa: E402
 from zoo.comparison import contenders  # noqa: E402
@@ -28,8 +26,6 @@ from zoo.search.search_options import SearchOptions  # noqa: E402
 from zoo.training import run as training_run  # noqa: E402
 from zoo.training.config import read_model  # noqa: E402
 from zoo.weights import network  # noqa: E402
-
-ROOT = Path(__file__).parents[2]
 
 SMALL = 'architecture = "deepstarr"\nfilters = [4]\nkernel_sizes = [3]\ndense_units = [4]\nsequence_length = 40'
 """A table [model] to compare with."""
@@ -46,6 +42,7 @@ def searched(
     return run.run(str(space), run.Data(table), where, reporter)
 
 
+@pytest.mark.drawn
 def test_a_study_writes_the_files_of_the_page_and_its_best_trial_can_be_trained(tmp_path: Path) -> None:
     result = searched(tmp_path, trials=5)
     study = result.study
@@ -70,27 +67,10 @@ def test_a_study_writes_the_files_of_the_page_and_its_best_trial_can_be_trained(
     assert "Not confirmed" in (study.folder / "report.html").read_text()
 
 
-KILLED = """
-import os, signal, sys
-sys.path.insert(0, sys.argv[2])
-from pathlib import Path
-from zoo.search import run
-from zoo.search.search_options import SearchOptions
-folder = Path(sys.argv[1])
-def kill(step):
-    if step.name == "trial 2" and step.done > 0.5:
-        os.kill(os.getpid(), signal.SIGKILL)
-options = SearchOptions(output=folder / "killed", trials=6, threads=1, device="cpu")
-run.run(str(folder / "tiny.toml"), run.Data(folder / "mine.tsv"), options, run.SearchReporter(step=kill))
-"""
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_a_search_killed_in_its_third_trial_and_resumed_gives_the_same_trials(tmp_path: Path) -> None:
     whole = searched(tmp_path, "whole", trials=6)
-    command = [sys.executable, "-c", KILLED, str(tmp_path), str(ROOT / "tests")]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    assert subprocess.run(command, env=environment, check=False).returncode == -signal.SIGKILL
+    assert was_killed(search_until_killed, tmp_path)
     assert (tmp_path / "killed" / "trials" / "0002" / "checkpoints").is_dir()
     again = searched(tmp_path, "killed", trials=6, resume=True)
     rows = results.rows(again.study)
@@ -175,6 +155,7 @@ def test_no_trial_sees_the_test_split(tmp_path: Path, monkeypatch: pytest.Monkey
     assert trial.without_test(dataset.read(tmp_path / "mine.tsv", ("dev", "hk"), length=40)).test is None
 
 
+@pytest.mark.slow
 def test_hopeless_trials_are_stopped_and_recorded_as_pruned(tmp_path: Path) -> None:
     tiny(tmp_path, **{"epochs = 3": "epochs = 6"})
     write_table(tmp_path / "mine.tsv")
@@ -184,9 +165,9 @@ def test_hopeless_trials_are_stopped_and_recorded_as_pruned(tmp_path: Path) -> N
     assert all(1 <= row["epochs_done"] < 6 for row in pruned)
     receipts = json.loads((tmp_path / "study" / "trials" / f"{pruned[0]['trial']:04d}" / "run.json").read_text())
     assert receipts["status"] == "stopped"
-    assert {row["state"] for row in results.rows(searched(tmp_path, "all", trials=8, pruner="none").study)} == {
-        "complete"
-    }
+    as_many = pruned[0]["trial"] + 1
+    whole = results.rows(searched(tmp_path, "all", trials=as_many, pruner="none").study)
+    assert {row["state"] for row in whole} == {"complete"}
 
 
 def test_two_objectives_give_a_front_and_only_the_best_weights_are_kept(tmp_path: Path) -> None:
@@ -214,7 +195,10 @@ def test_arithmetic_is_that_of_the_paper() -> None:
     assert found == {"original": 19_622_400, "tuned": 9_850_576}
 
 
-def test_two_processes_train_each_trial_once_and_confirm_with_other_seeds(tmp_path: Path) -> None:
+def test_two_processes_train_each_trial_once_and_confirm_with_other_seeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers.multiprocessing, "get_context", lambda _: FORKED)  # a new one imports PyTorch
     other = tmp_path / "other.toml"
     other.write_text(f"[model]\n{SMALL}\n")
     result = searched(tmp_path, trials=3, workers=2, confirm=2, against=(str(other),))

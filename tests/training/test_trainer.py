@@ -31,6 +31,7 @@ from zoo.training.trainer import Reporter  # noqa: E402
 from zoo.weights import checkpoint, network  # noqa: E402
 
 
+@pytest.mark.drawn
 def test_training_learns_and_leaves_a_whole_run_folder(tmp_path: Path) -> None:
     settings = TrainConfig(epochs=8, batch_size=32)
     best = run(

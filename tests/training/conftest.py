@@ -1,0 +1,3 @@
+"""Tests of this folder do not draw figures."""
+
+from pictures import undrawn  # noqa: F401
