@@ -99,8 +99,9 @@ def test_match_finds_the_alphabet_of_random_weights(alphabet: str, tmp_path: Pat
     assert np.abs(predicted(found, others) - predicted(weights, others)).max() < 1e-4
 
 
-@pytest.mark.parametrize(("flatten", "epsilon"), WAYS)
-@pytest.mark.parametrize("alphabet", ["ACTG", "TGCA"])
+@pytest.mark.parametrize(
+    ("alphabet", "flatten", "epsilon"), [(ALPHABETS[5 * n], *way) for n, way in enumerate(WAYS, 1)]
+)
 def test_match_finds_how_a_network_of_another_program_is_built(
     alphabet: str, flatten: str, epsilon: float, tmp_path: Path
 ) -> None:

@@ -35,10 +35,11 @@ def shapes(architecture: str, config: Any) -> dict[str, tuple[int, ...]]:
     Raises MissingDependency if only the network can say and PyTorch is not installed, and BadPlugin if the network
     cannot be made or holds arrays that no weights file can hold.
     """
-    own = getattr(registry.load("models", architecture), "array_shapes", None)
+    plugin = registry.load("models", architecture)
+    own = getattr(plugin, "array_shapes", None)
     if own:
         return dict(own(config))
-    return dict(_of_network(architecture, json.dumps(config.to_dict()), registry.code_digest("models", architecture)))
+    return dict(_of_network(architecture, json.dumps(config.to_dict()), plugin))
 
 
 def known_shapes(architecture: str, config: Any) -> dict[str, tuple[int, ...]] | None:
@@ -83,8 +84,9 @@ def state(module: nn.Module) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=256)
-def _of_network(architecture: str, config: str, code: str) -> dict[str, tuple[int, ...]]:
-    """Shapes of the network, kept in the cache. config: as JSON.  code: digest of the code that makes the network."""
+def _of_network(architecture: str, config: str, plugin: Any) -> dict[str, tuple[int, ...]]:  # noqa: ARG001
+    """Shapes of the network, kept in the cache. config: as JSON.  plugin: the module of the model as it is loaded."""
+    code = registry.code_digest("models", architecture)
     key = hashlib.sha256(json.dumps([architecture, config, code, zoo.__version__]).encode()).hexdigest()
     path = cache_path("shapes") / f"{key}.json"
     try:
