@@ -153,6 +153,8 @@ OWN_FORM: dict[str, tuple[str, Any]] = {
     "--keep": ("hk<0.5, dev>-1", ("hk<0.5", "dev>-1")),
     "--protect": ("100-120, 7", ("100-120", "7")),
     "--gc": ("0.35-0.55", "0.35-0.55"),
+    "--loss": ("dev=l1, hk=poisson", ("dev=l1", "hk=poisson")),
+    "--target-weights": ("1, 0.5", ("1", "0.5")),
     "--host": ("::1", "::1"),
     "--max-wait": ("3ms", "3ms"),
     "--time-limit": ("3s", "3s"),
@@ -302,11 +304,26 @@ def test_a_models_recipe_goes_before_the_defaults_of_a_training_and_after_what_i
     recipe = registry.recipe(plugin, plugin.VARIANTS[model])
     path = tmp_path / "mine.toml"
     path.write_text(f'[model]\nvariant = "{model}"\n[train]\nbatch_size = 77\n')
-    assert settings("train", model) == {**TrainConfig().to_dict(), **recipe}
-    assert settings("train", path) == {**TrainConfig().to_dict(), **recipe, "batch_size": 77}
+    trained = TrainConfig(**recipe).to_dict()
+    assert settings("train", model) == trained
+    assert settings("train", path) == {**trained, "batch_size": 77}
     assert settings("train", model, "--learning-rate", 0.5)["learning_rate"] == 0.5
-    student = {name: getattr(StudentConfig(), name) for name in ("epochs", "patience", "schedule", "weight_average")}
-    assert settings("distill", model) == {**TrainConfig().to_dict(), **recipe, **student}
+    own = ("epochs", "patience", "schedule", "warmup", "weight_average")
+    assert settings("distill", model) == {**trained, **{name: getattr(StudentConfig(), name) for name in own}}
+
+
+def test_losses_and_weights_of_targets_are_lists_or_tables(settings: Any, tmp_path: Path) -> None:
+    path = tmp_path / "mixed.toml"
+    path.write_text('[train]\nloss = {dev = "mse", hk = "poisson"}\ntarget_weights = {dev = 1, hk = 0.5}\n')
+    table = settings("train", path)
+    typed = settings("train", "original", "--loss", "dev=mse,hk=poisson", "--target-weights", "dev=1,hk=0.5")
+    assert table == typed
+    assert (typed["loss"], typed["target_weights"]) == (["dev=mse", "hk=poisson"], ["dev=1", "hk=0.5"])
+    path.write_text('[train]\nloss = ["mse", "poisson"]\ntarget_weights = [1, 0.5]\n')
+    assert settings("train", path)["target_weights"] == ["1", "0.5"]
+    assert settings("train", path, "--loss", "huber")["loss"] == ["huber"]
+    for fact in ("loss", "hubber", "huber"):
+        assert fact in settings("train", path, "--loss", "hubber")["error"]
 
 
 def test_a_wrong_name_or_value_in_the_table_is_one_line(settings: Any, tmp_path: Path) -> None:
@@ -314,7 +331,7 @@ def test_a_wrong_name_or_value_in_the_table_is_one_line(settings: Any, tmp_path:
     path.write_text("[train]\nepoch = 7\n")
     line = settings("train", path)["error"]
     assert line.count("\n") == 1
-    for fact in (str(path), "[train]", "'epoch'", "epochs?", "learning_rate, optimizer, "):
+    for fact in (str(path), "[train]", "'epoch'", "epochs?", "loss, target_weights, "):
         assert fact in line
     for value, shown in (("2.5", "'2.5'"), ("0", "0")):
         path.write_text(f"[train]\nepochs = {value}\n")

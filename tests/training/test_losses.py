@@ -13,8 +13,10 @@ from refusals import refuses  # noqa: E402
 from torch.nn import functional  # noqa: E402
 from toy import Toy, trainer  # noqa: E402
 
+from zoo.models import malinois  # noqa: E402
 from zoo.training.config import TrainConfig  # noqa: E402
 from zoo.training.losses import Loss  # noqa: E402
+from zoo.training.notes import at_start  # noqa: E402
 
 TARGETS = ("a", "b", "c")
 GENERATOR = np.random.default_rng(0)
@@ -97,11 +99,13 @@ def test_bins_may_stand_beside_a_target_of_another_loss() -> None:
 
 def test_the_loss_of_malinois_is_that_of_its_authors_class() -> None:
     """L1KLmixed of boda2 with alpha 1 and beta 5: both terms are means over rows and targets, divided by 6."""
+    recipe = TrainConfig(**malinois.RECIPE)
     l1 = functional.l1_loss(PREDICTED, COUNTS)
     logs = PREDICTED.log_softmax(1), COUNTS.log_softmax(1)
     divergence = functional.kl_div(*logs, reduction="none", log_target=True).mean()
-    ours = loss(loss="l1", target_weights=1 / 18, divergence=5 / 18)
-    torch.testing.assert_close(ours(PREDICTED, COUNTS), (l1 + 5 * divergence) / 6)
+    torch.testing.assert_close(Loss(recipe, TARGETS)(PREDICTED, COUNTS), (l1 + 5 * divergence) / 6)
+    alone = Loss(recipe, TARGETS[:1])(PREDICTED[:, :1], COUNTS[:, :1])
+    torch.testing.assert_close(alone, functional.l1_loss(PREDICTED[:, :1], COUNTS[:, :1]) / 18)
 
 
 @pytest.mark.parametrize("settings", [{"loss": ["poisson", "mse", "l1"]}, {"loss": "kl"}, {"divergence": 0.5}])
@@ -179,8 +183,6 @@ def test_bad_losses_and_weights_are_refused() -> None:
     ):
         with refuses(*facts):
             loss(**settings)
-    with refuses("divergence", "several targets"):
-        Loss(TrainConfig(divergence=1.0), ("a",))
     with refuses("poisson", "-1", "b"):
         loss(loss=["mse", "poisson", "mse"]).check(np.array([[-3, 2, 3], [1, -1, 2]], np.float32))
     with refuses("kl", "row 2"):
@@ -202,5 +204,8 @@ def test_measurements_that_do_not_fit_the_loss_are_refused_before_the_training(t
 def test_a_training_lowers_the_loss_it_was_told_and_reports_it(kinds: Any, tmp_path: Any) -> None:
     made = trainer(tmp_path / "run", loss=kinds, epochs=6, learning_rate=0.02)
     made.run()
+    names = {"hk"} if "mse" in kinds else {"dev", "hk"}
+    line = next(line for line in at_start(made, "cpu") if "R2" in line)
+    assert names == {name for name in ("dev", "hk") if name in line}
     first, *_, last = [row["validation_loss"] for row in made.progress.history]
     assert last < first

@@ -81,20 +81,21 @@ class Loss:
         kinds = resolve("loss", read("loss", settings.loss, loss_name), targets)
         weights = resolve("target-weights", read("target-weights", settings.target_weights or ("1",), weight), targets)
         self.terms = [_term(kind, kinds, weights, targets) for kind in dict.fromkeys(kinds)]
-        if settings.divergence:
-            if len(targets) < 2:
-                raise ZooError(f"divergence: expected several targets to compare, got {listed(targets)}")
+        if settings.divergence and len(targets) > 1:  # a target alone is not compared, and its divergence is 0
             self.terms.append(Term("divergence", slice(None), [settings.divergence], _between_targets))
         self._weights = [one for term in self.terms for one in term.weights]
+
+    def names(self, term: Term) -> tuple[str, ...]:
+        """The targets of a term."""
+        return tuple(np.array(self.targets, object)[term.columns])
 
     def check(self, observed: np.ndarray) -> None:
         """Raise ZooError if measurements (N, T) are not what a loss is for: counts, or shares of bins."""
         for term in self.terms:
             if term.name not in ("poisson", "kl"):
                 continue
-            names = np.array(self.targets)[term.columns]
             values = observed[:, term.columns]
-            for name, column in zip(names, values.T, strict=True):
+            for name, column in zip(self.names(term), values.T, strict=True):
                 if (column < 0).any():
                     raise ZooError(
                         f"loss {term.name}: expected no measurement below 0, got {np.nanmin(column):g} for {name}"

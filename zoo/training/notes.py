@@ -20,6 +20,9 @@ FEW_SEQUENCES = 10_000
 """Number of training sequences below which batch norms probably need freezing. Their running statistics move by 1%
 per step, so 80 steps of 128 sequences replace about half of the statistics of the given weights."""
 
+OTHER_SCALES = {"poisson": "logarithms of the counts", "kl": "scores, whose softmax are the shares,"}
+"""Loss -> what its predictions are, if they are not on the scale of the measurements."""
+
 
 def at_start(trainer: Trainer, device: str) -> list[str]:
     """Lines about the data, the device, and the given weights that are not kept. device: its name."""
@@ -29,6 +32,10 @@ def at_start(trainer: Trainer, device: str) -> list[str]:
     missing = _missing_labels(source)
     if missing:
         lines.append(f"labels are missing, which is allowed: {missing}")
+    for term in trainer.loss.terms:
+        if scale := OTHER_SCALES.get(term.name):
+            names = listed(trainer.loss.names(term))
+            lines.append(f"loss {term.name}: the network predicts {scale} of {names}, so MSE and R2 mean little")
     if trainer.start is not None and trainer.fresh_head:
         theirs, ours = (listed(names) for names in (trainer.start.spec.targets, trainer.config.targets))
         lines.append(f"the head starts fresh: the targets are {ours}, but the given weights have {theirs}")

@@ -83,6 +83,15 @@ def info(
     print(json.dumps(description, indent=2)) if as_json else tables.print_pairs(_lines(description).items())
 
 
+def _options(settings: dict[str, Any]) -> str:
+    """Settings as a user would type them."""
+    words = []
+    for name, value in settings.items():
+        text = ",".join(value) if isinstance(value, list | tuple) else str(value)
+        words += [f"--{name.replace('_', '-')}", *([] if value is True else [text])]
+    return " ".join(words)
+
+
 def _lines(description: dict[str, Any]) -> dict[str, str]:
     """Name -> value of each line."""
     lines = {
@@ -108,11 +117,7 @@ def _lines(description: dict[str, Any]) -> dict[str, str]:
         lines |= {name: description[name] for name in ("source", "licence", "imported") if description[name]}
         lines |= Card(**description["card"] or {}).lines()
     if description["recipe"]:
-        options = (
-            f"--{name.replace('_', '-')} {','.join(value) if isinstance(value, list | tuple) else value}"
-            for name, value in description["recipe"].items()
-        )
-        lines["recipe"] = f"{' '.join(options)}; options of zoo train replace these"
+        lines["recipe"] = f"{_options(description['recipe'])}; options of zoo train replace these"
     if description["published"]:
         lines["published"] = f"these are {description['published']}"
     if description["caution"]:

@@ -102,11 +102,10 @@ CARD = dataclasses.replace(
 
 
 def recipe(config: Config) -> dict[str, Any]:
-    """Training as in the study; attention learns from smaller batches at a smaller rate."""
-    found = {"optimizer": "adamw", "learning_rate": 0.005, "epsilon": 1e-8, "weight_decay": 0.01,
-             "schedule": "one-cycle", "batch_size": 1024, "epochs": 80, "patience": 0,
-             "augment": ["reverse-complement"]}  # fmt: skip
-    return {**found, "learning_rate": 0.001, "batch_size": 32} if config.core == "attn" else found
+    """Training as in AutosomeTrainer and the notebook of benchmarks/drosophila. docs/models.md says what differs."""
+    return {"optimizer": "adamw", "learning_rate": 0.001 if config.core == "attn" else 0.005, "epsilon": 1e-8,
+            "weight_decay": 0.01, "schedule": "one-cycle", "cycle_momentum": True, "batch_size": 32, "epochs": 80,
+            "patience": 0, "augment": ["reverse-complement"]}  # fmt: skip
 
 
 RECIPE = recipe

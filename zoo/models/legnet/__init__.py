@@ -29,6 +29,7 @@ BASE_ARRAYS = ("stem.conv.weight",)
 RECIPE = {"optimizer": "adamw", "learning_rate": 0.01, "epsilon": 1e-8, "weight_decay": 0.1, "clip_gradient": 1.0,
           "schedule": "one-cycle", "batch_size": 1024, "epochs": 20, "patience": 0, "augment": ["reverse-complement"]}
 # fmt: on
+"""The defaults of core.py and trainer.py in autosome-ru/human_legnet. docs/models.md says what differs."""
 
 
 @dataclasses.dataclass(frozen=True)
