@@ -17,6 +17,7 @@ needs("torch", "scipy")
 import torch  # noqa: E402
 
 from benchmarks.peers import training_loop  # noqa: E402
+from zoo.card import Card  # noqa: E402
 from zoo.data.labelled import Split  # noqa: E402
 from zoo.models.deepstarr import VARIANTS, trunk  # noqa: E402
 from zoo.system import machine  # noqa: E402
@@ -39,13 +40,14 @@ PORT = "earlier ports' loop"
 class Fixed:
     """Random DNA and random targets; the measurements do not depend on them."""
 
-    targets = ("dev", "hk")
-    sequence_length = 249
+    card = Card()
 
-    def __init__(self, count: int = 128) -> None:
+    def __init__(self, count: int = 128, sequence_length: int = 249, targets: tuple[str, ...] = ("dev", "hk")) -> None:
+        self.sequence_length, self.targets = sequence_length, targets
         generator = np.random.default_rng(0)
-        codes = generator.integers(0, 4, (count, 249)).astype(np.uint8)
-        self.split = self.validation = Split(codes, generator.standard_normal((count, 2)).astype(np.float32))
+        codes = generator.integers(0, 4, (count, sequence_length)).astype(np.uint8)
+        measured = generator.standard_normal((count, len(targets))).astype(np.float32)
+        self.split = self.validation = Split(codes, measured)
 
     def epoch(self, number: int) -> Split:  # noqa: ARG002
         return self.split
