@@ -176,6 +176,8 @@ def summarize(described: dict[str, Any], unit: str) -> None:
     from zoo.prediction import description
 
     say(description.summary(described, unit))
+    if held_out := description.held_out(described):
+        say(held_out)
     for line in description.details(described):
         detail(line)
 

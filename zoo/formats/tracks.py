@@ -135,16 +135,21 @@ def _bedgraph_rows(path: Path, contig: str, start: int, end: int) -> tuple[Rows,
 
 
 @contextlib.contextmanager
-def opened(files: Sequence[Path], format_: str, contigs: Mapping[str, int], targets: Sequence[str]) -> Iterator[Track]:
-    """A track of all targets. Its files are complete when the block ends without an error. contigs: name -> bases."""
+def opened(
+    files: Sequence[Path], format_: str, contigs: Mapping[str, int], targets: Sequence[str], missing: bool = False
+) -> Iterator[Track]:
+    """A track of all targets. Its files are complete when the block ends without an error. contigs: name -> bases.
+
+    missing: a value may be missing, NaN: the interval is left out of the file of this target, and is null in a table.
+    """
     with contextlib.ExitStack() as stack:
         if format_ == "bigwig":
-            yield _PerTarget([stack.enter_context(BigWig(file, contigs)) for file in files])
+            yield _PerTarget([stack.enter_context(BigWig(file, contigs)) for file in files], missing)
         elif format_ == "bedgraph":
-            yield _PerTarget([_BedGraph(stack.enter_context(file.open("wb"))) for file in files])
+            yield _PerTarget([_BedGraph(stack.enter_context(file.open("wb"))) for file in files], missing)
         else:
             file = Digested(stack.enter_context(files[0].open("wb")))
-            layout = Layout(targets, {"chrom": str, "start": int, "end": int})
+            layout = Layout(targets, {"chrom": str, "start": int, "end": int}, missing=missing)
             yield _Table(stack.enter_context(table_writer.opened(Path(f"track{SUFFIXES[format_]}"), file, layout)))
 
 
@@ -155,12 +160,13 @@ class _OneTarget(Protocol):
 class _PerTarget:
     """One file for each target."""
 
-    def __init__(self, files: Sequence[_OneTarget]) -> None:
-        self._files = files
+    def __init__(self, files: Sequence[_OneTarget], missing: bool) -> None:
+        self._files, self._missing = files, missing
 
     def write(self, contig: str, starts: np.ndarray, ends: np.ndarray, values: np.ndarray) -> None:
         for file, column in zip(self._files, values.T, strict=True):
-            file.write(contig, starts, ends, np.ascontiguousarray(column))
+            there = ~np.isnan(column) if self._missing else slice(None)
+            file.write(contig, starts[there], ends[there], np.ascontiguousarray(column[there]))
 
 
 class _BedGraph:

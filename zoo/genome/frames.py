@@ -47,6 +47,7 @@ def predict_intervals(
     skip_bad: bool = False,
     ambiguous: Ambiguous = "n",
     background: str | Path | None = None,
+    held_out: bool = False,
     **options: Any,
 ) -> Any:
     """Predict intervals of a genome: a DataFrame with the columns of `zoo predict --bed`, a row for each interval.
@@ -61,13 +62,15 @@ def predict_intervals(
     skip_bad: skip invalid intervals.
     ambiguous: "n" reads letters of the genome other than ACGTN as N, "refuse" refuses them.
     background: as for zoo.predict.
+    held_out: predict each interval only by the members of an ensemble whose training held out its chromosome.
 
     Gives a ZooWarning for intervals that are skipped, or longer than the model with "center", and for letters that are
     read as N. Without pandas: a dict of column -> list or array. Raises ZooError as the command does.
     """
     loaded = loaded_model(model, weights, options)
     is_file = isinstance(intervals, str | Path)
-    shown = Columns(loaded.spec, backgrounds.opened(background, loaded.spec, loaded.rc))
+    of_chromosomes = loaded.held_out(held_out)
+    shown = Columns(loaded.spec, backgrounds.opened(background, loaded.spec, loaded.rc), held_out=of_chromosomes)
     chosen = IntervalOptions(Path(intervals) if is_file else None, None, Path(genome), skip_bad)  # type: ignore[arg-type]
     summarizing, reading = SummaryOptions(summary, stride), ReadOptions(ambiguous=ambiguous)  # type: ignore[arg-type]
     rows = [] if isinstance(intervals, str | Path) else list(intervals)
@@ -75,6 +78,7 @@ def predict_intervals(
         (),
         reading=reading,
         background=None if background is None else Path(background),
+        held_out=of_chromosomes,
         intervals=chosen,
         summarizing=summarizing,
         found=None if is_file else lambda contigs: _intervals(rows, contigs),

@@ -84,10 +84,11 @@ class IntervalJob(PredictionJob):
         return {f"position_{target}": int for target in targets} if self.summarizing.summary == "max" else {}
 
     def submit(self, model: Model, labels: Sequence[Column], batch: Any) -> Future[Predicted]:
+        used = self.held_out.rows(labels[0]) if self.held_out else None
         if self.summarizing.summary == "center":
-            return super().submit(model, labels, batch)
-        values, places = summarized(model, batch, self.summarizing)
-        return futures.done(Predicted(values, places.T.tolist() if self.summarizing.summary == "max" else ()))
+            return futures.joined([model.each.submit(batch, used)], lambda parts: Predicted(parts[0], used=used))
+        values, places = summarized(model, batch, self.summarizing, used)
+        return futures.done(Predicted(values, places.T.tolist() if self.summarizing.summary == "max" else (), used))
 
 
 class IntervalRecords:

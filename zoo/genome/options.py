@@ -53,6 +53,18 @@ class IntervalOptions:
 
 
 @dataclasses.dataclass(frozen=True)
+class HeldOutOptions:
+    """Which members of an ensemble predict."""
+
+    held_out: bool = False
+    """Predict each chromosome only by the members whose training held it out, such as the folds of zoo train
+    --folds."""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclasses.dataclass(frozen=True)
 class SummaryOptions:
     """How an interval that is longer than the model gets its numbers."""
 
@@ -70,7 +82,7 @@ class SummaryOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class ScanOptions:
+class ScanOptions(HeldOutOptions):
     """Which windows of a genome are predicted, and how their values become a track."""
 
     stride: Annotated[int, Bounds(1, MOST_STRIDE)] = 1
@@ -122,10 +134,12 @@ class ScanOptions:
         check(self)
         if self.region is not None and self.regions is not None:
             raise ZooError("expected --region or --regions, got both")
-        others = {"stride": 1, "targets": (), "aggregate": "window", "scale": "log2", "background": None}
+        others = {
+            "stride": 1, "targets": (), "aggregate": "window", "scale": "log2", "background": None, "held_out": False,
+        }  # fmt: skip
         other = next((name for name, usual in others.items() if getattr(self, name) != usual), None)
         if self.profile is not None and other is not None:
-            raise ZooError(f"--{other}: does not apply with --profile")
+            raise ZooError(f"--{other.replace('_', '-')}: does not apply with --profile")
         if self.threshold_percentile is not None and self.background is None:
             raise ZooError("--threshold-percentile: also needs --background, a file of zoo background")
         if self.background is not None and self.aggregate == "mean":

@@ -84,14 +84,14 @@ class Peaks:
         ratios = p * windows[-1] / np.maximum(windows, 1)
         return p, np.minimum(np.minimum.accumulate(ratios[::-1])[::-1], 1)
 
-    def write(self, file: TextIO, target: str, linear: bool) -> None:
-        """Write the peaks. linear: signalValue is 2 to the power of the value.
+    def write(self, file: TextIO, target: str) -> None:
+        """Write the peaks.
 
         score is -log10 p, scaled so that the smallest p of the background has HIGHEST_SCORE.
         """
         p, q = (-np.log10(one) for one in self.p_and_q())
         for number, peak in enumerate(self.found, 1):
-            value = np.format_float_positional(np.exp2(peak.value) if linear else peak.value, trim="-")
+            value = np.format_float_positional(peak.value, trim="-")
             score = round(HIGHEST_SCORE * p[peak.at_least] / p[0])
             fields: Iterable[object] = (
                 peak.contig, peak.start, peak.end, f"{target}_{number}", score, ".", value,

@@ -18,19 +18,18 @@ from zoo.dna import windows
 from zoo.dna.read_options import Ambiguous
 from zoo.dna.windows import unknown_bases
 from zoo.errors import CheckFailed, ZooError, require
-from zoo.formats import bed, genes, table_writer, tracks
-from zoo.formats.bed import BadInterval, Interval
+from zoo.formats import genes, table_writer, tracks
 from zoo.formats.indexed_fasta import IndexedFasta
 from zoo.frame import Profile
-from zoo.genome import figures, peaks, shards
+from zoo.genome import figures, peaks, shards, stretches
 from zoo.genome.aggregate import Aggregator, Positions, Stretch, Track
-from zoo.genome.intervals import outside
 from zoo.genome.job import GenomeJob, GenomeWork
 from zoo.genome.options import ScanOptions
 from zoo.genome.peaks import Peaks
 from zoo.genome.shards import Arrays, Progress
 from zoo.prediction import background as backgrounds
 from zoo.prediction import description
+from zoo.prediction.columns import Columns
 from zoo.prediction.run import description_path
 from zoo.spec import MOST_SHOWN, ModelSpec
 from zoo.weights.checkpoint import profiles_of
@@ -76,22 +75,27 @@ class ScanJob(GenomeJob):
     def inputs(self) -> tuple[Path | None, ...]:
         return *super().inputs, self.options.regions, self.options.background, self.options.genes
 
+    def columns(self, spec: ModelSpec) -> Columns:
+        """The tracks of the targets. Raises ZooError for an unknown target, or the same one twice."""
+        chosen = spec.target_indices(self.options.targets) if self.options.targets else None
+        background = backgrounds.opened(self.options.background, spec, self.model_source.rc)
+        return Columns(spec, background, chosen, self.model_source.held_out(spec, self.options.held_out))
+
     def targets(self, spec: ModelSpec) -> list[str]:
-        """The targets to write. Raises ZooError for an unknown one, or the same one twice."""
+        """The targets to write. Raises ZooError as `columns` does."""
         if self.options.profile is not None:
             return list(profile_of(spec, self.options.profile).columns)
-        return [spec.targets[number] for number in spec.target_indices(self.options.targets)]
+        return self.columns(spec).shown
 
     def outputs(self, spec: ModelSpec) -> list[Path]:
-        targets = self.targets(spec)
-        alone = tracks.paths(self.output, self.options.format, targets)
+        alone = tracks.paths(self.output, self.options.format, self.targets(spec))
         if len(alone) > MOST_SHOWN and not self.options.targets:
             raise ZooError(
                 f"{self.output}: expected at most {MOST_SHOWN} tracks, got {len(alone):,}, one for each target; choose "
                 "with --targets, or write one table with --format parquet"
             )
-        background = backgrounds.opened(self.options.background, spec, self.model_source.rc)
-        found = tracks.paths(self.output, self.options.format, backgrounds.columns(targets, background))
+        names = self.targets(spec) if self.options.profile is not None else self.columns(spec).names
+        found = tracks.paths(self.output, self.options.format, names)
         if self.options.format == "bigwig":
             require("pyBigWig", "genome", "--format bigwig")
         if self.options.format == "parquet":
@@ -103,16 +107,6 @@ class ScanJob(GenomeJob):
         """The file of each target's peaks; none without a threshold."""
         targets = self.targets(spec) if self.options.threshold_percentile is not None else ()
         return {one: self.output.with_name(f"{self.output.name}.{one}{peaks.SUFFIX}") for one in targets}
-
-
-@dataclasses.dataclass(frozen=True)
-class Piece:
-    """Consecutive windows of a stretch, from its window number `first`. last: whether the stretch ends with them."""
-
-    stretch: Stretch
-    first: int
-    count: int
-    last: bool
 
 
 class Scan(GenomeWork):
@@ -130,11 +124,12 @@ class Scan(GenomeWork):
                 f"--scale linear: needs activities in log2, the unit of these weights is {spec.unit}; a card says it"
             )
         self.targets = job.targets(spec)
-        self.columns = spec.target_indices(self.options.targets)
-        self.background = backgrounds.opened(self.options.background, spec, job.model_source.rc)
-        self.stretches = _stretches(genome, job.options)
-        size = max(job.sharing.part_size * len(self.targets) // self._numbers, 1)
-        self.parts = list(_planned(self.stretches, spec.sequence_length, self.stride, size))
+        self.columns = job.columns(spec)
+        self.background = self.columns.background
+        self.stretches = stretches.of_options(genome, job.options)
+        self.columns.used([stretch.contig for stretch in self.stretches])  # raises before any work
+        size = max(job.sharing.part_size // self._positions, 1)
+        self.parts = list(stretches.planned(self.stretches, spec.sequence_length, self.stride, size))
         if not self.parts:
             searched = job.options.regions or job.options.region or job.genome
             raise ZooError(f"{searched}: holds no window of {spec.sequence_length} bases")
@@ -161,6 +156,7 @@ class Scan(GenomeWork):
             "stride": self.stride,
             "max_n": self.options.max_n,
             **({"written": self.targets} if self.options.targets else {}),
+            **({"held_out": self.columns.held_out.identity()} if self.columns.held_out else {}),
             "regions": shards.digest([dataclasses.astuple(stretch) for stretch in self.stretches]),
         }
 
@@ -180,7 +176,7 @@ class Scan(GenomeWork):
                 start = piece.stretch.start + first * stride
                 stop = start + (count - 1) * stride + length
                 codes = self.genome.codes(piece.stretch.contig, start, stop)
-                values.append(self._values(codes))
+                values.append(self._values(piece.stretch.contig, codes))
                 # the windows before have counted the bases up to the end of the last one
                 uncounted = start + (max(0, length - stride) if first else 0)
                 found = self.genome.ambiguous(piece.stretch.contig, uncounted, stop)
@@ -188,8 +184,9 @@ class Scan(GenomeWork):
                 on_progress(count)
         return {VALUES: np.concatenate(values), AS_N: np.concatenate(as_n)}
 
-    def _values(self, codes: np.ndarray) -> np.ndarray:
-        """Base codes, uint8 (B,) -> float32 (W, T), NaN for windows with too many Ns."""
+    def _values(self, contig: str, codes: np.ndarray) -> np.ndarray:
+        """Base codes along a contig, uint8 (B,) -> float32 (W, numbers), NaN for windows with too many Ns, and for
+        members that do not predict the contig."""
         stride, length = self.stride, self.spec.sequence_length
         wanted = unknown_bases(codes, length, stride) <= self.options.max_n * length
         values = np.full((len(wanted), self._numbers), np.nan, np.float32)
@@ -197,8 +194,9 @@ class Scan(GenomeWork):
             # all windows from the first wanted to the last: gaps of an assembly are long, and mostly at the ends of a
             # block
             first, last = int(wanted.argmax()), len(wanted) - int(wanted[::-1].argmax())
-            values[first:last] = self._predicted(codes[first * stride : (last - 1) * stride + length])
-            if not np.isfinite(values[wanted]).all():
+            used = self.columns.used([contig])
+            values[first:last] = self._predicted(codes[first * stride : (last - 1) * stride + length], used)
+            if not np.isfinite(self._of_members(values[wanted], used)).all():
                 raise CheckFailed(f"{self.job.genome}: the model gave an output that is not finite")
             values[~wanted] = np.nan
         return values
@@ -209,14 +207,22 @@ class Scan(GenomeWork):
         return self.options.stride
 
     @property
-    def _numbers(self) -> int:
-        """Numbers of a window."""
-        return len(self.targets)
+    def _positions(self) -> int:
+        """Positions of a window with a value."""
+        return 1
 
-    def _predicted(self, codes: np.ndarray) -> np.ndarray:
-        """Base codes, uint8 (B,) -> float32 (W, numbers)."""
-        found = self.model.windows(codes, self.stride)
-        return found[:, self.columns] if self.options.targets else found
+    @property
+    def _numbers(self) -> int:
+        """Numbers of a window: those of all members."""
+        return len(self.targets) * max(1, len(self.spec.members))
+
+    def _predicted(self, codes: np.ndarray, used: np.ndarray | None) -> np.ndarray:
+        """Base codes, uint8 (B,) -> float32 (W, numbers). used: see Columns.used of the contig."""
+        return self.columns.chosen(self.model.each.windows(codes, self.stride, None if used is None else used[0]))
+
+    def _of_members(self, values: np.ndarray, used: np.ndarray | None) -> np.ndarray:
+        """float32 (W, numbers) -> the numbers of the members that predict a contig."""
+        return values if used is None else values[:, np.repeat(used[0], len(self.targets))]
 
     def _peaks(self) -> Peaks:
         size = self.background.size if self.background else 0
@@ -235,19 +241,18 @@ class Scan(GenomeWork):
         of_peaks = self.job.peaks(self.spec)
         found = {target: self._peaks() for target in of_peaks}
         of_tracks = [file for path, file in files.items() if path not in (self.options.figure, *of_peaks.values())]
-        columns = backgrounds.columns(self.targets, self.background)
-        with tracks.opened(of_tracks, self.options.format, self.genome.contigs, columns) as track:
+        names, missing = self._names, self.columns.may_miss
+        with tracks.opened(of_tracks, self.options.format, self.genome.contigs, names, missing) as track:
             for contig, starts, ends, values in self._intervals(parts, counts, as_n, list(found.values())):
                 track.write(contig, starts, ends, values)
                 if self._drawn is not None:
-                    self._drawn.add(starts, ends, values[:, :: len(columns) // len(self.targets)])
+                    self._drawn.add(starts, ends, values[:, :: len(names) // len(self.targets)])
         if self._drawn is not None and self.options.figure is not None:
             unit = self.spec.unit if self.options.scale == "log2" else self.spec.unit.removeprefix("log2 ")
             figures.draw(self._drawn, files[self.options.figure], self.options.genes, unit)
-        linear = self.options.scale == "linear"
         for target, path in of_peaks.items():
             with files[path].open("w") as file:
-                found[target].write(file, target, linear)
+                found[target].write(file, target)
         return {
             "scan": {
                 **{name: str(value) if isinstance(value, Path) else value for name, value in options.items()},
@@ -257,7 +262,7 @@ class Scan(GenomeWork):
             "counts": counts,
             "read_as_n": as_n,
             "tracks": {file.name: description.facts(file) for file in of_tracks},
-            **backgrounds.entry(self.background),
+            **self.columns.entry(),
             **({"peaks": {target: len(one.found) for target, one in found.items()}} if found else {}),
         }
 
@@ -271,27 +276,43 @@ class Scan(GenomeWork):
         for pieces, arrays in zip(self.parts, parts, strict=True):
             values = arrays[VALUES]
             counts["records"] += len(values)
-            counts[LEFT_OUT] += int(np.isnan(values[:, 0]).sum())
+            counts[LEFT_OUT] += int(np.isnan(values).all(1).sum())
             for contig, position, letter in itertools.chain.from_iterable(shards.unpack(arrays[AS_N])):
                 counts["ambiguous_letters"] += 1
                 if len(as_n) < MOST_NAMED:
                     as_n += self.genome.named(contig, [(position, letter)])
-            ranked = self.background.ranked(values, self.columns) if self.background else None
-            shown = np.exp2(values) if self.options.scale == "linear" else values
-            if ranked is not None:
-                shown = backgrounds.interleaved(shown, ranked[0])
+            scaled = np.exp2(values) if self.options.scale == "linear" else values
             done = 0
             for piece in pieces:
                 here = slice(done, done + piece.count)
+                used = self.columns.used([piece.stretch.contig])
                 if piece.first == 0 or aggregator is None:
                     aggregator = self._track(piece.stretch)
                     number += 1
-                for column, one in enumerate(found):
-                    ranks = [numbers[here, column] for numbers in ranked or ()]
-                    one.add(number, piece.stretch, piece.first, values[here, column], *ranks)
-                for starts, ends, means in aggregator.add(shown[here], piece.last):
-                    yield piece.stretch.contig, starts, ends, means
+                shown = self._of_members(scaled[here], used)
+                if self.background is not None:
+                    mean, _ = self.columns.over_members(self._of_members(values[here], used))
+                    ranks = self.background.ranked(mean, self.columns.targets)
+                    heights, _ = self.columns.over_members(shown)
+                    for column, one in enumerate(found):
+                        rank = (part[:, column] for part in ranks)
+                        one.add(number, piece.stretch, piece.first, heights[:, column], *rank)
+                    shown = np.concatenate([shown, ranks[0]], 1)
+                for starts, ends, means in aggregator.add(shown, piece.last):
+                    yield piece.stretch.contig, starts, ends, self._beside(means)
                 done += piece.count
+
+    @property
+    def _names(self) -> list[str]:
+        """Names of the tracks."""
+        return self.columns.names
+
+    def _beside(self, values: np.ndarray) -> np.ndarray:
+        """Numbers of the members that predict, then percentiles if there is a background, float32 (K, ...) -> those of
+        the tracks, (K, C)."""
+        last = values.shape[1] - (len(self.targets) if self.background else 0)
+        mean, sd = self.columns.over_members(values[:, :last])
+        return self.columns.beside(mean, sd, values[:, last:] if self.background else None)
 
 
 class ProfileScan(Scan):
@@ -313,10 +334,21 @@ class ProfileScan(Scan):
         return {**super().identity(), "profile": self.profile.name}
 
     @property
-    def _numbers(self) -> int:
-        return len(self.targets) * (self.profile.positions or 0)
+    def _positions(self) -> int:
+        return self.profile.positions or 1
 
-    def _predicted(self, codes: np.ndarray) -> np.ndarray:
+    @property
+    def _numbers(self) -> int:
+        return len(self.targets) * self._positions
+
+    @property
+    def _names(self) -> list[str]:
+        return self.targets
+
+    def _beside(self, values: np.ndarray) -> np.ndarray:
+        return values
+
+    def _predicted(self, codes: np.ndarray, used: np.ndarray | None) -> np.ndarray:  # noqa: ARG002
         cut = windows.cut(codes, self.spec.sequence_length, self.stride)
         return self.model.profiles(np.ascontiguousarray(cut))[self.profile.name].reshape(len(cut), -1)
 
@@ -330,45 +362,3 @@ def profile_of(spec: ModelSpec, name: str) -> Profile:
     if name not in known:
         raise ZooError(f"--profile: these weights have {', '.join(known) or 'no profiles'}, got {name!r}")
     return known[name]
-
-
-def _stretches(genome: IndexedFasta, options: ScanOptions) -> list[Stretch]:
-    """Contigs, or regions in the order of the genome. Raises ZooError for an invalid region, or where two overlap."""
-    if options.region is None and options.regions is None:
-        return [Stretch(name, 0, bases) for name, bases in genome.contigs.items()]
-    found = bed.read(options.regions) if options.regions else iter([bed.region(options.region or "", genome.contigs)])
-    regions: list[Interval] = []
-    for one in found:
-        reason = one.reason if isinstance(one, BadInterval) else outside(genome, one)
-        if reason is not None:
-            raise ZooError(f"{one.where}: {reason}")
-        if isinstance(one, Interval):
-            regions.append(one)
-    order = {name: place for place, name in enumerate(genome.contigs)}
-    regions.sort(key=lambda one: (order[one.contig], one.start))
-    for one, following in itertools.pairwise(regions):
-        if one.contig == following.contig and following.start < one.end:
-            raise ZooError(
-                f"{following.where}: overlaps with {one.where}, but a base has one value; merge them first, for "
-                "example with bedtools merge"
-            )
-    return [Stretch(one.contig, one.start, one.end) for one in regions]
-
-
-def _planned(stretches: Sequence[Stretch], length: int, stride: int, part_size: int) -> Iterator[list[Piece]]:
-    """The parts: `part_size` consecutive windows each, the last may have fewer."""
-    pieces: list[Piece] = []
-    room = part_size
-    for stretch in stretches:
-        total = windows.count(stretch.stop - stretch.start, length, stride)
-        first = 0
-        while first < total:
-            count = min(room, total - first)
-            pieces.append(Piece(stretch, first, count, first + count == total))
-            first += count
-            room -= count
-            if not room:
-                yield pieces
-                pieces, room = [], part_size
-    if pieces:
-        yield pieces

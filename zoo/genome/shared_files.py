@@ -95,7 +95,7 @@ def predict_files(
                 "sequence_length": spec.sequence_length,
                 "targets": list(spec.targets),
                 "counts": dict(totals),
-                **backgrounds.entry(columns.background),
+                **columns.entry(),
                 "table": written.facts(),
             }
             write_description(described, description_file)

@@ -46,25 +46,42 @@ def kept_windows(codes: np.ndarray, length: int, stride: int) -> tuple[np.ndarra
     return (kept | unknown), unknown
 
 
-def summarized(model: Model, pieces: Sequence[Piece], options: SummaryOptions) -> tuple[np.ndarray, np.ndarray]:
+def summarized(
+    model: Model, pieces: Sequence[Piece], options: SummaryOptions, used: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Numbers of all members, float32 (N, M * T), and the centres of the windows with the maxima, int64 (N, T); the
-    first of equal ones."""
+    first of equal ones. used: which members predict each piece, bool (N, M); by default all."""
+    if used is None:
+        return _summarized(model, pieces, options, None)
+    values = np.empty((len(pieces), model.spec.numbers), np.float32)
+    places = np.empty((len(pieces), len(model.spec.targets)), np.int64)
+    for members in np.unique(used, axis=0):
+        rows = np.flatnonzero((used == members).all(1)).tolist()
+        values[rows], places[rows] = _summarized(model, [pieces[row] for row in rows], options, members)
+    return values, places
+
+
+def _summarized(
+    model: Model, pieces: Sequence[Piece], options: SummaryOptions, used: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same where bool (M,) says which members predict all pieces."""
     spec = model.spec
     values = np.empty((len(pieces), spec.numbers), np.float32)
     places = np.empty((len(pieces), len(spec.targets)), np.int64)
     single = [row for row, piece in enumerate(pieces) if piece.kept is None]
     if single:
-        values[single] = model.each.predict(np.stack([pieces[row].codes for row in single]))
+        of_each = None if used is None else np.broadcast_to(used, (len(single), len(used)))
+        values[single] = model.each.predict(np.stack([pieces[row].codes for row in single]), of_each)
         places[single] = np.array([pieces[row].centre for row in single])[:, None]
     best, total = np.full(places.shape, -np.inf, np.float32), np.zeros(values.shape)
     for blocks in _together(_blocks(pieces, spec.sequence_length, options.stride)):
-        found = _predicted(model, [block.codes for block in blocks], options.stride)
+        found = _predicted(model, [block.codes for block in blocks], options.stride, used)
         for (row, first, _), ones in zip(blocks, found, strict=True):
             piece = pieces[row]
             ones = ones[::-1] if piece.strand == "-" else ones
             kept = piece.kept[first : first + len(ones)] if piece.kept is not None else np.ones(0, bool)
             total[row] += ones[kept].sum(axis=0, dtype=np.float64)
-            means = np.where(kept[:, None], spread.mean(ones, spec), -np.inf)
+            means = np.where(kept[:, None], spread.mean(ones, spec, used), -np.inf)
             at, highest = means.argmax(axis=0), means.max(axis=0)
             centres = piece.start + (first + at) * options.stride + before_centre(spec.sequence_length)
             higher = highest > best[row]
@@ -110,16 +127,17 @@ def _together(blocks: Iterator[_Block]) -> Iterator[list[_Block]]:
         yield found
 
 
-def _predicted(model: Model, stretches: Sequence[np.ndarray], stride: int) -> list[np.ndarray]:
+def _predicted(model: Model, stretches: Sequence[np.ndarray], stride: int, used: np.ndarray | None) -> list[np.ndarray]:
     """Base codes, uint8 (B,) each -> numbers of every window of each, float32 (W, M * T)."""
     length = model.spec.sequence_length
     counts = [windows.count(len(codes), length, stride) for codes in stretches]
     if not {*model.runtime.split(", ")} <= {*runtimes_with("windows")}:
-        values = model.each.predict(np.concatenate([windows.cut(codes, length, stride) for codes in stretches]))
+        cut = np.concatenate([windows.cut(codes, length, stride) for codes in stretches])
+        values = model.each.predict(cut, None if used is None else np.broadcast_to(used, (len(cut), len(used))))
         return np.split(values, np.cumsum(counts)[:-1])
     # one call for all, where each begins at a multiple of the stride; windows that lie in two stretches are not used
     ends = np.cumsum([-(-len(codes) // stride) for codes in stretches])
     joined = [windows.padded(codes, 0, -len(codes) % stride) for codes in stretches]
-    values = model.each.windows(np.concatenate(joined), stride)
+    values = model.each.windows(np.concatenate(joined), stride, used)
     starts = ends - [len(codes) // stride for codes in joined]
     return [values[start : start + count] for start, count in zip(starts, counts, strict=True)]

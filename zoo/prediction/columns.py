@@ -7,11 +7,15 @@ targets, C columns.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from zoo.prediction import background as backgrounds
 from zoo.prediction import spread
 from zoo.prediction.background import PERCENTILE, Background
+from zoo.prediction.held_out import HeldOut
 from zoo.spec import SPREAD, ModelSpec, check_targets
 
 
@@ -19,28 +23,80 @@ from zoo.spec import SPREAD, ModelSpec, check_targets
 class Columns:
     """The columns of a model: dev, for an ensemble dev_sd, and with a background dev_percentile, target by target.
 
+    With `held_out`, only members that held out a chromosome predict it, and there is a spread if several did for one.
     Raises ZooError if two columns would have the same name.
     """
 
     spec: ModelSpec
     background: Background | None = None
+    targets: Sequence[int] | None = None
+    """Numbers of the targets that are shown; None for all."""
+    held_out: HeldOut | None = None
 
     def __post_init__(self) -> None:
         check_targets(self.names)
 
     @property
+    def shown(self) -> list[str]:
+        """Names of the T targets that are shown."""
+        return [self.spec.targets[number] for number in self._targets]
+
+    @property
+    def has_spread(self) -> bool:
+        """Whether standard deviations are shown."""
+        return bool(self.spec.members) and (self.held_out is None or self.held_out.most > 1)
+
+    @property
+    def may_miss(self) -> bool:
+        """Whether a standard deviation may be missing: that over the only member that held out a chromosome."""
+        return self.has_spread and self.held_out is not None
+
+    def used(self, contigs: Sequence[str]) -> np.ndarray | None:
+        """The members that predict sequences of these chromosomes, bool (N, M); None if all do. Raises ZooError for a
+        chromosome that no member held out."""
+        return None if self.held_out is None else self.held_out.rows(contigs)
+
+    def entry(self) -> dict[str, Any]:
+        """What the description of a run says about the background, and how many members predicted each chromosome."""
+        held_out = {} if self.held_out is None else {"held_out": self.held_out.counts}
+        return backgrounds.entry(self.background) | held_out
+
+    @property
     def names(self) -> list[str]:
         """Names of the C columns."""
-        ends = ["", *([SPREAD] if self.spec.members else []), *([f"_{PERCENTILE}"] if self.background else [])]
-        return [f"{target}{end}" for target in self.spec.targets for end in ends]
+        ends = ["", *([SPREAD] if self.has_spread else []), *([f"_{PERCENTILE}"] if self.background else [])]
+        return [f"{target}{end}" for target in self.shown for end in ends]
+
+    def chosen(self, numbers: np.ndarray) -> np.ndarray:
+        """Numbers of all targets of all members, float32 (N, ...) -> those of the shown targets, (N, M * T)."""
+        if self.targets is None:
+            return numbers
+        return spread.by_member(numbers, self.spec)[:, :, self.targets].swapaxes(0, 1).reshape(len(numbers), -1)
+
+    def over_members(self, numbers: np.ndarray, used: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+        """Mean and standard deviation, float32 (N, T) each; None in place of the latter if it is not shown.
+
+        numbers: of all members, see members.Each, float32 (N, M * T).  used: which members predict each sequence, bool
+        (N, M); by default all. The standard deviation over one member is NaN.
+        """
+        if not self.spec.members:
+            return numbers, None
+        each = np.moveaxis(numbers.reshape(len(numbers), -1, len(self._targets)), 1, 0)
+        mean, sd = spread.mean_and_sd(each, None if used is None else used.T[:, :, None])
+        return mean, sd if self.has_spread else None
+
+    def beside(
+        self, mean: np.ndarray, sd: np.ndarray | None = None, percentiles: np.ndarray | None = None
+    ) -> np.ndarray:
+        """float32 (N, T) each, those that the model has -> (N, C), in the order of `names`."""
+        shown = [part for part in (mean, sd, percentiles) if part is not None]
+        return mean if len(shown) == 1 else np.stack(shown, -1).reshape(len(mean), -1)
 
     def of(self, numbers: np.ndarray, used: np.ndarray | None = None) -> np.ndarray:
-        """Numbers of all members, see members.Each: float32 (N, M * T) -> (N, C).
+        """Numbers of all members -> (N, C); see over_members."""
+        mean, sd = self.over_members(numbers, used)
+        return self.beside(mean, sd, self.background.percentiles(mean, self.targets) if self.background else None)
 
-        used: which members predict each sequence, bool (N, M); by default all. The spread over one member is NaN.
-        """
-        mean, sd = spread.over_members(numbers, self.spec, used)
-        shown = [mean, *([] if sd is None else [sd])]
-        if self.background is not None:
-            shown.append(self.background.percentiles(mean))
-        return mean if len(shown) == 1 else np.stack(shown, -1).reshape(len(numbers), -1)
+    @property
+    def _targets(self) -> Sequence[int]:
+        return range(len(self.spec.targets)) if self.targets is None else self.targets

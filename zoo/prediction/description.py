@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import zoo
 from zoo.card import Card
 from zoo.errors import counted
+from zoo.formats.names import listed
 from zoo.system.files import file_sha256
 from zoo.weights import lookup
 
@@ -87,6 +88,18 @@ def name(weights: dict[str, Any]) -> str:
     if members := weights.get("members"):
         return f"ensemble {weights['id'][:12]} of {len(members)} members"
     return f"published weights {published}" if published else f"weights {weights['id'][:12]}"
+
+
+def held_out(description: dict[str, Any]) -> str | None:
+    """How many members predicted which chromosomes, in words; None for a run without --held-out."""
+    if "held_out" not in description:
+        return None
+    members = counted(max(1, len(description["weights"]["members"])), "members")
+    by_count: dict[int, list[str]] = {}
+    for contig, count in description["held_out"].items():
+        by_count.setdefault(count, []).append(contig)
+    parts = [f"{listed(contigs)} by {count:,}" for count, contigs in sorted(by_count.items())]
+    return f"held out: predicted {', '.join(parts)} of {members}"
 
 
 def details(description: dict[str, Any]) -> list[str]:

@@ -23,6 +23,7 @@ from zoo.prediction import background as backgrounds
 from zoo.prediction import members, session, spread, strands
 from zoo.prediction.automatic import open_automatic
 from zoo.prediction.columns import Columns
+from zoo.prediction.held_out import HeldOut
 from zoo.prediction.members import AnySession, Each
 from zoo.prediction.session import Session
 from zoo.spec import ModelSpec
@@ -92,6 +93,11 @@ class ModelSource:
             lookup.warn_of_imitation(found[-1].weights_id)
         return ensembles.combined(self.names, found)
 
+    def held_out(self, spec: ModelSpec, wanted: bool) -> HeldOut | None:
+        """Which members of these weights predict a chromosome, if that is `wanted`. Raises ZooError if they do not say
+        it."""
+        return HeldOut(ensembles.members_in(self.name, spec)) if wanted else None
+
     def load(self, threads: int | None = None, settled: bool = False) -> Model:
         """Load the model. threads: used unless `running` has a number.  settled: see Session.settle.
 
@@ -149,7 +155,7 @@ def load(
     """
     running = made(RunOptions, options, beside=("rc", "resize", "ambiguous"))
     reading = ReadOptions(resize, ambiguous)  # type: ignore[arg-type]
-    named, given = (one if isinstance(one, str | Path | None) else tuple(one) for one in (model, weights))
+    named, given = (tuple(one) if isinstance(one, list) else one for one in (model, weights))
     return ModelSource(named, given, runtime, running, rc, reading).load()  # type: ignore[arg-type]
 
 
@@ -218,6 +224,11 @@ class Model:
     def each(self) -> Each:
         """The numbers of all members: what means and standard deviations are made of."""
         return Each(members.parts_of(self.session))
+
+    def held_out(self, wanted: bool = True) -> HeldOut | None:
+        """Which members predict a chromosome, if that is `wanted`. Raises ZooError if the weights do not say it."""
+        name = self._source.name if self._source else ""
+        return HeldOut(ensembles.members_in(name, self.spec)) if wanted else None
 
     def members(self, sequences: Sequence[str] | np.ndarray) -> np.ndarray:
         """Predictions of each member of an ensemble: N sequences, or base codes, uint8 (N, L) -> float32 (M, N, T); M

@@ -23,6 +23,7 @@ from zoo.formats.table_writer import Column, Digested, Layout
 from zoo.prediction import background as backgrounds
 from zoo.prediction import description, profiles
 from zoo.prediction.columns import Columns
+from zoo.prediction.held_out import HeldOut
 from zoo.prediction.model import Model
 from zoo.prediction.options import TableOptions
 from zoo.prediction.tables import TableRecords
@@ -66,6 +67,7 @@ class PredictionJob:
     command: what the user typed, for the description.
     table: the columns of the files, if they are tables.
     profiles: file for the numbers of each position, see zoo/prediction/profiles.py.
+    held_out: which members of an ensemble predict an interval; None for all.
     background: file of zoo background; the table then has the percentile beside each number.
     """
 
@@ -78,6 +80,7 @@ class PredictionJob:
     table: TableOptions = dataclasses.field(default_factory=TableOptions)
     profiles: Path | None = None
     background: Path | None = None
+    held_out: HeldOut | None = None
 
     UNIT: ClassVar[str] = "sequences"
     """Plural name of a record."""
@@ -208,7 +211,8 @@ def predict_file(
     job.check_output()
     if job.profiles is not None:
         profiles.check(job.profiles, model.spec, model.rc)
-    columns = Columns(model.spec, backgrounds.opened(job.background, model.spec, model.rc))
+    background = backgrounds.opened(job.background, model.spec, model.rc)
+    columns = Columns(model.spec, background, held_out=job.held_out)
     records = job.records(model.spec.sequence_length, chunk_of(model))
     with outputs_of(job) as (written, description_file):
 
@@ -228,14 +232,15 @@ def predict_file(
                 profile_file.append(labels, positions)
 
         decimals = TERMINAL_DECIMALS if job.output is None and os.isatty(STANDARD_OUTPUT) else None
-        layout = Layout(columns.names, job.LABELS, job.after(model.spec.targets), decimals=decimals)
+        after, missing = job.after(model.spec.targets), columns.may_miss
+        layout = Layout(columns.names, job.LABELS, after, missing, decimals)
         with (
             table_writer.opened(job.output, written, layout) as table,
             profiles.opened(job.profiles, job.overwrite, model.spec, job.LABELS) as profile_file,
             model.spec.naming_flanks(),
         ):
             pipeline.run(records, work, write)
-        described = describe(model, job, records) | backgrounds.entry(columns.background) | {"table": written.facts()}
+        described = describe(model, job, records) | columns.entry() | {"table": written.facts()}
         if job.profiles is not None:
             described["profiles"] = {"file": str(job.profiles), **description.facts(job.profiles)}
         write_description(described, description_file)

@@ -41,16 +41,10 @@ def by_member(numbers: np.ndarray, spec: ModelSpec) -> np.ndarray:
     return np.moveaxis(numbers.reshape(*numbers.shape[:-1], -1, len(spec.targets)), -2, 0)
 
 
-def mean(numbers: np.ndarray, spec: ModelSpec) -> np.ndarray:
-    """float32 (..., M * T) -> the mean over the members, (..., T); the same array for a single network."""
-    return mean_and_sd(by_member(numbers, spec))[0] if spec.members else numbers
-
-
-def over_members(
-    numbers: np.ndarray, spec: ModelSpec, used: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """float32 (N, M * T) -> mean and standard deviation over the members, (N, T) each; the same array and None for a
-    single network. used: which members count, bool (N, M); by default all."""
+def mean(numbers: np.ndarray, spec: ModelSpec, used: np.ndarray | None = None) -> np.ndarray:
+    """float32 (..., M * T) -> the mean over the members, (..., T); the same array for a single network. used: which
+    members count, bool (M,); by default all."""
     if not spec.members:
-        return numbers, None
-    return mean_and_sd(by_member(numbers, spec), None if used is None else used.T[:, :, None])
+        return numbers
+    each = by_member(numbers, spec)
+    return mean_and_sd(each, None if used is None else used.reshape(-1, *[1] * (each.ndim - 1)))[0]

@@ -12,7 +12,7 @@ from zoo.cli import notes, options
 from zoo.cli.parsing import command_line
 from zoo.dna.read_options import STRICT, ReadOptions
 from zoo.errors import ZooError, counted
-from zoo.genome.options import IntervalOptions, RayOptions, SummaryOptions
+from zoo.genome.options import HeldOutOptions, IntervalOptions, RayOptions, SummaryOptions
 from zoo.prediction.options import TableOptions
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def predict(
     reading: Annotated[ReadOptions, options.READING] = STRICT,
     intervals: Annotated[IntervalOptions, options.INTERVALS] = IntervalOptions(),
     summarizing: Annotated[SummaryOptions, options.INTERVALS] = SummaryOptions(),
+    members: Annotated[HeldOutOptions, options.INTERVALS] = HeldOutOptions(),
     model: options.Loaded = options.DEFAULT,
     sharing: Annotated[RayOptions, options.SHARING] = RayOptions(),
 ) -> None:
@@ -66,10 +67,13 @@ def predict(
             raise ZooError("--profiles: only applies to one window for each row, without --ray and --summary")
         job = dataclasses.replace(job, profiles=profiles)
     job = dataclasses.replace(job, background=background)
+    if members.held_out and not intervals.given:
+        raise ZooError("--held-out: only applies to intervals of a genome, with --bed or --region")
     job.check_output()
     job.check_sources()
     if sharing.ray is None:
         loaded = model.load()
+        job = dataclasses.replace(job, held_out=model.source.held_out(loaded.spec, members.held_out))
         with notes.Bar(job.UNIT, _size(files)) as bar:
 
             def on_progress(records: Records) -> None:

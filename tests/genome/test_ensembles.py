@@ -1,0 +1,163 @@
+"""Ensembles along a genome: tracks, intervals and effects are NumPy's mean and spread of the members' own."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+from checkpoints import ODD, random_checkpoint
+from command_line import Zoo
+from refusals import refuses
+
+import zoo as package
+from zoo.card import Card
+from zoo.genome.job import run_job
+from zoo.genome.options import ScanOptions, ShardOptions
+from zoo.genome.scan import ScanJob
+from zoo.prediction.model import ModelSource
+from zoo.weights import checkpoint
+from zoo.weights.checkpoint import Checkpoint
+
+HELD_OUT: tuple[tuple[str, ...], ...] = (("one",), ("one", "two"), ("two",))
+
+BED = "one\t10\t63\ta\t0\t+\ntwo\t20\t160\tb\t0\t-\none\t0\t200\tc\t0\t+\n"
+
+
+def stacked(runs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    wide = np.stack(runs).astype(np.float64)
+    return wide.mean(0).astype(np.float32), wide.std(0, ddof=1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("members")
+    for seed, held_out in enumerate(HELD_OUT):
+        made = random_checkpoint(ODD, seed=seed)
+        spec = dataclasses.replace(made.spec, card=Card(held_out=held_out, unit="log2 enrichment"))
+        checkpoint.save(Checkpoint(spec, made.arrays), folder / f"m{seed}.safetensors")
+    return sorted(folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def genome(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("genome") / "g.fa"
+    random = np.random.default_rng(0)
+    letters = {name: "".join(random.choice(list("ACGT"), size)) for name, size in (("one", 300), ("two", 200))}
+    letters["one"] = letters["one"][:100] + "N" * 60 + letters["one"][160:]
+    path.write_text("".join(f">{name}\n{text}\n" for name, text in letters.items()) + ">three\n" + "ACGT" * 20 + "\n")
+    return path
+
+
+def scanned(genome: Path, folder: Path, weights: list[Path], **options: object) -> Any:
+    """The table of a scan, as a DataFrame."""
+    folder.mkdir(exist_ok=True)
+    source = ModelSource(weights=tuple(weights), runtime="kmer-cpu")
+    chosen = ScanOptions(format="parquet", stride=3, targets=("c", "a"), **options)  # type: ignore[arg-type]
+    sharing = ShardOptions(part_size=50)
+    run_job(ScanJob(genome, folder / "t", chosen, model_source=source, sharing=sharing, overwrite=True))
+    (table,) = folder.glob("t*.parquet")
+    return pandas.read_parquet(table)
+
+
+@pytest.mark.parametrize("options", [{}, {"aggregate": "mean"}, {"scale": "linear"}, {"held_out": False}])
+def test_tracks_are_the_mean_and_spread_of_the_members_tracks(
+    genome: Path, files: list[Path], tmp_path: Path, options: dict[str, object]
+) -> None:
+    runs = [scanned(genome, tmp_path / path.stem, [path], **options) for path in files]
+    found = scanned(genome, tmp_path / "all", files, **options)
+    assert list(found.columns) == ["chrom", "start", "end", "c", "c_sd", "a", "a_sd"]
+    for target in ("c", "a"):
+        mean, sd = stacked([run[target].to_numpy() for run in runs])
+        np.testing.assert_array_equal(found[target], mean)
+        np.testing.assert_array_equal(found[f"{target}_sd"], sd)
+
+
+def test_each_chromosome_of_a_scan_is_predicted_by_members_that_held_it_out(
+    genome: Path, files: list[Path], tmp_path: Path
+) -> None:
+    two = tmp_path / "two.fa"
+    two.write_text(genome.read_text().partition(">three")[0])
+    runs = [scanned(two, tmp_path / path.stem, [path]) for path in files]
+    found = scanned(two, tmp_path / "all", files, held_out=True)
+    for contig in ("one", "two"):
+        there = (found.chrom == contig).to_numpy()
+        used = [run["a"].to_numpy()[there] for run, held_out in zip(runs, HELD_OUT, strict=True) if contig in held_out]
+        mean, sd = stacked(used)
+        np.testing.assert_array_equal(found["a"][there], mean)
+        np.testing.assert_array_equal(found["a_sd"][there], sd)
+    with refuses("three"):
+        scanned(genome, tmp_path / "other", files, held_out=True)
+    # over one member there is no spread: a single fold for each chromosome
+    alone = scanned(two, tmp_path / "alone", [files[0], files[2]], held_out=True)
+    assert list(alone.columns) == ["chrom", "start", "end", "c", "a"]
+    there = (alone.chrom == "two").to_numpy()
+    np.testing.assert_array_equal(alone["c"][there], runs[2]["c"][there])
+
+
+def test_a_scan_is_not_resumed_with_other_members(genome: Path, files: list[Path], tmp_path: Path) -> None:
+    def job(weights: list[Path], **changes: object) -> ScanJob:
+        sharing = ShardOptions(**{"part_size": 50, "shard": "1/2", **changes})
+        source = ModelSource(weights=tuple(weights), runtime="kmer-cpu")
+        return ScanJob(genome, tmp_path / "t", ScanOptions(format="bedgraph"), model_source=source, sharing=sharing)
+
+    run_job(job(files))
+    for others in (files[:2], files[::-1]):
+        with refuses("another run", "weights"):
+            run_job(job(others, shard=None, resume=True))
+    described = run_job(job(files, shard=None, resume=True))
+    assert sorted(path.name for path in tmp_path.glob("t.*")) == [
+        *(f"t.{name}.bedgraph" for name in ("a", "a_sd", "b", "b_sd", "c", "c_sd")), "t.json",
+    ]  # fmt: skip
+    assert len(described["weights"]["members"]) == len(files)
+
+
+@pytest.mark.parametrize("summary", ["center", "max", "mean"])
+@pytest.mark.parametrize("held_out", [False, True])
+def test_intervals(genome: Path, files: list[Path], tmp_path: Path, summary: str, held_out: bool) -> None:
+    bed = tmp_path / "i.bed"
+    bed.write_text(BED)
+    options = {"summary": summary, "runtime": "kmer-cpu"}
+    ensemble = package.predict_intervals(bed, genome, files, held_out=held_out, **options)
+    runs = [package.predict_intervals(bed, genome, path, **options) for path in files]
+    for row, contig in enumerate(ensemble.chrom):
+        used = [run for run, of in zip(runs, HELD_OUT, strict=True) if contig in of or not held_out]
+        mean, sd = stacked([run["b"][row : row + 1].to_numpy() for run in used])
+        if summary != "max" or row < 1:  # the maximum is that of the mean
+            np.testing.assert_array_equal(ensemble["b"][row : row + 1], mean)
+            np.testing.assert_array_equal(ensemble["b_sd"][row : row + 1], sd)
+        elif not held_out:
+            there = ensemble["position_b"][row]
+            one = package.predict_intervals(
+                [(contig, there - 26, there + 27, "", 0, ensemble.strand[row])], genome, files, **options
+            )
+            np.testing.assert_array_equal([one["b"][0], one["b_sd"][0]], [ensemble["b"][row], ensemble["b_sd"][row]])
+
+
+def test_the_command_says_how_many_members_predicted_what(
+    genome: Path, files: list[Path], tmp_path: Path, zoo: Zoo
+) -> None:
+    bed, output = tmp_path / "i.bed", tmp_path / "o.tsv"
+    bed.write_text(BED)
+    arguments = ("--genome", genome, "--weights", ",".join(map(str, files[1:])), "--held-out", "--runtime", "kmer-cpu")
+    status, _, said = zoo("predict", "--bed", bed, *arguments, "-o", output)
+    assert status == 0
+    assert "one by 1, two by 2 of 2 members" in said
+    assert json.loads((tmp_path / "o.tsv.json").read_text())["held_out"] == {"one": 1, "two": 2}
+    header, *rows = (line.split("\t") for line in output.read_text().splitlines())
+    assert [(row[0], row[header.index("a_sd")] == "NA") for row in rows] == [
+        ("one", True), ("two", False), ("one", True),
+    ]  # fmt: skip
+    bed.write_text("three\t0\t53\n")
+    status, _, said = zoo("predict", "--bed", bed, *arguments)
+    assert (status, "three" in said, said.count("\n")) == (2, True, 1)
+
+
+def test_weights_that_do_not_say_what_they_held_out_are_refused(genome: Path, tmp_path: Path) -> None:
+    checkpoint.save(random_checkpoint(ODD), tmp_path / "w.safetensors")
+    with refuses("--held-out", "card"):
+        package.predict_intervals([("one", 0, 53)], genome, tmp_path / "w.safetensors", held_out=True)
