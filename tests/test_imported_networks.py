@@ -358,3 +358,12 @@ def test_match_finds_what_the_options_leave_open(outputs: Hand, zoo: Zoo, tmp_pa
     spec = package.load(tmp_path / "mine.onnx").spec
     assert (spec.frame.input, spec.frame.strand) == (FRAME.input, FRAME.strand)
     assert "90 predictions of match.tsv" in spec.imported
+
+
+def test_an_imported_ensemble_has_the_spread_of_its_members(plain: Path) -> None:
+    model = package.load(plain, runtime="onnx-cpu")
+    codes = np.random.default_rng(0).integers(0, 4, (9, model.spec.sequence_length), np.uint8)
+    each = model.members(codes)
+    assert each.shape == (2, 9, 3)
+    np.testing.assert_array_equal(model.predict_codes(codes), each.mean(0, dtype=np.float64).astype(np.float32))
+    np.testing.assert_array_equal(model.spread(codes), each.std(0, ddof=1, dtype=np.float64).astype(np.float32))

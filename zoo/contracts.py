@@ -45,6 +45,8 @@ class Engine(Protocol):
     def run(self, codes: np.ndarray) -> np.ndarray:
         """Base codes, uint8 (N, L), 1 <= N <= batch_size, C-contiguous -> activities, float32 (N, T).
 
+        For a file with the members of an ensemble (ModelSpec.members), here and in ShorterWays the last axis has the
+        activities of each member in turn, M * T.
         No later call changes the returned array.
         """
 
@@ -165,6 +167,10 @@ class ExporterExtras(Protocol):
 
     GRAPH: str
     CONVERTS: tuple[str, ...]
+
+    def join(self, members: Sequence[Checkpoint | Path], spec: ModelSpec, path: Path, **settings: Any) -> None:
+        """Write the members of an ensemble into one file, with the options of `export`: checkpoints, or files with
+        suffixes in CONVERTS. spec: of the ensemble, for the file."""
 
     def read_spec(self, path: Path) -> ModelSpec:
         """The spec in an exported file. Raises ZooError if it has none."""

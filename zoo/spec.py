@@ -161,10 +161,10 @@ class ModelSpec:
             ) from None
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields; `imported`, `card`, `frame` and `members` are left out if they are empty."""
-        fields = {**dataclasses.asdict(self), "card": self.card and self.card.to_dict()}
+        """The fields; `imported`, `card`, `frame` and `members` are left out if there are none."""
+        fields = {**dataclasses.asdict(self), "card": None if self.card is None else self.card.to_dict()}
         optional = ("imported", "card", "frame", "members")
-        return {name: value for name, value in fields.items() if value or name not in optional}
+        return {name: value for name, value in fields.items() if name not in optional or value not in (None, "", ())}
 
     def to_json(self) -> str:
         return json.dumps(self.to_dict(), sort_keys=True)

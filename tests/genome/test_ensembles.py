@@ -147,7 +147,7 @@ def test_the_command_says_how_many_members_predicted_what(
     status, _, said = zoo("predict", "--bed", bed, *arguments, "-o", output)
     assert status == 0
     assert "one by 1, two by 2 of 2 members" in said
-    assert json.loads((tmp_path / "o.tsv.json").read_text())["held_out"] == {"one": 1, "two": 2}
+    assert json.loads((tmp_path / "o.tsv.json").read_text())["held_out_members"] == {"one": 1, "two": 2}
     header, *rows = (line.split("\t") for line in output.read_text().splitlines())
     assert [(row[0], row[header.index("a_sd")] == "NA") for row in rows] == [
         ("one", True), ("two", False), ("one", True),

@@ -13,7 +13,7 @@ from zoo.errors import ImitationWarning
 from zoo.prediction import description
 from zoo.prediction.model import ModelSource, load
 from zoo.prediction.run import PredictionJob, predict_file
-from zoo.weights import checkpoint, lookup
+from zoo.weights import checkpoint, ensembles, lookup
 
 NAMES = ", ".join(sorted(lookup.variants()))
 """Needs no PyTorch and starts at once; that all runtimes agree is shown in test_runtimes.py and test_parity.py."""
@@ -92,7 +92,7 @@ class TestWeights:
     def test_without_a_name_the_pulled_weights_are_used(self, pulled: Path) -> None:
         ids = [lookup.load(*names).spec.weights_id for names in ((), ("original:published",), (pulled,))]
         assert ids == [random_checkpoint(ODD).spec.weights_id] * 3
-        assert (lookup.default(), lookup.by_name([])) == (
+        assert (lookup.default(), ensembles.by_name([])) == (
             "original:published",
             {"original:published": lookup.default()},
         )
@@ -137,10 +137,10 @@ class TestWeights:
     def test_several_have_names_of_their_own(self, tmp_path: Path) -> None:
         (tmp_path / "run.1").mkdir()
         run, file = str(tmp_path / "run.1"), str(tmp_path / "mine.safetensors")
-        assert lookup.by_name(["tuned", file, run]) == {"tuned": "tuned", "mine": file, "run.1": run}
-        assert lookup.by_name([]) == {"original": "original"}
+        assert ensembles.by_name(["tuned", file, run]) == {"tuned": "tuned", "mine": file, "run.1": run}
+        assert ensembles.by_name([]) == {"original": "original"}
         with refuses("mine"):
-            lookup.by_name([file, "elsewhere/mine.onnx"])
+            ensembles.by_name([file, "elsewhere/mine.onnx"])
 
     def test_a_file_decides_over_the_name(self, file: Path) -> None:
         loaded = lookup.resolve("tuned", file)

@@ -23,7 +23,7 @@ from zoo.card import Card
 from zoo.errors import CheckFailed, ZooError, ZooWarning
 from zoo.publish import hub, pack
 from zoo.publish.options import PackOptions
-from zoo.weights import checkpoint, lookup, packs
+from zoo.weights import checkpoint, ensembles, lookup, packs
 
 pytest.importorskip("huggingface_hub")
 
@@ -149,7 +149,7 @@ def test_a_pack_is_fetched_tested_and_has_a_name(server: Server, made: tuple[Pat
     folder = packs.hub_folder(NAME)
     assert {path.name for path in folder.iterdir()} == {path.name for path in made[0].iterdir()} | {packs.COMMIT}
     assert list(packs.pulled()) == [f"{NAME}@main"]
-    assert lookup.by_name([f"{NAME}@main", "tuned"]) == {"odd@main": f"{NAME}@main", "tuned": "tuned"}
+    assert ensembles.by_name([f"{NAME}@main", "tuned"]) == {"odd@main": f"{NAME}@main", "tuned": "tuned"}
     assert f"{NAME}@main" in lookup.names()
     status, out, _ = zoo("info", f"{NAME}@main")
     assert "Drosophila" in out

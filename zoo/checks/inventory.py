@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from zoo.checks import catalogue
 from zoo.checks.catalogue import KnownModel
 from zoo.prediction import session
 from zoo.spec import ModelSpec, listed
-from zoo.weights import checkpoint, lookup, model_arrays
+from zoo.weights import checkpoint, ensembles, lookup, model_arrays
+from zoo.weights.ensembles import Weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,14 +83,19 @@ def _left_out(kind: str) -> list[Entry]:
     return [Entry(name, "", why) for name, why in registry.problems(kind).items()]
 
 
-def describe(weights: str | Path) -> dict[str, Any]:
+def describe(weights: Weights) -> dict[str, Any]:
     """Describe weights: what the file says and, for bundled weights, what catalog.toml says; JSON types only.
 
-    weights: a file or a name. For a model whose weights are not bundled, only the network is described.
+    weights: a file or a name, or several. For a model whose weights are not bundled, only the network is described.
+    members: of an ensemble, the fields of spec.Member, and `weights`, the file or name of each.
     recipe: the model's default training settings, by the fields of TrainConfig.  arrays, numbers: None if only the
     network knows them and PyTorch is not installed.
     Raises ZooError as lookup.read_spec does, and for published weights that are not on this machine.
     """
+    members = ensembles.members_of(weights)
+    if len(members) > 1:
+        return _of_ensemble(members)
+    (weights,) = members
     bare = lookup.is_name(weights) and weights in lookup.variants() and weights not in lookup.catalog()
     path = None if bare else lookup.path_of(weights)
     spec = _of_model(str(weights)) if path is None else lookup.read_spec(path)
@@ -112,6 +119,30 @@ def describe(weights: str | Path) -> dict[str, Any]:
         "targets": list(spec.targets),
         "arrays": shapes and {name: list(shape) for name, shape in shapes.items()},
         "numbers": shapes and sum(map(math.prod, shapes.values())),
+    }
+
+
+def _of_ensemble(members: Sequence[str | Path]) -> dict[str, Any]:
+    """The description of several weights as one model; `members` also has the file or name of each."""
+    each = [describe(one) for one in members]
+    specs = [lookup.read_spec(lookup.path_of(one)) for one in members]
+    whole = ensembles.combined(members, specs)
+    names = [name for name, spec in zip(members, specs, strict=True) for _ in spec.members or (spec,)]
+    found = [
+        {"weights": str(name), **dataclasses.asdict(member)} for name, member in zip(names, whole.members, strict=True)
+    ]
+    nothing = dict.fromkeys(("bundled", "published", "imitates", "caution", "arrays"))
+    sums = {key: sum(one[key] or 0 for one in each) for key in ("bytes", "numbers")}
+    return {
+        **nothing,
+        **sums,
+        "fidelity": {},
+        "recipe": {},
+        "file": ", ".join(str(one["file"]) for one in each),
+        **dataclasses.asdict(whole),
+        "card": whole.card and whole.card.to_dict(),
+        "targets": list(whole.targets),
+        "members": found,
     }
 
 

@@ -16,9 +16,9 @@ from zoo.dna import windows
 from zoo.dna.encoding import reverse_complement
 from zoo.dna.windows import before_centre, unknown_bases
 from zoo.genome.options import SummaryOptions
-from zoo.prediction import spread
 from zoo.prediction.model import Model
 from zoo.prediction.session import runtimes_with
+from zoo.weights import spread
 
 BLOCK_BASES = 1 << 18
 """Bases whose windows are predicted together, so that memory does not grow with an interval."""

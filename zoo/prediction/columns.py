@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from zoo.prediction import background as backgrounds
-from zoo.prediction import spread
 from zoo.prediction.background import PERCENTILE, Background
 from zoo.prediction.held_out import HeldOut
 from zoo.spec import SPREAD, ModelSpec, check_targets
+from zoo.weights import spread
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Columns:
 
     def entry(self) -> dict[str, Any]:
         """What the description of a run says about the background, and how many members predicted each chromosome."""
-        held_out = {} if self.held_out is None else {"held_out": self.held_out.counts}
+        held_out = {} if self.held_out is None else {"held_out_members": self.held_out.counts}
         return backgrounds.entry(self.background) | held_out
 
     @property

@@ -92,11 +92,11 @@ def name(weights: dict[str, Any]) -> str:
 
 def held_out(description: dict[str, Any]) -> str | None:
     """How many members predicted which chromosomes, in words; None for a run without --held-out."""
-    if "held_out" not in description:
+    if "held_out_members" not in description:
         return None
     members = counted(max(1, len(description["weights"]["members"])), "members")
     by_count: dict[int, list[str]] = {}
-    for contig, count in description["held_out"].items():
+    for contig, count in description["held_out_members"].items():
         by_count.setdefault(count, []).append(contig)
     parts = [f"{listed(contigs)} by {count:,}" for count, contigs in sorted(by_count.items())]
     return f"held out: predicted {', '.join(parts)} of {members}"

@@ -2,7 +2,7 @@
 
 Members run one after the other on a CPU, each with all cores; a GPU takes batches of all of them. Any numbers that are
 derived from predictions, such as the effect of a variant, are derived for each member, and then their mean and standard
-deviation are taken (spread.py). Axes: N sequences, M members, T targets.
+deviation are taken (zoo/weights/spread.py). Axes: N sequences, M members, T targets.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import numpy as np
 
 from zoo.dna.encoding import check_codes
 from zoo.errors import CheckFailed
-from zoo.prediction import spread, strands
+from zoo.prediction import strands
 from zoo.prediction.session import Session
 from zoo.prediction.strands import BothStrands
 from zoo.spec import ModelSpec
 from zoo.system import futures
+from zoo.weights import spread
 
 One = Session | BothStrands
 

@@ -20,7 +20,7 @@ from zoo.dna.read_options import PYTHON, STRICT, ReadOptions
 from zoo.errors import ZooError
 from zoo.options import RunOptions, check, made
 from zoo.prediction import background as backgrounds
-from zoo.prediction import members, session, spread, strands
+from zoo.prediction import members, session, strands
 from zoo.prediction.automatic import open_automatic
 from zoo.prediction.columns import Columns
 from zoo.prediction.held_out import HeldOut
@@ -28,7 +28,7 @@ from zoo.prediction.members import AnySession, Each
 from zoo.prediction.session import Session
 from zoo.spec import ModelSpec
 from zoo.system.files import file_sha256
-from zoo.weights import ensembles, lookup, packs
+from zoo.weights import ensembles, lookup, packs, spread
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.ensembles import Weights
 
@@ -73,7 +73,7 @@ class ModelSource:
     @property
     def files(self) -> tuple[Path, ...]:
         """Absolute paths of the weights files; bundled weights have none."""
-        return tuple(file for file in map(lookup.file_of, self.names) if file is not None)
+        return tuple(ensembles.files_of(self.names))
 
     def absolute(self) -> ModelSource:
         """The same source, whatever the current folder is."""

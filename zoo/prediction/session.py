@@ -22,10 +22,9 @@ from zoo.dna import windows
 from zoo.dna.encoding import check_codes
 from zoo.errors import MissingDependency, ZooError, did_you_mean, nearest_first
 from zoo.options import RunOptions
-from zoo.prediction import spread
 from zoo.spec import ALPHABET, ModelSpec
 from zoo.system import futures, machine
-from zoo.weights import lookup
+from zoo.weights import lookup, spread
 from zoo.weights.checkpoint import SUFFIX, Checkpoint, profiles_of
 
 FORKED = (

@@ -17,7 +17,7 @@ from zoo.serve.limits import Admission
 from zoo.serve.options import ServeOptions
 from zoo.serve.protocol import RequestError
 from zoo.spec import UNKNOWN_BASE
-from zoo.weights import lookup
+from zoo.weights import ensembles
 
 WARM_UP = 64
 """Sequences predicted before the first request, which therefore does not wait for an engine to start."""
@@ -76,7 +76,7 @@ def open_models(
     """
     settings = dataclasses.asdict(running)
     served = []
-    for name, one in lookup.by_name(weights).items():
+    for name, one in ensembles.by_name(weights).items():
         model = load(None, one, runtime, **settings)
         each = _warm_up(model)
         most, in_place = options.max_batch or model.batch_size, int(STANDSTILL / each)

@@ -30,7 +30,7 @@ from zoo.explain.logos import COLOURS
 from zoo.prediction import description
 from zoo.spec import ALPHABET, MOST_SHOWN
 from zoo.system.atomic import replacing_folder
-from zoo.weights import exports, lookup
+from zoo.weights import ensembles, exports
 
 PAGE = Path(__file__).with_name("page.html")
 
@@ -110,10 +110,11 @@ def write(weights: Sequence[str], path: Path, ort: Path, overwrite: bool = False
     Raises ZooError for a missing or old package, for two models of one name, and as the exporter onnx and
     replacing_folder do.
     """
-    models = lookup.by_name(weights)
+    models = ensembles.by_name(weights)
+    files = [file for one in models.values() for file in ensembles.files_of(one)]
     _check_ort(ort)
     exporter = registry.load("exporters", "onnx")
-    with replacing_folder(path, overwrite, OUR_FILES, [ort, *map(lookup.file_of, models.values())]) as folder:
+    with replacing_folder(path, overwrite, OUR_FILES, [ort, *files]) as folder:
         (folder / "models").mkdir()
         (folder / "ort").mkdir()
         for source, target in ORT_FILES.items():

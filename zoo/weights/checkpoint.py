@@ -55,9 +55,12 @@ def config_of(spec: ModelSpec) -> Any:
 
 
 def profiles_of(spec: ModelSpec) -> tuple[Profile, ...]:
-    """The profiles of a network: those of its frame if it was imported as a graph, else those of its model."""
+    """The profiles of a network: those of its frame if it was imported as a graph, else those of its model. Of an
+    ensemble, those of its members if they are one network with different weights, else none."""
     if spec.frame is not None:
         return spec.frame.profiles
+    if len({one.network_id for one in spec.members}) > 1:
+        return ()
     profiles = getattr(registry.load("models", spec.architecture), "profiles", None)
     return tuple(profiles(config_of(spec))) if profiles else ()
 

@@ -22,6 +22,9 @@ from zoo.weights import folds, lookup
 Weights = str | Path | Sequence[str | Path]
 """What a user names: weights, or several."""
 
+MOST_NAMED = 3
+"""Members whose names make the name of an ensemble."""
+
 _NUMBERS = re.compile(r"(\d+)")
 
 
@@ -67,10 +70,28 @@ def _checked(members: list[str | Path]) -> list[str | Path]:
 
 
 def short_name(weights: Weights) -> str:
-    """A name of an ensemble for people: that of its folder, else those of its members."""
+    """The name of weights in lists, see lookup.short_name: of an ensemble, that of its folder or of its members."""
     if isinstance(weights, str | Path) and Path(weights).is_dir():
-        return Path(weights).resolve().name
-    return "+".join(lookup.short_name(one) for one in members_of(weights))
+        return lookup.short_name(weights)
+    members = members_of(weights)
+    return "+".join(map(lookup.short_name, members)) if len(members) <= MOST_NAMED else f"ensemble-of-{len(members)}"
+
+
+def by_name(weights: Sequence[str]) -> dict[str, str]:
+    """Short name -> weights, for several; `lookup.default()` if there are none. Raises ZooError for two with the same
+    name."""
+    result: dict[str, str] = {}
+    for one in weights or [lookup.default()]:
+        name = short_name(one)
+        if name in result:
+            raise ZooError(f"{name}: two of the models would have this name; rename one of the files")
+        result[name] = one
+    return result
+
+
+def files_of(weights: Weights) -> list[Path]:
+    """Absolute paths of the files of weights; bundled ones have none."""
+    return [file for one in members_of(weights) if (file := lookup.file_of(one)) is not None]
 
 
 def combined(names: Sequence[str | Path], specs: Sequence[ModelSpec]) -> ModelSpec:

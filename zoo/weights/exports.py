@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from zoo.errors import ZooError
 from zoo.spec import ModelSpec
 from zoo.system.atomic import temporary_folder
 from zoo.system.files import cache_folder
-from zoo.weights import checkpoint, file_checks, lookup
+from zoo.weights import checkpoint, ensembles, file_checks, lookup
 from zoo.weights.checkpoint import Checkpoint
 
 
@@ -27,9 +28,14 @@ def write(name: str, weights: str | Path, path: Path, model: str | None = None, 
 
     A file from which the exporter `name` makes the format itself (CONVERTS) needs no arrays: the graph of an imported
     network. model: the network that they must be of.  settings: of the format, and overwrite.
+    Members of an ensemble become one file, if the format has such files.
     Raises what the exporter raises, and as lookup.load does.
     """
-    exporter, file = registry.load("exporters", name), lookup.file_of(weights)
+    exporter, members = registry.load("exporters", name), ensembles.members_of(weights)
+    if len(members) > 1:
+        return _write_ensemble(name, members, path, model, settings)
+    (weights,) = members
+    file = lookup.file_of(weights)
     if file is not None and file.suffix.lower() in getattr(exporter, "CONVERTS", ()):
         spec: ModelSpec = exporter.convert(file, path, **settings)
         lookup.warn_of_imitation(spec.weights_id)
@@ -37,6 +43,25 @@ def write(name: str, weights: str | Path, path: Path, model: str | None = None, 
     source = lookup.load(model, weights)
     exporter.export(source, path, **settings)
     return source.spec
+
+
+def _write_ensemble(
+    name: str, members: Sequence[str | Path], path: Path, model: str | None, settings: Mapping[str, Any]
+) -> ModelSpec:
+    exporter = registry.load("exporters", name)
+    join = getattr(exporter, "join", None)
+    if join is None:
+        able = [other for other, one in registry.working("exporters").items() if hasattr(one, "join")]
+        raise ZooError(
+            f"--{name}: has no files of several members; {' or '.join(f'--{one}' for one in able)} writes an ensemble"
+        )
+    found = [lookup.resolve(model, one, exporter.CONVERTS) for one in members]
+    specs = [lookup.read_spec(one) if isinstance(one, Path) else one.spec for one in found]
+    for spec in specs:
+        lookup.warn_of_imitation(spec.weights_id)
+    whole = ensembles.combined(members, specs)
+    join(found, whole, path, **settings)
+    return whole
 
 
 def exported(weights: Checkpoint, name: str, **settings: Any) -> Path:

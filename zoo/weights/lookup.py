@@ -242,21 +242,9 @@ def is_name(weights: str | Path) -> bool:
     return True
 
 
-def by_name(weights: Sequence[str]) -> dict[str, str]:
-    """Short name -> weights, for several: "original" for that name, "mine" for mine.safetensors, "run.1" for that run
-    folder, "odd@v1" for hf:lab/odd@v1. `default()` if `weights` is empty. Raises ZooError for two with the same name.
-    """
-    result: dict[str, str] = {}
-    for one in weights or [default()]:
-        name = short_name(one)
-        if name in result:
-            raise ZooError(f"{name}: two of the models would have this name; rename one of the files")
-        result[name] = one
-    return result
-
-
 def short_name(weights: str | Path) -> str:
-    """The short name of weights, see by_name."""
+    """ "original" for that name, "mine" for mine.safetensors, "run.1" for that run folder, "odd@v1" for
+    hf:lab/odd@v1."""
     path = Path(weights)
     whole = packs.is_hub_name(weights) or path.is_dir()
     return path.name if whole else str(weights) if is_name(weights) else path.stem

@@ -9,7 +9,7 @@ differ, no file is written.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -23,7 +23,8 @@ from zoo.options import RunOptions
 from zoo.spec import ALPHABET, TEST_KEY, UNKNOWN_BASE, ModelSpec
 from zoo.system.atomic import check_target
 from zoo.weights import checkpoint, network
-from zoo_exporters.onnx import traced
+from zoo_exporters.onnx import ensembles, traced
+from zoo_exporters.onnx.ensembles import Member, Outputs, output_of
 from zoo_exporters.onnx.imported import network_shapes, write_imported
 from zoo_exporters.onnx.inputs import INPUTS, OUTPUT, PROFILE, TENSORS, one_hot_channels_first, remove_input, set_input
 from zoo_exporters.onnx.stored import describe, read_spec, read_tests, write_spec, written
@@ -31,12 +32,11 @@ from zoo_exporters.onnx.stored import describe, read_spec, read_tests, write_spe
 if TYPE_CHECKING:
     import onnx
 
-    from zoo.contracts import Engine
     from zoo.weights.checkpoint import Checkpoint
 
 __all__ = [
-    "CONVERTS", "INPUTS", "OPSET", "OUTPUT", "PROFILE", "SUFFIX", "TENSORS", "convert", "export", "network_shapes",
-    "read_spec", "read_tests", "refuses", "write_imported", "write_spec",
+    "CONVERTS", "INPUTS", "OPSET", "OUTPUT", "PROFILE", "SUFFIX", "TENSORS", "convert", "export", "join",
+    "network_shapes", "output_of", "read_spec", "read_tests", "refuses", "write_imported", "write_spec",
 ]  # fmt: skip
 
 SUFFIX = ".onnx"
@@ -57,10 +57,6 @@ TOLERANCE = 1e-4
 
 UNKNOWN_SHARE = 0.02
 """Share of Ns in the random sequences of that comparison."""
-
-
-Outputs = Callable[[np.ndarray], Sequence[np.ndarray]]
-"""Base codes, uint8 (N, L) -> activities (N, T), and profiles (N, S, P)."""
 
 
 class Plain(NamedTuple):
@@ -93,6 +89,40 @@ def export(
     Raises ZooError for a bad opset, input or path; MissingDependency if the model needs PyTorch, which is not
     installed; CheckFailed if the exported graph and the reference disagree. Then no file is written.
     """
+    _check_settings(opset, input)
+    check_target(path, overwrite)
+    _write(*_network(weights, opset or OPSET), weights.spec, path, input, overwrite)
+
+
+def join(
+    members: Sequence[Checkpoint | Path],
+    spec: ModelSpec,
+    path: Path,
+    *,
+    opset: int | None = None,
+    input: str = "onehot",  # noqa: A002
+    overwrite: bool = False,
+) -> None:
+    """Write one file with all members of an ensemble: its outputs are the mean `activity`, the standard deviation
+    `activity_sd`, and `activity_members`. A member that is a file was written by `export` or an import.
+
+    Raises ZooError and CheckFailed as `export` does, and for members with different operator sets.
+    """
+    import onnx
+
+    _check_settings(opset, input)
+    check_target(path, overwrite, [one for one in members if isinstance(one, Path)])
+    found = []
+    for one in members:
+        if isinstance(one, Path):
+            count = max(1, len(read_spec(one).members))
+            found.append(Member(onnx.load(one), str(one), _in_runtime(one), count))
+        else:
+            found.append(Member(*_network(one, opset or OPSET)))
+    _write(*ensembles.joined(found, spec), spec, path, input, overwrite)
+
+
+def _check_settings(opset: int | None, input: str) -> None:  # noqa: A002
     import onnx
 
     if input not in INPUTS:
@@ -100,18 +130,41 @@ def export(
     newest = onnx.defs.onnx_opset_version()
     if opset is not None and not OPSET <= opset <= newest:
         raise ZooError(f"opset: expected {OPSET} to {newest}, got {opset}")
-    check_target(path, overwrite)
+
+
+def _network(weights: Checkpoint, opset: int) -> tuple[onnx.ModelProto, str, Outputs]:
+    """The graph of a network from one-hot bases; and the name and function of its reference."""
     plain_network = _plain(weights)
     name, reference = _reference(weights, plain_network)
     if plain_network:
-        model = plain_network.graph(opset or OPSET)
-    else:
-        model = traced.trace(network.from_checkpoint(weights), weights.spec, TENSORS, opset or OPSET)
-    set_input(model.graph, INPUTS[input], weights.spec.sequence_length)
-    describe(model, weights.spec, INPUTS[input])
+        return plain_network.graph(opset), name, reference
+    return traced.trace(network.from_checkpoint(weights), weights.spec, TENSORS, opset), name, reference
+
+
+def _write(
+    model: onnx.ModelProto,
+    name: str,
+    reference: Outputs,
+    spec: ModelSpec,
+    path: Path,
+    input: str,  # noqa: A002
+    overwrite: bool,
+) -> None:
+    """Write a graph from one-hot bases with another input, and compare the file with its reference."""
+    set_input(model.graph, INPUTS[input], spec.sequence_length)
+    describe(model, spec, INPUTS[input])
     with written(model, path, overwrite) as partial:
         _check_valid(partial, path)
         _check(partial, name, reference, path)
+
+
+def _in_runtime(path: Path) -> Outputs:
+    """What a file gives in ONNX Runtime. The runtime is loaded by name, since exporters import no runtime."""
+    spec = read_spec(path)
+    options = RunOptions(batch_size=_checked_batches(spec.sequence_length)[-1])
+    engine = registry.load("runtimes", "onnx").start_file(path, "cpu", options)
+    profiles = engine.profiles if checkpoint.profiles_of(spec) else lambda _: {}
+    return lambda codes: [engine.run(codes), *profiles(codes).values()]
 
 
 def convert(
@@ -149,10 +202,9 @@ def convert(
     describe(model, spec, INPUTS[input])
     if tests is not None:
         model.metadata_props.add(key=TEST_KEY, value=tests)
-    options = RunOptions(batch_size=_checked_batches(length)[-1])
-    engine = registry.load("runtimes", "onnx").start_file(source, "cpu", options)
+    reference = _in_runtime(source)
     with written(model, path, overwrite) as partial:
-        _check(partial, str(source), lambda codes: _outputs(engine, codes), path)
+        _check(partial, str(source), reference, path)
     return spec
 
 
@@ -206,24 +258,14 @@ def _checked_batches(length: int) -> tuple[int, ...]:
     return *CHECKED_BATCHES, max(CHECKED_BATCHES[-1] + 1, CHECKED_BASES // length)
 
 
-def _outputs(engine: Engine, codes: np.ndarray) -> Sequence[np.ndarray]:
-    """Activities (N, T), and the profiles if there are any."""
-    found: Mapping[str, np.ndarray] = engine.profiles(codes) if checkpoint.profiles_of(engine.spec) else {}  # type: ignore[attr-defined]
-    return [engine.run(codes), *found.values()]
-
-
 def _check(partial: Path, name: str, reference: Outputs, path: Path) -> None:
     """Raise CheckFailed unless the file gives the numbers of the reference in ONNX Runtime."""
-    spec = read_spec(partial)
-    # the runtime is loaded by name, since exporters import no runtime
-    batches = _checked_batches(spec.sequence_length)
-    options = RunOptions(batch_size=batches[-1])
-    engine = registry.load("runtimes", "onnx").start_file(partial, "cpu", options)
+    spec, outputs = read_spec(partial), _in_runtime(partial)
     random = np.random.default_rng(0)
-    for batch in batches:
+    for batch in _checked_batches(spec.sequence_length):
         codes = random.integers(0, len(ALPHABET), (batch, spec.sequence_length), np.uint8)
         codes[random.random(codes.shape) < UNKNOWN_SHARE] = UNKNOWN_BASE
-        for actual, expected in zip(_outputs(engine, codes), reference(codes), strict=True):
+        for actual, expected in zip(outputs(codes), reference(codes), strict=True):
             # the numbers of a profile are compared in units of its largest
             unit = np.abs(expected).max() or 1 if expected.ndim > 2 else 1
             found, wanted = (one.reshape(batch, -1) / unit for one in (actual, expected))

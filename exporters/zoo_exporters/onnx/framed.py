@@ -7,7 +7,7 @@ those of the foreign nodes and tensors with NETWORK, so that an engine can tell 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,17 +16,13 @@ from zoo.frame import BASES, Frame, Profile, Target, Transform
 from zoo.layers.onnx_graph import Tensors
 from zoo.weights.importers import framed as meaning
 from zoo.weights.importers.framed import Tensor
+from zoo_exporters.onnx.ensembles import add_statistics
+from zoo_exporters.onnx.graph import BEHIND, FRONT, Graph, in_network
 from zoo_exporters.onnx.inputs import PROFILE
 
 if TYPE_CHECKING:
     import onnx
 
-FRONT, BEHIND, NETWORK = "frame/input/", "frame/output/", "network"
-"""Starts of the names of nodes and tensors: before the network, behind it, and of the network itself, which are
-"network0/" for the first member of an ensemble."""
-
-SPREAD = "activity_sd"
-"""Output of an ensemble: the standard deviation over its members, float32 (N, T)."""
 
 Shapes = Mapping[str, Sequence[int | str | None]]
 """Output of the network -> its shape."""
@@ -49,26 +45,14 @@ def compile_frame(
     Raises ZooError if the frame contradicts a graph, or members differ.
     """
     import onnx
-    from onnx import compose, inliner
 
     whole = onnx.ModelProto(ir_version=members[0].ir_version, opset_import=members[0].opset_import)
-    graph = _Graph(whole)
+    graph = Graph(whole)
     fed = _front(graph, frame, inputs, tensors.input)
     activities, profiles = [], []
     for number, member in enumerate(members):
-        if {(one.domain, one.version) for one in member.opset_import} != graph.operators:
-            raise ZooError("members: expected networks with the same operator sets; export them in the same way")
-        whole_member = inliner.inline_local_functions(member) if member.functions else member
-        own = f"{NETWORK}{number}/"
-        part = compose.add_prefix(whole_member, own).graph
-        constants = {one.name for one in part.initializer}
-        for tensor in part.input:
-            if tensor.name not in constants:
-                graph.prefix = FRONT
-                graph.node("Identity", [fed[tensor.name.removeprefix(own)]], name=tensor.name)
-        whole.graph.node.extend(part.node)
-        whole.graph.initializer.extend(part.initializer)
-        whole.graph.sparse_initializer.extend(part.sparse_initializer)
+        graph.prefix = FRONT
+        own = in_network(graph, member, number, fed)
         graph.prefix = BEHIND
         shapes = {one.name: one.shape for one in outputs}
         activities.append(_activities(graph, frame, own, shapes))
@@ -79,66 +63,7 @@ def compile_frame(
     return whole
 
 
-class _Graph:
-    """Adds nodes, in their order, to the graph of a model."""
-
-    def __init__(self, model: onnx.ModelProto) -> None:
-        self._graph = model.graph
-        self._graph.name = "network"
-        self.operators = {(one.domain, one.version) for one in model.opset_import}
-        self._opset = next(one.version for one in model.opset_import if one.domain in ("", "ai.onnx"))
-        self.prefix = FRONT
-        self._count = 0
-
-    def node(self, operator: str, inputs: Sequence[str], name: str = "", **attributes: Any) -> str:
-        """Add a node. Returns its output, which is called `name` if that is given."""
-        from onnx import helper
-
-        self._count += 1
-        own = f"{self.prefix}{operator}_{self._count}"
-        output = name or own
-        self._graph.node.append(helper.make_node(operator, list(inputs), [output], name=own, **attributes))
-        return output
-
-    def constant(self, array: np.ndarray) -> str:
-        from onnx import numpy_helper
-
-        self._count += 1
-        name = f"{self.prefix}constant_{self._count}"
-        self._graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
-        return name
-
-    def integers(self, values: Sequence[int]) -> str:
-        return self.constant(np.array(values, np.int64))
-
-    def number(self, value: float) -> str:
-        return self.constant(np.array(value, np.float32))
-
-    def cast(self, tensor: str, dtype: Any) -> str:
-        from onnx import helper
-
-        return self.node("Cast", [tensor], to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
-
-    def reduce(self, operator: str, tensor: str, axis: int) -> str:
-        """ReduceSum, ReduceMean or ReduceMax, which keep the axis. Its axes became an input in a later operator set."""
-        if self._opset >= (13 if operator == "ReduceSum" else 18):
-            return self.node(operator, [tensor, self.integers([axis])], keepdims=1)
-        return self.node(operator, [tensor], axes=[axis], keepdims=1)
-
-    def pad(self, tensor: str, pads: Sequence[int]) -> str:
-        """Zeros around an array."""
-        if self._opset >= 11:
-            return self.node("Pad", [tensor, self.integers(pads)], mode="constant")
-        return self.node("Pad", [tensor], mode="constant", pads=list(pads))
-
-    def value(self, kind: str, name: str, shape: Sequence[int | str]) -> None:
-        """Declare an input or output, float32."""
-        from onnx import TensorProto, helper
-
-        getattr(self._graph, kind).append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
-
-
-def _front(graph: _Graph, frame: Frame, inputs: Sequence[Tensor], one_hot: str) -> dict[str, str]:
+def _front(graph: Graph, frame: Frame, inputs: Sequence[Tensor], one_hot: str) -> dict[str, str]:
     """Input of the network -> the tensor that it gets."""
     tensor = meaning.dna_input(frame, inputs)
     length, seen = meaning.lengths(frame, tensor)
@@ -160,7 +85,7 @@ def _front(graph: _Graph, frame: Frame, inputs: Sequence[Tensor], one_hot: str) 
     return fed
 
 
-def _construct(graph: _Graph, frame: Frame, bases: str, length: int, reverse: bool) -> str:
+def _construct(graph: Graph, frame: Frame, bases: str, length: int, reverse: bool) -> str:
     """What the network sees of one strand, channels first: the bases in the order of the network, then the further
     channels."""
     left, right = frame.sequence.left, frame.sequence.right
@@ -189,7 +114,7 @@ def _construct(graph: _Graph, frame: Frame, bases: str, length: int, reverse: bo
     return graph.node("Add", [padded, graph.constant(np.concatenate([around, channels], axis=1).T[None])])
 
 
-def _laid_out(graph: _Graph, frame: Frame, channels_first: str, length: int) -> str:
+def _laid_out(graph: Graph, frame: Frame, channels_first: str, length: int) -> str:
     """Channels first, float32 (N, C, L) -> the layout of the network."""
     layout = frame.input.layout
     if frame.input.one_hot:
@@ -211,7 +136,7 @@ def _laid_out(graph: _Graph, frame: Frame, channels_first: str, length: int) -> 
     return graph.node("Reshape", [numbers, graph.integers([-1, length])])
 
 
-def _activities(graph: _Graph, frame: Frame, own: str, shapes: Shapes) -> str:
+def _activities(graph: Graph, frame: Frame, own: str, shapes: Shapes) -> str:
     """Outputs of one network, whose names begin with `own` -> float32 (N, T), or (2 N, T) for both strands."""
     groups: list[tuple[Target, list[int]]] = []
     for target in frame.targets:
@@ -224,7 +149,7 @@ def _activities(graph: _Graph, frame: Frame, own: str, shapes: Shapes) -> str:
     return graph.node("Concat", parts, axis=1) if len(parts) > 1 else parts[0]
 
 
-def _columns(graph: _Graph, target: Target, columns: list[int], own: str, shapes: Shapes) -> str:
+def _columns(graph: Graph, target: Target, columns: list[int], own: str, shapes: Shapes) -> str:
     """Targets of one output, float32 (N, T)."""
     name = meaning.output_of(target.output, list(shapes), target.name)
     axes = meaning.axes_of(target, len(shapes[name]))
@@ -241,7 +166,7 @@ def _columns(graph: _Graph, target: Target, columns: list[int], own: str, shapes
     return tensor
 
 
-def _targets_second(graph: _Graph, tensor: str, axes: str) -> tuple[str, str]:
+def _targets_second(graph: Graph, tensor: str, axes: str) -> tuple[str, str]:
     """A tensor with the axes N, T and perhaps P, in this order, and these axes."""
     if "T" not in axes:
         shape = [-1, 1] if axes == "N" else [0, 1, -1]
@@ -251,7 +176,7 @@ def _targets_second(graph: _Graph, tensor: str, axes: str) -> tuple[str, str]:
     return tensor, axes
 
 
-def _transformed(graph: _Graph, tensor: str, transform: Transform, axis: int) -> str:
+def _transformed(graph: Graph, tensor: str, transform: Transform, axis: int) -> str:
     if transform == "softmax":
         above = graph.node("Sub", [tensor, graph.reduce("ReduceMax", tensor, axis)])
         powers = graph.node("Exp", [above])
@@ -269,7 +194,7 @@ def _transformed(graph: _Graph, tensor: str, transform: Transform, axis: int) ->
     return tensor
 
 
-def _profile(graph: _Graph, one: Profile, own: str, shapes: Shapes) -> str:
+def _profile(graph: Graph, one: Profile, own: str, shapes: Shapes) -> str:
     """An output with positions, float32 (N, T, P)."""
     name = meaning.output_of(one.output, list(shapes), one.name)
     tensor, _ = _targets_second(graph, graph.cast(f"{own}{name}", np.float32), one.axes)
@@ -284,7 +209,7 @@ def _profile(graph: _Graph, one: Profile, own: str, shapes: Shapes) -> str:
 
 
 def _finish(
-    graph: _Graph, frame: Frame, output: str, activities: Sequence[str], profiles: Sequence[Sequence[str]]
+    graph: Graph, frame: Frame, output: str, activities: Sequence[str], profiles: Sequence[Sequence[str]]
 ) -> None:
     """Means over strands and members, under the names of the outputs."""
     count = len(frame.targets)
@@ -292,15 +217,11 @@ def _finish(
         both = [graph.node("Reshape", [one, graph.integers([2, -1, count])]) for one in activities]
         means = [graph.reduce("ReduceMean", one, 0) for one in both]
         activities = [graph.node("Reshape", [one, graph.integers([-1, count])]) for one in means]
-    graph.node("Mean", activities, name=output)
-    graph.value("output", output, ["batch", count])
     if len(activities) > 1:
-        squares = []
-        for one in activities:
-            difference = graph.node("Sub", [one, output])
-            squares.append(graph.node("Mul", [difference, difference]))
-        graph.node("Sqrt", [graph.node("Mean", squares)], name=SPREAD)
-        graph.value("output", SPREAD, ["batch", count])
+        add_statistics(graph, activities, output, count)
+    else:
+        graph.node("Identity", activities, name=output)
+        graph.value("output", output, ["batch", count])
     for profile, tensors in zip(frame.profiles, zip(*profiles, strict=True), strict=True):
         name = f"{PROFILE}{profile.name}"
         graph.node("Mean", tensors, name=name)

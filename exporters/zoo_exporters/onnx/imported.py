@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from zoo import registry
-from zoo.errors import CheckFailed
+from zoo.errors import CheckFailed, ZooError
 from zoo.options import RunOptions
-from zoo.spec import ModelSpec
+from zoo.spec import Member, ModelSpec
+from zoo.weights import spread
 from zoo.weights.importers.framed import Tensor
 from zoo.weights.test_tensors import TestTensors
 from zoo_exporters.onnx import framed
+from zoo_exporters.onnx.graph import NETWORK
 from zoo_exporters.onnx.inputs import INPUTS, TENSORS
 from zoo_exporters.onnx.stored import describe, read_spec, written
 
@@ -52,19 +54,38 @@ def write_imported(
     first = members[0]
     assert spec.frame is not None
     model = framed.compile_frame([one.model for one in members], spec.frame, first.inputs, first.outputs, TENSORS)
-    graph_id = hashlib.sha256(model.graph.SerializeToString(deterministic=True)).hexdigest()
-    spec = dataclasses.replace(spec, weights_id=graph_id)
+    spec = dataclasses.replace(spec, weights_id=_digest(model), members=_members(members, spec))
     describe(model, spec, INPUTS["onehot"], tests)
     with written(model, path, overwrite) as partial:
         engine = registry.load("runtimes", "onnx").start_file(partial, "cpu", RunOptions(batch_size=len(tests.codes)))
         for batch in IMPORTED_BATCHES:
             parts = [tests.codes[first : first + batch] for first in range(0, len(tests.codes), batch)]
-            difference = tests.difference(np.concatenate([engine.run(part) for part in parts]), spec.targets)
+            found = spread.mean(np.concatenate([engine.run(part) for part in parts]), spec)
+            difference = tests.difference(found, spec.targets)
             if difference:
                 raise CheckFailed(
                     f"{path}: not written, ONNX Runtime and {tests.made_by} differ in batches of {batch}: {difference}"
                 )
     return spec
+
+
+def _digest(model: onnx.ModelProto) -> str:
+    """sha256 (hex) of a graph."""
+    return hashlib.sha256(model.graph.SerializeToString(deterministic=True)).hexdigest()
+
+
+def _members(members: Sequence[Foreign], spec: ModelSpec) -> tuple[Member, ...]:
+    """The members of an ensemble; none for a single network. Raises ZooError for two that are the same."""
+    if len(members) == 1:
+        return ()
+    held_out = spec.card.held_out if spec.card else ()
+    ids = [_digest(one.model) for one in members]
+    for place, one in enumerate(ids):
+        if one in ids[:place]:
+            raise ZooError(
+                f"members: expected different networks, number {ids.index(one) + 1} and {place + 1} are the same"
+            )
+    return tuple(Member(one, one, spec.architecture, held_out) for one in ids)
 
 
 def network_shapes(path: Path) -> dict[str, tuple[int, ...]]:
@@ -74,4 +95,4 @@ def network_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
     read_spec(path)
     arrays = onnx.load(path).graph.initializer
-    return {one.name: tuple(one.dims) for one in arrays if one.name.startswith(framed.NETWORK)}
+    return {one.name: tuple(one.dims) for one in arrays if one.name.startswith(NETWORK)}

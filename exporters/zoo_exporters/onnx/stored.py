@@ -15,6 +15,7 @@ from zoo.weights import checkpoint, file_checks, test_tensors
 from zoo.weights.checkpoint import profiles_of
 from zoo.weights.test_tensors import TestTensors
 from zoo_exporters.onnx import container
+from zoo_exporters.onnx.ensembles import MEMBERS, SPREAD
 from zoo_exporters.onnx.inputs import PROFILE, Input
 
 if TYPE_CHECKING:
@@ -54,11 +55,16 @@ def describe(model: onnx.ModelProto, spec: ModelSpec, kind: Input, tests: TestTe
     model.doc_string = f"{spec.architecture}: {', '.join(spec.targets)} of {spec.sequence_length} bp of DNA"
     model.graph.name = spec.architecture
     model.graph.input[0].doc_string = kind.about
-    model.graph.output[0].doc_string = f"float32 (batch, {len(spec.targets)}): {', '.join(spec.targets)}"
+    columns = f"{len(spec.targets)}): {', '.join(spec.targets)}"
+    model.graph.output[0].doc_string = f"float32 (batch, {columns}"
     profiles = {f"{PROFILE}{one.name}": one for one in profiles_of(spec)}
     for output in model.graph.output:
         if one := profiles.get(output.name):
             output.doc_string = f"float32 (batch, {len(one.columns)}, {one.positions}): {', '.join(one.columns)}"
+        elif output.name == SPREAD:
+            output.doc_string = f"float32 (batch, {columns}; standard deviation over the members, ddof 1"
+        elif output.name == MEMBERS:
+            output.doc_string = f"float32 (batch, {len(spec.members)}, {columns}; each member"
     model.metadata_props.add(key=SPEC_KEY, value=file_checks.spec_json(spec.to_dict()))
     if tests is not None:
         model.metadata_props.add(key=TEST_KEY, value=base64.b64encode(tests.to_bytes()).decode())

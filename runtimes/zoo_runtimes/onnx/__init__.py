@@ -137,10 +137,13 @@ class OnnxEngine:
             raise ZooError(f"{path}: expected an input named {', '.join(feeds)}, got {name}")
         self._feed = feeds[name]
         self._path, self._threads = path, options.threads
+        outputs = [one.name for one in self._session.get_outputs()]
+        self._output = exporter.output_of(path, outputs, len(self.spec.members))
 
     def run(self, codes: np.ndarray) -> np.ndarray:
         if not hasattr(self._local, "binding"):
-            self._local.binding = _Binding(self._session, self._device, self.batch_size, len(self.spec.targets))
+            shape = [*filter(None, [len(self.spec.members)]), len(self.spec.targets)]
+            self._local.binding = _Binding(self._session, self._device, self.batch_size, self._output, shape)
         with _failures(len(codes)):
             activities = self._local.binding.run(self._feed(codes))
         if not self._verified:
@@ -175,7 +178,7 @@ class OnnxEngine:
         from zoo_runtimes.onnx.shared import SharedWork
 
         start = functools.partial(_session, settings=session_options(self._threads))
-        return SharedWork(self._path, self._feed, self._in_batches, self.spec.sequence_length, start)
+        return SharedWork(self._path, self._output, self._feed, self._in_batches, self.spec.sequence_length, start)
 
     def _in_batches(self, codes: np.ndarray) -> np.ndarray:
         """Predict any number of sequences."""
@@ -189,20 +192,23 @@ class _Binding:
     Copies to and from the device block this thread until the device is done; other threads continue.
     """
 
-    def __init__(self, session: onnxruntime.InferenceSession, device: str, rows: int, targets: int) -> None:
+    def __init__(
+        self, session: onnxruntime.InferenceSession, device: str, rows: int, output: str, shape: list[int]
+    ) -> None:
+        """output, shape: the output of the graph to compute, and that of one sequence."""
         self._session = session
         self._device = device
         self._binding = session.io_binding()
-        self._input, self._output = session.get_inputs()[0].name, session.get_outputs()[0].name
+        self._input, self._output, self._shape = session.get_inputs()[0].name, output, shape
         self._rows = rows
         self._activities = import_onnxruntime().OrtValue.ortvalue_from_shape_and_type(
-            [rows, targets], np.float32, device
+            [rows, *shape], np.float32, device
         )
         self._batch: onnxruntime.OrtValue | None = None
         self._staged = np.empty(0)
 
     def run(self, batch: np.ndarray) -> np.ndarray:
-        """Input of the graph, (N, ...) -> float32 (N, T)."""
+        """Input of the graph, (N, ...) -> float32 (N, T), or (N, M * T) for the members of an ensemble."""
         if self._batch is None:
             self._staged = np.zeros((self._rows, *batch.shape[1:]), batch.dtype)
             self._batch = import_onnxruntime().OrtValue.ortvalue_from_numpy(self._staged, self._device)
@@ -211,10 +217,10 @@ class _Binding:
             self._batch.update_inplace(self._staged)
         shape = [len(batch), *batch.shape[1:]]
         self._binding.bind_input(self._input, self._device, 0, batch.dtype, shape, self._batch.data_ptr())
-        activities = [len(batch), self._activities.shape()[1]]
+        activities = [len(batch), *self._shape]
         self._binding.bind_output(self._output, self._device, 0, np.float32, activities, self._activities.data_ptr())
         self._session.run_with_iobinding(self._binding)
-        return self._activities.numpy()[: len(batch)].copy()
+        return self._activities.numpy()[: len(batch)].reshape(len(batch), -1).copy()
 
 
 def import_onnxruntime() -> ModuleType:

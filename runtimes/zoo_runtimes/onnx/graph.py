@@ -31,13 +31,12 @@ class NotShared(Exception):  # noqa: N818 - it is an answer
 class Graph:
     """A graph with one input and a free batch axis.
 
-    nodes: those between the input and the first output, in an order in which they can be computed.  input, output:
-    names.
+    nodes: those between the input and one output, in an order in which they can be computed.  input, output: names.
     constants: name -> the tensor of every initializer and every node without other inputs.  shapes: name -> sizes for a
     batch of one, for tensors with known sizes.
     """
 
-    def __init__(self, path: Path, start: Start) -> None:
+    def __init__(self, path: Path, output: str, start: Start) -> None:
         import onnx
 
         model = onnx.load(path)
@@ -52,7 +51,7 @@ class Graph:
             raise NotShared("nodes with graphs of their own may read any tensor")
         self._model, self._start = model, start
         self.opset = self._opset(model)
-        self.input, self.output = inputs[0].name, graph.output[0].name
+        self.input, self.output = inputs[0].name, output
         self.constants: dict[str, onnx.TensorProto] = initialized
         self.nodes = _needed(self._fold(graph.node), self.output)
         self._infer()
@@ -140,7 +139,9 @@ class Graph:
                 graph.value_info.append(helper.make_tensor_value_info(name, tensor.data_type, tensor.dims))
             else:
                 graph.initializer.append(tensor)
-        del graph.output[1:]
+        kept = next(one for one in graph.output if one.name == self.output)
+        del graph.output[:]
+        graph.output.append(kept)
         graph.output[0].type.tensor_type.ClearField("shape")
         next(v for v in graph.input if v.name == self.input).type.tensor_type.shape.dim[0].dim_value = 1
         inferred = shape_inference.infer_shapes(self._model, data_prop=True).graph

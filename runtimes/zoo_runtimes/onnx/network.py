@@ -51,11 +51,12 @@ GAIN = 2.0
 class Network:
     """A graph in parts. Raises NotShared if it has no local part, or the time of a part cannot be estimated.
 
-    feed: base codes -> the input of the graph.  run: computes the whole graph, for comparisons.  length: L, bases.
+    output: the one to compute.  feed: base codes -> the input of the graph.  run: computes the whole graph, for
+    comparisons.  length: L, bases.
     """
 
-    def __init__(self, path: Path, feed: Feed, run: Run, length: int, start: Start) -> None:
-        self.graph = Graph(path, start)
+    def __init__(self, path: Path, output: str, feed: Feed, run: Run, length: int, start: Start) -> None:
+        self.graph = Graph(path, output, start)
         self.run, self.length = run, length
         found = root.find(self.graph, feed, length)
         self.root, self.strands = found.name, found.strands
@@ -105,7 +106,8 @@ class Network:
     def activities(self, last: Mapping[str, list[np.ndarray]]) -> np.ndarray:
         """The last local tensors, an array of rows for each strand -> float32 (rows, T)."""
         whole = {name: arrays[0] if len(arrays) == 1 else np.concatenate(arrays) for name, arrays in last.items()}
-        return self.rest.run(None, whole)[0]
+        found: np.ndarray = self.rest.run(None, whole)[0]
+        return found.reshape(len(found), -1)
 
     def random(self, bases: int) -> np.ndarray:
         """Random base codes with some Ns, uint8 (bases,)."""

@@ -28,13 +28,13 @@ MUTANTS = 0
 class SharedWork:
     """The ways of one graph, found when they are first asked for.
 
-    path: of the .onnx file.  feed: base codes -> the input of the graph.  run: computes the whole graph.  length: L,
-    bases.  start: loads a model in ONNX Runtime.
+    path: of the .onnx file.  output: the one to compute.  feed: base codes -> the input of the graph.  run: computes
+    the whole graph.  length: L, bases.  start: loads a model in ONNX Runtime.
     """
 
-    def __init__(self, path: Path, feed: Feed, run: Run, length: int, start: Start) -> None:
+    def __init__(self, path: Path, output: str, feed: Feed, run: Run, length: int, start: Start) -> None:
         self._run, self._length = run, length
-        self._network = functools.cache(lambda: network.Network(path, feed, run, length, start))
+        self._network = functools.cache(lambda: network.Network(path, output, feed, run, length, start))
         self._finding = threading.Lock()
         self._ways: dict[int, Run | None] = {}
 

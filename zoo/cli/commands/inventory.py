@@ -72,7 +72,11 @@ def doctor(*, as_json: options.Json = False) -> None:
 
 def info(
     weights: Annotated[
-        str, options.weights_argument("A name (see zoo list), a .safetensors or .onnx file, or a run folder.")
+        str,
+        options.weights_argument(
+            "A name (see zoo list), a .safetensors or .onnx file, or a run folder; several, A,B, or a folder of run "
+            "folders are an ensemble."
+        ),
     ],
     *,
     as_json: options.Json = False,
@@ -96,9 +100,11 @@ def _lines(description: dict[str, Any]) -> dict[str, str]:
     """Name -> value of each line."""
     lines = {
         "file": "no weights of this model are bundled with this release",
-        "architecture": description["architecture"],
+        "architecture": ", ".join(dict.fromkeys(one["architecture"] for one in description["members"]))
+        or description["architecture"],
     }
-    for name, value in description["config"].items():
+    alike = len({one["network_id"] for one in description["members"]}) <= 1
+    for name, value in description["config"].items() if alike else ():
         if name not in ("sequence_length", "targets"):
             text = str(value)
             long = f"{text[:LONGEST]}... ({len(text):,} characters)"
@@ -114,6 +120,7 @@ def _lines(description: dict[str, Any]) -> dict[str, str]:
     if description["file"] is not None:
         lines["file"] = f"{description['file']} ({description['bytes']:,} bytes)"
         lines["weights id"] = description["weights_id"]
+        lines |= _members(description["members"])
         lines |= {name: description[name] for name in ("source", "licence", "imported") if description[name]}
         lines |= Card(**description["card"] or {}).lines()
     if description["recipe"]:
@@ -125,6 +132,16 @@ def _lines(description: dict[str, Any]) -> dict[str, str]:
     if description["imitates"]:
         lines["imitates"] = f"{description['imitates']}; agreement with it, Pearson r and root mean square error:"
         lines |= {f"  {name}": value for name, value in _agreement(description).items()}
+    return lines
+
+
+def _members(members: list[dict[str, Any]]) -> dict[str, str]:
+    """A line for each member of an ensemble."""
+    lines = {"ensemble": f"the mean of {len(members)} members"} if members else {}
+    for number, one in enumerate(members, 1):
+        held_out = f", held out {', '.join(one['held_out'])}" if one["held_out"] else ""
+        name = f"{one['weights']}, " if "weights" in one else ""
+        lines[f"  member {number}"] = f"{name}{one['architecture']}, weights {one['weights_id'][:12]}{held_out}"
     return lines
 
 

@@ -135,7 +135,8 @@ def export(
         str | None,
         Parameter(
             name="WEIGHTS",
-            help="Weights to export: a name (see zoo list), a file or a run folder. By default "
+            help="Weights to export: a name (see zoo list), a file or a run folder; several, A,B, or a folder of run "
+            "folders become one ONNX file. By default "
             f"{options.DEFAULT_WEIGHTS}.",
             completer=options.names_of("weights"),
         ),
@@ -157,7 +158,7 @@ def export(
     **given: Any,
 ) -> None:
     from zoo.system.atomic import check_target
-    from zoo.weights import exports, lookup
+    from zoo.weights import ensembles, exports, lookup
 
     formats = registry.names("exporters")
     wanted = {name for name in formats if given.pop(name, False)} | ({format} if format else set())
@@ -168,12 +169,12 @@ def export(
     exporter = registry.load("exporters", name)
     options.check_known(given, exporter.export, f"the format {name}")
     chosen = weights or model or lookup.default()
-    (short,) = lookup.by_name([model or chosen])
+    (short,) = ensembles.by_name([model or chosen])
     path = output or Path(f"{re.sub('[:/@]', '-', short)}{exporter.SUFFIX}")
     if exporter.SUFFIX and path.suffix != exporter.SUFFIX:
         raise ZooError(f"{path}: expected an output name that ends in {exporter.SUFFIX}")
     if exporter.SUFFIX:
-        check_target(path, overwrite, [lookup.file_of(chosen)])
+        check_target(path, overwrite, ensembles.files_of(chosen))
     spec = exports.write(name, chosen, path, model if weights else None, overwrite=overwrite, **given)
     written = sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
     print(f"{path}: {name}, {written:,} bytes, weights id {spec.weights_id[:12]}")
