@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 from foreign import LENGTH, Network, network
 from refusals import refuses
-from zoo_exporters.onnx import TENSORS, framed
+from zoo_exporters.onnx import TENSORS, ensembles, framed
 
 from zoo.dna.encoding import one_hot
 from zoo.frame import Frame, InputFrame, Profile, SequenceFrame, StrandFrame, Target
@@ -124,10 +124,10 @@ def test_members_give_their_mean_and_its_standard_deviation() -> None:
     members = [network("NLC", 5, seed=seed) for seed in range(3)]
     codes = test_tensors.random_codes(LENGTH - len(LEFT + RIGHT), 2)
     session = compiled(members, dataclasses.replace(frame, members=3))
-    mean, spread = session.run(["activity", framed.SPREAD], {"one_hot": channels_first(codes)})
+    mean, spread = session.run(["activity", ensembles.SPREAD], {"one_hot": channels_first(codes)})
     each = np.stack([meaning.predicted(one.run, codes, frame, one.inputs) for one in members])
     np.testing.assert_allclose(mean, each.mean(0), rtol=0, atol=1e-5)
-    np.testing.assert_allclose(spread, each.std(0), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(spread, each.std(0, ddof=1), rtol=0, atol=1e-5)
 
 
 PROFILES = {
