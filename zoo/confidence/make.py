@@ -31,7 +31,7 @@ from zoo.prediction.model import Model, loaded_model
 from zoo.prediction.run import PredictionJob, chunk_of
 from zoo.spec import ALPHABET
 from zoo.system import pipeline
-from zoo.system.atomic import check_target, replacing
+from zoo.system.atomic import replacing
 from zoo.system.files import file_sha256
 
 WINDOWS = 100_000
@@ -65,15 +65,13 @@ class BackgroundJob:
 
     def check(self) -> None:
         """Raise ZooError for options that do not fit each other, or an output that cannot be written."""
-        if self.output.suffix != model_files.SUFFIX:
-            raise ZooError(f"{self.output}: expected a name that ends in {model_files.SUFFIX}")
         if self.genome is None and self.options.windows is not None:
             raise ZooError("--windows: draws from a whole genome; give --genome without --bed, --region and files")
         if self.options.random_variants and self.genome_of_variants is None:
             raise ZooError("--random-variants: also needs --genome, in which they are drawn")
         if not self.options.random_variants and self.comparing != AlleleOptions():
             raise ZooError("--shifts and --flank: only apply to --random-variants")
-        check_target(self.output, self.overwrite, self.inputs)
+        model_files.check_output(self.output, self.overwrite, self.inputs)
 
     @property
     def genome_of_variants(self) -> Path | None:

@@ -1,10 +1,10 @@
-"""Options of `zoo background`. Needs no library."""
+"""Options of `zoo background` and `zoo calibrate`. Needs no library."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from zoo.errors import ZooError
 from zoo.options import Bounds, Seed, check
@@ -41,3 +41,21 @@ class BackgroundOptions:
         check(self)
         if self.variants is not None and not self.random_variants:
             raise ZooError("--variants: also needs --random-variants, the number of each kind")
+
+
+@dataclasses.dataclass(frozen=True)
+class CalibrationOptions:
+    """How intervals are made."""
+
+    difficulty: Literal["auto", "spread", "neighbours", "constant"] = "auto"
+    """What makes one interval wider than another: the spread over the members of an ensemble, the errors of the
+    measured rows whose predictions are nearest, or nothing. auto: spread for an ensemble, else neighbours."""
+
+    neighbours: Annotated[int, Bounds(1)] = 100
+    """Rows around a prediction whose mean error is its difficulty; a half of all rows is used for these."""
+
+    seed: Seed = 0
+    """Seed of the division into halves."""
+
+    def __post_init__(self) -> None:
+        check(self)

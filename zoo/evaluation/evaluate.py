@@ -17,11 +17,14 @@ from zoo.data import published, trained_sequences
 from zoo.data.dataset import Split
 from zoo.data.splits import keys
 from zoo.errors import CheckFailed, ZooError, counted
-from zoo.evaluation import diagnosis, intervals, metrics
+from zoo.evaluation import diagnosis, intervals, metrics, reliability
 from zoo.evaluation.diagnosis import Diagnosis
 from zoo.evaluation.intervals import Verdict
 from zoo.evaluation.metrics import Interval, Score
+from zoo.evaluation.reliability import Reliability
 from zoo.options import Bounds, check
+from zoo.prediction import calibration
+from zoo.prediction.calibration import CalibratedOptions
 from zoo.prediction.model import Model
 from zoo.spec import MOST_SHOWN, ModelSpec, listed
 from zoo.weights import lookup
@@ -89,6 +92,10 @@ class Report:
     settings: EvaluationOptions
     groups: np.ndarray
     """int (N,): number of the sequence of a row, from 0; both strands of a sequence have the same."""
+    reliability: Sequence[Reliability] = ()
+    """Of the intervals of a calibration, if one was given: one for each target."""
+    left_out: int = 0
+    """Rows that the calibration was made with, which `reliability` leaves out."""
 
     @property
     def sequences(self) -> int:
@@ -275,15 +282,34 @@ def evaluate(
 
 def _predict(model: Model, label: str, data: Split, targets: tuple[str, ...]) -> np.ndarray:
     """The outputs of a model for these targets, float32 (N, T)."""
-    own = list(_own_names(model))
-    places = [own.index(target if target in own else published.target_of(target)) for target in targets]
-    predicted = model.predict_codes(data.codes)[:, places]
+    predicted = model.predict_codes(data.codes)[:, places(model, targets)]
     wrong = ~np.isfinite(predicted).all(axis=1)
     if wrong.any():
         raise CheckFailed(
             f"{label}: {counted(wrong.sum(), 'predictions')} not finite, the first for row {wrong.argmax() + 1}"
         )
     return predicted
+
+
+def with_reliability(report: Report, model: Model, options: CalibratedOptions) -> Report:
+    """The report of one model with the reliability of its calibrated intervals, on the sequences that the calibration
+    was not made with. Raises ZooError for a calibration of another model, and if there are no such sequences."""
+    found = calibration.opened(options, model.spec, model.rc)
+    if found is None:
+        return report
+    rows = reliability.unused_rows(found, report.data)
+    data = report.data.rows(rows)
+    numbers = dict(zip(report.targets, places(model, report.targets), strict=True))
+    spread = model.spread(data.codes)[:, list(numbers.values())] if model.spec.members else None
+    predicted, seed = report.evaluations[0].predicted[rows], report.settings.seed
+    measured = reliability.reliability(found, numbers, data, predicted, spread, options.coverage, seed)
+    return dataclasses.replace(report, reliability=measured, left_out=len(rows) - len(data))
+
+
+def places(model: Model, targets: Sequence[str]) -> list[int]:
+    """The numbers of these targets of `choose` among those of a model."""
+    own = list(_own_names(model))
+    return [own.index(target if target in own else published.target_of(target)) for target in targets]
 
 
 def strands_of(data: Split) -> np.ndarray:

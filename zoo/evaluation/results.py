@@ -13,14 +13,22 @@ import numpy as np
 import zoo
 from zoo.data.dataset import Split
 from zoo.errors import require
-from zoo.evaluation import evaluate, figures, metrics
+from zoo.evaluation import evaluate, figures, metrics, reliability
 from zoo.evaluation.evaluate import Evaluation, Report
 from zoo.evaluation.metrics import METRICS
 from zoo.formats import table_writer
 from zoo.spec import MOST_SHOWN, NO_UNIT
 from zoo.system.atomic import Inputs, check_folder_target, replacing_folder
 
-FILES = ("metrics.json", "predictions.tsv", "scatter.png", "comparison.png", "targets.png", "diagnosis*.png")
+FILES = (
+    "metrics.json",
+    "predictions.tsv",
+    "scatter.png",
+    "comparison.png",
+    "targets.png",
+    "diagnosis*.png",
+    "reliability.png",
+)
 """Files that `save` writes; it replaces no others."""
 
 DRAWN = "pearson"
@@ -42,7 +50,8 @@ def save(
 ) -> None:
     """Write metrics.json, predictions.tsv and figures, all files or none.
 
-    Figures: scatter.png, comparison.png for several models, and the residuals of each if they were diagnosed. For more
+    Figures: scatter.png, comparison.png for several models, reliability.png for a
+    calibration, and the residuals of each if they were diagnosed. For more
     than MOST_SHOWN targets, targets.png with the distribution of each metric instead.
     """
     with replacing_folder(folder, overwrite, FILES) as partial:
@@ -53,6 +62,8 @@ def save(
 
 
 def _draw(report: Report, folder: Path) -> None:
+    if 0 < len(report.reliability) <= MOST_SHOWN:
+        reliability.draw(report.reliability, _unit(report), folder / "reliability.png")
     if len(report.targets) > MOST_SHOWN:
         figures.distributions({one.label: one.scores for one in report.evaluations}, folder / "targets.png")
         return
@@ -115,6 +126,11 @@ def to_json(report: Report, source: str = "") -> dict[str, Any]:
             "level": metrics.LEVEL,
             "unit": "sequence, both strands together",
         },
+        **(
+            {"reliability": [one.to_json() for one in report.reliability], "left_out": report.left_out}
+            if report.reliability
+            else {}
+        ),
         "weights": [_evaluation_json(one, report) for one in report.evaluations],
         "comparisons": [
             {

@@ -28,11 +28,11 @@ COVERAGE = 0.9
 
 
 @dataclasses.dataclass(frozen=True)
-class IntervalsOptions:
-    """Intervals around predictions."""
+class CalibratedOptions:
+    """Intervals around predictions that contain the measurement with a chosen probability."""
 
     calibration: Path | None = None
-    """Calibration of this model (zoo calibrate): adds the columns _low and _high of each target."""
+    """File of zoo calibrate: also give an interval around each prediction, such as dev_low to dev_high."""
 
     coverage: Annotated[float, Bounds(above=0, below=1)] = COVERAGE
     """Share of measurements that the intervals of --calibration contain."""
@@ -59,6 +59,21 @@ class Calibration:
         for t, one in enumerate(self.targets):
             halves[:, t] = one.half_widths(predicted[:, t], None if spread is None else spread[:, t], coverage)
         return halves
+
+    def statement(self, targets: Sequence[str], coverage: float = COVERAGE) -> str:
+        """The widths of the intervals that the measured sequences need, in words."""
+        ways = {
+            "spread": "times the spread over members",
+            "neighbours": "times the mean error of rows with similar predictions",
+            "constant": "for every sequence",
+        }
+        factors = ", ".join(
+            f"{name} +- {one.factor(coverage):.3g}" for name, one in zip(targets, self.targets, strict=True)
+        )
+        return (
+            f"{coverage:.0%} intervals, {ways[self.targets[0].scale.kind]}: {factors}; from {self.about['rows']:,} "
+            f"rows in {self.about['blocks']:,} blocks that do not overlap"
+        )
 
 
 def save(calibration: Calibration, path: Path, overwrite: bool = False) -> None:
@@ -107,7 +122,7 @@ def _is_whole(one: Conformal) -> bool:
     )
 
 
-def opened(options: IntervalsOptions, spec: ModelSpec, rc: str | None) -> Calibration | None:
+def opened(options: CalibratedOptions, spec: ModelSpec, rc: str | None) -> Calibration | None:
     """The calibration that was asked for, checked to be of this model; None without one.
 
     Raises ZooError as `read` and `model_files.check` do, and for a coverage that it does not allow.

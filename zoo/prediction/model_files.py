@@ -14,11 +14,19 @@ import numpy as np
 
 from zoo.errors import ZooError
 from zoo.spec import ModelSpec
+from zoo.system.atomic import Inputs, check_target
 
 SUFFIX = ".npz"
 
 ABOUT, FORMAT = "about", "format"
 """Array with the JSON text, uint8; and its entry that says what the file is, and the version of its form."""
+
+
+def check_output(path: Path, overwrite: bool, inputs: Inputs) -> None:
+    """Raise ZooError for a name without SUFFIX, or a file that could not be written. inputs: files that are read."""
+    if path.suffix != SUFFIX:
+        raise ZooError(f"{path}: expected a name that ends in {SUFFIX}")
+    check_target(path, overwrite, inputs)
 
 
 def identity(spec: ModelSpec, rc: str | None) -> dict[str, Any]:

@@ -18,6 +18,9 @@ COMMANDS = {
             zoo background --genome dm6.fa --random-variants 1000 --variants calls.vcf.gz -o variants.npz
             zoo background controls.fa -o controls.npz
             docs/confidence.md""",
+        "confidence:calibrate": """Measure how wide an interval around each prediction has to be.
+            zoo calibrate --weights runs/mine --data mine.tsv -o calibration.npz
+            docs/confidence.md""",
         "genome:variants": """Predict the effect of variants: activity of each allele, and their difference.
             zoo variants calls.vcf.gz --genome dm6.fa -o effects.tsv
             zoo variants calls.vcf.gz --genome dm6.fa --shifts -20,0,20 -o effects.vcf.gz

@@ -1,4 +1,4 @@
-"""`zoo background`: what a model predicts for random sequences, for percentiles and p-values."""
+"""`zoo background`, predictions of random sequences, and `zoo calibrate`, the width of intervals around predictions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Annotated
 from zoo.cli import notes, options
 from zoo.cli.commands.predict import Files, prediction_job
 from zoo.cli.parsing import command_line
-from zoo.confidence.options import BackgroundOptions
+from zoo.confidence.options import BackgroundOptions, CalibrationOptions
+from zoo.data.labelled import Layout
 from zoo.dna.read_options import STRICT, ReadOptions
 from zoo.errors import ZooError
 from zoo.genome.options import AlleleOptions, IntervalOptions
@@ -51,3 +52,32 @@ def background(
 
         described = make.run(loaded, job, on_progress)
     notes.summarize(described, "sequences")
+
+
+def calibrate(
+    *,
+    data: options.Data,
+    split: Annotated[str, options.input_("train, validation, test, or all for every row of one file.")] = "validation",
+    output: Annotated[Path, options.output("File to write, whose name ends in .npz.")],
+    overwrite: options.Overwrite = False,
+    settings: Annotated[CalibrationOptions, options.MEASURE] = CalibrationOptions(),
+    layout: Annotated[Layout, options.LAYOUT] = Layout(),
+    model: options.Loaded = options.DEFAULT,
+) -> None:
+    from zoo.confidence import calibrate
+    from zoo.data import dataset
+    from zoo.evaluation import evaluate
+    from zoo.prediction import calibration, model_files
+
+    source = model.source
+    model_files.check_output(output, overwrite, [data, layout.labels, *source.files])
+    loaded = source.load()
+    columns = tuple(evaluate.choose({source.name: loaded}).values())
+    with loaded.spec.naming_flanks():
+        measured = dataset.read_split(data, split, columns, length=loaded.spec.sequence_length, layout=layout)
+    for line in calibrate.check_not_trained_on(list(map(str, source.names)), measured):
+        notes.say(line)
+    notes.doing("predicting")
+    found = calibrate.calibrate(loaded, measured, settings, f"{data.name}, {split}")
+    calibration.save(found, output, overwrite)
+    notes.say(found.statement(loaded.spec.targets))

@@ -15,6 +15,7 @@ from zoo.errors import counted
 from zoo.evaluation.compare import CompareOptions
 from zoo.evaluation.evaluate import EvaluationOptions
 from zoo.options import RunOptions, StrandOptions
+from zoo.prediction.calibration import CalibratedOptions
 
 if TYPE_CHECKING:
     from zoo.evaluation.compare import Comparison
@@ -57,6 +58,7 @@ def evaluate(
     output: Annotated[Path | None, options.output("Folder for tables and figures.")] = None,
     overwrite: options.Overwrite = False,
     settings: Annotated[EvaluationOptions, options.MEASURE] = EvaluationOptions(),
+    calibrated: Annotated[CalibratedOptions, options.CONFIDENCE] = CalibratedOptions(),
     layout: Annotated[Layout, options.LAYOUT] = Layout(),
     strands: Annotated[StrandOptions, options.RUNNING] = StrandOptions(),
     runtime: options.Runtime = RUNTIME,
@@ -76,6 +78,8 @@ def evaluate(
     if sequences is not None and layout.labels is None:
         raise ZooError(f"--sequences {sequences}: needs the measurements, --labels TABLE")
     given = weights or [lookup.default() if model is None else model]
+    if calibrated.calibration is not None and len(given) > 1:
+        raise ZooError("--calibration: belongs to one model; evaluate one at a time")
     if output is not None:
         results.check_output(output, overwrite, [source, layout.labels, *map(lookup.file_of, given)])
     names = evaluate.labels(given)
@@ -101,6 +105,8 @@ def evaluate(
             notes.say(warning)
     with notes.Bar("targets") as bar:
         report = evaluate.evaluate(models, measured, columns, settings, reference, bar.update_of)
+    if calibrated.calibration is not None:
+        report = evaluate.with_reliability(report, next(iter(models.values())), calibrated)
     if output is not None:
         results.save(report, output, overwrite, command_line(), str(source))
     _show(report, output)
@@ -117,6 +123,8 @@ def _show(report: Report, output: Path | None) -> None:
             _print_comparisons(report)
     for line in _notes(report):
         tables.print_text(line)
+    if report.reliability:
+        _print_reliability(report)
     for evaluation in report.evaluations:
         for target, diagnosis in zip(report.targets, evaluation.diagnoses, strict=False):
             name = f"{evaluation.label}, {target}" if len(report.evaluations) > 1 else target
@@ -147,6 +155,20 @@ def _notes(report: Report) -> list[str]:
         groups = (f"{names} of {' and '.join(labels)}" if several else names for names, labels in alike.items())
         lines.append(f"{'; '.join(groups)}: {why}")
     return lines
+
+
+def _print_reliability(report: Report) -> None:
+    rows = [
+        [one.target, f"{number}", f"{part.low:.2f} to {part.high:.2f}", f"{part.rows:,}", f"{part.coverage:.1%}",
+         f"{part.width:.2f}"]
+        for one in report.reliability
+        for number, part in enumerate(one.deciles, 1)
+    ]  # fmt: skip
+    title = f"intervals of {report.reliability[0].promised:.0%} coverage, by decile of the prediction"
+    title += f"; without {report.left_out:,} rows that the calibration was made with" if report.left_out else ""
+    tables.print_table(["target", "decile", "prediction", "n", "inside", "mean width"], rows, title)
+    for one in report.reliability:
+        tables.print_text(one.statement)
 
 
 def _title(report: Report) -> str:
