@@ -100,7 +100,7 @@ def read(path: Path) -> Calibration:
             for t, one in enumerate(about.pop("scales"))
         ]  # fmt: skip
         keys = arrays["keys"]
-        whole = len(targets) == len(about["targets"]) and all(map(_is_whole, targets))
+        whole = len(targets) == len(about["targets"]) and all(map(_is_whole, targets)) and keys.dtype == np.uint64
     except (KeyError, TypeError, ValueError, AttributeError):
         whole = False
     if not whole:
@@ -117,6 +117,7 @@ def _is_whole(one: Conformal) -> bool:
         and len(one.scale.at) == len(one.scale.errors)
         and (one.scale.kind in ("constant", "spread") or (one.scale.kind == "neighbours" and len(one.scale.at) > 0))
         and one.scale.smallest > 0
+        and bool((np.diff(one.scale.at) > 0).all() and (one.scale.errors >= 0).all())
         and bool((np.diff(one.ratios) >= 0).all() and (np.diff(one.reached) > 0).all() and one.reached[0] > 0)
         and abs(one.reached[-1] - one.widest_coverage()) < 1e-9
     )
