@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,12 +15,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from zoo.card import Card
-from zoo.data import labelled, published, splits
-from zoo.data.labelled import DIVISIONS, Layout, Records, Split
+from zoo.data import division, labelled, published, splits
+from zoo.data.division import Division, Folds
+from zoo.data.labelled import DIVISIONS, Layout, Split
 from zoo.data.splits import SIDES
-from zoo.errors import ZooError, counted
+from zoo.errors import ZooError
 
-__all__ = ["Dataset", "Layout", "Source", "Split", "read", "read_split"]
+__all__ = ["Dataset", "DividedFile", "Layout", "Source", "Split", "read", "read_folds", "read_split"]
 
 EVERY_ROW = "all"
 
@@ -115,14 +115,7 @@ def read(
     reverse complement is in two splits.
     """
     layout = layout or Layout()
-    parsed = [published.parse_target(text) for text in targets]
-    names = tuple(published.target_of(name) for name, _ in parsed)
-    columns = tuple(column for _, column in parsed)
-    _check_request(path, columns, layout)
-    if len(set(names)) != len(names):
-        given = ", ".join(name for name, _ in parsed)
-        raise ZooError(f"targets: expected different targets, got {given}; two of them are the same target")
-    notes: list[str] = []
+    names, columns = _parsed(path, targets, layout)
     if path.is_dir():
         parts = {}
         for side in SIDES:
@@ -130,13 +123,71 @@ def read(
             if side != "test" or any(_published_files(path, side)):
                 parts[side] = _read_published(path, side, columns, length, layout)
                 length = parts[side].codes.shape[1]
-    else:
-        records = labelled.read_file(path, columns, length, layout)
-        sides, notes = _divide(records, path, layout)
-        if sides is None:
-            raise ZooError(_undivided(path, layout))
-        parts = {side: records.split.rows(sides == i) for i, side in enumerate(SIDES) if (sides == i).any()}
-        del records
+        return _dataset(parts, path, names, columns, allow_leakage)
+    records = labelled.read_file(path, columns, length, layout)
+    divided = division.divide(records, path, layout)
+    if divided is None:
+        raise ZooError(_undivided(path, layout))
+    parts = _parts(records.split, divided)
+    del records
+    return _dataset(parts, path, names, columns, allow_leakage, divided)
+
+
+@dataclasses.dataclass(frozen=True)
+class DividedFile:
+    """A file that is divided into folds.  targets: names of the T targets.  whole: all of its records."""
+
+    whole: Split
+    folds: Folds
+    targets: tuple[str, ...]
+    path: Path
+    columns: tuple[str, ...]
+
+    @property
+    def sha256(self) -> str:
+        """hex, over the codes and targets of all records, and their folds."""
+        parts = {str(fold): self.whole.rows(self.folds.of_rows == fold) for fold in range(len(self.folds))}
+        return _sha256(parts)
+
+    def holding_out(self, fold: int) -> Dataset:
+        """The data of the member that holds out this fold."""
+        divided = self.folds.division(fold)
+        return _dataset(_parts(self.whole, divided), self.path, self.targets, self.columns, False, divided)
+
+
+def read_folds(path: Path, targets: tuple[str, ...], *, length: int | None, layout: Layout) -> DividedFile:
+    """Read one file and divide it into the folds of `layout`. Arguments and errors are those of `read`."""
+    names, columns = _parsed(path, targets, layout)
+    records = labelled.read_file(path, columns, length, layout)
+    return DividedFile(records.split, division.folds(records, path, layout), names, path, columns)
+
+
+def _parsed(path: Path, targets: tuple[str, ...], layout: Layout) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the targets and their columns. Raises ZooError for a request that cannot be met."""
+    parsed = [published.parse_target(text) for text in targets]
+    names = tuple(published.target_of(name) for name, _ in parsed)
+    columns = tuple(column for _, column in parsed)
+    _check_request(path, columns, layout)
+    if len(set(names)) != len(names):
+        given = ", ".join(name for name, _ in parsed)
+        raise ZooError(f"targets: expected different targets, got {given}; two of them are the same target")
+    return names, columns
+
+
+def _parts(whole: Split, divided: Division) -> dict[str, Split]:
+    """Side -> its split; empty ones are absent."""
+    return {side: whole.rows(divided.sides == i) for i, side in enumerate(SIDES) if (divided.sides == i).any()}
+
+
+def _dataset(
+    parts: dict[str, Split],
+    path: Path,
+    names: tuple[str, ...],
+    columns: tuple[str, ...],
+    allow_leakage: bool,
+    divided: Division | None = None,
+) -> Dataset:
+    """A Dataset of splits that are checked. divided: how a file was divided; None for a folder."""
     for side in ("train", "validation"):
         if side not in parts:
             raise ZooError(f"{path}: the split {side} is empty; found {_sizes(parts)}")
@@ -144,18 +195,17 @@ def read(
         if missing.any():
             column = columns[int(np.argmax(missing))]
             raise ZooError(f"{path}: the split {side}: no value of {column} in any of {len(parts[side]):,} rows")
-    notes += _leakage(parts, path, allow_leakage)
-    digest, card = _sha256(parts), _card(path, layout)
-    return Dataset(parts["train"], parts["validation"], parts.get("test"), names, digest, str(path), tuple(notes), card)
+    notes = (*(divided.notes if divided else ()), *_leakage(parts, path, allow_leakage))
+    digest, card = _sha256(parts), _card(path, divided.held_out if divided else ())
+    return Dataset(parts["train"], parts["validation"], parts.get("test"), names, digest, str(path), notes, card)
 
 
-def _card(path: Path, layout: Layout) -> Card:
+def _card(path: Path, held_out: tuple[str, ...]) -> Card:
     """The name of the data and the chromosomes that are held out; for data that `zoo pull` fetched, what was published
     about them."""
     published_card = published.card(path)
     if published_card is not None:
         return published_card
-    held_out = (*layout.validation_chromosomes, *layout.test_chromosomes) if layout.split_by == "chromosome" else ()
     return Card(training_data=path.name if path.name.isprintable() else "", held_out=held_out)
 
 
@@ -180,13 +230,13 @@ def read_split(
     records = labelled.read_file(path, targets, length, layout)
     if side is None:
         return records.split
-    sides, _ = _divide(records, path, layout)
-    if sides is None:
+    divided = division.divide(records, path, layout)
+    if divided is None:
         if labelled.is_fasta(path):
             return records.split
         raise ZooError(f"{_undivided(path, layout)}, --split {EVERY_ROW} takes every row")
-    parts = {name: records.split.rows(sides == number) for number, name in enumerate(SIDES)}
-    if not len(parts[side]):
+    parts = _parts(records.split, divided)
+    if side not in parts:
         raise ZooError(f"{path}: the split {side} is empty; found {_sizes(parts)}")
     return parts[side]
 
@@ -229,61 +279,6 @@ def _read_published(folder: Path, side: str, targets: tuple[str, ...], length: i
             "zoo pull data fetches the published ones"
         )
     return labelled.read_pair(fasta, labels, targets, length, layout).split
-
-
-def _divide(records: Records, path: Path, layout: Layout) -> tuple[np.ndarray | None, list[str]]:
-    """Sides, uint8 (N,), or None if nothing divides the records; and notes."""
-    if layout.split_by == "fraction":
-        keys = splits.keys(records.split.codes)
-        return splits.by_fraction(keys, layout.validation_fraction, layout.test_fraction, layout.split_seed), []
-    if layout.split_by == "chromosome":
-        return _by_chromosome(records, path, layout)
-    if records.sides is not None:
-        return _sides(records.sides, f"{path}: column {layout.split_column}"), []
-    return None, []
-
-
-def _sides(words: list[str], where: str) -> np.ndarray:
-    """Words of a split column -> sides, uint8 (N,)."""
-    numbers = {}
-    for word in dict.fromkeys(words):
-        try:
-            numbers[word] = SIDES.index(splits.side(word))
-        except ZooError as error:
-            raise ZooError(f"{where}, row {words.index(word) + 1}: {error}") from None
-    return np.fromiter((numbers[word] for word in words), np.uint8, len(words))
-
-
-def _by_chromosome(records: Records, path: Path, layout: Layout) -> tuple[np.ndarray, list[str]]:
-    chromosomes = records.chromosomes or _chromosomes_in_names(records.split, path, layout)
-    if not layout.validation_chromosomes:
-        counts = ", ".join(f"{name} ({count:,})" for name, count in Counter(chromosomes).most_common(30))
-        raise ZooError(
-            f"{path}: --split-by chromosome needs --validation-chromosomes NAME; known chromosomes: {counts}"
-        )
-    keys = splits.keys(records.split.codes)
-    try:
-        sides, moved = splits.by_chromosome(keys, chromosomes, layout.validation_chromosomes, layout.test_chromosomes)
-    except ZooError as error:
-        raise ZooError(f"{path}: {error}") from None
-    note = f"{counted(moved, 'sequences')} on several chromosomes; all copies went to the held-out side"
-    return sides, [note] if moved else []
-
-
-def _chromosomes_in_names(split: Split, path: Path, layout: Layout) -> list[str]:
-    """Chromosomes in names such as chr2L_5750_5998_+."""
-    if split.names is None:
-        raise ZooError(
-            f"{path}: --split-by chromosome needs a column {layout.chromosome_column!r} (--chromosome-column NAME "
-            f"takes another), or a column {layout.name_column!r} (--name-column) with names such as chr2L_5750_5998"
-        )
-    chromosomes = []
-    for row, name in enumerate(split.names, 1):
-        chromosome = splits.chromosome(name)
-        if chromosome is None:
-            raise ZooError(f"{path}: row {row}: expected a name with its chromosome, chr2L_5750_5998, got {name!r}")
-        chromosomes.append(chromosome)
-    return chromosomes
 
 
 def _leakage(parts: dict[str, Split], path: Path, allowed: bool) -> list[str]:

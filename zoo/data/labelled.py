@@ -35,6 +35,9 @@ OF_DIVISION = {
 """Division -> the fields of Layout that apply to it."""
 
 
+FEWEST_FOLDS = 3
+
+
 @dataclasses.dataclass(frozen=True)
 class Layout(ReadOptions):
     """The columns of one file, how its sequences are read, and how it is divided."""
@@ -72,9 +75,16 @@ class Layout(ReadOptions):
     split_seed: Annotated[int, Bounds(0, 2**64 - 1)] = 0
     """Seed of the division, with --split-by fraction."""
 
+    folds: tuple[str, ...] = ()
+    """Cross-validation: a number of folds, which makes groups of chromosomes of about as many sequences, or the
+    chromosomes of each fold: chr2L,chr2R,chr3L+chr4. Data without chromosomes have folds of sequences."""
+
+    fold: Annotated[int | None, Bounds(0)] = None
+    """Take one of --folds, from 0: it is the test split, the next one the validation split."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("validation_chromosomes", "test_chromosomes"):
+        for name in ("validation_chromosomes", "test_chromosomes", "folds"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         both = set(self.validation_chromosomes) & set(self.test_chromosomes)
         if both:
@@ -86,14 +96,42 @@ class Layout(ReadOptions):
                 "test"
             )
 
+        self._check_folds()
+
+    def _check_folds(self) -> None:
+        if not self.folds:
+            if self.fold is not None:
+                raise ZooError("--fold: only applies with --folds")
+            return
+        if len(self.folds) == 1 and not (self.folds[0].isascii() and self.folds[0].isdigit()):
+            raise ZooError(f"--folds: expected a number, or the chromosomes of each fold, got {self.folds[0]!r}")
+        if self.number_of_folds < FEWEST_FOLDS:
+            raise ZooError(
+                f"--folds: expected at least {FEWEST_FOLDS}, one to test, one to validate and one to train on, got "
+                f"{self.number_of_folds}"
+            )
+        if self.fold is not None and self.fold >= self.number_of_folds:
+            raise ZooError(f"--fold: expected 0 to {self.number_of_folds - 1}, got {self.fold}")
+        for name in ("validation_chromosomes", "test_chromosomes", "validation_fraction", "test_fraction"):
+            if getattr(self, name) != getattr(Layout, name):
+                raise ZooError(f"--{name.replace('_', '-')}: --folds chooses what is held out; omit one of them")
+
+    @property
+    def number_of_folds(self) -> int:
+        return int(self.folds[0]) if len(self.folds) == 1 else len(self.folds)
+
     def check_applies(self, path: Path) -> None:
         """Raise ZooError for options that do not apply to `path`."""
         for division, names in OF_DIVISION.items():
             for name in names:
                 if self.split_by != division and getattr(self, name) != getattr(Layout, name):
                     raise ZooError(f"--{name.replace('_', '-')}: only applies with --split-by {division}")
-        if path.is_dir() and self.split_by is not None:
-            raise ZooError(f"{path}: its files divide it already; omit --split-by, or give one file with all sequences")
+        for name in ("split_by", "folds"):
+            if path.is_dir() and getattr(self, name):
+                option = f"--{name.replace('_', '-')}"
+                raise ZooError(
+                    f"{path}: its files divide it already; omit {option}, or give one file with all sequences"
+                )
         if self.labels is not None and (path.is_dir() or not is_fasta(path)):
             raise ZooError(f"--labels {self.labels}: only applies to a FASTA file, which {path} is not")
 

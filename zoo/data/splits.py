@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -67,8 +68,7 @@ def by_fraction(sequence_keys: np.ndarray, validation: float, test: float, seed:
 
     Only the sequence and the seed decide: a sequence stays on its side when rows are added, removed or reordered.
     """
-    mixed = _mix(sequence_keys ^ _mix(np.array([seed], np.uint64)))
-    position = (mixed >> np.uint64(11)) * 2.0**-53
+    position = _positions(sequence_keys, seed)
     sides = np.zeros(len(sequence_keys), np.uint8)
     sides[position < validation + test] = SIDES.index("validation")
     sides[position < test] = SIDES.index("test")
@@ -91,6 +91,56 @@ def by_chromosome(
     sides = np.zeros(len(given), np.uint8)
     sides[np.isin(given, validation)] = SIDES.index("validation")
     sides[np.isin(given, test)] = SIDES.index("test")
+    return _with_copies(sides, sequence_keys)
+
+
+def by_fold(sequence_keys: np.ndarray, folds: np.ndarray, fold: int, number: int) -> tuple[np.ndarray, int]:
+    """Folds of the rows, int (N,), 0 to number - 1 -> sides, uint8 (N,), that hold out `fold` as the test and the next
+    one as the validation, and the number of sequences that changed sides because they are in several folds, see
+    `by_chromosome`."""
+    sides = np.zeros(len(folds), np.uint8)
+    sides[folds == (fold + 1) % number] = SIDES.index("validation")
+    sides[folds == fold] = SIDES.index("test")
+    return _with_copies(sides, sequence_keys)
+
+
+def folds_of_keys(sequence_keys: np.ndarray, number: int, seed: int) -> np.ndarray:
+    """Keys, uint64 (N,) -> fold of each, int (N,), 0 to number - 1, of about as many sequences each; only the sequence
+    and the seed decide."""
+    return (_positions(sequence_keys, seed) * number).astype(np.int64)
+
+
+def groups(chromosomes: Sequence[str], folds: Sequence[str]) -> list[tuple[str, ...]]:
+    """The chromosomes of each fold, from those of the rows.
+
+    folds: a number, or the chromosomes of each fold, joined by "+". A number makes folds of about as many rows: from
+    the largest chromosome to the smallest, each joins the fold that has the fewest rows so far.
+    Raises ZooError if there are fewer chromosomes than folds, or if not every chromosome is in one of the given folds.
+    """
+    counts = Counter(chromosomes)
+    known = ", ".join(f"{name} ({count:,})" for name, count in counts.most_common(30))
+    if len(folds) == 1:
+        number = int(folds[0])
+        if len(counts) < number:
+            raise ZooError(
+                f"{number} folds need as many chromosomes, got {known}; give fewer folds, or --split-by fraction for "
+                "folds of single sequences"
+            )
+        found: list[list[str]] = [[] for _ in range(number)]
+        for name, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0])):
+            min(found, key=lambda group: sum(counts[other] for other in group)).append(name)
+        return [tuple(group) for group in found]
+    given = [tuple(text.split("+")) for text in folds]
+    named = Counter(name for group in given for name in group)
+    for name in (*named, *counts):
+        if named[name] != 1 or not counts[name]:
+            problem = "is in no row" if not counts[name] else "is in no fold" if not named[name] else "is in two folds"
+            raise ZooError(f"--folds: the chromosome {name!r} {problem}; chromosomes of the data: {known}")
+    return given
+
+
+def _with_copies(sides: np.ndarray, sequence_keys: np.ndarray) -> tuple[np.ndarray, int]:
+    """Sides with all copies of a held-out sequence held out, and how many that changes."""
     before = sides.copy()
     for name in ("validation", "test"):
         number = SIDES.index(name)
@@ -116,6 +166,11 @@ def shared(side_keys: Mapping[str, np.ndarray]) -> dict[tuple[str, str], np.ndar
             if len(records):
                 found[later, earlier] = records
     return found
+
+
+def _positions(sequence_keys: np.ndarray, seed: int) -> np.ndarray:
+    """Keys, uint64 (N,) -> evenly distributed numbers, float64 (N,), at least 0 and below 1."""
+    return (_mix(sequence_keys ^ _mix(np.array([seed], np.uint64))) >> np.uint64(11)) * 2.0**-53
 
 
 def _mix(numbers: np.ndarray) -> np.ndarray:

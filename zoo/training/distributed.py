@@ -53,15 +53,19 @@ class Group:
         return values
 
 
+def several() -> bool:
+    """Whether torchrun started several processes."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
 def join(device: str) -> Group:
     """Join the group that torchrun's environment variables describe; without them, return a group of one process."""
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
+    if not several():
         return Group()
     if not distributed.is_available():
         raise ZooError("torchrun started several processes, but this PyTorch is built without torch.distributed")
     distributed.init_process_group("nccl" if device == "cuda" else "gloo")
-    return Group(distributed.get_rank(), size, int(os.environ.get("LOCAL_RANK", "0")))
+    return Group(distributed.get_rank(), distributed.get_world_size(), int(os.environ.get("LOCAL_RANK", "0")))
 
 
 def leave(group: Group) -> None:

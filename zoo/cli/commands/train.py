@@ -22,14 +22,14 @@ from zoo.cli.parsing import command_line
 from zoo.data.labelled import Layout
 from zoo.defaults import RUNTIME
 from zoo.dna.read_options import Ambiguous
-from zoo.errors import counted, require
+from zoo.errors import ZooError, counted, require
 from zoo.spec import listed
 from zoo.system import machine
 from zoo.training.config import StudentConfig, TrainConfig, TrainingOptions
 from zoo.training.distill import DistillConfig
 
 if TYPE_CHECKING:
-    from zoo.data.dataset import Source
+    from zoo.data.dataset import DividedFile, Source
     from zoo.training.run import TrainingJob
     from zoo.training.trainer import Reporter
 
@@ -52,6 +52,9 @@ def train(
     where: Annotated[TrainingOptions, options.JOB],
     settings: Annotated[TrainConfig, options.TRAINING] = TrainConfig(),
     layout: Annotated[Layout, options.LAYOUT] = Layout(),
+    replicates: Annotated[
+        int, options.under(options.LAYOUT, "Trainings of each of --folds, with one seed after another.")
+    ] = 1,
     card: Annotated[Card, options.CARD] = Card(),
     **given: Any,
 ) -> None:
@@ -59,11 +62,44 @@ def train(
 
     job = dataclasses.replace(_prepare(model, settings, where, **model_settings(model, given)), card=card)
     config = job.config
+    if layout.folds and layout.fold is None:
+        _train_folds(
+            job,
+            dataset.read_folds(data, targets or config.targets, length=config.sequence_length, layout=layout),
+            replicates,
+        )
+        return
+    if replicates != 1:
+        raise ZooError("--replicates: only applies with --folds, without --fold")
     read = dataset.read(data, targets or config.targets, allow_leakage, length=config.sequence_length, layout=layout)
     for note in read.notes:
         notes.say(note)
     columns = ["--targets", ",".join(targets)] if any("=" in text for text in targets) else []
     _train(job, read, ["--data", str(data), *columns, *_as_typed(layout)])
+
+
+def _train_folds(job: TrainingJob, data: DividedFile, replicates: int) -> None:
+    """Train a network for each fold, with notes on progress and on the scores."""
+    from zoo.spec import MOST_SHOWN
+    from zoo.training import cross_validation, run
+    from zoo.training.notes import correlations, number
+
+    output = job.options.output
+
+    def train(member: TrainingJob, source: Source) -> None:
+        with _reporting(member, source.targets, output) as reporter:
+            run.run(member, source, reporter)
+
+    rows = cross_validation.run(job, data, replicates, train, notes.say)
+    mean, sd, joint = cross_validation.SUMMARIES
+    for name in data.targets if len(data.targets) <= MOST_SHOWN else ():
+        column = f"pearson_{name}"
+        spread = f"{number(rows[mean].get(column))}, sd {number(rows[sd].get(column))}"
+        notes.say(f"r({name}) over the folds: {spread}")
+    every = correlations({name: rows[joint][f"pearson_{name}"] for name in data.targets})
+    notes.say(f"all sequences, each by a network that did not see it: {every}")
+    notes.say(f"{output}: {cross_validation.SCORES}, {cross_validation.OUT_OF_FOLD} and the runs")
+    notes.say(f"next: {shlex.join(['zoo', 'predict', 'seqs.fa', '--weights', str(output)])}")
 
 
 def model_settings(model: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -187,7 +223,7 @@ def _train(job: TrainingJob, source: Source, data: Sequence[str] = ()) -> None:
             notes.say(f"next: {shlex.join(['zoo', 'evaluate', '--weights', output, *data, *split])}")
         notes.say(f"{'or' if data else 'next'}: {shlex.join(predict)}")
 
-    with _reporting(job, source.targets) as reporter:
+    with _reporting(job, source.targets, job.options.output) as reporter:
         run.run(job, source, dataclasses.replace(reporter, finished=on_finished))
 
 
@@ -204,8 +240,8 @@ def _as_typed(options: Any) -> list[str]:
 
 
 @contextmanager
-def _reporting(job: TrainingJob, targets: tuple[str, ...]) -> Iterator[Reporter]:
-    """A Reporter that shows progress on standard error."""
+def _reporting(job: TrainingJob, targets: tuple[str, ...], output: Path) -> Iterator[Reporter]:
+    """A Reporter that shows progress on standard error. output: what --resume continues."""
     from zoo.training.trainer import Reporter
 
     with notes.Bar("sequences", job.settings.most_epochs) as bar:
@@ -223,7 +259,7 @@ def _reporting(job: TrainingJob, targets: tuple[str, ...]) -> Iterator[Reporter]
         try:
             yield Reporter(on_step, on_epoch, notes.say)
         except KeyboardInterrupt:
-            notes.say(f"stopped; the same command with --resume continues in {job.options.output}")
+            notes.say(f"stopped; the same command with --resume continues in {output}")
             raise
 
 
