@@ -19,15 +19,15 @@ def traced_once() -> Iterator[None]:
     """One trace of each of the bundled models' networks with the same arrays, since it takes seconds."""
     export, kept = traced._exported, {}
 
-    def export_once(module: Any, example: Any, tensors: Any, opset: int) -> Any:
+    def export_once(module: Any, example: Any, *rest: Any) -> Any:
         if not type(module).__module__.startswith("zoo.models."):
-            return export(module, example, tensors, opset)
+            return export(module, example, *rest)
         digest = hashlib.sha256()
         for name, tensor in module.state_dict().items():
             digest.update(repr((name, tensor.dtype)).encode() + tensor.numpy().tobytes())
-        key = (type(module), module.config, module.training, tuple(example.shape), tensors, opset, digest.digest())
+        key = (type(module), module.config, module.training, tuple(example.shape), repr(rest), digest.digest())
         if key not in kept:
-            kept[key] = export(module, example, tensors, opset)
+            kept[key] = export(module, example, *rest)
         copy = type(kept[key])()
         copy.CopyFrom(kept[key])
         return copy
