@@ -121,7 +121,7 @@ def test_a_command_works_or_refuses_in_one_line(
 
 
 def test_the_service_predicts(network: tuple[str, Any, Path]) -> None:
-    name, config, folder = network
+    _, config, folder = network
     if architecture_of(config) in TRACED:
         pytest.skip(SLOW)
     models = opened(folder / "w.safetensors")
