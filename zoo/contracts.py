@@ -209,7 +209,7 @@ class ModelExtras(Protocol):
     """Optional for a model.
 
     HEAD: name of the output layer, or several: the layers whose arrays depend on the targets. Needed to begin a
-        training with weights for other targets.
+        training with weights for other targets, and to freeze the trunk.
     RECIPE: default training settings for the model: field of training.config.TrainConfig -> value; or a function that
         returns them for a Config.
     PUBLISHED: files that its authors published.

@@ -91,7 +91,7 @@ COMMANDS = {
             recipe (see zoo info MODEL), else they have the defaults below.
             zoo train {MODEL} --data mine.tsv --split-by fraction -o runs/mine
             zoo train {MODEL} --data mine.tsv --start {MODEL} -o runs/better
-            zoo train small.toml --data data --epochs 20 -o runs/small
+            zoo train small.toml --data mine.tsv --folds 10 -o runs/folds
             docs/train.md""",
         "train:distill": f"""Train a network to imitate a teacher, on sequences drawn from a genome.
             Settings come from the same places as for zoo train.
