@@ -41,6 +41,10 @@ NAIVE_BASES = 20_000
 
 VARIANTS = 100_000
 NAIVE_VARIANTS = 5_000
+BACKGROUND_WINDOWS = 1_000_000
+RANDOM_VARIANTS = 1_000
+"""Of each kind."""
+
 ROUNDS = 2
 TOLERANCE = 2e-5
 """Largest difference from float32 rounding in the whole network."""
@@ -252,6 +256,38 @@ def test_long_runs(benchmark: Any, folder: Path) -> None:
         },
         _sequences(folder),
     ]
+
+
+def test_backgrounds(benchmark: Any, folder: Path) -> None:
+    """A background of many windows, then commands without and with it. Seconds are those of the processor."""
+    lines = (folder / "v.vcf").read_text().splitlines()
+    header = [line for line in lines if line.startswith("#")]
+    (folder / "ranked.vcf").write_text("\n".join([*header, *lines[len(header) :: 10], ""]))
+    weights, given = ("--weights", folder / "w.safetensors"), ("--background", folder / "bg.npz")
+    kinds = ("--random-variants", RANDOM_VARIANTS, "--variants", folder / "ranked.vcf")
+    background = zoo("background", "--genome", folder / "g.fa", *weights, "-o", folder / "bg.npz", "--overwrite")
+    scored = _score(folder, "--overwrite", calls="ranked.vcf")
+    groups = {
+        f"zoo background, {BACKGROUND_WINDOWS:,} windows": [*background, "--windows", str(BACKGROUND_WINDOWS)],
+        "... and random variants": [*background, "--windows", str(BACKGROUND_WINDOWS), *map(str, kinds)],
+        "zoo scan": _scan(folder, "--overwrite"),
+        "... with tracks of percentiles": _scan(folder, "--overwrite", *given),
+        "... and peaks": _scan(folder, "--overwrite", *given, "--threshold-percentile", 99.9),
+        f"zoo variants, {len(lines[len(header) :: 10]):,} alleles": scored,
+        "... with p, q and percentiles": [*scored, *map(str, given)],
+    }
+    used: dict[str, Usage] = {}
+    benchmark.pedantic(lambda: used.update({name: run(command) for name, command in groups.items()}), rounds=1)
+    plain = 0.0
+    rows = []
+    for name, usage in used.items():
+        plain = plain if name.startswith("...") else usage.busy
+        ratio = round(usage.busy / plain, 2) if name.startswith("...") else 1
+        rows.append(
+            {"way": name, "seconds": round(usage.busy, 1), "times": ratio, "peak MB": round(usage.memory / 1e6)}
+        )
+    benchmark.extra_info["table"] = "percentiles and p-values, two targets, stride 1"
+    benchmark.extra_info["rows"] = rows
 
 
 def _sequences(folder: Path) -> dict[str, Any]:
