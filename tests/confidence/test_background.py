@@ -144,6 +144,14 @@ def test_files_intervals_and_shuffles(zoo: Zoo, contigs: dict[str, str]) -> None
         found = backgrounds.read(Path("b.npz"))
         np.testing.assert_allclose(found.values, np.sort(model().predict_codes(expected), axis=0).T, atol=2e-5)
         assert found.about["sequences"] == len(expected)
+    words = ("background", "s.fa", *WEIGHTS, "-o", "b.npz", "--overwrite", "--shuffles", 3, "--seed", 7, "--figure")
+    one_line(zoo, ["f.txt", ".png"], *words, "f.txt")
+    assert zoo(*words, "f.svg")[0] == 0
+    drawn = Path("f.svg").read_text()
+    values = backgrounds.read(Path("b.npz")).values
+    assert all(f"{target}: 60 sequences" in drawn for target in "abc")
+    assert all(f"50th: {np.median(row):.2f}".replace("-", "\u2212") in drawn.replace("-", "\u2212") for row in values)
+    assert "99th" not in drawn  # above it there would be no value
     again = background("c.npz", model(), fasta="s.fa", shuffles=3, seed=7)
     assert again.read_bytes() == Path("b.npz").read_bytes()
 

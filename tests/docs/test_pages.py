@@ -39,6 +39,9 @@ LEFT = {
         "both.vcf.gz",
     ],
     "models.md": ["motifs.onnx", "gapped.tsv", "gapped/metrics.json", "compared/comparison.png"],
+    "confidence.md": [
+        "percentiles.png", "ranked.tsv", "ranked.dev_percentile.bw", "ranked.dev.narrowPeak", "effects.tsv",
+    ],
     "cluster.md": ["tracks/dm6.dev.bw", "tracks/dm6.hk.bw", "tracks/dm6.json"],
     "evaluate.md": ["report/diagnosis-1.png", "report/diagnosis-2.png"],
 }  # fmt: skip

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import zoo
+from zoo.confidence import figures
 from zoo.confidence.options import BackgroundOptions
 from zoo.confidence.places import Draw, Places
 from zoo.confidence.random_variants import RandomVariants, kinds_in
@@ -31,7 +32,7 @@ from zoo.prediction.model import Model, loaded_model
 from zoo.prediction.run import PredictionJob, chunk_of
 from zoo.spec import ALPHABET
 from zoo.system import pipeline
-from zoo.system.atomic import replacing
+from zoo.system.atomic import check_target, replacing_together
 from zoo.system.files import file_sha256
 
 WINDOWS = 100_000
@@ -72,6 +73,14 @@ class BackgroundJob:
         if not self.options.random_variants and self.comparing != AlleleOptions():
             raise ZooError("--shifts and --flank: only apply to --random-variants")
         model_files.check_output(self.output, self.overwrite, self.inputs)
+        if self.options.figure is not None:
+            check_target(self.options.figure, self.overwrite, self.inputs)
+
+    @property
+    def outputs(self) -> dict[Path, bool]:
+        """Files to write, the background last -> whether they may be replaced."""
+        figure = self.options.figure
+        return dict.fromkeys([*([figure] if figure else []), self.output], self.overwrite)
 
     @property
     def genome_of_variants(self) -> Path | None:
@@ -134,8 +143,10 @@ def run(model: Model, job: BackgroundJob, on_progress: Progress = lambda *_: Non
         kinds = {kind: some.shape[1] for kind, some in sizes.items()}
         about |= {"shifts": list(job.comparing.shifts), "flank": job.comparing.flank, backgrounds.KINDS: kinds}
     effects = np.concatenate([np.empty((len(values), 0), np.float32), *sizes.values()], axis=1)
-    with replacing(job.output, job.overwrite, job.inputs) as partial:
+    with replacing_together(job.outputs, job.inputs) as (*pictures, partial):
         backgrounds.write(partial, about, values, effects)
+        for picture in pictures:
+            figures.draw(values, model.spec, picture)
     return {
         "command": job.command,
         **description.of_run(model.runtime, model.provider, model.spec),

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from zoo.errors import ZooError
 from zoo.options import Bounds, Seed, check
+from zoo.system import figures
 
 MOST_SEQUENCES = 1 << 28
 """Most sequences of a background; more need too much memory."""
@@ -37,8 +38,13 @@ class BackgroundOptions:
     variants: Path | None = None
     """Variants that zoo variants will compare: adds the kinds of its insertions, deletions and replacements."""
 
+    figure: Path | None = None
+    """Also draw how the values are spread, and where percentiles are, as this .png, .svg or .pdf."""
+
     def __post_init__(self) -> None:
         check(self)
+        if self.figure is not None:
+            figures.check_name(self.figure)
         if self.variants is not None and not self.random_variants:
             raise ZooError("--variants: also needs --random-variants, the number of each kind")
 
