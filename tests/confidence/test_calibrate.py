@@ -20,7 +20,7 @@ from zoo.data.labelled import Split
 from zoo.prediction import calibration
 from zoo.prediction.calibration import CalibratedOptions
 from zoo.prediction.model import Model
-from zoo.weights import checkpoint
+from zoo.weights import checkpoint, lookup
 
 LENGTH, ROWS, TARGETS = ODD.sequence_length, 400, ODD.targets
 
@@ -96,7 +96,7 @@ def test_what_is_refused(model: Model, tmp_path: Path) -> None:
 
 def test_sequences_of_the_training_are_refused(model: Model, tmp_path: Path) -> None:
     data = measured(model, 1)
-    for name in ("model.safetensors", "run.json"):
+    for name in (lookup.RUN_WEIGHTS, lookup.RUN_RECEIPTS):
         (tmp_path / name).write_text("{}")
     trained_sequences.save(tmp_path, {"train": data.codes[:7], "validation": data.codes[20:]})
     with refuses("7", "train"):
