@@ -140,3 +140,41 @@ def test_the_commands(zoo: Zoo) -> None:
     one_line(zoo, ["w.npy", ".npz"], "calibrate", *weights, "--data", "one.tsv", "--split", "all", "-o", "w.npy")
     one_line(zoo, ["--calibration", "one"], *evaluate, "--weights", "original", "--data", "two.tsv",
              "--calibration", "c.npz")  # fmt: skip
+
+
+@pytest.mark.usefixtures("files")
+def test_intervals_beside_predictions(zoo: Zoo, model: Model) -> None:
+    found = calibrate(model, measured(model, 1), CalibrationOptions())
+    calibration.save(found, Path("c.npz"))
+    codes = measured(model, 3, 5).codes
+    letters = ["".join("ACGT"[base] for base in row) for row in codes]
+    Path("s.fa").write_text("".join(f">s{number}\n{text}\n" for number, text in enumerate(letters)))
+    weights = ("--weights", "w.safetensors", "--runtime", "onnx-cpu")
+    status, out, err = zoo("predict", "s.fa", *weights, "--calibration", "c.npz", "--coverage", 0.8)
+    assert status == 0, err
+    header, *lines = out.splitlines()
+    assert header.split("\t") == ["name", *(f"{name}{end}" for name in TARGETS for end in ("", "_low", "_high"))]
+    table = np.array([line.split("\t")[1:] for line in lines], np.float32).reshape(5, len(TARGETS), 3)
+    predicted = model.predict_codes(codes)
+    half = found.half_widths(predicted, None, 0.8)
+    assert np.array_equal(table, np.stack([predicted, predicted - half, predicted + half], 2))
+    frame = package.predict(letters, model, calibration="c.npz", coverage=0.8)
+    assert np.array_equal(np.asarray(frame, np.float32), table.reshape(5, -1))
+    one_line(zoo, ["--coverage", "--calibration"], "predict", "s.fa", *weights, "--coverage", 0.8)
+    one_line(zoo, ["c.npz", "--both-strands"], "predict", "s.fa", *weights, "--calibration", "c.npz", "--both-strands")
+
+
+def test_an_ensemble_has_intervals_by_its_spread(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{seed}.safetensors" for seed in range(3)]
+    for seed, path in enumerate(paths):
+        checkpoint.save(random_checkpoint(ODD, seed), path)
+    ensemble = package.load(paths, runtime="onnx-cpu")
+    data = measured(ensemble, 1)
+    found = calibrate(ensemble, data, CalibrationOptions())
+    assert found.targets[0].scale.kind == "spread"
+    calibration.save(found, tmp_path / "c.npz")
+    frame = package.predict(["ACGT" * 13 + "A", "A" * 53], ensemble, calibration=tmp_path / "c.npz")
+    name = TARGETS[0]
+    half = (frame[f"{name}_high"] - frame[f"{name}_low"]) / 2
+    spread = np.maximum(frame[f"{name}_sd"], found.targets[0].scale.smallest)
+    assert np.asarray(half) == pytest.approx(np.asarray(found.targets[0].factor(0.9) * spread), rel=1e-4)

@@ -26,8 +26,8 @@ from zoo.genome.effects import AFTER, LABELS, MISMATCH
 from zoo.genome.intervals import IntervalJob
 from zoo.genome.options import MOST_PART_SIZE, IntervalOptions, ShardOptions, SummaryOptions, VariantOptions
 from zoo.options import made
-from zoo.prediction import background as backgrounds
-from zoo.prediction.columns import Columns
+from zoo.prediction.calibration import COVERAGE, calibrated_by
+from zoo.prediction.columns import opened as columns_of
 from zoo.prediction.model import Model, ModelSource, data_frame, loaded_model
 from zoo.prediction.run import chunk_of
 from zoo.weights.ensembles import Weights
@@ -47,6 +47,8 @@ def predict_intervals(
     skip_bad: bool = False,
     ambiguous: Ambiguous = "n",
     background: str | Path | None = None,
+    calibration: str | Path | None = None,
+    coverage: float = COVERAGE,
     held_out: bool = False,
     **options: Any,
 ) -> Any:
@@ -61,7 +63,7 @@ def predict_intervals(
         centre of the window with the maximum.
     skip_bad: skip invalid intervals.
     ambiguous: "n" reads letters of the genome other than ACGTN as N, "refuse" refuses them.
-    background: as for zoo.predict.
+    background, calibration, coverage: as for zoo.predict.
     held_out: predict each interval only by the members of an ensemble whose training held out its chromosome.
 
     Gives a ZooWarning for intervals that are skipped, or longer than the model with "center", and for letters that are
@@ -70,7 +72,8 @@ def predict_intervals(
     loaded = loaded_model(model, weights, options)
     is_file = isinstance(intervals, str | Path)
     of_chromosomes = loaded.held_out(held_out)
-    shown = Columns(loaded.spec, backgrounds.opened(background, loaded.spec, loaded.rc), held_out=of_chromosomes)
+    calibrated = calibrated_by(calibration, coverage)
+    shown = columns_of(loaded.spec, loaded.rc, background, calibrated, of_chromosomes)
     chosen = IntervalOptions(Path(intervals) if is_file else None, None, Path(genome), skip_bad)  # type: ignore[arg-type]
     summarizing, reading = SummaryOptions(summary, stride), ReadOptions(ambiguous=ambiguous)  # type: ignore[arg-type]
     rows = [] if isinstance(intervals, str | Path) else list(intervals)
@@ -78,6 +81,7 @@ def predict_intervals(
         (),
         reading=reading,
         background=None if background is None else Path(background),
+        calibrated=calibrated,
         held_out=of_chromosomes,
         intervals=chosen,
         summarizing=summarizing,

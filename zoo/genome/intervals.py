@@ -66,7 +66,11 @@ class IntervalJob(PredictionJob):
     LABELS: ClassVar[Mapping[str, type]] = {"chrom": str, "start": int, "end": int, "name": str, "strand": str}
 
     def __post_init__(self) -> None:
-        """Raises ZooError for percentiles of means."""
+        """Raises ZooError for percentiles of means, and for intervals around anything but one window."""
+        if self.calibrated.calibration is not None and self.summarizing.summary != "center":
+            raise ZooError(
+                f"--calibration: is of single windows; --summary {self.summarizing.summary} has no interval around it"
+            )
         if self.background is not None and self.summarizing.summary == "mean":
             raise ZooError(
                 "--background: is of single windows; the mean over windows (--summary mean) has no percentile"

@@ -15,9 +15,8 @@ from zoo.formats.table_writer import Layout
 from zoo.formats.text_input import STANDARD_INPUT
 from zoo.genome import shards
 from zoo.genome.shards import Arrays, Compute, Parts, Progress, Workers
-from zoo.prediction import background as backgrounds
 from zoo.prediction import description
-from zoo.prediction.columns import Columns
+from zoo.prediction.columns import opened as columns_of
 from zoo.prediction.model import Model, ModelSource
 from zoo.prediction.run import PredictionJob, chunk_of, outputs_of, write_description
 from zoo.system.atomic import temporary_folder
@@ -65,7 +64,7 @@ def predict_files(
     if STANDARD_INPUT in map(str, job.sources):
         raise ZooError("--ray: standard input cannot be shared out; give files")
     spec = model_source.spec()
-    columns = Columns(spec, backgrounds.opened(job.background, spec, model_source.rc))
+    columns = columns_of(spec, model_source.rc, job.background, job.calibrated)
     totals: Counter[str] = Counter()
     inputs, runtimes, providers = [], set(), set()
     with temporary_folder(job.output.absolute().parent) as room:

@@ -43,14 +43,20 @@ class CalibratedOptions:
             raise ZooError("--coverage: also needs --calibration, the file that zoo calibrate makes")
 
 
+def calibrated_by(path: str | Path | None, coverage: float) -> CalibratedOptions:
+    """The options by the arguments of a Python function."""
+    return CalibratedOptions(None if path is None else Path(path), coverage)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Calibration:
     """about: what it is of, JSON types.  targets: one entry each.  keys: of the measured sequences, uint64 (N,), see
-    zoo.data.splits.keys."""
+    zoo.data.splits.keys.  path: the file that it was read from."""
 
     about: Mapping[str, Any]
     targets: Sequence[Conformal]
     keys: np.ndarray
+    path: Path | None = None
 
     def half_widths(self, predicted: np.ndarray, spread: np.ndarray | None, coverage: float = COVERAGE) -> np.ndarray:
         """Half the width of each interval: predictions, float32 (N, T), and for an ensemble their standard deviations
@@ -59,6 +65,10 @@ class Calibration:
         for t, one in enumerate(self.targets):
             halves[:, t] = one.half_widths(predicted[:, t], None if spread is None else spread[:, t], coverage)
         return halves
+
+    def entry(self, coverage: float) -> dict[str, Any]:
+        """What the description of a run says about its intervals."""
+        return {"calibration": {"file": str(self.path), "coverage": coverage, **self.about}}
 
     def statement(self, targets: Sequence[str], coverage: float = COVERAGE) -> str:
         """The widths of the intervals that the measured sequences need, in words."""
@@ -105,7 +115,7 @@ def read(path: Path) -> Calibration:
         whole = False
     if not whole:
         raise ZooError(f"{path}: is damaged: its numbers are not those of a calibration; make it again ({COMMAND})")
-    return Calibration(about, targets, keys)
+    return Calibration(about, targets, keys, path)
 
 
 def _is_whole(one: Conformal) -> bool:

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from zoo.errors import ZooError
 from zoo.prediction import background as backgrounds
+from zoo.prediction import calibration as calibrations
 from zoo.prediction.background import PERCENTILE, Background
+from zoo.prediction.calibration import COVERAGE, HIGH, LOW, CalibratedOptions, Calibration
 from zoo.prediction.held_out import HeldOut
 from zoo.spec import SPREAD, ModelSpec, check_targets
 from zoo.weights import spread
@@ -21,7 +25,8 @@ from zoo.weights import spread
 
 @dataclasses.dataclass(frozen=True)
 class Columns:
-    """The columns of a model: dev, for an ensemble dev_sd, and with a background dev_percentile, target by target.
+    """The columns of a model: dev, for an ensemble dev_sd, with a background dev_percentile, and with a calibration
+    dev_low and dev_high, target by target.
 
     With `held_out`, only members that held out a chromosome predict it, and there is a spread if several did for one.
     Raises ZooError if two columns would have the same name.
@@ -32,9 +37,13 @@ class Columns:
     targets: Sequence[int] | None = None
     """Numbers of the targets that are shown; None for all."""
     held_out: HeldOut | None = None
+    calibration: Calibration | None = None
+    coverage: float = COVERAGE
 
     def __post_init__(self) -> None:
         check_targets(self.names)
+        if self.calibration is not None and self.held_out is not None:
+            raise ZooError("--calibration: is of all members of an ensemble; leave out --held-out")
 
     @property
     def shown(self) -> list[str]:
@@ -59,12 +68,14 @@ class Columns:
     def entry(self) -> dict[str, Any]:
         """What the description of a run says about the background, and how many members predicted each chromosome."""
         held_out = {} if self.held_out is None else {"held_out_members": self.held_out.counts}
-        return backgrounds.entry(self.background) | held_out
+        of_calibration = {} if self.calibration is None else self.calibration.entry(self.coverage)
+        return backgrounds.entry(self.background) | held_out | of_calibration
 
     @property
     def names(self) -> list[str]:
         """Names of the C columns."""
         ends = ["", *([SPREAD] if self.has_spread else []), *([f"_{PERCENTILE}"] if self.background else [])]
+        ends += [LOW, HIGH] if self.calibration else []
         return [f"{target}{end}" for target in self.shown for end in ends]
 
     def chosen(self, numbers: np.ndarray) -> np.ndarray:
@@ -85,18 +96,38 @@ class Columns:
         mean, sd = spread.mean_and_sd(each, None if used is None else used.T[:, :, None])
         return mean, sd if self.has_spread else None
 
-    def beside(
-        self, mean: np.ndarray, sd: np.ndarray | None = None, percentiles: np.ndarray | None = None
-    ) -> np.ndarray:
+    def beside(self, mean: np.ndarray, *others: np.ndarray | None) -> np.ndarray:
         """float32 (N, T) each, those that the model has -> (N, C), in the order of `names`."""
-        shown = [part for part in (mean, sd, percentiles) if part is not None]
+        shown = [part for part in (mean, *others) if part is not None]
         return mean if len(shown) == 1 else np.stack(shown, -1).reshape(len(mean), -1)
 
     def of(self, numbers: np.ndarray, used: np.ndarray | None = None) -> np.ndarray:
         """Numbers of all members -> (N, C); see over_members."""
         mean, sd = self.over_members(numbers, used)
-        return self.beside(mean, sd, self.background.percentiles(mean, self.targets) if self.background else None)
+        percentiles = self.background.percentiles(mean, self.targets) if self.background else None
+        if self.calibration is None:
+            return self.beside(mean, sd, percentiles)
+        half = self.calibration.half_widths(mean, sd, self.coverage)
+        return self.beside(mean, sd, percentiles, mean - half, mean + half)
 
     @property
     def _targets(self) -> Sequence[int]:
         return range(len(self.spec.targets)) if self.targets is None else self.targets
+
+
+def opened(
+    spec: ModelSpec,
+    rc: str | None,
+    background: str | Path | None = None,
+    calibrated: CalibratedOptions = CalibratedOptions(),  # noqa: B008 - frozen
+    held_out: HeldOut | None = None,
+) -> Columns:
+    """The columns for a model, with the files of a background and a calibration. Raises ZooError unless both are of
+    this model, and the calibration allows the coverage."""
+    return Columns(
+        spec,
+        backgrounds.opened(background, spec, rc),
+        held_out=held_out,
+        calibration=calibrations.opened(calibrated, spec, rc),
+        coverage=calibrated.coverage,
+    )

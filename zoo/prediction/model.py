@@ -19,10 +19,10 @@ from zoo.dna.encoding import check_codes, encode_as, sequence_list
 from zoo.dna.read_options import PYTHON, STRICT, ReadOptions
 from zoo.errors import ZooError
 from zoo.options import RunOptions, check, made
-from zoo.prediction import background as backgrounds
 from zoo.prediction import members, session, strands
 from zoo.prediction.automatic import open_automatic
-from zoo.prediction.columns import Columns
+from zoo.prediction.calibration import COVERAGE, calibrated_by
+from zoo.prediction.columns import opened as columns_of
 from zoo.prediction.held_out import HeldOut
 from zoo.prediction.members import AnySession, Each
 from zoo.prediction.session import Session
@@ -292,6 +292,8 @@ def predict(
     weights: Weights | None = None,
     *,
     background: str | Path | None = None,
+    calibration: str | Path | None = None,
+    coverage: float = COVERAGE,
     **options: Any,
 ) -> Any:
     """Predict texts: a DataFrame of float32 with a row for each sequence and a column for each target; for an ensemble
@@ -303,12 +305,15 @@ def predict(
     which saves time if there are many calls.
     background: file of `zoo background`; a column such as dev_percentile then stands beside each target, with the
     share of the background below the number (and half of the share equal to it), times 100.
+    calibration: file of `zoo calibrate`; columns such as dev_low and dev_high are then the interval that contains the
+    measurement with the probability `coverage`.
 
     Without pandas: a dict of target -> float32 (N,). Raises ZooError as zoo.load and Model.predict do.
     """
     letters = list(sequences.values()) if isinstance(sequences, Mapping) else sequence_list(sequences)
     loaded = loaded_model(model, weights, options)
-    shown = Columns(loaded.spec, backgrounds.opened(background, loaded.spec, loaded.rc))
+    calibrated = calibrated_by(calibration, coverage)
+    shown = columns_of(loaded.spec, loaded.rc, background, calibrated)
     index = list(sequences) if isinstance(sequences, Mapping) else getattr(sequences, "index", None)
     numbers = shown.of(loaded.each.predict(loaded.codes(letters)))
     columns = {name: numbers[:, column].copy() for column, name in enumerate(shown.names)}

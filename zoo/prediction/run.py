@@ -20,9 +20,9 @@ from zoo.dna.read_options import STRICT, ReadOptions
 from zoo.formats import table_writer
 from zoo.formats.fasta import Counts, Reader, check_readable
 from zoo.formats.table_writer import Column, Digested, Layout
-from zoo.prediction import background as backgrounds
 from zoo.prediction import description, profiles
-from zoo.prediction.columns import Columns
+from zoo.prediction.calibration import CalibratedOptions
+from zoo.prediction.columns import opened as columns_of
 from zoo.prediction.held_out import HeldOut
 from zoo.prediction.model import Model
 from zoo.prediction.options import TableOptions
@@ -69,6 +69,7 @@ class PredictionJob:
     profiles: file for the numbers of each position, see zoo/prediction/profiles.py.
     held_out: which members of an ensemble predict an interval; None for all.
     background: file of zoo background; the table then has the percentile beside each number.
+    calibrated: the file of zoo calibrate, with which the table has an interval beside each number.
     """
 
     source: str | Path | tuple[str | Path, ...]
@@ -80,6 +81,7 @@ class PredictionJob:
     table: TableOptions = dataclasses.field(default_factory=TableOptions)
     profiles: Path | None = None
     background: Path | None = None
+    calibrated: CalibratedOptions = dataclasses.field(default_factory=CalibratedOptions)
     held_out: HeldOut | None = None
 
     UNIT: ClassVar[str] = "sequences"
@@ -122,7 +124,7 @@ class PredictionJob:
 
     @property
     def inputs(self) -> tuple[str | Path | None, ...]:
-        return *self.sources, *self.weights, self.background
+        return *self.sources, *self.weights, self.background, self.calibrated.calibration
 
     def outputs(self) -> dict[Path, bool]:
         """Files to write, in the order in which they are renamed -> whether an existing one may be replaced.
@@ -211,8 +213,7 @@ def predict_file(
     job.check_output()
     if job.profiles is not None:
         profiles.check(job.profiles, model.spec, model.rc)
-    background = backgrounds.opened(job.background, model.spec, model.rc)
-    columns = Columns(model.spec, background, held_out=job.held_out)
+    columns = columns_of(model.spec, model.rc, job.background, job.calibrated, job.held_out)
     records = job.records(model.spec.sequence_length, chunk_of(model))
     with outputs_of(job) as (written, description_file):
 

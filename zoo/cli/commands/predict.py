@@ -13,6 +13,7 @@ from zoo.cli.parsing import command_line
 from zoo.dna.read_options import STRICT, ReadOptions
 from zoo.errors import ZooError, counted
 from zoo.genome.options import HeldOutOptions, IntervalOptions, RayOptions, SummaryOptions
+from zoo.prediction.calibration import CalibratedOptions
 from zoo.prediction.options import TableOptions
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def predict(
         Path | None, options.output("HDF5 file for the profiles of the network, beside the table.")
     ] = None,
     background: options.Background = None,
+    calibrated: Annotated[CalibratedOptions, options.CONFIDENCE] = CalibratedOptions(),
     overwrite: options.Overwrite = False,
     table: Annotated[TableOptions, options.READING] = TableOptions(),
     reading: Annotated[ReadOptions, options.READING] = STRICT,
@@ -66,7 +68,7 @@ def predict(
         if sharing.ray is not None or summarizing.summary != "center":
             raise ZooError("--profiles: only applies to one window for each row, without --ray and --summary")
         job = dataclasses.replace(job, profiles=profiles)
-    job = dataclasses.replace(job, background=background)
+    job = dataclasses.replace(job, background=background, calibrated=calibrated)
     if members.held_out and not intervals.given:
         raise ZooError("--held-out: only applies to intervals of a genome, with --bed or --region")
     job.check_output()
