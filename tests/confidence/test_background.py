@@ -210,6 +210,9 @@ def test_a_background_belongs_to_a_model(zoo: Zoo, contigs: dict[str, str]) -> N
     np.savez("arrays.npz", values=values)
     backgrounds.write(Path("unsorted.npz"), about, values[:, ::-1], none)
     backgrounds.write(Path("short.npz"), about, values[:2], none[:2])
+    for name, entry in (("a", [1]), ("b", {"x": "1"}), ("c", {"x": 2}), ("d", {"x": -1, "y": 1}), ("e", {"x": True})):
+        backgrounds.write(Path(f"kinds_{name}.npz"), {**about, backgrounds.KINDS: entry}, values, none)
+        one_line(zoo, [f"kinds_{name}.npz"], *predict, f"kinds_{name}.npz")
     for name in ("cut.npz", "text.npz", "arrays.npz", "unsorted.npz", "short.npz", ".", "absent.npz"):
         one_line(zoo, [name], *predict, name)
 

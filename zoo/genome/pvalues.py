@@ -42,7 +42,7 @@ def columns_of(background: Background | None) -> dict[str, str]:
 def check(background: Background, options: AlleleOptions) -> None:
     """Raise ZooError unless the random variants of a background were compared in the same way."""
     for name in ("shifts", "flank") if background.about.get(KINDS) else ():
-        ours, theirs = getattr(options, name), background.about[name]
+        ours, theirs = getattr(options, name), background.about.get(name)
         if theirs != (list(ours) if isinstance(ours, tuple) else ours):
             words = ",".join(map(str, theirs)) if isinstance(theirs, list) else theirs
             raise ZooError(f"{background.path}: its random variants have --{name} {words}; give the same here")

@@ -33,7 +33,7 @@ from zoo.genome.shards import Arrays, Progress
 from zoo.prediction import background as backgrounds
 from zoo.prediction import description
 from zoo.prediction.run import description_path
-from zoo.spec import ModelSpec
+from zoo.spec import ModelSpec, check_targets
 from zoo.system import pipeline
 from zoo.system.atomic import check_target
 
@@ -105,6 +105,7 @@ class Scoring(GenomeWork):
         if self.background is not None:
             pvalues.check(self.background, job.options)
         self._beside = pvalues.columns_of(self.background)
+        check_targets(effect_files.number_columns(spec.targets, list(self._beside)))
 
     @cached_property
     def _digest_and_count(self) -> tuple[str, int]:

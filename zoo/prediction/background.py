@@ -119,13 +119,16 @@ def read(path: Path) -> Background:
     """Raises ZooError unless the file is a whole background."""
     about, arrays = model_files.read(path, KIND, VERSION, COMMAND)
     values, effects = arrays.get("values", _ABSENT), arrays.get("effects", _ABSENT)
-    sizes = list(about.get(KINDS, {}).values())
-    bounds = np.cumsum([0, *sizes])
+    kinds = about.get(KINDS, {})
+    sizes = list(kinds.values()) if isinstance(kinds, dict) else [None]
+    known = all(isinstance(size, int) and size > 0 for size in sizes) and isinstance(about.get("targets"), list)
+    bounds = np.cumsum([0, *sizes]) if known else np.zeros(1, int)
     whole = (
-        values.dtype == effects.dtype == np.float32
+        known
+        and values.dtype == effects.dtype == np.float32
         and values.ndim == effects.ndim == 2
         and values.shape[1] > 0
-        and len(values) == len(effects) == len(about.get("targets", ()))
+        and len(values) == len(effects) == len(about["targets"])
         and effects.shape[1] == bounds[-1]
         and _is_sorted(values)
         and all(_is_sorted(effects[:, start:stop]) for start, stop in itertools.pairwise(bounds))
