@@ -193,8 +193,11 @@ def _train(
 ) -> dict[Path, str]:
     """Train all that is not trained yet: run folder -> why its training failed."""
     failures: dict[Path, str] = {}
-    reporter.began(len(todo))
-    for training in todo:
+    left = [one for one in todo if not one.is_finished(source)]
+    if len(left) < len(todo):
+        reporter.note(f"{len(todo) - len(left)} of {len(todo)} trainings are finished already")
+    reporter.began(len(left))
+    for training in left:
         epochs = training.contender.settings["epochs"]
         follow = contenders.following(training.folder.name, epochs, reporter.step)
         try:
