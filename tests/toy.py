@@ -12,6 +12,7 @@ import numpy as np
 from checkpoints import architecture_of
 from forked import kill_itself
 
+from zoo import registry
 from zoo.card import Card
 from zoo.data.labelled import Split
 from zoo.models.deepstarr import Config
@@ -33,6 +34,8 @@ class Toy:
     sequence_length: int = 40
     size: int = 200
     seed: int = 0
+    profile: tuple[int, int] | None = None
+    """Strands of all targets, and positions, of counts at random places."""
 
     def _split(self, seed: int, size: int) -> Split:
         generator = np.random.default_rng((self.seed, seed))
@@ -41,6 +44,10 @@ class Toy:
             generator.random(shape) < share, generator.integers(1, 3, shape), generator.choice([0, 3], shape)
         ).astype(np.uint8)
         targets = np.stack([np.isin(codes, (1, 2)).mean(1), (codes == 0).mean(1)], 1).astype(np.float32)
+        if self.profile is not None:
+            reads = generator.poisson(targets.repeat(self.profile[0] // 2, 1)[:, :, None], (size, *self.profile))
+            profiles = reads.astype(np.float32)
+            return Split(codes, np.log1p(profiles.reshape(size, 2, -1).sum(2)), profiles=profiles)
         targets[::17, 1] = np.nan
         return Split(codes, targets, None)
 
@@ -72,6 +79,10 @@ def trainer(folder: Path, config: Any = SMALL, source: Toy | None = None, **sett
     if not folder.exists():
         made.create()
     source = source or Toy(sequence_length=config.sequence_length)
+    profiles = getattr(registry.load("models", architecture_of(config)), "profiles", None)
+    if profiles:
+        one = profiles(dataclasses.replace(config, targets=source.targets))[0]
+        source = dataclasses.replace(source, profile=(len(one.columns), one.positions))
     return Trainer(architecture_of(config), config, source, TrainConfig(**{"epochs": 3, **settings}), made)
 
 

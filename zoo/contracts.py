@@ -236,8 +236,9 @@ class ModelExtras(Protocol):
     def profiles(self, config: Any) -> Sequence[Profile]:
         """Profiles of the network: numbers of S tracks at P positions, with their place in the sequence.
 
-        A network with profiles has a method `with_profiles`, from the input of the network to a tuple of activities,
-        float (N, T), and each profile in this order, float (N, S, P).
+        A network with profiles has two methods, from its input. `with_profiles` returns a tuple: activities, float
+        (N, T), and each profile in this order, float (N, S, P). `trained_outputs` returns what a training compares with
+        counts, (N, T + S P): log counts of T targets, then logits of the positions, strand by strand.
         """
 
     def array_shapes(self, config: Any) -> Mapping[str, tuple[int, ...]]:
@@ -246,6 +247,10 @@ class ModelExtras(Protocol):
         With it, weights files are checked without PyTorch; else the network says it (zoo/weights/model_arrays.py).
         Names of running variances end in running_var.
         """
+
+    def start_arrays(self, config: Any, weights: Checkpoint) -> Mapping[str, np.ndarray] | None:
+        """Arrays of a network to train that weights of another network of this architecture give, such as a part that
+        was trained before; None for weights that are of the whole network."""
 
     def layer_norms(self, config: Any) -> Mapping[str, str]:
         """Layer -> the batch norm right after it, by their names in the network, for training with rescale_start.

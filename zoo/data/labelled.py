@@ -139,12 +139,14 @@ class Layout(ReadOptions):
 @dataclasses.dataclass(frozen=True)
 class Split:
     """codes: base codes, uint8 (N, L).  targets: float32 (N, T), NaN where missing.  names: N names, or None.
-    columns: names of the T target columns in the file; empty for data from no file."""
+    columns: names of the T target columns in the file; empty for data from no file.  profiles: counts at P positions
+    of S strands of all targets, float32 (N, S, P), for networks of profiles; targets are then log(1 + counts)."""
 
     codes: np.ndarray
     targets: np.ndarray
     names: list[str] | None = None
     columns: tuple[str, ...] = ()
+    profiles: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -152,7 +154,14 @@ class Split:
     def rows(self, mask: np.ndarray) -> Split:
         """The records where `mask`, bool (N,), is true, in order."""
         names = None if self.names is None else [self.names[row] for row in np.flatnonzero(mask)]
-        return Split(self.codes[mask], self.targets[mask], names, self.columns)
+        profiles = None if self.profiles is None else self.profiles[mask]
+        return Split(self.codes[mask], self.targets[mask], names, self.columns, profiles)
+
+    def observed(self, rows: np.ndarray | slice) -> np.ndarray:
+        """The targets of some rows, and their profiles as further columns, float32 (N, T + S P)."""
+        if self.profiles is None:
+            return self.targets[rows]
+        return np.concatenate([self.targets[rows], self.profiles[rows].reshape(len(self.targets[rows]), -1)], 1)
 
 
 @dataclasses.dataclass(frozen=True)

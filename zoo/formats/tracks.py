@@ -134,6 +134,49 @@ def _bedgraph_rows(path: Path, contig: str, start: int, end: int) -> tuple[Rows,
     return rows, contigs
 
 
+class Signals:
+    """Open bigWig files of counts, all read at the same places."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        """Raises ZooError for a file that is missing or not bigWig."""
+        require("pyBigWig", "genome", "bigWig")
+        import pyBigWig
+
+        self._stack = contextlib.ExitStack()
+        self._files: list[Any] = []
+        with contextlib.ExitStack() as opened:
+            for path in paths:
+                if not path.is_file():
+                    raise ZooError(f"{path}: no such file")
+                try:
+                    file = opened.enter_context(pyBigWig.open(str(path)))
+                    if not file.isBigWig():
+                        raise RuntimeError
+                except (RuntimeError, TypeError, AttributeError):
+                    raise ZooError(f"{path}: expected a bigWig file") from None
+                self._files.append(file)
+            self._stack = opened.pop_all()
+        self._contigs = [file.chroms() for file in self._files]
+
+    def __enter__(self) -> Signals:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def read(self, contig: str, start: int, stop: int) -> np.ndarray:
+        """The signal of each file at the bases [start, stop) of a contig, float32 (files, bases); 0 where it has no
+        value."""
+        out = np.zeros((len(self._files), stop - start), np.float32)
+        for row, file, contigs in zip(out, self._files, self._contigs, strict=True):
+            last = min(stop, contigs.get(contig, 0))
+            if start < last:
+                row[: last - start] = np.nan_to_num(file.values(contig, start, last, numpy=True))
+        return out
+
+
 @contextlib.contextmanager
 def opened(
     files: Sequence[Path], format_: str, contigs: Mapping[str, int], targets: Sequence[str], missing: bool = False

@@ -89,6 +89,19 @@ class Loss:
         """The targets of a term."""
         return tuple(np.array(self.targets, object)[term.columns])
 
+    @property
+    def columns(self) -> int:
+        """Numbers that `kept` keeps of a sequence."""
+        return len(self.targets)
+
+    def kept(self, predicted: Tensor, observed: Tensor) -> Tensor:  # noqa: ARG002
+        """What the metrics of a split need of each sequence: its predictions."""
+        return predicted
+
+    def metrics(self, kept: np.ndarray) -> dict[str, float | None]:  # noqa: ARG002
+        """Further metrics of a split, by name: none."""
+        return {}
+
     def check(self, observed: np.ndarray) -> None:
         """Raise ZooError if measurements (N, T) are not what a loss is for: counts, or shares of bins."""
         for term in self.terms:

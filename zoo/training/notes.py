@@ -12,7 +12,8 @@ from zoo.data.labelled import Split
 from zoo.errors import counted
 from zoo.evaluation.metrics import score, typical
 from zoo.spec import MOST_SHOWN, listed
-from zoo.training import scores, trainable
+from zoo.training import trainable
+from zoo.training.profile_loss import ProfileLoss
 from zoo.training.trainer import Trainer
 from zoo.weights import checkpoint, network
 
@@ -29,6 +30,8 @@ def at_start(trainer: Trainer, device: str) -> list[str]:
     source = trainer.source
     processes = f", {trainer.group.size} processes" if trainer.group.size > 1 else ""
     lines = [f"{_counts(source)}; on {device}, {trainer.settings.precision}{processes}"]
+    if isinstance(trainer.loss, ProfileLoss):
+        lines.append(f"weight of log counts in the loss: {', '.join(trainer.loss.target_weights)}")
     missing = _missing_labels(source)
     if missing:
         lines.append(f"labels are missing, which is allowed: {missing}")
@@ -64,9 +67,11 @@ def test_scores(trainer: Trainer) -> tuple[dict[str, Any], str] | None:
     if test is None:
         return None
     module = network.from_checkpoint(checkpoint.load(trainer.folder.weights)).to(trainer.device)
-    found = score(test.targets, scores.predict(module, test.codes, trainer.device))
+    kept = trainer.measure(module, test)
+    found = score(test.targets, kept[:, : len(trainer.source.targets)])
     pearson = {name: one.pearson for name, one in zip(trainer.source.targets, found, strict=True)}
     numbers = {"sequences": len(test), **{f"pearson_{name}": value for name, value in pearson.items()}}
+    numbers |= trainer.loss.metrics(kept)
     return numbers, f"test, {counted(len(test), 'sequences')}: {correlations(pearson)}"
 
 

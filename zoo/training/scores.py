@@ -5,6 +5,7 @@ Axes: N sequences, L positions, T targets.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import nn
 from zoo.evaluation.metrics import METRICS, score
 from zoo.spec import ALPHABET
 from zoo.training.losses import Loss
+from zoo.training.profile_loss import ProfileLoss
 
 EVALUATION_BATCH = {"cpu": 16, "cuda": 2048}
 """Sequences per batch. On a CPU, the widest activations of 16 sequences fit into the second-level cache."""
@@ -25,8 +27,16 @@ def one_hot(codes: np.ndarray, device: torch.device, dtype: torch.dtype = torch.
     return nn.functional.embedding(torch.from_numpy(codes).to(device).int(), table)
 
 
-def predict(module: nn.Module, codes: np.ndarray, device: torch.device) -> np.ndarray:
-    """Predict in evaluation mode, and restore the mode: base codes, uint8 (N, L) -> activities, float32 (N, T)."""
+def predict(
+    module: nn.Module,
+    codes: np.ndarray,
+    device: torch.device,
+    compute: Callable[[torch.Tensor, slice], torch.Tensor] | None = None,
+) -> np.ndarray:
+    """Predict in evaluation mode, and restore the mode: base codes, uint8 (N, L) -> activities, float32 (N, T).
+
+    compute: from one-hot bases (N, 4, L) and their rows to what is returned instead, (N, columns).
+    """
     training = module.training
     module.eval()
     out = []
@@ -34,14 +44,18 @@ def predict(module: nn.Module, codes: np.ndarray, device: torch.device) -> np.nd
     with torch.inference_mode():
         for start in range(0, len(codes), batch):
             hot = one_hot(codes[start : start + batch], device, next(module.parameters()).dtype)
-            out.append(module(hot.transpose(1, 2)).float().cpu().numpy())
+            found = compute(hot.mT, slice(start, start + batch)) if compute else module(hot.mT)
+            out.append(found.float().cpu().numpy())
     module.train(training)
     return np.concatenate(out)
 
 
-def columns(split: str, loss: Loss, observed: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
-    """Columns of metrics.csv: the loss, None if it is not defined, and each metric of each target, over all rows."""
-    columns: dict[str, Any] = {f"{split}_loss": loss.of_arrays(predicted, observed)}
-    for name, one in zip(loss.targets, score(observed, predicted), strict=True):
+def columns(split: str, loss: Loss | ProfileLoss, observed: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
+    """Columns of metrics.csv: the loss, None if it is not defined, and each metric of each target, over all rows.
+
+    observed: measured targets, (N, T).  kept: what Loss.kept keeps of each prediction.
+    """
+    columns: dict[str, Any] = {f"{split}_loss": loss.of_arrays(kept, observed)}
+    for name, one in zip(loss.targets, score(observed, kept[:, : len(loss.targets)]), strict=True):
         columns.update({f"{split}_{metric}_{name}": getattr(one, metric) for metric in METRICS})
-    return columns
+    return columns | {f"{split}_{name}": value for name, value in loss.metrics(kept).items()}

@@ -57,6 +57,12 @@ def prepare(module: nn.Module, architecture: str, settings: TrainConfig, given: 
     for name in ("freeze_batch_norm", "freeze", "adapter_rank"):
         if getattr(settings, name) and not given:
             raise ZooError(f"{name}: there are no weights to keep; give some with --start")
+    untrained = [name for name, one in module.named_parameters() if not one.requires_grad]
+    if untrained and not given:
+        raise ZooError(
+            f"{architecture}: {untrained[0].rpartition('.')[0]} and others are not trained; give their weights with "
+            "--start"
+        )
     if patterns and settings.rescale_start:
         raise ZooError("rescale_start: changes the layers that freeze and adapter_rank keep; omit one of them")
     kept = batch_norms(module) if settings.freeze_batch_norm else []

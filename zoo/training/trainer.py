@@ -33,10 +33,10 @@ from zoo.dna.augment import NOISE, augment
 from zoo.errors import CheckFailed, ZooError
 from zoo.system import signals
 from zoo.system.signals import Stopped
-from zoo.training import optimizer, schedules, scores, trainable
+from zoo.training import optimizer, profile_loss, schedules, scores, trainable
 from zoo.training.config import TrainConfig, difference
 from zoo.training.distributed import Group
-from zoo.training.losses import Loss
+from zoo.training.profile_loss import ProfileLoss
 from zoo.training.run_folder import RunFolder, State
 from zoo.training.scores import one_hot
 from zoo.weights import checkpoint, model_arrays, network
@@ -86,7 +86,8 @@ class Trainer:
         self.architecture, self.source, self.settings, self.folder = architecture, source, settings, folder
         self.config = dataclasses.replace(config, sequence_length=source.sequence_length, targets=source.targets)
         self.device = torch.device(device)
-        self.loss = Loss(settings, source.targets)
+        self.loss = profile_loss.loss_for(architecture, self.config, settings, source)
+        self.has_profiles = isinstance(self.loss, ProfileLoss)
         self.loss.check(source.validation.targets)
         self.group = group or Group()
         self.licence = licence
@@ -205,7 +206,7 @@ class Trainer:
             order = order[: -len(batches.pop())]
         if self.progress.step == 0:
             torch.manual_seed(int(np.random.default_rng((self.settings.seed, number, self.group.rank)).integers(2**62)))
-            self._seen = np.full(split.targets.shape, np.nan, np.float32)
+            self._seen = np.full((len(split), self.loss.columns), np.nan, np.float32)
         self._training_mode()
         started = time.perf_counter()
         first = self.progress.step
@@ -214,7 +215,7 @@ class Trainer:
             loss, predicted = self._step(split, batches[step], (self.settings.seed, number, step, 1))
             self._seen[batches[step]] = predicted
             self.progress.step = step + 1
-            self._check_loss(float(loss), split.targets[batches[step]], number, step)
+            self._check_loss(float(loss), split.observed(batches[step]), number, step)
             if step % REPORT_EVERY == 0 or step + 1 == len(batches):
                 reporter.step(step + 1, len(batches))
             if self._stopped:
@@ -227,10 +228,11 @@ class Trainer:
         return self._end_epoch({**row, **self._validate(), "sequences_per_second": round(rate, 1)})
 
     def _step(self, split: Split, rows: np.ndarray, seed: tuple[int, ...]) -> tuple[torch.Tensor, np.ndarray]:
-        """One step of the optimizer on the rows of a batch -> the loss before the step and its predictions (N, T)."""
+        """One step of the optimizer on the rows of a batch -> the loss before the step, and what is kept of its
+        predictions."""
         mine = self.group.share(rows)
         predicted = self._forward(self._one_hot(split.codes[mine], seed))
-        observed = torch.from_numpy(split.targets[mine]).to(self.device, self.dtype)
+        observed = torch.from_numpy(split.observed(mine)).to(self.device, self.dtype)
         loss = self.loss(predicted, observed, self.group.sum(self.loss.measured(observed).sum(0)))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -241,13 +243,14 @@ class Trainer:
         optimizer.step(self.optimiser, self.settings, self.progress.updates)
         if self.average is not None:
             self.average.update_parameters(self.model)
-        gathered = self.group.gather_rows(predicted.detach().float().cpu().numpy(), len(rows))
+        kept = self.loss.kept(predicted.detach(), observed)
+        gathered = self.group.gather_rows(kept.float().cpu().numpy(), len(rows))
         return self.group.sum(loss.detach().clone()), gathered
 
     def _one_hot(self, codes: np.ndarray, seed: tuple[int, ...]) -> torch.Tensor:
         """Base codes, uint8 (N, L) -> (N, L, 4) on the device, augmented."""
         strengths, noise = self.settings.strengths(self._fine_tuning), None
-        if strengths:
+        if strengths and not self.has_profiles:  # the source turns regions with their profiles
             generator = np.random.default_rng((*seed, self.group.rank))
             codes, noise = augment(codes, strengths, generator, self.settings.augmentations_per_sequence)
         hot = one_hot(codes, self.device, self.dtype)
@@ -269,8 +272,9 @@ class Trainer:
 
     def _measure_start(self) -> dict[str, Any]:
         """Epoch 0: metrics of the initial weights. The columns of training are None."""
-        nothing = np.full((1, len(self.source.targets)), np.nan, np.float32)
-        row = {"epoch": 0, **self._part(), "learning_rate": None, **self._columns("train", nothing, nothing)}
+        nothing = np.full((1, self.loss.columns), np.nan, np.float32)
+        columns = self._columns("train", nothing[:, : len(self.source.targets)], nothing)
+        row = {"epoch": 0, **self._part(), "learning_rate": None, **columns}
         return self._end_epoch({**row, **self._validate(), "sequences_per_second": None})
 
     def _part(self) -> dict[str, Any]:
@@ -280,8 +284,16 @@ class Trainer:
     def _validate(self) -> dict[str, Any]:
         """Columns of a row: metrics of the kept weights on the validation split."""
         validation = self.source.validation
-        predicted = scores.predict(self.kept, validation.codes, self.device)
-        return self._columns("validation", validation.targets, predicted)
+        return self._columns("validation", validation.targets, self.measure(self.kept, validation))
+
+    def measure(self, module: Any, split: Split) -> np.ndarray:
+        """What Loss.kept keeps of the predictions of a network for a split."""
+        outputs = module.trained_outputs if self.has_profiles else module
+
+        def kept(hot: torch.Tensor, rows: slice) -> torch.Tensor:
+            return self.loss.kept(outputs(hot), torch.from_numpy(split.observed(rows)).to(self.device))
+
+        return scores.predict(module, split.codes, self.device, kept)
 
     def _columns(self, split: str, observed: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
         return scores.columns(split, self.loss, observed, predicted)
@@ -333,7 +345,8 @@ class Trainer:
         optimizer.set_rate(self.optimiser, self.settings, rate, beta1)
 
     def _check_loss(self, loss: float, observed: np.ndarray, epoch: int, step: int) -> None:
-        """Raise CheckFailed if the loss of a batch shows that the run diverges. observed: its measurements (N, T)."""
+        """Raise CheckFailed if the loss of a batch shows that the run diverges. observed: its measurements, see
+        Split.observed."""
         where = f"epoch {epoch}, step {step + 1}"
         if not math.isfinite(loss):
             raise CheckFailed(f"{where}: the loss is not finite; {self._advice(epoch)}")
@@ -374,7 +387,8 @@ class Trainer:
         noise, whole = NOISE in self.settings.augment, all(one.requires_grad for one in self.model.parameters())
         if self.device.type == "cpu" and not compiled and own and whole and not self.frozen_norms and not noise:
             return lambda hot: own(self.model, hot, dtype)
-        module = torch.compile(self.model) if compiled else self.model
+        outputs: Any = self.model.trained_outputs if self.has_profiles else self.model
+        module = torch.compile(outputs) if compiled else outputs
 
         def forward(hot: torch.Tensor) -> torch.Tensor:
             with torch.autocast(self.device.type, dtype, enabled=dtype == torch.bfloat16):

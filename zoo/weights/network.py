@@ -62,6 +62,12 @@ def begin_with(module: nn.Module, weights: Checkpoint) -> bool:
     architecture, other = weights.spec.architecture, f"weights {weights.spec.weights_id[:12]} are of another network"
     if not isinstance(module.config, type(weights.config)):
         raise ZooError(f"{other} than the one to train: their architecture is {architecture}")
+    own = getattr(registry.load("models", architecture), "start_arrays", None)
+    part = own(module.config, weights) if own else None
+    if part is not None:
+        for name, array in part.items():
+            model_arrays.state(module)[name].copy_(torch.from_numpy(array))
+        return False
     fresh_head = module.config.targets != weights.config.targets
     if fresh_head and not model_arrays.heads(architecture):
         raise ZooError(

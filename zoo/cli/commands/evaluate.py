@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from zoo.cli import notes, options, tables
 from zoo.cli.parsing import command_line
 from zoo.data.labelled import Layout
+from zoo.data.regions import RegionOptions
 from zoo.defaults import RUNTIME
 from zoo.errors import counted
 from zoo.evaluation.compare import CompareOptions
@@ -18,9 +19,14 @@ from zoo.options import RunOptions, StrandOptions
 from zoo.prediction.calibration import CalibratedOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zoo.data.labelled import Split
+    from zoo.data.regions import Shape
     from zoo.evaluation.compare import Comparison
     from zoo.evaluation.evaluate import Report
     from zoo.evaluation.metrics import Interval
+    from zoo.prediction.model import Model
 
 
 def evaluate(
@@ -60,13 +66,13 @@ def evaluate(
     settings: Annotated[EvaluationOptions, options.MEASURE] = EvaluationOptions(),
     calibrated: Annotated[CalibratedOptions, options.CONFIDENCE] = CalibratedOptions(),
     layout: Annotated[Layout, options.LAYOUT] = Layout(),
+    region: Annotated[RegionOptions, options.REGIONS] = RegionOptions(),
     strands: Annotated[StrandOptions, options.RUNNING] = StrandOptions(),
     runtime: options.Runtime = RUNTIME,
     running: Annotated[RunOptions, options.RUNNING] = RunOptions(),
 ) -> None:
     import dataclasses
 
-    from zoo.data import dataset
     from zoo.errors import ZooError
     from zoo.evaluation import evaluate, results
     from zoo.prediction.model import load
@@ -92,14 +98,7 @@ def evaluate(
     columns = evaluate.choose(models, targets)
     if not targets and (left_out := evaluate.not_shared(models)):
         notes.say(f"compared on {', '.join(columns)}; not every model predicts {', '.join(left_out)}")
-    with next(iter(models.values())).spec.naming_flanks():
-        measured = dataset.read_split(
-            source,
-            "all" if sequences else split,
-            tuple(columns.values()),
-            length=evaluate.sequence_length(models),
-            layout=layout,
-        )
+    measured = _measured(source, "all" if sequences else split, columns, models, layout, region)
     for name, one in zip(names, given, strict=True):
         if (warning := evaluate.already_seen(one, name, measured)) is not None:
             notes.say(warning)
@@ -110,6 +109,61 @@ def evaluate(
     if output is not None:
         results.save(report, output, overwrite, command_line(), str(source))
     _show(report, output)
+    _print_profiles(models, measured)
+
+
+def _measured(
+    source: Path,
+    side: str,
+    columns: Mapping[str, str],
+    models: Mapping[str, Model],
+    layout: Layout,
+    region: RegionOptions,
+) -> Split:
+    """The measured sequences, or regions with their signal."""
+    from zoo.data import dataset, regions
+    from zoo.evaluation import evaluate
+
+    if regions.are_regions(source, region):
+        return regions.read_split(source, region, layout, _shape(models), side)
+    length = evaluate.sequence_length(models)
+    with next(iter(models.values())).spec.naming_flanks():
+        return dataset.read_split(source, side, tuple(columns.values()), length=length, layout=layout)
+
+
+def _shape(models: Mapping[str, Model]) -> Shape:
+    """The shape of what the models see and give. Raises ZooError for models that differ in it."""
+    from zoo.data.regions import shape_of
+    from zoo.errors import ZooError
+    from zoo.weights.checkpoint import profiles_of
+
+    shapes = {
+        name: shape_of(one.spec.sequence_length, one.spec.targets, profiles_of(one.spec), name)
+        for name, one in models.items()
+    }
+    (first, shape), *others = shapes.items()
+    for name, other in others:
+        if other != shape:
+            raise ZooError(f"{name}: expected the lengths, targets and strands of {first}, {shape}, got {other}")
+    return shape
+
+
+def _print_profiles(models: Mapping[str, Model], measured: Split) -> None:
+    """The metrics of the profiles, means over all regions; nothing for data without profiles."""
+    if measured.profiles is None:
+        return
+    from zoo.evaluation import profile_metrics
+
+    rows = []
+    for name, one in models.items():
+        if one.rc is not None:
+            tables.print_text(f"{name}: profiles are of the given strand; leave out --both-strands to measure them")
+            continue
+        found = profile_metrics.mean_metrics(one, measured.codes, measured.profiles)
+        rows += [[name, target, *(f"{value:.4f}" for value in values.values())] for target, values in found.items()]
+    if rows:
+        names = ["weights", "target", *next(iter(found.values()))]
+        tables.print_table(names, rows, f"profiles, means over {counted(len(measured), 'regions')}")
 
 
 def _show(report: Report, output: Path | None) -> None:

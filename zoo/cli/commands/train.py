@@ -19,7 +19,9 @@ from zoo import registry
 from zoo.card import Card
 from zoo.cli import notes, options
 from zoo.cli.parsing import command_line
+from zoo.data import regions
 from zoo.data.labelled import Layout
+from zoo.data.regions import RegionOptions
 from zoo.defaults import RUNTIME
 from zoo.dna.read_options import Ambiguous
 from zoo.errors import ZooError, counted, require
@@ -27,6 +29,7 @@ from zoo.spec import listed
 from zoo.system import machine
 from zoo.training.config import StudentConfig, TrainConfig, TrainingOptions
 from zoo.training.distill import DistillConfig
+from zoo.weights import checkpoint
 
 if TYPE_CHECKING:
     from zoo.data.dataset import DividedFile, Source
@@ -55,6 +58,7 @@ def train(
     replicates: Annotated[
         int, options.under(options.LAYOUT, "Trainings of each of --folds, with one seed after another.")
     ] = 1,
+    region: Annotated[RegionOptions, options.REGIONS] = RegionOptions(),
     card: Annotated[Card, options.CARD] = Card(),
     **given: Any,
 ) -> None:
@@ -62,6 +66,11 @@ def train(
 
     job = dataclasses.replace(_prepare(model, settings, where, **model_settings(model, given)), card=card)
     config = job.config
+    if regions.are_regions(data, region):
+        if targets:
+            raise ZooError("--targets: does not apply to regions; each target has its files in --signal")
+        _train_on_regions(job, model, data, region, layout)
+        return
     if layout.folds and layout.fold is None:
         _train_folds(
             job,
@@ -100,6 +109,20 @@ def _train_folds(job: TrainingJob, data: DividedFile, replicates: int) -> None:
     notes.say(f"all sequences, each by a network that did not see it: {every}")
     notes.say(f"{output}: {cross_validation.SCORES}, {cross_validation.OUT_OF_FOLD} and the runs")
     notes.say(f"next: {shlex.join(['zoo', 'predict', 'seqs.fa', '--weights', str(output)])}")
+
+
+def _train_on_regions(job: TrainingJob, model: str, data: Path, region: RegionOptions, layout: Layout) -> None:
+    """Train on a BED file of regions and their signal."""
+    spec = checkpoint.describe(job.architecture, job.config)
+    shape = regions.shape_of(spec.sequence_length, spec.targets, checkpoint.profiles_of(spec), model)
+    others = [name for name in job.settings.augment if name != "reverse-complement"]
+    if others:
+        raise ZooError(f"augment: only reverse-complement applies to regions, beside --jitter, got {others[0]}")
+    seed, flip = job.settings.seed, "reverse-complement" in job.settings.augment
+    source = regions.read(data, region, layout, shape, seed=seed, flip=flip)
+    for note in source.notes:
+        notes.say(note)
+    _train(job, source, ["--data", str(data), *_as_typed(layout), *_as_typed(region)])
 
 
 def model_settings(model: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -234,7 +257,7 @@ def _as_typed(options: Any) -> list[str]:
         value = getattr(options, field.name)
         if value != field.default:
             flag = f"--{field.name.replace('_', '-')}"
-            text = ",".join(value) if isinstance(value, tuple) else str(value)
+            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
             words += [flag] if value is True else [flag, text]
     return words
 

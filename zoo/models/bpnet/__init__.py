@@ -38,11 +38,12 @@ from zoo.weights.model_arrays import Shapes
 if TYPE_CHECKING:
     import numpy as np
 
+    from zoo.weights.checkpoint import Checkpoint
     from zoo.weights.importers.layers import ImportedFile, ImportOptions
 
 __all__ = [
     "ARRAY_NAMES", "BASE_ARRAYS", "CARD", "HEAD", "RECIPE", "UNIT", "VARIANTS", "Config", "network", "profiles",
-    "read_layers", "sizes",
+    "read_layers", "sizes", "start_arrays",
 ]  # fmt: skip
 
 HEAD = "heads"
@@ -170,6 +171,20 @@ def profiles(config: Config) -> tuple[Profile, ...]:
     """The share of each position in the counts of its target, and the expected counts: the share times the counts."""
     return tuple(Profile(name, targets=config.tracks, positions=config.profile_length)
                  for name in ("probability", "counts"))  # fmt: skip
+
+
+def start_arrays(config: Config, weights: Checkpoint) -> dict[str, np.ndarray] | None:
+    """The arrays of a bias network that was trained before; None if these are weights of the whole network."""
+    bias = weights.config
+    if not config.bias_filters or bias.bias_filters or bias.filters != config.bias_filters:
+        return None
+    wanted = dataclasses.replace(
+        config, filters=config.bias_filters, layers=config.bias_layers, bias_filters=0, predicts=bias.predicts
+    )
+    if dataclasses.replace(bias, bias_layers=config.bias_layers) != wanted:
+        raise ZooError(f"start: expected a bias network of {wanted.to_dict()}, got {bias.to_dict()}")
+    return {name.replace("trunk.", "bias_trunk.").replace("heads.", "heads.bias_"): array
+            for name, array in weights.arrays.items()}  # fmt: skip
 
 
 network = network_in(__name__, "BPNet")

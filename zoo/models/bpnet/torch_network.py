@@ -81,6 +81,11 @@ class BPNet(nn.Module):
         counts = shares * log_counts.exp().unsqueeze(2)
         return log_counts, *(one.unflatten(2, (self.config.strands, -1)).flatten(1, 2) for one in (shares, counts))
 
+    def trained_outputs(self, one_hot: torch.Tensor) -> torch.Tensor:
+        """Log counts and logits with bias, as they are measured: (N, T + S P)."""
+        log_counts, logits = self.log_counts_and_logits(one_hot, with_bias=True)
+        return torch.cat([log_counts, logits.flatten(1)], 1)
+
     def log_counts_and_logits(self, one_hot: torch.Tensor, with_bias: bool) -> tuple[torch.Tensor, torch.Tensor]:
         """One-hot DNA (N, 4, L) -> log counts, (N, T), and logits of the profiles, (N, S, P).
 
