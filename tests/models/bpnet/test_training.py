@@ -167,7 +167,7 @@ def test_an_epoch_has_the_bases_and_the_signal_of_the_genome_shifted_and_flipped
 
 
 def test_background_is_drawn_anew_matched_by_gc_and_limited_by_counts(simulated: Path, tmp_path: Path) -> None:
-    places = [(name, place) for name, peaks in CONTIGS.items() for place in range(2 * STEP, peaks * STEP, STEP)]
+    places = [(name, place) for name, peaks in CONTIGS.items() for place in range(2 * STEP, peaks * STEP, 100)]
     lines = [f"{name}\t{place - 5}\t{place + 5}\n" for name, place in places]
     (tmp_path / "outside.bed").write_text("".join(lines))
     plain = read(simulated, shape(), background=tmp_path / "outside.bed", background_share=0.5)
