@@ -247,6 +247,7 @@ WITH_PYTORCH = {
     "zoo.training.cross_validation",
     "zoo.training.losses",
     "zoo.training.optimizer",
+    "zoo.training.profile_loss",
     "zoo.training.scores",
     "zoo.training.notes",
     "zoo.training.run",
