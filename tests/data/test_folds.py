@@ -138,15 +138,15 @@ class TestMembers:
         with refuses("--folds 4", "--fold"):
             read(data, layout=Layout(folds=("4",)))
         with refuses("--folds", "3", "got 2"):
-            Layout(folds=("2",))
+            divided(data, "2")
         with refuses("--folds", "'ten'"):
-            Layout(folds=("ten",))
+            divided(data, "ten")
         with refuses("--fold", "0 to 3", "got 4"):
-            Layout(folds=("4",), fold=4)
+            read(data, layout=Layout(folds=("4",), fold=4))
         with refuses("--fold", "--folds"):
-            Layout(fold=1)
+            read(data, layout=Layout(fold=1))
         with refuses("--test-chromosomes", "--folds"):
-            Layout(folds=("4",), split_by="chromosome", test_chromosomes=("chr4",))
+            divided(data, "4", split_by="chromosome", test_chromosomes=("chr4",))
         folder = tmp_path / "published"
         folder.mkdir()
         write_published(folder, "Train", dna(4))

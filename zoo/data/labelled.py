@@ -96,8 +96,6 @@ class Layout(ReadOptions):
                 "test"
             )
 
-        self._check_folds()
-
     def _check_folds(self) -> None:
         if not self.folds:
             if self.fold is not None:
@@ -122,6 +120,7 @@ class Layout(ReadOptions):
 
     def check_applies(self, path: Path) -> None:
         """Raise ZooError for options that do not apply to `path`."""
+        self._check_folds()
         for division, names in OF_DIVISION.items():
             for name in names:
                 if self.split_by != division and getattr(self, name) != getattr(Layout, name):
