@@ -130,6 +130,7 @@ def test_the_files_hold_the_same_numbers_and_the_costs(found: ComparedModels, fo
     assert (receipts["epochs"], receipts["test"]["sequences"]) == (2, document["data"]["rows"])
     assert "<svg" in (folder / "compared" / "comparison.svg").read_text()
     assert found.conclusion.startswith(found.models[0].label)
+    assert "wild" not in found.conclusion
 
 
 def test_a_model_that_diverges_is_a_row_with_its_reason(found: ComparedModels, folder: Path) -> None:

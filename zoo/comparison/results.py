@@ -95,16 +95,16 @@ class ComparedModel:
     @property
     def notes(self) -> list[str]:
         """Why a training failed, and why a score or a difference is not defined."""
+        failed = [one.note for one in self.trainings if one.note]
+        if all(one.best_epoch is None for one in self.trainings):
+            return failed
         undefined = [one.difference.note for one in self.scores if one.difference is not None and one.difference.note]
-        return list(dict.fromkeys([*(one.note for one in self.trainings if one.note), *undefined]))
+        return list(dict.fromkeys([*failed, *undefined]))
 
     @property
     def is_worse(self) -> bool:
-        """Whether it is clearly worse in some target than the model that all are compared with, or not comparable."""
-        return any(
-            one.pearson is None or (one.difference is not None and one.difference.verdict == "worse")
-            for one in self.scores
-        )
+        """Whether it is clearly worse in some target than the model that all are compared with."""
+        return any(one.difference is not None and one.difference.verdict == "worse" for one in self.scores)
 
     def mean(self, name: str) -> float | None:
         """A fact of TrainedOnce, averaged over the trainings that have it."""
@@ -138,12 +138,13 @@ class ComparedModels:
         best = self.models[0]
         if self.against is None or best.pearson is None:
             return "no model has a score"
-        if len(self.models) == 1:
-            return f"{best.label}: mean Pearson r {best.pearson:.3f}"
+        others = [model for model in self.models[1:] if model.pearson is not None]
+        if not others:
+            return f"{best.label}: mean Pearson r {best.pearson:.3f}; no other model has a score"
         line = f"{best.label} has the highest mean Pearson r, {best.pearson:.3f}"
         if best.label != self.against:
             return line
-        close = [model for model in self.models[1:] if not model.is_worse]
+        close = [model for model in others if not model.is_worse]
         if not close:
             return f"{line}; all others are clearly worse in a target"
         line += f"; not clearly worse in any target: {', '.join(model.label for model in close)}"
