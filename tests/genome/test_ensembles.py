@@ -157,6 +157,44 @@ def test_the_command_says_how_many_members_predicted_what(
     assert (status, "three" in said, said.count("\n")) == (2, True, 1)
 
 
+def test_effects_their_spread_and_the_members_that_agree(
+    genome: Path, files: list[Path], tmp_path: Path, zoo: Zoo
+) -> None:
+    letters = dict(record.split("\n")[:2] for record in genome.read_text().split(">")[1:])
+    rows = [
+        (contig, place, letters[contig][place - 1], "ACGT"["CGTA".index(letters[contig][place - 1])])
+        for contig, place in (("one", 40), ("two", 60), ("two", 99), ("one", 250))
+    ]
+    runs = [package.variant_effects(rows, genome, path, runtime="kmer-cpu") for path in files]
+    for held_out in (False, True):
+        found = package.variant_effects(rows, genome, files, held_out=held_out, runtime="kmer-cpu")
+        for row, (contig, *_) in enumerate(rows):
+            used = [run for run, of in zip(runs, HELD_OUT, strict=True) if contig in of or not held_out]
+            for name in ("ref_a", "alt_c", "delta_b"):
+                mean, _ = stacked([run[name][row : row + 1].to_numpy() for run in used])
+                np.testing.assert_array_equal(found[name][row : row + 1], mean)
+            each = np.array([run["delta_b"][row] for run in used])
+            _, sd = stacked([each[:, None].astype(np.float32)[number] for number in range(len(each))])
+            assert found["b_delta_sd"][row] == sd[0]
+            agree = np.mean(np.sign(each) == np.sign(found["delta_b"][row]))
+            assert found["b_agreement"][row] == np.float32(agree)
+    (tmp_path / "v.vcf").write_text(
+        "##fileformat=VCFv4.2\n##contig=<ID=one,length=300>\n##contig=<ID=two,length=200>\n"
+        "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+        + "".join(f"{contig}\t{place}\t.\t{ref}\t{alt}\t.\t.\t.\n" for contig, place, ref, alt in rows[:1])
+    )
+    weights = ",".join(map(str, files))
+    arguments = ("variants", tmp_path / "v.vcf", "--genome", genome, "--weights", weights, "--runtime", "kmer-cpu")
+    assert zoo(*arguments, "-o", tmp_path / "o.vcf")[0] == 0
+    info = dict(field.split("=") for field in (tmp_path / "o.vcf").read_text().split()[-1].split(";"))
+    assert float(info["ZOO_DELTA_SD_b"]) == pytest.approx(np.std([run["delta_b"][0] for run in runs], ddof=1))
+    assert "ZOO_AGREEMENT_a" in info
+    # in parts, the same bytes
+    assert zoo(*arguments, "-o", tmp_path / "o.tsv")[0] == 0
+    assert zoo(*arguments, "-o", tmp_path / "p.tsv", "--part-size", "1")[0] == 0
+    assert (tmp_path / "o.tsv").read_bytes() == (tmp_path / "p.tsv").read_bytes()
+
+
 def test_weights_that_do_not_say_what_they_held_out_are_refused(genome: Path, tmp_path: Path) -> None:
     checkpoint.save(random_checkpoint(ODD), tmp_path / "w.safetensors")
     with refuses("--held-out", "card"):

@@ -63,7 +63,7 @@ def number_columns(targets: Sequence[str], beside: Sequence[str] = ()) -> list[s
 
 def rows(effects: Effects) -> tuple[list[list[Any]], np.ndarray, list[list[str]]]:
     """Columns of LABELS, numbers as in `number_columns`, float32 (A, columns), and columns of AFTER."""
-    values = np.stack([effects.ref, effects.alt, effects.alt - effects.ref, *effects.beside.values()], axis=2)
+    values = np.stack([effects.ref, effects.alt, effects.delta, *effects.beside.values()], axis=2)
     matches = ["yes" if match else "no" for match in effects.match]
     return effects.columns, values.reshape(len(matches), -1), [matches, _statuses(effects)]
 
@@ -96,7 +96,7 @@ def _field(prefix: str, kind: str, target: str) -> str:
 def fields_of_records(effects: Effects, targets: Sequence[str], prefix: str) -> Iterator[str]:
     """INFO fields of each record: one value for the reference, the others for each allele, "." if it is not scored; and
     the status of the alleles, unless all are scored."""
-    delta, statuses = effects.alt - effects.ref, _statuses(effects)
+    statuses = _statuses(effects)
     done = 0
     for count in effects.kept:
         here = slice(done, done + count)
@@ -107,7 +107,7 @@ def fields_of_records(effects: Effects, targets: Sequence[str], prefix: str) -> 
         scored = here.start + np.flatnonzero(~np.isnan(effects.alt[here, 0]))
         for column, target in enumerate(targets if len(scored) else ()):
             fields.append(f"{_field(prefix, 'ref', target)}={_number(effects.ref[scored[0], column])}")
-            for kind, values in (("alt", effects.alt), ("delta", delta), *effects.beside.items()):
+            for kind, values in (("alt", effects.alt), ("delta", effects.delta), *effects.beside.items()):
                 fields.append(f"{_field(prefix, kind, target)}={','.join(map(_number, values[here, column]))}")
         yield ";".join(fields)
 

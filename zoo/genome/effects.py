@@ -13,6 +13,7 @@ from zoo.errors import BadInput
 from zoo.formats.columns import is_missing
 from zoo.formats.vcf import Variant
 from zoo.genome import figures
+from zoo.prediction.columns import Columns
 
 LABELS = {"chrom": str, "pos": int, "id": str, "ref": str, "alt": str}
 
@@ -21,6 +22,12 @@ AFTER = {"ref_match": str, "status": str}
 
 KINDS = {"ref": "Prediction of the genome", "alt": "Prediction of the allele", "delta": "Prediction, ALT minus REF"}
 """Columns for each target, such as ref_dev, alt_dev, delta_dev. Predictions are logarithms: delta is alt - ref."""
+
+MEMBERS = {
+    "delta_sd": "Standard deviation of the effect over the members of the ensemble",
+    "agreement": "Share of the members whose effect has the sign of the mean effect",
+}
+"""Columns for each target of an ensemble, such as dev_delta_sd, and what they hold."""
 
 SCORED = "scored"
 
@@ -57,8 +64,9 @@ class Effects:
     skipped: the variants that were left out.  read_as_n: letters of the genome in reference windows that are read as N.
     shifted: of variants with MANY_MISMATCHES, their number, and how many have the REF of the genome at POS, POS + 1 and
     POS - 1.
-    ref, alt: float32 (A, T), NaN where an allele is not scored; empty before the prediction.
-    beside: further columns, float32 (A, T), see pvalues.COLUMNS.
+    ref, alt, delta: float32 (A, T), NaN where an allele is not scored; empty before the prediction. For an ensemble,
+    means over its members.
+    beside: further columns, float32 (A, T), see MEMBERS and pvalues.COLUMNS.
     """
 
     columns: list[list[Any]]
@@ -71,6 +79,7 @@ class Effects:
     lines: list[str]
     ref: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, np.float32))
     alt: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, np.float32))
+    delta: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, np.float32))
     beside: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @property
@@ -81,6 +90,19 @@ class Effects:
     @property
     def kept_lines(self) -> list[str]:
         return [line for line, count in zip(self.lines, self.counts, strict=True) if count != LEFT_OUT]
+
+    def predicted(self, ref: np.ndarray, alt: np.ndarray, columns: Columns, used: np.ndarray | None) -> None:
+        """Set the effects. ref, alt: predictions of all members, float32 (A, M * T).  used: which members predict each
+        allele, bool (A, M); None for all."""
+        each = alt - ref
+        self.ref, self.alt = (columns.over_members(one, used)[0] for one in (ref, alt))
+        self.delta, sd = columns.over_members(each, used)
+        if sd is not None:
+            same = np.sign(columns.by_member(each)) == np.sign(self.delta)
+            counts = np.ones(same.shape[:2], bool) if used is None else used.T
+            agreement = (same & counts[..., None]).sum(0) / counts.sum(0)[:, None]
+            agreement[np.isnan(self.delta)] = np.nan
+            self.beside = dict(zip(MEMBERS, (sd, agreement.astype(np.float32)), strict=True))
 
 
 LEFT_OUT = -1
@@ -123,7 +145,7 @@ class Report:
                 if len(names) < MOST_NAMED:
                     names.append(Variant(contig, position - 1, name, ref, ()).shown(alt))
         if self._plot is not None and len(effects.match):
-            self._plot.add(effects.columns, effects.alt - effects.ref)
+            self._plot.add(effects.columns, effects.delta)
         return effects
 
     def shift(self) -> str | None:

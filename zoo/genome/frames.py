@@ -20,7 +20,7 @@ from zoo.formats.indexed_fasta import IndexedFasta
 from zoo.formats.names import listed
 from zoo.formats.positions import position
 from zoo.formats.vcf import BadVariant, Variant
-from zoo.genome import effect_files, pvalues
+from zoo.genome import effect_files
 from zoo.genome import variants as scoring
 from zoo.genome.effects import AFTER, LABELS, MISMATCH
 from zoo.genome.intervals import IntervalJob
@@ -124,6 +124,7 @@ def variant_effects(
     skip_bad: bool = False,
     ambiguous: Ambiguous = "n",
     background: str | Path | None = None,
+    held_out: bool = False,
     **options: Any,
 ) -> Any:
     """Effects of variants: a DataFrame with the columns of `zoo variants`, a row for each alternative allele.
@@ -135,6 +136,7 @@ def variant_effects(
     flank: "left" or "right", the flank of an indel that keeps its place in the window.
     background: file of `zoo background`; gives columns such as dev_active_percentile, and dev_p and dev_q if it has
         random variants.
+    held_out: score each variant only by the members of an ensemble whose training held out its chromosome.
     skip_bad: leave out variants that are invalid or whose REF differs from the genome.
     ambiguous: as for predict_intervals.
 
@@ -144,6 +146,7 @@ def variant_effects(
     """
     loaded = loaded_model(model, weights, options)
     compared = {"shifts": tuple(shifts), "flank": flank, "skip_bad": skip_bad, "ambiguous": ambiguous}
+    compared |= {"held_out": held_out}
     chosen = made(VariantOptions, compared | {"background": None if background is None else Path(background)})
     chosen.check(loaded.spec.sequence_length)
     path = Path(variants) if isinstance(variants, str | Path) else Path("variants")
@@ -161,7 +164,7 @@ def variant_effects(
         work = scoring.Scoring(job, opened, loaded.spec)
         work.model = loaded
         found, report = work.in_memory(given)
-    columns = effect_files.number_columns(loaded.spec.targets, list(pvalues.columns_of(work.background)))
+    columns = effect_files.number_columns(loaded.spec.targets, list(work.beside))
     names = [*LABELS, *columns, *AFTER]
     if not report.variants:
         raise ZooError(f"{path}: expected variants, found none")

@@ -176,7 +176,7 @@ class AlleleOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class VariantOptions(AlleleOptions):
+class VariantOptions(HeldOutOptions, AlleleOptions):
     """How alleles are compared."""
 
     background: Path | None = None
@@ -201,7 +201,7 @@ class VariantOptions(AlleleOptions):
     refuses them."""
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        AlleleOptions.__post_init__(self)
         if not re.fullmatch(r"[A-Za-z_][0-9A-Za-z_.]*", self.prefix):
             raise ZooError(f"prefix: expected a letter or _, then letters, digits, _ and ., got {self.prefix!r}")
         if self.figure is not None:

@@ -73,7 +73,7 @@ class Ranks:
         return found
 
     def _p(self, effects: Effects) -> np.ndarray:
-        sizes = np.abs(effects.alt - effects.ref)
+        sizes = np.abs(effects.delta)
         p = np.full(sizes.shape, np.nan, np.float32)
         rows: dict[str, list[int]] = {}
         scored = np.flatnonzero(~np.isnan(sizes[:, 0])).tolist()

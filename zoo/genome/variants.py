@@ -26,12 +26,13 @@ from zoo.formats.names import none_among
 from zoo.formats.vcf import BadVariant, Variant
 from zoo.genome import effect_files, figures, pvalues, shards
 from zoo.genome.alleles import Chunk
-from zoo.genome.effects import LEFT_OUT, NUMBERED, PARTLY, Add, Effects, Report
+from zoo.genome.effects import LEFT_OUT, MEMBERS, NUMBERED, PARTLY, Add, Effects, Report
 from zoo.genome.job import GenomeJob, GenomeWork
 from zoo.genome.options import VariantOptions
 from zoo.genome.shards import Arrays, Progress
 from zoo.prediction import background as backgrounds
 from zoo.prediction import description
+from zoo.prediction.columns import Columns
 from zoo.prediction.run import description_path
 from zoo.spec import ModelSpec, check_targets
 from zoo.system import pipeline
@@ -40,8 +41,9 @@ from zoo.system.atomic import check_target
 CHUNK = 2048
 """Variants whose windows are predicted together."""
 
-NUMBERS = ("ref", "alt", "match", "reasons")
-"""Arrays of a part, see Effects. A part also has `labels`: for every CHUNK variants, LISTS."""
+NUMBERS = ("ref", "alt", "delta", "match", "reasons")
+"""Arrays of a part, see Effects. A part of an ensemble also has those of effects.MEMBERS. A part also has `labels`: for
+every CHUNK variants, LISTS."""
 
 LISTS = ("columns", "counts", "skipped", "read_as_n", "shifted")
 
@@ -102,10 +104,13 @@ class Scoring(GenomeWork):
         self._read = -1
         self._source: vcf.Records | None = None
         self.background = backgrounds.opened(job.options.background, spec, job.model_source.rc)
+        held_out = job.model_source.held_out(spec, job.options.held_out)
+        self.columns = Columns(spec, self.background, held_out=held_out)
+        self._of_members = MEMBERS if self.columns.has_spread else {}
         if self.background is not None:
             pvalues.check(self.background, job.options)
-        self._beside = pvalues.columns_of(self.background)
-        check_targets(effect_files.number_columns(spec.targets, list(self._beside)))
+        self.beside = {**self._of_members, **pvalues.columns_of(self.background)}
+        check_targets(effect_files.number_columns(spec.targets, list(self.beside)))
 
     @cached_property
     def _digest_and_count(self) -> tuple[str, int]:
@@ -128,19 +133,21 @@ class Scoring(GenomeWork):
             "shifts": list(options.shifts),
             "flank": options.flank,
             "skip_bad": options.skip_bad,
+            **({"held_out": self.columns.held_out.identity()} if self.columns.held_out else {}),
         }
 
     def check(self) -> None:
         """Read the header of a VCF that is to be annotated."""
         if vcf.is_vcf_output(self.job.output):
             self._source = vcf.Records(self.job.variants, keep_lines=True, skip_bad=True)
-            self._source.check_new(effect_files.info_fields(self.spec, self.job.options, self._beside))
+            self._source.check_new(effect_files.info_fields(self.spec, self.job.options, self.beside))
 
     def compute(self, part: int, on_progress: Progress) -> Arrays:
         """See NUMBERS."""
         found: list[Effects] = []
         self._score(part, on_progress, found.append)
         arrays = {name: np.concatenate([getattr(one, name) for one in found]) for name in NUMBERS}
+        arrays |= {name: np.concatenate([one.beside[name] for one in found]) for name in self._of_members}
         packed = [shards.pack([getattr(one, name) for name in LISTS]) for one in found]
         return arrays | {"labels": np.concatenate(packed)}
 
@@ -149,22 +156,36 @@ class Scoring(GenomeWork):
 
         def work(chunk: tuple[Effects, np.ndarray, np.ndarray]) -> tuple[Effects, np.ndarray, Future[np.ndarray]]:
             effects, windows, places = chunk
-            submitted = self.model.submit_codes(windows)
+            submitted = self.model.each.submit(windows, self._used(effects, places, len(windows)))
             on_progress(len(effects.counts))
             return effects, places, submitted
 
         def finish(result: tuple[Effects, np.ndarray, Future[np.ndarray]]) -> None:
             effects, places, submitted = result
             predicted = submitted.result()
-            if not np.isfinite(predicted).all():
+            if self.columns.held_out is None and not np.isfinite(predicted).all():
                 raise CheckFailed(f"{self.job.variants}: the model gave an output that is not finite")
-            effects.ref, effects.alt = (self._means(predicted, first) for first in places)
+            ref, alt = (self._means(predicted, first) for first in places)
+            effects.predicted(ref, alt, self.columns, self.columns.used(effects.columns[0]))
             add(effects)
 
         pipeline.run(self._chunks(part), work, finish)
 
+    def _used(self, effects: Effects, places: np.ndarray, windows: int) -> np.ndarray | None:
+        """Which members predict each window, bool (N, M); None for all. places: see `_chunk`."""
+        of_alleles = self.columns.used(effects.columns[0])
+        if of_alleles is None:
+            return None
+        used = np.zeros((windows, of_alleles.shape[1]), bool)
+        for first in places:
+            scored = first >= 0
+            shifts = np.arange(len(self.job.options.shifts))
+            used[first[scored, None] + shifts] = of_alleles[scored, None]
+        return used
+
     def _means(self, predicted: np.ndarray, first: np.ndarray) -> np.ndarray:
-        """Predictions of windows, float32 (N, T), and the first window of each allele, intp (A,), or -1 -> (A, T)."""
+        """Numbers of windows, float32 (N, M * T), and the first window of each allele, intp (A,), or -1 -> those of the
+        alleles, (A, M * T)."""
         scored = first >= 0
         shifts = np.arange(len(self.job.options.shifts))
         values = np.full((len(first), predicted.shape[1]), np.nan, np.float32)
@@ -202,7 +223,7 @@ class Scoring(GenomeWork):
         if self.background:
             ranks = pvalues.Ranks(self.background, self.genome)
             for effects, beside in zip(found, ranks.columns(found), strict=True):
-                effects.beside = beside
+                effects.beside |= beside
             report.kinds_without_p = ranks.without
         return found, report
 
@@ -228,7 +249,7 @@ class Scoring(GenomeWork):
             columns = iter(ranks.columns(_stored(parts)) if ranks else ())
             for effects in _stored(parts):
                 effects.lines = list(itertools.islice(lines, len(effects.counts))) if self._source else effects.lines
-                effects.beside = next(columns, {})
+                effects.beside |= next(columns, {})
                 add(effects)
 
         written = self._write(join, files)
@@ -244,11 +265,11 @@ class Scoring(GenomeWork):
         plot = figures.EffectPlot(self.genome.contigs, self.spec.targets, self.spec.unit) if figure else None
         report = Report(plot)
         if source is None:
-            with effect_files.table(job.output, self.spec.targets, file, list(self._beside)) as add:
+            with effect_files.table(job.output, self.spec.targets, file, list(self.beside)) as add:
                 effects(lambda some: add(report.add(some)))
         else:
             fields, targets, prefix = (
-                effect_files.info_fields(self.spec, self.job.options, self._beside),
+                effect_files.info_fields(self.spec, self.job.options, self.beside),
                 self.spec.targets,
                 job.options.prefix,
             )
@@ -272,7 +293,7 @@ class Scoring(GenomeWork):
             "variants": {"file": str(job.variants), "sha256": self._digest_and_count[0]},
             **dataclasses.asdict(job.options),
             "figure": figure and str(figure),
-            **backgrounds.entry(self.background),
+            **self.columns.entry(),
             "counts": report.counts,
             "not_scored": {kind: names for kind, names in report.named.items() if kind not in NUMBERED},
             PARTLY: report.named.get(PARTLY, []),
@@ -293,5 +314,6 @@ def _stored(parts: Iterable[Arrays]) -> Iterator[Effects]:
             counts = named["counts"]
             here = slice(done, done + sum(count for count in counts if count != LEFT_OUT))
             numbers: dict[str, Any] = {name: arrays[name][here] for name in NUMBERS}
-            yield Effects(**named, **numbers, lines=[""] * len(counts))
+            beside = {name: arrays[name][here] for name in MEMBERS if name in arrays}
+            yield Effects(**named, **numbers, beside=beside, lines=[""] * len(counts))
             done = here.stop

@@ -29,7 +29,7 @@ class Columns:
     dev_low and dev_high, target by target.
 
     With `held_out`, only members that held out a chromosome predict it, and there is a spread if several did for one.
-    Raises ZooError if two columns would have the same name.
+    Raises ZooError if two columns would have the same name, and for both a background and `held_out`.
     """
 
     spec: ModelSpec
@@ -41,6 +41,11 @@ class Columns:
     coverage: float = COVERAGE
 
     def __post_init__(self) -> None:
+        if self.background is not None and self.held_out is not None:
+            raise ZooError(
+                f"--background {self.background.path}: is of predictions by all members; it does not apply with "
+                "--held-out, where some of them predict"
+            )
         check_targets(self.names)
         if self.calibration is not None and self.held_out is not None:
             raise ZooError("--calibration: is of all members of an ensemble; leave out --held-out")
@@ -92,9 +97,12 @@ class Columns:
         """
         if not self.spec.members:
             return numbers, None
-        each = np.moveaxis(numbers.reshape(len(numbers), -1, len(self._targets)), 1, 0)
-        mean, sd = spread.mean_and_sd(each, None if used is None else used.T[:, :, None])
+        mean, sd = spread.mean_and_sd(self.by_member(numbers), None if used is None else used.T[:, :, None])
         return mean, sd if self.has_spread else None
+
+    def by_member(self, numbers: np.ndarray) -> np.ndarray:
+        """float32 (N, M * T) -> (M, N, T)."""
+        return np.moveaxis(numbers.reshape(len(numbers), -1, len(self._targets)), 1, 0)
 
     def beside(self, mean: np.ndarray, *others: np.ndarray | None) -> np.ndarray:
         """float32 (N, T) each, those that the model has -> (N, C), in the order of `names`."""
