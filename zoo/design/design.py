@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from zoo.design.constraints import Constraints
+from zoo.design.objective import Objective
 from zoo.design.options import DesignOptions
 from zoo.dna import shuffle
 from zoo.errors import ZooError
@@ -35,7 +36,8 @@ AT_ONCE = 256
 
 class Step(NamedTuple):
     """One substitution. round: 0 for the repair of a start.  position: from 0.  before, after: base codes.
-    activities: predictions of the whole sequence after it, float32 (T,)."""
+    activities: predictions of the whole sequence after it, float32 (T,); during evolution, the numbers of all members,
+    see Objective."""
 
     round: int
     position: int
@@ -51,7 +53,8 @@ class Design(NamedTuple):
     activities_at_start: predictions of the start before any repair, float32 (T,).
     codes, activities: base codes, uint8 (L,), and predictions, float32 (T,), of the design.
     steps: all substitutions in order; a position may change more than once.
-    reached: whether the prediction of the target reached `reach`; True without that option.
+    reached: whether the value of the target reached `reach`; True without that option.
+    spread: standard deviations over the members of an ensemble, float32 (T,); None for a single network.
     """
 
     start: str
@@ -61,6 +64,7 @@ class Design(NamedTuple):
     activities: np.ndarray
     steps: tuple[Step, ...]
     reached: bool
+    spread: np.ndarray | None = None
 
     @property
     def edits(self) -> int:
@@ -101,8 +105,9 @@ def designs(
     """
     constraints = Constraints(options, model.spec)
     starts = start_sequences(options, constraints, given)
-    activities_at_start = model.session.predict(np.stack([start.codes for start in starts]))
-    first = _repaired_states(model, starts, activities_at_start)
+    objective = Objective(model, target, options)
+    at_start = objective.predict(np.stack([start.codes for start in starts]))
+    first = _repaired_states(objective, starts, at_start)
     done: dict[int, Design] = {}
     while pending := [one for one in range(len(starts)) if one not in done]:
         wave = _with_different_starts(pending, first) if options.diverse else pending
@@ -111,7 +116,7 @@ def designs(
             designs_done = done_before + evolving * number / options.rounds
             on_progress(designs_done / len(starts), int(designs_done))
 
-        evolution = Evolution(model, target, options, constraints, _stacked(list(done.values()), constraints.length))
+        evolution = Evolution(objective, options, constraints, _stacked(list(done.values()), constraints.length))
         ends = evolution.run(np.stack([starts[one].codes for one in wave]), [first[one] for one in wave], on_round)
         accepted: dict[int, Design] = {}
         for one, state in zip(wave, ends, strict=True):
@@ -121,9 +126,17 @@ def designs(
             others = _stacked(list(accepted.values()), constraints.length)
             if not _missing_differences(state.codes, others, options.diverse):
                 reached = options.reach is None or evolution.reached(state)
-                accepted[one] = Design(start.name, start.codes, activities_at_start[one], *state, reached)
+                accepted[one] = _design(objective, start, at_start[one], state, reached)
         done |= accepted
     return [done[one] for one in range(len(starts))]
+
+
+def _design(objective: Objective, start: Start, at_start: np.ndarray, state: State, reached: bool) -> Design:
+    """A finished design. at_start: numbers of all members for its start."""
+    means = objective.means
+    steps = tuple(step._replace(activities=means(step.activities)) for step in state.steps)
+    shown = means(at_start), state.codes, means(state.activities), steps, reached, objective.spreads(state.activities)
+    return Design(start.name, start.codes, *shown)
 
 
 class Start(NamedTuple):
@@ -199,7 +212,8 @@ def _random_start(design: int, constraints: Constraints, generator: np.random.Ge
 
 
 class State(NamedTuple):
-    """A sequence during evolution: base codes, uint8 (L,); predictions, float32 (T,); the steps that led to it."""
+    """A sequence during evolution: base codes, uint8 (L,); numbers of all members, float32 (M * T,); the steps that led
+    to it."""
 
     codes: np.ndarray
     activities: np.ndarray
@@ -222,8 +236,9 @@ def _stacked(found: Sequence[Design], length: int) -> np.ndarray:
     return np.stack([design.codes for design in found]) if found else np.empty((0, length), np.uint8)
 
 
-def _repaired_states(model: Model, starts: Sequence[Start], activities: np.ndarray) -> list[State]:
-    """The starts after their repair, each substitution a step of round 0. activities: before it, float32 (N, T)."""
+def _repaired_states(objective: Objective, starts: Sequence[Start], activities: np.ndarray) -> list[State]:
+    """The starts after their repair, each substitution a step of round 0. activities: numbers of all members before it,
+    float32 (N, M * T)."""
     states = [State(start.codes, one) for start, one in zip(starts, activities, strict=True)]
     edits, mutants = [], []
     for number, start in enumerate(starts):
@@ -233,7 +248,7 @@ def _repaired_states(model: Model, starts: Sequence[Start], activities: np.ndarr
             mutants.append(codes)
             edits.append((number, position, base))
     if edits:
-        for (number, position, base), one in zip(edits, model.session.predict(np.stack(mutants)), strict=True):
+        for (number, position, base), one in zip(edits, objective.predict(np.stack(mutants)), strict=True):
             states[number] = states[number].after(0, position, base, one)
     return states
 
@@ -252,11 +267,9 @@ class Evolution:
     """Evolution of several designs towards one target. others: finished designs, uint8 (K, L), to differ from."""
 
     def __init__(
-        self, model: Model, target: str | int, options: DesignOptions, constraints: Constraints, others: np.ndarray
+        self, objective: Objective, options: DesignOptions, constraints: Constraints, others: np.ndarray
     ) -> None:
-        self._session = model.session
-        self._target = model.spec.target_index(target)
-        self._sign = np.float32(-1 if options.lower else 1)
+        self._objective = objective
         self._options = options
         self._constraints = constraints
         self._others = others
@@ -282,18 +295,17 @@ class Evolution:
         return best
 
     def reached(self, state: State) -> bool:
-        """Whether a state meets all constraints and its target's prediction reaches `reach`."""
-        reach = self._options.reach
+        """Whether a state meets all constraints and its value reaches `reach`."""
+        reach = self._objective.reach
         if reach is None or self._rank(state)[0]:
             return False
-        return bool(self._sign * state.activities[self._target] >= self._sign * np.float32(reach))
+        return bool(self._objective.values(state.activities) >= reach)
 
     def check(self, state: State, title: str) -> None:
         """Raise ZooError, which begins with the title, unless the best state of a design meets all constraints."""
-        if self._constraints.breach(state.activities):
-            missed = ", ".join(
-                f"{keep} reached {state.activities[target]:.4g}" for target, keep in self._constraints.bounds
-            )
+        means = self._objective.means(state.activities)
+        if self._constraints.breach(means):
+            missed = ", ".join(f"{keep} reached {means[target]:.4g}" for target, keep in self._constraints.bounds)
             raise ZooError(f"{title}: {missed} in {self._options.rounds} rounds; raise --rounds or widen the bound")
         if _missing_differences(state.codes, self._others, self._options.diverse):
             nearest = int((self._others != state.codes).sum(1).min())
@@ -305,8 +317,8 @@ class Evolution:
     def _rank(self, state: State) -> tuple[float, float]:
         """Sort key; lower is better."""
         missing = _missing_differences(state.codes, self._others, self._options.diverse)
-        breach = self._constraints.breach(state.activities) + missing
-        return float(breach), float(-self._sign * state.activities[self._target])
+        breach = self._constraints.breach(self._objective.means(state.activities)) + missing
+        return float(breach), float(-self._objective.values(state.activities))
 
     def _next_beams(
         self, beams: dict[int, list[State]], starts: np.ndarray, visited: Sequence[set[bytes]], number: int
@@ -316,7 +328,7 @@ class Evolution:
         if not candidates:
             return {}
         mutants = [_substituted(parent.codes, position, base) for _, parent, position, base in candidates]
-        predicted = self._session.predict(np.stack(mutants))
+        predicted = self._objective.predict(np.stack(mutants))
         following: dict[int, list[State]] = {}
         for (one, parent, position, base), activities in zip(candidates, predicted, strict=True):
             following.setdefault(one, []).append(parent.after(number, position, base, activities))
@@ -332,10 +344,10 @@ class Evolution:
             part = numbers[first : first + designs_at_once]
             codes = np.stack([state.codes for one in part for state in beams[one]])
             activities = np.stack([state.activities for one in part for state in beams[one]])[:, None, None]
-            activities = activities + self._session.mutants(codes)
+            activities = activities + self._objective.mutants(codes)
             allowed = self._constraints.allowed(codes, np.repeat(starts[part], [len(beams[one]) for one in part], 0))
-            breach = self._constraints.breach(activities) + self._missing_after(codes)
-            value = -self._sign * activities[..., self._target]
+            breach = self._constraints.breach(self._objective.means(activities)) + self._missing_after(codes)
+            value = -self._objective.values(activities)
             end = 0
             for one in part:
                 rows = slice(end, end + len(beams[one]))

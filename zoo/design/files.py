@@ -26,7 +26,7 @@ from zoo.formats.table_writer import NOT_AVAILABLE, Layout
 from zoo.prediction import description
 from zoo.prediction.model import Model
 from zoo.prediction.run import description_path
-from zoo.spec import ALPHABET, UNIT
+from zoo.spec import ALPHABET, SPREAD, UNIT
 from zoo.system import figures
 from zoo.system.atomic import Inputs, check_target, replacing_together
 
@@ -124,6 +124,8 @@ def write(
 def _record(name: str, design: Design, targets: Sequence[str]) -> bytes:
     """A FASTA record. Predictions have the fewest digits that give the same float32 again."""
     facts = [f"{target}={value!s}" for target, value in zip(targets, design.activities, strict=True)]
+    if design.spread is not None:
+        facts += [f"{target}{SPREAD}={value!s}" for target, value in zip(targets, design.spread, strict=True)]
     rounds = max((step.round for step in design.steps), default=0)
     facts += [f"start={design.start}", f"edits={design.edits}", f"rounds={rounds}"]
     words = " ".join(re.sub(r"\s+", "_", fact) for fact in (name, *facts))

@@ -51,6 +51,10 @@ class DesignOptions:
     lower: bool = False
     """Lower the target's prediction instead of raising it."""
 
+    risk: Annotated[float, Bounds(0)] = 0.0
+    """For an ensemble: value a sequence by the mean minus this many standard deviations over the members, with --lower
+    plus; --reach is of this value. 0 takes the mean alone."""
+
     beam: Annotated[int, Bounds(1, MOST_BEAM)] = 1
     """Sequences that each design keeps from round to round; 1 stops where no substitution improves the target."""
 

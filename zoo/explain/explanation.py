@@ -24,9 +24,11 @@ from zoo.explain.report import Row
 from zoo.formats import table_writer
 from zoo.formats.table_writer import Column, Layout, Table
 from zoo.genome.intervals import IntervalJob, IntervalRecords
+from zoo.prediction.columns import Columns
 from zoo.prediction.model import Model
 from zoo.prediction.run import CHUNK_RECORDS, PredictionJob, Records, describe
 from zoo.system.atomic import check_folder_target, replacing_folder
+from zoo.weights import spread
 
 OURS = (
     *(files.CONTRIBUTIONS, files.ISM, files.ONE_HOT_FILE, files.hypothetical_file("*")),
@@ -70,11 +72,13 @@ def explain(
         with _arrays(folder, codes, described) as arrays, _table(folder, job, model, method) as table:
             for start in range(0, len(codes), method.at_once):
                 part = slice(start, start + method.at_once)
-                activities = model.predict_codes(codes[part])
+                numbers = model.each.predict(codes[part])
+                activities = spread.mean(numbers, model.spec)
                 scores = method.score(codes[part], activities)
-                arrays.write(codes[part], scores.hypothetical, scores.effects)
+                arrays.write(codes[part], scores.hypothetical, scores.effects, scores.spreads)
                 part_labels = [column[part] for column in labels]
-                table.write(part_labels, np.concatenate([activities, scores.values], 1), scores.labels)
+                shown_numbers = Columns(model.spec).of(numbers)
+                table.write(part_labels, np.concatenate([shown_numbers, scores.values], 1), scores.labels)
                 shown = codes[part][: max(0, max(options.rows, options.logos) - len(rows))]
                 if len(shown):
                     effects = _effects(model, shown, scores, options)
@@ -142,12 +146,13 @@ def _arrays(folder: Path, codes: np.ndarray, described: dict[str, Any]) -> files
     if options["method"] == "deeplift":
         facts |= {"shuffles": options["shuffles"], "seed": np.uint64(options["seed"])}
     sequences, length = codes.shape
-    return files.Arrays(folder, sequences, length, described["explained"], effects, facts)
+    ensemble = bool(described["weights"]["members"])
+    return files.Arrays(folder, sequences, length, described["explained"], effects, facts, ensemble)
 
 
 @contextlib.contextmanager
 def _table(folder: Path, job: PredictionJob, model: Model, method: methods.Method) -> Iterator[Table]:
-    layout = Layout([*model.spec.targets, *method.columns], job.LABELS, method.labels)
+    layout = Layout([*Columns(model.spec).names, *method.columns], job.LABELS, method.labels)
     with (folder / SUMMARY).open("wb") as content:
         written = table_writer.Digested(content)
         with table_writer.opened(folder / SUMMARY, written, layout) as table:

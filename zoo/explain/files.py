@@ -1,6 +1,8 @@
 """The output folder of `zoo explain`: writing of arrays and of tracks along a genome, and reading for `zoo motifs`.
 
-    contributions.h5        contrib_scores/TARGET, hyp_contrib_scores/TARGET: float32 (N, L, 4), as in the paper's files
+    contributions.h5        contrib_scores/TARGET, hyp_contrib_scores/TARGET: float32 (N, L, 4), as in the paper's
+                            files. Of an ensemble, means over its members; contrib_scores_sd/TARGET and
+                            hyp_contrib_scores_sd/TARGET are their standard deviations
     modisco.ohe.npz         arr_0: one-hot bases, int8 (N, 4, L)
     modisco.TARGET.hyp.npz  arr_0: hypothetical contributions, float32 (N, 4, L)
     ism.npz                 raw: effects of substitutions, float32 (N, L, 4, T); with --method ism
@@ -31,6 +33,7 @@ from zoo.dna.windows import window_start
 from zoo.errors import ZooError
 from zoo.formats.names import shown
 from zoo.formats.tracks import BigWig
+from zoo.spec import SPREAD
 
 CONTRIBUTIONS = "contributions.h5"
 ONE_HOT_FILE = "modisco.ohe.npz"
@@ -61,11 +64,18 @@ class Arrays:
     """Writer of the arrays in a folder, rows in order.
 
     sequences: N.  length: L.  targets: names of the explained targets.  effects: T of ism.npz, or 0 for no such file.
-    facts: attributes of the HDF5 file.
+    facts: attributes of the HDF5 file.  ensemble: whether there are standard deviations over members.
     """
 
     def __init__(
-        self, folder: Path, sequences: int, length: int, targets: Sequence[str], effects: int, facts: Mapping[str, Any]
+        self,
+        folder: Path,
+        sequences: int,
+        length: int,
+        targets: Sequence[str],
+        effects: int,
+        facts: Mapping[str, Any],
+        ensemble: bool = False,
     ) -> None:
         import h5py
 
@@ -73,9 +83,10 @@ class Arrays:
         self._done = 0
         file = self._stack.enter_context(h5py.File(folder / CONTRIBUTIONS, "w"))
         file.attrs.update(facts)
-        self._actual, self._hypothetical = (
+        groups = (ACTUAL, HYPOTHETICAL, *(f"{group}{SPREAD}" for group in (ACTUAL, HYPOTHETICAL) if ensemble))
+        self._actual, self._hypothetical, *self._spreads = (
             [file.create_dataset(f"{group}/{target}", (sequences, length, 4), np.float32) for target in targets]
-            for group in (ACTUAL, HYPOTHETICAL)
+            for group in groups
         )
         padded = (sequences, 4, length + length % 2)
         self._one_hot = self._member(folder / ONE_HOT_FILE, MEMBER, padded, np.int8)
@@ -91,9 +102,15 @@ class Arrays:
     def __exit__(self, *exception: object) -> None:
         self._stack.close()
 
-    def write(self, codes: np.ndarray, hypothetical: Sequence[np.ndarray], effects: np.ndarray | None = None) -> None:
+    def write(
+        self,
+        codes: np.ndarray,
+        hypothetical: Sequence[np.ndarray],
+        effects: np.ndarray | None = None,
+        spreads: Sequence[np.ndarray | None] = (),
+    ) -> None:
         """Append n sequences: base codes, uint8 (n, L); hypothetical contributions to each target, float32 (n, L, 4);
-        effects of substitutions, float32 (n, L, 4, T)."""
+        effects of substitutions, float32 (n, L, 4, T); of an ensemble, standard deviations of the contributions."""
         rows = slice(self._done, self._done + len(codes))
         one_hot = ONE_HOT[codes]
         self._one_hot.write(_padded(one_hot).astype(np.int8).tobytes())
@@ -101,6 +118,9 @@ class Arrays:
             self._hypothetical[number][rows] = scores
             self._actual[number][rows] = scores * one_hot
             self._padded[number].write(_padded(scores).astype("<f4").tobytes())
+        for number, spread in enumerate(spreads if self._spreads else ()):
+            actual, hypothetical_spread = self._spreads
+            actual[number][rows], hypothetical_spread[number][rows] = spread * one_hot, spread
         if self._effects is not None and effects is not None:
             self._effects.write(effects.astype("<f4").tobytes())
         self._done += len(codes)

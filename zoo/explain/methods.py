@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -24,8 +25,10 @@ from zoo.errors import ZooError
 from zoo.explain.options import MOST_SHUFFLES, ExplainOptions
 from zoo.formats.table_writer import Column
 from zoo.options import Bounds, check_kind
+from zoo.prediction.members import One, over_members
 from zoo.prediction.model import Model
 from zoo.spec import ALPHABET, UNKNOWN_BASE
+from zoo.weights import spread
 
 LARGEST_DELTA = 1e-3
 """Contributions with a larger convergence delta are refused; for predictions above 1, a larger share of the prediction.
@@ -92,7 +95,7 @@ def contributions(
         given = references[start : start + step] if isinstance(references, np.ndarray) else None
         against = shuffles_of(part, number, seed) if given is None else given
         activities = model.predict_codes(part)
-        found, means = _deeplift(model, part, activities, against, [index])
+        found, means, _ = _deeplift(model, part, activities, against, [index])
         if not force:
             above = _above(part, activities, means, [index], found)
             _refuse_above(above, found, "zoo.explain.ism, or force=True to get them anyway")
@@ -116,8 +119,9 @@ def _check_references(references: np.ndarray, codes: np.ndarray) -> None:
 
 def _deeplift(
     model: Model, codes: np.ndarray, activities: np.ndarray, references: np.ndarray, targets: Sequence[int]
-) -> tuple[list[Contributions], np.ndarray]:
-    """The contributions to each target, and the mean predictions of the references, float64 (N, T).
+) -> tuple[list[Contributions], np.ndarray, Spreads]:
+    """The contributions to each target, the mean predictions of the references, float64 (N, T), and the spreads of the
+    hypothetical contributions.
 
     codes: uint8 (N, L).  activities: their predictions, float32 (N, T).  references: uint8 (N, R, L).
     """
@@ -125,14 +129,23 @@ def _deeplift(
     means = predicted.reshape(*references.shape[:2], -1).mean(1, dtype=np.float64)
     difference = activities.astype(np.float64) - means
     not_shuffled = _not_shuffled(codes, references)[:, None, None]
-    found = []
+    found, spreads = [], []
     for target in targets:
-        hypothetical = model.session.contributions(codes, references, target)
+        hypothetical, sd = over_members(model.session, partial(_contributions, codes, references, target))
+        spreads.append(None if sd is None else np.where(not_shuffled, np.float32(0), sd))
         hypothetical = np.where(not_shuffled, np.float32(0), hypothetical)
         actual = hypothetical * ONE_HOT[codes]
         delta = actual.sum((1, 2), dtype=np.float64) - difference[:, target]
         found.append(Contributions(hypothetical, actual, delta.astype(np.float32)))
-    return found, means
+    return found, means, spreads
+
+
+def _contributions(codes: np.ndarray, references: np.ndarray, target: int, one: One) -> np.ndarray:
+    return one.contributions(codes, references, target)
+
+
+def _gradient(codes: np.ndarray, target: int, one: One) -> np.ndarray:
+    return one.gradient(codes, target)
 
 
 def _above(
@@ -185,15 +198,21 @@ def centred(effects: np.ndarray) -> np.ndarray:
     return effects - effects.mean(2, keepdims=True, dtype=np.float32)
 
 
+Spreads = Sequence[np.ndarray | None]
+"""Standard deviations for each explained target, float32 (N, L, 4); None for a single network."""
+
+
 class Scores(NamedTuple):
     """Results of a method for N sequences.
 
-    hypothetical: for each explained target, float32 (N, L, 4).  effects: those of substitutions on all targets, float32
+    hypothetical: for each explained target, float32 (N, L, 4).  spreads: their standard deviations over the members of
+    an ensemble.  effects: those of substitutions on all targets, float32
     (N, L, 4, T), or None if the method does not compute them.  values, labels: columns of the table, float32 (N, C) and
     others.
     """
 
     hypothetical: list[np.ndarray]
+    spreads: Spreads
     effects: np.ndarray | None
     values: np.ndarray
     labels: list[Column]
@@ -254,7 +273,7 @@ class DeepLift(Method):
 
     def score(self, codes: np.ndarray, activities: np.ndarray) -> Scores:
         references = shuffles_of(codes, self._options.shuffles, self._options.seed)
-        found, means = _deeplift(self._model, codes, activities, references, self._targets)
+        found, means, spreads = _deeplift(self._model, codes, activities, references, self._targets)
         deltas = np.stack([one.delta for one in found], 1)
         values = np.stack([means[:, list(self._targets)].astype(np.float32), deltas], 2).reshape(len(codes), -1)
         not_shuffled, unknown = _not_shuffled(codes, references), self._count_unknown(codes)
@@ -265,7 +284,7 @@ class DeepLift(Method):
         self.findings.above += int(above.sum())
         self.findings.largest = max(self.findings.largest, float(np.abs(deltas[above]).max(initial=0)))
         shuffles = np.where(not_shuffled, 0, self._options.shuffles)
-        return Scores([one.hypothetical for one in found], None, values, [shuffles.tolist(), unknown])
+        return Scores([one.hypothetical for one in found], spreads, None, values, [shuffles.tolist(), unknown])
 
 
 class Mutagenesis(Method):
@@ -279,8 +298,11 @@ class Mutagenesis(Method):
         self.labels = {f"{column}_mutation": str for column in self.columns} | {"unknown": int}
 
     def score(self, codes: np.ndarray, activities: np.ndarray) -> Scores:  # noqa: ARG002
-        effects = self._model.session.mutants(codes)
-        means_removed = centred(effects)
+        each = spread.by_member(self._model.each.mutants(codes), self._model.spec)
+        of_members = np.stack([centred(one)[..., list(self._targets)] for one in each])
+        is_ensemble = len(each) > 1
+        effects = spread.mean_and_sd(each)[0] if is_ensemble else each[0]
+        means_removed, sd = spread.mean_and_sd(of_members) if is_ensemble else (of_members[0], None)
         values, mutations = [], []
         for target in self._targets:
             flat = effects[..., target].reshape(len(codes), -1)
@@ -288,8 +310,10 @@ class Mutagenesis(Method):
                 place = extreme(flat, 1)
                 values.append(np.take_along_axis(flat, place[:, None], 1)[:, 0])
                 mutations.append([mutation(row, int(at)) for row, at in zip(codes, place, strict=True)])
-        hypothetical = [np.ascontiguousarray(means_removed[..., target]) for target in self._targets]
-        return Scores(hypothetical, effects, np.stack(values, 1), [*mutations, self._count_unknown(codes)])
+        places = range(len(self._targets))
+        hypothetical = [np.ascontiguousarray(means_removed[..., place]) for place in places]
+        spreads = [None if sd is None else np.ascontiguousarray(sd[..., place]) for place in places]
+        return Scores(hypothetical, spreads, effects, np.stack(values, 1), [*mutations, self._count_unknown(codes)])
 
 
 class Gradient(Method):
@@ -298,8 +322,10 @@ class Gradient(Method):
     way = "gradient"
 
     def score(self, codes: np.ndarray, activities: np.ndarray) -> Scores:  # noqa: ARG002
-        gradients = [self._model.session.gradient(codes, target) for target in self._targets]
-        return Scores(gradients, None, np.empty((len(codes), 0), np.float32), [self._count_unknown(codes)])
+        found = [over_members(self._model.session, partial(_gradient, codes, target)) for target in self._targets]
+        gradients, spreads = zip(*found, strict=True)
+        unknown = self._count_unknown(codes)
+        return Scores(list(gradients), spreads, None, np.empty((len(codes), 0), np.float32), [unknown])
 
 
 METHODS = {"deeplift": DeepLift, "ism": Mutagenesis, "gradient": Gradient}

@@ -7,7 +7,7 @@ deviation are taken (zoo/weights/spread.py). Axes: N sequences, M members, T tar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 
 import numpy as np
@@ -35,6 +35,7 @@ class Each:
         self._sessions = [one.each for one in sessions]
         ends = np.cumsum([one.spec.numbers for one in self._sessions])
         self._places = [slice(end - one.spec.numbers, end) for end, one in zip(ends, self._sessions, strict=True)]
+        self.concurrent_batches = max(one.concurrent_batches for one in sessions)
         self._members = int(ends[-1]) // len(self._sessions[0].spec.targets)
 
     def predict(self, codes: np.ndarray, used: np.ndarray | None = None) -> np.ndarray:
@@ -118,7 +119,7 @@ class Ensemble:
 
     def profiles(self, codes: np.ndarray) -> dict[str, np.ndarray]:
         found = [one.profiles(codes) for one in self.sessions]
-        return {name: self._over_sessions([one[name] for one in found]) for name in found[0]}
+        return {name: _over_sessions(self.sessions, [one[name] for one in found])[0] for name in found[0]}
 
     def windows(self, codes: np.ndarray, stride: int = 1) -> np.ndarray:
         return self._mean(self._each.windows(codes, stride))
@@ -127,10 +128,10 @@ class Ensemble:
         return self._mean(self._each.mutants(codes))
 
     def contributions(self, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:
-        return self._over_sessions([one.contributions(codes, references, target) for one in self.sessions])
+        return over_members(self, lambda one: one.contributions(codes, references, target))[0]
 
     def gradient(self, codes: np.ndarray, target: int) -> np.ndarray:
-        return self._over_sessions([one.gradient(codes, target) for one in self.sessions])
+        return over_members(self, lambda one: one.gradient(codes, target))[0]
 
     def settle(self) -> None:
         for one in self.sessions:
@@ -142,11 +143,6 @@ class Ensemble:
     def _mean(self, numbers: np.ndarray) -> np.ndarray:
         return spread.mean(numbers, self.spec)
 
-    def _over_sessions(self, parts: list[np.ndarray]) -> np.ndarray:
-        """The mean of arrays that sessions give; one of several members counts as often as it has members."""
-        repeated = [part for part, one in zip(parts, self.sessions, strict=True) for _ in one.spec.members or (None,)]
-        return spread.mean_and_sd(np.stack(repeated))[0]
-
 
 AnySession = Session | BothStrands | Ensemble
 
@@ -154,6 +150,20 @@ AnySession = Session | BothStrands | Ensemble
 def parts_of(session: AnySession) -> Sequence[One]:
     """The sessions of an ensemble; of another model itself."""
     return session.sessions if isinstance(session, Ensemble) else (session,)
+
+
+def over_members(session: AnySession, compute: Callable[[One], np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
+    """Mean and standard deviation over the members of what `compute` gives for each; for a single network its own and
+    None."""
+    sessions = parts_of(session)
+    parts = [compute(one) for one in sessions]
+    return _over_sessions(sessions, parts) if isinstance(session, Ensemble) else (parts[0], None)
+
+
+def _over_sessions(sessions: Sequence[One], parts: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of arrays of sessions; one of several members counts as often as it has members."""
+    repeated = [part for part, one in zip(parts, sessions, strict=True) for _ in one.spec.members or (None,)]
+    return spread.mean_and_sd(np.stack(repeated))
 
 
 def as_one(sessions: Sequence[One], spec: ModelSpec) -> AnySession:

@@ -182,7 +182,7 @@ class _Inference:
             activities = await limits.result_of(receive, future, options, until)
             if request.rc:
                 activities = strands.mean(activities)
-            content, own = protocol.response(served.name, request, activities)
+            content, own = protocol.response(served.name, request, served.model.spec, activities)
         scope["state"]["line"]["sequences"] = len(codes)
         service.metrics.sequences(served.name, len(codes))
         await send({"type": "http.response.start", "status": 200, "headers": own})

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from zoo.prediction.members import AnySession
+from zoo.prediction.members import AnySession, Each
 
 
 class Item(NamedTuple):
@@ -47,7 +47,7 @@ class Batcher:
     """
 
     def __init__(
-        self, session: AnySession, most: int, wait: float, computed: Callable[[int], None], in_place: int = 0
+        self, session: AnySession | Each, most: int, wait: float, computed: Callable[[int], None], in_place: int = 0
     ) -> None:
         self._session, self._most, self._wait, self._computed = session, most, wait, computed
         self._at_once = session.concurrent_batches

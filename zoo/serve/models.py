@@ -81,7 +81,7 @@ def open_models(
         each = _warm_up(model)
         most, in_place = options.max_batch or model.batch_size, int(STANDSTILL / each)
         count = functools.partial(computed, name)
-        batcher = Batcher(model.session, most, options.wait_seconds, count, in_place)
+        batcher = Batcher(model.each, most, options.wait_seconds, count, in_place)
         served.append(Served(name, model, batcher, Admission(name, options.max_requests)))
     return Models(served)
 

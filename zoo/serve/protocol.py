@@ -25,8 +25,9 @@ from zoo.dna.read_options import ReadOptions, Spelling
 from zoo.errors import ZooError, counted, did_you_mean
 from zoo.options import StrandOptions
 from zoo.prediction import description, strands
+from zoo.prediction.columns import Columns
 from zoo.prediction.model import Model
-from zoo.spec import ALPHABET, UNKNOWN_BASE, ModelSpec
+from zoo.spec import ALPHABET, SPREAD, UNKNOWN_BASE, ModelSpec
 
 SERVER = "deepstarr-zoo"
 
@@ -34,6 +35,9 @@ VERSION = "1"
 """The only version of a model."""
 
 OUTPUT = "activity"
+
+OUTPUT_SPREAD = f"{OUTPUT}{SPREAD}"
+"""Output of an ensemble: the standard deviation over its members. A request that names its outputs gets these alone."""
 
 JSON_TYPE = "application/json"
 
@@ -97,13 +101,17 @@ class Tensor(NamedTuple):
 
 
 class InferenceRequest(NamedTuple):
-    """A request for predictions. rc, reading: see zoo.load.  binary: whether the output uses the extension."""
+    """A request for predictions. rc, reading: see zoo.load.  binary: whether the outputs use the extension.
+
+    named: whether the request names the output, `activity`.
+    """
 
     id: str | None
     tensor: Tensor
     rc: str | None
     reading: ReadOptions
     binary: bool
+    named: bool = False
 
 
 class Input(NamedTuple):
@@ -129,7 +137,7 @@ def model_metadata(name: str, model: Model) -> dict[str, Any]:
             {"name": one, "datatype": kind.datatype, "shape": [-1, *kind.shape(spec.sequence_length)]}
             for one, kind in INPUTS.items()
         ],
-        "outputs": [{"name": OUTPUT, "datatype": "FP32", "shape": [-1, len(spec.targets)]}],
+        "outputs": [{"name": name, "datatype": "FP32", "shape": [-1, len(spec.targets)]} for name in outputs_of(spec)],
         "parameters": {
             "one_of_inputs": True,
             "sequence_length": spec.sequence_length,
@@ -137,6 +145,11 @@ def model_metadata(name: str, model: Model) -> dict[str, Any]:
             **description.of_run(model.runtime, model.provider, spec),
         },
     }
+
+
+def outputs_of(spec: ModelSpec) -> list[str]:
+    """Names of the outputs of a model."""
+    return [OUTPUT, OUTPUT_SPREAD] if spec.members else [OUTPUT]
 
 
 def json_object(text: bytes | memoryview) -> dict[str, Any]:
@@ -178,7 +191,8 @@ def read(body: bytes, headers: Mapping[bytes, bytes]) -> InferenceRequest:
         reading = ReadOptions(parameters.get("resize"), parameters.get("ambiguous"))
     except (ZooError, TypeError) as error:
         raise bad_request(f"parameters: {error}") from None
-    return InferenceRequest(identity, tensor, rc, reading, _is_binary(fields.get("outputs"), binary))
+    outputs = fields.get("outputs")
+    return InferenceRequest(identity, tensor, rc, reading, _is_binary(outputs, binary), bool(outputs))
 
 
 def codes(request: InferenceRequest, spec: ModelSpec, most: int) -> np.ndarray:
@@ -213,20 +227,27 @@ def codes(request: InferenceRequest, spec: ModelSpec, most: int) -> np.ndarray:
         raise bad_request(str(error)) from None
 
 
-def response(name: str, request: InferenceRequest, activities: np.ndarray) -> tuple[bytes, list[tuple[bytes, bytes]]]:
-    """Body and ASGI headers of a response. activities: float32 (N, T)."""
-    output: dict[str, Any] = {"name": OUTPUT, "datatype": "FP32", "shape": list(activities.shape)}
+def response(
+    name: str, request: InferenceRequest, spec: ModelSpec, numbers: np.ndarray
+) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """Body and ASGI headers of a response. numbers: of all members, float32 (N, M * T)."""
+    shown = zip(outputs_of(spec), Columns(spec).over_members(numbers), strict=False)
+    outputs: list[dict[str, Any]] = []
     rest = b""
-    if request.binary:
-        rest = np.ascontiguousarray(activities, "<f4").tobytes()
-        output["parameters"] = {SIZE: len(rest)}
-    else:
-        # orjson writes the shortest decimal that gives the same float32
-        output["data"] = np.ascontiguousarray(activities).reshape(-1)
+    for output_name, values in list(shown)[: 1 if request.named else None]:
+        output: dict[str, Any] = {"name": output_name, "datatype": "FP32", "shape": [len(numbers), len(spec.targets)]}
+        values = np.ascontiguousarray(values, "<f4")
+        if request.binary:
+            rest += values.tobytes()
+            output["parameters"] = {SIZE: values.nbytes}
+        else:
+            # orjson writes the shortest decimal that gives the same float32
+            output["data"] = values.reshape(-1)
+        outputs.append(output)
     fields: dict[str, Any] = {"model_name": name, "model_version": VERSION}
     if request.id is not None:
         fields["id"] = request.id
-    text = orjson.dumps({**fields, "outputs": [output]}, option=orjson.OPT_SERIALIZE_NUMPY)
+    text = orjson.dumps({**fields, "outputs": outputs}, option=orjson.OPT_SERIALIZE_NUMPY)
     headers = [(b"content-length", b"%d" % (len(text) + len(rest)))]
     if not request.binary:
         return text, [*headers, (b"content-type", JSON_TYPE.encode())]
