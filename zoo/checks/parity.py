@@ -25,9 +25,9 @@ from zoo.formats.fasta import Reader
 from zoo.formats.names import shown
 from zoo.layers import keras_layers
 from zoo.prediction import automatic, session
-from zoo.prediction.session import Session
+from zoo.prediction.model import Model, load
 from zoo.spec import ALPHABET, ModelSpec
-from zoo.weights import lookup, network
+from zoo.weights import lookup, network, spread
 from zoo.weights.checkpoint import Checkpoint
 
 RANDOM_RECORDS = 64
@@ -49,8 +49,8 @@ class Subject:
     weights: str | Path | None = None
     sequences: Path | None = None
 
-    def open(self, runtime: str) -> Session:
-        return session.open_session(lookup.resolve(self.model, self.weights, session.files(runtime)), runtime)
+    def open(self, runtime: str) -> Model:
+        return load(self.model, self.weights, runtime)
 
     def records(self, length: int, limit: int | None = None) -> tuple[list[str], np.ndarray]:
         """Names and base codes, uint8 (N, L), of the first `limit` records, read from FASTA text."""
@@ -122,11 +122,13 @@ def run(
     first = opened.runtime
     spec = opened.spec
     names, codes = subject.records(spec.sequence_length)
-    predicted = opened.predict(codes)
+    predicted = _numbers(opened, codes)
     expected = predicted if table is None else read_table(table, names, spec.targets)
+    members = [f"{target} of member {number}" for number, _ in enumerate(spec.members, 1) for target in spec.targets]
 
-    def compare(running: Session, actual: np.ndarray) -> RuntimeReport:
-        report = agreement.compare(expected, actual, names, spec.targets, tolerance)
+    def compare(running: Model, actual: np.ndarray) -> RuntimeReport:
+        compared = [*spec.targets, *members][: expected.shape[1]]  # a table has the mean alone
+        report = agreement.compare(expected, actual[:, : len(compared)], names, compared, tolerance)
         return RuntimeReport(running.runtime, running.provider, report)
 
     comparisons = [compare(opened, predicted)] if table else []
@@ -146,10 +148,16 @@ def run(
         if running.spec.weights_id != spec.weights_id:
             mine, its = spec.weights_id[:12], running.spec.weights_id[:12]
             raise CheckFailed(f"parity: {first} runs the weights {mine}, {name} runs the weights {its}")
-        comparisons.append(compare(running, running.predict(codes)))
+        comparisons.append(compare(running, _numbers(running, codes)))
     if not comparisons:
         raise _nothing_to_compare(label, spec, skipped)
     return Result(label, spec.weights_id, len(names), comparisons, skipped)
+
+
+def _numbers(model: Model, codes: np.ndarray) -> np.ndarray:
+    """Predictions, float32 (N, T); of an ensemble the mean and those of each member, (N, T + M * T)."""
+    numbers = model.each.predict(codes)
+    return np.concatenate([spread.mean(numbers, model.spec), numbers], 1) if model.spec.members else numbers
 
 
 def _nothing_to_compare(label: str, spec: ModelSpec, skipped: Mapping[str, str]) -> ZooError:
@@ -209,7 +217,7 @@ def example_fasta(length: int) -> bytes:
     return b"".join(b">%b\n%b\n" % (name.encode(), sequence) for name, sequence in records.items())
 
 
-def first_usable(subject: Subject, names: Sequence[str]) -> Session:
+def first_usable(subject: Subject, names: Sequence[str]) -> Model:
     """Start the first of these runtimes that can run here and accepts the model. Raises ZooError if none does."""
     reasons = {}
     for name in names:

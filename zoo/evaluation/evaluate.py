@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +27,7 @@ from zoo.prediction import calibration
 from zoo.prediction.calibration import CalibratedOptions
 from zoo.prediction.model import Model
 from zoo.spec import MOST_SHOWN, ModelSpec, listed
-from zoo.weights import lookup
+from zoo.weights import ensembles, lookup, spread
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,6 +168,8 @@ def labels(given: Sequence[str]) -> list[str]:
 
 
 def _label(name: str) -> str:
+    if ensembles.is_ensemble(name):
+        return ensembles.short_name(name)
     run = lookup.run_of(name)
     if run is not None:
         return run.resolve().name
@@ -199,7 +201,11 @@ def reference(given: Sequence[str], against: str | None) -> str:
 
 def already_seen(weights: str, label: str, data: Split) -> str | None:
     """A warning if the run that made the weights was trained on this data, or chose its best epoch by it."""
-    run = lookup.run_of(weights)
+    members = ensembles.members_of(weights)
+    if len(members) > 1:
+        found = (already_seen(str(one), lookup.short_name(one), data) for one in members)
+        return next(filter(None, found), None)
+    run = lookup.run_of(members[0])
     if run is None or _begun_with(run):
         return None
     counts = trained_sequences.count(run, data.codes)
@@ -226,7 +232,8 @@ def evaluate(
     against: str | None = None,
     on_progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Report:
-    """Predict `data` with every model, compute the metrics of each, and compare all others with one.
+    """Predict `data` with every model, compute the metrics of each, and compare all others with one. The members of an
+    ensemble are measured too, each from the same predictions as their mean.
 
     models: by label.  against: the label of the model to compare with, by default the first.
     columns: target -> column, see `choose`, in the order of the measurements in `data`.
@@ -242,7 +249,11 @@ def evaluate(
         )
     if data.targets.shape[1] != len(targets):
         raise ZooError(f"expected measurements of {', '.join(targets)}, got {data.targets.shape[1]} columns")
-    predicted = {label: _predict(model, label, data, targets) for label, model in models.items()}
+    predicted: dict[str, np.ndarray] = {}
+    measured: dict[str, tuple[Model, ModelSpec]] = {}
+    for label, model in models.items():
+        for name, spec, numbers in _predictions(model, label, data, targets):
+            predicted[name], measured[name] = numbers, (model, spec)
     groups = np.unique(keys(data.codes), return_inverse=True)[1]
     resampled = metrics.resample(
         data.targets,
@@ -256,7 +267,7 @@ def evaluate(
     evaluations = [
         Evaluation(
             label,
-            model.spec,
+            spec,
             model.runtime,
             model.provider,
             model.rc,
@@ -268,9 +279,9 @@ def evaluate(
                 for t in range(len(targets) if settings.diagnosis else 0)
             ],
         )
-        for number, (label, model) in enumerate(models.items())
+        for number, (label, (model, spec)) in enumerate(measured.items())
     ]
-    names = list(models)
+    names = list(measured)
     place = 0 if against is None else names.index(against)
     comparisons = [
         ModelComparison(name, names[place], resampled.differences(number, place))
@@ -280,15 +291,23 @@ def evaluate(
     return Report(data, targets, data.columns or tuple(columns.values()), evaluations, comparisons, settings, groups)
 
 
-def _predict(model: Model, label: str, data: Split, targets: tuple[str, ...]) -> np.ndarray:
-    """The outputs of a model for these targets, float32 (N, T)."""
-    predicted = model.predict_codes(data.codes)[:, places(model, targets)]
-    wrong = ~np.isfinite(predicted).all(axis=1)
+def _predictions(
+    model: Model, label: str, data: Split, targets: tuple[str, ...]
+) -> Iterator[tuple[str, ModelSpec, np.ndarray]]:
+    """Label, spec and outputs for these targets, float32 (N, T): of a model, then of each member of an ensemble."""
+    numbers = model.each.predict(data.codes)
+    each = spread.by_member(numbers, model.spec)[..., places(model, targets)]
+    wrong = ~np.isfinite(each).all(axis=(0, 2))
     if wrong.any():
         raise CheckFailed(
             f"{label}: {counted(wrong.sum(), 'predictions')} not finite, the first for row {wrong.argmax() + 1}"
         )
-    return predicted
+    yield label, model.spec, spread.mean_and_sd(each)[0] if model.spec.members else each[0]
+    for number, (member, own) in enumerate(zip(model.spec.members, each, strict=False), 1):
+        spec = dataclasses.replace(
+            model.spec, architecture=member.architecture, weights_id=member.weights_id, members=()
+        )
+        yield f"{label}, member {number}", spec, own
 
 
 def with_reliability(report: Report, model: Model, options: CalibratedOptions) -> Report:
@@ -300,9 +319,9 @@ def with_reliability(report: Report, model: Model, options: CalibratedOptions) -
     rows = reliability.unused_rows(found, report.data)
     data = report.data.rows(rows)
     numbers = dict(zip(report.targets, places(model, report.targets), strict=True))
-    spread = model.spread(data.codes)[:, list(numbers.values())] if model.spec.members else None
+    sd = model.spread(data.codes)[:, list(numbers.values())] if model.spec.members else None
     predicted, seed = report.evaluations[0].predicted[rows], report.settings.seed
-    measured = reliability.reliability(found, numbers, data, predicted, spread, options.coverage, seed)
+    measured = reliability.reliability(found, numbers, data, predicted, sd, options.coverage, seed)
     return dataclasses.replace(report, reliability=measured, left_out=len(rows) - len(data))
 
 

@@ -130,7 +130,7 @@ def _predicted(folder: Path, spec: ModelSpec, options: PackOptions) -> TestTenso
     libraries = getattr(session.plugin(running.runtime), "LIBRARIES", ())
     versions = ", ".join(f"{name} {version}" for name in libraries if (version := machine.version(name)))
     made_by = f"deepstarr-zoo {zoo.__version__} on {running.runtime}{f' ({versions})' if versions else ''}"
-    return TestTensors(codes, running.predict(codes), made_by)
+    return TestTensors(codes, running.predict_codes(codes), made_by)
 
 
 def _test(folder: Path) -> None:

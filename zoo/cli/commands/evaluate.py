@@ -43,7 +43,8 @@ def evaluate(
     weights: Annotated[
         list[str] | None,
         options.input_(
-            "Weights to measure: a name (see zoo list), a file or a run folder; repeat to compare several.",
+            "Weights to measure: a name (see zoo list), a file or a run folder; repeat to compare several. A,B or a "
+            "folder of run folders is an ensemble: its mean is measured, and each member.",
             name=("--weights", "--model"),
             completer=options.names_of("weights"),
         ),
@@ -76,7 +77,7 @@ def evaluate(
     from zoo.errors import ZooError
     from zoo.evaluation import evaluate, results
     from zoo.prediction.model import load
-    from zoo.weights import lookup
+    from zoo.weights import ensembles, lookup
 
     source = data or sequences
     if source is None or (data is not None and sequences is not None):
@@ -87,7 +88,8 @@ def evaluate(
     if calibrated.calibration is not None and len(given) > 1:
         raise ZooError("--calibration: belongs to one model; evaluate one at a time")
     if output is not None:
-        results.check_output(output, overwrite, [source, layout.labels, *map(lookup.file_of, given)])
+        files = [file for one in given for file in ensembles.files_of(one)]
+        results.check_output(output, overwrite, [source, layout.labels, *files])
     names = evaluate.labels(given)
     reference = evaluate.reference(given, against)
     models = {
