@@ -112,8 +112,8 @@ def test_the_mean_and_each_member_are_measured(model: Model, files: list[Path]) 
 def test_parity_compares_the_mean_and_each_member(files: list[Path], zoo: Zoo) -> None:
     several = ",".join(map(str, files[:2]))
     status, out, _ = zoo("parity", "--weights", several, "--runtimes", "kmer-cpu,onnx-cpu", "--json")
-    (compared,) = json.loads(out)["comparisons"]
-    assert (status, compared["targets"]) == (0, 9)
+    assert status == 0
+    assert {compared["targets"] for compared in json.loads(out)["comparisons"]} == {9}
 
 
 def test_a_response_has_the_spread_unless_the_request_names_its_output(model: Model) -> None:

@@ -16,7 +16,8 @@ from zoo.genome import alleles as genome_alleles
 from zoo.genome import variants
 from zoo.genome.job import run_job
 from zoo.genome.options import VariantOptions
-from zoo.prediction.model import Model, ModelSource
+from zoo.prediction.members import Each
+from zoo.prediction.model import ModelSource
 
 pysam = pytest.importorskip("pysam", reason="pysam is not installed; the extra genome brings it")
 
@@ -84,9 +85,9 @@ def test_the_reference_of_a_place_is_predicted_once(contigs: dict[str, str], mon
     rows = [("chr2", 100, base, ",".join(others)), ("chr2", 100, base, "GATTACA")]
     write_vcf(Path("v.vcf"), rows, contigs)
     predicted = []
-    submit = Model.submit_codes
+    submit = Each.submit
     monkeypatch.setattr(
-        Model, "submit_codes", lambda model, codes: predicted.append(len(codes)) or submit(model, codes)
+        Each, "submit", lambda each, codes, used: predicted.append(len(codes)) or submit(each, codes, used)
     )
     model_source = ModelSource(weights="w.safetensors", runtime=RUNTIME[1])
     run_job(variants.VariantsJob(Path("g.fa"), Path("out.tsv"), variants=Path("v.vcf"), model_source=model_source))
