@@ -136,7 +136,7 @@ ARRAY_NAMES = {
     r"final\.linear(\d+)\.0\.(\w+)": r"final.linear\1.\2",
     r"first\.block\.0\.(\w+)": r"first.conv.\1",
     r"first\.block\.1\.(\w+)": r"first.norm.\1",
-    r"core\.pos_embedding\.weight": "positions",
+    r"core\.pos_embedding\.weight": "position_embedding",
     **{rf"core\.blocks\.(\d+)\.{theirs}": rf"blocks.\1.{ours}" for theirs, ours in ATTENTION_PARTS.items()},
 }
 
@@ -152,12 +152,12 @@ def sizes(shapes: Shapes) -> dict[str, Any]:
     }
     if "lstm.weight_hh_l0" in shapes:
         return {**found, "core": "rnn", "lstm_units": shapes["lstm.weight_hh_l0"][1]}
-    if "positions" in shapes:
+    if "position_embedding" in shapes:
         blocks = {name.split(".")[1] for name in shapes if name.startswith("blocks.")}
         return {
             **found,
             "core": "attn",
-            "sequence_length": shapes["positions"][0],
+            "sequence_length": shapes["position_embedding"][0],
             "attention_blocks": len(blocks),
             "block_kernel": shapes["blocks.0.depthwise.weight"][2],
             "widening": shapes["blocks.0.feed1.expand.weight"][0] // found["first_filters"],

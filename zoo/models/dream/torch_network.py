@@ -82,7 +82,7 @@ class Dream(nn.Module):
 
     def _add_attention(self, config: Config) -> None:
         self.first = Convolution(len(ALPHABET) + 1, config.first_filters, config.kernel_sizes[0]).apply(initialise)
-        self.positions = nn.Parameter(torch.randn(config.sequence_length, config.first_filters))
+        self.position_embedding = nn.Parameter(torch.randn(config.sequence_length, config.first_filters))
         self.blocks = nn.Sequential(*(AttentionBlock(config) for _ in range(config.attention_blocks)))
 
     def forward(self, one_hot: torch.Tensor) -> torch.Tensor:
@@ -95,7 +95,7 @@ class Dream(nn.Module):
     def _one_strand(self, one_hot: torch.Tensor, reverse: float) -> torch.Tensor:
         hidden = nn.functional.pad(one_hot, (0, 0, 0, 1), value=reverse)
         if self.config.core == "attn":
-            hidden = self.first(hidden).transpose(1, 2) + self.positions
+            hidden = self.first(hidden).transpose(1, 2) + self.position_embedding
             return self.final(self.blocks(hidden).transpose(1, 2))
         hidden = self.first_dropout(self.first_relu(self.first(hidden)))
         if self.config.core == "cnn":
