@@ -4,12 +4,13 @@
 PYTHON ?= python3
 INSTALL := .venv/bin/python -m pip install --quiet --no-compile -c constraints.txt
 
-.PHONY: help demo test lint bench packages clean
+.PHONY: help demo test lint bench docs packages clean
 
 help:
 	@echo "make demo     predict the example sequences"
 	@echo "make test     lint, types and tests"
 	@echo "make bench    the benchmarks"
+	@echo "make docs     the documentation site, in site/"
 	@echo "make packages sdist and wheel, installed and tried on every Python that is here"
 	@echo "make clean    remove the environment and what was built"
 
@@ -42,8 +43,16 @@ lint: .venv/dev
 bench: .venv/dev
 	.venv/bin/python -m pytest benchmarks
 
+# It needs the network for the first installation only. To search in the pages, serve them with python -m http.server.
+.venv/docs: .venv/base constraints.txt
+	$(INSTALL) "deepstarr-zoo[docs]"
+	touch $@
+
+docs: .venv/docs
+	.venv/bin/mkdocs build --strict
+
 packages:
 	@$(PYTHON) .ci/packages
 
 clean:
-	rm -rf .venv build
+	rm -rf .venv build site
