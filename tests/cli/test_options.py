@@ -132,6 +132,9 @@ NEEDS = {
     "--name": ["--storage", "x"],
     "--name-column": ["--column", "x"],
     "--genes": ["--figure", "x.png"],
+    "--variants": ["--random-variants", "3"],
+    "--threshold-percentile": ["--background", "x"],
+    "--coverage": ["--calibration", "x"],
 }
 """Option -> what has to be typed with it."""
 
@@ -190,6 +193,8 @@ def example(option: Argument) -> tuple[str, Any]:
         return name, Path(name)
     if option.name in TUPLES:
         return TUPLES[option.name], (TUPLES[option.name],)
+    if get_origin(kind) is tuple and get_args(kind)[0] is Path:
+        return "A, B", (Path("A"), Path("B"))
     if get_origin(kind) is tuple:
         return ("-3, 4", (-3, 4)) if get_args(kind)[0] is int else ("A, B", ("A", "B"))
     text = TEXTS.get(option.name, "text")
@@ -225,7 +230,7 @@ def test_the_help_says_a_default_and_the_choices_once(zoo: Zoo, monkeypatch: pyt
     out = zoo("train", "--help")[1]
     assert re.search(r"\n  --learning-rate X  +\w.* \(default: 0\.002\)\n", out)
     assert re.search(r"\n  --device auto\|cpu\|cuda  +\w.* \(default: auto\)\n", out)
-    assert out.count("reverse-complement") == 1
+    assert out.count("Choices: reverse-complement") == 1
     assert re.search(r"\n  --epochs N  +\w.* \(default: 50\)\n", zoo("distill", "--help")[1])
 
 

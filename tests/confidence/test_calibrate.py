@@ -18,8 +18,8 @@ from zoo.data import trained_sequences
 from zoo.data.blocks import blocks
 from zoo.data.labelled import Split
 from zoo.prediction import calibration
-from zoo.prediction.calibration import CalibratedOptions
 from zoo.prediction.model import Model
+from zoo.prediction.options import CalibratedOptions
 from zoo.weights import checkpoint, lookup
 
 LENGTH, ROWS, TARGETS = ODD.sequence_length, 400, ODD.targets

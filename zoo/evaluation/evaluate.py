@@ -24,8 +24,8 @@ from zoo.evaluation.metrics import Interval, Score
 from zoo.evaluation.reliability import Reliability
 from zoo.options import Bounds, check
 from zoo.prediction import calibration
-from zoo.prediction.calibration import CalibratedOptions
 from zoo.prediction.model import Model
+from zoo.prediction.options import CalibratedOptions
 from zoo.spec import MOST_SHOWN, ModelSpec, listed
 from zoo.weights import ensembles, lookup, spread
 

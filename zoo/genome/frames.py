@@ -26,9 +26,9 @@ from zoo.genome.effects import AFTER, LABELS, MISMATCH
 from zoo.genome.intervals import IntervalJob
 from zoo.genome.options import MOST_PART_SIZE, IntervalOptions, ShardOptions, SummaryOptions, VariantOptions
 from zoo.options import made
-from zoo.prediction.calibration import COVERAGE, calibrated_by
 from zoo.prediction.columns import opened as columns_of
 from zoo.prediction.model import Model, ModelSource, data_frame, loaded_model
+from zoo.prediction.options import COVERAGE, calibrated_by
 from zoo.prediction.run import chunk_of
 from zoo.weights.ensembles import Weights
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 
 from zoo.errors import ZooError
-from zoo.options import Bounds, check
 from zoo.prediction import model_files
 from zoo.prediction.conformal import Conformal, DifficultyScale
+from zoo.prediction.options import COVERAGE, CalibratedOptions
 from zoo.spec import ModelSpec
 from zoo.system.atomic import replacing
 
@@ -23,29 +23,6 @@ LOW, HIGH = "_low", "_high"
 """Ends of the names of columns, such as dev_low."""
 
 KIND, VERSION, COMMAND = "calibration", 1, "zoo calibrate"
-
-COVERAGE = 0.9
-
-
-@dataclasses.dataclass(frozen=True)
-class CalibratedOptions:
-    """Intervals around predictions that contain the measurement with a chosen probability."""
-
-    calibration: Path | None = None
-    """File of zoo calibrate: also give an interval around each prediction, such as dev_low to dev_high."""
-
-    coverage: Annotated[float, Bounds(above=0, below=1)] = COVERAGE
-    """Share of measurements that the intervals of --calibration contain."""
-
-    def __post_init__(self) -> None:
-        check(self)
-        if self.calibration is None and self.coverage != COVERAGE:
-            raise ZooError("--coverage: also needs --calibration, the file that zoo calibrate makes")
-
-
-def calibrated_by(path: str | Path | None, coverage: float) -> CalibratedOptions:
-    """The options by the arguments of a Python function."""
-    return CalibratedOptions(None if path is None else Path(path), coverage)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

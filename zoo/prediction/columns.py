@@ -17,8 +17,9 @@ from zoo.errors import ZooError
 from zoo.prediction import background as backgrounds
 from zoo.prediction import calibration as calibrations
 from zoo.prediction.background import PERCENTILE, Background
-from zoo.prediction.calibration import COVERAGE, HIGH, LOW, CalibratedOptions, Calibration
+from zoo.prediction.calibration import HIGH, LOW, Calibration
 from zoo.prediction.held_out import HeldOut
+from zoo.prediction.options import COVERAGE, CalibratedOptions
 from zoo.spec import SPREAD, ModelSpec, check_targets
 from zoo.weights import spread
 

@@ -21,10 +21,10 @@ from zoo.errors import ZooError
 from zoo.options import RunOptions, check, made
 from zoo.prediction import members, session, strands
 from zoo.prediction.automatic import open_automatic
-from zoo.prediction.calibration import COVERAGE, calibrated_by
 from zoo.prediction.columns import opened as columns_of
 from zoo.prediction.held_out import HeldOut
 from zoo.prediction.members import AnySession, Each
+from zoo.prediction.options import COVERAGE, calibrated_by
 from zoo.prediction.session import Session
 from zoo.spec import ModelSpec
 from zoo.system.files import file_sha256

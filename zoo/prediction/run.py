@@ -21,11 +21,10 @@ from zoo.formats import table_writer
 from zoo.formats.fasta import Counts, Reader, check_readable
 from zoo.formats.table_writer import Column, Digested, Layout
 from zoo.prediction import description, profiles
-from zoo.prediction.calibration import CalibratedOptions
 from zoo.prediction.columns import opened as columns_of
 from zoo.prediction.held_out import HeldOut
 from zoo.prediction.model import Model
-from zoo.prediction.options import TableOptions
+from zoo.prediction.options import CalibratedOptions, TableOptions
 from zoo.prediction.tables import TableRecords
 from zoo.system import futures, pipeline
 from zoo.system.atomic import check_target, replacing_together

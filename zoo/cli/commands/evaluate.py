@@ -16,7 +16,7 @@ from zoo.errors import counted
 from zoo.evaluation.compare import CompareOptions
 from zoo.evaluation.evaluate import EvaluationOptions
 from zoo.options import RunOptions, StrandOptions
-from zoo.prediction.calibration import CalibratedOptions
+from zoo.prediction.options import CalibratedOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

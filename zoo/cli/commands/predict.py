@@ -13,8 +13,7 @@ from zoo.cli.parsing import command_line
 from zoo.dna.read_options import STRICT, ReadOptions
 from zoo.errors import ZooError, counted
 from zoo.genome.options import HeldOutOptions, IntervalOptions, RayOptions, SummaryOptions
-from zoo.prediction.calibration import CalibratedOptions
-from zoo.prediction.options import TableOptions
+from zoo.prediction.options import CalibratedOptions, TableOptions
 
 if TYPE_CHECKING:
     from zoo.prediction.run import PredictionJob

@@ -95,7 +95,7 @@ VARIANTS = {
 
 CARD = dataclasses.replace(
     S2,
-    training_data=f"{S2.training_data}; the benchmark of the challenge divides them at random into ten folds",
+    training_data=f"{S2.training_data}; the benchmark of the challenge divides them into folds",
     held_out=(),
     citation="Rafi et al., Nature Biotechnology 2024, doi:10.1038/s41587-024-02414-w",
 )

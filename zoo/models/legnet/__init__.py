@@ -62,7 +62,7 @@ CARD = Card(
     tissue="HepG2",
     assay="lentiMPRA",
     unit="log2 RNA/DNA",
-    training_data="elements of 200 bp in both directions, in ten folds, each of which tests one network",
+    training_data="elements of 200 bp, in ten folds, each of which tests one network",
     citation="Agarwal et al., Nature 2025, doi:10.1038/s41586-024-08430-9",
 )
 
