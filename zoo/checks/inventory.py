@@ -117,6 +117,7 @@ def describe(weights: Weights) -> dict[str, Any]:
         **dataclasses.asdict(spec),
         "card": card and card.to_dict(),
         "targets": list(spec.targets),
+        "members": [dataclasses.asdict(member) for member in spec.members],
         "arrays": shapes and {name: list(shape) for name, shape in shapes.items()},
         "numbers": shapes and sum(map(math.prod, shapes.values())),
     }
