@@ -201,11 +201,14 @@ def test_the_best_trial_is_read_again_whatever_the_network_is_made_of(tmp_path: 
     space = space_files.from_tables(tables, "small")
     made = new_study(tmp_path / "study", space, trials=1)
     search_one(made)
-    source = SimpleNamespace(sequence_length=249, targets=("dev", "hk"))
+    length = max(249, space.plugin.Config().sequence_length)
+    source = SimpleNamespace(sequence_length=length, targets=("dev", "hk"))
     (tmp_path / "best.toml").write_text(results.best_toml(made, made.finished()[0], source))  # type: ignore[arg-type]
     read = read_toml(tmp_path / "best.toml")
     assert read["model"].pop("architecture") == architecture
-    expected = dataclasses.replace(space.config(made.finished()[0].params), sequence_length=249, targets=("dev", "hk"))
+    expected = dataclasses.replace(
+        space.config(made.finished()[0].params), sequence_length=length, targets=("dev", "hk")
+    )
     assert space.plugin.Config(**read["model"]) == expected
 
 

@@ -91,7 +91,8 @@ def best_toml(study: Study, trial: optuna.trial.FrozenTrial, source: Source) -> 
     }
     lines = [f"# Trial {trial.number} of {len(study.trials())}: {scores} on the validation split."]
     for title, table in tables.items():
-        lines += ["", f"[{title}]", *(f"{name} = {_toml(value)}" for name, value in table.items())]
+        said = {name: value for name, value in table.items() if value is not None}  # TOML has no null
+        lines += ["", f"[{title}]", *(f"{name} = {_toml(value)}" for name, value in said.items())]
     return "\n".join([*lines, ""])
 
 
