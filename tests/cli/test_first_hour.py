@@ -343,10 +343,10 @@ class TestTyping:
     @pytest.mark.parametrize(
         ("words", "nearest"),
         [
-            (["info", "orignal"], "original, basset"),
+            (["info", "orignal"], "original, basepairnet"),
             (["predict", "seqs.fa", "--runtime", "onx-cpu"], "onnx-cpu, keras-cpu"),
             (["export", "original", "--format", "tritn"], "triton, keras, onnx"),
-            (["train", "tunde", "--data", "x.tsv", "-o", "out"], "tuned, basset"),
+            (["train", "tunde", "--data", "x.tsv", "-o", "out"], "tuned, basepairnet"),
             (["design", "--target", "hkk", "-o", "out.fa"], "hk, dev"),
         ],
     )

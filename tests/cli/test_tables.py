@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -81,6 +82,11 @@ class Noisy:
     def predict_codes(self, codes: np.ndarray) -> np.ndarray:
         shares = np.stack([(codes == base).mean(1) for base in (0, 1)], 1)
         return (shares + self.noise * GENERATOR.normal(size=shares.shape)).astype(np.float32)
+
+    @property
+    def each(self) -> SimpleNamespace:
+        """Its only member."""
+        return SimpleNamespace(predict=self.predict_codes)
 
 
 def show_evaluate() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -40,6 +41,11 @@ class Counter:
     def predict_codes(self, codes: np.ndarray) -> np.ndarray:
         shares = [(codes == base).mean(axis=1) for base in range(len(self.spec.targets))]
         return (np.stack(shares, axis=1) * self.slope).astype(np.float32)
+
+    @property
+    def each(self) -> SimpleNamespace:
+        """Its only member."""
+        return SimpleNamespace(predict=self.predict_codes)
 
 
 @pytest.fixture
