@@ -14,7 +14,11 @@ from refusals import refuses
 torch = pytest.importorskip("torch")
 
 from zoo.dna.encoding import one_hot  # noqa: E402
-from zoo.models.deepstarr import VARIANTS, Config, network, training_forward, trunk  # noqa: E402
+from zoo.models.deepstarr import POOL_SIZE, Config, network, training_forward, trunk  # noqa: E402
+from zoo.models.deepstarr import VARIANTS as ALL_VARIANTS  # noqa: E402
+
+VARIANTS = {name: config for name, config in ALL_VARIANTS.items() if config.pool_size == POOL_SIZE}
+"""Those that have a faster step; the others are trained by their modules."""
 
 CONFIGS = {
     **VARIANTS,
@@ -78,6 +82,17 @@ def exact_step(name: str) -> dict[str, np.ndarray]:
 
 def distance(got: np.ndarray, expected: np.ndarray) -> float:
     return float(np.linalg.norm(got - expected) / np.linalg.norm(expected))
+
+
+def test_other_networks_are_trained_by_their_modules() -> None:
+    """One has poolings by 3, one gives probabilities."""
+    for others in ({"pool_size": 3}, {"sigmoid": True}):
+        config = Config(
+            filters=(5, 4), kernel_sizes=(3, 3), dense_units=(6,), sequence_length=40, dropout=0.0, **others
+        )
+        model, hot = made(config), batch(config)
+        expected = copy.deepcopy(model)(hot.transpose(1, 2))
+        torch.testing.assert_close(training_forward(model, hot, torch.float32), expected)
 
 
 @pytest.mark.parametrize("variant", sorted(VARIANTS))
