@@ -57,6 +57,7 @@ REFUSED = {
     ("explain deeplift", "odd gapped_kmer"): "--method ism",
     ("explain deeplift", "odd motif_counts"): "--method ism",
     ("explain deeplift", "dream-rnn"): "delta",
+    ("train", "odd bpnet"): "--signal",
     **{("predict --both-strands", name): "channel for the strand" for name in ("odd dream", "dream-rnn", "dream-attn")},
 }
 """Command and network -> a fact in the line that refuses it."""

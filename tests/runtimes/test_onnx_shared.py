@@ -303,7 +303,7 @@ def sharing(net: Net, output: str, path: Path) -> tuple[shared.SharedWork, Calla
     def run(codes: np.ndarray) -> np.ndarray:
         return session.run(None, {"x": feed(codes)})[0]
 
-    return shared.SharedWork(path / "net.onnx", feed, run, LENGTH, start), run
+    return shared.SharedWork(path / "net.onnx", output, feed, run, LENGTH, start), run
 
 
 @pytest.fixture
@@ -378,7 +378,7 @@ def test_a_frame_with_flanks_and_both_strands_is_shared(layout: str, tmp_path: P
     def run(codes: np.ndarray) -> np.ndarray:
         return session.run(None, {"one_hot": feed(codes)})[0]
 
-    work = shared.SharedWork(path, feed, run, LENGTH, start)
+    work = shared.SharedWork(path, session.get_outputs()[0].name, feed, run, LENGTH, start)
     compare(work, run, (1, 4))
     assert [strand.reverse for strand in work._network().strands] == [False, True]
     assert [strand.first for strand in work._network().strands] == [5, 5]
@@ -451,12 +451,14 @@ def test_other_numbers_are_never_taken(tmp_path: Path) -> None:
     net = Net()
     output = strided(net)
     work, run = sharing(net, output, tmp_path)
-    other = shared.SharedWork(tmp_path / "net.onnx", feed, lambda codes: run(codes) * np.float32(1.0001), LENGTH, start)
+    other = shared.SharedWork(
+        tmp_path / "net.onnx", output, feed, lambda codes: run(codes) * np.float32(1.0001), LENGTH, start
+    )
     assert work.mutants() is not None
     assert other.mutants() is None
     assert other.windows() is None
     (tmp_path / "net.onnx").unlink()
-    gone = shared.SharedWork(tmp_path / "net.onnx", feed, run, LENGTH, start)
+    gone = shared.SharedWork(tmp_path / "net.onnx", output, feed, run, LENGTH, start)
     assert gone.mutants() is None
 
 

@@ -48,8 +48,8 @@ def test_data_divided_by_chromosome_say_which_are_held_out(table: Path) -> None:
 def test_pulled_data_have_the_card_of_their_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZOO_HOME", str(tmp_path))
     folder = cache_path(PUBLISHED.data.folder)
-    assert dataset._card(folder, Layout()) == deepstarr.CARD["original"]
-    assert dataset._card(tmp_path / "else", Layout()) == Card(training_data="else")
+    assert dataset._card(folder, ()) == deepstarr.CARD["original"]
+    assert dataset._card(tmp_path / "else", ()) == Card(training_data="else")
 
 
 def test_what_the_user_says_is_kept_and_completed(tmp_path: Path) -> None:
