@@ -18,6 +18,7 @@ from checkpoints import random_checkpoint  # noqa: E402
 from forked import started  # noqa: E402
 from toy import SMALL, Toy, free_port, train_as_one_of_two, trainer, without_dropout  # noqa: E402
 
+from zoo import registry  # noqa: E402
 from zoo.errors import MissingDependency  # noqa: E402
 from zoo.models import basset, deepstarr  # noqa: E402
 from zoo.training.config import (  # noqa: E402
@@ -211,8 +212,9 @@ def test_a_toml_file_gives_the_network_and_the_settings(tmp_path: Path) -> None:
     path.write_text('[model]\nvariant = "tuned"\nfilters = [8, 8, 8, 8]\n[train]\nepochs = 3\nseed = 5\n')
     architecture, config, settings = read_model(str(path))
     assert (architecture, config.filters, config.kernel_sizes) == ("deepstarr", (8, 8, 8, 8), (7, 3, 3, 7))
-    assert settings == {**deepstarr.RECIPE, "epochs": 3, "seed": 5}
-    assert read_model("tuned") == ("deepstarr", deepstarr.VARIANTS["tuned"], deepstarr.RECIPE)
+    recipe = registry.recipe(deepstarr, config)
+    assert settings == {**recipe, "epochs": 3, "seed": 5}
+    assert read_model("tuned") == ("deepstarr", deepstarr.VARIANTS["tuned"], recipe)
     path.write_text('[model]\narchitecture = "deepstarr"\nvariant = "tine"\n')
     with refuses("[model]", "deepstarr", "'tine'", "original, tuned"):
         read_model(str(path))

@@ -53,6 +53,8 @@ def write_graph(path: Path) -> Path:
     layers = [
         {"class_name": "InputLayer", "config": {"name": "in", "batch_input_shape": [None, 12, 4]}},
         {"class_name": "Dropout", "config": {"name": "drop", "rate": 0.2}},
+        {"class_name": "Dense", "config": {"name": "Out_B"}},
+        {"class_name": "Dense", "config": {"name": "Out_A"}},
     ]
     body = {"layers": layers, "output_layers": [["Out_A", 0, 0], ["Out_B", 0, 0]]}
     path.write_text(json.dumps({"class_name": "Model", "config": body}))

@@ -59,7 +59,7 @@ class Calibration:
         )
         return (
             f"{coverage:.0%} intervals, {ways[self.targets[0].scale.kind]}: {factors}; from {self.about['rows']:,} "
-            f"rows in {self.about['blocks']:,} blocks that do not overlap"
+            f"rows, of which {self.targets[0].blocks:,} blocks that do not overlap count"
         )
 
 
