@@ -22,14 +22,19 @@ from zoo.data import splits
 from zoo.data.labelled import Layout, Split
 from zoo.dna import windows
 from zoo.dna.encoding import reverse_complement
+from zoo.dna.read_options import COMMAND_LINE
 from zoo.errors import ZooError, counted
 from zoo.formats import bed, columns, tracks
 from zoo.formats.bed import BadInterval
 from zoo.formats.indexed_fasta import IndexedFasta
+from zoo.formats.names import shown
 from zoo.frame import Profile
 from zoo.options import Bounds, check
 
 MOST_JITTER = 1 << 20
+
+APPLICABLE = ("split_by", "validation_chromosomes", "test_chromosomes")
+"""Fields of Layout that apply to regions."""
 
 CARD = Card(unit="natural log of counts")
 
@@ -99,6 +104,10 @@ class Regions:
     def rows(self, chosen: np.ndarray) -> Regions:
         return Regions(self.codes[chosen], self.signal[chosen])
 
+    def some(self, number: int, random: np.random.Generator) -> Regions:
+        """Up to `number` of the regions, chosen at random, in their order."""
+        return self.rows(np.sort(random.permutation(len(self))[:number]))
+
     @property
     def gc(self) -> np.ndarray:
         return np.isin(self.codes, (1, 2)).mean(1)
@@ -147,8 +156,7 @@ class RegionSource:
     def epoch(self, number: int) -> Split:
         """All training regions and some of the background, shifted and flipped at random."""
         random = np.random.default_rng((self.seed, number, 1))
-        chosen = random.permutation(len(self.background))[: self.per_epoch]
-        background = self.background.rows(np.sort(chosen))
+        background = self.background.some(self.per_epoch, random)
         parts = [
             one.split(
                 self.shape, random.integers(0, 2 * self.jitter + 1, len(one)), random.random(len(one)) < self.flip / 2
@@ -182,7 +190,7 @@ def read(
 ) -> RegionSource:
     """Read the regions of a BED file and of the background, their bases and their signal.
 
-    layout: the chromosomes of validation and test; its other options do not apply.
+    layout: the chromosomes of validation and test; any other of its options is refused.
     Raises ZooError for files that are missing or do not fit each other, regions on no chromosome of the genome, and
     counts below 0.
     """
@@ -194,16 +202,16 @@ def read(
         read_files = [_read(file, genome, signals, options, shape, sides) for file in files]
     found, notes = read_files[0][0], [note for _, lines in read_files for note in lines]
     others = read_files[1][0] if options.background else {}
-    for side in ("train", "validation"):
+    for side in ("train", "validation", *(["test"] if sides["test"] else [])):
         if not len(found[side]):
-            known = ", ".join(f"{name} ({count:,})" for name, count in _chromosomes(path).most_common(30))
-            raise ZooError(f"{path}: no region for {side}; known chromosomes: {known}")
+            known = _known(_chromosomes(path))
+            raise ZooError(f"{path}: no region for {side}; {known}{''.join(f'; {note}' for note in notes)}")
     if options.match_gc:
         others = {side: one.rows(_matched(one.gc, found[side].gc, seed)) for side, one in others.items()}
-    held_out = {}
+    held_out, random = {}, np.random.default_rng((seed, 0, 1))  # epochs count from 1
     for side in ("validation", "test"):
         number = round(len(found[side]) * options.background_share)
-        more = [others[side].rows(np.arange(min(number, len(others[side]))))] if others else []
+        more = [others[side].some(number, random)] if others else []
         middle = [one.split(shape, np.full(len(one), 0), np.zeros(len(one), bool)) for one in (found[side], *more)]
         held_out[side] = joined(middle)
     train, background = found["train"], others.get("train", found["train"].rows(np.arange(0)))
@@ -268,11 +276,34 @@ def _check(path: Path, options: RegionOptions, layout: Layout, shape: Shape, div
         )
     if options.background is None and (options.match_gc or options.background_share != RegionOptions.background_share):
         raise ZooError("--match-gc, --background-share: also need --background, the regions outside the peaks")
+    _check_division(path, layout, divided)
+
+
+def _check_division(path: Path, layout: Layout, divided: bool) -> None:
+    """The part of `_check` that is about the division."""
     if layout.split_by == "fraction":
         raise ZooError("--split-by fraction: regions overlap, so that they are divided by chromosome alone")
-    if divided and not (layout.validation_chromosomes or layout.test_chromosomes):
-        known = ", ".join(f"{name} ({count:,})" for name, count in _chromosomes(path).most_common(30))
-        raise ZooError(f"{path}: regions need --validation-chromosomes NAME; known chromosomes: {known}")
+    for field in dataclasses.fields(Layout):
+        if field.name not in APPLICABLE and getattr(layout, field.name) != field.default:
+            raise refused(getattr(COMMAND_LINE, field.name, f"--{field.name.replace('_', '-')}"))
+    if not divided:
+        return
+    counts = _chromosomes(path)
+    if not (layout.validation_chromosomes or layout.test_chromosomes):
+        raise ZooError(f"{path}: regions need --validation-chromosomes NAME; {_known(counts)}")
+    for side in ("validation", "test"):
+        for name in getattr(layout, f"{side}_chromosomes"):
+            if name not in counts:
+                raise ZooError(f"{path}: no region is on --{side}-chromosomes {shown(name)}; {_known(counts)}")
+
+
+def refused(option: str) -> ZooError:
+    """The error for an option of labelled sequences."""
+    return ZooError(f"{option}: does not apply to regions of a genome; leave it out")
+
+
+def _known(counts: Counter[str]) -> str:
+    return "known chromosomes: " + ", ".join(f"{name} ({count:,})" for name, count in counts.most_common(30))
 
 
 def _chromosomes(path: Path) -> Counter[str]:

@@ -82,7 +82,7 @@ def read(path: Path, contig: str, start: int, end: int) -> tuple[np.ndarray, np.
     """
     rows, known = _rows(path, contig, start, end)
     if contig not in known:
-        raise ZooError(f"{path}: has nothing on {shown(contig)}; its contigs are {listed(list(known))}")
+        raise _no_contig(path, contig, known)
     found = np.array(rows, np.float64).reshape(-1, 3)
     return found[:, 0].astype(np.int64), found[:, 1].astype(np.int64), found[:, 2]
 
@@ -90,6 +90,10 @@ def read(path: Path, contig: str, start: int, end: int) -> tuple[np.ndarray, np.
 def contigs(path: Path) -> Mapping[str, int]:
     """Name -> bases of a bigWig file; of bedGraph, the end of the last interval. Raises ZooError as `read` does."""
     return _rows(path, "", 0, 0)[1]
+
+
+def _no_contig(path: Path, contig: str, known: Mapping[str, int]) -> ZooError:
+    return ZooError(f"{path}: has nothing on {shown(contig)}; its contigs are {listed(list(known))}")
 
 
 Rows = list[tuple[int, int, float]]
@@ -156,6 +160,7 @@ class Signals:
                     raise ZooError(f"{path}: expected a bigWig file") from None
                 self._files.append(file)
             self._stack = opened.pop_all()
+        self._paths = paths
         self._contigs = [file.chroms() for file in self._files]
 
     def __enter__(self) -> Signals:
@@ -168,10 +173,12 @@ class Signals:
 
     def read(self, contig: str, start: int, stop: int) -> np.ndarray:
         """The signal of each file at the bases [start, stop) of a contig, float32 (files, bases); 0 where it has no
-        value."""
+        value. Raises ZooError for a contig that a file does not name."""
         out = np.zeros((len(self._files), stop - start), np.float32)
-        for row, file, contigs in zip(out, self._files, self._contigs, strict=True):
-            last = min(stop, contigs.get(contig, 0))
+        for row, file, path, contigs in zip(out, self._files, self._paths, self._contigs, strict=True):
+            if contig not in contigs:
+                raise _no_contig(path, contig, contigs)
+            last = min(stop, contigs[contig])
             if start < last:
                 row[: last - start] = np.nan_to_num(file.values(contig, start, last, numpy=True))
         return out

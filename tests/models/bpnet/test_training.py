@@ -137,6 +137,13 @@ def read(folder: Path, shape: Shape, **options: Any) -> regions.RegionSource:
     return regions.read(folder / "peaks.bed", given, layout, shape)
 
 
+def read_held_out(folder: Path, path: Path) -> regions.Split:
+    """The regions of a file on the chromosome of the validation, in their order."""
+    signal = tuple(folder / f"{strand}.bw" for strand in ("plus", "minus"))
+    layout = Layout(validation_chromosomes=("chr2",))
+    return regions.read_split(path, RegionOptions(folder / "g.fa", signal), layout, shape(), "validation")
+
+
 def test_an_epoch_has_the_bases_and_the_signal_of_the_genome_shifted_and_flipped(simulated: Path) -> None:
     source = read(simulated, shape())
     (letters,) = [line for line in (simulated / "g.fa").read_text().split(">") if line.startswith("chr1\n")]
@@ -176,6 +183,13 @@ def test_background_is_drawn_anew_matched_by_gc_and_limited_by_counts(simulated:
     matched = read(simulated, shape(), background=tmp_path / "outside.bed", background_share=0.5, match_gc=True)
     assert len(matched.background) == len(matched.train_regions)
     np.testing.assert_allclose(np.sort(matched.background.gc), np.sort(matched.train_regions.gc), atol=0.03)
+    held_out = plain.validation.codes[150:]
+    assert len(held_out) == 75
+    assert not np.array_equal(held_out, read_held_out(simulated, tmp_path / "outside.bed").codes[:75])
+    np.testing.assert_array_equal(
+        held_out,
+        read(simulated, shape(), background=tmp_path / "outside.bed", background_share=0.5).validation.codes[150:],
+    )
     few = read(simulated, shape(), most_counts=70)
     assert 0 < len(few.train_regions) < 900
     assert few.train_regions.signal[:, :, 7:67].sum((1, 2)).max() <= 70
@@ -207,14 +221,45 @@ def test_files_that_do_not_fit_are_refused(simulated: Path, tmp_path: Path) -> N
     with refuses("bigWig", "peaks.bed"):
         wrong = dataclasses.replace(options, signal=(signal[0], simulated / "peaks.bed"))
         regions.read(simulated / "peaks.bed", wrong, layout, shape())
-    (tmp_path / "other.bed").write_text("chrUn\t5\t9\n")
+    (tmp_path / "other.bed").write_text("chrUn\t5\t9\nchr2\t145\t155\n")
     with refuses("chrUn", "line 1"):
         regions.read(tmp_path / "other.bed", options, layout, shape())
     with BigWig(tmp_path / "minus.bw", {"chr1": 1000}) as file:
         file.write("chr1", np.array([150]), np.array([160]), np.array([-2], np.float32))
+    with BigWig(tmp_path / "other_names.bw", {"1": 1000}) as file:
+        file.write("1", np.array([150]), np.array([160]), np.array([2], np.float32))
+    with refuses("other_names.bw", "nothing on chr1", "contigs are 1"):
+        other_names = dataclasses.replace(options, signal=(signal[0], tmp_path / "other_names.bw"))
+        regions.read(simulated / "peaks.bed", other_names, layout, shape())
     with refuses("at least 0", "-2", "line 1"):
         negative = dataclasses.replace(options, signal=(signal[0], tmp_path / "minus.bw"))
         regions.read(simulated / "peaks.bed", negative, layout, shape())
+
+
+@pytest.mark.parametrize(
+    ("changes", "facts"),
+    [
+        ({"test_chromosomes": ("chr3", "3")}, ("--test-chromosomes 3;", "chr1 (900)", "peaks.bed")),
+        ({"validation_chromosomes": ("chr2", "chrZ")}, ("--validation-chromosomes chrZ;", "chr1 (900)")),
+        ({"labels": Path("labels.tsv")}, ("--labels",)),
+        ({"split_column": "side"}, ("--split-column",)),
+        ({"folds": ("3",)}, ("--folds",)),
+        ({"fold": 1}, ("--fold",)),
+        ({"split_by": "fraction"}, ("--split-by",)),
+        ({"test_fraction": 0.2}, ("--test-fraction",)),
+        ({"resize": "center"}, ("--crop-or-pad",)),
+        ({"ambiguous": "n"}, ("--ambiguous-as-n",)),
+    ],
+)
+def test_names_and_options_of_a_division_that_do_not_apply_are_refused(
+    simulated: Path, changes: dict[str, Any], facts: tuple[str, ...]
+) -> None:
+    options = RegionOptions(simulated / "g.fa", (simulated / "plus.bw", simulated / "minus.bw"))
+    layout = Layout(**{"validation_chromosomes": ("chr2",), **changes})
+    with refuses(*facts):
+        regions.read(simulated / "peaks.bed", options, layout, shape())
+    with refuses(*facts):
+        regions.read_split(simulated / "peaks.bed", options, layout, shape(), "validation")
 
 
 def test_the_loss_is_that_of_pytorch_and_the_distance_that_of_scipy() -> None:
@@ -281,6 +326,9 @@ def test_a_network_is_trained_on_what_it_predicts_alone(
     assert (status, "--genome" in told) == (2, True)
     status, _, told = zoo("train", "model.toml", *OPTIONS, *CHROMOSOMES, "--augment", "shift", "-o", "other")
     assert (status, "shift" in told) == (2, True)
+    for words in (("--replicates", "2"), ("--allow-leakage",)):
+        status, _, told = zoo("train", "model.toml", *OPTIONS, *CHROMOSOMES, *words, "-o", "other")
+        assert (status, words[0] in told) == (2, True)
 
 
 def test_evaluate_measures_counts_and_profiles(simulated: Path, zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:

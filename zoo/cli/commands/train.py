@@ -69,6 +69,9 @@ def train(
     if regions.are_regions(data, region):
         if targets:
             raise ZooError("--targets: does not apply to regions; each target has its files in --signal")
+        for option, is_given in (("--allow-leakage", allow_leakage), ("--replicates", replicates != 1)):
+            if is_given:
+                raise regions.refused(option)
         _train_on_regions(job, model, data, region, layout)
         return
     if layout.folds and layout.fold is None:
