@@ -60,6 +60,30 @@ class TestDivision:
         np.testing.assert_array_equal(data.validation.codes, encode([sequences[1], sequences[3]]))
         np.testing.assert_array_equal(data.test.codes, encode(sequences[4:]))
 
+    @pytest.mark.parametrize(
+        ("name", "chromosome"),
+        [
+            ("chr2L_5750_5998_+_positive_peaks", "chr2L"),
+            ("chr2L:5750-5998", "chr2L"),
+            ("chr2L:5750-5998(+)", "chr2L"),
+            ("chrX_10251416_10251664_+_peak_849bp_region", "chrX"),
+            ("chr2L_5750_5998_+_peak_12_34", "chr2L"),
+            ("2L_5750_5998_+_peak_12_34", "2L"),
+            ("chr2L_5750_5998_9999", "chr2L"),
+            ("2L_5750_5998_17", "2L"),
+            ("chrUn_random_4_43_+", "chrUn_random"),
+            ("scaffold_12_100_349_+", "scaffold_12"),
+            ("scaffold_12_100_349", "scaffold_12"),
+            ("scaffold_12:100-349", "scaffold_12"),
+            ("scaffold_1_2_100_349_-", "scaffold_1_2"),
+            ("chr2L_5998_5750_-", "chr2L"),
+            ("peak_12", None),
+            ("_12_34", None),
+        ],
+    )
+    def test_the_chromosome_of_a_name(self, name: str, chromosome: str | None) -> None:
+        assert splits.chromosome(name) == chromosome
+
     def test_a_sequence_on_several_chromosomes_goes_to_the_held_out_side(self, tmp_path: Path) -> None:
         first, second, third = dna(3)
         path = table(

@@ -32,8 +32,11 @@ SPELLINGS = {
 
 ROWS_AT_ONCE = 4096
 
-_LOCUS = re.compile(r"(.+?)[_:](\d+)[_-](\d+)(?:\D|$)")
-"""chrom_start_end..., as in the published names, or chrom:start-end."""
+_LOCUS = re.compile(r"(?<=.)[_:](?=(\d+)[_-](\d+)(?:\D|$))")
+"""What stands before the locus of chrom_start_end..., as in the published names, or chrom:start-end."""
+
+_UCSC = re.compile(r"chr[0-9A-Z]")
+"""Names of UCSC, no part of which is a number: the first two numbers are the locus."""
 
 
 def side(word: str) -> str:
@@ -149,9 +152,21 @@ def _with_copies(sides: np.ndarray, sequence_keys: np.ndarray) -> tuple[np.ndarr
 
 
 def chromosome(name: str) -> str | None:
-    """ "chr2L_5750_5998_+_positive_peaks" or "chr2L:5750-5998" -> "chr2L"; None if the name has no locus."""
-    found = _LOCUS.match(name)
-    return found and found[1]
+    """ "chr2L_5750_5998_+_positive_peaks" or "chr2L:5750-5998" -> "chr2L"; None if the name has no locus.
+
+    Of more numbers in a row, the last two that rise are the locus: "scaffold_12_100_349_+" -> "scaffold_12".
+    """
+    locus = fallback = None
+    for found in _LOCUS.finditer(name):
+        fallback = fallback or found
+        if locus and found.start(1) != locus.start(2):
+            break
+        if int(found[1]) <= int(found[2]):
+            locus = found
+            if _UCSC.match(name):
+                break
+    locus = locus or fallback
+    return locus and name[: locus.start()]
 
 
 def shared(side_keys: Mapping[str, np.ndarray]) -> dict[tuple[str, str], np.ndarray]:
