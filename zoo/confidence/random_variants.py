@@ -88,7 +88,7 @@ class RandomVariants:
         found: dict[str, list[np.ndarray]] = {}
 
         def add(effects: Effects) -> None:
-            sizes = np.abs(effects.alt - effects.ref)
+            sizes = np.abs(effects.delta)
             rows: dict[str, list[int]] = {}
             for row, kind in enumerate(pvalues.kinds_of(self.genome, effects, range(len(sizes)))):
                 rows.setdefault(kind, []).append(row)

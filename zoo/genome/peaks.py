@@ -13,6 +13,7 @@ import numpy as np
 
 from zoo.dna.windows import before_centre
 from zoo.genome.aggregate import Stretch
+from zoo.genome.pvalues import false_discovery_rates
 
 SUFFIX = ".narrowPeak"
 
@@ -76,13 +77,10 @@ class Peaks:
             self.found[-1] = best._replace(start=last.start, end=peak.end)
 
     def p_and_q(self) -> tuple[np.ndarray, np.ndarray]:
-        """For k = 0 to N values of the background that are at least as high: p = (k + 1) / (N + 1), and q over all
-        windows by the procedure of Benjamini and Hochberg (1995, doi:10.1111/j.2517-6161.1995.tb02031.x); float64
-        (N + 1,) each."""
+        """For k = 0 to N values of the background that are at least as high: p = (k + 1) / (N + 1), and the false
+        discovery rate q over all windows; float64 (N + 1,) each."""
         p = np.arange(1, self._size + 2) / (self._size + 1)
-        windows = np.cumsum(self._counts)
-        ratios = p * windows[-1] / np.maximum(windows, 1)
-        return p, np.minimum(np.minimum.accumulate(ratios[::-1])[::-1], 1)
+        return p, false_discovery_rates(p, self._counts)
 
     def write(self, file: TextIO, target: str) -> None:
         """Write the peaks.

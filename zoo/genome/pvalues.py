@@ -91,15 +91,23 @@ class Ranks:
 
 
 def q_values(p: np.ndarray) -> np.ndarray:
-    """The procedure of Benjamini and Hochberg (1995, doi:10.1111/j.2517-6161.1995.tb02031.x) on each column of (A, T);
-    NaN is no test. Returns float32 (A, T)."""
+    """`false_discovery_rates` of each column of (A, T); NaN is no test. Returns float32 (A, T)."""
     q = np.full(p.shape, np.nan, np.float32)
     for target in range(p.shape[1]):
         tested = np.flatnonzero(~np.isnan(p[:, target]))
         order = tested[np.argsort(p[tested, target])]
-        ratios = p[order, target].astype(np.float64) * len(order) / np.arange(1, len(order) + 1)
-        q[order, target] = np.minimum.accumulate(ratios[::-1])[::-1]
+        q[order, target] = false_discovery_rates(p[order, target].astype(np.float64), np.ones(len(order), np.int64))
     return q
+
+
+def false_discovery_rates(p: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The procedure of Benjamini and Hochberg (1995, doi:10.1111/j.2517-6161.1995.tb02031.x): q of each p.
+
+    p: rising, float64 (K,).  counts: tests with each p, int64 (K,).  Returns float64 (K,).
+    """
+    tests = np.cumsum(counts)
+    ratios = p * tests[-1:] / np.maximum(tests, 1)
+    return np.minimum.accumulate(ratios[::-1])[::-1]
 
 
 def kinds_of(genome: IndexedFasta, effects: Effects, rows: Iterable[int]) -> Iterator[str]:

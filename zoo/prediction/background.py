@@ -16,7 +16,7 @@ import numpy as np
 
 from zoo.errors import ZooError
 from zoo.prediction import model_files
-from zoo.spec import ModelSpec, check_targets
+from zoo.spec import ModelSpec
 from zoo.system.files import file_sha256
 
 KIND, VERSION, COMMAND = "background", 1, "zoo background"
@@ -65,7 +65,6 @@ class Background:
     def check(self, spec: ModelSpec, rc: str | None) -> None:
         """Raise ZooError unless the background is of this model: weights, network, targets and strands."""
         model_files.check(self.path, self.about, COMMAND, spec, rc)
-        check_targets(columns(spec.targets, self))
 
 
 def ranks(sorted_values: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -79,23 +78,6 @@ def ranks(sorted_values: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np
     low, high = np.empty(len(order), np.int64), np.empty(len(order), np.int64)
     low[order], high[order] = below, up_to
     return low, high
-
-
-def columns(targets: Sequence[str], background: Background | None) -> Sequence[str]:
-    """Columns of a table of predictions: the targets, and with a background the percentile beside each."""
-    if background is None:
-        return targets
-    return [name for target in targets for name in (target, f"{target}_{PERCENTILE}")]
-
-
-def beside(values: np.ndarray, background: Background | None) -> np.ndarray:
-    """Numbers for `columns`: float32 (M, T) -> (M, T), or with a background (M, 2T)."""
-    return values if background is None else interleaved(values, background.percentiles(values))
-
-
-def interleaved(values: np.ndarray, percentiles: np.ndarray) -> np.ndarray:
-    """float32 (M, T) each -> (M, 2T), in the order of `columns`."""
-    return np.stack([values, percentiles], axis=2).reshape(len(values), -1)
 
 
 def entry(background: Background | None) -> dict[str, Any]:
