@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from zoo.genome.job import run_job
 from zoo.genome.options import ScanOptions, ShardOptions
 from zoo.genome.scan import ScanJob
 from zoo.prediction.model import ModelSource
-from zoo.weights import checkpoint
+from zoo.weights import checkpoint, folds, lookup
 from zoo.weights.checkpoint import Checkpoint
 
 HELD_OUT: tuple[tuple[str, ...], ...] = (("one",), ("one", "two"), ("two",))
@@ -193,6 +194,22 @@ def test_effects_their_spread_and_the_members_that_agree(
     assert zoo(*arguments, "-o", tmp_path / "o.tsv")[0] == 0
     assert zoo(*arguments, "-o", tmp_path / "p.tsv", "--part-size", "1")[0] == 0
     assert (tmp_path / "o.tsv").read_bytes() == (tmp_path / "p.tsv").read_bytes()
+
+
+def test_what_a_fold_held_out_decides_for_variants_of_a_loaded_model(
+    genome: Path, files: list[Path], tmp_path: Path
+) -> None:
+    run = tmp_path / "fold-0"
+    run.mkdir()
+    shutil.copy(files[2], run / lookup.RUN_WEIGHTS)  # its card lists another chromosome
+    (run / lookup.RUN_RECEIPTS).write_text('{"status": "finished"}')
+    folds.write(tmp_path, folds.FINISHED, [folds.Member("fold-0", 0, held_out=("one",))], {})
+    base = genome.read_text().split("\n")[1][39]
+    row = ("one", 40, base, "ACGT"["CGTA".index(base)])
+    found = package.variant_effects([row], genome, run, held_out=True, runtime="kmer-cpu")
+    assert np.isfinite(found["delta_a"]).all()
+    with refuses("three", "list", "one"):
+        package.variant_effects([("three", 40, "T", "A")], genome, run, held_out=True, runtime="kmer-cpu")
 
 
 def test_weights_that_do_not_say_what_they_held_out_are_refused(genome: Path, tmp_path: Path) -> None:

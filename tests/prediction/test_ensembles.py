@@ -144,6 +144,11 @@ def test_a_folder_of_run_folders_is_an_ensemble_in_their_order(tmp_path: Path) -
     run_folder(tmp_path / "fold-11", None)
     with refuses("fold-11"):
         zoo.load(tmp_path)
+    for status in ("running", "failed", "interrupted"):
+        (tmp_path / "fold-11" / "run.json").write_text(f'{{"status": "{status}"}}')
+        checkpoint.save(member(11), tmp_path / "fold-11" / lookup.RUN_WEIGHTS, overwrite=True)
+        with refuses(tmp_path / "fold-11", status, "--resume"):
+            zoo.load(tmp_path)
 
 
 def test_a_folder_of_folds_says_the_order_and_what_was_held_out(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from zoo.errors import ZooError, counted
 
 @dataclasses.dataclass(frozen=True)
 class Division:
-    """sides: uint8 (N,), see splits.SIDES.  notes: lines for the user.  held_out: chromosomes not trained on."""
+    """sides: uint8 (N,), see splits.SIDES.  notes: lines for the user.  held_out: chromosomes not trained on;
+    for a fold those of its test, since the validation chooses the epoch."""
 
     sides: np.ndarray
     notes: tuple[str, ...] = ()
@@ -49,8 +50,7 @@ class Folds:
     def division(self, fold: int) -> Division:
         """The division of a member."""
         sides, moved = splits.by_fold(self.keys, self.of_rows, fold, len(self))
-        held_out = (*self.validation(fold), *self.chromosomes[fold])
-        return Division(sides, (*self.notes, *_moved(moved)), held_out)
+        return Division(sides, (*self.notes, *_moved(moved)), self.chromosomes[fold])
 
 
 def divide(records: Records, path: Path, layout: Layout) -> Division | None:

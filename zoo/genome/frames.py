@@ -161,7 +161,7 @@ def variant_effects(
         model_source=ModelSource(rc=loaded.rc),  # type: ignore[arg-type]
     )
     with IndexedFasta(genome, chosen.ambiguous) as opened:
-        work = scoring.Scoring(job, opened, loaded.spec)
+        work = scoring.Scoring(job, opened, loaded.spec, loaded.held_out(held_out))
         work.model = loaded
         found, report = work.in_memory(given)
     columns = effect_files.number_columns(loaded.spec.targets, list(work.beside))

@@ -33,6 +33,7 @@ from zoo.genome.shards import Arrays, Progress
 from zoo.prediction import background as backgrounds
 from zoo.prediction import description
 from zoo.prediction.columns import Columns
+from zoo.prediction.held_out import HeldOut
 from zoo.prediction.run import description_path
 from zoo.spec import ModelSpec, check_targets
 from zoo.system import pipeline
@@ -97,14 +98,17 @@ class Scoring(GenomeWork):
 
     NAME = "variants"
 
-    def __init__(self, job: VariantsJob, genome: IndexedFasta, spec: ModelSpec) -> None:
+    def __init__(
+        self, job: VariantsJob, genome: IndexedFasta, spec: ModelSpec, held_out: HeldOut | None = None
+    ) -> None:
+        """held_out: which members predict, of weights that `model_source` does not name."""
         super().__init__(genome, spec)
         self.job = job
         self._reading: Iterator[Variant | BadVariant] = iter(())
         self._read = -1
         self._source: vcf.Records | None = None
         self.background = backgrounds.opened(job.options.background, spec, job.model_source.rc)
-        held_out = job.model_source.held_out(spec, job.options.held_out)
+        held_out = held_out or job.model_source.held_out(spec, job.options.held_out)
         self.columns = Columns(spec, self.background, held_out=held_out)
         self._of_members = MEMBERS if self.columns.has_spread else {}
         if self.background is not None:

@@ -1,6 +1,6 @@
 """Predictions by networks that did not see a chromosome: of an ensemble, the members that held it out predict it.
 
-A network was trained on every chromosome that its card, or its fold of a cross-validation, does not list.
+A network may have been trained on every chromosome that its card, or its fold of a cross-validation, does not list.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zoo.errors import ZooError, counted
+from zoo.errors import ZooError
 from zoo.formats.names import listed
 from zoo.spec import Member
 
@@ -35,8 +35,8 @@ class HeldOut:
         """The members that predict a chromosome, bool (M,). Raises ZooError if none held it out."""
         wanted = np.array([contig in one.held_out for one in self._members])
         if not wanted.any():
-            whole = "the training" if len(self._members) == 1 else f"each of {counted(len(wanted), 'members')}"
-            raise ZooError(f"--held-out: {contig}: {whole} saw this chromosome; held out are {listed(self._known)}")
+            who = "the weights do not list" if len(wanted) == 1 else f"none of {len(wanted)} members lists"
+            raise ZooError(f"--held-out: {who} {contig} as held out; listed are {listed(self._known)}")
         self.counts[contig] = int(wanted.sum())
         return wanted
 

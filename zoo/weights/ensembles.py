@@ -25,6 +25,9 @@ Weights = str | Path | Sequence[str | Path]
 MOST_NAMED = 3
 """Members whose names make the name of an ensemble."""
 
+ENDED = ("finished", "stopped")
+"""Statuses of runs that came to their end, or were ended early on purpose."""
+
 _NUMBERS = re.compile(r"(\d+)")
 
 
@@ -54,6 +57,12 @@ def _runs_in(folder: Path) -> list[str | Path]:
         return []
     found = [one.name for one in folder.iterdir() if (one / lookup.RUN_RECEIPTS).is_file()]
     in_order = sorted(found, key=lambda name: [int(part) if part.isdigit() else part for part in _NUMBERS.split(name)])
+    for name in in_order:
+        if (status := lookup.run_status(folder / name)) not in ENDED:
+            raise ZooError(
+                f"{folder / name}: expected finished runs as members of an ensemble, this one is {status or 'damaged'}; "
+                "finish it with --resume, move it elsewhere, or name the members with commas"
+            )
     return [folder / name for name in in_order]
 
 
