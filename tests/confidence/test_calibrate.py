@@ -104,6 +104,13 @@ def test_sequences_of_the_training_are_refused(model: Model, tmp_path: Path) -> 
     assert "380 of 400" in check_not_trained_on([str(tmp_path)], data.rows(np.arange(ROWS) >= 20))[0].replace(
         "380 of 380", "380 of 400"
     )
+    later = tmp_path / "later"
+    later.mkdir()
+    for name in (lookup.RUN_WEIGHTS, lookup.RUN_RECEIPTS):
+        (later / name).write_text("{}")
+    trained_sequences.save(later, {"train": data.codes[5:9]}, start=tmp_path)
+    with refuses("9", "train"):
+        check_not_trained_on([str(later)], data)
     assert "run folder" in check_not_trained_on(["original"], data)[0]
 
 

@@ -61,6 +61,11 @@ def test_what_the_user_says_is_kept_and_completed(tmp_path: Path) -> None:
     begun = dataclasses.replace(run.weights(), spec=dataclasses.replace(run.weights().spec, card=Card(unit="x")))
     again = Trainer("deepstarr", toy.SMALL, toy.Toy(), TrainConfig(epochs=1), folder, start=begun)
     assert again.weights().spec.card == Card(unit="x")  # they are still the weights that were given
+    stated = Card(held_out=("chr2L", "chr3L"))
+    for known, expected in ((Card(held_out=("chr2R", "chr2L")), ("chr2L",)), (Card(), ()), (None, ())):
+        begun = dataclasses.replace(begun, spec=dataclasses.replace(begun.spec, card=known))
+        given = Trainer("deepstarr", toy.SMALL, toy.Toy(), TrainConfig(epochs=1), folder, start=begun, card=stated)
+        assert given.card.held_out == expected
     with_other_weights = Trainer("deepstarr", toy.SMALL, toy.Toy(), TrainConfig(epochs=1), folder)
     assert with_other_weights.weights().spec.card == Card(training_data="toy")
 

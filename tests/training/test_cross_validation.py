@@ -18,6 +18,7 @@ torch = pytest.importorskip("torch")
 from command_line import Zoo  # noqa: E402
 from toy import SMALL  # noqa: E402
 
+from zoo.data import trained_sequences  # noqa: E402
 from zoo.data.dataset import Dataset, DividedFile, Layout, read_folds  # noqa: E402
 from zoo.dna.encoding import encode  # noqa: E402
 from zoo.evaluation.metrics import score  # noqa: E402
@@ -204,6 +205,13 @@ def test_given_weights_that_may_know_the_answers_are_told(table: Path, whole: Pa
     assert [line.split(":")[0] for line in seen] == ["fold-1", "fold-2", "fold-3"]
     assert "28 in its validation split" in seen[0]
     assert "26 in its train split" in seen[1]
+    assert [one.held_out for one in folds.members(tmp_path / "cv")] == [("chr2L",), (), (), ()]
+    held_out = data(table).holding_out(3).test  # chrX, in the training of the given weights
+    assert held_out is not None
+    for of_start in (False, True):
+        assert trained_sequences.count(tmp_path / "cv" / "fold-3", held_out.codes, of_start) == {"train": 14}
+    seen_itself = data(table).holding_out(3).validation.codes
+    assert trained_sequences.count(tmp_path / "cv" / "fold-3", seen_itself, True) == {}
 
 
 def test_a_damaged_list_or_an_unfinished_folder_is_one_line(tmp_path: Path) -> None:

@@ -206,9 +206,9 @@ def already_seen(weights: str, label: str, data: Split) -> str | None:
         found = (already_seen(str(one), lookup.short_name(one), data) for one in members)
         return next(filter(None, found), None)
     run = lookup.run_of(members[0])
-    if run is None or _begun_with(run):
+    if run is None:
         return None
-    counts = trained_sequences.count(run, data.codes)
+    counts = trained_sequences.count(run, data.codes, of_start=_begun_with(run))
     if not counts:
         return None
     words = {"train": "were trained on", "validation": "chose the best epoch"}

@@ -26,7 +26,7 @@ from zoo.data.dataset import Dataset, DividedFile
 from zoo.errors import ZooError
 from zoo.evaluation.metrics import METRICS, score
 from zoo.formats import table_writer
-from zoo.spec import listed
+from zoo.spec import ModelSpec, listed
 from zoo.system.atomic import replacing
 from zoo.training import distributed, scores
 from zoo.training.config import difference
@@ -62,7 +62,7 @@ def run(
         raise ZooError(f"--replicates: expected at least 1, got {replicates}")
     if distributed.several():
         raise ZooError("--folds: several processes train one member; choose it with --fold")
-    members = members_of(data, replicates)
+    members = members_of(data, replicates, job.start.spec if job.start else None)
     folder = job.options.output
     facts = {
         "architecture": job.architecture,
@@ -82,23 +82,25 @@ def run(
         if lookup.run_status(folder / member.run) == FINISHED:
             continue
         source = data.holding_out(member.fold)
-        note(_announced(member, members))
-        _warn_of_start(job, member, source, note)
+        chromosomes = data.folds.chromosomes[member.fold]
+        note(_announced(member, members, chromosomes))
+        _warn_of_start(job, member, chromosomes, source, note)
         train(_job_of(member, job), source)
     rows = _summarize(folder, job, data, members)
     folds.write(folder, FINISHED, members, {"command": job.command, "run": facts})
     return rows
 
 
-def members_of(data: DividedFile, replicates: int) -> list[Member]:
-    """The members of a cross-validation, fold by fold."""
+def members_of(data: DividedFile, replicates: int, start: ModelSpec | None = None) -> list[Member]:
+    """The members of a cross-validation, fold by fold. start: the spec of the initial weights; a member held out what
+    they did not see either."""
     return [
         Member(
             f"fold-{fold}" + (f"-replicate-{replicate}" if replicates > 1 else ""),
             fold,
             replicate,
             data.folds.validation(fold),
-            data.folds.chromosomes[fold],
+            lookup.held_out_too(data.folds.chromosomes[fold], start),
         )
         for fold in range(len(data.folds))
         for replicate in range(replicates)
@@ -134,21 +136,23 @@ def _job_of(member: Member, job: TrainingJob) -> TrainingJob:
     )
 
 
-def _announced(member: Member, members: list[Member]) -> str:
+def _announced(member: Member, members: list[Member], chromosomes: tuple[str, ...]) -> str:
     number = members.index(member) + 1
-    held_out = f", holds out {listed(member.held_out)}" if member.held_out else ""
+    held_out = f", holds out {listed(chromosomes)}" if chromosomes else ""
     return f"{member.run}, {number} of {len(members)}{held_out}"
 
 
-def _warn_of_start(job: TrainingJob, member: Member, source: Dataset, note: Callable[[str], None]) -> None:
+def _warn_of_start(
+    job: TrainingJob, member: Member, chromosomes: tuple[str, ...], source: Dataset, note: Callable[[str], None]
+) -> None:
     """A note if the given weights may have been trained on what the member holds out."""
     if job.start is None or job.options.start is None or source.test is None:
         return
-    card, start = job.start.spec.card, lookup.run_of(job.options.start)
+    start = lookup.run_of(job.options.start)
     if start is not None and (seen := trained_sequences.count(start, source.test.codes)):
         counts = " and ".join(f"{count:,} in its {side} split" for side, count in seen.items())
         note(f"{member.run}: the given weights saw sequences that it holds out, {counts}; its scores are too good")
-    elif start is None and not (member.held_out and card is not None and set(member.held_out) <= set(card.held_out)):
+    elif start is None and not (member.held_out and member.held_out == chromosomes):
         note(f"{member.run}: the given weights may have been trained on what it holds out; its scores may be too good")
 
 

@@ -158,7 +158,7 @@ def _run(trainer: Trainer, receipts: _Receipts, track: tracking.Track, reporter:
     if not trainer.group.writes:
         return trainer.run(dataclasses.replace(quiet, step=Reporter().step))
     receipts.write("running")
-    trainer.folder.write_seen(trainer.source)
+    trainer.folder.write_seen(trainer.source, receipts.start)
     for line in notes.at_start(trainer, _device_name(trainer.device)):
         reporter.note(line)
     try:
@@ -190,6 +190,7 @@ class _Receipts:
         self._job, self._trainer = job, trainer
         self._command, self._seconds = before.get("command", job.command), before.get("seconds", 0.0)
         self._began = time.monotonic()
+        self.start = job.options.start
         self.test: dict[str, Any] | None = None
 
     def write(self, status: str) -> None:

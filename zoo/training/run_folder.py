@@ -28,7 +28,7 @@ from zoo.evaluation.metrics import typical
 from zoo.spec import MOST_SHOWN
 from zoo.system import figures
 from zoo.system.atomic import clear_left_over, replacing
-from zoo.weights.lookup import RUN_RECEIPTS, RUN_WEIGHTS, run_status
+from zoo.weights.lookup import RUN_RECEIPTS, RUN_WEIGHTS, run_of, run_status
 
 KEPT_CHECKPOINTS = 2
 
@@ -118,10 +118,12 @@ class RunFolder:
         with replacing(self.receipts, overwrite=True) as partial:
             partial.write_text(json.dumps(receipts, indent=2) + "\n")
 
-    def write_seen(self, source: Source) -> None:
-        """Record the validation sequences, and the training sequences unless every epoch has new ones."""
+    def write_seen(self, source: Source, start: str | Path | None = None) -> None:
+        """Record the validation sequences, the training sequences unless every epoch has new ones, and those of the
+        run that gave the initial weights.  start: these weights, a name or a path."""
         sides = {"train": source.train, "validation": source.validation}
-        trained_sequences.save(self.path, {side: split.codes for side, split in sides.items() if split is not None})
+        codes = {side: split.codes for side, split in sides.items() if split is not None}
+        trained_sequences.save(self.path, codes, run_of(start) if start else None)
 
     def read_receipts(self) -> dict[str, Any]:
         """The receipts; {} if the run was killed before it wrote any. Raises ZooError if the folder is not a run."""

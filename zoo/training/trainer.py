@@ -39,7 +39,7 @@ from zoo.training.distributed import Group
 from zoo.training.profile_loss import ProfileLoss
 from zoo.training.run_folder import RunFolder, State
 from zoo.training.scores import one_hot
-from zoo.weights import checkpoint, model_arrays, network
+from zoo.weights import checkpoint, lookup, model_arrays, network
 from zoo.weights.checkpoint import Checkpoint
 
 REPORT_EVERY = 50
@@ -82,7 +82,9 @@ class Trainer:
         start: Checkpoint | None = None,
         card: Card | None = None,
     ) -> None:
-        self.card = (card or Card()).filled(source.card)
+        stated = (card or Card()).filled(source.card)
+        unseen = lookup.held_out_too(stated.held_out, start.spec if start else None)
+        self.card = dataclasses.replace(stated, held_out=unseen)
         self.architecture, self.source, self.settings, self.folder = architecture, source, settings, folder
         self.config = dataclasses.replace(config, sequence_length=source.sequence_length, targets=source.targets)
         self.device = torch.device(device)

@@ -60,7 +60,7 @@ def _runs_in(folder: Path) -> list[str | Path]:
     for name in in_order:
         if (status := lookup.run_status(folder / name)) not in ENDED:
             raise ZooError(
-                f"{folder / name}: expected finished runs as members of an ensemble, this one is {status or 'damaged'}; "
+                f"{folder / name}: expected finished runs as members, this one is {status or 'damaged'}; "
                 "finish it with --resume, move it elsewhere, or name the members with commas"
             )
     return [folder / name for name in in_order]

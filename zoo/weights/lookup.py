@@ -141,6 +141,15 @@ def card(spec: ModelSpec) -> Card | None:
     return own
 
 
+def held_out_too(held_out: tuple[str, ...], start: ModelSpec | None) -> tuple[str, ...]:
+    """Those of the chromosomes which a training holds out that its initial weights did not see either, as their card
+    says; none if it lists none. start: the spec of the initial weights; None for random ones."""
+    if start is None:
+        return held_out
+    known = card(start)
+    return tuple(name for name in held_out if known and name in known.held_out)
+
+
 def published_as(weights_id: str) -> str | None:
     """The name of published weights, such as "original:published"; None if they are not published."""
     for module in registry.working("models").values():
