@@ -279,3 +279,20 @@ def test_runs_are_named_by_their_folder(tmp_path: Path) -> None:
     a, b, other = (str(tmp_path / name) for name in ("a", "b", "c/a"))
     assert evaluate.labels([a, f"{b}/weights.safetensors", "original"]) == ["a", "b", "original"]
     assert evaluate.labels([a, other]) == [a, other]
+
+
+def test_overlapping_windows_are_drawn_together() -> None:
+    """Eight windows of one element are not eight observations: their common error makes the intervals wider."""
+    generator = np.random.default_rng(0)
+    elements = generator.integers(0, 4, (25, LENGTH * 10)).astype(np.uint8)
+    codes = np.stack([one[10 * place : 10 * place + 6 * LENGTH] for one in elements for place in range(8)])
+    model = Counter(length=6 * LENGTH)
+    targets = model.predict_codes(codes) + generator.normal(0, 0.05, (25, 2)).repeat(8, 0).astype(np.float32)
+    overlapping = evaluate.evaluate({"one": model}, Split(codes, targets), CHOSEN, QUICK)
+    mixed = generator.permuted(codes, axis=1)  # the same composition, and nothing in common
+    apart = evaluate.evaluate({"one": model}, Split(mixed, targets), CHOSEN, QUICK)
+    found, alone = (report.evaluations[0].intervals[0]["pearson"] for report in (overlapping, apart))
+    assert found is not None
+    assert alone is not None
+    assert found.value == pytest.approx(alone.value)
+    assert found.high - found.low > 1.5 * (alone.high - alone.low)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from zoo.data import splits
+from zoo.data.blocks import blocks
 from zoo.data.dataset import Source
 from zoo.data.labelled import Split
 from zoo.errors import ZooError
@@ -167,7 +168,7 @@ class Predictions:
     """What the trainings of each contender predict for one split, and how well.
 
     values: label -> float32 (trainings, N, T), of the trainings that left weights.
-    Intervals cover the sequences, both strands together, and the trainings; see evaluation/intervals.py.
+    Intervals cover the sequences, those that overlap together, and the trainings; see evaluation/intervals.py.
     """
 
     split: Split
@@ -178,12 +179,17 @@ class Predictions:
         """Number of the sequence of each row, int (N,); both strands of a sequence have the same."""
         return np.unique(splits.keys(self.split.codes), return_inverse=True)[1]
 
+    @cached_property
+    def blocks(self) -> np.ndarray:
+        """Number of the block of each row, int (N,): sequences that overlap are drawn together."""
+        return blocks(self.split.codes)
+
     def score(self, label: str, target: int, metric: str) -> Interval | None:
         """A metric of a contender, the mean over its trainings; None if it is not defined."""
         runs = self.values[label][:, :, target]
         if not len(runs):
             return None
-        return intervals.mean_score(self.split.targets[:, target], runs, metric, groups=self.groups)
+        return intervals.mean_score(self.split.targets[:, target], runs, metric, groups=self.blocks)
 
     def mean(self, label: str, target: int, metric: str) -> float | None:
         """The same without its interval, which takes time."""
@@ -197,7 +203,7 @@ class Predictions:
             if not len(self.values[label]):
                 return PairedDifference(None, None, None, "no clear difference", f"{label} {NO_WEIGHTS}")
         a, b = (self.values[label][:, :, target] for label in (first, second))
-        return intervals.paired_difference(self.split.targets[:, target], a, b, metric, groups=self.groups)
+        return intervals.paired_difference(self.split.targets[:, target], a, b, metric, groups=self.blocks)
 
 
 def predictions(done: Sequence[Training], split: Split) -> Predictions:

@@ -14,6 +14,7 @@ from typing import Annotated
 import numpy as np
 
 from zoo.data import published, trained_sequences
+from zoo.data.blocks import blocks
 from zoo.data.dataset import Split
 from zoo.data.splits import keys
 from zoo.errors import CheckFailed, ZooError, counted
@@ -238,7 +239,7 @@ def evaluate(
     models: by label.  against: the label of the model to compare with, by default the first.
     columns: target -> column, see `choose`, in the order of the measurements in `data`.
     on_progress: called with the number of targets whose intervals are computed, and of all.
-    Intervals are a bootstrap over sequences that draws the two strands of a sequence together.
+    Intervals are a bootstrap that draws blocks: sequences that overlap, and both strands of one (zoo/data/blocks.py).
     Raises ZooError unless there is one column of measurements for each target, CheckFailed for a prediction that is
     not finite.
     """
@@ -260,7 +261,7 @@ def evaluate(
         list(predicted.values()),
         resamples=settings.resamples,
         seed=settings.seed,
-        groups=groups,
+        groups=blocks(data.codes),
         on_progress=on_progress,
     )
     covariates, side = covariates_of(data, targets) if settings.diagnosis else [], strands_of(data)

@@ -124,7 +124,7 @@ def to_json(report: Report, source: str = "") -> dict[str, Any]:
             "resamples": report.settings.resamples,
             "seed": report.settings.seed,
             "level": metrics.LEVEL,
-            "unit": "sequence, both strands together",
+            "unit": "block of sequences that overlap, both strands together",
         },
         **(
             {"reliability": [one.to_json() for one in report.reliability], "left_out": report.left_out}
