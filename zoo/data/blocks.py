@@ -36,11 +36,12 @@ def blocks(codes: np.ndarray, shared: int = SHARED_BASES) -> np.ndarray:
     hashes = _stretches(codes, width)
     known = _stretches_without_n(codes, width)
     known[:, 0] |= ~known.any(axis=1)
-    rows = np.nonzero(known)[0]
-    # each stretch connects its row with the first row that has it
-    _, first, number = np.unique(hashes[known], return_index=True, return_inverse=True)
-    edges = np.unique(np.stack([rows, rows[first][number.reshape(-1)]]), axis=1)
-    graph = coo_array((np.ones(edges.shape[1], np.int8), tuple(edges)), shape=(len(codes),) * 2)
+    rows, found = np.nonzero(known)[0], hashes[known]
+    # each stretch connects the rows that have it, one after the other
+    order = np.argsort(found, kind="stable")
+    same = np.flatnonzero(found[order[1:]] == found[order[:-1]])
+    edges = rows[order[same]], rows[order[same + 1]]
+    graph = coo_array((np.ones(len(same), np.int32), edges), shape=(len(codes),) * 2)
     return np.asarray(connected_components(graph, directed=False)[1], np.int64)
 
 
