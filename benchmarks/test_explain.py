@@ -22,7 +22,8 @@ from benchmarks.report import LEFT_OUT
 from zoo.dna import encoding, shuffle
 from zoo.formats import fasta
 from zoo.options import RunOptions
-from zoo.prediction.session import Session, open_session, predicted_mutants
+from zoo.prediction import by_prediction
+from zoo.prediction.session import Session, open_session
 from zoo.system import machine
 from zoo.weights import checkpoint, lookup
 from zoo.weights.checkpoint import Checkpoint
@@ -120,8 +121,8 @@ def test_in_silico_mutagenesis(benchmark: Any, subject: Subject, budget: float) 
 
     ways: Ways = {
         "kmer-cpu": (lambda: kmer.mutants(codes), len(codes)),
-        "kmer-cpu, every mutant predicted": (lambda: predicted_mutants(kmer.predict, codes[:FEW], targets), FEW),
-        f"ONNX Runtime, naive graph, batch {BATCH}": (lambda: predicted_mutants(plain, codes[:1], targets), 1),
+        "kmer-cpu, every mutant predicted": (lambda: by_prediction.mutants(kmer.predict, codes[:FEW], targets), FEW),
+        f"ONNX Runtime, naive graph, batch {BATCH}": (lambda: by_prediction.mutants(plain, codes[:1], targets), 1),
         f"tangermeme, batch {BATCH}": (tangermeme, 1),
     }
     own = kmer.mutants(codes[:FEW])

@@ -54,8 +54,8 @@ class Engine(Protocol):
 class ShorterWays(Protocol):
     """Faster methods that an engine may have for sequences that share most of their bases.
 
-    For an engine without `windows` or `mutants`, or where they are None, the Session computes the same with `run`. The
-    numbers agree up to rounding; a test compares them for every runtime.
+    For an engine without `windows`, `mutants` or `edits`, or where they are None, the Session computes the same with
+    `run`. The numbers agree up to rounding; a test compares them for every runtime.
     """
 
     def windows(self, codes: np.ndarray, stride: int) -> np.ndarray:
@@ -70,6 +70,16 @@ class ShorterWays(Protocol):
 
         Element [n, p, b, t] is the activity with base b at position p, minus the activity of the unchanged sequence. It
         is 0 if b is already there. An N has four alternatives.
+        """
+
+    def edits(self, codes: np.ndarray, edited: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Predict sequences that differ from others in a stretch, such as a motif that is put into a background: base
+        codes, uint8 (N, L), edited sequences, uint8 (M, L), M >= 1, and the sequence that each is made from, intp (M,)
+        -> float32 (M, T).
+
+        Element [m, t] is the activity of edited[m] minus that of codes[rows[m]]. Any bases may differ; the fewer
+        positions between the first and the last of them, the less is computed. Edited sequences of one sequence, and
+        those that differ in neighbouring places, are best side by side.
         """
 
     def contributions(self, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from refusals import refuses
 
 from zoo import contracts
 from zoo.dna.encoding import one_hot
-from zoo.prediction import session
+from zoo.prediction import by_prediction, session
 from zoo.prediction.session import Session, open_session
 from zoo.spec import ModelSpec
 from zoo.weights.checkpoint import Checkpoint
@@ -46,7 +46,7 @@ def test_blocks_of_sequences_change_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     codes = np.random.default_rng(1).integers(0, 5, (9, 5), np.uint8)
     whole = Session(Linear(), "linear").mutants(codes)
     for at_once in (1, 20, 41):
-        monkeypatch.setattr(session, "MUTANTS", at_once)
+        monkeypatch.setattr(by_prediction, "MUTANTS", at_once)
         np.testing.assert_allclose(Session(Linear(), "linear").mutants(codes), whole, rtol=0, atol=1e-6)
 
 

@@ -17,7 +17,8 @@ from zoo.dna.encoding import encode, one_hot
 from zoo.layers import plain
 from zoo.models import deepstarr
 from zoo.models.deepstarr import Config
-from zoo.prediction.session import open_session, predicted_mutants
+from zoo.prediction import by_prediction
+from zoo.prediction.session import open_session
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.importers import importer
 
@@ -25,7 +26,7 @@ from zoo.weights.importers import importer
 def in_float64(weights: Checkpoint, codes: np.ndarray) -> np.ndarray:
     """Every mutant by the layers written out."""
     layers = deepstarr.plain_layers(weights.config, weights.arrays)
-    return predicted_mutants(lambda part: plain.activities(layers, one_hot(part)), codes, layers.shape.targets)
+    return by_prediction.mutants(lambda part: plain.activities(layers, one_hot(part)), codes, layers.shape.targets)
 
 
 @settings(max_examples=50, deadline=None)
@@ -59,7 +60,7 @@ def test_named_networks_keep_order_and_sequences_with_ns_between_those_without(n
         session = started(weights, way, 2**27)
         found = session.mutants(codes)
         np.testing.assert_allclose(
-            found[:2], predicted_mutants(session.predict, codes[:2], found.shape[-1]), rtol=0, atol=2e-5
+            found[:2], by_prediction.mutants(session.predict, codes[:2], found.shape[-1]), rtol=0, atol=2e-5
         )
         np.testing.assert_array_equal(session.mutants(codes[::-1])[::-1], found)
 
@@ -102,7 +103,7 @@ def test_the_published_weights_give_the_differences_of_full_predictions(way: str
         session = started(weights, way)
         found = session.mutants(codes)
         assert abs(found).max() > 1
-        np.testing.assert_allclose(found, predicted_mutants(session.predict, codes, 2), rtol=0, atol=2e-5)
+        np.testing.assert_allclose(found, by_prediction.mutants(session.predict, codes, 2), rtol=0, atol=2e-5)
 
 
 def test_the_plain_twin_gives_the_numbers_of_compiled_code() -> None:

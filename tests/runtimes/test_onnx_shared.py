@@ -15,7 +15,8 @@ from zoo import registry
 from zoo.dna import encoding, windows
 from zoo.errors import MissingDependency
 from zoo.options import RunOptions
-from zoo.prediction.session import open_session, predicted_mutants
+from zoo.prediction import by_prediction
+from zoo.prediction.session import open_session
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -325,7 +326,7 @@ def compare(work: shared.SharedWork, run: Callable[[np.ndarray], np.ndarray], st
     effects, activities = work.mutants(), work.windows()
     assert effects is not None
     assert activities is not None
-    expected = predicted_mutants(run, codes, TARGETS)
+    expected = by_prediction.mutants(run, codes, TARGETS)
     assert np.count_nonzero(expected) > expected.size // 8
     np.testing.assert_allclose(effects(codes), expected, rtol=0, atol=2e-5 * abs(run(codes)).max())
     contig = np.random.default_rng(2).integers(0, 5, LENGTH + 60, np.uint8)
@@ -393,7 +394,7 @@ def test_an_export_of_letters_shares_work(tmp_path: Path, monkeypatch: pytest.Mo
     running = open_session(tmp_path / "odd.onnx", "onnx-cpu", RunOptions(threads=1, batch_size=50))
     assert running._engine.mutants
     codes = random_codes(2, ODD.sequence_length)
-    expected = predicted_mutants(running.predict, codes, len(ODD.targets))
+    expected = by_prediction.mutants(running.predict, codes, len(ODD.targets))
     np.testing.assert_allclose(running.mutants(codes), expected, rtol=0, atol=2e-5 * abs(running.predict(codes)).max())
 
 

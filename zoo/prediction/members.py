@@ -77,6 +77,11 @@ class Each:
         """Base codes, uint8 (N, L) -> effects of all substitutions, (N, L, 4, M * T), see Session.mutants."""
         return self._side_by_side([one.mutants(codes) for one in self._sessions])
 
+    def edits(self, codes: np.ndarray, edited: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Base codes, uint8 (N, L) and (M, L), and int (M,) -> effects of edits, (M, M' * T), M' members, see
+        Session.edits."""
+        return self._side_by_side([one.edits(codes, edited, rows) for one in self._sessions])
+
     def _side_by_side(self, parts: list[np.ndarray]) -> np.ndarray:
         return parts[0] if len(parts) == 1 else np.concatenate(parts, -1)
 
@@ -126,6 +131,9 @@ class Ensemble:
 
     def mutants(self, codes: np.ndarray) -> np.ndarray:
         return self._mean(self._each.mutants(codes))
+
+    def edits(self, codes: np.ndarray, edited: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        return self._mean(self._each.edits(codes, edited, rows))
 
     def contributions(self, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:
         return over_members(self, lambda one: one.contributions(codes, references, target))[0]

@@ -22,6 +22,7 @@ from zoo.dna import windows
 from zoo.dna.encoding import check_codes
 from zoo.errors import MissingDependency, ZooError, did_you_mean, nearest_first
 from zoo.options import RunOptions
+from zoo.prediction import by_prediction
 from zoo.spec import ALPHABET, ModelSpec
 from zoo.system import futures, machine
 from zoo.weights import lookup, spread
@@ -40,11 +41,8 @@ done twice."""
 WINDOWS = 4096
 """Windows in one block, rounded up to whole batches, for an engine that predicts each window by itself."""
 
-GENERAL_WAYS = ("windows", "mutants")
+GENERAL_WAYS = ("windows", "mutants", "edits")
 """Methods of contracts.ShorterWays that the Session computes with `run` for an engine without them."""
-
-MUTANTS = 8192
-"""Mutants predicted together, at least those of one sequence: enough to keep a GPU busy."""
 
 
 class Session:
@@ -209,8 +207,24 @@ class Session:
         check_codes(codes, self.spec.sequence_length)
         shorter = getattr(self._engine, "mutants", None)
         if shorter is None or not len(codes):
-            return self._mean(predicted_mutants(self.each.predict, codes, self.spec.numbers))
+            return self._mean(by_prediction.mutants(self.each.predict, codes, self.spec.numbers))
         return self._begin(lambda part: self._mean(shorter(part)), [np.ascontiguousarray(codes)]).result()
+
+    def edits(self, codes: np.ndarray, edited: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Effects of edits: base codes, uint8 (N, L), edited sequences, uint8 (M, L), and the number of the sequence
+        that each is made from, int (M,) -> float32 (M, T); M may be 0.
+
+        Element [m, t] is the activity of edited[m] minus that of codes[rows[m]]. Raises ZooError as `predict` does, and
+        for other arrays.
+        """
+        check_codes(codes, self.spec.sequence_length)
+        check_codes(edited, self.spec.sequence_length)
+        by_prediction.check_rows(rows, len(edited), len(codes))
+        shorter = getattr(self._engine, "edits", None)
+        if shorter is None or not len(edited):
+            return by_prediction.edits(self.predict, codes, edited, rows)
+        whole = [np.ascontiguousarray(one) for one in (codes, edited, rows.astype(np.intp))]
+        return self._begin(lambda part: self._mean(shorter(part, *whole[1:])), whole[:1]).result()
 
     def contributions(self, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:
         """DeepLIFT of one target: base codes, uint8 (N, L), and references, uint8 (N, R, L) -> float32 (N, L, 4).
@@ -275,25 +289,6 @@ def no_way_of_graph(way: str) -> ZooError:
         f"{way}: an imported network is an ONNX graph, for which no runtime computes them; zoo explain --method ism "
         "needs only predictions"
     )
-
-
-def predicted_mutants(predict: Callable[[np.ndarray], np.ndarray], codes: np.ndarray, targets: int) -> np.ndarray:
-    """Effects of all substitutions by predicting every mutant, float32 (N, L, 4, T); see Session.mutants.
-
-    For engines without a faster way, and for tests. Apart from the result, memory does not grow with N.
-
-    predict: base codes, uint8 (N, L) -> activities, float32 (N, T).  codes: uint8 (N, L).
-    """
-    out = np.zeros((*codes.shape, len(ALPHABET), targets), np.float32)
-    block = max(MUTANTS // (codes.shape[1] * len(ALPHABET)), 1)
-    for first in range(0, len(codes), block):
-        part = codes[first : first + block]
-        row, position, base = np.nonzero(part[:, :, None] != np.arange(len(ALPHABET)))
-        mutated = part[row]
-        mutated[np.arange(len(row)), position] = base
-        activities = predict(np.concatenate([part, mutated]))
-        out[first + row, position, base] = activities[len(part) :] - activities[row]
-    return out
 
 
 def split_name(runtime: str) -> tuple[str, str]:

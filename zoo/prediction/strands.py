@@ -76,6 +76,10 @@ class BothStrands:
         given = self._session.mutants(codes)
         return _mean_of_bases(given, self._session.mutants(reverse_complement(codes)))
 
+    def edits(self, codes: np.ndarray, edited: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        given = self._session.edits(codes, edited, rows)
+        return (given + self._session.edits(reverse_complement(codes), reverse_complement(edited), rows)) * HALF
+
     def contributions(self, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:
         """The references are reverse-complemented with their sequence."""
         given = self._session.contributions(codes, references, target)

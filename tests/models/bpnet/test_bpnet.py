@@ -18,7 +18,7 @@ from torch.nn import functional  # noqa: E402
 
 from zoo.dna.encoding import one_hot, reverse_complement  # noqa: E402
 from zoo.models.bpnet import VARIANTS, Config  # noqa: E402
-from zoo.prediction import session  # noqa: E402
+from zoo.prediction import by_prediction, session  # noqa: E402
 from zoo.prediction.strands import BothStrands  # noqa: E402
 from zoo.weights import checkpoint  # noqa: E402
 from zoo.weights.checkpoint import Checkpoint  # noqa: E402
@@ -221,7 +221,7 @@ def test_every_way_has_the_numbers_of_pytorch() -> None:
     stretch = random_codes(1, 200)[0]
     assert other._engine.windows is not None  # type: ignore[attr-defined]
     np.testing.assert_allclose(other.windows(stretch, 3), one.windows(stretch, 3), rtol=1e-3, atol=1e-4)
-    mutants = session.predicted_mutants(one.predict, codes[:1], len(weights.spec.targets))
+    mutants = by_prediction.mutants(one.predict, codes[:1], len(weights.spec.targets))
     np.testing.assert_allclose(other.mutants(codes[:1]), mutants, rtol=1e-3, atol=1e-4)
     codes[codes > 3] = 0  # the contribution of an N is that of no base
     references = random_codes(3, 160, 1)[:, None]
