@@ -13,6 +13,7 @@ zoo.torch_module("original")          # the PyTorch network, float (N, 4, L) -> 
 zoo.import_module(module, "frame.toml", "mine.onnx")   # your own PyTorch network, for all commands
 zoo.weights_from_state_dict(state, "original")   # a PyTorch state dict -> weights of the zoo
 zoo.explain.ism(model, ["ACGT..."])   # what each substitution does, float32 (N, L, 4, T); see zoo.explain
+zoo.experiments.marginalize(model, "GATA")   # what a motif adds to random sequences; see zoo.experiments
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING
 from zoo.system import lazy
 
 if TYPE_CHECKING:
-    from zoo import design, explain
+    from zoo import design, experiments, explain
     from zoo.checks.catalogue import list_models
     from zoo.comparison.run import compare_models
     from zoo.dna.encoding import encode, one_hot
@@ -40,6 +41,7 @@ __all__ = [
     "compare_models",
     "design",
     "encode",
+    "experiments",
     "explain",
     "from_pretrained",
     "import_module",
@@ -63,6 +65,7 @@ __getattr__, __dir__ = lazy.names(
         "compare_models": "zoo.comparison.run",
         "design": "zoo.design",
         "encode": "zoo.dna.encoding",
+        "experiments": "zoo.experiments",
         "explain": "zoo.explain",
         "from_pretrained": "zoo.publish.hub",
         "import_module": "zoo.weights.importers.graph_import",

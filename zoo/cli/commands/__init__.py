@@ -47,6 +47,11 @@ COMMANDS = {
             zoo motifs explained
             zoo motifs explained --known jaspar.meme -o named
             docs/explain.md""",
+        "experiments:marginalize": """Measure what motifs add to the activity of many backgrounds.
+            zoo marginalize --motifs GATA,AP-1,DRE -o added
+            zoo marginalize --motifs GATA --everywhere --step 5 -o along
+            zoo marginalize seqs.fa --shuffles 10 --motifs mine=TGASTCA -o mine
+            docs/experiments.md""",
         "design:design": """Design sequences with a high activity, changing one base a round.
             zoo design --target dev -o designs.fa
             zoo design --target dev --start seqs.fa --rounds 5 --keep 'hk<1' -o raised.fa
@@ -141,7 +146,20 @@ COMMANDS = {
 """Title of the help -> file and function of a command -> what --help says: a line, examples, and the page."""
 
 WRITE_AT_THE_END = (
-    *("predict", "variants", "scan", "explain", "motifs", "design", "evaluate", "compare", "import", "export", "page"),
+    *(
+        "predict",
+        "variants",
+        "scan",
+        "explain",
+        "motifs",
+        "marginalize",
+        "design",
+        "evaluate",
+        "compare",
+        "import",
+        "export",
+        "page",
+    ),
 )
 """Commands whose output appears when all of it is written, so that an interruption leaves none. Those that keep
 finished parts say themselves how to go on."""

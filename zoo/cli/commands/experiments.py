@@ -1,0 +1,105 @@
+"""Experiments on a network: `zoo marginalize`, what a motif adds, and its relatives."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from zoo.cli import notes, options
+from zoo.cli.commands.predict import Files, prediction_job
+from zoo.cli.parsing import command_line
+from zoo.dna.read_options import STRICT, ReadOptions
+from zoo.experiments.options import BackgroundSequences, InsertOptions, PlaceOptions, ShownOptions
+from zoo.genome.options import IntervalOptions
+from zoo.prediction.options import TableOptions
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from zoo.experiments.backgrounds import Backgrounds
+    from zoo.experiments.measure import Experiment
+
+Folder = Annotated[Path, options.output("Folder for the table, the arrays and the figure.")]
+
+
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """Options of all experiments: the sequences, the model, and what is shown."""
+
+    overwrite: options.Overwrite = False
+    shown: Annotated[ShownOptions, options.SHOWN] = ShownOptions()  # noqa: RUF009 - frozen
+    table: Annotated[TableOptions, options.READING] = TableOptions()  # noqa: RUF009
+    reading: Annotated[ReadOptions, options.READING] = STRICT
+    intervals: Annotated[IntervalOptions, options.INTERVALS] = IntervalOptions()  # noqa: RUF009
+    model: options.Loaded = options.DEFAULT
+
+
+class Run:
+    """An experiment that begins: its outputs are checked, then its model is loaded and its sequences are read."""
+
+    def __init__(
+        self, name: str, files: Files, output: Path, given: Given, others: tuple[Path | None, ...] = ()
+    ) -> None:
+        from zoo.experiments.files import Outputs
+        from zoo.prediction.run import chunk_of
+
+        job = None
+        if files or given.intervals.given:
+            job = prediction_job(
+                name, files, given.table, given.intervals, given.reading, None, given.overwrite, given.model
+            )
+        read = job.inputs if job else ()
+        self.outputs = Outputs(
+            name, output, given.shown.figure_format, given.overwrite, (*read, *others), command_line()
+        )
+        self.outputs.check()
+        if job:
+            job.check_sources()
+        self.model = given.model.load()
+        self.names: list[str] = []
+        self.codes: np.ndarray | None = None
+        if job:
+            import numpy as np
+
+            length = self.model.spec.sequence_length
+            batches = list(job.records(length, chunk_of(self.model)))
+            self.names = [" ".join(map(str, row)) for labels, _ in batches for row in zip(*labels, strict=True)]
+            self.codes = np.concatenate([np.empty((0, length), np.uint8), *(codes for _, codes in batches)])
+
+    def backgrounds(self, sampling: BackgroundSequences) -> Backgrounds:
+        """The sequences that were read, or random ones."""
+        from zoo.experiments.backgrounds import Backgrounds
+
+        return Backgrounds(sampling, self.model.spec.sequence_length, self.codes)
+
+    def save(self, experiment: Experiment, sampling: BackgroundSequences, *used: Any) -> None:
+        """Do an experiment, write its folder, and say so. used: dataclasses of options, for the description."""
+        from zoo.experiments import measure
+
+        written = {name: value for one in (sampling, *used) for name, value in dataclasses.asdict(one).items()}
+        with notes.Bar("backgrounds") as bar:
+            described = measure.save(
+                self.model, experiment, self.backgrounds(sampling), self.outputs, written, bar.update_of
+            )
+        notes.summarize(described, "backgrounds")
+        notes.say(f"{self.outputs.folder}: {self.outputs.listed()}")
+
+
+def marginalize(
+    files: Files = None,
+    /,
+    *,
+    output: Folder,
+    inserting: Annotated[InsertOptions, options.FINDING] = InsertOptions(),
+    placing: Annotated[PlaceOptions, options.EXPERIMENT] = PlaceOptions(),
+    sampling: Annotated[BackgroundSequences, options.BACKGROUND] = BackgroundSequences(),
+    given: Annotated[Given, Parameter(name="*")] = Given(),
+) -> None:
+    from zoo.experiments.marginalization import Marginalization
+
+    run = Run("marginalize", files, output, given, (inserting.known,))
+    experiment = Marginalization(run.model, inserting, placing, sampling.seed, given.shown.targets)
+    run.save(experiment, sampling, inserting, placing, given.shown)

@@ -1,0 +1,165 @@
+"""The output folder of an experiment, whose files appear together or not at all.
+
+    NAME.tsv    a row for each condition: what it is, and for each target the measured numbers
+    NAME.npz    effects: of each condition in each background, float32 (B, C, T); and the columns of the table
+    NAME.png    the figure; or .svg or .pdf
+    NAME.json   the command, the options, and all rows of the table
+
+NAME is that of the command. Axes: B backgrounds, C conditions, T targets.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.errors import require
+from zoo.experiments.effects import Measured
+from zoo.formats import table_writer
+from zoo.formats.table_writer import Column
+from zoo.prediction import description
+from zoo.prediction.model import Model
+from zoo.spec import SPREAD
+from zoo.system import figures
+from zoo.system.atomic import Inputs, check_folder_target, replacing_folder
+
+EFFECTS = "effects"
+
+
+@dataclasses.dataclass(frozen=True)
+class Outputs:
+    """name: of the experiment.  figure_format: suffix of the figure.  inputs: files that are never replaced."""
+
+    name: str
+    folder: Path
+    figure_format: str = "png"
+    overwrite: bool = False
+    inputs: Inputs = ()
+    command: str = ""
+
+    @property
+    def ours(self) -> tuple[str, ...]:
+        """Files that a run writes; it replaces no others."""
+        return tuple(f"{self.name}.{kind}" for kind in ("tsv", "npz", "json", *figures.WITHOUT_DATE))
+
+    def listed(self) -> str:
+        """The names of the files, for a person."""
+        return f"{self.name}.tsv, {self.name}.{self.figure_format}, {self.name}.npz and {self.name}.json"
+
+    def check(self) -> None:
+        """Raise ZooError or MissingDependency, before any work, if the folder cannot be written."""
+        require("matplotlib", "explain", "figures")
+        require("scipy", "explain", "intervals")
+        check_folder_target(self.folder, self.overwrite, self.ours, self.inputs)
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[Path]:
+        """The folder to write into, which gets its name at the end."""
+        with replacing_folder(self.folder, self.overwrite, self.ours, self.inputs) as partial:
+            yield partial
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """labels: name -> a column of C texts or numbers.  measured: name -> numbers of C conditions and T targets.
+    targets: names."""
+
+    labels: Mapping[str, Column]
+    measured: Mapping[str, Measured]
+    targets: Sequence[str]
+
+    def columns(self) -> dict[str, Column | np.ndarray]:
+        """All columns: the labels, then for each target and quantity the mean, its interval, and what says how it
+        varies: the standard deviation over backgrounds, and for an ensemble over its members."""
+        found: dict[str, Column | np.ndarray] = dict(self.labels)
+        for number, target in enumerate(self.targets):
+            for name, one in self.measured.items():
+                start = f"{target}_{name}"
+                found |= {
+                    start: one.mean[:, number],
+                    f"{start}_low": one.low[:, number],
+                    f"{start}_high": one.high[:, number],
+                    f"{start}_background_sd": one.sd[:, number],
+                }
+                if one.members_sd is not None:
+                    found[f"{start}{SPREAD}"] = one.members_sd[:, number]
+        return found
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows with the numbers of the text, for JSON."""
+        columns = {
+            name: [float(np.float32(one)) for one in column] if isinstance(column, np.ndarray) else list(column)
+            for name, column in self.columns().items()
+        }
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+    def write(self, path: Path) -> None:
+        """Write tab-separated text."""
+        columns = self.columns()
+        names = [name for name, column in columns.items() if isinstance(column, np.ndarray)]
+        values = np.stack([columns[name] for name in names], 1).astype(np.float32)
+        first, *more = self.labels.values()
+        text = table_writer.header(names, labels=tuple(self.labels))
+        path.write_bytes(text + table_writer.rows(list(first), values, more=more))
+
+
+def write(outputs: Outputs, folder: Path, model: Model, table: Table, about: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the table and the description into an opened folder; returns the description.
+
+    about: entries of the description: `options`, and `counts` with `records` first.
+    """
+    table.write(folder / f"{outputs.name}.tsv")
+    described = {
+        "command": outputs.command,
+        **description.of_run(model.runtime, model.provider, model.spec),
+        "rc": model.rc,
+        "targets": list(table.targets),
+        "unit": model.spec.unit,
+        **about,
+    }
+    written = json.dumps(described | {"rows": table.rows()}, indent=2, allow_nan=False)
+    (folder / f"{outputs.name}.json").write_text(written + "\n", "utf-8")
+    return described
+
+
+class Arrays:
+    """The file NAME.npz: an array that is written row by row, and then whole ones.
+
+    shape: of the array `effects`; its first axis has the rows.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
+        self._archive = zipfile.ZipFile(path, "w", zipfile.ZIP_STORED)
+        self._effects = self._archive.open(_entry(EFFECTS), "w", force_zip64=True)
+        descr = np.lib.format.dtype_to_descr(np.dtype("<f4"))
+        np.lib.format.write_array_header_1_0(self._effects, {"descr": descr, "fortran_order": False, "shape": shape})
+
+    def add(self, effects: np.ndarray) -> None:
+        """Add rows of `effects`."""
+        self._effects.write(np.ascontiguousarray(effects, "<f4").tobytes())
+
+    def finish(self, table: Table) -> None:
+        """Add the columns of the table."""
+        self._effects.close()
+        for name, column in table.columns().items():
+            content = io.BytesIO()
+            np.save(content, np.asarray(column), allow_pickle=False)
+            self._archive.writestr(_entry(name), content.getvalue())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._effects.close()
+        self._archive.close()
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """An entry without a time, so that the same numbers give the same bytes."""
+    return zipfile.ZipInfo(f"{name}.npy")

@@ -1,0 +1,102 @@
+"""Options that several experiments share. Imports no library, since `--help` shows them.
+
+Positions are counted from 1, as in region strings.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Literal
+
+from zoo.errors import ZooError
+from zoo.options import Bounds, Seed, check
+
+MOST = 10_000_000
+"""Most backgrounds of an experiment."""
+
+USUAL = 200
+"""Random backgrounds by default."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BackgroundSequences:
+    """The sequences that motifs are put into: random ones, or those of files, or shuffles of these."""
+
+    backgrounds: Annotated[int | None, Bounds(2, MOST)] = None
+    """Random sequences to put the motifs into, default 200; not with FILE, whose sequences are then used."""
+
+    gc: Annotated[float | None, Bounds(0, 1)] = None
+    """Share of G and C in random sequences, default 0.5."""
+
+    shuffles: Annotated[int, Bounds(0, 10_000)] = 0
+    """Use so many dinucleotide shuffles of each sequence of FILE in place of itself."""
+
+    seed: Seed = 1234
+    """Seed of random sequences, shuffles and drawn sites; the same seed gives the same files."""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def check_source(self, given: bool) -> None:
+        """Raise ZooError for options that do not fit the source. given: whether sequences are given."""
+        if given and (self.backgrounds is not None or self.gc is not None):
+            raise ZooError("--backgrounds and --gc: are of random sequences; leave out FILE, or these options")
+        if not given and self.shuffles:
+            raise ZooError("--shuffles: needs sequences to shuffle; give FILE")
+
+
+@dataclasses.dataclass(frozen=True)
+class InsertOptions:
+    """The motifs of an experiment, and how they are written as bases."""
+
+    motifs: tuple[str, ...] = ()
+    """Motifs, A,B: names in --known, or sites in IUPAC letters such as TGASTCA, or NAME=SITE. An N keeps the base of
+    the background."""
+
+    known: Path | None = None
+    """MEME file of named motifs; by default motifs of fly enhancers and core promoters."""
+
+    letters: Literal["consensus", "drawn"] = "consensus"
+    """Insert the most probable base at each position, or for each background a site drawn by the probabilities."""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class PlaceOptions:
+    """Where a motif is put, and in which orientation."""
+
+    position: Annotated[int | None, Bounds(1)] = None
+    """First position of the motif, counted from 1; by default the motif is in the middle of the sequence."""
+
+    everywhere: bool = False
+    """Put the motif at every position in turn."""
+
+    step: Annotated[int, Bounds(1)] = 1
+    """Bases from one position to the next, with --everywhere."""
+
+    orientation: Literal["+", "-", "both"] = "+"
+    """Orientation of the motif: as it is written, its reverse complement, or each in turn."""
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.everywhere and self.position is not None:
+            raise ZooError("--position: is one place; leave out --everywhere or --position")
+        if self.step > 1 and not self.everywhere:
+            raise ZooError("--step: only applies to --everywhere")
+
+
+@dataclasses.dataclass(frozen=True)
+class ShownOptions:
+    """What is shown of the results."""
+
+    targets: tuple[str, ...] = ()
+    """Targets to show, A,B; default all."""
+
+    figure_format: Literal["png", "svg", "pdf"] = "png"
+    """Image format of the figure."""
+
+    def __post_init__(self) -> None:
+        check(self)
