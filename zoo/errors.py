@@ -104,6 +104,10 @@ class OutOfMemory(ZooError):  # noqa: N818
     """The device has too little memory for the request: exit status 2."""
 
 
+class BadSetting(ZooError):  # noqa: N818
+    """An environment variable has a value that cannot be obeyed, whatever the job: exit status 2."""
+
+
 class WrongLength(ZooError):  # noqa: N818
     """A sequence of another length than the model takes."""
 

@@ -7,11 +7,12 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import zoo
 from zoo import registry
-from zoo.errors import counted
+from zoo.errors import ZooError, counted
 from zoo.prediction import session
 from zoo.system import machine
 from zoo.system.files import cache_folder
@@ -78,7 +79,14 @@ def _findings() -> dict[str, dict[str, str]]:
     """What each plug-in reports about itself on this machine."""
     modules = {**registry.working("models"), **registry.working("runtimes")}
     asked = {name: getattr(module, "findings", None) for name, module in modules.items()}
-    return {name: dict(findings()) for name, findings in asked.items() if findings}
+    return {name: _finding(findings) for name, findings in asked.items() if findings}
+
+
+def _finding(findings: Callable[[], Mapping[str, str]]) -> dict[str, str]:
+    try:
+        return dict(findings())
+    except ZooError as error:
+        return {"problem": str(error)}
 
 
 def _problems() -> dict[str, dict[str, str]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.errors import LONGEST, MissingDependency, ZooError
+from zoo.errors import LONGEST, BadSetting, MissingDependency, ZooError
 from zoo.options import RunOptions
 from zoo.prediction import session
 from zoo.prediction.session import GENERAL_WAYS, Session
@@ -39,6 +39,8 @@ class AutomaticSession(Session):
             try:
                 session.check_here(runtime)  # before the weights are read
                 engine = session.start(find(session.files(runtime)), runtime, options)
+            except BadSetting:
+                raise  # another runtime would not obey it either
             except ZooError as error:
                 self._reasons[runtime] = error
             else:

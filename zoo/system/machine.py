@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import counted
+from zoo.errors import BadSetting, counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +26,9 @@ CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 SPINS = 2000
 """Turns of the loop in which a waiting OpenMP thread holds its core before it sleeps. GNU's default is 300,000."""
+
+INSTRUCTION_SETS = ("avx512", "avx2", "baseline")
+"""Instruction sets that compiled modules are built for, the fastest first. Every processor has its baseline."""
 
 LINE = 64
 """Bytes of a cache line, and of the widest register."""
@@ -71,6 +74,17 @@ def sleep_soon() -> None:
     """
     if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
         os.environ["GOMP_SPINCOUNT"] = str(SPINS)
+
+
+def instruction_set() -> str | None:
+    """Instruction set that ZOO_INSTRUCTION_SET demands of our compiled modules; None for the fastest that works here.
+
+    Raises BadSetting for an unknown name. A module raises it for a set that this processor does not have.
+    """
+    name = os.environ.get("ZOO_INSTRUCTION_SET") or None
+    if name is not None and name not in INSTRUCTION_SETS:
+        raise BadSetting(f"ZOO_INSTRUCTION_SET: expected one of {', '.join(INSTRUCTION_SETS)}, got {name}")
+    return name
 
 
 def driver_missing() -> str | None:

@@ -93,9 +93,11 @@ def start(weights: Checkpoint, device: str, options: RunOptions, budget: int = t
 
 
 def findings() -> dict[str, str]:
-    """The compiled kernel that runs here."""
-    built = next(iter(kernel.instruction_sets()), "not built; install a C compiler, then reinstall deepstarr-zoo")
-    return {"k-mer tables": built}
+    """The compiled kernel that runs here. Raises BadSetting as kernel.instruction_sets does."""
+    sets, used = kernel.compiled_sets(), kernel.instruction_sets()
+    if not sets:
+        return {"k-mer tables": "not built; install a C compiler, then reinstall deepstarr-zoo"}
+    return {"k-mer tables": f"{used[0]}; ZOO_INSTRUCTION_SET chooses one of {', '.join(sets)}"}
 
 
 class KmerEngine:

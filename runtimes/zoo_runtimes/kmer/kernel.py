@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from zoo.errors import BadSetting
 from zoo.layers.plain import Convolution, PlainLayers
 from zoo.spec import ALPHABET
+from zoo.system import machine
 from zoo.system.machine import aligned
 from zoo_runtimes.kmer.sharing import Layer, Sharing
 from zoo_runtimes.kmer.tables import Tables
@@ -31,9 +33,23 @@ TILE_ROWS = 12
 """Rows of the largest tile of a product, as ROWS in _each_set.h."""
 
 
-def instruction_sets() -> list[str]:
+def compiled_sets() -> list[str]:
     """Names of the compiled versions that this processor can run, the fastest first; empty if none was built."""
     return _kernel.instruction_sets() if BUILT else []
+
+
+def instruction_sets() -> list[str]:
+    """Those of compiled_sets() that may be used: all, or the one that ZOO_INSTRUCTION_SET names.
+
+    Raises BadSetting if this processor does not have that one, or no kernel was built.
+    """
+    sets, wanted = compiled_sets(), machine.instruction_set()
+    if wanted is None:
+        return sets
+    if wanted not in sets:
+        here = ", ".join(sets) or "nothing, since the kernel was not built"
+        raise BadSetting(f"ZOO_INSTRUCTION_SET: expected what kmer-cpu has on this machine ({here}), got {wanted}")
+    return [wanted]
 
 
 class Arrays:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -198,3 +201,17 @@ class TestCompiled:
                 trunk._trunk.forward(shape, 2, room, *bad, totals)
         with refuses("array", "small", kind=ValueError):
             trunk._trunk.forward(shape, 2, room[:100], rows, scale, scale, weight, out, totals)
+
+
+@pytest.mark.skipif(not (trunk.available() and trunk._trunk.matrix_unit()), reason="no matrix unit (AMX) here")
+def test_a_processor_with_a_matrix_unit_also_computes_on_avx512() -> None:
+    """A process knows one unit, so these tests run again in another, which is told to use AVX-512."""
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-k", "float32_is_float32 or bfloat16_rounds", __file__]
+    subprocess.run(command, env={**os.environ, "ZOO_INSTRUCTION_SET": "avx512"}, check=True)
+
+
+@pytest.mark.skipif(not trunk.BUILT, reason="not built")
+def test_a_lower_instruction_set_leaves_it_out() -> None:
+    code = "from zoo.models.deepstarr import _trunk; raise SystemExit(_trunk.available() or _trunk.matrix_unit())"
+    environment = {**os.environ, "ZOO_INSTRUCTION_SET": "avx2", "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)

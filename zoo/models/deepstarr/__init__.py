@@ -33,6 +33,7 @@ from zoo.models._convolutional import (
 )
 from zoo.models._fly_data import S2
 from zoo.options import Bounds
+from zoo.system import machine
 from zoo.weights.published import Published, PublishedFiles
 
 if TYPE_CHECKING:
@@ -296,11 +297,15 @@ def read_published(folder: Path) -> Checkpoint:
 
 
 def findings() -> dict[str, str]:
-    """Whether the compiled training step (trunk.py) works on this machine."""
+    """Whether the compiled training step (trunk.py) works on this machine. Raises BadSetting as machine.instruction_set
+    does."""
     try:
         from zoo.models.deepstarr import _trunk
     except ImportError:
         return {"training step": "not built; install a C compiler, then reinstall deepstarr-zoo"}
+    demanded = machine.instruction_set()
+    if demanded not in (None, "avx512"):
+        return {"training step": f"left out, since ZOO_INSTRUCTION_SET={demanded} has no bfloat16"}
     if _trunk.matrix_unit():
         return {"training step": "ready (AMX)"}
     if _trunk.available():

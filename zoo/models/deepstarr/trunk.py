@@ -24,6 +24,7 @@ from torch.nn import functional
 
 from zoo.layers.batch_norm import mean_over_processes, update_running
 from zoo.models.deepstarr import POOL_SIZE
+from zoo.system import machine
 from zoo.system.machine import aligned
 
 try:
@@ -43,7 +44,9 @@ _working = threading.local()
 
 
 def available() -> bool:
-    """Whether `convolve` works here."""
+    """Whether `convolve` works here. Raises BadSetting for an unknown ZOO_INSTRUCTION_SET; a set below AVX-512 has no
+    bfloat16."""
+    machine.instruction_set()  # _trunk reads the same variable
     return BUILT and _trunk.available()
 
 
