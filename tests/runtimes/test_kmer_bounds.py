@@ -50,8 +50,21 @@ def forward(looked_up: tables.Tables | None) -> Arguments:
 
 def mutants(looked_up: tables.Tables | None) -> Arguments:
     arguments = forward(looked_up)
-    room = np.zeros(kernel._kernel.room_of_mutants(arguments["program"]), np.float32)
+    room = np.zeros(kernel._kernel.room_of_edits(arguments["program"]), np.float32)
     return arguments | {"room": room, "out": np.empty((2, L, 4, T), np.float32)}
+
+
+def edits(looked_up: tables.Tables | None) -> Arguments:
+    compiled = kernel.Kernel(LAYERS, looked_up, kernel.instruction_sets()[0])
+    return {
+        "set": compiled.instruction_set,
+        "program": compiled.program,
+        "codes": np.repeat(codes_of(3), [1, 4, 2], axis=0),
+        "edited": codes_of(7)[::-1].copy(),
+        "room": np.zeros(kernel._kernel.room_of_edits(compiled.program), np.float32),
+        "out": np.empty((7, T), np.float32),
+        "kept": compiled,
+    }
 
 
 def contributions(looked_up: tables.Tables | None) -> Arguments:
@@ -90,6 +103,7 @@ def windows(looked_up: tables.Tables | None, stride: int = 1, number: int = 8) -
 WAYS: dict[str, Callable[[tables.Tables | None], Arguments]] = {
     "forward": forward,
     "mutants": mutants,
+    "edits": edits,
     "contributions": contributions,
     "windows": windows,
 }
@@ -142,6 +156,14 @@ def test_arrays_of_a_wrong_size_are_refused(way: str, built: tables.Tables) -> N
     else:
         wrong += [("codes", shorter, ("codes", SIZE)), ("codes", longer, ("codes", SIZE))]
         wrong += [("out", longer, ("result", SIZE))]
+    if way == "edits":
+        largest = int(right["edited"].max()) + 4
+        wrong += [
+            ("edited", shorter, ("edited", SIZE)),
+            ("edited", longer, ("edited", SIZE)),
+            ("edited", lambda edited: edited[:1], ("edited", SIZE)),
+            ("edited", lambda edited: edited + 4, ("codes", "0 to 3", f"got {largest}")),
+        ]
     if way == "contributions":
         largest = int(right["references"].max()) + 4
         wrong += [
@@ -160,7 +182,7 @@ def test_arrays_of_a_wrong_size_are_refused(way: str, built: tables.Tables) -> N
         call(way, right | {"set": "8086"})
 
 
-@pytest.mark.parametrize("way", ["forward", "mutants", "contributions"])
+@pytest.mark.parametrize("way", ["forward", "mutants", "edits", "contributions"])
 def test_an_n_is_a_valid_code_without_tables(way: str) -> None:
     right = WAYS[way](None)
     codes = right["codes"].copy()
@@ -179,7 +201,7 @@ def test_windows_need_tables(built: tables.Tables) -> None:
         call("windows", right | {"program": without.program})
 
 
-@pytest.mark.parametrize("way", ["room", "room_of_mutants", "room_of_contributions"])
+@pytest.mark.parametrize("way", ["room", "room_of_edits", "room_of_contributions"])
 def test_the_room_of_an_invalid_program_is_refused(way: str) -> None:
     with refuses("program", "at least", "got 24", kind=ValueError):
         getattr(kernel._kernel, way)(np.zeros(3, np.int64))
@@ -220,3 +242,30 @@ def test_windows_read_no_base_beyond_those_that_they_require(stride: int, plan: 
         held = np.frombuffer(memory, np.uint8, least, first)
         held[:] = codes[:least]
         np.testing.assert_array_equal(call("windows", right | {"codes": held, "before": before}), expected)
+
+
+@pytest.mark.skipif(not hasattr(mmap, "PROT_READ"), reason="this system has no mprotect")
+@pytest.mark.parametrize("with_tables", [True, False])
+def test_edits_read_and_write_only_inside_their_arrays(with_tables: bool, built: tables.Tables) -> None:
+    """Each array is next to a protected memory page, before it and behind it, where an access would crash the test."""
+    right = edits(built if with_tables else None)
+    expected = call("edits", right).copy()
+    held = []
+
+    def guarded(array: np.ndarray, at_end: bool) -> np.ndarray:
+        page = mmap.PAGESIZE
+        inside = -(-array.nbytes // page) * page
+        memory = mmap.mmap(-1, inside + 2 * page)
+        held.append(memory)
+        at = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+        for address in (at, at + page + inside):
+            assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(address), ctypes.c_size_t(page), 0) == 0
+        copied = np.frombuffer(
+            memory, array.dtype, array.size, page + (inside - array.nbytes if at_end else 0)
+        ).reshape(array.shape)
+        copied[:] = array
+        return copied
+
+    for at_end in (False, True):
+        kept_inside = {name: guarded(right[name], at_end) for name in ("codes", "edited", "room", "out")}
+        np.testing.assert_array_equal(call("edits", right | kept_inside), expected)

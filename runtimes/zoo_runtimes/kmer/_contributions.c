@@ -87,7 +87,7 @@ INLINE void NAME(second_results)(const int rows, const Program *program, const u
                                  int32_t *table_rows, float *sums, Map *out) {
     const int64_t last = program->positions * 2, width = out->width;
     for (int r = 0; r < rows; r++) {
-        NAME(find_rows)(program, codes[r], table_rows);
+        NAME(find_rows)(program, codes[r], 0, program->windows - 1, table_rows);
         for (int64_t p = 0, fetched = 0; p < last; p++) {
             for (; fetched < last + program->taps - 1 && fetched < p + NAME(AHEAD); fetched++)
                 NAME(fetch)(program, table_rows[fetched]);

@@ -35,15 +35,15 @@ INLINE void NAME(fetch)(const Program *program, int32_t row) {
     for (int64_t f = 0; f < length; f += 16) __builtin_prefetch(next + f);
 }
 
-/* Codes of one sequence -> the table row of each window. `rows` has room for taps - 1 more at the ends, for padding:
-   these always hold the row of zeros. */
-SHARED void NAME(find_rows)(const Program *program, const uint8_t *codes, int32_t *rows) {
+/* Codes of one sequence -> the table row of each window in [first, last]. `rows` has room for taps - 1 more at the ends,
+   for padding: these always hold the row of zeros. */
+SHARED void NAME(find_rows)(const Program *program, const uint8_t *codes, int64_t first, int64_t last, int32_t *rows) {
     const int32_t *start = (const int32_t *)program->starts, *length = (const int32_t *)program->lengths,
                   *offset = (const int32_t *)program->offsets;
     uint32_t kmer = 0;
-    for (int64_t p = 0, base = 0; p < program->windows; p++) {
+    for (int64_t p = first, base = 0; p <= last; p++) {
         /* windows that share a table follow each other, so only the last bases of each are new */
-        if (p == 0 || offset[p] != offset[p - 1]) base = start[p];
+        if (p == first || offset[p] != offset[p - 1]) base = start[p];
         for (; base < start[p] + length[p]; base++) kmer = kmer << 2 | codes[base];
         rows[program->left + p] = offset[p] + (int32_t)(kmer & ((1u << 2 * length[p]) - 1));
     }
@@ -60,7 +60,7 @@ INLINE void NAME(gather_any)(const Program *program, const int32_t *rows, float 
 /* Codes of one sequence -> output of the layers that the tables replace; positions are `stride` floats apart. See
    find_rows. */
 SHARED void NAME(look_up)(const Program *program, const uint8_t *codes, int32_t *rows, float *out, int64_t stride) {
-    NAME(find_rows)(program, codes, rows);
+    NAME(find_rows)(program, codes, 0, program->windows - 1, rows);
     const int64_t last = program->positions * program->pool + program->taps - 1;
     int64_t fetched = 0;
     for (int64_t p = 0; p < program->positions; p++, out += stride) {

@@ -54,7 +54,7 @@ static PyObject *instruction_sets(PyObject *self, PyObject *nothing) {
    Sizes and codes are checked. Addresses in a program or plan are trusted: kernel.py keeps the arrays. */
 typedef struct {
     const char *name;
-    Py_buffer program, more, codes, references, room, out;
+    Py_buffer program, more, codes, edited, references, room, out;
     int set;
     const Program *steps;
     int64_t count, targets;
@@ -126,7 +126,8 @@ static int begins(Call *call) {
 
 /* Releases all buffers. Returns the result of the method: None, or NULL with an exception set. */
 static PyObject *ended(Call *call, int done) {
-    Py_buffer *buffers[] = {&call->program, &call->more, &call->codes, &call->references, &call->room, &call->out};
+    Py_buffer *buffers[] = {&call->program,    &call->more, &call->codes, &call->edited,
+                            &call->references, &call->room, &call->out};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) PyBuffer_Release(buffers[i]);
     return done ? Py_NewRef(Py_None) : NULL;
 }
@@ -164,9 +165,9 @@ static PyObject *forward(PyObject *self, PyObject *arguments) {
     return ended(&call, fits);
 }
 
-static PyObject *room_of_mutants(PyObject *self, PyObject *arguments) {
+static PyObject *room_of_edits(PyObject *self, PyObject *arguments) {
     (void)self;
-    return floats_for(arguments, mutants_room);
+    return floats_for(arguments, edits_room);
 }
 
 static PyObject *mutants(PyObject *self, PyObject *arguments) {
@@ -175,13 +176,42 @@ static PyObject *mutants(PyObject *self, PyObject *arguments) {
     if (!PyArg_ParseTuple(arguments, "sy*y*w*w*", &call.name, &call.program, &call.codes, &call.room, &call.out))
         return NULL;
     const int fits = begins(&call) && has_sequences(&call) &&
-                     has_memory(&call, mutants_room(call.steps), call.codes.len * 4 * call.targets);
+                     has_memory(&call, edits_room(call.steps), call.codes.len * 4 * call.targets);
     if (fits) {
         const int64_t length = call.steps->length;
         Py_BEGIN_ALLOW_THREADS
         for (int64_t s = 0; s < call.count; s++)
-            MUTANTS[call.set](call.steps, (const uint8_t *)call.codes.buf + s * length, call.room.buf,
-                              (float *)call.out.buf + s * length * 4 * call.targets);
+            EDITS[call.set](call.steps, (const uint8_t *)call.codes.buf + s * length, NULL, 0, call.room.buf,
+                            (float *)call.out.buf + s * length * 4 * call.targets);
+        Py_END_ALLOW_THREADS
+    }
+    return ended(&call, fits);
+}
+
+/* Whether there is an edited sequence for each sequence. */
+static int has_edited(const Call *call) {
+    return is("bases of the edited sequences", call->codes.len, call->edited.len) &&
+           are_codes(&call->edited, !call->steps->table);
+}
+
+static PyObject *edits(PyObject *self, PyObject *arguments) {
+    (void)self;
+    Call call = {0};
+    if (!PyArg_ParseTuple(arguments, "sy*y*y*w*w*", &call.name, &call.program, &call.codes, &call.edited, &call.room,
+                          &call.out))
+        return NULL;
+    const int fits = begins(&call) && has_sequences(&call) && has_edited(&call) &&
+                     has_memory(&call, edits_room(call.steps), call.count * call.targets);
+    if (fits) {
+        const int64_t length = call.steps->length;
+        const uint8_t *codes = call.codes.buf, *edited = call.edited.buf;
+        Py_BEGIN_ALLOW_THREADS
+        for (int64_t first = 0, next = 0; first < call.count; first = next) {
+            const uint8_t *original = codes + first * length;
+            while (next < call.count && !memcmp(original, codes + next * length, length)) next++;
+            EDITS[call.set](call.steps, original, edited + first * length, next - first, call.room.buf,
+                            (float *)call.out.buf + first * call.targets);
+        }
         Py_END_ALLOW_THREADS
     }
     return ended(&call, fits);
@@ -277,10 +307,15 @@ static PyMethodDef METHODS[] = {
     {"forward", forward, METH_VARARGS,
      "forward(instruction_set, program, codes, room, out): base codes 0 to 3 (4 too, without tables), uint8 (N, L) -> "
      "activities, float32 (N, T). Releases the GIL; threads share a program, each needs a room of its own."},
-    {"room_of_mutants", room_of_mutants, METH_VARARGS, "room_of_mutants(program) -> floats that mutants needs beside."},
+    {"room_of_edits", room_of_edits, METH_VARARGS,
+     "room_of_edits(program) -> floats that mutants and edits need beside."},
     {"mutants", mutants, METH_VARARGS,
      "mutants(instruction_set, program, codes, room, out): base codes as forward takes them, uint8 (N, L) -> what each "
      "base in each place adds to the activities, float32 (N, L, 4, T). Releases the GIL as forward does."},
+    {"edits", edits, METH_VARARGS,
+     "edits(instruction_set, program, codes, edited, room, out): base codes as forward takes them, uint8 (N, L), and an "
+     "edited sequence for each, uint8 (N, L) -> its activities minus those of the sequence, float32 (N, T). Work is "
+     "shared between neighbours with the same sequence. Releases the GIL as forward does."},
     {"room_of_windows", room_of_windows, METH_VARARGS, "room_of_windows(program, plan) -> floats that windows needs."},
     {"windows", windows, METH_VARARGS,
      "windows(instruction_set, program, plan, codes, before, room, out): base codes 0 to 3 along a contig, uint8, of "

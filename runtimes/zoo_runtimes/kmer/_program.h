@@ -23,7 +23,7 @@ enum {
     SLACK = 16, /* floats that may be written after the end of a buffer */
     MOST_LANES = 16,   /* floats of the widest register */
     MOST_TOGETHER = 4, /* the largest TOGETHER of an instruction set */
-    GROUP = 3,         /* mutants of a base, or references, that go through the network together */
+    GROUP = 3,         /* edited sequences, or references, that go through the network together */
 };
 
 /* One Program, behind it its Convolutions, behind them its Matrices. table 0: the network begins with one-hot bases. */
@@ -119,10 +119,12 @@ typedef void (*Forward)(const Program *, const uint8_t *codes, int64_t count, fl
 extern const Forward FORWARD[NUMBER_OF_SETS];
 int64_t forward_room(const Program *); /* floats */
 
-/* _mutants.c: one sequence -> out[length][4][targets], what each base at each position adds to the activities */
-typedef void (*Mutants)(const Program *, const uint8_t *codes, float *room, float *out);
-extern const Mutants MUTANTS[NUMBER_OF_SETS];
-int64_t mutants_room(const Program *);
+/* _edits.c: one sequence, and `count` that are made from it -> out[count][targets], their activities minus those of the
+   sequence; with `edited` NULL, out[length][4][targets], what each base at each position adds to the activities */
+typedef void (*Edits)(const Program *, const uint8_t *codes, const uint8_t *edited, int64_t count, float *room,
+                      float *out);
+extern const Edits EDITS[NUMBER_OF_SETS];
+int64_t edits_room(const Program *);
 
 /* _contributions.c: one sequence -> out[length][4]; `back` is explained there */
 typedef void (*Contributions)(const Program *, const int64_t *back, const uint8_t *codes, const uint8_t *references,

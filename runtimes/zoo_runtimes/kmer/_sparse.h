@@ -1,7 +1,7 @@
-/* Products that skip inputs which are zero in all of a few rows: changes by a mutation, multipliers, activations.
+/* Products that skip inputs which are zero in all of a few rows: changes by an edit, multipliers, activations.
 
    ReLU and max-pooling leave half of the channels at zero, or unchanged. GROUP rows share the weights that are read.
-   Weights are packed as for _product.h; Layer and Map are in _program.h. Included by _mutants.c and _contributions.c.
+   Weights are packed as for _product.h; Layer and Map are in _program.h. Included by _edits.c and _contributions.c.
    */
 
 /* Lists the channels of a position that are not zero in all rows. */

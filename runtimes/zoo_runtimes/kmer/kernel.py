@@ -154,7 +154,14 @@ class Kernel(Compiled):
     def mutants(self, codes: np.ndarray) -> np.ndarray:
         """What each base at each position adds to the activities, float32 (N, L, 4, T); codes as in a call."""
         out = np.empty((*codes.shape, len(ALPHABET), self._targets), np.float32)
-        _kernel.mutants(self.instruction_set, self.program, codes, self._room(_kernel.room_of_mutants), out)
+        _kernel.mutants(self.instruction_set, self.program, codes, self._room(_kernel.room_of_edits), out)
+        return out
+
+    def edits(self, codes: np.ndarray, edited: np.ndarray) -> np.ndarray:
+        """Activities of edited sequences, uint8 (N, L), minus those of the sequences that they are made from, uint8 (N,
+        L), float32 (N, T). Work is shared between neighbours with the same sequence; it does not change the bits."""
+        out = np.empty((len(edited), self._targets), np.float32)
+        _kernel.edits(self.instruction_set, self.program, codes, edited, self._room(_kernel.room_of_edits), out)
         return out
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from zoo.dna import edits
 from zoo.dna.encoding import ONE_HOT, one_hot
 from zoo.layers import onnx_graph
 from zoo.layers.plain import Convolution, PlainLayers
@@ -48,9 +49,26 @@ class Network:
         differences. No tables are used, so that an N needs no special treatment.
         """
         out = np.empty((*codes.shape, len(ALPHABET), self._layers.shape.targets), np.float32)
+        places = np.arange(codes.shape[1])
+        bases = np.broadcast_to(np.eye(len(ALPHABET), dtype=np.float32), (len(places), 1, *[len(ALPHABET)] * 2))
         for row, sequence in enumerate(codes):
-            out[row] = _mutants(self._layers, ONE_HOT[sequence])
+            out[row] = _effects(self._layers, ONE_HOT[sequence], bases, places)
             out[row, sequence[:, None] == np.arange(len(ALPHABET))] = 0
+        return out
+
+    def edits(self, codes: np.ndarray, edited: np.ndarray) -> np.ndarray:
+        """Activities of edited sequences, uint8 (N, L), minus those of the sequences that they are made from, uint8 (N,
+        L), float32 (N, T), as `mutants` computes them. The bits depend on the widest stretch that changes."""
+        out = np.zeros((len(codes), self._layers.shape.targets), np.float32)
+        first, last = edits.stretches(codes, edited)
+        begins = np.flatnonzero((codes[1:] != codes[:-1]).any(axis=1)) + 1
+        for alike in np.split(np.arange(len(codes)), begins):
+            rows = alike[first[alike] <= last[alike]]
+            if len(rows):
+                width = int((last - first)[rows].max()) + 1
+                begin = np.minimum(first[rows], codes.shape[1] - width)
+                bases = ONE_HOT[edited[rows[:, None], begin[:, None] + np.arange(width)]]
+                out[rows] = _effects(self._layers, ONE_HOT[codes[rows[0]]], bases[:, :, None], begin)[:, 0]
         return out
 
     def contributions(self, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:
@@ -93,12 +111,12 @@ def _convolved(layer: Convolution, inputs: np.ndarray) -> np.ndarray:
     return sums.reshape(len(inputs), results, layer.pool, *sums.shape[2:])
 
 
-def _mutants(layers: PlainLayers, kept: np.ndarray) -> np.ndarray:
-    """One-hot bases of one sequence, (L, 4) -> float32 (L, 4, T). Axes of arrays: B = L bases that are replaced,
-    positions of a layer, 4 bases that replace them, channels."""
-    bases = len(kept)
-    first = np.arange(bases)  # the first position that a base can reach; the number of positions is the same for all
-    values = np.broadcast_to(np.eye(len(ALPHABET), dtype=np.float32), (bases, 1, len(ALPHABET), len(ALPHABET)))
+def _effects(layers: PlainLayers, kept: np.ndarray, values: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """What stretches that replace bases of one sequence add to its activities, float32 (B, V, T).
+
+    kept: one-hot bases of the sequence, (L, 4).  values: those of the stretches, (B, W, V, 4), B places and V variants
+    of each.  first: position at which a stretch begins, (B,).
+    """
     for layer, results in zip(layers.convolutions, layers.shape.positions[1:], strict=True):
         reach = (values.shape[1] + layer.taps - 2) // layer.pool + 2
         after = (first + layer.left - layer.taps + 1) // layer.pool
@@ -108,8 +126,8 @@ def _mutants(layers: PlainLayers, kept: np.ndarray) -> np.ndarray:
         values[(inside < 0) | (inside >= results)] = 0
         kept = _pooled(layer, np.pad(kept, ((layer.left, layer.right), (0, 0)))[None, :, None])[0, :, 0]
         first = after
-    hidden = _replaced(kept, values, first, np.zeros(bases, int), len(kept))
-    hidden, own = hidden.transpose(0, 2, 1, 3).reshape(bases, 4, -1), kept.reshape(1, -1)
+    hidden = _replaced(kept, values, first, np.zeros_like(first), len(kept))
+    hidden, own = hidden.transpose(0, 2, 1, 3).reshape(*hidden.shape[::2], -1), kept.reshape(1, -1)
     for matrix in layers.dense:
         hidden, own = (side @ matrix.weight + matrix.bias for side in (hidden, own))
         if matrix.relu:
@@ -118,16 +136,16 @@ def _mutants(layers: PlainLayers, kept: np.ndarray) -> np.ndarray:
 
 
 def _replaced(kept: np.ndarray, values: np.ndarray, first: np.ndarray, begin: np.ndarray, number: int) -> np.ndarray:
-    """`number` positions of a layer from `begin` on, for each base that is replaced: (B, number, 4, channels).
+    """`number` positions of a layer from `begin` on, for each place: (B, number, V, channels).
 
     kept: the layer of the sequence itself, (positions, channels), surrounded by zeros.  values: replace it from
-    position `first` on, (B, reach, 4, channels), zeros outside the layer.
+    position `first` on, (B, reach, V, channels), zeros outside the layer.
     """
     positions = begin[:, None] + np.arange(number)
     outside = (positions < 0) | (positions >= len(kept))
     stretch = kept[np.where(outside, 0, positions)]
     stretch[outside] = 0
-    stretch = np.repeat(stretch[:, :, None], len(ALPHABET), axis=2)
+    stretch = np.repeat(stretch[:, :, None], values.shape[2], axis=2)
     at = (first - begin)[:, None] + np.arange(values.shape[1])
     inside = (at >= 0) & (at < number)
     stretch[np.nonzero(inside)[0], at[inside]] = values[inside]
@@ -135,7 +153,7 @@ def _replaced(kept: np.ndarray, values: np.ndarray, first: np.ndarray, begin: np
 
 
 def _pooled(layer: Convolution, inputs: np.ndarray) -> np.ndarray:
-    """Convolution, ReLU and pooling: (B, positions, 4, in) -> (B, results, 4, out)."""
+    """Convolution, ReLU and pooling: (B, positions, V, in) -> (B, results, V, out)."""
     return np.maximum(_convolved(layer, inputs).max(axis=2), 0)
 
 
