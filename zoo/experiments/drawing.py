@@ -30,22 +30,30 @@ WIDEST = 24
 """Letters of a name that fit beside a bar."""
 
 
-def bars(names: Sequence[str], measured: Measured, targets: Sequence[str], label: str) -> Figure:
-    """The mean and its interval for each condition, a panel for each target. label: of the axis of numbers."""
+def bars(names: Sequence[str], measured: Mapping[str, Measured], targets: Sequence[str], label: str) -> Figure:
+    """Means and their intervals for each condition, a panel for each target.
+
+    measured: name of a quantity -> its numbers; several are bars beside each other.  label: of the axis of numbers.
+    """
     shown = targets[:MOST_SHOWN]
-    height = max(1.6, 0.9 + BAR_INCHES * len(names))
+    height = max(1.6, 0.9 + BAR_INCHES * len(names) * len(measured))
     figure, (panels,) = figures.new(PANEL_INCHES[0] * len(shown), height, columns=len(shown), sharey=True)
-    places = np.arange(len(names))
+    thick = 0.8 / len(measured)
     for number, (panel, target) in enumerate(zip(panels, shown, strict=True)):
-        mean = measured.mean[:, number]
-        errors = np.stack([mean - measured.low[:, number], measured.high[:, number] - mean])
-        colour = figures.COLOURS[number % len(figures.COLOURS)]
-        panel.barh(places, mean, xerr=errors, color=colour, height=0.7, error_kw={"linewidth": 0.8, "ecolor": "0.2"})
+        for order, (name, one) in enumerate(measured.items()):
+            mean = one.mean[:, number]
+            errors = np.stack([mean - one.low[:, number], one.high[:, number] - mean])
+            places = np.arange(len(names)) + (order - (len(measured) - 1) / 2) * thick
+            colour = figures.COLOURS[(number if len(measured) == 1 else order) % len(figures.COLOURS)]
+            lines = {"linewidth": 0.8, "ecolor": "0.2"}
+            panel.barh(places, mean, xerr=errors, color=colour, height=0.9 * thick, error_kw=lines, label=name)
         panel.axvline(0, color="0.2", linewidth=0.8)
-        panel.set_yticks(places, [short(name) for name in names], parse_math=False)
+        panel.set_yticks(np.arange(len(names)), [short(name) for name in names], parse_math=False)
         panel.set_xlabel(label, parse_math=False)
         titled(panel, target)
     panels[0].invert_yaxis()
+    if len(measured) > 1:
+        legend(panels[-1])
     return figure
 
 
@@ -74,10 +82,16 @@ def lines(
         panel.set_ylabel(label, parse_math=False)
         panel.margins(x=0.01)
         titled(panel, target)
-    legend = panels[-1].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    if len(conditions) > 1:
+        legend(panels[-1])
     return figure
+
+
+def legend(panel: Axes) -> None:
+    """Name the lines or bars, to the right of the panel."""
+    found = panel.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    for text in found.get_texts():
+        text.set_parse_math(False)
 
 
 def colour_of(number: int) -> tuple[str, str]:

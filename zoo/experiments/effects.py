@@ -26,7 +26,8 @@ EDITS = 1 << 14
 class Measured:
     """A number for each condition and target, float64 (C, T).
 
-    mean: over backgrounds.  low, high: its 95% confidence interval.  sd: standard deviation over backgrounds (ddof=1).
+    mean: over backgrounds, or what stands in their place.  low, high: its 95% confidence interval.  sd: standard
+    deviation over backgrounds (ddof=1).
     members_sd: standard deviation of the mean over the members of an ensemble, else None.
     """
 

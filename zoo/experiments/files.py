@@ -36,7 +36,8 @@ EFFECTS = "effects"
 
 @dataclasses.dataclass(frozen=True)
 class Outputs:
-    """name: of the experiment.  figure_format: suffix of the figure.  inputs: files that are never replaced."""
+    """name: of the experiment.  summary: of what NAME_SUMMARY.tsv has a row, or "" for no such table.
+    figure_format: suffix of the figure.  inputs: files that are never replaced."""
 
     name: str
     folder: Path
@@ -44,15 +45,18 @@ class Outputs:
     overwrite: bool = False
     inputs: Inputs = ()
     command: str = ""
+    summary: str = ""
 
     @property
     def ours(self) -> tuple[str, ...]:
         """Files that a run writes; it replaces no others."""
-        return tuple(f"{self.name}.{kind}" for kind in ("tsv", "npz", "json", *figures.WITHOUT_DATE))
+        kinds = ("tsv", "npz", "json", *figures.WITHOUT_DATE)
+        return (*(f"{self.name}.{kind}" for kind in kinds), f"{self.name}_*.tsv")
 
     def listed(self) -> str:
         """The names of the files, for a person."""
-        return f"{self.name}.tsv, {self.name}.{self.figure_format}, {self.name}.npz and {self.name}.json"
+        summary = f", {self.name}_{self.summary}.tsv" if self.summary else ""
+        return f"{self.name}.tsv{summary}, {self.name}.{self.figure_format}, {self.name}.npz and {self.name}.json"
 
     def check(self) -> None:
         """Raise ZooError or MissingDependency, before any work, if the folder cannot be written."""
@@ -69,34 +73,45 @@ class Outputs:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """labels: name -> a column of C texts or numbers.  measured: name -> numbers of C conditions and T targets.
-    targets: names."""
+    """labels: name -> a column of C texts or numbers.  measured: name -> numbers of C conditions and T targets, with
+    their intervals, or float (C, T) without.  targets: names.  over: what the means are over.  A number that does not
+    exist is NaN, NA in the text."""
 
     labels: Mapping[str, Column]
-    measured: Mapping[str, Measured]
+    measured: Mapping[str, Measured | np.ndarray]
     targets: Sequence[str]
+    over: str = "backgrounds"
 
     def columns(self) -> dict[str, Column | np.ndarray]:
         """All columns: the labels, then for each target and quantity the mean, its interval, and what says how it
-        varies: the standard deviation over backgrounds, and for an ensemble over its members."""
+        varies: the standard deviation over the backgrounds, and for an ensemble over its members."""
         found: dict[str, Column | np.ndarray] = dict(self.labels)
         for number, target in enumerate(self.targets):
             for name, one in self.measured.items():
-                start = f"{target}_{name}"
+                start = f"{target}_{name}" if name else target
+                if isinstance(one, np.ndarray):
+                    found[start] = one[:, number]
+                    continue
                 found |= {
                     start: one.mean[:, number],
                     f"{start}_low": one.low[:, number],
                     f"{start}_high": one.high[:, number],
-                    f"{start}_background_sd": one.sd[:, number],
+                    f"{start}_sd_{self.over}": one.sd[:, number],
                 }
                 if one.members_sd is not None:
                     found[f"{start}{SPREAD}"] = one.members_sd[:, number]
         return found
 
+    def interval(self, name: str) -> Measured:
+        """A quantity that has an interval."""
+        found = self.measured[name]
+        assert isinstance(found, Measured)
+        return found
+
     def rows(self) -> list[dict[str, Any]]:
         """The rows with the numbers of the text, for JSON."""
         columns = {
-            name: [float(np.float32(one)) for one in column] if isinstance(column, np.ndarray) else list(column)
+            name: [_plain(one) for one in column] if isinstance(column, np.ndarray) else list(column)
             for name, column in self.columns().items()
         }
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
@@ -108,15 +123,30 @@ class Table:
         values = np.stack([columns[name] for name in names], 1).astype(np.float32)
         first, *more = self.labels.values()
         text = table_writer.header(names, labels=tuple(self.labels))
-        path.write_bytes(text + table_writer.rows(list(first), values, more=more))
+        path.write_bytes(text + table_writer.rows([*map(str, first)], values, more=more, missing=True))
 
 
-def write(outputs: Outputs, folder: Path, model: Model, table: Table, about: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the table and the description into an opened folder; returns the description.
+def _plain(number: float) -> float | None:
+    """A number as the text has it; None for NaN."""
+    return None if np.isnan(number) else float(np.float32(number))
 
-    about: entries of the description: `options`, and `counts` with `records` first.
+
+def write(
+    outputs: Outputs,
+    folder: Path,
+    model: Model,
+    table: Table,
+    about: Mapping[str, Any],
+    summary: Table | None = None,
+) -> dict[str, Any]:
+    """Write the tables and the description into an opened folder; returns the description.
+
+    about: entries of the description: `options`, and `counts` with `records` first.  summary: a second table, see
+    Outputs.summary.
     """
     table.write(folder / f"{outputs.name}.tsv")
+    if summary is not None:
+        summary.write(folder / f"{outputs.name}_{outputs.summary}.tsv")
     described = {
         "command": outputs.command,
         **description.of_run(model.runtime, model.provider, model.spec),
@@ -125,7 +155,8 @@ def write(outputs: Outputs, folder: Path, model: Model, table: Table, about: Map
         "unit": model.spec.unit,
         **about,
     }
-    written = json.dumps(described | {"rows": table.rows()}, indent=2, allow_nan=False)
+    rows = {"rows": table.rows()} | ({outputs.summary: summary.rows()} if summary is not None else {})
+    written = json.dumps(described | rows, indent=2, allow_nan=False)
     (folder / f"{outputs.name}.json").write_text(written + "\n", "utf-8")
     return described
 

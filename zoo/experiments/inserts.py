@@ -14,7 +14,7 @@ import numpy as np
 
 from zoo.dna import sites
 from zoo.errors import ZooError, did_you_mean
-from zoo.experiments.options import InsertOptions
+from zoo.experiments.options import InsertOptions, MotifNames
 from zoo.formats import meme
 from zoo.motifs import known_motifs
 from zoo.spec import UNKNOWN_BASE
@@ -25,10 +25,12 @@ EVEN = 1e-6
 
 @dataclasses.dataclass(frozen=True)
 class Motif:
-    """probabilities: of A, C, G, T at each position, float64 (m, 4)."""
+    """probabilities: of A, C, G, T at each position, float64 (m, 4).  exact: made of letters, each of which stands for
+    the bases of its sites and no others."""
 
     name: str
     probabilities: np.ndarray
+    exact: bool = False
 
     def __len__(self) -> int:
         return len(self.probabilities)
@@ -54,12 +56,12 @@ class Motif:
         return np.ptp(self.probabilities, axis=1) < EVEN
 
 
-def motifs(options: InsertOptions, length: int) -> list[Motif]:
+def motifs(options: MotifNames, length: int) -> list[Motif]:
     """The motifs of the options. Raises ZooError for none, unknown ones, two of one name, and those longer than the
     sequences, of `length` bases."""
-    if not options.motifs:
-        raise ZooError("--motifs: expected one or more motifs, such as GATA,AP-1; zoo.motifs/known.meme has the names")
     known = {one.name: one.probabilities for one in meme.read(options.known or known_motifs.FILE).motifs}
+    if not options.motifs:
+        raise ZooError(f"--motifs: expected one or more motifs, such as TGASTCA; known are {', '.join(known)}")
     found = [_motif(text, known) for text in options.motifs]
     names = [one.name for one in found]
     for one in found:
@@ -80,7 +82,7 @@ def _motif(text: str, known: dict[str, np.ndarray]) -> Motif:
             f"--motifs {text}: expected the name of a known motif, or a site of IUPAC letters"
             f"{did_you_mean(text, list(known))}"
         )
-    return Motif(name if equals else site, sites.probabilities(letters, 1.0))
+    return Motif(name if equals else site, sites.probabilities(letters, 1.0), exact=True)
 
 
 def put(codes: np.ndarray, bases: np.ndarray, starts: Sequence[int] | np.ndarray) -> np.ndarray:

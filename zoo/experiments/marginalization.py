@@ -72,10 +72,10 @@ class Marginalization:
         return {EFFECT: added, ACTIVITY: before[:, None] + added}
 
     def draw(self, table: Table, unit: str) -> Figure:
-        measured = table.measured[EFFECT]
+        measured = table.interval(EFFECT)
         names = [motif.name if strand == "+" else f"{motif.name} (-)" for motif, strand, _ in self._conditions]
         if all(len(starts) == 1 for *_, starts in self._conditions):
-            return drawing.bars(names, measured, table.targets, f"effect ({unit})")
+            return drawing.bars(names, {EFFECT: measured}, table.targets, f"effect ({unit})")
         ends = np.cumsum([len(starts) for *_, starts in self._conditions])
         lines = {
             name: (starts + 1, slice(end - len(starts), end))

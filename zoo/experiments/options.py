@@ -47,18 +47,79 @@ class BackgroundSequences:
 
 
 @dataclasses.dataclass(frozen=True)
-class InsertOptions:
-    """The motifs of an experiment, and how they are written as bases."""
+class MotifNames:
+    """The motifs of an experiment."""
 
     motifs: tuple[str, ...] = ()
     """Motifs, A,B: names in --known, or sites in IUPAC letters such as TGASTCA, or NAME=SITE. An N keeps the base of
-    the background."""
+    the sequence."""
 
     known: Path | None = None
     """MEME file of named motifs; by default motifs of fly enhancers and core promoters."""
 
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class InsertOptions(MotifNames):
+    """How motifs are written as bases."""
+
     letters: Literal["consensus", "drawn"] = "consensus"
     """Insert the most probable base at each position, or for each background a site drawn by the probabilities."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SiteOptions(MotifNames):
+    """Which stretches of the sequences are sites of motifs."""
+
+    p_value: Annotated[float, Bounds(above=0, most=1)] = 1e-4
+    """A site of a named motif has a log-odds score that at most this share of random sites reach; of a short motif, the
+    best sites count. Sites that are given as letters match exactly, on both strands."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ReplacementOptions:
+    """What is put in the place of a stretch."""
+
+    replacements: Annotated[int, Bounds(2, 10_000)] = 20
+    """Replacements of each stretch."""
+
+    replace_by: Literal["shuffled", "random"] = "shuffled"
+    """Its own bases in another order, or random bases. A stretch of one base has no other order and stays."""
+
+    seed: Seed = 1234
+    """Seed of the replacements; those of a stretch depend only on this, its sequence and its place."""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class WindowOptions:
+    """Windows in place of motifs."""
+
+    window: Annotated[int | None, Bounds(1)] = None
+    """Replace windows of so many bases, in place of the sites of --motifs."""
+
+    step: Annotated[int | None, Bounds(1)] = None
+    """Bases from one window to the next; default half a window."""
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.step is not None and self.window is None:
+            raise ZooError("--step: only applies to --window")
+
+
+@dataclasses.dataclass(frozen=True)
+class FlankOptions:
+    """Which bases around a site are exchanged."""
+
+    width: Annotated[int, Bounds(1)] = 5
+    """Bases on each side of a site that are exchanged, as far as the sequence has them."""
+
+    donors: Literal["random", "sites"] = "random"
+    """Take random bases, or the bases around other sites of the same motif."""
 
     def __post_init__(self) -> None:
         check(self)

@@ -52,6 +52,14 @@ COMMANDS = {
             zoo marginalize --motifs GATA --everywhere --step 5 -o along
             zoo marginalize seqs.fa --shuffles 10 --motifs mine=TGASTCA -o mine
             docs/experiments.md""",
+        "experiments:ablate": """Replace the sites of motifs, or windows, and measure what the activity loses.
+            zoo ablate seqs.fa --motifs GATA,AP-1 -o replaced
+            zoo ablate seqs.fa --window 10 -o windows
+            docs/experiments.md""",
+        "experiments:flanks": """Exchange the bases around the sites of motifs, and measure what the sites owe to them.
+            zoo flanks seqs.fa --motifs GATA,AP-1 -o exchanged
+            zoo flanks seqs.fa --motifs GATA --width 10 --donors sites -o swapped
+            docs/experiments.md""",
         "design:design": """Design sequences with a high activity, changing one base a round.
             zoo design --target dev -o designs.fa
             zoo design --target dev --start seqs.fa --rounds 5 --keep 'hk<1' -o raised.fa

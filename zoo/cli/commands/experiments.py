@@ -1,4 +1,4 @@
-"""Experiments on a network: `zoo marginalize`, what a motif adds, and its relatives."""
+"""Experiments on a network: `zoo marginalize`, `zoo ablate`, `zoo flanks` and their relatives."""
 
 from __future__ import annotations
 
@@ -12,7 +12,17 @@ from zoo.cli import notes, options
 from zoo.cli.commands.predict import Files, prediction_job
 from zoo.cli.parsing import command_line
 from zoo.dna.read_options import STRICT, ReadOptions
-from zoo.experiments.options import BackgroundSequences, InsertOptions, PlaceOptions, ShownOptions
+from zoo.errors import ZooError
+from zoo.experiments.options import (
+    BackgroundSequences,
+    FlankOptions,
+    InsertOptions,
+    PlaceOptions,
+    ReplacementOptions,
+    ShownOptions,
+    SiteOptions,
+    WindowOptions,
+)
 from zoo.genome.options import IntervalOptions
 from zoo.prediction.options import TableOptions
 
@@ -21,6 +31,7 @@ if TYPE_CHECKING:
 
     from zoo.experiments.backgrounds import Backgrounds
     from zoo.experiments.measure import Experiment
+    from zoo.experiments.stretches import Edits, Sample
 
 Folder = Annotated[Path, options.output("Folder for the table, the arrays and the figure.")]
 
@@ -41,7 +52,13 @@ class Run:
     """An experiment that begins: its outputs are checked, then its model is loaded and its sequences are read."""
 
     def __init__(
-        self, name: str, files: Files, output: Path, given: Given, others: tuple[Path | None, ...] = ()
+        self,
+        name: str,
+        files: Files,
+        output: Path,
+        given: Given,
+        others: tuple[Path | None, ...] = (),
+        summary: str = "",
     ) -> None:
         from zoo.experiments.files import Outputs
         from zoo.prediction.run import chunk_of
@@ -52,8 +69,9 @@ class Run:
                 name, files, given.table, given.intervals, given.reading, None, given.overwrite, given.model
             )
         read = job.inputs if job else ()
+        self._shown = given.shown
         self.outputs = Outputs(
-            name, output, given.shown.figure_format, given.overwrite, (*read, *others), command_line()
+            name, output, given.shown.figure_format, given.overwrite, (*read, *others), command_line(), summary
         )
         self.outputs.check()
         if job:
@@ -79,13 +97,38 @@ class Run:
         """Do an experiment, write its folder, and say so. used: dataclasses of options, for the description."""
         from zoo.experiments import measure
 
-        written = {name: value for one in (sampling, *used) for name, value in dataclasses.asdict(one).items()}
+        written = _written(sampling, *used, self._shown)
         with notes.Bar("backgrounds") as bar:
             described = measure.save(
                 self.model, experiment, self.backgrounds(sampling), self.outputs, written, bar.update_of
             )
-        notes.summarize(described, "backgrounds")
+        self._say(described, "backgrounds")
+
+    def sequences(self) -> tuple[np.ndarray, list[str]]:
+        """The sequences that were read, uint8 (N, L), and their names. Raises ZooError if there are none."""
+        if self.codes is None or not len(self.codes):
+            raise ZooError(f"FILE is missing; see zoo {self.outputs.name} --help")
+        return self.codes, self.names
+
+    def save_stretches(self, sample: Sample, edits: Edits, *used: Any) -> None:
+        """Edit stretches of the sequences, write the folder, and say so. used: as for `save`."""
+        from zoo.experiments import stretches
+
+        targets = self.model.spec.target_indices(self._shown.targets)
+        with notes.Bar("stretches") as bar:
+            described = stretches.save(
+                self.model, sample, edits, targets, self.outputs, _written(*used, self._shown), bar.update_of
+            )
+        self._say(described, "sequences")
+
+    def _say(self, described: dict[str, Any], unit: str) -> None:
+        notes.summarize(described, unit)
         notes.say(f"{self.outputs.folder}: {self.outputs.listed()}")
+
+
+def _written(*used: Any) -> dict[str, Any]:
+    """The fields of dataclasses of options, for the description."""
+    return {name: value for one in used for name, value in dataclasses.asdict(one).items()}
 
 
 def marginalize(
@@ -102,4 +145,39 @@ def marginalize(
 
     run = Run("marginalize", files, output, given, (inserting.known,))
     experiment = Marginalization(run.model, inserting, placing, sampling.seed, given.shown.targets)
-    run.save(experiment, sampling, inserting, placing, given.shown)
+    run.save(experiment, sampling, inserting, placing)
+
+
+def ablate(
+    files: Files = None,
+    /,
+    *,
+    output: Folder,
+    finding: Annotated[SiteOptions, options.FINDING] = SiteOptions(),
+    windows: Annotated[WindowOptions, options.EXPERIMENT] = WindowOptions(),
+    replacing: Annotated[ReplacementOptions, options.EXPERIMENT] = ReplacementOptions(),
+    given: Annotated[Given, Parameter(name="*")] = Given(),
+) -> None:
+    from zoo.experiments import ablation
+
+    summary = "motifs" if windows.window is None else "windows"
+    run = Run("ablate", files, output, given, (finding.known,), summary)
+    sample = ablation.sample(*run.sequences(), finding, windows)
+    run.save_stretches(sample, ablation.Ablation(replacing, sample.by_place), finding, windows, replacing)
+
+
+def flanks(
+    files: Files = None,
+    /,
+    *,
+    output: Folder,
+    finding: Annotated[SiteOptions, options.FINDING] = SiteOptions(),
+    exchanging: Annotated[FlankOptions, options.EXPERIMENT] = FlankOptions(),
+    replacing: Annotated[ReplacementOptions, options.EXPERIMENT] = ReplacementOptions(),
+    given: Annotated[Given, Parameter(name="*")] = Given(),
+) -> None:
+    from zoo.experiments import ablation, flank_swaps
+
+    run = Run("flanks", files, output, given, (finding.known,), "motifs")
+    sample = ablation.sample(*run.sequences(), finding)
+    run.save_stretches(sample, flank_swaps.FlankSwaps(sample, exchanging, replacing), finding, exchanging, replacing)
