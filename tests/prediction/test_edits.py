@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from checkpoints import CONFIGS, ODD, SMALL_CONFIGS, TRACED, random_checkpoint, random_codes
 from refusals import refuses
 
-from zoo.prediction import by_prediction, session
+from zoo import registry
+from zoo.dna import edits
+from zoo.errors import MissingDependency
+from zoo.prediction import session
 from zoo.prediction.members import Each, Ensemble
 from zoo.prediction.session import Session, open_session
 from zoo.prediction.strands import BothStrands
@@ -89,18 +94,22 @@ def kinds_of_edits(length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return codes, np.array(made)[order], np.array(rows)[order]
 
 
-# the kernels of kmer-cpu are made for the sizes of the variants; other runtimes treat all sizes alike, and
-# test_onnx_shared.py has graphs of all kinds
 @pytest.mark.parametrize(
     ("runtime", "name"),
     [
         (runtime, name)
         for runtime in WITH_A_WAY
-        for name in (CONFIGS if runtime == "kmer-cpu" else SMALL_CONFIGS)
+        # the kernels of kmer-cpu are made for the sizes of the variants; test_onnx_shared.py has graphs of all kinds
+        for name in (CONFIGS if runtime == "kmer-cpu" else {**SMALL_CONFIGS, "original": None})
         if name not in SLOW
     ],
 )
-def test_a_runtimes_own_way_gives_the_numbers_of_the_general_way(runtime: str, name: str) -> None:
+def test_a_runtimes_own_way_gives_the_numbers_of_the_general_way(
+    runtime: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # an export is compared with the network in NumPy, without the time that PyTorch takes to be imported
+    exporter = registry.load("exporters", "onnx")
+    monkeypatch.setattr(exporter.network, "from_checkpoint", mock.Mock(side_effect=MissingDependency("no PyTorch")))
     weights = random_checkpoint(CONFIGS[name])
     if session.missing(runtime) or session.refuses(runtime, weights.spec):
         return
@@ -110,7 +119,7 @@ def test_a_runtimes_own_way_gives_the_numbers_of_the_general_way(runtime: str, n
         return
     codes, edited, rows = kinds_of_edits(weights.spec.sequence_length)
     found = running.edits(codes, edited, rows)
-    expected = by_prediction.edits(running.predict, codes, edited, rows)
+    expected = edits.effects(running.predict, codes, edited, rows)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=2e-5)
     same = (edited == codes[rows]).all(axis=1)
     assert same.any()
@@ -119,7 +128,7 @@ def test_a_runtimes_own_way_gives_the_numbers_of_the_general_way(runtime: str, n
     np.testing.assert_allclose(one, expected[rows == 0][:1], rtol=1e-5, atol=2e-5)
     strands = BothStrands(running)
     found = strands.edits(codes, edited, rows)
-    np.testing.assert_allclose(found, by_prediction.edits(strands.predict, codes, edited, rows), rtol=1e-5, atol=2e-5)
+    np.testing.assert_allclose(found, edits.effects(strands.predict, codes, edited, rows), rtol=1e-5, atol=2e-5)
 
 
 def test_edits_of_an_ensemble_are_means_and_those_of_each_member_lie_side_by_side() -> None:

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from kmer_ways import WAYS, computing, networks, runtime, small_budgets, started
 from zoo_runtimes.kmer import kernel, numpy_network, tables
 
+from zoo.dna import edits
 from zoo.dna.encoding import one_hot
 from zoo.layers import plain
 from zoo.models import deepstarr
 from zoo.models.deepstarr import Config
-from zoo.prediction import by_prediction
 from zoo.prediction.session import open_session, refuses
 from zoo.weights.checkpoint import Checkpoint
 
@@ -44,7 +44,7 @@ def edited_at_random(
 
 def in_float64(weights: Checkpoint, codes: np.ndarray, edited: np.ndarray, rows: np.ndarray) -> np.ndarray:
     layers = deepstarr.plain_layers(weights.config, weights.arrays)
-    return by_prediction.edits(lambda part: plain.activities(layers, one_hot(part)), codes, edited, rows)
+    return edits.effects(lambda part: plain.activities(layers, one_hot(part)), codes, edited, rows)
 
 
 @settings(max_examples=50, deadline=None)

@@ -1,4 +1,4 @@
-"""onnx-cpu: mutants and windows that share the local part of a graph have the numbers of plain predictions."""
+"""onnx-cpu: mutants, edits and windows that share the local part of a graph have the numbers of plain predictions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
-from zoo_runtimes.onnx import mutants, network, shared  # noqa: E402
+from zoo_runtimes.onnx import edits, network, shared  # noqa: E402
 from zoo_runtimes.onnx import windows as along  # noqa: E402
 from zoo_runtimes.onnx.graph import NotShared  # noqa: E402
 
@@ -329,12 +329,39 @@ def compare(work: shared.SharedWork, run: Callable[[np.ndarray], np.ndarray], st
     expected = by_prediction.mutants(run, codes, TARGETS)
     assert np.count_nonzero(expected) > expected.size // 8
     np.testing.assert_allclose(effects(codes), expected, rtol=0, atol=2e-5 * abs(run(codes)).max())
+    compare_edits(work, run, codes)
     contig = np.random.default_rng(2).integers(0, 5, LENGTH + 60, np.uint8)
     for stride in strides:
         assert work._of_stride(stride) is not None
         each = run(windows.cut(contig, LENGTH, stride))
         np.testing.assert_allclose(activities(contig, stride), each, rtol=0, atol=2e-5 * abs(each).max())
         np.testing.assert_allclose(activities(contig[:LENGTH], stride), each[:1], rtol=0, atol=2e-5 * abs(each).max())
+
+
+def compare_edits(work: shared.SharedWork, run: Callable[[np.ndarray], np.ndarray], codes: np.ndarray) -> None:
+    """Compare edits of stretches of any width, at both ends and between, of two places and of none."""
+    effects = work.edits()
+    assert effects is not None
+    random = np.random.default_rng(3)
+    edited, rows = [], []
+    for width in (1, 2, 5, 11, LENGTH // 2, LENGTH):
+        for first in {0, 3, LENGTH - width} & {*range(LENGTH - width + 1)}:
+            for row in (0, 1):
+                one = codes[row].copy()
+                one[first : first + width] = random.integers(0, 5, width)
+                edited.append(one)
+                rows.append(row)
+    edited += [codes[1], codes[0].copy()]
+    edited[-1][[2, LENGTH - 9]] = (edited[-1][[2, LENGTH - 9]] + 1) % 4
+    order = random.permutation(len(edited))
+    made, of = np.array(edited)[order], np.array([*rows, 1, 0])[order]
+    found, expected = effects(codes, made, of), run(made) - run(codes)[of]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5 * abs(run(codes)).max())
+    same = (made == codes[of]).all(axis=1)
+    np.testing.assert_array_equal(found[same], 0)
+    np.testing.assert_array_equal(effects(codes, codes[of], of), 0)
+    widths = {key[1] for key, way in work._ways.items() if key[0] == "width" and way}
+    assert {1, 2, 6, 12, 24, LENGTH} <= widths
 
 
 def framed_network(layout: str) -> Any:
@@ -439,10 +466,11 @@ def test_what_shares_too_little_has_no_shorter_way(make: Callable[[Net], str], t
     net = Net()
     work, _ = sharing(net, make(net), tmp_path)
     with pytest.raises(NotShared):
-        mutants.Mutants(work._network())
+        edits.Edits(work._network(), 1)
     with pytest.raises(NotShared):
         along.Windows(work._network(), 1)
     assert work.mutants() is None
+    assert work.edits() is None
     assert work.windows() is None
 
 

@@ -1,4 +1,4 @@
-"""Effects of mutants and edits by predicting each sequence: for engines without a faster way, and for tests.
+"""Effects of mutants by predicting each, and checks of edits: for engines without a faster way, and for tests.
 
 predict: base codes, uint8 (N, L) -> activities, float32 (N, T).  codes: uint8 (N, L).
 """
@@ -31,12 +31,6 @@ def mutants(predict: Predict, codes: np.ndarray, targets: int) -> np.ndarray:
         activities = predict(np.concatenate([part, mutated]))
         out[first + row, position, base] = activities[len(part) :] - activities[row]
     return out
-
-
-def edits(predict: Predict, codes: np.ndarray, edited: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Activities of edited sequences, uint8 (M, L), minus those of the sequences that they are made from, float32 (M,
-    T); see Session.edits."""
-    return predict(edited) - predict(codes)[rows]
 
 
 def check_rows(rows: np.ndarray, edited: int, sequences: int) -> None:

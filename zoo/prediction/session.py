@@ -18,7 +18,7 @@ import numpy as np
 
 from zoo import registry
 from zoo.contracts import Engine
-from zoo.dna import windows
+from zoo.dna import edits, windows
 from zoo.dna.encoding import check_codes
 from zoo.errors import MissingDependency, ZooError, did_you_mean, nearest_first
 from zoo.options import RunOptions
@@ -222,7 +222,7 @@ class Session:
         by_prediction.check_rows(rows, len(edited), len(codes))
         shorter = getattr(self._engine, "edits", None)
         if shorter is None or not len(edited):
-            return by_prediction.edits(self.predict, codes, edited, rows)
+            return edits.effects(self.predict, codes, edited, rows)
         whole = [np.ascontiguousarray(one) for one in (codes, edited, rows.astype(np.intp))]
         return self._begin(lambda part: self._mean(shorter(part, *whole[1:])), whole[:1]).result()
 

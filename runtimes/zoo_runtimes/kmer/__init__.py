@@ -157,7 +157,10 @@ class KmerEngine:
         for fast, found in self._parts(np.maximum(originals, edited)[order], EDIT):
             network, found = self._network(kernel.Kernel, fast), order[found]
             self._in_blocks(network.edits, [originals, edited], found[~wide[found]], EDITS, out)
-            self._in_blocks(_plain_edits(network), [originals, edited], found[wide[found]], BLOCK, out)
+            found = found[wide[found]]
+            if len(found):
+                predict = functools.partial(self._predicted, network)
+                out[found] = edits.effects(predict, codes, edited[found], rows[found])
         return out
 
     def contributions(self, codes: np.ndarray, references: np.ndarray, target: int) -> np.ndarray:
@@ -172,6 +175,11 @@ class KmerEngine:
         out = np.empty((*codes.shape, len(ALPHABET)), np.float32)
         gradient = self._network(kernel.Backward, False).gradient  # tables hardly make this faster
         self._in_blocks(functools.partial(gradient, target=target), [codes], np.arange(len(codes)), 1, out)
+        return out
+
+    def _predicted(self, network: Callable[[np.ndarray], np.ndarray], codes: np.ndarray) -> np.ndarray:
+        out = np.empty((len(codes), len(self.spec.targets)), np.float32)
+        self._in_blocks(network, [codes], np.arange(len(codes)), BLOCK, out)
         return out
 
     def _parts(self, codes: np.ndarray, worth: float) -> list[tuple[bool, np.ndarray]]:
@@ -277,17 +285,6 @@ class KmerEngine:
 def _split(known: np.ndarray) -> list[tuple[bool, np.ndarray]]:
     """Whether to use tables, and the rows: with tables where `known` is true, without them elsewhere."""
     return [(fast, rows) for fast in (True, False) if len(rows := np.flatnonzero(known == fast))]
-
-
-def _plain_edits(network: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """Effects of edits by predicting each edited sequence, and once the sequences that neighbours are made from."""
-
-    def effects(codes: np.ndarray, edited: np.ndarray) -> np.ndarray:
-        new = np.r_[True, (codes[1:] != codes[:-1]).any(axis=1)]
-        activities: np.ndarray = network(edited) - network(codes[new])[np.cumsum(new) - 1]
-        return activities
-
-    return effects
 
 
 def _stretches(wanted: np.ndarray) -> list[tuple[int, int]]:

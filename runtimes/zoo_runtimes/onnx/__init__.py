@@ -41,7 +41,7 @@ FILES = (".onnx",)
 AUTOMATIC = {"cuda": 40, "cpu": 10}
 TRUST = {"cpu": 10}
 LIBRARIES = ("onnx",)
-SHORTER_WAYS = ("windows", "mutants")
+SHORTER_WAYS = ("windows", "mutants", "edits")
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 PRECISIONS = {"cpu": ("fp32",), "cuda": ("fp32", "tf32")}
@@ -168,6 +168,11 @@ class OnnxEngine:
     def mutants(self) -> Callable[[np.ndarray], np.ndarray] | None:
         """The way of zoo.contracts.ShorterWays; None for a network whose mutants share too little."""
         return self._way("mutants")
+
+    @property
+    def edits(self) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None:
+        """The way of zoo.contracts.ShorterWays; None for a network whose edits share too little."""
+        return self._way("edits")
 
     def _way(self, name: str) -> Callable[..., np.ndarray] | None:
         found = getattr(self._shared, name)() if self._device == "cpu" else None

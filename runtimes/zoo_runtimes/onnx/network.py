@@ -6,6 +6,7 @@ Needs `onnx`.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,16 +31,16 @@ TOLERANCE = 2e-5
 """Largest difference from plain predictions, over the largest prediction."""
 
 CHECKED = 24
-"""Mutants or windows in that comparison."""
+"""Edits or windows in that comparison."""
 
 UNKNOWN_SHARE = 0.02
 """Share of Ns in its random sequences."""
 
 BLOCK = 1 << 21
-"""Numbers of the largest array in a batch of mutants or windows; such an array fits the caches."""
+"""Numbers of the largest array in a batch of edits or windows; such an array fits the caches."""
 
 MOST_ROWS = 1024
-"""Mutants or windows in a batch."""
+"""Edits or windows in a batch."""
 
 ELEMENT, MOVED = 10.0, 40.0
 """Time to write a number in a layer, and to copy one between layers, over that of a multiplication."""
@@ -98,7 +99,7 @@ class Network:
         return float(np.prod(self.graph.shapes[tensor])) / self.grids[tensor].positions
 
     def rows(self, widths: Mapping[Use, int]) -> int:
-        """Mutants or windows in a batch. widths: of the stretches that segments read."""
+        """Edits or windows in a batch. widths: of the stretches that segments read."""
         sizes = [self.size(use.tensor) * width for use, width in widths.items()]
         sizes += [self.size(name) * self.grids[name].positions for name in self.region.last]
         return int(min(max(BLOCK * len(self.strands) // max(sizes), 1), MOST_ROWS))
@@ -123,12 +124,16 @@ class Network:
             raise NotShared("other numbers")
 
     def check_time(self, local: float) -> None:
-        """Raise NotShared unless mutants or windows are faster with this time for the local part of one."""
-        if self.whole < GAIN * (local + self._rest_time):
+        """Raise NotShared unless mutants, edits or windows are faster with this time for the local part of one."""
+        if not self.saves(local):
             raise NotShared("no time is saved")
 
+    def saves(self, local: float, number: float = math.inf) -> bool:
+        """Whether it is faster if so many share the computation of one whole sequence."""
+        return self.whole * (1 - 1 / number) >= GAIN * (local + self._rest_time)
+
     def patch_time(self, segment: Segment, width: int) -> float:
-        """Time to compute `width` positions of a segment's output in one mutant or window."""
+        """Time to compute `width` positions of a segment's output in one edit or window."""
         if not width:
             return 0
         total = sum(MOVED * self.size(use.tensor) * stretch_width(use, width) for use in segment.uses)

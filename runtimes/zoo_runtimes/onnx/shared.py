@@ -1,4 +1,4 @@
-"""Which ways an engine has to share work between mutants and between windows. They need `onnx` when first asked for.
+"""Which ways an engine has to share work between edits, mutants and windows. They need `onnx` when first asked for.
 
 Nothing is approximated: an operator that is not known ends the shared part of the network, and the first numbers are
 compared with plain predictions. Where sharing is not possible or saves no time, there is no way.
@@ -10,10 +10,11 @@ import functools
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from zoo.dna import windows as dna_windows
-from zoo_runtimes.onnx import mutants, network, windows
+from zoo_runtimes.onnx import network, windows
+from zoo_runtimes.onnx.edits import Edits, effects
 from zoo_runtimes.onnx.graph import Start
 from zoo_runtimes.onnx.network import Run
 from zoo_runtimes.onnx.root import Feed
@@ -21,8 +22,7 @@ from zoo_runtimes.onnx.root import Feed
 if TYPE_CHECKING:
     import numpy as np
 
-MUTANTS = 0
-"""Key of the mutants among the ways; that of windows is their stride."""
+Way = TypeVar("Way")
 
 
 class SharedWork:
@@ -36,11 +36,21 @@ class SharedWork:
         self._run, self._length = run, length
         self._network = functools.cache(lambda: network.Network(path, output, feed, run, length, start))
         self._finding = threading.Lock()
-        self._ways: dict[int, Run | None] = {}
+        self._ways: dict[tuple[str, int], Any] = {}
 
     def mutants(self) -> Run | None:
         """Computes `mutants` of zoo.contracts.ShorterWays."""
-        return self._way(MUTANTS, lambda: mutants.Mutants(self._network()).effects)
+        found = self._of_width(1)
+        return found.mutants if found else None
+
+    def edits(self) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None:
+        """Computes `edits` of zoo.contracts.ShorterWays, of any width."""
+        if not self._of_width(1):
+            return None
+        return functools.partial(effects, self._network(), self._of_width, self._run)
+
+    def _of_width(self, width: int) -> Edits | None:
+        return self._way(("width", width), lambda: Edits(self._network(), width))
 
     def windows(self) -> Callable[[np.ndarray, int], np.ndarray] | None:
         """Computes `windows` of zoo.contracts.ShorterWays, at any stride."""
@@ -51,14 +61,15 @@ class SharedWork:
         return shared(codes) if shared else self._run(dna_windows.cut(codes, self._length, stride))
 
     def _of_stride(self, stride: int) -> Run | None:
-        return self._way(stride, lambda: windows.Windows(self._network(), stride).activities)
+        return self._way(("stride", stride), lambda: windows.Windows(self._network(), stride).activities)
 
-    def _way(self, key: int, make: Callable[[], Run]) -> Run | None:
+    def _way(self, key: tuple[str, int], make: Callable[[], Way]) -> Way | None:
         """What `make` returns; None if the graph does not allow it."""
         with self._finding:
             if key not in self._ways:
                 try:
                     self._ways[key] = make()
-                except Exception:  # noqa: BLE001 - whatever it is, each mutant or window can be predicted instead
+                except Exception:  # noqa: BLE001 - whatever it is, each edit or window can be predicted instead
                     self._ways[key] = None
-            return self._ways[key]
+            found: Way | None = self._ways[key]
+            return found
