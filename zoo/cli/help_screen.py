@@ -57,7 +57,7 @@ def _names(entry: HelpEntry) -> str:
     if entry.positional_label:
         return entry.positional_label
     if flag := _flag(entry):
-        return flag[0]
+        return f"{flag[0]} [N]" if _takes_number(flag) else flag[0]
     shown = [name for name in entry.positive_names if name != ALIAS or len(entry.positive_names) == 1]
     names = ", ".join((*entry.positive_shorts, *shown))
     kind = entry.metavar or ""
@@ -75,12 +75,17 @@ def _flag(entry: HelpEntry) -> tuple[str, str] | None:
     )
 
 
+def _takes_number(flag: tuple[str, str]) -> bool:
+    """Whether a number may follow a flag of _flag."""
+    return flag[1][-1].isdigit()
+
+
 def _about(entry: HelpEntry) -> str:
     parts = [" ".join(str(getattr(entry.description, "primary_renderable", entry.description)).split())]
     if entry.choices and entry.metavar and entry.metavar.endswith("..."):
         parts.append(f"Choices: {', '.join(entry.choices)}.")
     notes = [f"default: {entry.default}"] if entry.default is not None else []
-    notes += [f"same as {flag[1]}"] if (flag := _flag(entry)) else []
+    notes += [f"same as {flag[1]}"] if (flag := _flag(entry)) and not _takes_number(flag) else []
     notes += [f"or set {', '.join(entry.env_var)}"] if entry.env_var else []
     notes += ["required"] if entry.required and not entry.positional_label else []
     return " ".join([*parts, f"({'; '.join(notes)})"] if notes else parts)

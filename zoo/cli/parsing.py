@@ -28,11 +28,15 @@ FLAGS = {
     "rc": ("--both-strands", "average"),
     "resize": (COMMAND_LINE.resize, "center"),
     "ambiguous": (COMMAND_LINE.ambiguous, "n"),
+    "clusters": ("--clusters", "0"),
 }
-"""Field that has only one value -> its flag, and that value. `--rc average` is the same as `--both-strands`."""
+"""Field that has only one value -> its flag, and that value. `--rc average` is the same as `--both-strands`. If the
+value is a number, another number may follow the flag: `--clusters 3`."""
 
 SHORT_NAMES = {"output": "-o", "number": "-n"}
 """Option -> its short name, the same for every command."""
+
+NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 NEGATIVE_NUMBERS = re.compile(r"-\d+(, *-?\d+)*")
 
@@ -72,7 +76,8 @@ def full_forms(arguments: list[str]) -> list[str]:
         word = rest.pop()
         option, equals, value = word.partition("=")
         if word in values:
-            word = f"{word}={values[word]}"
+            number = values[word].isdigit() and rest and NUMBER.fullmatch(rest[-1])
+            word = f"{word}={rest.pop() if number else values[word]}"
         elif option in flags:
             if not equals:
                 alone = not rest or rest[-1].startswith("-")

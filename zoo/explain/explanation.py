@@ -33,6 +33,7 @@ from zoo.weights import spread
 OURS = (
     *(files.CONTRIBUTIONS, files.ISM, files.ONE_HOT_FILE, files.hypothetical_file("*")),
     *(SUMMARY, DESCRIPTION, report.FILE, f"{logos.FOLDER}/*.*", f"{files.TRACKS}/*.bw"),
+    *(f"{files.CLUSTERS}/{name}" for name in files.CLUSTER_FILES),
 )
 """Files in an output folder; a folder with any other file is never replaced."""
 

@@ -9,6 +9,7 @@
     tracks/TARGET.bw        contributions along a genome; with --bed
     summary.tsv             one row for each sequence
     explain.json            description of the run
+    clusters/               see zoo/motifs/clusters.py; with --clusters
 
 The npz files are the input of TF-MoDISco, which fails on odd windows. In them, an odd L is padded with a position of
 zeros at its end.
@@ -30,7 +31,7 @@ import numpy as np
 
 from zoo.dna.encoding import ONE_HOT
 from zoo.dna.windows import window_start
-from zoo.errors import ZooError
+from zoo.errors import ZooError, did_you_mean, nearest_first
 from zoo.formats.names import shown
 from zoo.formats.tracks import BigWig
 from zoo.spec import SPREAD
@@ -41,6 +42,10 @@ ISM = "ism.npz"
 TRACKS = "tracks"
 SUMMARY = "summary.tsv"
 DESCRIPTION = "explain.json"
+
+CLUSTERS = "clusters"
+CLUSTER_FILES = ("clusters.*", "cluster_motifs.tsv")
+"""The folder of `--clusters`, and the files in it."""
 
 ACTUAL, HYPOTHETICAL = "contrib_scores", "hyp_contrib_scores"
 """Groups of the HDF5 file."""
@@ -196,6 +201,16 @@ class Explained:
     description: dict[str, Any]
     names: list[str]
     activities: dict[str, np.ndarray]
+
+    def targets(self, chosen: Sequence[str]) -> tuple[str, ...]:
+        """The chosen targets, or all that were explained. Raises ZooError for a target that was not."""
+        available = self.description["explained"]
+        for target in chosen:
+            if target not in available:
+                listed = ", ".join(nearest_first(target, available))
+                hint = did_you_mean(target, available)
+                raise ZooError(f"targets: {self.folder} explains {listed}, got {target!r}{hint}")
+        return tuple(chosen or available)
 
     def arrays(self, target: str, strongest: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Numbers, one-hot bases and hypothetical contributions of the sequences with the highest predictions: int

@@ -25,13 +25,12 @@ from urllib.parse import quote
 import numpy as np
 
 import zoo
-from zoo.errors import ZooError, counted, did_you_mean, nearest_first, require
+from zoo.errors import ZooError, counted, require
 from zoo.explain import files, logos
 from zoo.formats import meme
-from zoo.motifs import known_motifs, patterns
+from zoo.motifs import known_motifs, patterns, results
 from zoo.motifs.options import MotifOptions
 from zoo.motifs.patterns import Pattern
-from zoo.prediction import description
 from zoo.spec import UNIT
 from zoo.system.atomic import check_folder_target, replacing_folder
 from zoo.weights import lookup
@@ -42,11 +41,6 @@ FOLDER = "motifs"
 DESCRIPTION = "motifs.json"
 
 PAGE_FILE = "motifs.html"
-
-PAGE = Path(__file__).with_name("motifs_page.html")
-
-CONTENT_MARK = "{{CONTENT}}"
-"""Placeholder for the tables of patterns in the page."""
 
 OURS = (
     *("*.modisco.h5", "*.meme", "*.patterns.tsv", "*.patterns.png", "*.hits.tsv"),
@@ -62,9 +56,6 @@ PAGE_COLUMNS = ("pattern", "seqlets", "contributions", "consensus", "most simila
 
 LOGO_WIDTH, PAGE_LOGO_WIDTH = 4, 3.6
 """Inches of a logo in a file, and on the page."""
-
-BUNDLED = "bundled"
-"""In the description, for the known motifs of known_motifs.py."""
 
 MOST_HITS = 500
 """Hits of a pattern on the page; the table has all."""
@@ -99,30 +90,21 @@ def find(
     """
     explained = files.read(folder)
     lookup.warn_of_imitation(explained.description["weights"]["id"])
-    available = explained.description["explained"]
+    targets = explained.targets(options.targets)
     unit = explained.description["weights"].get("unit", UNIT)  # descriptions of earlier releases have no unit
-    targets = options.targets or tuple(available)
-    for target in targets:
-        if target not in available:
-            hint = did_you_mean(target, available)
-            raise ZooError(
-                f"targets: {folder} explains {', '.join(nearest_first(target, available))}, got {target!r}{hint}"
-            )
-    motifs = {}
-    if known is not None:
-        motifs = {f"{one.name} {one.alternative}".strip(): one.probabilities for one in meme.read(known).motifs}
+    motifs, known_described = results.read_known(known)
     described: dict[str, Any] = {
         "command": command,
         "version": zoo.__version__,
         "explanation": explained.description,
         "options": dataclasses.asdict(options),
-        "known": {"file": BUNDLED if known == known_motifs.FILE else str(known), "motifs": len(motifs)}
-        if known is not None
-        else None,
+        "known": known_described,
         "targets": {},
     }
     with replacing_folder(output, overwrite, OURS, [known]) as partial:
-        content = _about(described)
+        compared = results.known_words(known_described)
+        motifs_words = f"compared with {compared}" if compared else "patterns were compared with no known motifs"
+        content = results.about(explained.description, motifs_words, command or "zoo motifs", zoo.__version__)
         for place, target in enumerate(targets, 1):
             numbers, one_hot, hypothetical = explained.arrays(target, options.strongest)
             on_progress(f"patterns of {target}, {len(numbers):,} sequences; target {place} of {len(targets)}")
@@ -135,7 +117,7 @@ def find(
             _write(partial, target, explained.names, found, unit)
             described["targets"][target] = {"sequences": len(numbers), "patterns": [_described(one) for one in found]}
             content += _section(target, explained.names, len(numbers), found, unit)
-        (partial / PAGE_FILE).write_text(PAGE.read_text("utf-8").replace(CONTENT_MARK, content), "utf-8", "replace")
+        results.write_page(partial / PAGE_FILE, "Patterns found by TF-MoDISco", content)
         (partial / DESCRIPTION).write_text(json.dumps(described, indent=2) + "\n")
     return described
 
@@ -172,39 +154,17 @@ def _write(folder: Path, target: str, names: Sequence[str], found: Sequence[Patt
             title += f", like {one.match.name} ({one.match.similarity:.2f})"
         rows.append(row)
         titles.append(f"{one.consensus}\n{title}")
-    _write_table(folder / f"{stem}.patterns.tsv", PATTERN_COLUMNS, rows)
+    results.write_table(folder / f"{stem}.patterns.tsv", PATTERN_COLUMNS, rows)
     hits = [
         (names[one.sequence], one.start + 1, one.end, one.strand, pattern.name, f"{one.contribution:.5g}")
         for one, pattern in patterns.hits(found)
     ]
-    _write_table(folder / f"{stem}.hits.tsv", HIT_COLUMNS, hits)
+    results.write_table(folder / f"{stem}.hits.tsv", HIT_COLUMNS, hits)
     logos.overview(titles, [one.logo for one in found], folder / f"{stem}.patterns.png", unit)
     (folder / logos.FOLDER).mkdir(exist_ok=True)
     for one in found:
         path = folder / logos.FOLDER / f"{stem}.{one.name}.png"
         logos.save_motif(one.logo, path, one.name, LOGO_WIDTH, unit=unit)
-
-
-def _write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    lines = ("\t".join(map(str, row)) + "\n" for row in (columns, *rows))
-    path.write_text("".join(lines), "utf-8", "surrogateescape")
-
-
-def _about(described: Mapping[str, Any]) -> str:
-    """What was explained with which weights, and what the patterns were compared with, as HTML."""
-    explanation, known = described["explanation"], described["known"]
-    weights, options = explanation["weights"], explanation["options"]
-    shuffles = f" against {options['shuffles']} shuffles" if options["method"] == "deeplift" else ""
-    compared = "patterns were compared with no known motifs"
-    if known:
-        name = "motifs of fly enhancers and core promoters" if known["file"] == BUNDLED else known["file"]
-        compared = f"compared with {known['motifs']:,} known motifs: {name}"
-    lines = [
-        f"{description.name(weights)} ({weights['architecture']}, {weights['id'][:12]}): {weights['source']}",
-        f"contributions by {options['method']}{shuffles}; {compared}",
-        f"{described['command'] or 'zoo motifs'} (zoo {described['version']})",
-    ]
-    return "".join(f"<p>{html.escape(line)}</p>\n" for line in lines)
 
 
 def _section(target: str, names: Sequence[str], sequences: int, found: Sequence[Pattern], unit: str) -> str:

@@ -46,3 +46,19 @@ class MotifOptions:
 
     def __post_init__(self) -> None:
         check(self)
+
+
+MOST_CLUSTERS = 32
+"""Most clusters that can be asked for."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ClusterOptions:
+    """Whether and how `zoo explain` groups sequences by their contributions."""
+
+    clusters: Annotated[int | None, Bounds(0, MOST_CLUSTERS)] = None
+    """Group the sequences by the motifs that their predictions rest on, in N clusters, or without N in as many as there
+    are, if any. FILE may also be an output folder of zoo explain, whose contributions are then used."""
+
+    def __post_init__(self) -> None:
+        check(self)

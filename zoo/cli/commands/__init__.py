@@ -42,6 +42,7 @@ COMMANDS = {
         "explain:explain": """Show which bases matter: contributions or substitutions, with a report for the browser.
             zoo explain seqs.fa -o explained
             zoo explain seqs.fa --method ism --targets dev -o substitutions
+            zoo explain seqs.fa --targets dev --clusters -o grouped
             docs/explain.md""",
         "explain:motifs": """Find the motifs in an output folder of zoo explain, with TF-MoDISco.
             zoo motifs explained
@@ -59,14 +60,6 @@ COMMANDS = {
         "experiments:flanks": """Exchange the bases around the sites of motifs, and measure what the sites owe to them.
             zoo flanks seqs.fa --motifs GATA,AP-1 -o exchanged
             zoo flanks seqs.fa --motifs GATA --width 10 --donors sites -o swapped
-            docs/experiments.md""",
-        "experiments:spacing": """Measure whether two motifs interact, at every distance between them.
-            zoo spacing --motifs GATA,AP-1 -o together
-            zoo spacing --motifs GATA,GATA --distances 0-40 --order given --orientations given -o gata
-            docs/experiments.md""",
-        "experiments:pairs": """Measure which pairs of a set of motifs interact.
-            zoo pairs --motifs GATA,AP-1,twist,DRE -o pairs
-            zoo pairs --known jaspar.meme --distances 5,15,25 -o all
             docs/experiments.md""",
         "design:design": """Design sequences with a high activity, changing one base a round.
             zoo design --target dev -o designs.fa
@@ -169,8 +162,6 @@ WRITE_AT_THE_END = (
         "explain",
         "motifs",
         "marginalize",
-        "spacing",
-        "pairs",
         "design",
         "evaluate",
         "compare",
