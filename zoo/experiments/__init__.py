@@ -4,6 +4,8 @@ import zoo
 zoo.experiments.marginalize(model, "GATA")         # what a motif adds -> a table, effects in each background
 zoo.experiments.ablate(model, sequences, "GATA")   # what its sites are needed for
 zoo.experiments.flanks(model, sequences, "GATA")   # what they owe to the bases around them
+zoo.experiments.spacing(model, ["GATA", "AP-1"])   # do two motifs interact, at which distance?
+zoo.experiments.pairs(model, ["GATA", "twist"])    # which motifs of a set do?
 """
 
 from __future__ import annotations
@@ -17,8 +19,10 @@ if TYPE_CHECKING:
     from zoo.experiments.flank_swaps import flanks
     from zoo.experiments.marginalization import marginalize
     from zoo.experiments.measure import Found
+    from zoo.experiments.motif_pairs import pairs
+    from zoo.experiments.motif_spacing import spacing
 
-__all__ = ["Found", "ablate", "flanks", "marginalize"]
+__all__ = ["Found", "ablate", "flanks", "marginalize", "pairs", "spacing"]
 
 __getattr__, __dir__ = lazy.names(
     __name__,
@@ -27,5 +31,7 @@ __getattr__, __dir__ = lazy.names(
         "ablate": "zoo.experiments.ablation",
         "flanks": "zoo.experiments.flank_swaps",
         "marginalize": "zoo.experiments.marginalization",
+        "pairs": "zoo.experiments.motif_pairs",
+        "spacing": "zoo.experiments.motif_spacing",
     },
 )

@@ -14,12 +14,16 @@ import numpy as np
 
 from zoo.errors import require
 from zoo.evaluation.metrics import LEVEL
+from zoo.genome import pvalues
 from zoo.prediction.model import Model
 from zoo.spec import ModelSpec
 from zoo.weights import spread
 
 EDITS = 1 << 14
 """Edited sequences that are predicted together."""
+
+ROUNDING = 2e-5
+"""By how much the numbers of two runtimes may differ."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Measured:
     mean: over backgrounds, or what stands in their place.  low, high: its 95% confidence interval.  sd: standard
     deviation over backgrounds (ddof=1).
     members_sd: standard deviation of the mean over the members of an ensemble, else None.
+    p, q: of a quantity that is tested, see `tested`, else None.
     """
 
     mean: np.ndarray
@@ -36,6 +41,17 @@ class Measured:
     high: np.ndarray
     sd: np.ndarray
     members_sd: np.ndarray | None = None
+    p: np.ndarray | None = None
+    q: np.ndarray | None = None
+
+    def tested(self, backgrounds: int) -> Measured:
+        """With p of the t test that the mean is 0, two-sided, and q by Benjamini and Hochberg over the C conditions,
+        for each target. The standard error includes ROUNDING, so that no difference of rounding is significant."""
+        from scipy import stats
+
+        error = np.sqrt(self.sd**2 / backgrounds + ROUNDING**2)
+        p = 2 * stats.t.sf(np.abs(self.mean) / error, backgrounds - 1)
+        return dataclasses.replace(self, p=p, q=pvalues.q_values(p))
 
 
 class Moments:

@@ -84,7 +84,7 @@ class Table:
 
     def columns(self) -> dict[str, Column | np.ndarray]:
         """All columns: the labels, then for each target and quantity the mean, its interval, and what says how it
-        varies: the standard deviation over the backgrounds, and for an ensemble over its members."""
+        varies: the standard deviation over the backgrounds, and for an ensemble over its members; p and q of a test."""
         found: dict[str, Column | np.ndarray] = dict(self.labels)
         for number, target in enumerate(self.targets):
             for name, one in self.measured.items():
@@ -100,6 +100,8 @@ class Table:
                 }
                 if one.members_sd is not None:
                     found[f"{start}{SPREAD}"] = one.members_sd[:, number]
+                if one.p is not None and one.q is not None:
+                    found |= {f"{start}_p": one.p[:, number], f"{start}_q": one.q[:, number]}
         return found
 
     def interval(self, name: str) -> Measured:

@@ -6,6 +6,7 @@ Positions are counted from 1, as in region strings.
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -147,6 +148,54 @@ class PlaceOptions:
             raise ZooError("--position: is one place; leave out --everywhere or --position")
         if self.step > 1 and not self.everywhere:
             raise ZooError("--step: only applies to --everywhere")
+
+
+@dataclasses.dataclass(frozen=True)
+class PairOptions:
+    """How two motifs stand to each other, and what their joint effect is compared with."""
+
+    distances: tuple[str, ...] = ()
+    """Bases between the two motifs, such as 5,10,20-40; default 10-50 with --step 10."""
+
+    step: Annotated[int | None, Bounds(1)] = None
+    """Bases from one distance of a range to the next."""
+
+    orientations: Literal["all", "given"] = "given"
+    """Insert both motifs as they are written, or each in both orientations."""
+
+    centred: Literal["first", "pair"] = "first"
+    """Keep the first motif in the middle of the sequence, or the middle of the two."""
+
+    expectation: Literal["multiplicative", "additive"] = "multiplicative"
+    """Draw and test the difference to effects on the activity that multiply (log2 effects add), or that add."""
+
+    def __post_init__(self) -> None:
+        check(self)
+        for text in self.distances:
+            if not re.fullmatch(r"\d+(-\d+)?", text):
+                raise ZooError(f"--distances {text}: expected numbers or ranges such as 5,10,20-40")
+        if self.distances and self.step is not None and not any("-" in text for text in self.distances):
+            raise ZooError(f"--step: only applies to ranges of --distances, got {','.join(self.distances)}")
+
+
+@dataclasses.dataclass(frozen=True)
+class SpacingOptions(PairOptions):
+    """As PairOptions, for one pair at many distances."""
+
+    distances: tuple[str, ...] = ()
+    """Bases between the two motifs, such as 5,10,20-40; default 0-100, or as far as they fit."""
+
+    step: Annotated[int | None, Bounds(1)] = None
+    """Bases from one distance of a range to the next, default 1."""
+
+    orientations: Literal["all", "given"] = "all"
+    """Insert each motif in both orientations, or both as they are written."""
+
+    order: Literal["both", "given"] = "both"
+    """Put the second motif on each side of the first in turn, or after it."""
+
+    average: bool = False
+    """Show the mean over orders and orientations, which is made in each background."""
 
 
 @dataclasses.dataclass(frozen=True)

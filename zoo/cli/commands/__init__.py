@@ -61,6 +61,14 @@ COMMANDS = {
             zoo flanks seqs.fa --motifs GATA,AP-1 -o exchanged
             zoo flanks seqs.fa --motifs GATA --width 10 --donors sites -o swapped
             docs/experiments.md""",
+        "experiments:spacing": """Measure whether two motifs interact, at every distance between them.
+            zoo spacing --motifs GATA,AP-1 -o together
+            zoo spacing --motifs GATA,GATA --distances 0-40 --order given --orientations given -o gata
+            docs/experiments.md""",
+        "experiments:pairs": """Measure which pairs of a set of motifs interact.
+            zoo pairs --motifs GATA,AP-1,twist,DRE -o pairs
+            zoo pairs --known jaspar.meme --distances 5,15,25 -o all
+            docs/experiments.md""",
         "design:design": """Design sequences with a high activity, changing one base a round.
             zoo design --target dev -o designs.fa
             zoo design --target dev --start seqs.fa --rounds 5 --keep 'hk<1' -o raised.fa
@@ -162,6 +170,8 @@ WRITE_AT_THE_END = (
         "explain",
         "motifs",
         "marginalize",
+        "spacing",
+        "pairs",
         "design",
         "evaluate",
         "compare",

@@ -17,10 +17,12 @@ from zoo.experiments.options import (
     BackgroundSequences,
     FlankOptions,
     InsertOptions,
+    PairOptions,
     PlaceOptions,
     ReplacementOptions,
     ShownOptions,
     SiteOptions,
+    SpacingOptions,
     WindowOptions,
 )
 from zoo.genome.options import IntervalOptions
@@ -181,3 +183,37 @@ def flanks(
     run = Run("flanks", files, output, given, (finding.known,), "motifs")
     sample = ablation.sample(*run.sequences(), finding)
     run.save_stretches(sample, flank_swaps.FlankSwaps(sample, exchanging, replacing), finding, exchanging, replacing)
+
+
+def spacing(
+    files: Files = None,
+    /,
+    *,
+    output: Folder,
+    inserting: Annotated[InsertOptions, options.FINDING] = InsertOptions(),
+    arranging: Annotated[SpacingOptions, options.EXPERIMENT] = SpacingOptions(),
+    sampling: Annotated[BackgroundSequences, options.BACKGROUND] = BackgroundSequences(),
+    given: Annotated[Given, Parameter(name="*")] = Given(),
+) -> None:
+    from zoo.experiments.motif_spacing import Spacing
+
+    run = Run("spacing", files, output, given, (inserting.known,))
+    experiment = Spacing(run.model, inserting, arranging, sampling.seed, given.shown.targets)
+    run.save(experiment, sampling, inserting, arranging)
+
+
+def pairs(
+    files: Files = None,
+    /,
+    *,
+    output: Folder,
+    inserting: Annotated[InsertOptions, options.FINDING] = InsertOptions(),
+    arranging: Annotated[PairOptions, options.EXPERIMENT] = PairOptions(),
+    sampling: Annotated[BackgroundSequences, options.BACKGROUND] = BackgroundSequences(),
+    given: Annotated[Given, Parameter(name="*")] = Given(),
+) -> None:
+    from zoo.experiments.motif_pairs import Pairs
+
+    run = Run("pairs", files, output, given, (inserting.known,))
+    experiment = Pairs(run.model, inserting, arranging, sampling.seed, given.shown.targets)
+    run.save(experiment, sampling, inserting, arranging)
