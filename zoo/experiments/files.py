@@ -14,6 +14,8 @@ import contextlib
 import dataclasses
 import io
 import json
+import shutil
+import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -71,8 +73,53 @@ class Outputs:
             yield partial
 
 
+class Columns:
+    """A table: columns of labels, then columns of numbers, float (C,). targets: names."""
+
+    targets: Sequence[str]
+
+    def columns(self) -> dict[str, Column | np.ndarray]:
+        """All columns by name; an array has numbers, a list labels."""
+        raise NotImplementedError
+
+    def frame(self) -> Any:
+        """The table as a pandas DataFrame."""
+        import pandas
+
+        return pandas.DataFrame(self.columns())
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows with the numbers of the text, for JSON."""
+        columns = {
+            name: [_plain(one) for one in column] if isinstance(column, np.ndarray) else list(column)
+            for name, column in self.columns().items()
+        }
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+    def write(self, path: Path) -> None:
+        """Write tab-separated text."""
+        columns = self.columns()
+        numbers = {name: column for name, column in columns.items() if isinstance(column, np.ndarray)}
+        first, *more = (list(column) for name, column in columns.items() if name not in numbers)
+        values = np.stack([*numbers.values()], 1).astype(np.float32)
+        text = table_writer.header([*numbers], labels=[name for name in columns if name not in numbers])
+        path.write_bytes(text + table_writer.rows([*map(str, first)], values, more=more, missing=True))
+
+
 @dataclasses.dataclass(frozen=True)
-class Table:
+class Listed(Columns):
+    """labels: name -> a column of C texts or whole numbers.  numbers: name -> float32 (C,).  targets: names."""
+
+    labels: Mapping[str, Column]
+    numbers: Mapping[str, np.ndarray]
+    targets: Sequence[str]
+
+    def columns(self) -> dict[str, Column | np.ndarray]:
+        return {**self.labels, **self.numbers}
+
+
+@dataclasses.dataclass(frozen=True)
+class Table(Columns):
     """labels: name -> a column of C texts or numbers.  measured: name -> numbers of C conditions and T targets, with
     their intervals, or float (C, T) without.  targets: names.  over: what the means are over.  A number that does not
     exist is NaN, NA in the text."""
@@ -110,23 +157,6 @@ class Table:
         assert isinstance(found, Measured)
         return found
 
-    def rows(self) -> list[dict[str, Any]]:
-        """The rows with the numbers of the text, for JSON."""
-        columns = {
-            name: [_plain(one) for one in column] if isinstance(column, np.ndarray) else list(column)
-            for name, column in self.columns().items()
-        }
-        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-    def write(self, path: Path) -> None:
-        """Write tab-separated text."""
-        columns = self.columns()
-        names = [name for name, column in columns.items() if isinstance(column, np.ndarray)]
-        values = np.stack([columns[name] for name in names], 1).astype(np.float32)
-        first, *more = self.labels.values()
-        text = table_writer.header(names, labels=tuple(self.labels))
-        path.write_bytes(text + table_writer.rows([*map(str, first)], values, more=more, missing=True))
-
 
 def _plain(number: float) -> float | None:
     """A number as the text has it; None for NaN."""
@@ -137,9 +167,9 @@ def write(
     outputs: Outputs,
     folder: Path,
     model: Model,
-    table: Table,
+    table: Columns,
     about: Mapping[str, Any],
-    summary: Table | None = None,
+    summary: Columns | None = None,
 ) -> dict[str, Any]:
     """Write the tables and the description into an opened folder; returns the description.
 
@@ -164,32 +194,44 @@ def write(
 
 
 class Arrays:
-    """The file NAME.npz: an array that is written row by row, and then whole ones.
+    """The file NAME.npz: float32 arrays that are written row by row, and then whole ones.
 
-    shape: of the array `effects`; its first axis has the rows.
+    shapes: name -> shape of an array; its first axis has the rows.
     """
 
-    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
+    def __init__(self, path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
         self._archive = zipfile.ZipFile(path, "w", zipfile.ZIP_STORED)
-        self._effects = self._archive.open(_entry(EFFECTS), "w", force_zip64=True)
+        first, *others = shapes
+        # an archive takes one entry at a time
+        self._rows = {first: self._archive.open(_entry(first), "w", force_zip64=True)}
+        self._rows |= {name: tempfile.TemporaryFile(dir=path.parent) for name in others}  # noqa: SIM115 - `close` does
         descr = np.lib.format.dtype_to_descr(np.dtype("<f4"))
-        np.lib.format.write_array_header_1_0(self._effects, {"descr": descr, "fortran_order": False, "shape": shape})
+        for name, shape in shapes.items():
+            header = {"descr": descr, "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(self._rows[name], header)
 
-    def add(self, effects: np.ndarray) -> None:
-        """Add rows of `effects`."""
-        self._effects.write(np.ascontiguousarray(effects, "<f4").tobytes())
+    def add(self, *rows: np.ndarray) -> None:
+        """Add rows to each of the arrays."""
+        for file, numbers in zip(self._rows.values(), rows, strict=True):
+            file.write(np.ascontiguousarray(numbers, "<f4").tobytes())
 
-    def finish(self, table: Table) -> None:
-        """Add the columns of the table."""
-        self._effects.close()
-        for name, column in table.columns().items():
+    def finish(self, columns: Mapping[str, Column | np.ndarray]) -> None:
+        """Add whole arrays, such as the columns of the table."""
+        (_, first), *others = self._rows.items()
+        first.close()
+        for name, file in others:
+            file.seek(0)
+            with self._archive.open(_entry(name), "w", force_zip64=True) as entry:
+                shutil.copyfileobj(file, entry)
+        for name, column in columns.items():
             content = io.BytesIO()
             np.save(content, np.asarray(column), allow_pickle=False)
             self._archive.writestr(_entry(name), content.getvalue())
 
     def close(self) -> None:
         """Close the file."""
-        self._effects.close()
+        for file in self._rows.values():
+            file.close()
         self._archive.close()
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from zoo.experiments.backgrounds import Backgrounds, Block
 from zoo.experiments.effects import Moments
-from zoo.experiments.files import Arrays, Outputs, Table, write
+from zoo.experiments.files import EFFECTS, Arrays, Outputs, Table, write
 from zoo.formats.table_writer import Column
 from zoo.prediction.model import Model
 from zoo.spec import ModelSpec
@@ -60,9 +60,7 @@ class Found(NamedTuple):
 
     def frame(self) -> Any:
         """The table as a pandas DataFrame."""
-        import pandas
-
-        return pandas.DataFrame(self.table.columns())
+        return self.table.frame()
 
 
 def measure(
@@ -110,9 +108,9 @@ def save(
     conditions = len(next(iter(experiment.labels.values())))
     shape = (len(backgrounds), conditions, len(experiment.targets))
     with outputs.opened() as folder:
-        with contextlib.closing(Arrays(folder / f"{outputs.name}.npz", shape)) as arrays:
+        with contextlib.closing(Arrays(folder / f"{outputs.name}.npz", {EFFECTS: shape})) as arrays:
             table = measure(model, experiment, backgrounds, arrays.add, on_progress)
-            arrays.finish(table)
+            arrays.finish(table.columns())
         draw(experiment, table, folder / f"{outputs.name}.{outputs.figure_format}", model.spec.unit)
         counts = {"records": len(backgrounds), "conditions": conditions}
         return write(outputs, folder, model, table, {"options": options, "counts": counts})

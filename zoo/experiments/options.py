@@ -199,6 +199,40 @@ class SpacingOptions(PairOptions):
 
 
 @dataclasses.dataclass(frozen=True)
+class DependencyOptions:
+    """Which dependencies between positions are measured, and which are shown."""
+
+    measure: Literal["interaction", "ism", "gradient"] = "interaction"
+    """interaction: effect of two substitutions minus the sum of their effects, the largest of all bases; ism, gradient:
+    how a substitution changes the contribution of another base."""
+
+    positions: str | None = None
+    """Positions to map, FIRST-LAST, counted from 1, such as 100-150; default all."""
+
+    pairs: Annotated[int, Bounds(0, 1_000_000)] = 20
+    """Strongest pairs of positions in the table, for each sequence and target."""
+
+    panels: Annotated[int, Bounds(1, 24)] = 6
+    """Sequences in the figure: the first N."""
+
+    def __post_init__(self) -> None:
+        check(self)
+        self.span(None)
+
+    def span(self, length: int | None) -> slice:
+        """The positions from 0 in sequences of `length` bases, if it is known. Raises ZooError for others."""
+        if self.positions is None:
+            return slice(0, length)
+        first, dash, last = self.positions.replace(",", "").partition("-")
+        if not (dash and first.isascii() and first.isdecimal() and last.isascii() and last.isdecimal()):
+            raise ZooError(f"--positions: expected FIRST-LAST, such as 100-150, got {self.positions!r}")
+        if not 1 <= int(first) <= int(last) or (length is not None and int(last) > length):
+            within = f"within the {length} bases of a sequence" if length is not None else "from 1, in this order"
+            raise ZooError(f"--positions: expected positions {within}, got {self.positions}")
+        return slice(int(first) - 1, int(last))
+
+
+@dataclasses.dataclass(frozen=True)
 class ShownOptions:
     """What is shown of the results."""
 

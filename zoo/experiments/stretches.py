@@ -15,7 +15,7 @@ import numpy as np
 from zoo.errors import ZooError
 from zoo.experiments import effects
 from zoo.experiments.effects import Measured, Moments
-from zoo.experiments.files import Arrays, Outputs, Table, write
+from zoo.experiments.files import EFFECTS, Arrays, Outputs, Table, write
 from zoo.experiments.instances import Stretch
 from zoo.experiments.measure import Progress, names
 from zoo.prediction.model import Model
@@ -202,9 +202,9 @@ def save(
     """Do an experiment and write its folder, see files.py. Returns the description of the run."""
     shape = (len(sample.stretches), edits.edits, len(targets))
     with outputs.opened() as folder:
-        with contextlib.closing(Arrays(folder / f"{outputs.name}.npz", shape)) as arrays:
+        with contextlib.closing(Arrays(folder / f"{outputs.name}.npz", {EFFECTS: shape})) as arrays:
             table, about = measure(model, sample, edits, targets, arrays.add, on_progress)
-            arrays.finish(table)
+            arrays.finish(table.columns())
         figure = edits.draw(about, model.spec.unit)
         figures.write(figure, folder / f"{outputs.name}.{outputs.figure_format}")
         counts = {"records": len(sample.codes), "stretches": len(sample.stretches)}

@@ -69,6 +69,10 @@ COMMANDS = {
             zoo pairs --motifs GATA,AP-1,twist,DRE -o pairs
             zoo pairs --known jaspar.meme --distances 5,15,25 -o all
             docs/experiments.md""",
+        "experiments:dependency": """Map how a mutation at one base changes what the other bases do.
+            zoo dependency seqs.fa --positions 100-150 -o pairs
+            zoo dependency seqs.fa --measure ism --targets dev -o changes
+            docs/experiments.md""",
         "design:design": """Design sequences with a high activity, changing one base a round.
             zoo design --target dev -o designs.fa
             zoo design --target dev --start seqs.fa --rounds 5 --keep 'hk<1' -o raised.fa
@@ -172,6 +176,7 @@ WRITE_AT_THE_END = (
         "marginalize",
         "spacing",
         "pairs",
+        "dependency",
         "design",
         "evaluate",
         "compare",

@@ -15,6 +15,7 @@ from zoo.dna.read_options import STRICT, ReadOptions
 from zoo.errors import ZooError
 from zoo.experiments.options import (
     BackgroundSequences,
+    DependencyOptions,
     FlankOptions,
     InsertOptions,
     PairOptions,
@@ -61,12 +62,14 @@ class Run:
         given: Given,
         others: tuple[Path | None, ...] = (),
         summary: str = "",
+        needs_sequences: bool = False,
     ) -> None:
+        """others: further files that are read.  summary: see Outputs.  needs_sequences: raise ZooError without any."""
         from zoo.experiments.files import Outputs
         from zoo.prediction.run import chunk_of
 
         job = None
-        if files or given.intervals.given:
+        if files or given.intervals.given or needs_sequences:
             job = prediction_job(
                 name, files, given.table, given.intervals, given.reading, None, given.overwrite, given.model
             )
@@ -104,7 +107,7 @@ class Run:
             described = measure.save(
                 self.model, experiment, self.backgrounds(sampling), self.outputs, written, bar.update_of
             )
-        self._say(described, "backgrounds")
+        self.say(described, "backgrounds")
 
     def sequences(self) -> tuple[np.ndarray, list[str]]:
         """The sequences that were read, uint8 (N, L), and their names. Raises ZooError if there are none."""
@@ -121,9 +124,10 @@ class Run:
             described = stretches.save(
                 self.model, sample, edits, targets, self.outputs, _written(*used, self._shown), bar.update_of
             )
-        self._say(described, "sequences")
+        self.say(described, "sequences")
 
-    def _say(self, described: dict[str, Any], unit: str) -> None:
+    def say(self, described: dict[str, Any], unit: str) -> None:
+        """Say what ran, and what was written. unit: plural name of a record."""
         notes.summarize(described, unit)
         notes.say(f"{self.outputs.folder}: {self.outputs.listed()}")
 
@@ -217,3 +221,22 @@ def pairs(
     run = Run("pairs", files, output, given, (inserting.known,))
     experiment = Pairs(run.model, inserting, arranging, sampling.seed, given.shown.targets)
     run.save(experiment, sampling, inserting, arranging)
+
+
+def dependency(
+    files: Files = None,
+    /,
+    *,
+    output: Folder,
+    depending: Annotated[DependencyOptions, options.EXPERIMENT] = DependencyOptions(),
+    given: Annotated[Given, Parameter(name="*")] = Given(),
+) -> None:
+    from zoo.experiments import dependencies
+
+    run = Run("dependency", files, output, given, needs_sequences=True)
+    measure = dependencies.Dependencies(run.model, depending, given.shown.targets)
+    with notes.Bar("positions") as bar:
+        described = dependencies.save(
+            run.model, measure, *run.sequences(), run.outputs, _written(depending, given.shown), bar.update_of
+        )
+    run.say(described, "sequences")
