@@ -151,7 +151,14 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_files_repeat_each_other_and_the_function(files: Path, zoo: Zoo) -> None:
-    given = ("--weights", f"{files / 'small.safetensors'},{files / 'other.safetensors'}", "--positions", "3-12")
+    given = (
+        "--weights",
+        f"{files / 'small.safetensors'},{files / 'other.safetensors'}",
+        "--positions",
+        "3-12",
+        "--panels",
+        1,
+    )
     status, _, err = zoo("dependency", files / "seqs.fa", *given, "--pairs", 4, "-o", files / "out")
     assert status == 0, err
     described = json.loads((files / "out" / "dependency.json").read_text())

@@ -197,7 +197,7 @@ def dependency(
 
 
 Pair = tuple[Any, ...]
-"""A row of the table: sequence, target, position, mutation, other position, other mutation, number, standard deviation."""
+"""A row of the table: LABELS, the number, and its standard deviation over members."""
 
 LABELS = ("sequence", "target", "position", "mutation", "other_position", "other_mutation")
 
