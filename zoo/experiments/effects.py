@@ -79,10 +79,10 @@ class Moments:
     def measured(self) -> Measured:
         """What was added. Needs scipy, and at least two backgrounds."""
         require("scipy", "explain", "intervals")
-        from scipy import stats
+        from scipy.special import stdtrit  # scipy.stats takes seconds to import
 
         sd = np.sqrt(self._squares / (self._count - 1))
-        half = sd / np.sqrt(self._count) * stats.t.ppf((1 + LEVEL) / 2, self._count - 1)
+        half = sd / np.sqrt(self._count) * stdtrit(self._count - 1, (1 + LEVEL) / 2)
         members = self._of_members / self._count
         return Measured(
             self._mean,
