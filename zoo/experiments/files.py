@@ -188,7 +188,7 @@ def write(
         **about,
     }
     rows = {"rows": table.rows()} | ({outputs.summary: summary.rows()} if summary is not None else {})
-    written = json.dumps(described | rows, indent=2, allow_nan=False)
+    written = json.dumps(described | rows, indent=2, allow_nan=False, default=str)  # paths
     (folder / f"{outputs.name}.json").write_text(written + "\n", "utf-8")
     return described
 
