@@ -47,10 +47,10 @@ class Measured:
     def tested(self, backgrounds: int) -> Measured:
         """With p of the t test that the mean is 0, two-sided, and q by Benjamini and Hochberg over the C conditions,
         for each target. The standard error includes ROUNDING, so that no difference of rounding is significant."""
-        from scipy import stats
+        from scipy.special import stdtr
 
         error = np.sqrt(self.sd**2 / backgrounds + ROUNDING**2)
-        p = 2 * stats.t.sf(np.abs(self.mean) / error, backgrounds - 1)
+        p = 2 * stdtr(backgrounds - 1, -np.abs(self.mean) / error)
         return dataclasses.replace(self, p=p, q=pvalues.q_values(p))
 
 
