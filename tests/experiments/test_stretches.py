@@ -13,9 +13,10 @@ from command_line import Zoo, one_line
 from refusals import refuses
 
 from zoo.dna.encoding import encode, one_hot, reverse_complement
-from zoo.experiments import ablate, flanks, inserts, instances
-from zoo.experiments.instances import Replacements, Sites, Stretch
+from zoo.experiments import ablate, flanks, inserts
+from zoo.experiments.instances import Replacements, Stretch, sites
 from zoo.experiments.options import SiteOptions
+from zoo.motifs import matches
 from zoo.prediction.members import as_one
 from zoo.prediction.model import Model
 from zoo.prediction.session import open_session
@@ -50,20 +51,20 @@ def named(name: str) -> inserts.Motif:
 def test_sites_are_the_best_words_by_count(name: str, share: float) -> None:
     motif = named(name)
     words = np.array([*itertools.product(range(4), repeat=len(motif))], np.uint8)
-    scores = np.log2(np.maximum(motif.probabilities, instances.LEAST) * 4)[np.arange(len(motif)), words].sum(1)
+    scores = np.log2(np.maximum(motif.probabilities, matches.LEAST_FREQUENCY) * 4)[np.arange(len(motif)), words].sum(1)
     scores = scores.round(9)
     most = max(share * len(words), (scores == scores.max()).sum())
     reached = [(value, (scores >= value).sum()) for value in np.unique(scores)]
     least = min(value for value, count in reached if count <= most + 1e-6)
-    found = {one.row for one in Sites(motif, share).of(words) if one.strand == "+"}
+    found = {one.row for one in sites(words, [motif], share) if one.strand == "+"}
     assert found == {*np.flatnonzero(scores >= least).tolist()}
 
 
 def test_letters_match_exactly_and_on_both_strands() -> None:
     text = "CCTGACTCACC", "CCGGTTTCACC", "GGTGAGTCAGG", "CCTGANTCACC"
-    found = Sites(named("TGASTCA"), 0.5).of(encode(text))
+    found = sites(encode(text), [named("TGASTCA")], 0.5)
     assert found == [Stretch(0, 2, 9, "TGASTCA", "+"), Stretch(2, 2, 9, "TGASTCA", "+")]
-    found = Sites(named("mine=GATAA"), 0.5).of(encode(["CCGATAACC", "CCTTATCCC"]))
+    found = sites(encode(["CCGATAACC", "CCTTATCCC"]), [named("mine=GATAA")], 0.5)
     assert [(one.row, one.start, one.strand, one.name) for one in found] == [(0, 2, "+", "mine"), (1, 2, "-", "mine")]
 
 
@@ -84,7 +85,7 @@ def test_replacements_are_other_orders_and_depend_only_on_their_sequence(codes: 
 def test_ablation_is_the_difference_of_predictions(model: Model, codes: np.ndarray) -> None:
     found = ablate(model, codes, "GATA", replacements=5)
     columns = found.table.columns()
-    spots = {(one.row, one.start) for one in Sites(named("GATA"), 1e-4).of(codes)}
+    spots = {(one.row, one.start) for one in sites(codes, [named("GATA")], 1e-4)}
     assert {(0, 3), (0, 20), (5, 3), (5, 20)} <= spots
     assert len(columns["start"]) == len(spots)
     before = model.predict_codes(codes)

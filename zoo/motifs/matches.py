@@ -1,6 +1,7 @@
 """Where sequences match motifs, and what these matches contribute to a prediction.
 
-A match of a motif is a place whose log-odds score is as high as that of the best places in 1,000 of random bases. It is
+A match of a motif is a place whose log-odds score is as high as that of the best places of random bases, by default one
+in 1,000. It is
 an instance of the motif for a network if the network also prefers the bases of the motif there, by its hypothetical
 contributions. So a motif that the network ignores has matches and no instances.
 Axes: N sequences, L positions, W positions of a motif, M matches.
@@ -54,8 +55,8 @@ def scores(probabilities: np.ndarray) -> np.ndarray:
     return np.rint(PER_BIT * np.log2(4 * clipped / clipped.sum(1, keepdims=True))).astype(np.int32)
 
 
-def threshold(table: np.ndarray) -> int:
-    """The least score that a share of at most RARE of all words of W bases reaches, by the exact distribution of the
+def threshold(table: np.ndarray, rare: float = RARE) -> int:
+    """The least score that a share of at most `rare` of all words of W bases reaches, by the exact distribution of the
     sum (Staden 1989, doi:10.1093/bioinformatics/5.2.89); the largest score if its share is larger. table: scores."""
     share = np.ones(1)
     for row in table:
@@ -65,21 +66,22 @@ def threshold(table: np.ndarray) -> int:
             longer[step : step + len(share)] += share / 4
         share = longer
     tail = np.cumsum(share[::-1])[::-1]
-    reached = np.flatnonzero((tail <= RARE) & (share > 0))
+    reached = np.flatnonzero((tail <= rare * (1 + 1e-9)) & (share > 0))
     return int((reached[0] if len(reached) else len(share) - 1) + table.min(1).sum())
 
 
-def find(codes: np.ndarray, motifs: Sequence[np.ndarray]) -> Matches:
+def find(codes: np.ndarray, motifs: Sequence[np.ndarray], rare: float = RARE) -> Matches:
     """All matches in base codes, uint8 (N, L), by motif, sequence and position. An N matches nothing.
 
-    motifs: frequencies of each, float64 (W, 4). Where both strands match at a position, the better one counts.
+    motifs: frequencies of each, float64 (W, 4).  rare: see RARE; with 0 only the best words match.
+    Where both strands match at a position, the better one counts.
     """
     parts = [(np.zeros(0, np.intp),) * 3 + (np.zeros(0, bool),)]
     for number, probabilities in enumerate(motifs):
         table = scores(probabilities)
         if len(table) > codes.shape[1]:
             continue
-        least = threshold(table)
+        least = threshold(table, rare)
         for first in range(0, len(codes), AT_ONCE):
             forward, backward = (_sums(codes[first : first + AT_ONCE], one) for one in (table, table[::-1, ::-1]))
             rows, starts = np.nonzero(np.maximum(forward, backward) >= least)
