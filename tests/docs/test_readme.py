@@ -1,6 +1,10 @@
-"""README.md: the first example prints the text that the page shows. test_pages.py runs its blocks."""
+"""README.md: the first example prints the text that the page shows, and its speed is the stored one. test_pages.py runs
+its blocks."""
 
 from __future__ import annotations
+
+import json
+import re
 
 import pages
 from command_line import Zoo
@@ -27,3 +31,19 @@ def test_the_error_of_the_bundled_weights_stands_above_the_numbers() -> None:
     text = (pages.ROOT / "README.md").read_text("utf-8")
     error = lookup.error(lookup.catalog()["original"]["fidelity"], ("dev", "hk"))
     assert 0 < text.find(error) < text.find(SHOWN)
+
+
+def test_the_speed_is_that_of_the_stored_results() -> None:
+    text = (pages.ROOT / "README.md").read_text("utf-8")
+    stored = json.loads((pages.ROOT / "benchmarks" / "results" / "amd-two-cores.json").read_text("utf-8"))
+    tables = [one["extra_info"] for one in stored["benchmarks"]]
+    (command,) = (one for one in tables if one["table"].startswith("the whole command, 41,186 windows"))
+    ways = {row["way"]: row for row in command["rows"]}
+    found = re.search(r"take ([\d.]+) s for the 41,186 .*? takes ([\d.]+) s: ([\d.]+) times", text)
+    assert found
+    keras = ways["Keras script"]
+    assert [*map(float, found.groups())] == [
+        ways["zoo predict, kmer-cpu"]["seconds"],
+        keras["seconds"],
+        keras["zoo is faster by"],
+    ]
