@@ -188,6 +188,9 @@ def test_a_contig_is_not_cropped_to_its_middle(fasta: Callable[[bytes], Path], r
     check_refused(path, "record 2 (chr2L)", 12, 48, "zoo predict --bed", "zoo scan", reading=reading)
 
 
+MEGABYTE = 1 << 20
+
+
 def peak_memory(path: Path, reading: ReadOptions, length: int = LENGTH, batch_size: int = 4096) -> int:
     """Bytes that are taken at most while a file is read to its end or its refusal."""
     tracemalloc.start()
@@ -215,19 +218,19 @@ def test_a_record_or_a_name_that_never_ends_is_refused_in_bounded_memory(
     fasta: Callable[[bytes], Path], unit: bytes, facts: list[object], reading: ReadOptions
 ) -> None:
     header = b">" if unit == b"bomb" else b">bomb\n"
-    block = gzip.compress(unit * (BLOCK_BYTES // len(unit)), 1)
+    block = gzip.compress(unit * (MEGABYTE // len(unit)), 1)
     path = fasta(gzip.compress(b">a\nACGTACGTACGT\n" + header) + 100 * block)
     check_refused(path, *facts, reading=reading)
-    assert peak_memory(path, reading) < 40 * BLOCK_BYTES
+    assert peak_memory(path, reading) < 40 * MEGABYTE
 
 
 def test_small_records_padded_to_long_sequences_take_bounded_memory(
     fasta: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zoo.formats.fasta.CODES_BYTES", BLOCK_BYTES)
+    monkeypatch.setattr("zoo.formats.fasta.CODES_BYTES", MEGABYTE)
     path = fasta(b"".join(b">%d\nA\n" % number for number in range(4000)))
     reading = ReadOptions(resize="center")
-    assert peak_memory(path, reading, 20_000, batch_size=50) < 10 * BLOCK_BYTES < 4000 * 20_000
+    assert peak_memory(path, reading, 20_000, batch_size=50) < 10 * MEGABYTE < 4000 * 20_000
     assert read(path, 20, reading) == ([str(number) for number in range(4000)], ["N" * 9 + "A" + "N" * 10] * 4000)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from unittest import mock
 
@@ -134,6 +135,19 @@ def test_the_tables_of_the_published_networks_replace_two_convolutions_and_fit_s
     # 8-mers; 5 and 7 bases where the first kernels reach beyond the left end, 6 bases at the right end
     assert plan.rows == 4**8 + 4**5 + 4**7 + 4**6
     assert plan.positions == 62
+
+
+def test_building_tables_takes_a_quarter_more_memory_than_they_have() -> None:
+    config = VARIANTS["original"]
+    layers = deepstarr.plain_layers(config, random_checkpoint(config).arrays)
+    plan = tables.plan(layers.shape)
+    tracemalloc.start()
+    try:
+        tables.Tables(layers, plan).fill()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.25 * plan.bytes
 
 
 def test_the_deepest_layers_that_fit_the_budget_are_compiled() -> None:

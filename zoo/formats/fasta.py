@@ -21,7 +21,7 @@ from zoo.formats.names import first_word, none_among, shown
 from zoo.formats.text_input import STANDARD_INPUT, START_BYTES, lines, open_text, title
 from zoo.spec import UNKNOWN_BASE
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 18
 """Text read at once: long enough to hide the cost of a NumPy call, short enough for the second-level cache."""
 
 BATCH_SIZE = 4096

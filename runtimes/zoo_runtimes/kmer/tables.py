@@ -36,6 +36,9 @@ _BITS = 2
 _CHUNK = 1024
 """k-mers whose rows are built together: their values stay in the cache and take little memory."""
 
+_VALUES = 1 << 16
+"""Numbers that are summed together: they stay in the second-level cache."""
+
 _BLOCK = 16
 """Sequences that NumPy looks up together: intermediate results fit a second-level cache."""
 
@@ -277,8 +280,33 @@ class Tables:
         return sums
 
 
-_Sums = list[tuple[Window, np.ndarray]]
-"""For each position before a pooling, the bases it sees and its values for their k-mers, float32 (k-mers, channels)."""
+@dataclasses.dataclass(frozen=True)
+class _Sum:
+    """A convolution at one position, for all k-mers: a sum over its taps, of which the last is still to be added.
+
+    The sum over all taps would take several times as much memory, and is needed for a block of k-mers at a time.
+
+    before: bases that the other taps see.  sums: float32 (k-mers of these bases, channels).
+    seen: bases that the last tap sees.  parts: float32 (rows * taps, channels), what each tap adds.
+    """
+
+    before: Window
+    sums: np.ndarray
+    seen: Window
+    parts: np.ndarray
+    tap: int
+    taps: int
+
+    def values(self, kmers: np.ndarray, stop: int, out: np.ndarray, spare: np.ndarray) -> None:
+        """Write the values of k-mers that end at base `stop`, float32 (k-mers, channels), to `out`."""
+        # no index is out of bounds; "clip" saves the copy that "raise" makes
+        np.take(self.sums, self.before.within(kmers, stop), 0, out, "clip")
+        np.take(self.parts, self.seen.within(kmers, stop) * self.taps + self.tap, 0, spare, "clip")
+        out += spare
+
+
+_Sums = list[_Sum]
+"""For each position before a pooling, its values."""
 
 
 class _Rows:
@@ -298,7 +326,7 @@ class _Rows:
             under.fill(np.ones(below_rows, bool), parts.reshape(below_rows, -1))
         # for each table, one of its windows, and the sums before the pooling
         self._tables: dict[int, tuple[Window, _Sums]] = {}
-        made: dict[tuple[tuple[int, ...], ...], np.ndarray] = {}
+        made: dict[tuple[tuple[int, ...], ...], np.ndarray] = {(): convolution.bias[None]}
         for position, window in enumerate(_windows(layers.shape, depth)[0]):
             if window.offset not in self._tables:
                 sums = [_summed(convolution, below, parts, POOL * position + shift, made) for shift in range(POOL)]
@@ -319,7 +347,8 @@ class _Rows:
             whole = np.zeros(_CHUNK, np.intp)
             whole[places] = kmers
             product = np.matmul(_largest(sums, whole, window.stop), self._matrix)
-            out[kmers + window.offset] = product[places] + self._bias
+            product += self._bias
+            out[kmers + window.offset] = product[places]
 
         # the bits of a matrix product of several threads depend on their number
         with one_thread_each():
@@ -343,13 +372,15 @@ def _blocks(kmers: np.ndarray) -> list[np.ndarray]:
 
 def _largest(sums: _Sums, kmers: np.ndarray, stop: int) -> np.ndarray:
     """Pooled sums of k-mers that end at base `stop`, after the ReLU."""
-    pooled, other = np.empty((2, len(kmers), sums[0][1].shape[1]), np.float32)
-    for number, (seen, values) in enumerate(sums):
-        # no index is out of bounds; "clip" saves the copy that "raise" makes
-        np.take(values, seen.within(kmers, stop), 0, other if number else pooled, "clip")
-        if number:
-            np.maximum(pooled, other, out=pooled)
-    return np.maximum(pooled, 0, out=pooled)
+    largest = np.zeros((len(kmers), sums[0].sums.shape[1]), np.float32)
+    size = -(-_VALUES // largest.shape[1])
+    for first in range(0, len(kmers), size):
+        part = kmers[first : first + size]
+        most, other, spare = largest[first : first + size], *np.empty((2, len(part), largest.shape[1]), np.float32)
+        for one in sums:
+            one.values(part, stop, other, spare)
+            np.maximum(most, other, out=most)
+    return largest
 
 
 def _summed(
@@ -358,24 +389,22 @@ def _summed(
     parts: np.ndarray,
     position: int,
     made: dict[tuple[tuple[int, ...], ...], np.ndarray],
-) -> tuple[Window, np.ndarray]:
-    """The convolution at one position: the bases it sees, and its values for their k-mers, float32 (k-mers, out).
+) -> _Sum:
+    """The convolution at one position.
 
     The sums grow from the left, one tap at a time, so that all but the last are over short k-mers. made: values of
     earlier positions, which are reused for positions that see the same.
     """
     inputs = _inputs(position, convolution.taps, len(below))
-    start, last = below[inputs[0][1]].start, below[inputs[-1][1]].stop
-    key = tuple((tap, below[index].offset, below[index].stop - start) for tap, index in inputs)
-    if key in made:
-        return Window(start, last), made[key]
-    stop, sums = start, convolution.bias[None]
-    for tap, index in inputs:
-        seen = below[index]
-        stretch = len(ALPHABET) ** (seen.stop - stop)
+    start = stop = below[inputs[0][1]].start
+    key: tuple[tuple[int, ...], ...] = ()
+    for tap, index in inputs[:-1]:
+        seen, sums = below[index], made[key]
+        key = (*key, (tap, seen.offset, seen.stop - start))
+        if key not in made:
+            stretch = len(ALPHABET) ** (seen.stop - stop)
+            made[key] = parts[seen.within(np.arange(len(sums) * stretch), seen.stop), tap]
+            made[key].reshape(len(sums), stretch, -1)[:] += sums[:, None]
         stop = seen.stop
-        grown = parts[seen.within(np.arange(len(sums) * stretch), stop), tap]
-        grown.reshape(len(sums), stretch, -1)[:] += sums[:, None]
-        sums = grown
-    made[key] = sums
-    return Window(start, last), sums
+    tap, index = inputs[-1]
+    return _Sum(Window(start, stop), made[key], below[index], parts.reshape(-1, parts.shape[2]), tap, convolution.taps)
