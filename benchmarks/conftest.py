@@ -54,6 +54,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.reportchars = config.option.reportchars.replace("a", "fEX").replace("s", "")
 
 
+@pytest.fixture(scope="module")
+def subject(request: pytest.FixtureRequest) -> Any:
+    """What test_explain.py and test_experiments.py measure, a benchmarks.subject.Subject."""
+    from benchmarks.subject import opened
+
+    yield from opened(*(request.config.getoption(option) for option in ("--weights", "--sequences")))
+
+
 @pytest.fixture
 def budget(request: pytest.FixtureRequest) -> float:
     """Seconds for all turns of one table."""

@@ -3,17 +3,21 @@
    A stretch of bases changes a few positions of each layer. GROUP edited sequences, such as the three mutants of a base,
    are computed together; each layer adds weight x (new - old) of the inputs that changed to the sums of the original,
    and skips channels that none of them changed. Where only others of its group differ, the changes of a sequence are
-   exact zeros, so its bits do not depend on its group. */
+   exact zeros, so its bits do not depend on its group. GROUPS groups go through each layer before the next one, so that
+   they share the weights that are read from memory. */
 
 #ifndef NAME
 
 #include "_program.h"
 
-/* One layer, its output for the original, and how the edited sequences of a group differ from it. */
+enum { GROUPS = 8 };
+
+/* One layer, its output for the original, and how the edited sequences of each group differ from it. */
 typedef struct {
     Layer layer;
     float *sums, *kept; /* (results * pool, width); (results, width) */
-    Map change;
+    int64_t width;
+    Map changes[GROUPS];
 } Step;
 
 /* Edited sequences that are computed together; they may be one and the same.
@@ -29,8 +33,6 @@ typedef struct {
     uint8_t *own[GROUP];
     float *out[GROUP];
 } Group;
-
-enum { GROUPS = 3 }; /* one that is computed, and those after it, whose table rows are being fetched */
 
 /* What is computed for one original: its edited sequences, (count, length), or all mutants if `edited` is NULL. */
 typedef struct {
@@ -54,10 +56,11 @@ int64_t edits_room(const Program *program) {
     int64_t floats = rows_room(program) + GROUPS * GROUP * (rows_room(program) + codes_room(program));
     floats += steps_room(program);
     floats += input_positions(program) * width_of(input_channels(program));
-    floats += map_room(input_positions(program), input_channels(program));
+    floats += GROUPS * map_room(input_positions(program), input_channels(program));
     for (int64_t i = 0; i < layers_of(program); i++) {
         const Layer layer = layer_of(program, i);
-        floats += layer.results * (layer.pool + 1) * width_of(layer.filters) + map_room(layer.results, layer.filters);
+        floats += layer.results * (layer.pool + 1) * width_of(layer.filters);
+        floats += GROUPS * map_room(layer.results, layer.filters);
     }
     return floats;
 }
@@ -71,10 +74,10 @@ static Step *steps_at(const Program *program, float *room) {
         Step *step = steps + i;
         step->layer = (Layer){.filters = input_channels(program), .results = input_positions(program)};
         if (i) step->layer = layer_of(program, i - 1);
-        const int64_t width = width_of(step->layer.filters);
-        step->sums = next, next += step->layer.results * step->layer.pool * width;
-        step->kept = next, next += step->layer.results * width;
-        step->change = map_at(&next, step->layer.results, step->layer.filters);
+        step->width = width_of(step->layer.filters);
+        step->sums = next, next += step->layer.results * step->layer.pool * step->width;
+        step->kept = next, next += step->layer.results * step->width;
+        for (int g = 0; g < GROUPS; g++) step->changes[g] = map_at(&next, step->layer.results, step->layer.filters);
     }
     return steps;
 }
@@ -147,6 +150,15 @@ static void find_windows(const Program *program, const Group *before, Group *gro
     group->last_sum = first > last ? -1 : ((to < sums ? to : sums - 1) / pool + 1) * pool - 1;
 }
 
+/* The results of a layer that change with its inputs. */
+static void find_results(const Layer *layer, const Map *in, Map *change) {
+    int64_t from = in->first + layer->left - layer->taps + 1, to = in->last + layer->left;
+    from = from > 0 ? from : 0;
+    to = to < layer->results * layer->pool - 1 ? to : layer->results * layer->pool - 1;
+    change->first = from / layer->pool;
+    change->last = in->first <= in->last && from <= to ? to / layer->pool : change->first - 1;
+}
+
 #define ARITHMETIC "_edits.c"
 #include "_each_set.h"
 
@@ -156,22 +168,23 @@ const Edits EDITS[NUMBER_OF_SETS] = OF_EACH_SET(edits);
 
 #include "_sparse.h"
 
+enum { NAME(GROUPS_AHEAD) = 2 }; /* whose table rows are fetched before they are needed */
+
 /* The original. The maps of changes lend their lists. */
 INLINE void NAME(keep)(const Program *program, const uint8_t *codes, int32_t *rows, Step *steps) {
-    const int64_t width = steps->change.width;
+    const int64_t width = steps->width;
     if (program->table) NAME(look_up)(program, codes, rows, steps->kept, width);
     else
         for (int64_t p = 0; p < program->length; p++)
             for (int64_t base = 0; base < 4; base++) steps->kept[p * width + base] = codes[p] == base;
     for (int64_t i = 0; i <= layers_of(program); i++) {
-        steps[i].change.first = 0, steps[i].change.last = steps[i].layer.results - 1;
-        Map whole = steps[i].change;
-        whole.values = steps[i].kept;
+        Map whole = steps[i].changes[0];
+        whole.values = steps[i].kept, whole.first = 0, whole.last = steps[i].layer.results - 1;
         if (i == 0)
             for (int64_t p = 0; p <= whole.last; p++) NAME(list)(1, &whole, p);
         else {
-            Map before = steps[i - 1].change;
-            before.values = steps[i - 1].kept;
+            Map before = steps[i - 1].changes[0];
+            before.values = steps[i - 1].kept, before.first = 0, before.last = steps[i - 1].layer.results - 1;
             NAME(results)(1, &steps[i].layer, &before, steps[i].sums, &whole);
         }
     }
@@ -191,9 +204,8 @@ INLINE void NAME(find_group_rows)(const Program *program, const int32_t *rows, c
 }
 
 /* How the looked up layers differ. */
-INLINE void NAME(looked_up)(const Program *program, const Group *group, Step *step) {
-    const int64_t pool = program->pool, width = step->change.width;
-    Map *change = &step->change;
+INLINE void NAME(looked_up)(const Program *program, const Group *group, const Step *step, Map *change) {
+    const int64_t pool = program->pool, width = step->width;
     change->first = group->first_sum / pool, change->last = (group->last_sum + 1) / pool - 1;
     for (int r = 0; r < GROUP; r++)
         for (int64_t p = change->first; p <= change->last; p++) {
@@ -204,8 +216,7 @@ INLINE void NAME(looked_up)(const Program *program, const Group *group, Step *st
 }
 
 /* How the one-hot bases differ; an N is zeros. */
-INLINE void NAME(substituted)(const uint8_t *codes, const Group *group, Step *step) {
-    Map *change = &step->change;
+INLINE void NAME(substituted)(const uint8_t *codes, const Group *group, Map *change) {
     change->first = group->first, change->last = group->last;
     for (int64_t p = change->first; p <= change->last; p++)
         for (int r = 0; r < GROUP; r++)
@@ -214,24 +225,48 @@ INLINE void NAME(substituted)(const uint8_t *codes, const Group *group, Step *st
                     (float)(code == group->codes[r][p]) - (float)(code == codes[p]);
 }
 
-/* How a layer's results differ, from how its inputs do. Without ReLU and pooling the difference is a sum itself. */
-INLINE void NAME(pass_on)(const Map *in, Step *step) {
+/* How a layer's results differ, from the filter `column` on, from how its inputs do. Without ReLU and pooling the
+   difference is a sum itself. */
+INLINE void NAME(pass_columns_on)(const int vectors, int64_t column, const Map *in, const Step *step, int groups) {
     const Layer *layer = &step->layer;
-    Map *change = &step->change;
-    int64_t from = in->first + layer->left - layer->taps + 1, to = in->last + layer->left;
-    from = from > 0 ? from : 0;
-    to = to < layer->results * layer->pool - 1 ? to : layer->results * layer->pool - 1;
-    change->first = from / layer->pool;
-    change->last = in->first <= in->last && from <= to ? to / layer->pool : change->first - 1;
-    for (int64_t p = change->first; p <= change->last; p++) {
-        const float *sums = layer->relu ? step->sums + p * layer->pool * change->width : NULL;
-        const float *kept = layer->relu ? step->kept + p * change->width : NULL;
-        float *out = change->values + (p - change->first) * GROUP * change->width;
-#define CHANGES(vectors, column)                                                                                       \
-    NAME(results_at)(GROUP, vectors, layer, in, p, column, sums, change->width, NULL, kept, out)
-        OVER_CHANNELS(layer->filters, CHANGES)
-#undef CHANGES
-        NAME(list)(GROUP, change, p);
+    const int64_t width = step->width;
+    for (int g = 0; g < groups; g++) {
+        const Map *change = step->changes + g;
+        for (int64_t p = change->first; p <= change->last; p++) {
+            const float *sums = layer->relu ? step->sums + p * layer->pool * width : NULL;
+            const float *kept = layer->relu ? step->kept + p * width : NULL;
+            float *out = change->values + (p - change->first) * GROUP * width;
+            NAME(results_at)(GROUP, vectors, layer, in + g, p, column, sums, width, NULL, kept, out);
+        }
+    }
+}
+
+INLINE void NAME(pass_on)(const Map *in, Step *step, int groups) {
+    for (int g = 0; g < groups; g++) find_results(&step->layer, in + g, step->changes + g);
+#define PASS_ON(vectors, column) NAME(pass_columns_on)(vectors, column, in, step, groups)
+    OVER_CHANNELS(step->layer.filters, PASS_ON)
+#undef PASS_ON
+    for (int g = 0; g < groups; g++)
+        for (int64_t p = step->changes[g].first; p <= step->changes[g].last; p++)
+            NAME(list)(GROUP, step->changes + g, p);
+}
+
+/* The first changes of `number` groups from number `index` on. */
+INLINE void NAME(begin)(const Program *program, const Wanted *wanted, int64_t index, int number, const int32_t *rows,
+                        Group *groups, Step *step) {
+    for (int g = 0, ahead = 0; g < number; g++) {
+        for (; ahead < number && ahead <= g + NAME(GROUPS_AHEAD); ahead++) {
+            Group *next = groups + ahead;
+            if (wanted->edited) edited_group(program, wanted, (index + ahead) * GROUP, next);
+            else mutated_group(wanted, (index + ahead) / halves(program), (index + ahead) % halves(program), next);
+            if (!program->table) continue;
+            find_windows(program, ahead ? next - 1 : groups + GROUPS - 1, next);
+            NAME(find_group_rows)(program, rows, next);
+        }
+        Map *change = step->changes + g;
+        if (program->table) NAME(looked_up)(program, groups + g, step, change);
+        else NAME(substituted)(wanted->codes, groups + g, change);
+        for (int64_t p = change->first; p <= change->last; p++) NAME(list)(GROUP, change, p);
     }
 }
 
@@ -241,29 +276,20 @@ TARGET static void NAME(edits)(const Program *program, const uint8_t *codes, con
     int32_t *rows = (int32_t *)room;
     Step *steps = steps_at(program, groups_at(program, codes, room + rows_room(program), groups));
     const int64_t layers = layers_of(program), targets = steps[layers].layer.filters;
-    const Map *last_change = &steps[layers].change;
     const Wanted wanted = {codes, edited, count, targets, out};
     const int64_t number = groups_of(program, &wanted);
     NAME(keep)(program, codes, rows, steps);
     memset(out, 0, (edited ? count : program->length * 4) * targets * sizeof *out);
-    for (int64_t g = 0, ahead = 0; g < number; g++) {
-        for (; ahead < number && ahead < g + GROUPS; ahead++) {
-            Group *next = groups + ahead % GROUPS;
-            if (edited) edited_group(program, &wanted, ahead * GROUP, next);
-            else mutated_group(&wanted, ahead / halves(program), ahead % halves(program), next);
-            if (!program->table) continue;
-            find_windows(program, groups + (ahead + GROUPS - 1) % GROUPS, next);
-            NAME(find_group_rows)(program, rows, next);
+    for (int64_t index = 0; index < number; index += GROUPS) {
+        const int together = number - index < GROUPS ? (int)(number - index) : GROUPS;
+        NAME(begin)(program, &wanted, index, together, rows, groups, steps);
+        for (int64_t i = 0; i < layers; i++) NAME(pass_on)(steps[i].changes, steps + i + 1, together);
+        for (int g = 0; g < together; g++) {
+            const Map *change = steps[layers].changes + g;
+            if (change->last < change->first) continue; /* the bases reach nothing */
+            for (int r = 0; r < GROUP; r++)
+                memcpy(groups[g].out[r], change->values + r * change->width, targets * sizeof *out);
         }
-        const Group *group = groups + g % GROUPS;
-        if (group->last < group->first) continue;
-        if (program->table) NAME(looked_up)(program, group, steps);
-        else NAME(substituted)(codes, group, steps);
-        for (int64_t p = steps->change.first; p <= steps->change.last; p++) NAME(list)(GROUP, &steps->change, p);
-        for (int64_t i = 0; i < layers; i++) NAME(pass_on)(&steps[i].change, steps + i + 1);
-        if (last_change->last < last_change->first) continue; /* the bases reach nothing */
-        for (int r = 0; r < GROUP; r++)
-            memcpy(group->out[r], last_change->values + r * last_change->width, targets * sizeof *out);
     }
 }
 

@@ -29,6 +29,13 @@ _Static_assert(TOGETHER <= MOST_TOGETHER, "memory is laid out for all sets alike
 #define IN_REGISTER(value) (void)(value)
 #endif
 
+/* sum += one * two. For AVX2 the compiler would need a register more than there are, and keep a sum in memory. */
+#if LANES == 8
+#define ADD_PRODUCT(sum, one, two) __asm__("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(one), "x"(two))
+#else
+#define ADD_PRODUCT(sum, one, two) (sum) += (one) * (two)
+#endif
+
 typedef int32_t NAME(mask) __attribute__((vector_size(LANES * 4)));
 #define MASK NAME(mask)
 
@@ -45,6 +52,7 @@ INLINE VECTOR NAME(larger)(VECTOR one, VECTOR two) { return NAME(choose)(one > t
 
 #include ARITHMETIC
 
+#undef ADD_PRODUCT
 #undef IN_REGISTER
 #undef READ
 #undef AT

@@ -54,7 +54,7 @@ INLINE void NAME(add_sums)(const int rows, const int vectors, const Layer *layer
                 VECTOR weight = READ(weights + v * LANES / PANEL * PANEL * depth + v * LANES % PANEL);
                 IN_REGISTER(weight);
 #pragma GCC unroll 4
-                for (int r = 0; r < rows; r++) sum[r][v] += weight * value[r * in->width];
+                for (int r = 0; r < rows; r++) ADD_PRODUCT(sum[r][v], weight, value[r * in->width] - (VECTOR){0});
             }
         }
     }
