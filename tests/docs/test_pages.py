@@ -26,7 +26,7 @@ LEFT = {
     "train.md": ["runs/student/weights.safetensors", "runs/small/curves.png"],
     "explain.md": [
         *(f"explained/{file}" for file in ("report.html", "summary.tsv", "contributions.h5", "modisco.dev.hyp.npz")),
-        "mutated/ism.npz", "quick/logos/0002.dev.png",
+        "mutated/ism.npz", "quick/logos/0002.dev.png", "grouped/clusters/clusters.html", "two/clusters.tsv",
         *(f"strong/motifs/{file}" for file in ("motifs.html", "dev.patterns.tsv", "hk.patterns.png", "hk.meme")),
     ],
     "genome.md": [

@@ -220,5 +220,5 @@ def findings(described: dict[str, Any]) -> list[str]:
         lines.append(f"cluster {one['cluster']}: {counted(one['sequences'], 'sequences')}, {means}; {motifs}")
     if described["without_contributions"]:
         without = counted(described["without_contributions"], "sequences")
-        lines.append(f"{without} without contributions of motifs or words belong to no cluster")
+        lines.append(f"no cluster: {without} without contributions of motifs or of words")
     return lines

@@ -97,7 +97,7 @@ def _points(axes: Axes, content: Content) -> None:
         axes.annotate("", (x, y), (0, 0), arrowprops={"arrowstyle": "->", "color": "0.2", "linewidth": 0.9})
     axes.set_xlabel(f"component 1 ({_share(clusters, 0)} of the variance)", fontsize=9)
     axes.set_ylabel(f"component 2 ({_share(clusters, 1)} of the variance)", fontsize=9)
-    axes.set_title("contributions, whatever their height; arrows are motifs and words", fontsize=10)
+    axes.set_title("contributions divided by their norm; arrows: motifs, words", fontsize=10)
     axes.margins(0.12)
     axes.figure.canvas.draw()  # so that the scales are final
     points = [
