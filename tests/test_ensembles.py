@@ -11,6 +11,7 @@ import pytest
 from checkpoints import ODD, random_checkpoint, random_codes
 from command_line import Zoo
 from refusals import refuses
+from tables import mean_and_sd
 
 import zoo as package
 from zoo.data.labelled import Split
@@ -23,11 +24,6 @@ from zoo.weights import checkpoint
 
 CODES = random_codes(5, ODD.sequence_length)
 CODES[CODES > 3] = 0
-
-
-def stacked(runs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    wide = np.stack(runs).astype(np.float64)
-    return wide.mean(0).astype(np.float32), wide.std(0, ddof=1).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +84,7 @@ def test_contributions_are_means_with_their_spread(
     whole = explained("whole", ",".join(map(str, files)))
     for group in ("contrib_scores", "hyp_contrib_scores"):
         each = [h5py.File(path)[f"{group}/c"][:] for path in runs]
-        mean, sd = stacked(each)
+        mean, sd = mean_and_sd(each)
         np.testing.assert_allclose(h5py.File(whole)[f"{group}/c"], mean, atol=1e-6)
         np.testing.assert_allclose(h5py.File(whole)[f"{group}_sd/c"], sd, atol=1e-6)
     header = (whole.parent / "summary.tsv").read_text().splitlines()[0].split("\t")

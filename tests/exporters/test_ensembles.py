@@ -11,6 +11,7 @@ import pytest
 from checkpoints import ODD, random_checkpoint, random_codes
 from command_line import Zoo
 from refusals import refuses
+from tables import mean_and_sd
 
 import zoo as package
 from zoo import registry
@@ -19,12 +20,6 @@ from zoo.weights import checkpoint, exports
 from zoo.weights.checkpoint import Checkpoint
 
 CODES = random_codes(300, ODD.sequence_length)
-
-
-def stacked(each: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """NumPy's mean and standard deviation over the first axis."""
-    wide = each.astype(np.float64)
-    return wide.mean(0).astype(np.float32), wide.std(0, ddof=1).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +45,7 @@ def test_any_program_gets_the_mean_and_the_spread_to_the_bit(exported: Path) -> 
     hot = registry.load("exporters", "onnx").INPUTS["onehot"].feed(CODES)
     mean, sd, each = session.run(["activity", "activity_sd", "activity_members"], {"one_hot": hot})
     assert each.shape == (len(CODES), 5, len(ODD.targets))
-    for found, expected in zip((mean, sd), stacked(each.swapaxes(0, 1)), strict=True):
+    for found, expected in zip((mean, sd), mean_and_sd(each.swapaxes(0, 1)), strict=True):
         np.testing.assert_array_equal(found, expected)
 
 

@@ -14,6 +14,7 @@ import pytest
 from checkpoints import ODD, random_checkpoint
 from command_line import Zoo
 from refusals import refuses
+from tables import mean_and_sd
 
 import zoo as package
 from zoo.card import Card
@@ -27,11 +28,6 @@ from zoo.weights.checkpoint import Checkpoint
 HELD_OUT: tuple[tuple[str, ...], ...] = (("one",), ("one", "two"), ("two",))
 
 BED = "one\t10\t63\ta\t0\t+\ntwo\t20\t160\tb\t0\t-\none\t0\t200\tc\t0\t+\n"
-
-
-def stacked(runs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    wide = np.stack(runs).astype(np.float64)
-    return wide.mean(0).astype(np.float32), wide.std(0, ddof=1).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +69,7 @@ def test_tracks_are_the_mean_and_spread_of_the_members_tracks(
     found = scanned(genome, tmp_path / "all", files, **options)
     assert list(found.columns) == ["chrom", "start", "end", "c", "c_sd", "a", "a_sd"]
     for target in ("c", "a"):
-        mean, sd = stacked([run[target].to_numpy() for run in runs])
+        mean, sd = mean_and_sd([run[target].to_numpy() for run in runs])
         np.testing.assert_array_equal(found[target], mean)
         np.testing.assert_array_equal(found[f"{target}_sd"], sd)
 
@@ -88,7 +84,7 @@ def test_each_chromosome_of_a_scan_is_predicted_by_members_that_held_it_out(
     for contig in ("one", "two"):
         there = (found.chrom == contig).to_numpy()
         used = [run["a"].to_numpy()[there] for run, held_out in zip(runs, HELD_OUT, strict=True) if contig in held_out]
-        mean, sd = stacked(used)
+        mean, sd = mean_and_sd(used)
         np.testing.assert_array_equal(found["a"][there], mean)
         np.testing.assert_array_equal(found["a_sd"][there], sd)
     with refuses("three"):
@@ -127,7 +123,7 @@ def test_intervals(genome: Path, files: list[Path], tmp_path: Path, summary: str
     runs = [package.predict_intervals(bed, genome, path, **options) for path in files]
     for row, contig in enumerate(ensemble.chrom):
         used = [run for run, of in zip(runs, HELD_OUT, strict=True) if contig in of or not held_out]
-        mean, sd = stacked([run["b"][row : row + 1].to_numpy() for run in used])
+        mean, sd = mean_and_sd([run["b"][row : row + 1].to_numpy() for run in used])
         if summary != "max" or row < 1:  # the maximum is that of the mean
             np.testing.assert_array_equal(ensemble["b"][row : row + 1], mean)
             np.testing.assert_array_equal(ensemble["b_sd"][row : row + 1], sd)
@@ -172,10 +168,10 @@ def test_effects_their_spread_and_the_members_that_agree(
         for row, (contig, *_) in enumerate(rows):
             used = [run for run, of in zip(runs, HELD_OUT, strict=True) if contig in of or not held_out]
             for name in ("ref_a", "alt_c", "delta_b"):
-                mean, _ = stacked([run[name][row : row + 1].to_numpy() for run in used])
+                mean, _ = mean_and_sd([run[name][row : row + 1].to_numpy() for run in used])
                 np.testing.assert_array_equal(found[name][row : row + 1], mean)
             each = np.array([run["delta_b"][row] for run in used])
-            _, sd = stacked([each[:, None].astype(np.float32)[number] for number in range(len(each))])
+            _, sd = mean_and_sd([each[:, None].astype(np.float32)[number] for number in range(len(each))])
             assert found["b_delta_sd"][row] == sd[0]
             agree = np.mean(np.sign(each) == np.sign(found["delta_b"][row]))
             assert found["b_agreement"][row] == np.float32(agree)
@@ -203,7 +199,7 @@ def test_what_a_fold_held_out_decides_for_variants_of_a_loaded_model(
     run.mkdir()
     shutil.copy(files[2], run / lookup.RUN_WEIGHTS)  # its card lists another chromosome
     (run / lookup.RUN_RECEIPTS).write_text('{"status": "finished"}')
-    folds.write(tmp_path, folds.FINISHED, [folds.Member("fold-0", 0, held_out=("one",))], {})
+    folds.write(tmp_path, folds.FINISHED, [folds.FoldMember("fold-0", 0, held_out=("one",))], {})
     base = genome.read_text().split("\n")[1][39]
     row = ("one", 40, base, "ACGT"["CGTA".index(base)])
     found = package.variant_effects([row], genome, run, held_out=True, runtime="kmer-cpu")

@@ -12,6 +12,7 @@ import pytest
 from checkpoints import ODD, random_checkpoint, random_codes
 from command_line import Zoo
 from refusals import refuses
+from tables import mean_and_sd
 
 import zoo
 from zoo.card import Card
@@ -24,12 +25,6 @@ MEMBERS = 5
 SLOW_TO_START = ("keras-cpu", "torch-cpu")
 
 CODES = random_codes(40, ODD.sequence_length)
-
-
-def stacked(runs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """NumPy's mean and standard deviation of runs."""
-    wide = np.stack(runs).astype(np.float64)
-    return wide.mean(0).astype(np.float32), wide.std(0, ddof=1).astype(np.float32)
 
 
 def member(seed: int, **changes: object) -> Checkpoint:
@@ -61,7 +56,7 @@ def test_mean_and_spread_are_those_of_numpy_to_the_bit(files: list[Path], runtim
 def compare_with_numpy(files: list[Path], runtime: str, rc: str | None) -> None:
     runs = [zoo.load(path, runtime=runtime, rc=rc).predict_codes(CODES) for path in files]
     ensemble = zoo.load(files, runtime=runtime, rc=rc)
-    mean, sd = stacked(runs)
+    mean, sd = mean_and_sd(runs)
     np.testing.assert_array_equal(ensemble.predict_codes(CODES), mean)
     np.testing.assert_array_equal(ensemble.spread(CODES), sd)
     np.testing.assert_array_equal(ensemble.members(CODES), np.stack(runs))
@@ -83,7 +78,7 @@ def test_members_may_have_different_networks(files: list[Path], tmp_path: Path) 
     checkpoint.save(random_checkpoint(dataclasses.replace(ODD, dense_units=(8,)), seed=9), other)
     both = zoo.load([files[0], other])
     np.testing.assert_array_equal(
-        both.predict_codes(CODES), stacked([zoo.load(path).predict_codes(CODES) for path in (files[0], other)])[0]
+        both.predict_codes(CODES), mean_and_sd([zoo.load(path).predict_codes(CODES) for path in (files[0], other)])[0]
     )
 
 
@@ -99,7 +94,7 @@ def test_every_way_is_the_mean_over_the_members(files: list[Path]) -> None:
     ):
         for one in (*members, ensemble):
             one.settle()
-        np.testing.assert_array_equal(way(ensemble.session), stacked([way(one.session) for one in members])[0])
+        np.testing.assert_array_equal(way(ensemble.session), mean_and_sd([way(one.session) for one in members])[0])
 
 
 def test_tables_have_the_spread_beside_each_target(files: list[Path], tmp_path: Path, zoo: Zoo) -> None:
@@ -110,7 +105,7 @@ def test_tables_have_the_spread_beside_each_target(files: list[Path], tmp_path: 
     header, *rows = (line.split("\t") for line in table.read_text().splitlines())
     assert header == ["name", "a", "a_sd", "b", "b_sd", "c", "c_sd"]
     numbers = np.array([row[1:] for row in rows], np.float32)
-    mean, sd = stacked([loaded(path) for path in files])
+    mean, sd = mean_and_sd([loaded(path) for path in files])
     np.testing.assert_array_equal(numbers[:, ::2], mean)
     np.testing.assert_array_equal(numbers[:, 1::2], sd)
     described = json.loads(table.with_name("out.tsv.json").read_text())["weights"]
@@ -154,7 +149,7 @@ def test_a_folder_of_run_folders_is_an_ensemble_in_their_order(tmp_path: Path) -
 def test_a_folder_of_folds_says_the_order_and_what_was_held_out(tmp_path: Path) -> None:
     for number in range(2):
         run_folder(tmp_path / f"fold-{number}", member(number, card=Card(held_out=("chr1", "chr2"))))
-    listed = [folds.Member(f"fold-{number}", number, held_out=(f"chr{number}",)) for number in (1, 0)]
+    listed = [folds.FoldMember(f"fold-{number}", number, held_out=(f"chr{number}",)) for number in (1, 0)]
     folds.write(tmp_path, folds.FINISHED, listed, {})
     found = zoo.load(tmp_path).spec
     assert [one.held_out for one in found.members] == [("chr1",), ("chr0",)]

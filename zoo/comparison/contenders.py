@@ -52,6 +52,11 @@ class Contender:
     settings: dict[str, Any]
 
     @property
+    def most_epochs(self) -> int:
+        """Epochs of a training that does not stop early."""
+        return int(self.settings["epochs"]) + int(self.settings.get("fine_tune_epochs", 0))
+
+    @property
     def trained_as(self) -> dict[str, Any]:
         """All but the label and the seed, as JSON types."""
         settings = {name: value for name, value in self.settings.items() if name != "seed"}

@@ -198,7 +198,7 @@ def _train(
         reporter.note(f"{len(todo) - len(left)} of {len(todo)} trainings are finished already")
     reporter.began(len(left))
     for training in left:
-        epochs = training.contender.settings["epochs"]
+        epochs = training.contender.most_epochs
         follow = contenders.following(training.folder.name, epochs, reporter.step)
         try:
             contenders.train(training, source, where, command, follow)

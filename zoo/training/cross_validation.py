@@ -32,7 +32,7 @@ from zoo.training import distributed, scores
 from zoo.training.config import difference
 from zoo.training.run import TrainingJob
 from zoo.weights import checkpoint, folds, lookup, network
-from zoo.weights.folds import FINISHED, Member
+from zoo.weights.folds import FINISHED, FoldMember
 
 SCORES = "scores.tsv"
 
@@ -91,11 +91,11 @@ def run(
     return rows
 
 
-def members_of(data: DividedFile, replicates: int, start: ModelSpec | None = None) -> list[Member]:
+def members_of(data: DividedFile, replicates: int, start: ModelSpec | None = None) -> list[FoldMember]:
     """The members of a cross-validation, fold by fold. start: the spec of the initial weights; a member held out what
     they did not see either."""
     return [
-        Member(
+        FoldMember(
             f"fold-{fold}" + (f"-replicate-{replicate}" if replicates > 1 else ""),
             fold,
             replicate,
@@ -107,7 +107,7 @@ def members_of(data: DividedFile, replicates: int, start: ModelSpec | None = Non
     ]
 
 
-def _begin(folder: Path, job: TrainingJob, facts: dict[str, Any], members: list[Member]) -> None:
+def _begin(folder: Path, job: TrainingJob, facts: dict[str, Any], members: list[FoldMember]) -> None:
     """Make the folder, or check that it is that of the same cross-validation."""
     if job.options.resume and folder.exists():
         before = folds.read(folder)
@@ -125,7 +125,7 @@ def _begin(folder: Path, job: TrainingJob, facts: dict[str, Any], members: list[
     folds.write(folder, "running", members, {"command": job.command, "run": facts})
 
 
-def _job_of(member: Member, job: TrainingJob) -> TrainingJob:
+def _job_of(member: FoldMember, job: TrainingJob) -> TrainingJob:
     """The training of a member, which continues if it began already."""
     folder = job.options.output / member.run
     return dataclasses.replace(
@@ -136,14 +136,14 @@ def _job_of(member: Member, job: TrainingJob) -> TrainingJob:
     )
 
 
-def _announced(member: Member, members: list[Member], chromosomes: tuple[str, ...]) -> str:
+def _announced(member: FoldMember, members: list[FoldMember], chromosomes: tuple[str, ...]) -> str:
     number = members.index(member) + 1
     held_out = f", holds out {listed(chromosomes)}" if chromosomes else ""
     return f"{member.run}, {number} of {len(members)}{held_out}"
 
 
 def _warn_of_start(
-    job: TrainingJob, member: Member, chromosomes: tuple[str, ...], source: Dataset, note: Callable[[str], None]
+    job: TrainingJob, member: FoldMember, chromosomes: tuple[str, ...], source: Dataset, note: Callable[[str], None]
 ) -> None:
     """A note if the given weights may have been trained on what the member holds out."""
     if job.start is None or job.options.start is None or source.test is None:
@@ -156,7 +156,9 @@ def _warn_of_start(
         note(f"{member.run}: the given weights may have been trained on what it holds out; its scores may be too good")
 
 
-def _summarize(folder: Path, job: TrainingJob, data: DividedFile, members: list[Member]) -> dict[str, dict[str, Any]]:
+def _summarize(
+    folder: Path, job: TrainingJob, data: DividedFile, members: list[FoldMember]
+) -> dict[str, dict[str, Any]]:
     """Write OUT_OF_FOLD and SCORES. Returns the rows of SUMMARIES."""
     whole = data.whole
     predicted = np.zeros(whole.targets.shape, np.float32)

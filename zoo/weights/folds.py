@@ -26,7 +26,7 @@ FINISHED = "finished"
 
 
 @dataclasses.dataclass(frozen=True)
-class Member:
+class FoldMember:
     """One training of a cross-validation.
 
     run: name of its run folder.  fold, replicate: numbers from 0.  validation, held_out: chromosomes.
@@ -47,7 +47,7 @@ def is_folds(folder: Path) -> bool:
     return (folder / FILE).is_file()
 
 
-def members(folder: Path) -> list[Member]:
+def members(folder: Path) -> list[FoldMember]:
     """The members of a finished cross-validation, fold by fold.
 
     Raises ZooError if `folds.json` is missing or damaged, or if its training is not finished.
@@ -55,22 +55,22 @@ def members(folder: Path) -> list[Member]:
     facts = read(folder)
     if facts["status"] != FINISHED:
         raise ZooError(f"{folder}: not all folds are trained; the same zoo train with --resume continues")
-    found: list[Member] = facts["members"]
+    found: list[FoldMember] = facts["members"]
     return found
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """What `folds.json` says, with "members" as a list of Member. Raises ZooError if it is missing or damaged."""
+    """What `folds.json` says, with "members" as a list of FoldMember. Raises ZooError if it is missing or damaged."""
     path = folder / FILE
     try:
         facts = json.loads(path.read_text("utf-8"))
-        found = [Member(**one) for one in facts["members"]]
+        found = [FoldMember(**one) for one in facts["members"]]
         return {**facts, "status": str(facts["status"]), "members": found}
     except (OSError, ValueError, LookupError, TypeError, ZooError) as error:
         raise ZooError(f"{path}: expected the list of folds that zoo train --folds writes ({error})") from None
 
 
-def write(folder: Path, status: str, of: Sequence[Member], facts: Mapping[str, Any]) -> None:
+def write(folder: Path, status: str, of: Sequence[FoldMember], facts: Mapping[str, Any]) -> None:
     """Write `folds.json`."""
     document = {"status": status, **facts, "members": [dataclasses.asdict(one) for one in of]}
     with replacing(folder / FILE, overwrite=True) as partial:

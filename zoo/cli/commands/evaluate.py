@@ -12,7 +12,7 @@ from zoo.cli.parsing import command_line
 from zoo.data.labelled import Layout
 from zoo.data.regions import RegionOptions
 from zoo.defaults import RUNTIME
-from zoo.errors import counted
+from zoo.errors import ZooError, counted
 from zoo.evaluation.compare import CompareOptions
 from zoo.evaluation.evaluate import EvaluationOptions
 from zoo.options import RunOptions, StrandOptions
@@ -123,10 +123,13 @@ def _measured(
     region: RegionOptions,
 ) -> Split:
     """The measured sequences, or regions with their signal."""
-    from zoo.data import dataset, regions
+    from zoo.data import dataset, published, regions
     from zoo.evaluation import evaluate
 
     if regions.are_regions(source, region):
+        renamed = [f"{a}={b}" for a, b in columns.items() if published.target_of(a) != published.target_of(b)]
+        if renamed:
+            raise ZooError(f"--targets {renamed[0]}: regions have no columns; name the target alone")
         return regions.read_split(source, region, layout, _shape(models), side)
     length = evaluate.sequence_length(models)
     with next(iter(models.values())).spec.naming_flanks():
@@ -136,7 +139,6 @@ def _measured(
 def _shape(models: Mapping[str, Model]) -> Shape:
     """The shape of what the models see and give. Raises ZooError for models that differ in it."""
     from zoo.data.regions import shape_of
-    from zoo.errors import ZooError
     from zoo.weights.checkpoint import profiles_of
 
     shapes = {
