@@ -7,6 +7,7 @@ zoo.experiments.flanks(model, sequences, "GATA")   # what they owe to the bases 
 zoo.experiments.spacing(model, ["GATA", "AP-1"])   # do two motifs interact, at which distance?
 zoo.experiments.pairs(model, ["GATA", "twist"])    # which motifs of a set do?
 zoo.experiments.dependency(model, sequences)       # how mutations change what other bases do -> maps
+zoo.experiments.hits("explained")                  # instances of motifs in contributions -> a table
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
     from zoo.experiments.flank_swaps import flanks
     from zoo.experiments.marginalization import marginalize
     from zoo.experiments.measure import Found
+    from zoo.experiments.motif_hits import hits
     from zoo.experiments.motif_pairs import pairs
     from zoo.experiments.motif_spacing import spacing
 
-__all__ = ["Found", "ablate", "dependency", "flanks", "marginalize", "pairs", "spacing"]
+__all__ = ["Found", "ablate", "dependency", "flanks", "hits", "marginalize", "pairs", "spacing"]
 
 __getattr__, __dir__ = lazy.names(
     __name__,
@@ -33,6 +35,7 @@ __getattr__, __dir__ = lazy.names(
         "ablate": "zoo.experiments.ablation",
         "dependency": "zoo.experiments.dependencies",
         "flanks": "zoo.experiments.flank_swaps",
+        "hits": "zoo.experiments.motif_hits",
         "marginalize": "zoo.experiments.marginalization",
         "pairs": "zoo.experiments.motif_pairs",
         "spacing": "zoo.experiments.motif_spacing",

@@ -53,7 +53,7 @@ class Outputs:
     def ours(self) -> tuple[str, ...]:
         """Files that a run writes; it replaces no others."""
         kinds = ("tsv", "npz", "json", *figures.WITHOUT_DATE)
-        return (*(f"{self.name}.{kind}" for kind in kinds), f"{self.name}_*.tsv")
+        return (*(f"{self.name}.{kind}" for kind in kinds), f"{self.name}_*.tsv", f"{self.name}.bed")
 
     def listed(self) -> str:
         """The names of the files, for a person."""
@@ -201,9 +201,9 @@ class Arrays:
 
     def __init__(self, path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
         self._archive = zipfile.ZipFile(path, "w", zipfile.ZIP_STORED)
-        first, *others = shapes
         # an archive takes one entry at a time
-        self._rows = {first: self._archive.open(_entry(first), "w", force_zip64=True)}
+        first, others = [*shapes][:1], [*shapes][1:]
+        self._rows = {name: self._archive.open(_entry(name), "w", force_zip64=True) for name in first}
         self._rows |= {name: tempfile.TemporaryFile(dir=path.parent) for name in others}  # noqa: SIM115 - `close` does
         descr = np.lib.format.dtype_to_descr(np.dtype("<f4"))
         for name, shape in shapes.items():
@@ -217,9 +217,10 @@ class Arrays:
 
     def finish(self, columns: Mapping[str, Column | np.ndarray]) -> None:
         """Add whole arrays, such as the columns of the table."""
-        (_, first), *others = self._rows.items()
-        first.close()
-        for name, file in others:
+        for number, (name, file) in enumerate(self._rows.items()):
+            if not number:
+                file.close()
+                continue
             file.seek(0)
             with self._archive.open(_entry(name), "w", force_zip64=True) as entry:
                 shutil.copyfileobj(file, entry)

@@ -233,6 +233,23 @@ class DependencyOptions:
 
 
 @dataclasses.dataclass(frozen=True)
+class HitOptions:
+    """How instances of motifs are found in contributions."""
+
+    sparsity: Annotated[float, Bounds(above=0, below=1)] = 0.7
+    """Least correlation of a hit with its motif, the lambda of Fi-NeMo; higher gives fewer hits."""
+
+    shuffles: Annotated[int, Bounds(1, 1000)] = 5
+    """Shuffles of the positions of each sequence, in which the same search says how many hits are chance."""
+
+    seed: Seed = 1234
+    """Seed of the shuffles; the same seed gives the same files."""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclasses.dataclass(frozen=True)
 class ShownOptions:
     """What is shown of the results."""
 

@@ -2,7 +2,8 @@
 
     contributions.h5        contrib_scores/TARGET, hyp_contrib_scores/TARGET: float32 (N, L, 4), as in the paper's
                             files. Of an ensemble, means over its members; contrib_scores_sd/TARGET and
-                            hyp_contrib_scores_sd/TARGET are their standard deviations
+                            hyp_contrib_scores_sd/TARGET are their standard deviations. With --bed also
+                            window_start: 0-based first position of each sequence on its contig, int64 (N,)
     modisco.ohe.npz         arr_0: one-hot bases, int8 (N, 4, L)
     modisco.TARGET.hyp.npz  arr_0: hypothetical contributions, float32 (N, 4, L)
     ism.npz                 raw: effects of substitutions, float32 (N, L, 4, T); with --method ism
@@ -49,6 +50,8 @@ CLUSTER_FILES = ("clusters.*", "cluster_motifs.tsv")
 
 ACTUAL, HYPOTHETICAL = "contrib_scores", "hyp_contrib_scores"
 """Groups of the HDF5 file."""
+
+WINDOWS = "window_start"
 
 MEMBER = "arr_0"
 """Name of the array in the files for TF-MoDISco: the one that numpy.savez gives."""
@@ -149,7 +152,7 @@ def _padded(scores: np.ndarray) -> np.ndarray:
 def write_tracks(
     folder: Path, targets: Sequence[str], contigs: Mapping[str, int], windows: Sequence[tuple[str, int, str]]
 ) -> None:
-    """Write the contributions in contributions.h5 as a bigWig file for each target.
+    """Write the contributions in contributions.h5 as a bigWig file for each target, and there where windows begin.
 
     A base in several windows has their mean; a window on the reverse strand is read back along the genome. Bases
     outside all windows have no value.
@@ -158,7 +161,9 @@ def write_tracks(
     import h5py
 
     (folder / TRACKS).mkdir()
-    with h5py.File(folder / CONTRIBUTIONS) as file:
+    with h5py.File(folder / CONTRIBUTIONS, "a") as file:
+        lengths = {scores.shape[1] for scores in file[ACTUAL].values()}
+        file[WINDOWS] = np.array([window_start(centre, max(lengths)) for _, centre, _ in windows], np.int64)
         for target in targets:
             scores = file[f"{ACTUAL}/{target}"]
             length = scores.shape[1]
@@ -211,6 +216,23 @@ class Explained:
                 hint = did_you_mean(target, available)
                 raise ZooError(f"targets: {self.folder} explains {listed}, got {target!r}{hint}")
         return tuple(chosen or available)
+
+    def windows(self) -> list[tuple[str, int, str]] | None:
+        """Contig, 0-based first position and strand of each sequence; None unless they are intervals of a genome.
+
+        Raises ZooError for a folder of an earlier release, which does not say where windows begin.
+        """
+        if "genome" not in self.description:
+            return None
+        import h5py
+
+        with h5py.File(self.folder / CONTRIBUTIONS) as file:
+            if WINDOWS not in file:
+                raise ZooError(f"{self.folder}: does not say where its windows begin; run zoo explain again")
+            starts = file[WINDOWS][:].tolist()
+        with (self.folder / SUMMARY).open(encoding="utf-8", errors="surrogateescape", newline="") as text:
+            rows = csv.DictReader(text, delimiter="\t", quoting=csv.QUOTE_NONE)
+            return [(row["chrom"], start, row["strand"]) for row, start in zip(rows, starts, strict=True)]
 
     def arrays(self, target: str, strongest: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Numbers, one-hot bases and hypothetical contributions of the sequences with the highest predictions: int

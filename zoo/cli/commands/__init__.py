@@ -73,6 +73,10 @@ COMMANDS = {
             zoo dependency seqs.fa --positions 100-150 -o pairs
             zoo dependency seqs.fa --measure ism --targets dev -o changes
             docs/experiments.md""",
+        "experiments:hits": """Find the instances of motifs in all contributions of zoo explain.
+            zoo hits explained -o found
+            zoo hits explained --motifs jaspar.meme --sparsity 0.6 -o found
+            docs/experiments.md""",
         "design:design": """Design sequences with a high activity, changing one base a round.
             zoo design --target dev -o designs.fa
             zoo design --target dev --start seqs.fa --rounds 5 --keep 'hk<1' -o raised.fa
@@ -177,6 +181,7 @@ WRITE_AT_THE_END = (
         "spacing",
         "pairs",
         "dependency",
+        "hits",
         "design",
         "evaluate",
         "compare",

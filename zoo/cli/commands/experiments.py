@@ -12,11 +12,12 @@ from zoo.cli import notes, options
 from zoo.cli.commands.predict import Files, prediction_job
 from zoo.cli.parsing import command_line
 from zoo.dna.read_options import STRICT, ReadOptions
-from zoo.errors import ZooError
+from zoo.errors import ZooError, counted
 from zoo.experiments.options import (
     BackgroundSequences,
     DependencyOptions,
     FlankOptions,
+    HitOptions,
     InsertOptions,
     PairOptions,
     PlaceOptions,
@@ -240,3 +241,33 @@ def dependency(
             run.model, measure, *run.sequences(), run.outputs, _written(depending, given.shown), bar.update_of
         )
     run.say(described, "sequences")
+
+
+def hits(
+    folder: Annotated[Path, Parameter(name="DIR", help="Output folder of zoo explain.")],
+    /,
+    *,
+    motifs: Annotated[
+        Path | None,
+        options.input_("Output folder of zoo motifs, by default motifs in DIR; or a MEME file of motifs to look for."),
+    ] = None,
+    output: Annotated[Path, options.output("Folder for the tables, the BED file, the arrays and the figure.")],
+    overwrite: options.Overwrite = False,
+    finding: Annotated[HitOptions, options.FINDING] = HitOptions(),
+    shown: Annotated[ShownOptions, options.SHOWN] = ShownOptions(),
+) -> None:
+    from zoo.experiments import hit_motifs, motif_hits
+    from zoo.experiments.files import Outputs
+    from zoo.explain import files as explained_files
+
+    explained = explained_files.read(folder)
+    targets, among = explained.targets(shown.targets), hit_motifs.source(motifs, folder)
+    outputs = Outputs("hits", output, shown.figure_format, overwrite, (folder, motifs), command_line(), "motifs")
+    outputs.check()
+    with notes.Bar("sequences") as bar:
+        described = motif_hits.save(
+            explained, among, targets, finding, outputs, _written(finding, shown), bar.update_of
+        )
+    counts = described["counts"]
+    notes.say(f"{counted(counts['hits'], 'hits')} in {counted(counts['records'], 'sequences')}")
+    notes.say(f"{output}: {outputs.listed()}, {motif_hits.BED}")
