@@ -4,8 +4,8 @@ Beside the files of every experiment, `zoo hits` writes hits_motifs.tsv, a row f
 coordinates of the genome, or of the sequences if the folder is of a FASTA file. sparse_fit.py finds the hits.
 
 The same search in the same contributions with their positions in random order, each base with its contribution, says
-what is found by chance. Then precision is 1 - chance / hits, and q of a hit is the false discovery rate among the hits of
-its motif that have at least its coefficient: (those by chance + 1) / those found, at most 1.
+what is found by chance. Then precision is 1 - chance / hits, and q of a hit is the false discovery rate among the hits
+of its motif that have at least its coefficient: (those by chance + 1) / those found, at most 1.
 """
 
 from __future__ import annotations

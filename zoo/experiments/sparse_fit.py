@@ -96,7 +96,8 @@ class _Block:
         self._first = np.cumsum([0, *self._counts])
         squares = np.pad(np.cumsum(self._y**2, 1), ((0, 0), (1, 0)))
         below = {width: squares[:, width:] - squares[:, :-width] for width in set(self._widths)}
-        self._below = self._joined([np.maximum(below[width], 0) for width in self._widths])
+        columns = [np.maximum(below[width], 0) for width in self._widths]
+        self._below = np.concatenate(columns, 1) if columns else np.empty((len(self._y), 0))
         self._q = 1 / np.sqrt(1 + self._below)
 
     def hits(self, offset: int) -> tuple[np.ndarray, ...]:
@@ -175,10 +176,8 @@ class _Block:
         for width, count in dict(zip(self._widths, self._counts, strict=True)).items():
             windows = np.lib.stride_tricks.sliding_window_view(bases, width, 1).swapaxes(2, 3)
             those = np.stack([one.matrix.ravel() for _, one in self._features if len(one.matrix) == width], 1)
-            products = windows.reshape(len(values), count, -1) @ those
+            products = windows.reshape(len(values), count, len(those)) @ those
             numbers = [place for place, own in enumerate(self._widths) if own == width]
             found |= {place: products[:, :, column] for column, place in enumerate(numbers)}
-        return self._joined([found[place] for place in range(len(self._features))])
-
-    def _joined(self, columns: list[np.ndarray]) -> np.ndarray:
-        return np.concatenate(columns, 1) if columns else np.empty((len(self._y), 0))
+        columns = [found[place] for place in range(len(self._features))]
+        return np.concatenate(columns, 1) if columns else np.empty((len(values), 0))
