@@ -166,6 +166,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.drawn
 def test_the_files_repeat_each_other_and_the_function(files: Path, zoo: Zoo) -> None:
     given = (
         "--weights",

@@ -126,6 +126,7 @@ def test_q_counts_the_hits_by_chance_above_each() -> None:
     assert motif_hits._q(np.empty(0), np.empty(0), 2).shape == (0,)
 
 
+@pytest.mark.drawn
 def test_the_command_reads_patterns_and_writes_what_the_function_gives(explained: Path, zoo: Zoo) -> None:
     folder = explained / "patterns"
     folder.mkdir()
