@@ -356,3 +356,5 @@ def test_evaluate_measures_counts_and_profiles(simulated: Path, zoo: Zoo, monkey
     expected = loss.metrics(loss.kept(*both).numpy())
     assert f"{expected['profile_nll_log_counts']:.4f}" in told
     assert f"{expected['jensen_shannon_log_counts']:.4f}" in told
+    status, _, errors = zoo("evaluate", *given, "--test-chromosomes", "chr3", "--targets", "log_counts=other")
+    assert (status, "log_counts=other" in errors) == (2, True)
