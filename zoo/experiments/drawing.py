@@ -121,7 +121,7 @@ def matrix(names: Sequence[str], measured: Measured, targets: Sequence[str], lab
 
     shown, count = targets[:MOST_SHOWN], len(names)
     side = max(2.4, CELL_INCHES * count)
-    figure, (panels,) = figures.new((side + 2.4) * len(shown), side + 1.4, columns=len(shown))
+    figure, (panels,) = figures.new((side + 2.6) * len(shown), side + 2, columns=len(shown))
     for number, (panel, target) in enumerate(zip(panels, shown, strict=True)):
         values = measured.mean[:, number].reshape(count, count)
         most = float(np.abs(values).max()) or 1.0
