@@ -177,7 +177,7 @@ def test_the_figure_shows_every_cluster_its_predictions_and_its_motifs() -> None
     rows = comparison.differences(made, labels, 2)
     figure = clusters_figure.draw(clusters_figure.Content(found, made.features, rows, {"up": values[:, 0]}, "log2"))
     points, boxes, bars = figure.axes
-    assert [text.get_text() for text in bars.get_legend().get_texts()] == ["cluster 1, n = 6", "cluster 2, n = 3"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["cluster 1, n = 6", "cluster 2, n = 3"]
     assert {"AP-1", "GATTAC"} <= {text.get_text() for text in points.texts}
     assert len(boxes.patches) == 2
     assert [one.get_text() for one in bars.get_yticklabels()][:2] == ["AP-1", "GATTAC"]

@@ -28,6 +28,9 @@ MOST_ARROWS = 8
 MOST_BARS = 12
 """Features with bars: the first of each cluster in turn."""
 
+LEAST_ROOM = 5
+"""Features that the panel of bars has room for, even if there are fewer."""
+
 WIDTH = 13.5
 """Inches."""
 
@@ -52,9 +55,12 @@ def draw(content: Content) -> Figure:
     shown = bars(content)
     height = max(4.6, 1.3 + len(shown) * (content.clusters.number * BAR_INCHES + 0.15))
     figure, ((points, boxes, means),) = figures.new(WIDTH, height, 1, 3, gridspec_kw={"width_ratios": [5, 3.3, 5]})
-    _points(points, content)
+    arrows = _points(points, content)
     _predictions(boxes, content)
     _means(means, content, shown)
+    figure.legend(*means.get_legend_handles_labels(), loc="outside lower center", ncols=8, fontsize=9, frameon=False)
+    figure.canvas.draw()  # so that the scales are final
+    figures.label_points(points, arrows, 8)
     return figure
 
 
@@ -79,7 +85,8 @@ def look(number: int) -> dict[str, str]:
     return {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number // len(COLOURS) % len(MARKERS)]}
 
 
-def _points(axes: Axes, content: Content) -> None:
+def _points(axes: Axes, content: Content) -> list[tuple[float, float, str]]:
+    """The sequences, and arrows for features; the ends of the arrows and their texts."""
     clusters = content.clusters
     components = clusters.components
     if components.shape[1] < 2:
@@ -87,7 +94,9 @@ def _points(axes: Axes, content: Content) -> None:
     for number in range(clusters.number):
         x, y, *_ = components[clusters.labels == number].T
         axes.scatter(x, y, s=10, alpha=0.6, linewidths=0, rasterized=True, **look(number))  # type: ignore[arg-type]
-    arrows = np.pad(clusters.axes, ((0, max(0, 2 - len(clusters.axes))), (0, 0)))[:2]
+    # as long as the feature varies along the two components
+    axes_of_features = clusters.axes * components[clusters.labels >= 0, : len(clusters.axes)].std(0)[:, None]
+    arrows = np.pad(axes_of_features, ((0, max(0, 2 - len(axes_of_features))), (0, 0)))[:2]
     lengths = np.linalg.norm(arrows, axis=0)
     longest = np.argsort(-lengths)[:MOST_ARROWS]
     reach = 0.9 * float(np.abs(components[:, :2]).max(initial=1e-9)) / max(float(lengths.max(initial=0)), 1e-9)
@@ -99,11 +108,10 @@ def _points(axes: Axes, content: Content) -> None:
     axes.set_ylabel(f"component 2 ({_share(clusters, 1)} of the variance)", fontsize=9)
     axes.set_title("contributions divided by their norm; arrows: motifs, words", fontsize=10)
     axes.margins(0.12)
-    axes.figure.canvas.draw()  # so that the scales are final
-    points = [
+    axes.set_aspect("equal", adjustable="datalim")
+    return [
         (*(arrows[:, number] * reach), title(content.features[number], len(content.predictions))) for number in shown
     ]
-    figures.label_points(axes, points, 8)
 
 
 def _share(clusters: Clusters, number: int) -> str:
@@ -146,8 +154,7 @@ def _means(axes: Axes, content: Content, shown: Sequence[Feature]) -> None:
         axes.barh(places + offset, widths, 0.8 / number, color=look(cluster)["color"], label=label)
     labels = [title(feature, len(content.predictions)) for feature in shown]
     axes.set_yticks(places, labels, fontsize=9, parse_math=False)
-    axes.invert_yaxis()
     axes.axvline(0, color="0.4", linewidth=0.6)
     axes.set_xlabel(f"mean {logos.contribution(content.unit)}", fontsize=9, parse_math=False)
     axes.set_title("motifs, and words of no known motif", fontsize=10)
-    axes.legend(fontsize=8, frameon=False, loc="lower right")
+    axes.set_ylim(max(len(shown), LEAST_ROOM) - 0.5, -0.5)
