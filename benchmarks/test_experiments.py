@@ -9,19 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import numpy as np
+import pytest
 
 from benchmarks.measure import needs
 
 needs("torch", "tangermeme")
 
 import torch  # noqa: E402
+from tangermeme import saturation_mutagenesis as mutagenesis  # noqa: E402
+from tangermeme.dependency_map import dependency_map  # noqa: E402
 from tangermeme.marginalize import marginalize  # noqa: E402
+from tangermeme.saliency import saliency  # noqa: E402
 
 from benchmarks.subject import BATCH, Subject, Ways, naive_predict, table, threads_of  # noqa: E402
+from zoo import experiments  # noqa: E402
 from zoo.dna import edits, encoding  # noqa: E402
 from zoo.options import RunOptions  # noqa: E402
+from zoo.prediction.model import Model  # noqa: E402
 from zoo.prediction.session import open_session  # noqa: E402
 
 BACKGROUNDS = 4
@@ -92,3 +99,47 @@ def test_a_motif_at_every_place(benchmark: Any, subject: Subject, budget: float)
     peers = {f"tangermeme, batch {BATCH}": (tangermeme, numbers)}
     name = f"{len(MOTIF)} bp put at every place of {BACKGROUNDS} backgrounds"
     compare(benchmark, subject, budget, name, codes, edited, rows, peers)
+
+
+MAPPED = 8
+"""Positions that are mutated, in the middle of a sequence."""
+
+
+def in_the_fast_way(*arguments: Any, **rest: Any) -> torch.Tensor:
+    """Mutagenesis by tangermeme in the way that it takes for a whole map, which lasts more than 30 seconds."""
+    with mock.patch.object(mutagenesis, "_FAST_MIN_SECONDS", 0.0):
+        return mutagenesis.saturation_mutagenesis(*arguments, **rest)
+
+
+@pytest.mark.parametrize("measure", ["ism", "gradient"])
+def test_a_map_of_dependencies(benchmark: Any, subject: Subject, budget: float, measure: str) -> None:
+    model, target = Model(subject.kmer), subject.weights.spec.targets[0]
+    codes = np.random.default_rng(0).integers(0, 4, (1, subject.codes.shape[1]), np.uint8)
+    one_hot, first = torch.from_numpy(encoding.one_hot(codes, channels_first=True)), codes.shape[1] // 2
+
+    def ours(name: str) -> Callable[[], np.ndarray]:
+        positions = f"{first + 1}-{first + MAPPED}"
+        return lambda: experiments.dependency(model, codes, targets=[target], measure=name, positions=positions).maps
+
+    def theirs(function: Any, count: int = MAPPED, **rest: Any) -> tuple[Callable[[], np.ndarray], int]:
+        def turn() -> np.ndarray:
+            found = dependency_map(
+                subject.module, one_hot, start=first, end=first + count, func=function, target=0, batch_size=BATCH,
+                device="cpu", additional_func_kwargs=rest,
+            )  # fmt: skip
+            return found[:, first : first + MAPPED].numpy().transpose(0, 2, 1)[..., None]
+
+        return turn, count
+
+    peers = {
+        "ism": {
+            f"tangermeme, fast, batch {BATCH}": theirs(in_the_fast_way),
+            f"tangermeme, batch {BATCH}": theirs(mutagenesis.saturation_mutagenesis, 1, fast=False),
+        },
+        "gradient": {f"tangermeme, batch {BATCH}": theirs(saliency)},
+    }[measure]
+    expected = ours(measure)()
+    differences = {way: float(abs(expected[:, :count] - turn()).max()) for way, (turn, count) in peers.items()}
+    own = {f"kmer-cpu, {name}": (ours(name), MAPPED) for name in dict.fromkeys((measure, "interaction"))}
+    name = f"Dependencies of all bases on {MAPPED} positions, by {measure}, model only, {threads_of(subject)}"
+    table(benchmark, name, own | peers, budget, differences, "positions")
