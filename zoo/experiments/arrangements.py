@@ -36,6 +36,10 @@ FIRST, SECOND = "first_alone", "second_alone"
 LOG2 = "log2"
 """Beginning of a unit whose activities have an additive expectation."""
 
+FEW = 4
+"""Arrangements that share a first motif in its place are edits of the sequence with it if there are more. Of fewer, the
+sequence with the first motif costs more than edits of the background with both motifs, whose stretches are longer."""
+
 ORIENTATIONS = {"all": (("+", "+"), ("+", "-"), ("-", "+"), ("-", "-")), "given": (("+", "+"),)}
 
 
@@ -133,28 +137,33 @@ class Arrangements:
         self._all, self._rows = arrangements, np.array(rows)
         # neighbouring places side by side, which share most of their work
         self._alone = sorted({one for arrangement in arrangements for one in arrangement})
-        self._second_ones: dict[Placement, list[int]] = {}
+        second_ones: dict[Placement, list[int]] = {}
         for number in sorted(range(len(arrangements)), key=lambda number: arrangements[number].second):
-            self._second_ones.setdefault(arrangements[number].first, []).append(number)
+            second_ones.setdefault(arrangements[number].first, []).append(number)
+        self._few = [number for those in second_ones.values() if len(those) <= FEW for number in those]
+        self._many = {first: those for first, those in second_ones.items() if len(those) > FEW}
 
     def effects(self, model: Model, block: Block, targets: Sequence[int]) -> dict[str, np.ndarray]:
         """Quantity -> its numbers, float32 (B, R, M, T)."""
         written = [one.written(self._options, len(block.codes), self._seed, block.number) for one in self._motifs]
         bases = {one: _oriented(written[one.motif], one.strand) for one in self._alone}
 
-        def added(codes: np.ndarray, places: Sequence[Placement]) -> np.ndarray:
-            """Effects of one more motif, float32 (B, P, M, T)."""
-            changed = np.concatenate([inserts.put(codes, bases[one], [one.start]) for one in places], axis=1)
+        def added(codes: np.ndarray, places: Sequence[Sequence[Placement]]) -> np.ndarray:
+            """Effects of further motifs, float32 (B, P, M, T)."""
+            changed = np.stack([_put(codes, [(bases[one], one.start) for one in those]) for those in places], axis=1)
             return effects.of_backgrounds(model, codes, changed, targets)
 
-        alone = added(block.codes, self._alone)
+        alone = added(block.codes, [(one,) for one in self._alone])
         number = {one: place for place, one in enumerate(self._alone)}
         first = alone[:, np.array([number[one.first] for one in self._all])]
         second = alone[:, np.array([number[one.second] for one in self._all])]
         beside = np.empty_like(first)
-        for placement, those in self._second_ones.items():
-            (codes,) = np.swapaxes(inserts.put(block.codes, bases[placement], [placement.start]), 0, 1)
-            beside[:, those] = added(np.ascontiguousarray(codes), [self._all[one].second for one in those])
+        if self._few:
+            both = added(block.codes, [self._all[one] for one in self._few])
+            beside[:, self._few] = both - first[:, self._few]
+        for placement, those in self._many.items():
+            codes = _put(block.codes, [(bases[placement], placement.start)])
+            beside[:, those] = added(codes, [(self._all[one].second,) for one in those])
         found = {COOPERATIVITY: beside - second}
         if model.spec.unit.startswith(LOG2):
             # 2^(a + c) - 2^a - 2^b + 1, with the differences made before they are rounded
@@ -173,6 +182,13 @@ class Arrangements:
         counts = np.diff(begin, append=len(order))[:, None, None]
         sums = np.add.reduceat(numbers[:, order], begin, axis=1, dtype=np.float64)
         return (sums / counts).astype(np.float32)
+
+
+def _put(codes: np.ndarray, placed: Sequence[tuple[np.ndarray, int]]) -> np.ndarray:
+    """Sequences with inserts, each with its first base: uint8 (B, L) -> (B, L)."""
+    for bases, start in placed:
+        codes = inserts.put(codes, bases, [start])[:, 0]
+    return np.ascontiguousarray(codes)
 
 
 def _oriented(bases: np.ndarray, strand: str) -> np.ndarray:
