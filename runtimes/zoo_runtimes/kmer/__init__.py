@@ -52,8 +52,8 @@ MUTANTS = 32
 EDIT = 0.25
 """An edited sequence takes as long as the prediction of this many sequences in full."""
 
-EDITS = 96
-"""Edited sequences that a worker computes together: the sums of an original that they share take as long as four."""
+EDITS = 192
+"""Edited sequences that a worker computes together: the sums of an original that they share take as long as ten."""
 
 WIDE = 0.4
 """Edits of at least this share of the sequence are predicted in full, which takes less time."""

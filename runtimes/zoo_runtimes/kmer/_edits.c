@@ -166,6 +166,7 @@ const Edits EDITS[NUMBER_OF_SETS] = OF_EACH_SET(edits);
 
 #else
 
+#define ADD_SPARSE ADD_PRODUCT
 #include "_sparse.h"
 
 enum { NAME(GROUPS_AHEAD) = 2 }; /* whose table rows are fetched before they are needed */

@@ -29,11 +29,12 @@ _Static_assert(TOGETHER <= MOST_TOGETHER, "memory is laid out for all sets alike
 #define IN_REGISTER(value) (void)(value)
 #endif
 
-/* sum += one * two. For AVX2 the compiler would need a register more than there are, and keep a sum in memory. */
+/* sum += vector x number, in loops whose values take all registers of AVX2: left alone, compilers keep a sum in memory */
 #if LANES == 8
-#define ADD_PRODUCT(sum, one, two) __asm__("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(one), "x"(two))
+#define ADD_PRODUCT(sum, vector, number)                                                                               \
+    __asm__("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(vector), "x"((number) - (VECTOR){0}))
 #else
-#define ADD_PRODUCT(sum, one, two) (sum) += (one) * (two)
+#define ADD_PRODUCT(sum, vector, number) (sum) += (vector) * (number)
 #endif
 
 typedef int32_t NAME(mask) __attribute__((vector_size(LANES * 4)));

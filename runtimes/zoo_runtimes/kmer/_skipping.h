@@ -52,13 +52,13 @@ INLINE void NAME(add_listed)(const int which, const float *a, int64_t stride, co
                 VECTOR weight = READ(one + k * PANEL + v * LANES);
                 IN_REGISTER(weight);
 #pragma GCC unroll 8
-                for (int t = 0; t < TOGETHER; t++) sum[t][0][v] += weight * a[t * stride + k];
+                for (int t = 0; t < TOGETHER; t++) ADD_PRODUCT(sum[t][0][v], weight, a[t * stride + k]);
             }
             if (which & 2) {
                 VECTOR weight = READ(two + k * PANEL + v * LANES);
                 IN_REGISTER(weight);
 #pragma GCC unroll 8
-                for (int t = 0; t < TOGETHER; t++) sum[t][1][v] += weight * a[t * stride + k];
+                for (int t = 0; t < TOGETHER; t++) ADD_PRODUCT(sum[t][1][v], weight, a[t * stride + k]);
             }
         }
     }

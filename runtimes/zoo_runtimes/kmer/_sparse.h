@@ -4,6 +4,11 @@
    Weights are packed as for _product.h; Layer and Map are in _program.h. Included by _edits.c and _contributions.c.
    */
 
+/* _edits.c needs ADD_PRODUCT; the loops of _contributions.c are faster without it */
+#ifndef ADD_SPARSE
+#define ADD_SPARSE(sum, vector, number) (sum) += (vector) * (number)
+#endif
+
 /* Lists the channels of a position that are not zero in all rows. */
 INLINE void NAME(list)(const int rows, Map *map, int64_t position) {
     const float *values = map->values + (position - map->first) * rows * map->width;
@@ -54,11 +59,13 @@ INLINE void NAME(add_sums)(const int rows, const int vectors, const Layer *layer
                 VECTOR weight = READ(weights + v * LANES / PANEL * PANEL * depth + v * LANES % PANEL);
                 IN_REGISTER(weight);
 #pragma GCC unroll 4
-                for (int r = 0; r < rows; r++) ADD_PRODUCT(sum[r][v], weight, value[r * in->width] - (VECTOR){0});
+                for (int r = 0; r < rows; r++) ADD_SPARSE(sum[r][v], weight, value[r * in->width]);
             }
         }
     }
 }
+
+#undef ADD_SPARSE
 
 /* Does DO(vectors, column) for all registers of `channels` channels, WIDE of them at a time while there are enough;
    `vectors` is a constant. */
