@@ -15,6 +15,7 @@ from refusals import refuses
 
 import zoo as package
 from zoo.dna.encoding import encode
+from zoo.errors import CheckFailed
 from zoo.models.deepstarr import Config
 from zoo.options import RunOptions
 from zoo.prediction import session
@@ -212,6 +213,12 @@ def test_what_does_not_fit_is_one_line(
     monkeypatch.chdir(files)
     one_line(zoo, facts, "dependency", *words, "--weights", "small.safetensors", "-o", "bad")
     assert not (files / "bad").exists()
+
+
+def test_an_output_that_is_not_finite_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pair, "run", lambda _, codes: np.full((len(codes), 1), np.nan, np.float32))
+    with refuses("finite", kind=CheckFailed):
+        dependency(Model(Session(Pair(), "toy")), CODES)
 
 
 def test_the_function_refuses_what_the_command_refuses() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import h5py
@@ -15,6 +16,7 @@ from refusals import refuses
 
 import zoo as package
 from zoo.dna.encoding import ONE_HOT, encode
+from zoo.errors import CheckFailed
 from zoo.experiments import motif_hits, sparse_fit
 from zoo.explain import explanation, files
 from zoo.explain.options import ExplainOptions
@@ -213,6 +215,14 @@ def test_what_does_not_fit_is_one_line(
     monkeypatch.chdir(explained)
     one_line(zoo, facts, "hits", *words, "-o", "bad")
     assert not (explained / "bad").exists()
+
+
+def test_contributions_that_are_not_finite_are_refused(explained: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "nan"
+    shutil.copytree(explained / "one", folder)
+    np.savez(folder / "modisco.plain.hyp.npz", arr_0=np.full((1, 4, planted.LENGTH), np.nan, np.float32))
+    with refuses("plain", "finite", kind=CheckFailed):
+        hits(folder, explained / "known.meme", targets=["plain"])
 
 
 def test_one_sequence_and_gradients_are_enough(explained: Path) -> None:

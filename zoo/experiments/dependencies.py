@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from zoo.dna.encoding import ONE_HOT
+from zoo.errors import CheckFailed
 from zoo.experiments import effects, files
 from zoo.experiments.dependency_figure import Panel, figure
 from zoo.experiments.files import Listed, Outputs
@@ -87,6 +88,8 @@ class Dependencies:
             parts.append(compare(codes, positions, unchanged))
             on_progress(len(positions))
         values, sd, pairs = zip(*parts, strict=True)
+        if not all(np.isfinite(part).all() for part in values):
+            raise CheckFailed("the model gave an output that is not finite")
         own = self._contributions(codes[None])[0].mean(1, dtype=np.float64).astype(np.float32)
         return Map(np.concatenate(values), _joined(sd), _joined(pairs), own)
 

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from zoo import __version__
+from zoo.errors import CheckFailed
 from zoo.experiments import files, sparse_fit
 from zoo.experiments.files import Listed, Outputs
 from zoo.experiments.hit_figure import figure
@@ -105,6 +106,8 @@ def find(
     length = folder.description["sequence_length"]
     codes = np.where(one_hot.any(1), one_hot.argmax(1), UNKNOWN_BASE).astype(np.uint8)[:, :length]
     contributions = (one_hot * hypothetical).sum(1)[:, :length]
+    if not np.isfinite(contributions).all():
+        raise CheckFailed(f"{folder.folder}: the contributions to {target} are not finite")
     parts, by_chance = [], []
     for first in range(0, len(codes), AT_ONCE):
         part = slice(first, first + AT_ONCE)

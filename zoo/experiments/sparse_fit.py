@@ -19,6 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from zoo.dna.encoding import ONE_HOT
+from zoo.errors import CheckFailed
 
 AT_ONCE = 64
 """Sequences that are fitted together."""
@@ -26,8 +27,8 @@ AT_ONCE = 64
 TOLERANCE = 1e-5
 """How far the correlation of a matrix that is left out may be above the strength."""
 
-SWEEPS, ROUNDS = 2000, 20
-"""Most sweeps of coordinate descent, and most rounds of adding matrices."""
+SWEEPS = 20_000
+"""Most sweeps of coordinate descent; some tens are usual."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +107,7 @@ class _Block:
         wanted = products * self._q > self._strength
         found = [(np.empty(0, np.intp), np.empty(0))] * len(self._y)
         changed = np.flatnonzero(wanted.any(1))
-        for _ in range(ROUNDS):
+        while len(changed):  # ends, since each round adds matrices
             residuals = self._y[changed]
             for place, row in enumerate(changed.tolist()):
                 active = np.flatnonzero(wanted[row])
@@ -115,8 +116,6 @@ class _Block:
             above &= ~wanted[changed]
             wanted[changed] |= above
             changed = changed[above.any(1)]
-            if not len(changed):
-                break
         similarity = np.divide(products, np.sqrt(self._below), out=np.zeros_like(products), where=self._below > 0)
         parts = [self._of_sequence(row, *found[row], similarity[row]) for row in range(len(self._y))]
         sequence = np.repeat(np.arange(len(parts)) + offset, [len(one[0]) for one in parts])
@@ -142,6 +141,8 @@ class _Block:
                 largest = max(largest, abs(new - old) * size)
             if largest < TOLERANCE / 10:
                 break
+        else:
+            raise CheckFailed(f"the sparse fit of a sequence has not converged after {SWEEPS:,} sweeps")
         residual -= coefficients @ rows
         return coefficients
 
