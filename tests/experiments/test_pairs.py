@@ -54,6 +54,19 @@ def test_without_motifs_all_of_the_file(known: Model) -> None:
         pairs(known, ["GATA", "GATA"])
 
 
+def test_all_pairs_have_the_same_distances(small: Model) -> None:
+    words = ["AC", "GTGTGTGTGT", "TGTGTG"]
+    options = {"backgrounds": 3, "orientations": "given"}
+    found = pairs(small, words, **options).effects
+    for number, (first, second) in enumerate((a, b) for a in words for b in words):
+        one = spacing(small, [first, second], distances=[10], order="given", **options)
+        np.testing.assert_allclose(found[:, number], one.effects[:, 0], atol=1e-6)
+    with refuses("--distances", "A" * 13, "up to 7"):
+        pairs(small, ["A" * 13, "AC"], **options)
+    with refuses("--distances 5-20", "GTGTGTGTGT (10 bases)"):
+        pairs(small, words, distances=["5-20"], **options)
+
+
 @pytest.mark.drawn
 def test_the_command_writes_its_files(zoo: Zoo, tmp_path: Path) -> None:
     checkpoint.save(planted.network(), tmp_path / "planted.safetensors")

@@ -16,8 +16,9 @@ from refusals import refuses
 
 from zoo.card import Card
 from zoo.dna.encoding import encode, reverse_complement
-from zoo.experiments import spacing
+from zoo.experiments import arrangements, inserts, spacing
 from zoo.experiments.measure import Found
+from zoo.experiments.options import InsertOptions, PairOptions, SpacingOptions
 from zoo.prediction import session
 from zoo.prediction.members import as_one
 from zoo.prediction.model import Model
@@ -166,6 +167,18 @@ def test_by_default_all_distances_that_fit(small: Model, known: Model) -> None:
     assert spacing(known, motifs, backgrounds=2, orientations="given", centred="pair").frame()["distance"].max() == 100
 
 
+def test_steps_of_ranges() -> None:
+    pair = inserts.motifs(InsertOptions(("AC", "GT")), 99)
+
+    def of(options: PairOptions, usual: range = range(10, 51, 10)) -> list[int]:
+        return arrangements.distances_of(options, usual, 60, pair)
+
+    assert of(PairOptions()) == [10, 20, 30, 40, 50]
+    assert of(PairOptions(step=20)) == [10, 30, 50]
+    assert of(PairOptions(("7-20", "3", "8"), step=5)) == [3, 7, 8, 12, 17]
+    assert of(SpacingOptions(step=30), range(101)) == [0, 30, 60]
+
+
 @pytest.mark.parametrize(
     ("motifs", "options", "facts"),
     [
@@ -210,7 +223,19 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.drawn
 def test_the_same_seed_gives_the_same_bytes_whatever_the_threads(zoo: Zoo, weights: Path, tmp_path: Path) -> None:
     files = ("spacing.tsv", "spacing.npz", "spacing.svg")
-    command = ("spacing", "--motifs", "GATA,DRE", "--distances", "0-4", "--step", 2, "--backgrounds", 70)
+    command = (
+        "spacing",
+        "--motifs",
+        "GATA,DRE",
+        "--distances",
+        "0-4",
+        "--step",
+        2,
+        "--backgrounds",
+        70,
+        "--orientations",
+        "given",
+    )
     shown = ("--letters", "drawn", "--targets", "b", "--figure-format", "svg")
     found = []
     for name, options in (("a", ["--threads", 1]), ("b", ["--threads", 2, "--batch-size", 3]), ("c", ["--seed", 2])):
@@ -222,7 +247,7 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_threads(zoo: Zoo, weigh
     assert found[0][0] != found[2][0]
     described = json.loads((tmp_path / "a" / "spacing.json").read_text())
     assert described["options"]["distances"] == ["0-4"]
-    assert described["counts"] == {"records": 70, "conditions": 24}
+    assert described["counts"] == {"records": 70, "conditions": 6}
     lines = [line.split("\t") for line in found[0][0].decode().splitlines()]
     assert [row["distance"] for row in described["rows"]] == [int(line[5]) for line in lines[1:]]
     arrays = np.load(tmp_path / "a" / "spacing.npz")

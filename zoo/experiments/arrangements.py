@@ -75,26 +75,27 @@ def label(quantity: str, unit: str) -> str:
     return f"cooperativity ({unit})" if quantity == COOPERATIVITY else "additive cooperativity (x background)"
 
 
-def distances_of(options: PairOptions, usual: Sequence[int], longest: int, pair: Sequence[Motif]) -> list[int]:
-    """The distances of the options, ascending; without any, those of `usual` that fit. longest: distance that fits.
-    pair: the motifs, for errors. Raises ZooError for distances that do not fit."""
-    step = options.step or 1
-    found = set()
+def distances_of(options: PairOptions, usual: range, longest: int, pair: Sequence[Motif]) -> list[int]:
+    """The distances of the options, ascending; without any, those of `usual` that fit. longest: the longest that
+    fits.  pair: the motifs, for errors. Raises ZooError for distances that do not fit."""
+    first, second = (f"{one.name} ({len(one)} bases)" for one in pair)
+    if longest < 0:
+        raise ZooError(f"--motifs: {first} and {second} do not fit into the sequence")
+    if not options.distances:
+        fitting = range(usual.start, min(usual.stop, longest + 1), options.step or usual.step)
+        if not fitting:
+            raise ZooError(f"--distances: expected distances up to {longest}; {first} and {second} do not fit farther")
+        return [*fitting]
+    found: set[int] = set()
     for text in options.distances:
         low, _, high = text.partition("-")
-        found |= set(range(int(low), int(high or low) + 1, step))
-        if not found:
+        those = range(int(low), int(high or low) + 1, options.step or 1)
+        if not those:
             raise ZooError(f"--distances {text}: expected the smaller distance first")
-    first, second = (f"{one.name} ({len(one)} bases)" for one in pair)
-    wanted = sorted(found) if options.distances else [one for one in usual if one <= longest][:: options.step or 1]
-    if longest < 0 or not wanted or wanted[-1] > longest:
-        raise ZooError(
-            f"--distances {wanted[-1] if wanted else usual[0]}: does not fit; beside {first} in the middle of the "
-            f"sequence, {second} is at most {longest} bases away"
-            if longest >= 0
-            else f"--motifs: {first} and {second} do not fit into the sequence"
-        )
-    return wanted
+        if those[-1] > longest:
+            raise ZooError(f"--distances {text}: {first} and {second} can be at most {longest} bases apart here")
+        found |= set(those)
+    return sorted(found)
 
 
 def longest(options: PairOptions, length: int, first: int, second: int, before: bool) -> int:

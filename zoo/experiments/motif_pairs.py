@@ -5,6 +5,7 @@ Axes: K motifs, C = K x K conditions (a motif, and one downstream of it), T targ
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +16,7 @@ from zoo.experiments import arrangements, drawing, inserts, measure
 from zoo.experiments.arrangements import ORIENTATIONS, Arrangement, Arrangements, Placement
 from zoo.experiments.backgrounds import Backgrounds, Block
 from zoo.experiments.files import Table
+from zoo.experiments.inserts import Motif
 from zoo.experiments.measure import Found
 from zoo.experiments.options import BackgroundSequences, InsertOptions, PairOptions
 from zoo.formats.table_writer import Column
@@ -41,15 +43,20 @@ class Pairs:
         self._names = [one.name for one in motifs]
         found: list[Arrangement] = []
         rows: list[int] = []
-        for first, upstream in enumerate(motifs):
-            for second, downstream in enumerate(motifs):
-                widths = len(upstream), len(downstream)
-                longest = arrangements.longest(options, length, *widths, before=False)
-                for distance in arrangements.distances_of(options, USUAL, longest, (upstream, downstream)):
-                    one, other = arrangements.starts(options, length, *widths, distance, before=False)
-                    for strand, other_strand in ORIENTATIONS[options.orientations]:
-                        found.append(Arrangement(Placement(one, strand, first), Placement(other, other_strand, second)))
-                        rows.append(first * len(motifs) + second)
+
+        def longest(pair: Sequence[Motif]) -> int:
+            return arrangements.longest(options, length, len(pair[0]), len(pair[1]), before=False)
+
+        tightest = min(itertools.product(motifs, repeat=2), key=longest)
+        # the same distances for all pairs, whose means are compared
+        distances = arrangements.distances_of(options, USUAL, longest(tightest), tightest)
+        for first, second in itertools.product(range(len(motifs)), repeat=2):
+            widths = len(motifs[first]), len(motifs[second])
+            for distance in distances:
+                one, other = arrangements.starts(options, length, *widths, distance, before=False)
+                for strand, other_strand in ORIENTATIONS[options.orientations]:
+                    found.append(Arrangement(Placement(one, strand, first), Placement(other, other_strand, second)))
+                    rows.append(first * len(motifs) + second)
         self._effects = Arrangements(motifs, found, rows, motif_options, seed, self.tested)
 
     @property

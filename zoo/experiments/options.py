@@ -155,10 +155,10 @@ class PairOptions:
     """How two motifs stand to each other, and what their joint effect is compared with."""
 
     distances: tuple[str, ...] = ()
-    """Bases between the two motifs, such as 5,10,20-40; default 10-50 with --step 10."""
+    """Bases between the two motifs, such as 5,10,20-40; default 10-50, as far as all pairs fit."""
 
     step: Annotated[int | None, Bounds(1)] = None
-    """Bases from one distance of a range to the next."""
+    """Bases from one distance of a range to the next; default 1, of the default range 10."""
 
     orientations: Literal["all", "given"] = "given"
     """Insert both motifs as they are written, or each in both orientations."""
