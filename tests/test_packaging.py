@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -29,6 +30,14 @@ def test_the_classifiers_begin_with_the_oldest_python_that_is_allowed() -> None:
     minors = [int(found[1]) for line in PROJECT["classifiers"] if (found := re.search(r":: 3\.(\d+)$", line))]
     assert PROJECT["requires-python"] == f">=3.{minors[0]}"
     assert minors == list(range(minors[0], minors[-1] + 1))
+
+
+def test_the_installation_for_cpus_alone_names_every_dependency_but_the_wheel_for_gpus() -> None:
+    (command,) = re.findall(
+        r"^\$ pip install (cyclopts .*)", (ROOT / "docs/machines.md").read_text("utf-8"), re.MULTILINE
+    )
+    needed = {re.split(r"[<>=;]", line)[0].strip() for line in PROJECT["dependencies"]}
+    assert set(shlex.split(command)) == needed - {"onnxruntime-gpu"}
 
 
 def files(*suffixes: str) -> list[str]:
