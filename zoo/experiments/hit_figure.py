@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from zoo.experiments.motif_hits import TargetHits
+    from zoo.experiments.hit_motifs import TargetHits
 
 MOST_MOTIFS = 40
 """Motifs of a figure: those with the most hits."""

@@ -1,4 +1,4 @@
-"""The motifs of `zoo hits`: contribution-weighted matrices (CWMs) of patterns, or motifs of a MEME file.
+"""The motifs of `zoo hits`, and its hits: contribution-weighted matrices (CWMs) of patterns, or motifs of a MEME file.
 
 A pattern of TF-MoDISco has a CWM: the mean contributions of its seqlets, trimmed to its core. A motif of a MEME file
 has probabilities only; in place of its CWM stand the probabilities times the information of their position in bits. It
@@ -18,6 +18,9 @@ from zoo.formats import meme
 from zoo.formats.names import shown
 from zoo.motifs import motifs as motif_folder
 from zoo.motifs.patterns import SIGNS, Pattern
+
+NUMBERS = ("coefficient", "strength", "similarity", "contribution", "site_score", "q")
+"""Columns of numbers of a hit."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,3 +92,24 @@ def _trimmed(name: str, matrix: np.ndarray, frequencies: np.ndarray) -> HitMotif
         return HitMotif(name, matrix, frequencies)
     core = Pattern(name, frequencies, matrix, ()).core
     return HitMotif(name, matrix[core].astype(np.float64), frequencies[core].astype(np.float64))
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetHits:
+    """The hits of a target, of H. rows: number of the sequence, intp (H,).  starts: from 0.  motifs: their numbers.
+    numbers: float64 (H, 6), the columns NUMBERS.  strands: texts.  chance: hits of each motif in one shuffle of all
+    sequences, float64."""
+
+    target: str
+    among: list[HitMotif]
+    rows: np.ndarray
+    starts: np.ndarray
+    motifs: np.ndarray
+    strands: list[str]
+    numbers: np.ndarray
+    chance: np.ndarray
+
+    @property
+    def ends(self) -> np.ndarray:
+        widths = np.array([len(one.matrix) for one in self.among], np.intp)
+        return self.starts + widths[self.motifs]

@@ -25,7 +25,7 @@ from zoo.errors import CheckFailed
 from zoo.experiments import files, sparse_fit
 from zoo.experiments.files import Listed, Outputs
 from zoo.experiments.hit_figure import figure
-from zoo.experiments.hit_motifs import HitMotif, Source, source
+from zoo.experiments.hit_motifs import NUMBERS, Source, TargetHits, source
 from zoo.experiments.options import HitOptions
 from zoo.explain import files as explained_files
 from zoo.explain.files import Explained
@@ -36,8 +36,6 @@ from zoo.system import figures
 from zoo.weights import lookup
 
 LABELS = ("sequence", "target", "start", "end", "strand", "motif")
-
-NUMBERS = ("coefficient", "strength", "similarity", "contribution", "site_score", "q")
 
 BED = "hits.bed"
 
@@ -54,27 +52,6 @@ class Found(NamedTuple):
     def frame(self) -> Any:
         """The table of hits as a pandas DataFrame."""
         return self.table.frame()
-
-
-@dataclasses.dataclass(frozen=True)
-class TargetHits:
-    """The hits of a target, of H. rows: number of the sequence, intp (H,).  starts: from 0.  motifs: their numbers.
-    numbers: float64 (H, 6), the columns NUMBERS.  strands: texts.  chance: hits of each motif in one shuffle of all
-    sequences, float64."""
-
-    target: str
-    among: list[HitMotif]
-    rows: np.ndarray
-    starts: np.ndarray
-    motifs: np.ndarray
-    strands: list[str]
-    numbers: np.ndarray
-    chance: np.ndarray
-
-    @property
-    def ends(self) -> np.ndarray:
-        widths = np.array([len(one.matrix) for one in self.among], np.intp)
-        return self.starts + widths[self.motifs]
 
 
 def hits(
