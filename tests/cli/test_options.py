@@ -115,15 +115,17 @@ def typed(command: str, option: Argument) -> list[str]:
 
 
 def bound_value(bound: dict[str, Any], group: Argument, field: str) -> Any:
-    """The value of a field of a group, which may be inside another group."""
-    outer = next(value for value in bound.values() if isinstance(value, group.hint) or holds(value, group.hint))
-    inner = outer if isinstance(outer, group.hint) else getattr(outer, group.keys[-1])
-    return getattr(inner, field)
+    """The value of a field of a group, which may be inside other groups."""
+    (found,) = {id(one): one for value in bound.values() for one in within(value) if type(one) is group.hint}.values()
+    return getattr(found, field)
 
 
-def holds(value: Any, kind: type) -> bool:
-    """Whether one of the fields of a dataclass is of a kind."""
-    return dataclasses.is_dataclass(value) and any(isinstance(inner, kind) for inner in vars(value).values())
+def within(value: Any) -> Iterator[Any]:
+    """A value, and of a dataclass all that is in its fields."""
+    yield value
+    if dataclasses.is_dataclass(value):
+        for inner in vars(value).values():
+            yield from within(inner)
 
 
 NEEDS = {
@@ -158,6 +160,8 @@ OWN_FORM: dict[str, tuple[str, Any]] = {
     "--gc": ("0.35-0.55", "0.35-0.55"),
     "--loss": ("dev=l1, hk=poisson", ("dev=l1", "hk=poisson")),
     "--target-weights": ("1, 0.5", ("1", "0.5")),
+    "--positions": ("100-150", "100-150"),
+    "--distances": ("5, 20-40", ("5", "20-40")),
     "--host": ("::1", "::1"),
     "--max-wait": ("3ms", "3ms"),
     "--time-limit": ("3s", "3s"),
@@ -184,7 +188,7 @@ def example(option: Argument) -> tuple[str, Any]:
     if choices:
         return choices[-1], (choices[-1],) if default == () else choices[-1]
     if kind in (int, float):
-        value = 3 if default is None else default
+        value = (3 if kind is int else 0.5) if default is None else default
         return str(value), kind(value)
     if option.name in OWN_FORM:
         return OWN_FORM[option.name]
