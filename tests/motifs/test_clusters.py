@@ -262,6 +262,8 @@ def test_matches_are_on_both_strands_and_an_n_matches_nothing() -> None:
     rows = zip(found.sequence.tolist(), found.start.tolist(), found.motif.tolist(), found.reverse.tolist(), strict=True)
     assert {(row, start, motif) for row, start, motif, _ in rows} == {(0, 2, 0), (3, 2, 0), (1, 1, 1)}
     assert found.reverse[found.motif == 1].tolist() == [True]
+    for width in range(1, 25):
+        assert not len(matches.find(encode(["N" * 30]), [np.tile([1.0, 0, 0, 0], (width, 1))]))
 
 
 def test_features_have_no_position_and_no_strand() -> None:

@@ -92,7 +92,8 @@ def find(codes: np.ndarray, motifs: Sequence[np.ndarray], rare: float = RARE) ->
 
 def _sums(codes: np.ndarray, table: np.ndarray) -> np.ndarray:
     """The score of each place, int32 (N, L - W + 1)."""
-    unknown = np.full((len(table), 1), np.iinfo(np.int32).min // len(table), np.int32)
+    # so low that one N is below every threshold, and so high that a sum of them does not overflow
+    unknown = np.full((len(table), 1), -(np.iinfo(np.int32).max // len(table)), np.int32)
     places = codes.shape[1] - len(table) + 1
     total = np.zeros((len(codes), places), np.int32)
     for at, row in enumerate(np.concatenate([table, unknown], 1)):
