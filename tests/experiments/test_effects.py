@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,14 @@ def measured(effects: np.ndarray, size: int = 64) -> Measured:
     for first in range(0, len(effects), size):
         moments.add(effects[first : first + size])
     return moments.measured()
+
+
+def test_one_background_has_a_mean_without_an_interval() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = measured(values()[:1])
+    np.testing.assert_array_equal(found.mean, values()[0, :, 0])
+    assert np.isnan([found.low, found.high, found.sd]).all()
 
 
 @pytest.mark.parametrize("members", [1, 3])

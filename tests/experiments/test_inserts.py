@@ -27,6 +27,12 @@ def test_motifs_are_names_or_sites() -> None:
     assert texts("GATA", "tgastca", "mine=ACNT") == [("GATA", "AGATAA"), ("tgastca", "TGACTCA"), ("mine", "ACNT")]
 
 
+def test_a_known_name_in_other_letters_is_no_site() -> None:
+    with refuses("--motifs gata: ", "GATA", "NAME=gata"):
+        texts("gata")
+    assert texts("mine=gata") == [("mine", "GATA")]
+
+
 def test_of_two_equal_bases_the_first_counts_whatever_the_rounding(tmp_path: Path) -> None:
     file = tmp_path / "known.meme"
     rows = "0.4999999 0 0.5000001 0\n0.25 0.25 0.25 0.25\n0 0.5 0 0.5\n"

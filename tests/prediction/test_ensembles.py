@@ -64,6 +64,15 @@ def compare_with_numpy(files: list[Path], runtime: str, rc: str | None) -> None:
     assert (sd > 0).all()
 
 
+def test_no_sequences_have_no_results(files: list[Path]) -> None:
+    ensemble, none = zoo.load(files[:2], runtime="kmer-cpu"), CODES[:0]
+    targets = len(ensemble.spec.targets)
+    assert ensemble.predict_codes(none).shape == ensemble.spread(none).shape == (0, targets)
+    assert ensemble.members(none).shape == (2, 0, targets)
+    assert ensemble.session.mutants(none).shape == (*none.shape, 4, targets)
+    assert ensemble.session.edits(CODES, none, np.zeros(0, int)).shape == (0, targets)
+
+
 def test_a_list_of_one_is_this_network(files: list[Path]) -> None:
     one = zoo.load([files[0]])
     assert not one.spec.members

@@ -77,11 +77,12 @@ class Moments:
         self._count = total
 
     def measured(self) -> Measured:
-        """What was added. Needs scipy, and at least two backgrounds."""
+        """What was added. Needs scipy. With one background, all numbers but the mean are NaN."""
         require("scipy", "explain", "intervals")
         from scipy.special import stdtrit  # scipy.stats takes seconds to import
 
-        sd = np.sqrt(self._squares / (self._count - 1))
+        with np.errstate(invalid="ignore"):
+            sd = np.sqrt(self._squares / (self._count - 1))
         half = sd / np.sqrt(self._count) * stdtrit(self._count - 1, (1 + LEVEL) / 2)
         members = self._of_members / self._count
         return Measured(

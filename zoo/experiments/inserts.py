@@ -78,6 +78,9 @@ def _motif(text: str, known: dict[str, np.ndarray]) -> Motif:
         return Motif(text, known[text])
     name, equals, site = text.rpartition("=")
     letters = site.upper()
+    meant = [one for one in known if one.upper() == text.upper()]
+    if meant:
+        raise ZooError(f"--motifs {text}: expected {meant[0]}, the known motif, or NAME={site}, a site")
     if not re.fullmatch(f"[{''.join(sites.IUPAC)}]+", letters) or (equals and not name):
         raise ZooError(
             f"--motifs {text}: expected the name of a known motif, or a site of IUPAC letters"

@@ -103,7 +103,8 @@ class Columns:
 
     def by_member(self, numbers: np.ndarray) -> np.ndarray:
         """float32 (N, M * T) -> (M, N, T)."""
-        return np.moveaxis(numbers.reshape(len(numbers), -1, len(self._targets)), 1, 0)
+        members = numbers.shape[1] // len(self._targets)
+        return np.moveaxis(numbers.reshape(len(numbers), members, len(self._targets)), 1, 0)
 
     def beside(self, mean: np.ndarray, *others: np.ndarray | None) -> np.ndarray:
         """float32 (N, T) each, those that the model has -> (N, C), in the order of `names`."""

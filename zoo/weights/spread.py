@@ -38,7 +38,8 @@ def _sum(values: np.ndarray, counts: np.ndarray | None) -> np.ndarray:
 
 def by_member(numbers: np.ndarray, spec: ModelSpec) -> np.ndarray:
     """Numbers of an engine or of `Each`, (..., M * T) -> (M, ..., T); M is 1 for a single network."""
-    return np.moveaxis(numbers.reshape(*numbers.shape[:-1], -1, len(spec.targets)), -2, 0)
+    members = numbers.shape[-1] // len(spec.targets)
+    return np.moveaxis(numbers.reshape(*numbers.shape[:-1], members, len(spec.targets)), -2, 0)
 
 
 def mean(numbers: np.ndarray, spec: ModelSpec, used: np.ndarray | None = None) -> np.ndarray:
