@@ -102,6 +102,9 @@ def test_the_fit_is_the_minimum_that_a_plain_descent_finds() -> None:
             expected = np.maximum(0, expected + step * (design @ (y - expected @ design) - strength))
         own = found.sequence == row
         called = dict(zip(zip(found.feature[own], found.start[own], strict=True), found.coefficient[own], strict=True))
+        added = [design[places.index(place)] * coefficient for place, coefficient in called.items()]
+        sizes = np.linalg.norm(added, axis=-1) * np.sqrt(np.mean(contributions[row] ** 2))
+        np.testing.assert_allclose(found.strength[own], sizes, rtol=1e-9)
         for place, coefficient, similar in zip(places, expected, similarity, strict=True):
             if coefficient > 1e-3 and similar >= strength and known[place[0]].strand == "+":
                 other = (place[0] + 1, place[1])  # of a motif on both strands, the larger one is kept

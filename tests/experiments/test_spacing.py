@@ -18,6 +18,7 @@ from zoo.card import Card
 from zoo.dna.encoding import encode, reverse_complement
 from zoo.experiments import arrangements, inserts, spacing
 from zoo.experiments.measure import Found
+from zoo.experiments.motif_spacing import Spacing
 from zoo.experiments.options import InsertOptions, PairOptions, SpacingOptions
 from zoo.prediction import session
 from zoo.prediction.members import as_one
@@ -202,11 +203,21 @@ def test_motifs_and_distances_that_do_not_fit(
         spacing(small, motifs, **options)
 
 
-def test_an_additive_expectation_needs_log2() -> None:
+def test_both_orders_of_one_motif_are_drawn(small: Model) -> None:
+    options = SpacingOptions(("0", "5"), orientations="given")
+    drawn = Spacing(small, InsertOptions(("TGA", "TGA")), options, 1)
+    table = spacing(small, ["TGA", "TGA"], distances=[0, 5], orientations="given", backgrounds=3).table
+    panel = drawn.draw(table, "log2").axes[0]
+    expected = table.interval("cooperativity").mean[:, 0].reshape(2, 2)
+    np.testing.assert_array_equal([line.get_ydata() for line in panel.get_lines()[1:]], expected)
+
+
+@pytest.mark.parametrize("unit", ["counts", "log2(counts + 1)"])
+def test_an_additive_expectation_needs_log2(unit: str) -> None:
     made = random_checkpoint(ODD)
-    weights = checkpoint.make("deepstarr", ODD, made.arrays, "random", "none", card=Card(unit="counts"))
+    weights = checkpoint.make("deepstarr", ODD, made.arrays, "random", "none", card=Card(unit=unit))
     model = Model(open_session(weights, "kmer-cpu"))
-    with refuses("--expectation additive", "log2", "counts"):
+    with refuses("--expectation additive", "log2", unit):
         spacing(model, ["GATA", "DRE"], expectation="additive")
     columns = spacing(model, ["GATA", "DRE"], distances=[3], backgrounds=3).frame().columns
     assert "a_cooperativity" in columns

@@ -62,12 +62,17 @@ def quantity(options: PairOptions, spec: ModelSpec) -> str:
     """The cooperativity that the options ask for. Raises ZooError for one that the unit of the activities excludes."""
     if options.expectation == "multiplicative":
         return COOPERATIVITY
-    if not spec.unit.startswith(LOG2):
+    if not in_log2(spec):
         raise ZooError(
             f"--expectation additive: needs activities in log2, the unit of these weights is {spec.unit}; a card says "
             "it"
         )
     return ADDITIVE
+
+
+def in_log2(spec: ModelSpec) -> bool:
+    """Whether activities are log2 of something; log2(x + 1) has no multiples of the background."""
+    return spec.unit.startswith(LOG2) and "+" not in spec.unit
 
 
 def label(quantity: str, unit: str) -> str:
@@ -166,7 +171,7 @@ class Arrangements:
             codes = _put(block.codes, [(bases[placement], placement.start)])
             beside[:, those] = added(codes, [(self._all[one].second,) for one in those])
         found = {COOPERATIVITY: beside - second}
-        if model.spec.unit.startswith(LOG2):
+        if in_log2(model.spec):
             # 2^(a + c) - 2^a - 2^b + 1, with the differences made before they are rounded
             wide = [one.astype(np.float64) for one in (first, second, beside)]
             rise_of_first, rise_of_second, rise_beside = (np.exp2(one) - 1 for one in wide)

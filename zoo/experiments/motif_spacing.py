@@ -96,6 +96,8 @@ class Spacing:
             first, second = self._names
             title = "" if self._options.average else f"{first} ({one.first.strand}), {second} ({one.second.strand})"
             order = f"{first}, {second}" if self._options.average else self._order(one).replace(",", ", then ")
+            if first == second and not self._options.average:
+                order = f"second {'before' if one.second.start < one.first.start else 'after'} first"
             lines.setdefault(title, {})[order] = (x, slice(number * count, (number + 1) * count))
         label = arrangements.label(self._shown, unit)
         return drawing.grid(lines, table.interval(self._shown), table.targets, "bases between the motifs", label)

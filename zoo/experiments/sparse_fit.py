@@ -105,13 +105,13 @@ class _Block:
         """Columns of Hits, for sequences that begin with number `offset`."""
         products = self._products(self._y)
         wanted = products * self._q > self._strength
-        found = [(np.empty(0, np.intp), np.empty(0))] * len(self._y)
+        found = [(np.empty(0, np.intp), np.empty(0), np.empty(0))] * len(self._y)
         changed = np.flatnonzero(wanted.any(1))
         while len(changed):  # ends, since each round adds matrices
             residuals = self._y[changed]
             for place, row in enumerate(changed.tolist()):
                 active = np.flatnonzero(wanted[row])
-                found[row] = active, self._solve(row, active, residuals[place])
+                found[row] = active, *self._solve(row, active, residuals[place])
             above = self._products(residuals, changed) * self._q[changed] > self._strength + TOLERANCE
             above &= ~wanted[changed]
             wanted[changed] |= above
@@ -121,8 +121,9 @@ class _Block:
         sequence = np.repeat(np.arange(len(parts)) + offset, [len(one[0]) for one in parts])
         return sequence, *(np.concatenate(column) for column in zip(*parts, strict=True))
 
-    def _solve(self, row: int, active: np.ndarray, residual: np.ndarray) -> np.ndarray:
-        """The coefficients of active places. residual: float64 (L,), y; becomes what is left of it."""
+    def _solve(self, row: int, active: np.ndarray, residual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The coefficients of active places, and the length of what each adds to y. residual: float64 (L,), y; becomes
+        what is left of it."""
         rows = np.zeros((len(active), len(residual)))
         for place, (feature, start) in enumerate(self._places(active)):
             bases = slice(start, start + self._widths[feature])
@@ -144,10 +145,10 @@ class _Block:
         else:
             raise CheckFailed(f"the sparse fit of a sequence has not converged after {SWEEPS:,} sweeps")
         residual -= coefficients @ rows
-        return coefficients
+        return coefficients, coefficients * np.sqrt(sizes)
 
     def _of_sequence(
-        self, row: int, active: np.ndarray, coefficients: np.ndarray, similarity: np.ndarray
+        self, row: int, active: np.ndarray, coefficients: np.ndarray, added: np.ndarray, similarity: np.ndarray
     ) -> tuple[np.ndarray, ...]:
         """The hits of a sequence by position: start, feature, coefficient, strength, similarity. Of a motif on both
         strands at a place, the larger one counts."""
@@ -162,8 +163,7 @@ class _Block:
         starts = np.array([places[number][1] for number in kept], np.intp)
         numbers = np.array([self._features[places[number][0]][0] for number in kept], np.intp)
         chosen = active[kept]
-        strengths = coefficients[kept] * self._q[row, chosen] * self._scale[row]
-        return starts, numbers, coefficients[kept], strengths, similarity[chosen]
+        return starts, numbers, coefficients[kept], added[kept] * self._scale[row], similarity[chosen]
 
     def _places(self, active: np.ndarray) -> list[tuple[int, int]]:
         """The feature and the position of places."""
