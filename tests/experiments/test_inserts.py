@@ -85,6 +85,8 @@ def test_motifs_that_cannot_be_inserted() -> None:
         with refuses(*facts):
             motifs(InsertOptions(names), LENGTH)
     assert [one.name for one in motifs(InsertOptions(("GATA", "GATA")), LENGTH, repeated=True)] == ["GATA"] * 2
+    with refuses("--motifs a", "twice"):
+        motifs(InsertOptions(("a=TGA", "a=TTA")), LENGTH, repeated=True)
     everything = motifs(InsertOptions(), LENGTH, all_known=True)
     assert len(everything) == known_motifs.FILE.read_text().count("MOTIF ")
 

@@ -13,11 +13,13 @@ from checkpoints import ODD, random_checkpoint, random_codes
 from command_line import Zoo, one_line
 from refusals import refuses
 
+from zoo.errors import CheckFailed
 from zoo.experiments import marginalize, measure
 from zoo.experiments.backgrounds import Backgrounds
 from zoo.experiments.marginalization import Marginalization
 from zoo.experiments.options import BackgroundSequences, InsertOptions, PlaceOptions
 from zoo.prediction.model import Model
+from zoo.prediction.session import open_session
 from zoo.weights import checkpoint
 
 NAMED = [f"{name}={site}" for name, site in planted.MOTIFS.items()]
@@ -93,3 +95,11 @@ def test_the_command_reads_backgrounds_from_a_file(zoo: Zoo, tmp_path: Path) -> 
     assert np.load(tmp_path / "out" / "marginalize.npz")["effects"].shape == (10, 1, 3)
     one_line(zoo, ["out", "--overwrite"], *command)
     one_line(zoo, ["--backgrounds", "FILE"], *command, "--overwrite", "--backgrounds", 5)
+
+
+def test_an_effect_that_is_not_finite_is_an_error() -> None:
+    made = random_checkpoint(ODD)
+    arrays = {name: array * np.float32(1e30) if array.ndim == 2 else array for name, array in made.arrays.items()}
+    weights = checkpoint.make("deepstarr", ODD, arrays, "random", "none")
+    with refuses("not finite", kind=CheckFailed):
+        marginalize(Model(open_session(weights, "kmer-cpu")), "TGA", backgrounds=2)

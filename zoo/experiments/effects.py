@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zoo.errors import require
+from zoo.errors import CheckFailed, require
 from zoo.evaluation.metrics import LEVEL
 from zoo.genome import pvalues
 from zoo.prediction.model import Model
@@ -103,13 +103,15 @@ def edited(
     model: Model, codes: np.ndarray, changed: np.ndarray, rows: np.ndarray, targets: Sequence[int]
 ) -> np.ndarray:
     """Effects of edits, see Session.edits: uint8 (N, L), (E, L), and int (E,) -> float32 (E, M, T), in bounded memory
-    beside the result."""
+    beside the result. Raises CheckFailed for an effect that is not finite."""
     each = model.each
     parts = []
     for first in range(0, len(changed), EDITS):
         part = rows[first : first + EDITS]
         low, high = int(part.min()), int(part.max()) + 1
         found = each.edits(codes[low:high], changed[first : first + EDITS], part - low)
+        if not np.isfinite(found).all():
+            raise CheckFailed("the model gave an output that is not finite")
         parts.append(of_members(found, model.spec, targets))
     empty = np.empty((0, max(1, len(model.spec.members)), len(targets)), np.float32)
     return np.concatenate(parts) if parts else empty

@@ -57,16 +57,16 @@ class Motif:
 
 
 def motifs(options: MotifNames, length: int, *, all_known: bool = False, repeated: bool = False) -> list[Motif]:
-    """The motifs of the options. all_known: take all of the file if none is named.  repeated: a name may come again.
+    """The motifs of the options. all_known: take all of the file if none is named.  repeated: a motif may come again.
 
     Raises ZooError for none, unknown ones, two of one name, and those longer than the sequences, of `length` bases."""
     known = {one.name: one.probabilities for one in meme.read(options.known or known_motifs.FILE).motifs}
     if not options.motifs and not all_known:
         raise ZooError(f"--motifs: expected one or more motifs, such as TGASTCA; known are {', '.join(known)}")
     found = [_motif(text, known) for text in options.motifs or known]
-    names = [one.name for one in found]
     for one in found:
-        if names.count(one.name) > 1 and not repeated:
+        others = [other for other in found if other is not one and other.name == one.name]
+        if any(not repeated or not np.array_equal(one.probabilities, other.probabilities) for other in others):
             raise ZooError(f"--motifs {one.name}: is given twice; name sites, as in first=TGACTCA")
         if len(one) > length:
             raise ZooError(f"--motifs {one.name}: expected at most {length} bases, got {len(one)}")
