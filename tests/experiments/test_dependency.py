@@ -138,7 +138,7 @@ def test_the_bases_of_a_planted_pair_are_found_and_no_others() -> None:
     found = dependency(Model(Session(Pair(), "toy")), codes)
     assert np.argwhere(np.abs(found.maps[0, ..., 0]) > 1e-4).tolist() == [[5, 14], [14, 5]]
     (row,) = found.frame().to_dict("records")
-    assert [row[name] for name in ("sequence", "target", "position", "other_position")] == ["0", "up", 6, 15]
+    assert [row[name] for name in ("sequence", "target", "position", "other_position")] == ["sequence 1", "up", 6, 15]
     assert (row["mutation"][:2], row["other_mutation"][:3], row["interaction"]) == ("A6", "C15", 2)
 
 

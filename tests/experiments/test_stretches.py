@@ -78,6 +78,11 @@ def test_replacements_are_other_orders_and_depend_only_on_their_sequence(codes: 
     assert (found != Replacements(30, True, 8).of(codes[2], 3, 9)).any()
     random = Replacements(400, False, 7).of(codes[2], 3, 9)
     assert abs(np.bincount(random.ravel(), minlength=4) / random.size - 0.25).max() < 0.05
+    with_n = codes[2].copy()
+    with_n[[4, 7]] = 4
+    for shuffled in (True, False):
+        kept = Replacements(30, shuffled, 7).of(with_n, 3, 9)
+        assert ((kept == 4) == (with_n[3:9] == 4)).all()
     poly = np.zeros(10, np.uint8)
     assert (replacements.of(poly, 2, 8) == 0).all()
 

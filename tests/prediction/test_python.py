@@ -29,7 +29,7 @@ def texts() -> list[str]:
 
 
 def test_every_public_name_can_be_imported() -> None:
-    assert len(zoo.__all__) == 16
+    assert len(zoo.__all__) == 17
     for name in zoo.__all__:
         assert getattr(zoo, name).__name__.rpartition(".")[2] == name
         assert name in dir(zoo)

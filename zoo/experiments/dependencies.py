@@ -193,7 +193,7 @@ def dependency(
     none = np.empty((0, size, size, len(measure.targets)), np.float32)
     maps = np.stack([one.values for one in found]) if found else none
     sd = np.stack([one.sd for one in found]) if found and found[0].sd is not None else None  # type: ignore[misc]
-    labels = [str(number) for number in range(len(codes))]
+    labels = [f"sequence {number}" for number in range(1, len(codes) + 1)]
     rows = [row for label, one, row_codes in zip(labels, found, codes, strict=True)
             for row in strongest(measure, label, row_codes, one)]  # fmt: skip
     return Found(_table(measure, rows, sd is not None), maps, sd, np.arange(measure.span.start, measure.span.stop) + 1)

@@ -16,7 +16,7 @@ import numpy as np
 from zoo.errors import ZooError
 from zoo.experiments.inserts import Motif
 from zoo.motifs import matches
-from zoo.spec import ALPHABET
+from zoo.spec import ALPHABET, UNKNOWN_BASE
 
 TRIES = 20
 """How often an order of bases is drawn again if it is that of the site."""
@@ -56,7 +56,7 @@ def windows(count: int, length: int, size: int, step: int) -> list[Stretch]:
 class Replacements:
     """What is put in the place of stretches.
 
-    count: replacements of each.  shuffled: the bases of the stretch in another order, else random bases.
+    count: replacements of each.  shuffled: the bases of the stretch in another order, else random bases. An N stays.
     The replacements of a stretch depend only on the seed, its sequence and its place.
     """
 
@@ -66,7 +66,12 @@ class Replacements:
     def of(self, codes: np.ndarray, start: int, end: int) -> np.ndarray:
         """Base codes of a sequence, uint8 (L,) -> the bases for [start, end), uint8 (count, end - start)."""
         generator = np.random.default_rng([self._seed, zlib.crc32(codes.tobytes()), start, end])
-        site = codes[start:end]
+        found = np.repeat(codes[None, start:end], self.count, axis=0)
+        known = found[0] < UNKNOWN_BASE
+        found[:, known] = self._of_bases(found[0, known], generator)
+        return found
+
+    def _of_bases(self, site: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         if not self._shuffled:
             return generator.integers(0, len(ALPHABET), (self.count, len(site))).astype(np.uint8)
         found = np.repeat(site[None], self.count, axis=0)

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 ONE_AND_MANY = {
     "ambiguous_letters": ("ambiguous letter", "ambiguous letters"),
     "breakend": ("breakend", "breakends"),
+    "conditions": ("condition", "conditions"),
     "other_letters": ("with other letters", "with other letters"),
     "overlapping_deletion": ("overlapping deletion", "overlapping deletions"),
     "ref_mismatch": ("ref mismatch", "ref mismatches"),
+    "stretches": ("stretch", "stretches"),
     "variants_without_alleles": ("variant without alleles", "variants without alleles"),
 }
 """Name of a count -> its words for one and for more, where they are not the name itself."""
