@@ -171,24 +171,8 @@ COMMANDS = {
 """Title of the help -> file and function of a command -> what --help says: a line, examples, and the page."""
 
 WRITE_AT_THE_END = (
-    *(
-        "predict",
-        "variants",
-        "scan",
-        "explain",
-        "motifs",
-        "marginalize",
-        "spacing",
-        "pairs",
-        "dependency",
-        "hits",
-        "design",
-        "evaluate",
-        "compare",
-        "import",
-        "export",
-        "page",
-    ),
+    *("predict", "variants", "scan", "explain", "motifs", "design", "evaluate", "compare", "import", "export", "page"),
+    *("marginalize", "ablate", "flanks", "spacing", "pairs", "dependency", "hits"),
 )
 """Commands whose output appears when all of it is written, so that an interruption leaves none. Those that keep
 finished parts say themselves how to go on."""
