@@ -38,10 +38,9 @@ class Motif:
     @property
     def consensus(self) -> np.ndarray:
         """The most probable base at each position, uint8 (m,); of two the first in the order A, C, G, T."""
-        best = self.probabilities.argmax(1)
-        # A, C, G, T in turn, so that rounding in a file does not choose between equal bases
+        # rounding in a file does not choose between equal bases
         first = (self.probabilities >= self.probabilities.max(1, keepdims=True) - EVEN).argmax(1)
-        return np.where(self._free, UNKNOWN_BASE, np.minimum(best, first)).astype(np.uint8)
+        return np.where(self._free, UNKNOWN_BASE, first).astype(np.uint8)
 
     def written(self, options: InsertOptions, number: int, seed: int, block: int) -> np.ndarray:
         """The bases for `number` backgrounds of a block, uint8 (number, m)."""

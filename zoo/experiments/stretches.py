@@ -157,21 +157,21 @@ def labels(sample: Sample) -> dict[str, list[Any]]:
 def summary(sample: Sample, means: Mapping[str, np.ndarray], targets: Sequence[str]) -> Table:
     """Means over the stretches of each motif or place, with their intervals. means: quantity -> that of each stretch,
     float64 (S, M, T)."""
-    keys = sample.keys
-    order = list(dict.fromkeys(keys))
-    rows = {key: [number for number, one in enumerate(keys) if one == key] for key in order}
+    rows: dict[str | int, list[int]] = {}
+    for number, key in enumerate(sample.keys):
+        rows.setdefault(key, []).append(number)
     found = {}
     for name, values in means.items():
         parts = []
-        for key in order:
+        for those in rows.values():
             moments = Moments()
-            moments.add(values[rows[key]][:, None])
+            moments.add(values[those][:, None])
             parts.append(moments.measured())
         found[name] = joined(parts)
-    counts = [len(rows[key]) for key in order]
-    sequences = [len({sample.stretches[number].row for number in rows[key]}) for key in order]
+    counts = [len(those) for those in rows.values()]
+    sequences = [len({sample.stretches[number].row for number in those}) for those in rows.values()]
     title = "start" if sample.by_place else "motif"
-    return Table({title: order, "sites": counts, "sequences": sequences}, found, targets, "sites")
+    return Table({title: list(rows), "sites": counts, "sequences": sequences}, found, targets, "sites")
 
 
 def joined(parts: Sequence[Measured]) -> Measured:

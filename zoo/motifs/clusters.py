@@ -26,6 +26,7 @@ from zoo.errors import counted, require
 from zoo.explain import files
 from zoo.explain.files import CLUSTER_FILES, Explained
 from zoo.formats import meme
+from zoo.formats.table_writer import NOT_AVAILABLE
 from zoo.motifs import clustering, clusters_figure, clusters_page, comparison, features, known_motifs, results
 from zoo.motifs.clustering import Clusters
 from zoo.motifs.comparison import Difference
@@ -50,8 +51,6 @@ TYPICAL = 3
 
 LISTED = 4
 """Maximum number of motifs in a line on the terminal."""
-
-NOT_AVAILABLE = "NA"
 
 MOTIF_COLUMNS = (
     *("cluster", "target", "kind", "name", "present", "present_elsewhere", "used", "used_elsewhere"),

@@ -113,7 +113,7 @@ class Run:
     def sequences(self) -> tuple[np.ndarray, list[str]]:
         """The sequences that were read, uint8 (N, L), and their names. Raises ZooError if there are none."""
         if self.codes is None or not len(self.codes):
-            raise ZooError(f"FILE is missing; see zoo {self.outputs.name} --help")
+            raise ZooError(f"zoo {self.outputs.name}: expected one or more sequences, got none")
         return self.codes, self.names
 
     def save_stretches(self, sample: Sample, edits: Edits, *used: Any) -> None:
@@ -168,7 +168,7 @@ def ablate(
     from zoo.experiments import ablation
 
     summary = "motifs" if windows.window is None else "windows"
-    run = Run("ablate", files, output, given, (finding.known,), summary)
+    run = Run("ablate", files, output, given, (finding.known,), summary, needs_sequences=True)
     sample = ablation.sample(*run.sequences(), finding, windows)
     run.save_stretches(sample, ablation.Ablation(replacing, sample.by_place), finding, windows, replacing)
 
@@ -185,7 +185,7 @@ def flanks(
 ) -> None:
     from zoo.experiments import ablation, flank_swaps
 
-    run = Run("flanks", files, output, given, (finding.known,), "motifs")
+    run = Run("flanks", files, output, given, (finding.known,), "motifs", needs_sequences=True)
     sample = ablation.sample(*run.sequences(), finding)
     run.save_stretches(sample, flank_swaps.FlankSwaps(sample, exchanging, replacing), finding, exchanging, replacing)
 
