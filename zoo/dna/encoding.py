@@ -209,6 +209,11 @@ def one_hot(sequences: Sequence[str] | np.ndarray, *, channels_first: bool = Fal
     return np.ascontiguousarray(hot.swapaxes(1, 2)) if channels_first else hot
 
 
+def from_one_hot(one_hot: np.ndarray) -> np.ndarray:
+    """One-hot bases, (N, 4, L) -> base codes, uint8 (N, L); a position of zeros is an N."""
+    return np.where(one_hot.any(1), one_hot.argmax(1), UNKNOWN_BASE).astype(np.uint8)
+
+
 def reverse_complement(codes: np.ndarray) -> np.ndarray:
     """Base codes, uint8 (..., L) -> uint8 (..., L), the other strand read 5' to 3'."""
     return COMPLEMENT[codes[..., ::-1]]

@@ -10,6 +10,7 @@ NAME is that of the command. Axes: B backgrounds, C conditions, T targets.
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import dataclasses
 import io
@@ -73,14 +74,14 @@ class Outputs:
             yield partial
 
 
-class Columns:
+class Columns(abc.ABC):
     """A table: columns of labels, then columns of numbers, float (C,). targets: names."""
 
     targets: Sequence[str]
 
+    @abc.abstractmethod
     def columns(self) -> dict[str, Column | np.ndarray]:
         """All columns by name; an array has numbers, a list labels."""
-        raise NotImplementedError
 
     def frame(self) -> Any:
         """The table as a pandas DataFrame."""

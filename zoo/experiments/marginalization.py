@@ -42,6 +42,8 @@ def starts_of(places: PlaceOptions, length: int, width: int) -> np.ndarray:
 class Marginalization:
     """See measure.Experiment. Raises ZooError for motifs, places and targets that do not fit the model."""
 
+    tested = None
+
     def __init__(
         self, model: Model, motif_options: InsertOptions, places: PlaceOptions, seed: int, targets: Sequence[str] = ()
     ) -> None:

@@ -31,9 +31,11 @@ EFFECT, ACTIVITY = "effect", "activity"
 
 
 class Experiment(Protocol):
-    """labels: columns that say what each of C conditions is.  targets: numbers of the T targets.
+    """labels: columns that say what each of C conditions is.  targets: numbers of the T targets.  tested: the quantity
+    whose p and q the table has, or None."""
 
-    It may have the attribute `tested`, the name of a quantity whose p and q the table then has."""
+    @property
+    def tested(self) -> str | None: ...
 
     @property
     def labels(self) -> Mapping[str, Column]: ...
@@ -82,9 +84,8 @@ def measure(
         done += len(block.codes)
         on_progress(done, len(backgrounds))
     measured = {name: one.measured() for name, one in moments.items()}
-    tested = getattr(experiment, "tested", None)
-    if tested is not None:
-        measured[tested] = measured[tested].tested(len(backgrounds))
+    if experiment.tested is not None:
+        measured[experiment.tested] = measured[experiment.tested].tested(len(backgrounds))
     return Table(experiment.labels, measured, names(model.spec, experiment.targets))
 
 

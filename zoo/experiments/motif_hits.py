@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from zoo import __version__
+from zoo.dna.encoding import from_one_hot
 from zoo.errors import CheckFailed
 from zoo.experiments import files, sparse_fit
 from zoo.experiments.files import Listed, Outputs
@@ -81,7 +82,7 @@ def find(
     known = sparse_fit.features([one.matrix for one in motifs], among.signs)
     _, one_hot, hypothetical = folder.arrays(target, None)
     length = folder.description["sequence_length"]
-    codes = np.where(one_hot.any(1), one_hot.argmax(1), UNKNOWN_BASE).astype(np.uint8)[:, :length]
+    codes = from_one_hot(one_hot[:, :, :length])
     contributions = (one_hot * hypothetical).sum(1)[:, :length]
     if not np.isfinite(contributions).all():
         raise CheckFailed(f"{folder.folder}: the contributions to {target} are not finite")

@@ -35,6 +35,8 @@ ORDERS = {"both": (False, True), "given": (False,)}
 class Spacing:
     """See measure.Experiment. Raises ZooError for motifs, distances and targets that do not fit the model."""
 
+    tested = None
+
     def __init__(
         self,
         model: Model,

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 import zoo
+from zoo.dna.encoding import from_one_hot
 from zoo.errors import counted, require
 from zoo.explain import files
 from zoo.explain.files import CLUSTER_FILES, Explained
@@ -31,7 +32,7 @@ from zoo.motifs import clustering, clusters_figure, clusters_page, comparison, f
 from zoo.motifs.clustering import Clusters
 from zoo.motifs.comparison import Difference
 from zoo.motifs.features import Features
-from zoo.spec import UNIT, UNKNOWN_BASE
+from zoo.spec import UNIT
 from zoo.system import figures
 from zoo.system.atomic import check_folder_target, replacing_folder
 from zoo.weights import lookup
@@ -137,8 +138,7 @@ def _arrays(explained: Explained, targets: Sequence[str]) -> tuple[np.ndarray, d
     for target in targets:
         _, one_hot, scores = explained.arrays(target, None)
         hypothetical[target] = scores[:, :, :length].transpose(0, 2, 1)
-    bases = one_hot[:, :, :length]
-    return np.where(bases.any(1), bases.argmax(1), UNKNOWN_BASE).astype(np.uint8), hypothetical
+    return from_one_hot(one_hot[:, :, :length]), hypothetical
 
 
 def _division(one: clustering.Division) -> dict[str, Any]:

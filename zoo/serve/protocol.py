@@ -20,7 +20,7 @@ import numpy as np
 import orjson
 
 import zoo
-from zoo.dna.encoding import ONE_HOT, encode_as
+from zoo.dna.encoding import ONE_HOT, encode_as, from_one_hot
 from zoo.dna.read_options import ReadOptions, Spelling
 from zoo.errors import ZooError, counted, did_you_mean
 from zoo.options import StrandOptions
@@ -368,7 +368,7 @@ def _read_codes(tensor: Tensor, length: int, reading: ReadOptions) -> np.ndarray
 
 def _read_one_hot(tensor: Tensor, length: int, reading: ReadOptions) -> np.ndarray:  # noqa: ARG001
     hot = _numbers(tensor, np.float32, np.float64, int, float)
-    codes = np.where(hot.any(1), hot.argmax(1), UNKNOWN_BASE).astype(np.uint8)
+    codes = from_one_hot(hot)
     wrong = (ONE_HOT[codes].swapaxes(1, 2) != hot).any(1)
     if wrong.any():
         row, column = (int(at) for at in np.argwhere(wrong)[0])
